@@ -1,0 +1,94 @@
+"""Every kind of job that the exporter knows: one YAML file for each service of AWS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import Field, model_validator
+
+from exporter.catalog.kind import Entry, Kind, Scope, Word
+
+BUILT_IN = Path(__file__).parent
+
+__all__ = ["BUILT_IN", "Catalog", "Kind", "Scope", "Service"]
+
+
+class Service(Entry):
+    """One file of the catalog: a service, the containers that it lists jobs in, and its kinds of job."""
+
+    service: str
+    iam_prefix: str
+    end_of_life: date | None = None
+    scopes: Mapping[Word, Scope] = Field(default_factory=dict)
+    kinds: Mapping[Word, Kind]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete_kinds(cls, data: Any) -> Any:
+        """Give each kind what its file says once for all of them."""
+        scopes = data.get("scopes", {})
+        common = {"service": data["service"], "end_of_life": data.get("end_of_life")}
+        kinds = {
+            key: {**common, **entry, "key": key, "scopes": tuple(_chain(scopes, entry.get("scope"), key))}
+            for key, entry in data["kinds"].items()
+        }
+        return {**data, "kinds": kinds}
+
+    @classmethod
+    def load(cls, file: Path) -> Self:
+        """Read one file of the catalog."""
+        return cls.model_validate(yaml.load(file.read_text(), _Loader))  # noqa: S506 - a safe loader
+
+    @cached_property
+    def outer_scopes(self) -> Mapping[str, Scope]:
+        """The containers that a configuration can name: those that stand in no other."""
+        return {name: scope for name, scope in self.scopes.items() if scope.within is None}
+
+
+class Catalog:
+    """All services, each read from its file when it is first asked for."""
+
+    def __init__(self, folder: Path = BUILT_IN) -> None:
+        self._files = {file.stem: file for file in sorted(folder.glob("*.yaml")) if file.name != "reasons.yaml"}
+        self._services: dict[str, Service] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The botocore name of each service, sorted."""
+        return tuple(self._files)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._files
+
+    def __getitem__(self, name: str) -> Service:
+        if name not in self._services:
+            self._services[name] = Service.load(self._files[name])
+        return self._services[name]
+
+    def kinds(self) -> Iterator[Kind]:
+        """Yield every kind of every service."""
+        for name in self.names:
+            yield from self[name].kinds.values()
+
+
+_Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's loader is ten times faster; PyYAML lacks it where it was built without."""
+
+
+def _chain(scopes: Mapping[str, Any], innermost: str | None, kind: str) -> list[tuple[str, Any]]:
+    """Return the named containers around `innermost`, itself included, from the outermost to the innermost."""
+    chain: list[tuple[str, Any]] = []
+    name = innermost
+    while name is not None:
+        if name not in scopes:
+            raise ValueError(f"kinds.{kind}: no scope {name!r} among {', '.join(sorted(scopes)) or 'none'}")
+        if name in dict(chain):
+            raise ValueError(f"kinds.{kind}: scope {name!r} contains itself")
+        chain.insert(0, (name, scopes[name]))
+        name = scopes[name].get("within")
+    return chain
