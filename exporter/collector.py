@@ -189,8 +189,9 @@ JOB_FAMILIES: tuple[Family[JobView], ...] = (
         ("state",),
         _finished_total,
     ),
+    # Not aws_job_failures_total: OpenMetrics would call that family by the name of the gauge above.
     _family(
-        "aws_job_failures_total",
+        "aws_jobs_failed_total",
         "counter",
         "Jobs seen to fail since the exporter started.",
         ("reason",),

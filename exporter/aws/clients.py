@@ -70,7 +70,7 @@ class Clients:
     def _config(self) -> AioConfig:
         return AioConfig(
             # Named, because the environment can change botocore's default; `legacy` misses several throttling errors.
-            retries={"mode": "standard", "total_max_attempts": 3},
+            retries={"mode": "standard", "total_max_attempts": self._settings.max_attempts},
             connect_timeout=self._settings.connect_timeout,
             read_timeout=self._settings.read_timeout,
             user_agent_extra=f"aws-job-exporter/{__version__}",

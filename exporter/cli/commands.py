@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,7 +142,7 @@ async def demo(invocation: Invocation) -> int:
         accounts=[{"regions": ["us-east-1"]}],
     )
     world = World(catalog)
-    populate(world, seed=invocation.options.seed)
+    populate(world, catalog, seed=invocation.options.seed, now=time.time())
     async with Simulator(world) as simulator:
         aws = Aws.model_validate({**settings.aws.model_dump(), "endpoint_url": simulator.endpoint_url})
         await _serve(
@@ -172,7 +173,7 @@ _SOURCE_COLUMNS = ("ACCOUNT", "REGION", "SERVICE", "KIND", "SCOPE", "STATE", "JO
 
 def _source_row(status: SourceStatus) -> Sequence[str]:
     state = "up" if status.is_up else f"down ({status.reason})"
-    return (*status.key, state, str(status.jobs), status.error)
+    return (*status.key, state, "" if status.jobs is None else str(status.jobs), status.error)
 
 
 _KIND_COLUMNS = ("SERVICE", "KIND", "TITLE", "SCOPE", "REASON FROM", "FILTERS")

@@ -139,6 +139,9 @@ class Aws(Section):
     )
     connect_timeout: Duration = Field(default=3.0, description="How long a connection may take to open.")
     read_timeout: Duration = Field(default=20.0, description="How long AWS may take to answer one request.")
+    max_attempts: int = Field(
+        default=3, ge=1, le=10, description="How often one request is tried before the poll fails."
+    )
 
 
 class Account(Section):

@@ -26,8 +26,9 @@ class SourceStatus:
     """Why the last poll failed, of a closed list; empty while it succeeds."""
     error: str = ""
     """The same in AWS's words, for people."""
-    jobs: int = 0
-    details_pending: int = 0
+    jobs: int | None = None
+    """Jobs held; None for a source that leads to others and has no jobs itself."""
+    details_pending: int | None = None
 
     @property
     def is_up(self) -> bool:

@@ -1,0 +1,144 @@
+"""The whole exporter between a simulated AWS and its exposition, on a clock that a test turns."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from exporter import app
+from exporter.aws import Credentials
+from exporter.catalog import Catalog
+from exporter.exposition import Exposition, Format
+from exporter.poller import Poller
+from exporter.settings import Settings, load
+from exporter.simulator import Simulator, World
+
+NOW = 1_790_000_000.0
+"""When tests begin, in seconds since 1970-01-01 UTC."""
+
+ACCOUNT, REGION = "111122223333", "us-east-1"
+CATALOG = Catalog()
+BEDROCK = CATALOG["bedrock"].kinds["model_invocation_job"]
+CUSTOMIZATION = CATALOG["bedrock"].kinds["model_customization_job"]
+INFERENCE = CATALOG["cleanroomsml"].kinds["collaboration_trained_model_inference_job"]
+TRAINED = CATALOG["cleanroomsml"].kinds["trained_model_version"]
+LOOKOUT = CATALOG["lookoutequipment"].kinds["inference_execution"]
+
+PATIENCE = 10.0
+"""Seconds of real time after which a test gives up waiting."""
+
+
+@dataclass
+class HandClock:
+    """A clock that stands until it is turned; who sleeps wakes when it is turned past the end of the sleep."""
+
+    now: float = NOW
+    _sleepers: dict[asyncio.Future[None], float] = field(default_factory=dict)
+    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    def time(self) -> float:
+        """Return what the clock shows."""
+        return self.now
+
+    monotonic = time
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait until the clock was turned so far."""
+        waker = asyncio.get_running_loop().create_future()
+        self._sleepers[waker] = self.now + seconds
+        try:
+            async with self._changed:
+                self._changed.notify_all()
+            await waker
+        finally:
+            self._sleepers.pop(waker, None)
+
+    async def turn(self, seconds: float) -> None:
+        """Turn the clock, waking who is due."""
+        self.now += seconds
+        for waker, until in list(self._sleepers.items()):
+            if until <= self.now and not waker.done():
+                waker.set_result(None)
+                del self._sleepers[waker]
+
+    async def until_asleep(self, count: Callable[[], int]) -> None:
+        """Wait until as many sleep as `count` says."""
+        async with asyncio.timeout(PATIENCE), self._changed:
+            await self._changed.wait_for(lambda: 0 < len(self._sleepers) == count())
+
+
+@dataclass
+class Running:
+    """An exporter that polls when the clock is turned."""
+
+    poller: Poller
+    exposition: Exposition
+    clock: HandClock
+
+    async def settle(self) -> None:
+        """Wait until every source was polled and waits for its next poll."""
+        await self.clock.until_asleep(lambda: len(list(self.poller.sources)))
+
+    async def turn(self, seconds: float) -> None:
+        """Turn the clock and wait for the polls that are due."""
+        await self.clock.turn(seconds)
+        await self.settle()
+
+    def samples(self, name: str, *wanted: str, **labels: str) -> dict[tuple[str, ...], float]:
+        """Return the samples of a metric that carry `labels`, by the values of their `wanted` labels."""
+        text = self.exposition.render(Format.TEXT).decode()
+        samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
+        found = [sample for sample in samples if sample.name == name and labels.items() <= sample.labels.items()]
+        return {tuple(sample.labels[label] for label in wanted): sample.value for sample in found}
+
+    def by(self, label: str, name: str, **labels: str) -> dict[str, float]:
+        """Return the samples of a metric that carry `labels`, by the value of one other label."""
+        return {values[0]: value for values, value in self.samples(name, label, **labels).items()}
+
+    def value(self, name: str, **labels: str) -> float | None:
+        """Return the sample with these labels, None where there is none."""
+        found = self.samples(name, **labels)
+        return next(iter(found.values()), None)
+
+    def up(self, **labels: str) -> float | None:
+        """Return whether a source is up."""
+        return self.value("aws_job_exporter_source_up", **labels)
+
+    def why(self, **labels: str) -> str | None:
+        """Return the reason for which a source is down."""
+        return next(iter(self.by("reason", "aws_job_exporter_source_failure_info", **labels)), None)
+
+
+def configured(endpoint_url: str, services: Mapping[str, Any] | None = None, **sections: Any) -> Settings:
+    """Return settings for a simulated AWS."""
+    aws = {"endpoint_url": endpoint_url, "max_attempts": 1, **sections.pop("aws", {})}
+    return load(CATALOG, defaults={"aws": aws, "services": services or {}, **sections})
+
+
+@asynccontextmanager
+async def running(settings: Settings, clock: HandClock, *, catalog: Catalog = CATALOG) -> AsyncIterator[Running]:
+    """Yield an exporter after its first polls."""
+    credentials = Credentials("AKIAIOSFODNN7EXAMPLE", "made-up")
+    async with app.assembled(settings, catalog, REGION, credentials=credentials, clock=clock) as parts:
+        parts.poller._rng = random.Random(1)
+        async with asyncio.TaskGroup() as group:
+            polling = group.create_task(parts.poller.run(parts.roots))
+            exporter = Running(parts.poller, parts.exposition, clock)
+            await exporter.settle()
+            try:
+                yield exporter
+            finally:
+                polling.cancel()
+
+
+@asynccontextmanager
+async def simulated(clock: HandClock, **options: Any) -> AsyncIterator[Simulator]:
+    """Yield an empty simulated AWS on the test's clock."""
+    async with Simulator(World(CATALOG, account=ACCOUNT, region=REGION), clock=clock.time, **options) as simulator:
+        yield simulator

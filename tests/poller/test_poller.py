@@ -1,0 +1,448 @@
+"""The exporter against a simulated AWS over real HTTP: what is published, when it changes, and what failure does."""
+
+import asyncio
+
+import pytest
+from aiohttp import web
+
+from exporter.exposition import Format
+from exporter.simulator import AwsError
+from tests.harness import (
+    ACCOUNT,
+    BEDROCK,
+    CUSTOMIZATION,
+    INFERENCE,
+    LOOKOUT,
+    NOW,
+    REGION,
+    TRAINED,
+    HandClock,
+    configured,
+    running,
+    simulated,
+)
+
+HOUR = 3600.0
+
+
+@pytest.fixture
+def clock():
+    """Return a clock that the test turns."""
+    return HandClock()
+
+
+@pytest.fixture
+async def aws(clock):
+    """Return an empty simulated AWS."""
+    async with simulated(clock) as simulator:
+        yield simulator
+
+
+def batch_job(aws, *, created=NOW - HOUR, path=((0, "Submitted"), (60, "InProgress")), **fields):
+    """Add a Bedrock batch inference job."""
+    return aws.world.add_job(BEDROCK, created=created, path=path, **fields)
+
+
+async def test_counts_carry_every_label_of_the_source(aws, clock):
+    """Account, region, service, kind and scope; never `service`."""
+    batch_job(aws)
+    async with running(configured(aws.endpoint_url, {"bedrock": None}), clock) as exporter:
+        labels = {
+            "account_id": ACCOUNT,
+            "region": REGION,
+            "aws_service": "bedrock",
+            "kind": "model_invocation_job",
+            "scope": "",
+            "status": "InProgress",
+            "state": "running",
+        }
+        assert exporter.samples("aws_jobs", *labels, **labels) == {tuple(labels.values()): 1}
+
+
+async def test_every_status_is_there_at_zero(aws, clock):
+    """A number that may come is there before it comes."""
+    async with running(configured(aws.endpoint_url, {"bedrock": None}), clock) as exporter:
+        found = exporter.samples("aws_jobs", "status", "state", kind=BEDROCK.key)
+    assert found.keys() == {(word, str(state)) for word, state in BEDROCK.state_of.items()} | {("unknown", "unknown")}
+    assert set(found.values()) == {0}
+
+
+async def test_a_job_moves_with_the_next_poll(aws, clock):
+    """The metrics follow AWS at the interval."""
+    batch_job(aws, created=NOW, path=[(0, "Submitted"), (90, "InProgress"), (200, "Completed")])
+    async with running(configured(aws.endpoint_url, {"bedrock": None}), clock) as exporter:
+        assert exporter.value("aws_jobs", status="Submitted") == 1
+        await exporter.turn(100)
+        assert exporter.value("aws_jobs", status="Submitted") == 0
+        assert exporter.value("aws_jobs", status="InProgress", kind=BEDROCK.key) == 1
+        await exporter.turn(120)
+        assert exporter.value("aws_jobs", status="Completed", kind=BEDROCK.key) == 1
+        assert exporter.value("aws_jobs_finished_total", state="succeeded", kind=BEDROCK.key) == 1
+
+
+async def test_a_list_of_many_pages_is_read_whole(clock):
+    """AWS cuts pages as it likes."""
+    async with simulated(clock, page_size=7) as aws:
+        for number in range(50):
+            batch_job(aws, created=NOW - number)
+        async with running(configured(aws.endpoint_url, {"bedrock": None}), clock) as exporter:
+            assert exporter.value("aws_jobs", status="Submitted") == 50
+    assert aws.requests["bedrock", "ListModelInvocationJobs"] == 8
+
+
+async def test_without_configuration_the_kinds_without_scopes_are_read(aws, clock):
+    """Bedrock's two; nothing that needs a list of scopes, nothing that AWS has ended."""
+    async with running(configured(aws.endpoint_url), clock) as exporter:
+        kinds = {source.status.key.kind for source in exporter.poller.sources}
+    assert kinds == {"account", "model_invocation_job", "model_customization_job"}
+
+
+async def test_durations_and_times(aws, clock):
+    """Run time from creation to end, in cumulative buckets; times as timestamps."""
+    batch_job(aws, created=NOW - 3 * HOUR, path=[(0, "Submitted"), (60, "InProgress"), (2 * HOUR, "Completed")])
+    batch_job(aws, created=NOW - HOUR)
+    async with running(configured(aws.endpoint_url, {"bedrock": None}), clock) as exporter:
+        buckets = exporter.by("le", "aws_job_duration_seconds_bucket", state="succeeded")
+        assert buckets["3600.0"] == 0
+        assert buckets["7200.0"] == buckets["14400.0"] == buckets["+Inf"] == 1
+        assert exporter.value("aws_job_duration_seconds_gsum", state="succeeded") == 2 * HOUR
+        assert exporter.value("aws_job_duration_seconds_gcount", state="succeeded") == 1
+        assert exporter.value("aws_job_last_duration_seconds", state="succeeded") == 2 * HOUR
+        assert exporter.value("aws_job_last_finished_timestamp_seconds", state="succeeded") == NOW - HOUR
+        assert exporter.value("aws_job_last_created_timestamp_seconds", kind=BEDROCK.key) == NOW - HOUR
+        assert exporter.value("aws_job_oldest_active_timestamp_seconds", status="InProgress") == NOW - HOUR
+
+
+async def test_failures_by_reason_from_the_list(aws, clock):
+    """Bedrock's batch jobs tell their reason in the list."""
+    failed = [(0, "Submitted"), (60, "Failed")]
+    batch_job(aws, path=failed, message="Access denied: the role may not read s3://bucket/input.jsonl")
+    batch_job(aws, path=failed, message="")
+    async with running(configured(aws.endpoint_url, {"bedrock": None}), clock) as exporter:
+        assert exporter.value("aws_job_failures", reason="access_denied") == 1
+        assert exporter.value("aws_job_failures", reason="unspecified") == 1
+        assert exporter.value("aws_jobs", status="Failed", kind=BEDROCK.key) == 2
+
+
+async def test_failures_by_reason_from_the_details_ask_once_within_the_budget(aws, clock):
+    """A customization job's reason costs a request: newest first, never twice, and what waits is counted."""
+    for number in range(5):
+        aws.world.add_job(
+            CUSTOMIZATION,
+            created=NOW - HOUR + number,
+            path=[(0, "InProgress"), (60, "Failed")],
+            message="Your quota for this model is exceeded",
+        )
+    settings = configured(aws.endpoint_url, {"bedrock": None}, poll={"details": 3})
+    asked = ("bedrock", "GetModelCustomizationJob")
+    async with running(settings, clock) as exporter:
+        assert exporter.value("aws_job_exporter_details_pending", kind=CUSTOMIZATION.key) == 2
+        assert exporter.value("aws_job_failures", reason="quota_exceeded") == 3
+        await exporter.turn(70)
+        assert exporter.value("aws_job_exporter_details_pending", kind=CUSTOMIZATION.key) == 0
+        assert exporter.value("aws_job_failures", reason="quota_exceeded") == 5
+        await exporter.turn(70)
+        assert aws.requests[asked] == 5
+
+
+async def test_a_reason_that_aws_refuses_to_tell_does_not_spoil_the_list(aws, clock):
+    """The counts are right without it, and the refusal is counted."""
+
+    async def refuse(call):
+        if call.operation == "GetModelCustomizationJob":
+            raise AwsError("AccessDeniedException", "not you", 403)
+
+    aws.hooks.append(refuse)
+    aws.world.add_job(CUSTOMIZATION, created=NOW - HOUR, path=[(0, "InProgress"), (60, "Failed")])
+    async with running(configured(aws.endpoint_url, {"bedrock": None}), clock) as exporter:
+        assert exporter.up(kind=CUSTOMIZATION.key) == 1
+        assert exporter.value("aws_jobs", status="Failed", kind=CUSTOMIZATION.key) == 1
+        assert exporter.value("aws_job_failures", reason="unspecified") == 1
+        assert exporter.value("aws_job_exporter_detail_errors_total", reason="access_denied") == 1
+
+
+async def test_records_and_deadlines(aws, clock):
+    """What Bedrock counts, and when it gives up."""
+    job = batch_job(aws, records={"total": 100, "processed": 40, "succeeded": 39, "failed": 1})
+    async with running(configured(aws.endpoint_url, {"bedrock": None}), clock) as exporter:
+        assert exporter.by("result", "aws_job_records", kind=BEDROCK.key) == {
+            "total": 100,
+            "processed": 40,
+            "succeeded": 39,
+            "failed": 1,
+        }
+        assert exporter.value("aws_job_next_deadline_timestamp_seconds") > job.created
+
+
+@pytest.fixture
+def clean_room(aws):
+    """Return a membership with a trained model, and a collaboration."""
+    membership = aws.world.add_scope("cleanroomsml", "membership", name="with Example Corp")
+    collaboration = aws.world.add_scope("cleanroomsml", "collaboration", name="Example Corp")
+    model = aws.world.add_scope("cleanroomsml", "trained_model", within=membership)
+    return membership, collaboration, model
+
+
+async def test_scopes_are_discovered(aws, clock, clean_room):
+    """Memberships, the trained models in them, and collaborations."""
+    membership, collaboration, model = clean_room
+    aws.world.add_job(TRAINED, scope=model, created=NOW - HOUR, path=[(0, "CREATE_PENDING")])
+    aws.world.add_job(INFERENCE, scope=collaboration, created=NOW - HOUR, path=[(0, "CREATE_IN_PROGRESS")])
+    async with running(configured(aws.endpoint_url, {"cleanroomsml": None}), clock) as exporter:
+        assert exporter.value("aws_jobs", scope=membership.id, status="CREATE_PENDING") == 1
+        assert exporter.value("aws_jobs", scope=collaboration.id, status="CREATE_IN_PROGRESS") == 1
+        assert exporter.value("aws_job_scope_info", scope_name="with Example Corp", scope_kind="membership") == 1
+
+
+async def test_configured_scopes_are_not_discovered(aws, clock, clean_room):
+    """Naming them saves the call and its permission."""
+    membership, collaboration, _ = clean_room
+    services = {"cleanroomsml": {"memberships": [membership.id], "collaborations": [collaboration.id]}}
+    async with running(configured(aws.endpoint_url, services), clock) as exporter:
+        assert exporter.up(kind=TRAINED.key, scope=membership.id) == 1
+        assert exporter.up(kind=INFERENCE.key, scope=collaboration.id) == 1
+    assert not {operation for service, operation in aws.requests if service == "cleanrooms"}
+
+
+async def test_a_configured_scope_that_does_not_exist_hurts_nothing_else(aws, clock):
+    """It is down, with its reason; its neighbour is up."""
+    pump = aws.world.add_scope("lookoutequipment", "inference_scheduler", id="pump-7")
+    aws.world.add_job(LOOKOUT, scope=pump, created=NOW - HOUR, path=[(0, "IN_PROGRESS")])
+    services = {"lookoutequipment": {"inference_schedulers": ["pump-7", "pump-8"]}}
+    async with running(configured(aws.endpoint_url, services), clock) as exporter:
+        assert exporter.up(scope="pump-7") == 1
+        assert exporter.value("aws_jobs", scope="pump-7", status="IN_PROGRESS") == 1
+        assert exporter.up(scope="pump-8") == 0
+        assert exporter.why(scope="pump-8") == "not_found"
+        assert exporter.samples("aws_jobs", scope="pump-8") == {}
+        assert exporter.value("aws_job_exporter_poll_errors_total", reason="not_found") == 1
+
+
+async def test_scopes_come_and_go_at_the_discovery_interval(aws, clock, clean_room):
+    """A scope that disappears takes its series with it; a new one brings its own."""
+    membership, _, _ = clean_room
+    async with running(configured(aws.endpoint_url, {"cleanroomsml": None}), clock) as exporter:
+        assert exporter.samples("aws_jobs", scope=membership.id)
+        aws.world.remove_scope(membership)
+        new = aws.world.add_scope("cleanroomsml", "membership")
+        await exporter.turn(120)
+        assert exporter.up(scope=membership.id) is not None
+        await exporter.turn(600)
+        assert exporter.samples("aws_jobs", scope=membership.id) == {}
+        assert exporter.up(scope=membership.id) is None
+        assert exporter.up(scope=new.id) == 1
+
+
+async def test_an_inner_scope_that_was_deleted_is_no_failure(aws, clock, clean_room):
+    """A trained model may go between its discovery and its listing."""
+    membership, _, model = clean_room
+    other = aws.world.add_scope("cleanroomsml", "trained_model", within=membership)
+    for scope in (model, other):
+        aws.world.add_job(TRAINED, scope=scope, created=NOW - HOUR, path=[(0, "CREATE_PENDING")])
+    async with running(configured(aws.endpoint_url, {"cleanroomsml": None}), clock) as exporter:
+        assert exporter.value("aws_jobs", scope=membership.id, status="CREATE_PENDING") == 2
+        aws.world.remove_scope(model)
+        await exporter.turn(70)
+        assert exporter.up(kind=TRAINED.key) == 1
+        assert exporter.value("aws_jobs", scope=membership.id, status="CREATE_PENDING") == 1
+
+
+async def test_discovery_that_fails_shows_and_keeps_what_was_found(aws, clock, clean_room):
+    """The containers that are known go on being read."""
+    membership, _, _ = clean_room
+
+    async def refuse(call):
+        if call.operation == "ListMemberships" and call.now > NOW:
+            raise AwsError("AccessDeniedException", "not you", 403)
+
+    aws.hooks.append(refuse)
+    async with running(configured(aws.endpoint_url, {"cleanroomsml": None}), clock) as exporter:
+        await exporter.turn(700)
+        assert exporter.up(kind="membership") == 0
+        assert exporter.why(kind="membership") == "access_denied"
+        assert exporter.up(kind=TRAINED.key, scope=membership.id) == 1
+
+
+async def test_a_listing_that_breaks_off_is_not_published(clock):
+    """Half a list would be a wrong number; the last whole one stays."""
+    async with simulated(clock, page_size=5) as aws:
+        for number in range(12):
+            batch_job(aws, created=NOW - number)
+
+        async def break_off(call):
+            if call.arguments.get("nextToken") and call.now > NOW:
+                raise AwsError("ValidationException", "broken off", 400)
+
+        aws.hooks.append(break_off)
+        async with running(configured(aws.endpoint_url, {"bedrock": None}), clock) as exporter:
+            assert exporter.value("aws_jobs", status="Submitted") == 12
+            batch_job(aws, created=NOW)
+            await exporter.turn(70)
+            assert exporter.up(kind=BEDROCK.key) == 0
+            assert exporter.why(kind=BEDROCK.key) == "invalid_request"
+            assert exporter.up(kind=CUSTOMIZATION.key) == 1
+            assert sum(exporter.by("status", "aws_jobs", kind=BEDROCK.key).values()) == 12
+
+
+async def test_numbers_go_stale_and_come_back(aws, clock):
+    """The last good values stay until `stale_after`, then go; all recovers by itself."""
+    batch_job(aws)
+
+    async def fail(_call):
+        if NOW < clock.now < NOW + 1000:
+            return web.Response(status=503)
+        return None
+
+    aws.hooks.append(fail)
+    async with running(configured(aws.endpoint_url, {"bedrock": None}), clock) as exporter:
+        await exporter.turn(70)
+        assert exporter.up(kind=BEDROCK.key) == 0
+        assert exporter.why(kind=BEDROCK.key) == "server_error"
+        assert exporter.value("aws_jobs", status="InProgress", kind=BEDROCK.key) == 1
+        assert exporter.value("aws_job_exporter_source_last_success_timestamp_seconds", kind=BEDROCK.key) == NOW
+        await exporter.turn(229)
+        assert exporter.value("aws_jobs", status="InProgress", kind=BEDROCK.key) == 1
+        await exporter.turn(1)
+        assert exporter.samples("aws_jobs") == {}
+        assert exporter.value("aws_job_exporter_source_consecutive_failures", kind=BEDROCK.key) > 1
+        await exporter.turn(800)
+        assert exporter.up(kind=BEDROCK.key) == 1
+        assert exporter.why(kind=BEDROCK.key) is None
+        assert exporter.value("aws_jobs", status="InProgress", kind=BEDROCK.key) == 1
+        assert exporter.value("aws_job_exporter_source_consecutive_failures", kind=BEDROCK.key) == 0
+
+
+async def test_the_same_page_token_twice_is_an_error(aws, clock):
+    """Never an endless loop."""
+
+    async def circle(call):
+        if call.operation == "ListModelInvocationJobs":
+            return web.json_response({"invocationJobSummaries": [], "nextToken": "again"})
+        return None
+
+    aws.hooks.append(circle)
+    async with running(configured(aws.endpoint_url, {"bedrock": None}), clock) as exporter:
+        assert exporter.why(kind=BEDROCK.key) == "bad_response"
+
+
+async def test_an_unknown_status_is_counted_and_breaks_nothing(aws, clock, caplog):
+    """AWS adds words; the word itself becomes no label."""
+
+    async def invent(call):
+        if call.operation == "ListModelInvocationJobs":
+            jobs = [{"jobArn": "arn:1", "status": "Pondering", "submitTime": "2026-09-21T13:00:00Z"}]
+            return web.json_response({"invocationJobSummaries": jobs})
+        return None
+
+    aws.hooks.append(invent)
+    async with running(configured(aws.endpoint_url, {"bedrock": None}), clock) as exporter:
+        assert exporter.value("aws_jobs", status="unknown", kind=BEDROCK.key) == 1
+        assert exporter.value("aws_job_exporter_unknown_statuses_total", kind=BEDROCK.key) == 1
+        assert exporter.up(kind=BEDROCK.key) == 1
+        assert b"Pondering" not in exporter.exposition.render(Format.TEXT)
+
+
+async def test_a_poll_that_takes_too_long_is_a_timeout(aws, clock):
+    """Every wait is bounded, and the others go on."""
+
+    over = asyncio.Event()
+
+    async def hang(call):
+        if call.operation == "ListModelInvocationJobs":
+            await over.wait()
+
+    aws.hooks.append(hang)
+    settings = configured(aws.endpoint_url, {"bedrock": None}, poll={"timeout": "200ms"})
+    async with running(settings, clock) as exporter:
+        assert exporter.why(kind=BEDROCK.key) == "timeout"
+        assert exporter.up(kind=CUSTOMIZATION.key) == 1
+    over.set()
+
+
+async def test_single_jobs_only_where_they_are_asked_for(aws, clock):
+    """Active jobs, and the newest finished up to the limit."""
+    batch_job(aws, name="running")
+    for number in range(4):
+        path = [(0, "Submitted"), (60 + number, "Failed")]
+        batch_job(aws, name=f"failed-{number}", path=path, message="ThrottlingException: slow down")
+    services = {"bedrock": {"kinds": [BEDROCK.key]}}
+    async with running(configured(aws.endpoint_url, services), clock) as exporter:
+        assert exporter.samples("aws_job_info") == {}
+    settings = configured(aws.endpoint_url, services, metrics={"per_job": True, "per_job_finished": 2})
+    async with running(settings, clock) as exporter:
+        assert exporter.by("job_name", "aws_job_info").keys() == {"running", "failed-3", "failed-2"}
+        assert exporter.samples("aws_job_info", job_name="failed-3", status="Failed", reason="throttled")
+        assert exporter.value("aws_job_finished_timestamp_seconds", job_name="failed-3") == NOW - HOUR + 63
+        assert exporter.value("aws_job_created_timestamp_seconds", job_name="running") == NOW - HOUR
+
+
+async def test_credentials_that_do_not_work_show(aws, clock):
+    """Before the account is known there is nothing else that could tell."""
+
+    async def refuse(call):
+        raise AwsError("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
+
+    aws.hooks.append(refuse)
+    async with running(configured(aws.endpoint_url), clock) as exporter:
+        assert exporter.up(aws_service="sts", kind="account", region=REGION) == 0
+        assert exporter.why(aws_service="sts") == "expired_credentials"
+
+
+async def test_a_source_never_overlaps_itself(aws, clock):
+    """However long a poll takes."""
+    under_way = most = 0
+
+    async def watch(call):
+        nonlocal under_way, most
+        if call.operation == "ListModelInvocationJobs":
+            under_way += 1
+            most = max(most, under_way)
+            await asyncio.sleep(0)
+            under_way -= 1
+
+    aws.hooks.append(watch)
+    async with running(configured(aws.endpoint_url, {"bedrock": None}), clock) as exporter:
+        for _ in range(5):
+            await exporter.turn(600)
+    assert most == 1
+    assert aws.requests["bedrock", "ListModelInvocationJobs"] == 6
+
+
+async def test_no_more_sources_at_a_time_than_configured(aws, clock):
+    """Concurrency is one number."""
+    under_way = most = 0
+
+    async def watch(call):
+        nonlocal under_way, most
+        if call.service == "lookoutequipment":
+            under_way += 1
+            most = max(most, under_way)
+            await asyncio.sleep(0.001)
+            under_way -= 1
+
+    aws.hooks.append(watch)
+    for number in range(20):
+        aws.world.add_scope("lookoutequipment", "inference_scheduler", id=f"pump-{number}")
+    settings = configured(aws.endpoint_url, {"lookoutequipment": None}, poll={"concurrency": 3})
+    async with running(settings, clock) as exporter:
+        assert len(exporter.by("scope", "aws_job_exporter_source_up", kind=LOOKOUT.key)) == 20
+    assert 1 < most <= 3
+
+
+async def test_requests_are_counted_by_operation_and_code(aws, clock):
+    """Retries included: what AWS saw is what is counted."""
+
+    async def throttle(call):
+        if call.operation == "ListModelInvocationJobs":
+            raise AwsError("ThrottlingException", "Rate exceeded", 429)
+
+    aws.hooks.append(throttle)
+    settings = configured(aws.endpoint_url, {"bedrock": None}, aws={"max_attempts": 3})
+    async with running(settings, clock) as exporter:
+        counted = exporter.value(
+            "aws_job_exporter_aws_requests_total", operation="ListModelInvocationJobs", code="ThrottlingException"
+        )
+        assert counted == aws.requests["bedrock", "ListModelInvocationJobs"] == 3
+        assert exporter.why(kind=BEDROCK.key) == "throttled"
+        ok = exporter.value("aws_job_exporter_aws_requests_total", operation="GetCallerIdentity", code="200")
+        assert ok == 1
