@@ -14,6 +14,7 @@ import botocore.utils
 from aiobotocore.config import AioConfig
 from aiobotocore.credentials import AioAssumeRoleCredentialFetcher, AioDeferredRefreshableCredentials
 from aiobotocore.session import AioSession
+from botocore.model import OperationModel
 
 from exporter import __version__
 from exporter.settings import Account, Aws
@@ -37,7 +38,7 @@ class Clients:
         self._lock = asyncio.Lock()
         self._clients: dict[tuple[Account, str, str], Any] = {}
         self._sessions: dict[Account, AioSession] = {}
-        self._base = _session()
+        self._base = _session(telemetry)
         if credentials:
             self._base.set_credentials(*credentials)
 
@@ -59,13 +60,11 @@ class Clients:
 
     async def _create(self, account: Account, region: str, service: str) -> Any:
         session = await self._session_of(account, region)
-        client = await self._stack.enter_async_context(
+        return await self._stack.enter_async_context(
             session.create_client(
                 service, region_name=region, endpoint_url=self._settings.endpoint_url, config=self._config()
             )
         )
-        _Meter(self._telemetry, service).watch(client)
-        return client
 
     def _config(self) -> AioConfig:
         return AioConfig(
@@ -99,7 +98,7 @@ class Clients:
             role_arn=role_arn,
             extra_args=extra,
         )
-        session = _session(loader=self._base.get_component("data_loader"))
+        session = _session(self._telemetry, self._base.get_component("data_loader"))
         # botocore has no public way to give a session credentials that renew themselves.
         session._credentials = AioDeferredRefreshableCredentials(  # noqa: SLF001
             refresh_using=fetcher.fetch_credentials, method="assume-role"
@@ -112,15 +111,16 @@ def default_region() -> str:
 
     botocore reads AWS_DEFAULT_REGION and the profile, AWS's other SDKs AWS_REGION: all count here.
     """
-    return os.environ.get("AWS_REGION") or _session().get_config_variable("region") or ""
+    return os.environ.get("AWS_REGION") or AioSession().get_config_variable("region") or ""
 
 
-def _session(loader: Any = None) -> AioSession:
+def _session(telemetry: Telemetry, loader: Any = None) -> AioSession:
     """Return a session with a fast reader of times, and with the service models of `loader` where it is given."""
     session = AioSession()
     if loader is not None:
         session.register_component("data_loader", loader)
     session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
+    _Meter(telemetry).watch(session)
     return session
 
 
@@ -136,25 +136,32 @@ def _timestamp(value: Any) -> datetime:
 
 
 class _Meter:
-    """Counts and times each request of a client, retries included."""
+    """Counts and times each request of a session's clients, retries included."""
 
-    def __init__(self, telemetry: Telemetry, service: str) -> None:
+    def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
-        self._service = service
 
-    def watch(self, client: Any) -> None:
-        events = client.meta.events
-        events.register("request-created", self._began)
-        events.register("response-received", self._ended)
+    def watch(self, session: AioSession) -> None:
+        """Have botocore tell of each call, each attempt and each answer."""
+        session.register("before-call", self._called)
+        session.register("request-created", self._began)
+        session.register("response-received", self._ended)
+
+    def _called(self, model: OperationModel, context: dict[str, Any], **_: Any) -> None:
+        context[_SERVICE] = model.service_model.service_name
 
     def _began(self, request: Any, **_: Any) -> None:
-        request.context["aws_job_exporter_began"] = time.monotonic()
+        request.context[_BEGAN] = time.monotonic()
 
     def _ended(self, event_name: str, context: dict[str, Any], exception: Any, parsed_response: Any, **_: Any) -> None:
-        operation = event_name.rpartition(".")[2]
-        took = time.monotonic() - context["aws_job_exporter_began"]
-        self._telemetry.request_duration.labels(self._service, operation).observe(took)
-        self._telemetry.requests.labels(self._service, operation, _code(exception, parsed_response)).inc()
+        service, operation = context[_SERVICE], event_name.rpartition(".")[2]
+        took = time.monotonic() - context[_BEGAN]
+        self._telemetry.request_duration.labels(service, operation).observe(took)
+        self._telemetry.requests.labels(service, operation, _code(exception, parsed_response)).inc()
+
+
+_SERVICE, _BEGAN = "aws_job_exporter_service", "aws_job_exporter_began"
+"""Where a request's context keeps what the answer is measured by."""
 
 
 def _code(exception: Exception | None, answer: Any) -> str:
