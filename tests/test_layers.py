@@ -24,6 +24,7 @@ ROOMS = (
     "settings",
     "catalog",
     "clock",
+    "durations",
     "jobs",
     "",  # the package itself, which holds nothing but the version
 )

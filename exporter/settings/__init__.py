@@ -1,6 +1,6 @@
 """Every setting: file, environment and flags, checked against the catalog."""
 
-from exporter.settings.durations import format_duration, parse_duration
+from exporter.durations import format_duration, parse_duration
 from exporter.settings.loading import ConfigurationError, load
 from exporter.settings.model import (
     DEFAULT_PORT,

@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from exporter.catalog import Catalog, Kind, Service
 from exporter.catalog.models import regions
 from exporter.catalog.spelling import did_you_mean
-from exporter.settings.durations import Duration
+from exporter.durations import Duration
 
 DEFAULT_PORT = 10058
 """No other exporter is known to use it; see the wiki page "Default port allocations" of Prometheus."""

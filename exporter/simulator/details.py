@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from botocore.model import OperationModel
+from botocore.model import OperationModel, StructureShape
 
 from exporter.catalog import Kind
 from exporter.catalog.kind import Details
@@ -56,15 +56,28 @@ class Description:
     def _described(self, job: SimulatedJob, details: Details, now: float) -> dict[str, Any]:
         shape, item = self.model.output_shape, job.form.item(job, now)
         output: dict[str, Any] = shapes.project(shape, job.form.shape, item)
-        wrapper, _, _ = details.reason.rpartition(".")
-        if wrapper and (inner := shapes.project(shape_at(shape, wrapper), job.form.shape, item)):
-            shapes.put(output, wrapper, inner)
+        for wrapper in _wrappers(details.reason):
+            if inner := shapes.project(shape_at(shape, wrapper), job.form.shape, item):
+                shapes.put(output, wrapper, inner)
         facts = job.facts(job.phase_at(now))
         for path, key in ((details.reason, "reason"), (details.code, "code")):
-            if path and facts[key]:
+            if path and (facts[key] or _is_required(shape, path)):
                 shapes.put(output, path, facts[key])
         shapes.complete(shape, output, job.form.owner(job))
         return output
+
+
+def _wrappers(path: str) -> Iterator[str]:
+    """Yield the structures that a path leads through, the outermost first."""
+    steps = path.split(".")[:-1]
+    return (".".join(steps[: number + 1]) for number in range(len(steps)))
+
+
+def _is_required(shape: StructureShape, path: str) -> bool:
+    """Whether each step of a path has to be there."""
+    wrapper, _, member = path.rpartition(".")
+    inside = shape_at(shape, wrapper) if wrapper else shape
+    return member in inside.required_members and (not wrapper or _is_required(shape, wrapper))
 
 
 def _known(job: SimulatedJob, template: Mapping[str, Any]) -> Known:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from botocore.model import OperationModel, StructureShape
 
-
 HIDDEN = ("AccessDeniedException", "ValidationException")
 """What AWS says of something that does not exist where it has no word for that."""
 

@@ -95,15 +95,14 @@ class JobForm(ListedForm):
 
     def item(self, job: SimulatedJob, now: float) -> dict[str, Any]:
         """Return the members of a job as the operation's output has them, at a time in seconds."""
-        owner, phase = self.owner(job), job.phase_at(now)
+        owner, facts = self.owner(job), job.facts(job.phase_at(now))
         item = self._given(job.scope.ids)
-        given, facts = frozenset(item), job.facts(phase)
+        taken = set(item)
         for key, path, shape in self._paths:
-            value = self._id(job, path, shape, owner) if key.startswith("id.") else facts.get(key)
-            if value is None and key.startswith("dimensions."):
-                value = _dimension(shape, path, owner)
-            if path not in given and (value not in (None, "") or path in self.shape.required_members):
-                shapes.put(item, path, _as(shape, value, key) if value is not None else "")
+            value = self._fact(job, key, path, shape, facts.get(key), owner)
+            if value is not None and path not in taken:
+                shapes.put(item, path, _as(shape, value, key))
+                taken |= {path} if key.startswith("times.") else set()
         shapes.complete(self.shape, item, owner)
         return _overridden(item, job.fields)
 
@@ -118,8 +117,24 @@ class JobForm(ListedForm):
 
     @cached_property
     def _paths(self) -> list[tuple[str, str, Shape]]:
-        """What stands where; a later one wins, so that an id that is also a name or a time is that."""
-        return [(key, path, shape_at(self.shape, path)) for key, path in self._kind.paths()]
+        """What stands where, ids first.
+
+        A later one takes the place of an earlier, so that an id that is also a name or a time is that; but where
+        several times share a place, it is the first of them.
+        """
+        details = self._kind.details
+        asked = [name for name, _ in references(details.arguments, {})] if details else []
+        asked = [name for name in asked if name in self.shape.members and name not in dict(self._kind.scopes)]
+        paths = [*((f"id.{name}", name) for name in asked), *self._kind.paths()]
+        return [(key, path, shape_at(self.shape, path)) for key, path in paths]
+
+    def _fact(self, job: SimulatedJob, key: str, path: str, shape: Shape, fact: Any, owner: Owner) -> Any:  # noqa: PLR0913, PLR0917 - the words of one member
+        """Return what a path shall lead to, None where that is nothing."""
+        if key.startswith("id."):
+            return self._id(job, path, shape, owner)
+        if key.startswith("dimensions.") and fact is None:
+            return _dimension(shape, path, owner)
+        return None if fact == "" and path not in self.shape.required_members else fact
 
     def _id(self, job: SimulatedJob, path: str, shape: Shape, owner: Owner) -> Any:
         """Return a part of the job's id: of several parts, all but the last may tell of the scope instead."""
@@ -145,8 +160,10 @@ def _dimension(shape: Shape, path: str, owner: Owner) -> Any:
 
 def _as(shape: Shape, value: Any, key: str) -> Any:
     """Return a time or a count as the shape's type writes it: a `long` is in milliseconds."""
-    if key.startswith("times."):
-        return {"long": round(value * 1000), "string": iso(value)}.get(shape.type_name, value)
+    if key.startswith("times.") and shape.type_name == "long":
+        return round(value * 1000)
+    if key.startswith("times.") and shape.type_name == "string":
+        return iso(value)
     return str(value) if shape.type_name == "string" else value
 
 

@@ -61,11 +61,12 @@ class Entry:
             high = min(start, high)
         elif start:
             low = max(start, low)
-        found = place.shelf(self._sort).between(low, high, newest_first=newest_first)
+        found = place.shelf(self.sort).between(low, high, newest_first=newest_first)
         return (resident for resident in found if self._wanted(resident, call))
 
     @property
-    def _sort(self) -> str:
+    def sort(self) -> str:
+        """The shelf that its residents stand on."""
         return str(self.listed) if isinstance(self.listed, Kind) else sort_of(self.service, self.listed)
 
     def _window(self, call: Call) -> tuple[Key, Key]:

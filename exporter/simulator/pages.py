@@ -32,4 +32,4 @@ def position(text: str, arguments: Mapping[str, Any]) -> Key:
 
 def _seal(position: Key, arguments: Mapping[str, Any]) -> str:
     text = json.dumps([position, arguments], sort_keys=True, default=repr)
-    return blake2b(text.encode(), digest_size=12).hexdigest()
+    return blake2b(text.encode(), digest_size=32).hexdigest()

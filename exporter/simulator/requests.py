@@ -84,7 +84,7 @@ class RestReader(Reader):
         shape = operation.input_shape
         payload = shape.serialization.get("payload")
         body = _json(request.body) if request.body else {}
-        arguments = {payload: body} if payload else _renamed(shape, body)
+        arguments: dict[str, Any] = {payload: body} if payload else _renamed(shape, body)
         for name, member in shape.members.items():
             if place := member.serialization.get("location"):
                 found = self._located(operation, request, place, member.serialization.get("name", name))

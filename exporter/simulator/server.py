@@ -31,7 +31,7 @@ class Simulator:
     `clock` gives the world's time in seconds; `page_size` keeps pages smaller than AWS would, to force paging.
     """
 
-    def __init__(  # noqa: PLR0913 - the seven words of a server, six of them by name
+    def __init__(
         self,
         world: World,
         *,
@@ -69,7 +69,8 @@ class Simulator:
         read = Request(request.method, path, query, request.headers, await request.read())
         signature = _SIGNATURE.search(request.headers.get("Authorization", ""))
         if signature is None:
-            return web.json_response({"message": "Missing Authentication Token"}, status=403, headers=_UNSIGNED)
+            missing = AwsError("MissingAuthenticationTokenException", "Missing Authentication Token", 403)
+            return _unaddressed(missing)
         key, region, signing_name = signature.groups()
         return await self._serve(read, key, region, signing_name)
 
@@ -81,7 +82,7 @@ class Simulator:
             return await self._hooked(call) or _sent(self._answer(service, operation, call, request_id))
         except AwsError as error:
             failure = error
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever goes wrong, a client sees what AWS would say
             _LOG.exception("a request could not be answered")
             failure = AwsError("InternalFailure", "The request processing has failed because of an internal error", 500)
         return self._failed(service or self._services.signed(signing_name), operation, failure, request_id)
@@ -114,7 +115,7 @@ class Simulator:
         self, service: Service | None, operation: OperationModel | None, error: AwsError, request_id: str
     ) -> web.StreamResponse:
         if service is None:
-            return web.json_response({"message": error.message}, status=404, headers={"x-amzn-errortype": error.code})
+            return _unaddressed(error)
         return _sent(service.writer.error(operation, error, request_id))
 
 
@@ -122,9 +123,14 @@ def _sent(response: Response) -> web.Response:
     return web.Response(status=response.status, headers=response.headers, body=response.body)
 
 
+def _unaddressed(error: AwsError) -> web.Response:
+    """Return an error to a request that is for no service that is known, so in no protocol that is known."""
+    body = {"__type": error.code, "message": error.message}
+    headers = {"x-amzn-errortype": error.code, "x-amzn-RequestId": str(uuid.uuid4())}
+    return web.json_response(body, status=error.status or 400, headers=headers)
+
+
 _SIGNATURE = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 """The access key, the region and the service's signing name."""
-
-_UNSIGNED = {"x-amzn-errortype": "MissingAuthenticationTokenException"}
 
 _LOG = logging.getLogger(__name__)

@@ -40,7 +40,7 @@ class Service:
         paging = world.models.paging(self.name, name)
         new = Listing(world, model.operation_model(name), paging, self.writer, page_size)
         listing = self.operations.setdefault(name, new)
-        if isinstance(listing, Listing):
+        if isinstance(listing, Listing) and entry.sort not in {known.sort for known in listing.entries}:
             listing.entries.append(entry)
 
     def _describe(self, model: ServiceModel, listed: Kind | Scope, world: World) -> None:
@@ -92,10 +92,7 @@ class Services:
         for kind in self._catalog.kinds():
             found[kind.service].append(Entry(kind.service, kind, kind.scopes))
             for number, (_, scope) in enumerate(kind.scopes):
-                entry = Entry(kind.service, scope, kind.scopes[:number])
-                service = scope.service or kind.service
-                if entry not in found[service]:
-                    found[service].append(entry)
+                found[scope.service or kind.service].append(Entry(kind.service, scope, kind.scopes[:number]))
         return found
 
 

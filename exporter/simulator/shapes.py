@@ -59,7 +59,7 @@ def text(shape: Shape, member: str, owner: Owner) -> str:
 def _text(member: str, owner: Owner, low: int, high: int) -> str:
     digest = owner.digest(member)
     if member.lower().endswith("arn"):
-        return _arn(kebab(member[:-3]), owner, digest[:12])
+        return _arn(kebab(member[:-3]).rstrip("-"), owner, digest[:12])
     if low == high == _ACCOUNT or member.lower().endswith("accountid"):
         return owner.account
     if low <= _UUID <= high and member.lower().endswith(("id", "identifier")):

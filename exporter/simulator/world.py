@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import count
 from typing import Any
@@ -20,6 +22,15 @@ Arrival = tuple[float, Callable[[], object]]
 """When something happens in the world, in seconds, and what."""
 
 
+@dataclass(order=True)
+class _Pending:
+    """What happens next of a row of things, and the row."""
+
+    moment: float
+    happen: Callable[[], object] = field(compare=False)
+    later: Iterator[Arrival] = field(compare=False)
+
+
 class World:
     """Accounts, the scopes and the jobs in them.
 
@@ -34,7 +45,7 @@ class World:
         self.accounts: dict[str, str] = {}
         self._places: dict[tuple[str, str], Place] = {}
         self._forms: dict[str, JobForm | ScopeForm] = {}
-        self._arrivals: list[tuple[Arrival, Iterator[Arrival]]] = []
+        self._arrivals: list[_Pending] = []
         self._numbers = count(1)
 
     def place(self, account: str | None = None, region: str | None = None) -> Place:
@@ -150,17 +161,14 @@ class World:
     def feed(self, arrivals: Iterator[Arrival]) -> None:
         """Let things happen in the world, in the order of their times, each when the clock reaches it."""
         if (first := next(arrivals, None)) is not None:
-            self._arrivals.append((first, arrivals))
+            heapq.heappush(self._arrivals, _Pending(*first, arrivals))
 
     def advance(self, now: float) -> None:
         """Let everything happen that was to happen until now."""
-        due, self._arrivals = self._arrivals, []
-        for (moment, happen), later in due:
-            while moment <= now:
-                happen()
-                moment, happen = next(later, (math.inf, _nothing))
-            if moment < math.inf:
-                self._arrivals.append(((moment, happen), later))
+        while self._arrivals and self._arrivals[0].moment <= now:
+            arrival = heapq.heappop(self._arrivals)
+            arrival.happen()
+            self.feed(arrival.later)
 
     def account_of(self, access_key: str) -> str:
         """Return the account that an access key belongs to."""
@@ -201,10 +209,6 @@ def _stands_in(job: SimulatedJob, place: Place) -> bool:
 
 def _token(number: int) -> str:
     return blake2b(str(number).encode(), digest_size=16).hexdigest()
-
-
-def _nothing() -> None:
-    """Happen after everything else."""
 
 
 _OPENED = 1_735_689_600.0
