@@ -74,12 +74,14 @@ def _wrappers(path: str) -> Iterator[str]:
 
 
 def _is_required(shape: StructureShape, path: str) -> bool:
-    """Whether each step of a path has to be there."""
+    """Whether each step of a path has to be there, with a text that may be empty."""
+    if shape_at(shape, path).metadata.get("min"):
+        return False
     wrapper, _, member = path.rpartition(".")
     inside = shape_at(shape, wrapper) if wrapper else shape
     return member in inside.required_members and (not wrapper or _is_required(shape, wrapper))
 
 
 def _known(job: SimulatedJob, template: Mapping[str, Any]) -> Known:
-    item = {**job.scope.ids, **job.form.item(job, job.created)}
+    item = {"account_id": job.account, **job.scope.ids, **job.form.item(job, job.created)}
     return tuple((name, item.get(name)) for name, _ in references(template, {}))

@@ -128,18 +128,20 @@ class JobForm(ListedForm):
         paths = [*((f"id.{name}", name) for name in asked), *self._kind.paths()]
         return [(key, path, shape_at(self.shape, path)) for key, path in paths]
 
-    def _fact(self, job: SimulatedJob, key: str, path: str, shape: Shape, fact: Any, owner: Owner) -> Any:  # noqa: PLR0913, PLR0917 - the words of one member
+    def _fact(self, job: SimulatedJob, key: str, path: str, shape: Shape, fact: Any, owner: Owner) -> Any:
         """Return what a path shall lead to, None where that is nothing."""
         if key.startswith("id."):
             return self._id(job, path, shape, owner)
         if key.startswith("dimensions.") and fact is None:
             return _dimension(shape, path, owner)
+        if key in ("reason", "code") and not fact and shape.metadata.get("min"):
+            return None
         return None if fact == "" and path not in self.shape.required_members else fact
 
     def _id(self, job: SimulatedJob, path: str, shape: Shape, owner: Owner) -> Any:
         """Return a part of the job's id: of several parts, all but the last may tell of the scope instead."""
         member = _member(path)
-        if path != self._kind.id[-1] and (told := _told_by(job.scope, member)) is not None:
+        if path in self._kind.id[:-1] and (told := _told_by(job.scope, member)) is not None:
             return told
         if shape.type_name != "string":
             return int(owner.digest(member)[:7], 16) if shape.type_name in ("integer", "long") else None

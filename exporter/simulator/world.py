@@ -111,8 +111,8 @@ class World:
         """Make a job that was created at a time and then walks a path of (seconds after it, status).
 
         `message` and `code` show once its status is final; `records` are the counts at the end of the path; `fields`
-        are members of the item that stand there as they are given, None for one that is left out. What the job's ids
-        are made of is `token`. Raises ValueError where `scope` is not the innermost one of the kind.
+        are members of the item that stand there as they are given, None for one that is left out. The job's ids are
+        made of `token`, 32 hexadecimal digits. Raises ValueError where `scope` is not the innermost one of the kind.
         """
         parent: Place = scope or self.place(account, region)
         _require(parent, sort_of(kind.service, kind.scopes[-1][1]) if kind.scopes else "", str(kind))

@@ -1,0 +1,79 @@
+"""The operations that tell why a job failed answer for each job that the world holds, and for no other."""
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from botocore.validate import ParamValidator
+
+from exporter.catalog import Catalog, Kind
+from exporter.simulator import SimulatedJob, Simulator, World
+from exporter.simulator.shapes import at
+
+NOW = 1_800_000_000.0
+KINDS = [kind for kind in Catalog().kinds() if kind.details]
+CUSTOMIZATION = Catalog()["bedrock"].kinds["model_customization_job"]
+
+
+def asked(kind: Kind, job: SimulatedJob) -> dict[str, Any]:
+    """Return the arguments that ask for one job's details."""
+    known = {**job.form.item(job, NOW), **job.scope.ids}
+    return {name: known[str(value)[1:]] for name, value in kind.details.arguments.items()} if kind.details else {}
+
+
+def made_up(value: Any) -> Any:
+    """Return an id that no job has."""
+    return value + 1 if isinstance(value, int) else f"{value[:-3]}fff"
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+async def test_details_tell_the_reason(kind, settle, connect, call, clock) -> None:
+    """A finished job has its reason and code where the catalog says, a live one none; the answer fits its shape."""
+    world = World()
+    settle(world, kind)
+    async with Simulator(world, clock=clock) as simulator:
+        client = connect(simulator, kind.service)
+        shape = client.meta.service_model.operation_model(kind.details.operation).output_shape
+        for job in world.jobs(kind):
+            answer = await call(client, kind.details.operation, **asked(kind, job))
+            del answer["ResponseMetadata"]
+            over = job.state_at(NOW).is_final
+            assert (at(answer, kind.details.reason) == job.message) is over
+            assert not kind.details.code or (at(answer, kind.details.code) == job.code) is over
+            outermost = answer.get(kind.details.reason.partition(".")[0], {})
+            assert {at(answer, kind.status), at(outermost, kind.status)} <= {job.status_at(NOW), None}
+            assert not ParamValidator().validate(answer, shape).has_errors()
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+async def test_unknown_jobs_have_no_details(kind, settle, connect, call, clock) -> None:
+    """A job that never was, was deleted, or went with its scope is not found."""
+    world = World()
+    scope = settle(world, kind, jobs=2)[0]
+    arguments = asked(kind, world.jobs(kind, scope=scope)[0])
+    world.delete_job(world.jobs(kind, scope=scope)[0])
+    unknown = {name: made_up(value) for name, value in asked(kind, world.jobs(kind, scope=scope)[0]).items()}
+    lost = asked(kind, world.jobs(kind, scope=scope)[0])
+    async with Simulator(world, clock=clock) as simulator:
+        client = connect(simulator, kind.service)
+        if scope:
+            world.remove_scope(scope)
+        for wrong in [arguments, unknown, *([lost] if scope else [])]:
+            with pytest.raises(ClientError) as error:
+                await call(client, kind.details.operation, **wrong)
+            assert "NotFound" in error.value.response["Error"]["Code"]
+
+
+async def test_a_job_is_known_as_soon_as_it_is_listed(connect, call, clock) -> None:
+    """Jobs that come after the first question are found too, but not before they are created."""
+    world, kind = World(), CUSTOMIZATION
+    async with Simulator(world, clock=clock) as simulator:
+        client = connect(simulator, kind.service)
+        for number in range(2):
+            job = world.add_job(kind, created=NOW + number, path=[(0, "Failed")], message="no")
+            clock.now = NOW + number
+            answer = await call(client, "GetModelCustomizationJob", **asked(kind, job))
+            assert answer["failureMessage"] == "no"
+        clock.now = NOW
+        with pytest.raises(ClientError, match="ResourceNotFoundException"):
+            await call(client, "GetModelCustomizationJob", **asked(kind, job))

@@ -1,0 +1,250 @@
+"""What a real client reads from the simulator is what the world holds, for every entry of the catalog."""
+
+import math
+from datetime import datetime
+from typing import Any
+
+import pytest
+from botocore.validate import ParamValidator
+
+from exporter.catalog import Catalog, Kind, Scope
+from exporter.catalog.models import shape_at
+from exporter.simulator import SimulatedJob, SimulatedScope, Simulator, World
+from exporter.simulator.shapes import at, put
+
+NOW = 1_800_000_000.0
+KINDS = {str(kind): kind for kind in Catalog().kinds()}
+SCOPES = {f"{kind.service}/{name}": (kind, name) for kind in KINDS.values() for name, _ in kind.scopes}
+
+
+def filled(listed: Kind | Scope, scope: Any) -> dict[str, Any]:
+    """Return the arguments that list something in a scope."""
+    ids = scope.ids if scope else {}
+    return {name: ids[str(value)[1:]] if str(value)[0] == "$" else value for name, value in listed.arguments.items()}
+
+
+def seconds(value: Any) -> float:
+    """Return a time in seconds, whatever a client makes of it: AWS writes some as milliseconds, some as text."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    if isinstance(value, datetime):
+        value = value.timestamp()
+    return round(value / 1000 if isinstance(value, int) else value, 3)
+
+
+def comparable(found: dict[str, Any], kind: Kind) -> dict[str, Any]:
+    """Return what there is, with times in seconds."""
+    times = kind.times.model_dump().values()
+    return {
+        path: seconds(value) if path in times or isinstance(value, datetime) else value
+        for path, value in found.items()
+        if value not in (None, "")
+    }
+
+
+def as_read(item: dict[str, Any], kind: Kind) -> dict[str, Any]:
+    """Return what the catalog's paths lead to in a listed item, times in seconds."""
+    found = {path: at(item, path) for key, path in kind.paths() if not key.startswith("dimensions.")}
+    if found[kind.status] in kind.state_of and kind.state_of[found[kind.status]].is_live:
+        found.pop(kind.reason or "", None)
+    return comparable(found, kind)
+
+
+def as_held(job: SimulatedJob, now: float) -> dict[str, Any]:
+    """Return the same of a job of the world; several facts may stand in one place, where the first is seen."""
+    paths = {path for _, path in job.kind.paths()}
+    told = {path: value for path, value in filled(job.kind, job.scope).items() if path in paths}
+    told |= dict(zip(job.kind.id, job.id, strict=True))
+    facts = job.facts(job.phase_at(now))
+    for key, path in job.kind.paths():
+        if facts.get(key) not in (None, "") and not key.startswith("dimensions."):
+            told.setdefault(path, facts[key])
+    return comparable(told, job.kind)
+
+
+def items(pages: list[Any], path: str) -> list[Any]:
+    """Return what stands in all pages."""
+    return [item for page in pages for item in at(page, path) or []]
+
+
+def problems(client: Any, operation: str, pages: list[Any]) -> str:
+    """Return where a page is not what the operation's output shape says."""
+    shape = client.meta.service_model.operation_model(operation).output_shape
+    bare = [{name: value for name, value in page.items() if name != "ResponseMetadata"} for page in pages]
+    return "".join(ParamValidator().validate(page, shape).generate_report() for page in bare)
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=str)
+async def test_a_client_lists_what_the_world_holds(kind, settle, connect, read, clock) -> None:
+    """Every job of every scope is listed once, newest first, with its ids, status, times, reason and records."""
+    world = World()
+    scopes = settle(world, kind)
+    async with Simulator(world, clock=clock, page_size=2) as simulator:
+        client = connect(simulator, kind.service)
+        for scope in scopes:
+            pages = await read(client, kind.operation, **filled(kind, scope))
+            held = world.jobs(kind, scope=scope, at=clock.now)
+            assert [as_read(item, kind) for item in items(pages, kind.items)] == [as_held(job, NOW) for job in held]
+            assert len(pages) == 3
+            assert not problems(client, kind.operation, pages)
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=str)
+async def test_ids_tell_jobs_apart(kind, settle) -> None:
+    """No two jobs have the same id, and an ARN names the account and the region that the job runs in."""
+    world = World()
+    settle(world, kind)
+    jobs = world.jobs(kind)
+    assert len({job.id for job in jobs}) == len(jobs)
+    arns = [part for job in jobs for part in job.id if str(part).startswith("arn:")]
+    assert all(arn.split(":")[3:5] == ["us-east-1", "111122223333"] for arn in arns)
+
+
+@pytest.mark.parametrize("place", SCOPES, ids=str)
+async def test_a_client_discovers_every_scope(place, connect, read, clock) -> None:
+    """Each scope operation lists the ids and names of the scopes, within the outer one where there is one."""
+    kind, name = SCOPES[place]
+    scope, outer = dict(kind.scopes)[name], None
+    world = World()
+    for around, _ in kind.scopes[: [key for key, _ in kind.scopes].index(name)]:
+        outer = world.add_scope(kind.service, around, within=outer)
+    made = [world.add_scope(kind.service, name, name=f"scope-{number}", within=outer) for number in range(5)]
+    async with Simulator(world, clock=clock, page_size=2) as simulator:
+        client = connect(simulator, scope.service or kind.service)
+        pages = await read(client, scope.operation, **filled(scope, outer))
+        found = [(at(item, scope.id), at(item, scope.name or scope.id)) for item in items(pages, scope.items)]
+        assert found == [(one.id, one.name if scope.name else one.id) for one in reversed(made)]
+        assert len(pages) == 3
+        assert not problems(client, scope.operation, pages)
+
+
+FILTERED = [
+    (kind, name) for kind in KINDS.values() for name in ("status", "created_after") if getattr(kind.filters, name)
+]
+
+
+@pytest.mark.parametrize(("kind", "name"), FILTERED, ids=str)
+async def test_filters_narrow_the_list(kind, name, settle, connect, read, clock) -> None:
+    """The parameters that the catalog calls filters leave out other statuses and jobs created before."""
+    world = World()
+    scope = settle(world, kind)[0]
+    jobs = world.jobs(kind, scope=scope)
+    status, after = jobs[2].status_at(NOW), jobs[2].created
+    values: dict[str, Any] = {"status": status, "created_after": datetime.fromtimestamp(after).astimezone()}
+    expected = {
+        "status": [job for job in jobs if job.status_at(NOW) == status],
+        "created_after": [job for job in jobs if job.created > after],
+    }
+    arguments = filled(kind, scope)
+    model = world.models.operation(kind.service, kind.operation)
+    if shape_at(model.input_shape, getattr(kind.filters, name)).type_name == "list":
+        values[name] = [values[name]]
+    put(arguments, getattr(kind.filters, name), values[name])
+    async with Simulator(world, clock=clock, page_size=1) as simulator:
+        pages = await read(connect(simulator, kind.service), kind.operation, **arguments)
+    found = [as_read(item, kind) for item in items(pages, kind.items)]
+    assert found == [as_held(job, NOW) for job in expected[name]]
+
+
+async def test_the_order_is_the_requests(settle, connect, read, clock) -> None:
+    """A request for the ascending order gets the oldest first, over all pages."""
+    kind, world = KINDS["bedrock/model_invocation_job"], World()
+    settle(world, kind)
+    async with Simulator(world, clock=clock, page_size=2) as simulator:
+        pages = await read(connect(simulator, "bedrock"), kind.operation, sortBy="CreationTime", sortOrder="Ascending")
+    found = [item["jobArn"] for item in items(pages, kind.items)]
+    assert found == [job.id[0] for job in reversed(world.jobs(kind))]
+
+
+async def test_jobs_move_with_the_clock(connect, read, clock) -> None:
+    """A status changes when the clock passes its time, and a job does not exist before it is created."""
+    kind, world = KINDS["bedrock/model_invocation_job"], World()
+    world.add_job(kind, created=NOW + 10, path=[(0, "Submitted"), (60, "InProgress"), (600, "Completed")])
+    seen = []
+    async with Simulator(world, clock=clock) as simulator:
+        client = connect(simulator, "bedrock")
+        for clock.now in (NOW, NOW + 10, NOW + 69, NOW + 70, NOW + 609.999, NOW + 610):
+            (page,) = await read(client, kind.operation)
+            seen.append([(item["status"], "endTime" in item) for item in page[kind.items]])
+    live = [[("Submitted", False)], [("Submitted", False)], [("InProgress", False)], [("InProgress", False)]]
+    assert seen == [[], *live, [("Completed", True)]]
+
+
+async def test_paging_is_steady_while_jobs_come_and_go(settle, connect, call, clock) -> None:
+    """Jobs that are created or deleted between two pages neither repeat nor hide others."""
+    kind, world = KINDS["bedrock/model_invocation_job"], World()
+    settle(world, kind, jobs=6)
+    jobs = world.jobs(kind)
+    async with Simulator(world, clock=clock) as simulator:
+        client = connect(simulator, "bedrock")
+        first = await call(client, kind.operation, maxResults=3)
+        world.add_job(kind, created=NOW, path=[(0, "Submitted")])
+        world.delete_job(jobs[1])
+        second = await call(client, kind.operation, maxResults=100, nextToken=first["nextToken"])
+    assert [item["jobArn"] for item in items([first, second], kind.items)] == [job.id[0] for job in jobs]
+
+
+async def test_accounts_and_regions_are_apart(connect, read, clock) -> None:
+    """A list holds the jobs of the caller's account and the request's region only."""
+    kind, world = KINDS["bedrock/model_invocation_job"], World()
+    world.accounts["AKIAOTHER"] = "444455556666"
+    places = {"AKIAMINE": "111122223333", "AKIAOTHER": "444455556666"}
+    for account in places.values():
+        for region in ("us-east-1", "eu-west-1"):
+            world.add_job(kind, created=NOW, path=[(0, "Submitted")], account=account, region=region)
+    async with Simulator(world, clock=clock) as simulator:
+        for key, account in places.items():
+            for region in ("us-east-1", "eu-west-1"):
+                (page,) = await read(connect(simulator, "bedrock", key=key, region=region), kind.operation)
+                (item,) = page[kind.items]
+                assert item["jobArn"].split(":")[3:5] == [region, account]
+
+
+@pytest.mark.parametrize("name", ["", " ", '"},{"', "<&>", "\u2603\U0001f600", "\x00\x1b[31m\n", "\ud800", "a" * 5000])
+async def test_any_name_comes_through(name, connect, read, clock) -> None:
+    """A job may have any string for its name."""
+    kind, world = KINDS["cleanroomsml/collaboration_trained_model_inference_job"], World()
+    scope = world.add_scope(kind.service, "collaboration", name=name)
+    world.add_job(kind, scope=scope, created=NOW, path=[(0, "ACTIVE")], name=name)
+    async with Simulator(world, clock=clock) as simulator:
+        (page,) = await read(connect(simulator, kind.service), kind.operation, **filled(kind, scope))
+    assert page[kind.items][0]["name"] == name
+
+
+async def test_given_fields_stand_as_they_are(connect, read, clock) -> None:
+    """A job can show members that the catalog does not speak of, or lack those that it does."""
+    kind, world = KINDS["bedrock/model_invocation_job"], World()
+    fields = {"status": None, "timeoutDurationInHours": 48, "modelId": "mine"}
+    world.add_job(kind, created=NOW, path=[(0, "Invented")], fields=fields)
+    async with Simulator(world, clock=clock) as simulator:
+        (page,) = await read(connect(simulator, "bedrock"), kind.operation)
+    (item,) = page[kind.items]
+    assert (item.get("status"), item["timeoutDurationInHours"], item["modelId"]) == (None, 48, "mine")
+
+
+async def test_a_removed_scope_takes_its_jobs_along(settle, connect, read, clock) -> None:
+    """What stood in a scope is gone with it, the scopes inside of it too."""
+    kind, world = KINDS["cleanroomsml/trained_model_version"], World()
+    scopes = settle(world, kind)
+    left: Any = scopes[-1]
+    outer: Any = scopes[0]
+    world.remove_scope(outer.within)
+    assert {job.scope.within for job in world.jobs(kind) if isinstance(job.scope, SimulatedScope)} == {left.within}
+    async with Simulator(world, clock=clock) as simulator:
+        (page,) = await read(connect(simulator, "cleanrooms"), "ListMemberships", status="ACTIVE")
+    assert [item["id"] for item in page["membershipSummaries"]] == [left.within.id]
+
+
+async def test_a_world_refuses_what_cannot_be() -> None:
+    """A scope or a job in the wrong place, and an id that is taken, are errors."""
+    world, kind = World(), KINDS["cleanroomsml/trained_model_version"]
+    membership = world.add_scope("cleanroomsml", "membership", id="m")
+    with pytest.raises(ValueError, match="membership 'm' exists"):
+        world.add_scope("cleanroomsml", "membership", id="m")
+    with pytest.raises(ValueError, match="trained_model stands in"):
+        world.add_scope("cleanroomsml", "trained_model")
+    with pytest.raises(ValueError, match="trained_model_version stands in"):
+        world.add_job(kind, scope=membership, created=NOW, path=[(0, "ACTIVE")])
+    with pytest.raises(LookupError, match="no scope 'pond'"):
+        world.add_scope("cleanroomsml", "pond")
+    assert world.jobs(kind, at=math.inf) == []

@@ -1,0 +1,126 @@
+"""The population is the same for the same seed, plausible, and never stands still."""
+
+import itertools
+from collections import Counter
+
+import pytest
+
+from exporter.catalog import Catalog
+from exporter.jobs import State
+from exporter.simulator import SimulatedJob, Simulator, World, populate
+
+NOW = 1_800_000_000.0
+DAY = 86400.0
+KINDS = {str(kind): kind for kind in Catalog().kinds()}
+
+
+def populated(seed: int = 1) -> World:
+    """Return a world with a week of history."""
+    world = World()
+    populate(world, world.catalog, seed=seed, now=NOW)
+    return world
+
+
+def facts(world: World, until: float) -> list[tuple[object, ...]]:
+    """Return all that makes up the jobs of a world."""
+    jobs = itertools.chain.from_iterable(world.jobs(kind, at=until) for kind in KINDS.values())
+    return [
+        (str(job.kind), job.id, job.name, job.created, job.offsets, job.statuses, job.message, dict(job.records))
+        for job in jobs
+    ]
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    """Give a world with a week of history and a day to come."""
+    return populated()
+
+
+def jobs(world: World, kind: str) -> list[SimulatedJob]:
+    """Return the jobs of a kind up to the end of the first day."""
+    return world.jobs(KINDS[kind], at=NOW + DAY)
+
+
+def test_a_seed_makes_one_world(world) -> None:
+    """The same seed gives the same jobs, whether they are looked at once or time and again; another gives others."""
+    again = populated()
+    for hour in range(25):
+        again.advance(NOW + hour * 3600)
+    assert facts(again, NOW + DAY) == facts(world, NOW + DAY)
+    assert facts(populated(seed=2), NOW + DAY) != facts(world, NOW + DAY)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_status_occurs(world, kind) -> None:
+    """In a week some job was in each status of the kind."""
+    seen = {
+        status
+        for job in jobs(world, kind)
+        for offset, status in zip(job.offsets, job.statuses, strict=True)
+        if job.created + offset <= NOW
+    }
+    assert seen == set(KINDS[kind].state_of)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_sources_are_of_a_plausible_size(world, kind) -> None:
+    """A source has some tens to hundreds of jobs a week."""
+    sources = Counter(job.scope.ids.get(KINDS[kind].outer_scope, "") for job in world.jobs(KINDS[kind], at=NOW))
+    assert all(20 <= count <= 1500 for count in sources.values())
+
+
+def test_a_few_in_a_hundred_fail(world) -> None:
+    """Between five and ten in a hundred jobs fail, each with one of many messages, and no others have one."""
+    everything = [job for kind in KINDS for job in jobs(world, kind)]
+    failed = [job for job in everything if job.state(len(job.statuses) - 1) is State.FAILED]
+    assert 0.05 <= len(failed) / len(everything) <= 0.1
+    assert all(job.message and job.code and "{" not in job.message for job in failed)
+    assert len({job.code for job in failed}) >= 10
+    assert not any(job.message for job in set(everything) - set(failed))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_statuses_come_in_their_order(world, kind) -> None:
+    """A job goes from pending over running and stopping to an end, and what is expired never ran."""
+    order = [State.PENDING, State.RUNNING, State.STOPPING]
+    for job in jobs(world, kind):
+        states = [job.state(phase) for phase in range(len(job.statuses))]
+        live = [order.index(state) for state in states if state.is_live]
+        assert live == sorted(live)
+        assert states[-1].is_final
+        assert State.EXPIRED not in states or State.RUNNING not in states
+        assert list(job.offsets) == sorted(job.offsets)
+
+
+def test_something_moves_within_any_minute(world) -> None:
+    """Over all kinds a status changes every half a minute or so, and never later than after a minute."""
+    moments = sorted(
+        job.created + offset
+        for kind in KINDS
+        for job in jobs(world, kind)
+        for offset in job.offsets
+        if NOW <= job.created + offset <= NOW + DAY
+    )
+    gaps = [later - sooner for sooner, later in itertools.pairwise(moments)]
+    assert max(gaps) < 60
+    assert sum(gaps) / len(gaps) < 30
+
+
+async def test_a_populated_world_is_served_as_time_goes_by(connect, read, clock) -> None:
+    """New jobs are listed when the clock has reached them, with nothing but requests to make them come."""
+    world, kind = populated(), KINDS["bedrock/model_invocation_job"]
+    counts = []
+    async with Simulator(world, clock=clock) as simulator:
+        client = connect(simulator, "bedrock")
+        for clock.now in (NOW, NOW + DAY):
+            counts.append(sum(len(page[kind.items]) for page in await read(client, kind.operation)))
+    assert counts == [len(world.jobs(kind, at=NOW)), len(world.jobs(kind, at=NOW + DAY))]
+    assert counts[0] < counts[1]
+
+
+def test_nothing_to_populate_is_no_error() -> None:
+    """A world for no kinds stays empty."""
+    world = World()
+    populate(world, [], now=NOW)
+    world.advance(NOW)
+    assert world.jobs(KINDS["bedrock/model_invocation_job"]) == []
