@@ -59,7 +59,7 @@ def _as_url(pattern: str) -> str:
 class Entry(BaseModel):
     """Base of everything in the catalog: immutable, and every unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
 
 
 class Times(Entry):

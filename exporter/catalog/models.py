@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
 import botocore.loaders
@@ -12,6 +12,7 @@ from botocore.exceptions import DataNotFoundError, UnknownServiceError
 from botocore.model import ListShape, OperationModel, ServiceModel, Shape, StringShape, StructureShape
 
 from exporter.catalog.kind import BARE, Arguments, Details, Kind, Scope
+from exporter.catalog.spelling import did_you_mean
 
 # What AWS calls the three parts of paging, for the operations that botocore has no paginator for.
 _INPUT_TOKENS = ("NextToken", "nextToken", "Marker", "startingToken")
@@ -43,7 +44,7 @@ class Models:
                 data = self._loader.load_service_model(name, "service-2")
             except UnknownServiceError:
                 known = self._loader.list_available_services("service-2")
-                raise LookupError(f"botocore has no service {name!r}{_meant(name, known)}") from None
+                raise LookupError(f"botocore has no service {name!r}{did_you_mean(name, known)}") from None
             self._services[name] = ServiceModel(data, service_name=name)
         return self._services[name]
 
@@ -51,7 +52,9 @@ class Models:
         """Return an operation's model; raises LookupError where the service has no such operation."""
         model = self.service(service)
         if operation not in model.operation_names:
-            raise LookupError(f"{service} has no operation {operation!r}{_meant(operation, model.operation_names)}")
+            raise LookupError(
+                f"{service} has no operation {operation!r}{did_you_mean(operation, model.operation_names)}"
+            )
         return model.operation_model(operation)
 
     def paging(self, service: str, operation: str) -> Paging:
@@ -78,13 +81,20 @@ class Models:
         return paginators
 
 
+@cache
+def regions() -> frozenset[str]:
+    """Return the name of every region of every partition that botocore knows."""
+    partitions = botocore.loaders.Loader().load_data("partitions")["partitions"]
+    return frozenset(region for partition in partitions for region in partition["regions"] if "global" not in region)
+
+
 def shape_at(shape: Shape, path: str) -> Shape:
     """Return the shape that a path of the catalog leads to; raises LookupError naming what is there instead."""
     for step in path.split("."):
         name, bracket, _ = step.partition("[")
         members = _members(shape)
         if name not in members:
-            raise LookupError(f"no {name!r} in {shape.name}{_meant(name, members)}")
+            raise LookupError(f"no {name!r} in {shape.name}{did_you_mean(name, members)}")
         shape = members[name]
         if bracket:
             if not isinstance(shape, ListShape):
@@ -197,7 +207,7 @@ def _statuses(item: Shape, kind: Kind) -> Iterator[str]:
     if declared and (missing := sorted(declared - mapped)):
         yield f"states: not mapped: {', '.join(missing)}"
     if declared and (invented := sorted(mapped - declared)):
-        yield f"states: {invented[0]!r} is no status of {kind.operation}{_meant(invented[0], declared)}"
+        yield f"states: {invented[0]!r} is no status of {kind.operation}{did_you_mean(invented[0], declared)}"
 
 
 def _input(model: OperationModel, kind: Kind) -> Iterator[str]:
@@ -247,7 +257,7 @@ def _given(
         if name in members:
             yield from _value(members[name], value, known, f"{key}.{name}")
         else:
-            yield f"{key}.{name}: {title} takes no {name!r}{_meant(name, members)}"
+            yield f"{key}.{name}: {title} takes no {name!r}{did_you_mean(name, members)}"
 
 
 def _required(title: str, shape: Shape | None, given: Collection[str], key: str) -> Iterator[str]:
@@ -261,7 +271,7 @@ def _value(shape: Shape, value: Any, known: Collection[str], key: str) -> Iterat
     fits = isinstance(value, _PYTHON.get(shape.type_name, object))
     if isinstance(value, str) and value.startswith("$"):
         if value[1:] not in known:
-            yield f"{key}: nothing is called {value!r}{_meant(value[1:], known)}"
+            yield f"{key}: nothing is called {value!r}{did_you_mean(value[1:], known)}"
     elif not fits:
         yield f"{key}: {value!r} is no {shape.type_name}"
     elif isinstance(shape, StructureShape):
@@ -271,7 +281,7 @@ def _value(shape: Shape, value: Any, known: Collection[str], key: str) -> Iterat
         for number, element in enumerate(value):
             yield from _value(shape.member, element, known, f"{key}[{number}]")
     elif (words := _words(shape)) and value not in words:
-        yield f"{key}: {value!r} is not allowed{_meant(str(value), words)}"
+        yield f"{key}: {value!r} is not allowed{did_you_mean(str(value), words)}"
 
 
 def _words(shape: Shape | None) -> set[str]:
@@ -295,20 +305,6 @@ def _only(token: str | list[str]) -> str:
     """Take the token of a paginator; a few of botocore's paginators list several, none that the catalog uses."""
     return token if isinstance(token, str) else token[0]
 
-
-def _meant(word: str, choices: Iterable[str]) -> str:
-    """Return "; did you mean ...?" with the nearest choices, or all of them where they are few."""
-    choices = sorted(choices)
-    folded = {choice.lower(): choice for choice in choices}
-    near = [folded[match] for match in difflib.get_close_matches(word.lower(), folded, n=3, cutoff=0.6)]
-    near = near or [choice for choice in choices if word.lower() in choice.lower()][:3]
-    if near:
-        return f"; did you mean {' or '.join(f'`{choice}`' for choice in near)}?"
-    return f"; one of: {', '.join(choices)}" if 0 < len(choices) <= _FEW else ""
-
-
-_FEW = 12
-"""So many choices fit into one line of an error."""
 
 _ACCOUNT = "account_id"
 """What every argument may refer to."""

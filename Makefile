@@ -1,0 +1,60 @@
+# How the project is set up, run and checked.
+
+# The Python that the environment is made with: `make test PYTHON=python3.13` makes it anew with another one.
+PYTHON = python3
+# The branch coverage in per cent below which `make test` fails.
+COVERAGE = 0
+# `make lock UPGRADE=--upgrade` takes the newest release of everything; without it only what must change does.
+UPGRADE =
+
+VENV = .venv
+BIN = $(VENV)/bin
+# Stamps in the environment: it exists, it can run the exporter, it can run the checks.
+MADE = $(VENV)/.made-with-$(subst /,-,$(PYTHON))
+RUNTIME = $(MADE)-for-running
+DEV = $(MADE)-for-checking
+
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	--no-emit-index-url --no-emit-find-links $(UPGRADE)
+
+.DEFAULT_GOAL = help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help demo test lint lock clean
+
+help: ## Print the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 14
+
+demo: $(RUNTIME) ## Serve against the embedded simulator: no AWS account needed
+	$(BIN)/aws-job-exporter demo
+
+test: lint ## Lint, then run the tests with branch coverage
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage report --fail-under=$(COVERAGE)
+
+lint: $(DEV) ## Check style, format and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+lock: $(DEV) ## Bring the locks up to date with pyproject.toml
+	$(COMPILE) --group dev pyproject.toml -o requirements-dev.txt
+	$(COMPILE) --constraint requirements-dev.txt pyproject.toml -o requirements.txt
+	$(COMPILE) --constraint requirements-dev.txt --group build -o requirements-build.txt
+
+clean: ## Remove the environment and everything that tools left behind
+	rm -rf $(VENV) .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(RUNTIME): requirements-build.txt requirements.txt
+$(DEV): requirements-dev.txt
+$(RUNTIME) $(DEV): pyproject.toml | $(MADE)
+	$(BIN)/pip install --quiet --only-binary :all: --require-hashes $(patsubst %,-r %,$(filter %.txt,$^))
+	$(BIN)/pip install --quiet --no-build-isolation --no-deps --editable .
+	@touch $@
+
+$(MADE):
+	@$(PYTHON) -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo 'error: $(PYTHON) must be Python 3.11 or newer with venv: apt-get install python3-venv' >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@

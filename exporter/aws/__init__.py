@@ -1,0 +1,17 @@
+"""The only room that knows aiobotocore: sessions and clients, listing, scope discovery, details."""
+
+from exporter.aws.clients import Clients, Credentials, default_region
+from exporter.aws.errors import PollError, PollErrorReason, poll_error
+from exporter.aws.reader import Place, Reader, Scoped
+
+__all__ = [
+    "Clients",
+    "Credentials",
+    "Place",
+    "PollError",
+    "PollErrorReason",
+    "Reader",
+    "Scoped",
+    "default_region",
+    "poll_error",
+]

@@ -1,0 +1,164 @@
+"""Sessions and clients: made once for each account, region and service, and owned by one stack."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import time
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, Self
+
+import botocore.utils
+from aiobotocore.config import AioConfig
+from aiobotocore.credentials import AioAssumeRoleCredentialFetcher, AioDeferredRefreshableCredentials
+from aiobotocore.session import AioSession
+
+from exporter import __version__
+from exporter.settings import Account, Aws
+from exporter.telemetry import Telemetry
+
+
+class Credentials(NamedTuple):
+    """Keys to use in place of the default chain."""
+
+    access_key: str
+    secret_key: str
+
+
+class Clients:
+    """An async context manager that closes every client it made."""
+
+    def __init__(self, settings: Aws, telemetry: Telemetry, credentials: Credentials | None = None) -> None:
+        self._settings = settings
+        self._telemetry = telemetry
+        self._stack = AsyncExitStack()
+        self._lock = asyncio.Lock()
+        self._clients: dict[tuple[Account, str, str], Any] = {}
+        self._sessions: dict[Account, AioSession] = {}
+        self._base = _session()
+        if credentials:
+            self._base.set_credentials(*credentials)
+
+    async def __aenter__(self) -> Self:
+        await self._stack.__aenter__()
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self._stack.aclose()
+
+    async def client(self, account: Account, region: str, service: str) -> Any:
+        """Return the client of a service in one account and region."""
+        key = (account, region, service)
+        if key not in self._clients:
+            async with self._lock:
+                if key not in self._clients:
+                    self._clients[key] = await self._create(account, region, service)
+        return self._clients[key]
+
+    async def _create(self, account: Account, region: str, service: str) -> Any:
+        session = await self._session_of(account, region)
+        client = await self._stack.enter_async_context(
+            session.create_client(
+                service, region_name=region, endpoint_url=self._settings.endpoint_url, config=self._config()
+            )
+        )
+        _Meter(self._telemetry, service).watch(client)
+        return client
+
+    def _config(self) -> AioConfig:
+        return AioConfig(
+            # Named, because the environment can change botocore's default; `legacy` misses several throttling errors.
+            retries={"mode": "standard", "total_max_attempts": 3},
+            connect_timeout=self._settings.connect_timeout,
+            read_timeout=self._settings.read_timeout,
+            user_agent_extra=f"aws-job-exporter/{__version__}",
+            # Loads the service models in a thread: some of them take 100 ms.
+            warm_up_loader_caches=True,
+        )
+
+    async def _session_of(self, account: Account, region: str) -> AioSession:
+        if account.role_arn is None:
+            return self._base
+        if account not in self._sessions:
+            self._sessions[account] = await self._assume(account.role_arn, account.external_id, region)
+        return self._sessions[account]
+
+    async def _assume(self, role_arn: str, external_id: str | None, region: str) -> AioSession:
+        """Return a session that works in a role, with credentials that renew themselves."""
+        extra = {"RoleSessionName": "aws-job-exporter"}
+        if external_id:
+            extra["ExternalId"] = external_id
+        create_sts = functools.partial(
+            self._base.create_client, region_name=region, endpoint_url=self._settings.endpoint_url
+        )
+        fetcher = AioAssumeRoleCredentialFetcher(
+            client_creator=create_sts,
+            source_credentials=await self._base.get_credentials(),
+            role_arn=role_arn,
+            extra_args=extra,
+        )
+        session = _session(loader=self._base.get_component("data_loader"))
+        # botocore has no public way to give a session credentials that renew themselves.
+        session._credentials = AioDeferredRefreshableCredentials(  # noqa: SLF001
+            refresh_using=fetcher.fetch_credentials, method="assume-role"
+        )
+        return session
+
+
+def default_region() -> str:
+    """Return the region of the environment, empty where there is none.
+
+    botocore reads AWS_DEFAULT_REGION and the profile, AWS's other SDKs AWS_REGION: all count here.
+    """
+    return os.environ.get("AWS_REGION") or _session().get_config_variable("region") or ""
+
+
+def _session(loader: Any = None) -> AioSession:
+    """Return a session with a fast reader of times, and with the service models of `loader` where it is given."""
+    session = AioSession()
+    if loader is not None:
+        session.register_component("data_loader", loader)
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
+    return session
+
+
+def _timestamp(value: Any) -> datetime:
+    """Return an aware datetime; botocore's own parser costs ten times as much as the rest of reading a job."""
+    if isinstance(value, int | float):
+        return datetime.fromtimestamp(value, UTC)
+    try:
+        parsed = datetime.fromisoformat(value)
+    except ValueError:
+        parsed = botocore.utils.parse_timestamp(value)
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+class _Meter:
+    """Counts and times each request of a client, retries included."""
+
+    def __init__(self, telemetry: Telemetry, service: str) -> None:
+        self._telemetry = telemetry
+        self._service = service
+
+    def watch(self, client: Any) -> None:
+        events = client.meta.events
+        events.register("request-created", self._began)
+        events.register("response-received", self._ended)
+
+    def _began(self, request: Any, **_: Any) -> None:
+        request.context["aws_job_exporter_began"] = time.monotonic()
+
+    def _ended(self, event_name: str, context: dict[str, Any], exception: Any, parsed_response: Any, **_: Any) -> None:
+        operation = event_name.rpartition(".")[2]
+        took = time.monotonic() - context["aws_job_exporter_began"]
+        self._telemetry.request_duration.labels(self._service, operation).observe(took)
+        self._telemetry.requests.labels(self._service, operation, _code(exception, parsed_response)).inc()
+
+
+def _code(exception: Exception | None, answer: Any) -> str:
+    """Return AWS's error code, else the HTTP status, else the name of what went wrong on the way."""
+    if exception is not None or not answer:
+        return type(exception).__name__
+    return str(answer.get("Error", {}).get("Code") or answer["ResponseMetadata"]["HTTPStatusCode"])

@@ -1,0 +1,138 @@
+"""Why a poll failed: what AWS, the network or botocore say, as one of a short closed list of reasons."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import aiohttp
+from botocore import exceptions
+from botocore.parsers import ResponseParserError
+
+
+class PollErrorReason(StrEnum):
+    """The closed list."""
+
+    THROTTLED = "throttled"
+    ACCESS_DENIED = "access_denied"
+    NOT_FOUND = "not_found"
+    EXPIRED_CREDENTIALS = "expired_credentials"
+    INVALID_REQUEST = "invalid_request"
+    SERVER_ERROR = "server_error"
+    TIMEOUT = "timeout"
+    NETWORK = "network"
+    BAD_RESPONSE = "bad_response"
+    INTERNAL = "internal"
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether AWS will most likely answer the same in a minute: it understood, and declined."""
+        return self in _REFUSALS
+
+
+_REFUSALS = {
+    PollErrorReason.THROTTLED,
+    PollErrorReason.ACCESS_DENIED,
+    PollErrorReason.NOT_FOUND,
+    PollErrorReason.EXPIRED_CREDENTIALS,
+    PollErrorReason.INVALID_REQUEST,
+}
+
+
+class PollError(Exception):
+    """A poll failed: `reason` of the closed list, the text in AWS's own words."""
+
+    def __init__(self, reason: PollErrorReason, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
+class BadResponseError(Exception):
+    """AWS answered, but not what its model promises."""
+
+
+# Codes that say more than the HTTP status they come with; most services declare none of the first group.
+_CODES = {
+    PollErrorReason.THROTTLED: (
+        "BandwidthLimitExceeded EC2ThrottledException LimitExceededException PriorRequestNotComplete "
+        "ProvisionedThroughputExceededException RequestLimitExceeded RequestThrottled RequestThrottledException "
+        "SlowDown Throttled ThrottledException Throttling ThrottlingException TooManyRequestsException "
+        "TransactionInProgressException"
+    ),
+    PollErrorReason.EXPIRED_CREDENTIALS: (
+        "ExpiredToken ExpiredTokenException InvalidClientTokenId InvalidSignatureException RequestExpired "
+        "SignatureDoesNotMatch TokenRefreshRequired UnrecognizedClientException"
+    ),
+    PollErrorReason.ACCESS_DENIED: (
+        "AccessDenied AccessDeniedException AuthFailure AuthorizationError NotAuthorized OptInRequired "
+        "SubscriptionRequiredException UnauthorizedOperation"
+    ),
+    PollErrorReason.NOT_FOUND: "EntityNotFoundException NotFoundException ResourceNotFound ResourceNotFoundException",
+    PollErrorReason.SERVER_ERROR: (
+        "InternalError InternalFailure InternalServerError InternalServerException InternalServiceException "
+        "ServiceUnavailable ServiceUnavailableException"
+    ),
+}
+_REASONS = {code: reason for reason, codes in _CODES.items() for code in codes.split()}
+
+_EXCEPTIONS: tuple[tuple[tuple[type[Exception], ...], PollErrorReason], ...] = (
+    (
+        (
+            TimeoutError,
+            exceptions.ConnectTimeoutError,
+            exceptions.ReadTimeoutError,
+        ),
+        PollErrorReason.TIMEOUT,
+    ),
+    (
+        (
+            exceptions.CredentialRetrievalError,
+            exceptions.NoCredentialsError,
+            exceptions.PartialCredentialsError,
+            exceptions.MetadataRetrievalError,
+            exceptions.RefreshWithMFAUnsupportedError,
+            exceptions.TokenRetrievalError,
+            exceptions.SSOError,
+        ),
+        PollErrorReason.EXPIRED_CREDENTIALS,
+    ),
+    ((ResponseParserError, BadResponseError), PollErrorReason.BAD_RESPONSE),
+    (
+        (
+            exceptions.HTTPClientError,
+            exceptions.EndpointResolutionError,
+            exceptions.NoRegionError,
+            aiohttp.ClientError,
+            OSError,
+        ),
+        PollErrorReason.NETWORK,
+    ),
+    ((exceptions.ParamValidationError,), PollErrorReason.INVALID_REQUEST),
+)
+
+_THROTTLED, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _SERVER = 429, 401, 403, 404, 500
+
+
+def poll_error(error: Exception) -> PollError:
+    """Return what an exception of a poll means; what nobody foresaw is `internal`."""
+    if isinstance(error, PollError):
+        return error
+    if isinstance(error, exceptions.ClientError):
+        return PollError(_client_error_reason(error), str(error))
+    for types, reason in _EXCEPTIONS:
+        if isinstance(error, types):
+            return PollError(reason, str(error) or type(error).__name__)
+    return PollError(PollErrorReason.INTERNAL, f"{type(error).__name__}: {error}")
+
+
+def _client_error_reason(error: exceptions.ClientError) -> PollErrorReason:
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    if code in _REASONS:
+        return _REASONS[code]
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if status == _THROTTLED:
+        return PollErrorReason.THROTTLED
+    if status in (_UNAUTHORIZED, _FORBIDDEN):
+        return PollErrorReason.ACCESS_DENIED
+    if status == _NOT_FOUND:
+        return PollErrorReason.NOT_FOUND
+    return PollErrorReason.SERVER_ERROR if status >= _SERVER else PollErrorReason.INVALID_REQUEST

@@ -1,0 +1,96 @@
+"""One listed item to one job: what the catalog says of a kind, turned into a function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from exporter.aws.errors import BadResponseError
+from exporter.catalog import Kind
+from exporter.catalog.kind import Arguments
+from exporter.jobs import Job, State
+
+Item = Mapping[str, Any]
+
+_MILLISECONDS = 1e11
+"""Seconds stay below it until the year 5138; epoch milliseconds have been above it since 1973."""
+
+
+def at(item: Any, path: str) -> Any:
+    """Return what stands at a path of the catalog, None where the item has nothing there."""
+    for step in path.split("."):
+        name, bracket, _ = step.partition("[")
+        item = item.get(name) if isinstance(item, Mapping) else None
+        if bracket:
+            item = item[0] if isinstance(item, list) and item else None
+    return item
+
+
+def resolve(arguments: Arguments, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments with each `$name` replaced by its value; those whose value is missing are left out."""
+    resolved = {name: _value(argument, values) for name, argument in arguments.items()}
+    return {name: value for name, value in resolved.items() if value is not None}
+
+
+def _value(argument: Any, values: Mapping[str, Any]) -> Any:
+    if isinstance(argument, str) and argument.startswith("$"):
+        return values.get(argument[1:])
+    return argument
+
+
+def seconds(value: Any) -> float | None:
+    """Return a time as seconds since 1970-01-01 UTC: AWS writes datetimes, epoch milliseconds and ISO strings."""
+    if isinstance(value, datetime):
+        return value.timestamp()
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value / 1000 if value > _MILLISECONDS else float(value)
+    if isinstance(value, str):
+        try:
+            parsed = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+        return parsed.replace(tzinfo=parsed.tzinfo or UTC).timestamp()
+    return None
+
+
+def text(value: Any) -> str:
+    """Return a value as text: times in ISO form, nothing as the empty string."""
+    if value is None:
+        return ""
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def job_reader(kind: Kind) -> Callable[[Item, Mapping[str, str]], Job]:
+    """Return the function that reads an item of a kind, listed in the given scopes.
+
+    It raises BadResponseError for an item that nothing identifies.
+    """
+    times = {name: path for name, path in kind.times.model_dump().items() if path}
+
+    def read(item: Item, scopes: Mapping[str, str]) -> Job:
+        parts = [text(at(item, path)) for path in kind.id]
+        if not any(parts):
+            raise BadResponseError(f"{kind.operation} listed an item without {' and '.join(kind.id)}")
+        status = text(at(item, kind.status))
+        state = kind.state_of.get(status, State.UNKNOWN)
+        message = text(at(item, kind.reason)) if kind.reason else ""
+        details = kind.details if state is State.FAILED and not message else None
+        return Job(
+            id="/".join(filter(None, parts)),
+            name=text(at(item, kind.name)) if kind.name else "",
+            status=status,
+            state=state,
+            message=message,
+            code=text(at(item, kind.code)) if kind.code else "",
+            records=_counts(kind, item),
+            details=resolve(details.arguments, {**scopes, **item}) if details else None,
+            **{name: seconds(at(item, path)) for name, path in times.items()},
+        )
+
+    return read
+
+
+def _counts(kind: Kind, item: Item) -> dict[str, int]:
+    counts = {result: at(item, path) for result, path in kind.records.items()}
+    return {result: count for result, count in counts.items() if isinstance(count, int)}

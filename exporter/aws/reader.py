@@ -1,0 +1,101 @@
+"""Reading AWS: whole lists of jobs and of the containers that they live in, page by page."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from botocore import xform_name
+
+from exporter.aws.clients import Clients
+from exporter.aws.errors import BadResponseError, PollErrorReason, poll_error
+from exporter.aws.items import Item, at, job_reader, resolve, text
+from exporter.catalog import Kind, Scope
+from exporter.catalog.models import Models
+from exporter.jobs import Job
+from exporter.settings import Account
+
+
+class Place(NamedTuple):
+    """Where to ask: with whose credentials, and in which region."""
+
+    account: Account
+    region: str
+
+
+class Scoped(NamedTuple):
+    """A container of jobs: the ids of it and of those around it, by the scopes' names."""
+
+    ids: Mapping[str, str]
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads everything that a poll needs. Whatever goes wrong is raised; nothing is ever returned in part."""
+
+    clients: Clients
+    models: Models
+
+    async def account_id(self, place: Place) -> str:
+        """Return the id of the account that the credentials belong to (STS GetCallerIdentity)."""
+        client = await self.clients.client(place.account, place.region, "sts")
+        answer = await client.get_caller_identity()
+        return str(answer["Account"])
+
+    async def scopes(self, place: Place, service: str, name: str, scope: Scope, outer: Scoped) -> list[Scoped]:
+        """Return every container of one sort, within `outer`."""
+        found: dict[str, Scoped] = {}
+        arguments = resolve(scope.arguments, outer.ids)
+        async for item in self._items(place, scope.service or service, scope.operation, arguments, scope.items):
+            identifier = text(at(item, scope.id))
+            if not identifier:
+                raise BadResponseError(f"{scope.operation} listed an item without {scope.id}")
+            found[identifier] = Scoped({**outer.ids, name: identifier}, text(at(item, scope.name or scope.id)))
+        return list(found.values())
+
+    async def jobs(self, place: Place, kind: Kind, scope: Scoped) -> list[Job]:
+        """Return every job of a kind in one innermost container; of a job that two pages list, the later one."""
+        read = job_reader(kind)
+        arguments = resolve(kind.arguments, scope.ids)
+        items = self._items(place, kind.service, kind.operation, arguments, kind.items)
+        jobs = {job.id: job async for job in (read(item, scope.ids) async for item in items)}
+        return list(jobs.values())
+
+    async def explained(self, place: Place, kind: Kind, job: Job) -> Job:
+        """Return a failed job with the message and the code that AWS gives when asked for them."""
+        details = kind.details
+        if details is None or job.details is None:
+            return job
+        client = await self.clients.client(place.account, place.region, kind.service)
+        answer = await getattr(client, xform_name(details.operation))(**job.details)
+        code = text(at(answer, details.code)) if details.code else ""
+        return replace(job, message=text(at(answer, details.reason)), code=code, details=None)
+
+    async def _items(
+        self, place: Place, service: str, operation: str, arguments: dict[str, Any], items: str
+    ) -> AsyncIterator[Item]:
+        """Yield what every page lists. Only a missing token ends it: AWS cuts short and empty pages at will."""
+        client = await self.clients.client(place.account, place.region, service)
+        call = getattr(client, xform_name(operation))
+        paging = self.models.paging(service, operation)
+        if paging.page_size:
+            arguments = {**arguments, paging.limit: paging.page_size}
+        seen: set[str] = set()
+        while True:
+            page = await call(**arguments)
+            for item in at(page, items) or ():
+                yield item
+            token = page.get(paging.output_token) if paging.output_token else None
+            if not token:
+                return
+            if token in seen:
+                raise BadResponseError(f"{operation} gave the same page token twice")
+            seen.add(token)
+            arguments = {**arguments, paging.input_token: token}
+
+
+def is_gone(error: Exception) -> bool:
+    """Whether an error says that what was asked about does not exist."""
+    return poll_error(error).reason is PollErrorReason.NOT_FOUND

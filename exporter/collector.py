@@ -1,0 +1,219 @@
+"""What a source's jobs look like as metric families: a table of families, each with a small pure function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from exporter.catalog import Kind
+from exporter.failures import Reason
+from exporter.families import Family, Sample
+from exporter.jobs import FINAL, Job, State
+from exporter.ledger import Ledger, Record
+from exporter.settings import Metrics
+from exporter.tally import Histogram, Tally, tally
+
+AS_OF = "As of the source's last successful poll."
+
+
+@dataclass(frozen=True)
+class JobView:
+    """All that the families of one source are made from."""
+
+    kind: Kind
+    ledger: Ledger
+    records: list[Record]
+    tally: Tally
+    settings: Metrics
+    scope_name: str
+
+    @classmethod
+    def of(cls, kind: Kind, ledger: Ledger, settings: Metrics, now: float, scope_name: str = "") -> JobView:
+        """Look at what a ledger counts at `now`."""
+        records = ledger.counted(now)
+        return cls(kind, ledger, records, tally(records, settings.duration_buckets), settings, scope_name)
+
+
+def _jobs(view: JobView) -> Iterable[Sample]:
+    statuses = dict.fromkeys(view.kind.state_of.items(), 0)
+    statuses["unknown", State.UNKNOWN] = 0
+    return [((status, str(state)), n) for (status, state), n in {**statuses, **view.tally.statuses}.items()]
+
+
+def _failures(view: JobView) -> Iterable[Sample]:
+    return [((reason,), view.tally.reasons[reason]) for reason in sorted(view.ledger.reasons)]
+
+
+def _durations(view: JobView) -> Iterable[Sample]:
+    return [((str(state),), *_histogram(histogram)) for state, histogram in view.tally.durations.items()]
+
+
+def _queue_durations(view: JobView) -> Iterable[Sample]:
+    return [((), *_histogram(view.tally.queue))] if view.kind.times.started else []
+
+
+def _histogram(histogram: Histogram) -> tuple[list[tuple[str, float]], float]:
+    return histogram.cumulative(), histogram.sum
+
+
+def _by_state(values: Mapping[State, float]) -> Iterable[Sample]:
+    return [((str(state),), value) for state, value in values.items()]
+
+
+def _oldest_active(view: JobView) -> Iterable[Sample]:
+    return [((status, str(state)), created) for (status, state), created in view.tally.oldest_active.items()]
+
+
+def _known(value: float | None) -> Iterable[Sample]:
+    return [] if value is None else [((), value)]
+
+
+def _records(view: JobView) -> Iterable[Sample]:
+    return [((result,), view.tally.records[result]) for result in view.kind.records]
+
+
+def _finished_total(view: JobView) -> Iterable[Sample]:
+    possible = [state for state in view.kind.states if state in FINAL]
+    return [((str(state),), view.ledger.finished_total[state]) for state in possible]
+
+
+def _failures_total(view: JobView) -> Iterable[Sample]:
+    # Every reason from the start: PromQL's increase() sees nothing of a counter that begins at 1.
+    return [((reason,), view.ledger.failures_total[reason]) for reason in Reason]
+
+
+def _scope_info(view: JobView) -> Iterable[Sample]:
+    return [((view.kind.outer_scope, view.scope_name), 1)] if view.kind.scopes else []
+
+
+def _single_jobs(view: JobView) -> list[Record]:
+    """Return the jobs that get series of their own: the active ones and the newest finished up to the limit."""
+    if not view.settings.per_job:
+        return []
+    active = [record for record in view.records if record.finished is None]
+    finished = [record for record in view.records if record.finished is not None]
+    finished.sort(key=lambda record: record.finished or 0.0, reverse=True)
+    return active + finished[: view.settings.per_job_finished]
+
+
+def _job_labels(job: Job) -> tuple[str, str]:
+    return job.id, job.name
+
+
+def _job_info(view: JobView) -> Iterable[Sample]:
+    return [((*_job_labels(job), job.status, str(job.state), reason or ""), 1) for job, _, reason in _single_jobs(view)]
+
+
+def _job_created(view: JobView) -> Iterable[Sample]:
+    return [(_job_labels(job), job.created) for job, _, _ in _single_jobs(view) if job.created is not None]
+
+
+def _job_finished(view: JobView) -> Iterable[Sample]:
+    return [(_job_labels(job), finished) for job, finished, _ in _single_jobs(view) if finished is not None]
+
+
+def _family(name: str, kind: Any, text: str, labels: tuple[str, ...], samples: Any) -> Family[JobView]:
+    return Family(name, kind, f"{text} {AS_OF}", labels, samples)
+
+
+JOB_FAMILIES: tuple[Family[JobView], ...] = (
+    _family("aws_jobs", "gauge", "Jobs that are active or finished within the lookback.", ("status", "state"), _jobs),
+    _family(
+        "aws_job_failures",
+        "gauge",
+        "Failed jobs within the lookback whose reason is known.",
+        ("reason",),
+        _failures,
+    ),
+    _family(
+        "aws_job_duration_seconds",
+        "gaugehistogram",
+        "Run time of jobs that finished within the lookback: start, else creation, to end, else last update.",
+        ("state",),
+        _durations,
+    ),
+    _family(
+        "aws_job_queue_duration_seconds",
+        "gaugehistogram",
+        "Time from creation to start of jobs within the lookback.",
+        (),
+        _queue_durations,
+    ),
+    _family(
+        "aws_job_last_duration_seconds",
+        "gauge",
+        "Run time of the job that finished last.",
+        ("state",),
+        lambda view: _by_state(view.tally.last_duration),
+    ),
+    _family(
+        "aws_job_last_finished_timestamp_seconds",
+        "gauge",
+        "When the last job finished.",
+        ("state",),
+        lambda view: _by_state(view.tally.last_finished),
+    ),
+    _family(
+        "aws_job_last_created_timestamp_seconds",
+        "gauge",
+        "When the newest job was created.",
+        (),
+        lambda view: _known(view.tally.last_created),
+    ),
+    _family(
+        "aws_job_oldest_active_timestamp_seconds",
+        "gauge",
+        "When the oldest job in each active status was created.",
+        ("status", "state"),
+        _oldest_active,
+    ),
+    _family(
+        "aws_job_next_deadline_timestamp_seconds",
+        "gauge",
+        "The earliest deadline of an active job.",
+        (),
+        lambda view: _known(view.tally.next_deadline),
+    ),
+    _family(
+        "aws_job_records",
+        "gauge",
+        "Records of the jobs that are active or finished within the lookback.",
+        ("result",),
+        _records,
+    ),
+    _family(
+        "aws_jobs_finished_total",
+        "counter",
+        "Jobs seen to finish since the exporter started.",
+        ("state",),
+        _finished_total,
+    ),
+    _family(
+        "aws_job_failures_total",
+        "counter",
+        "Jobs seen to fail since the exporter started.",
+        ("reason",),
+        _failures_total,
+    ),
+    _family(
+        "aws_job_scope_info",
+        "gauge",
+        "What the scope is and what people call it; always 1.",
+        ("scope_kind", "scope_name"),
+        _scope_info,
+    ),
+    _family(
+        "aws_job_info",
+        "gauge",
+        "One job and what became of it; always 1.",
+        ("job_id", "job_name", "status", "state", "reason"),
+        _job_info,
+    ),
+    _family(
+        "aws_job_created_timestamp_seconds", "gauge", "When a job was created.", ("job_id", "job_name"), _job_created
+    ),
+    _family(
+        "aws_job_finished_timestamp_seconds", "gauge", "When a job finished.", ("job_id", "job_name"), _job_finished
+    ),
+)

@@ -1,0 +1,41 @@
+"""Durations as Prometheus writes them."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer
+
+_UNITS = {"y": 31_536_000.0, "w": 604_800.0, "d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_DURATION = re.compile("".join(rf"(?:(\d+){unit})?" for unit in _UNITS))
+
+
+def parse_duration(text: object) -> float:
+    """Return the seconds of a duration as Prometheus writes it (`90s`, `1h30m`, `7d`); raises ValueError."""
+    match = _DURATION.fullmatch(text) if isinstance(text, str) and text else None
+    if match is None:
+        raise ValueError(f"{text!r} is not a duration; write it as Prometheus does: 90s, 5m, 1h30m, 7d")
+    return sum(float(number or 0) * seconds for number, seconds in zip(match.groups(), _UNITS.values(), strict=True))
+
+
+def format_duration(seconds: float) -> str:
+    """Return seconds as Prometheus writes a duration: 5400 gives `1h30m`."""
+    parts = []
+    rest = round(seconds * 1000)
+    for unit, size in _UNITS.items():
+        number, rest = divmod(rest, round(size * 1000))
+        parts.append(f"{number}{unit}" if number else "")
+    return "".join(parts) or "0s"
+
+
+def _positive(seconds: float) -> float:
+    if seconds <= 0:
+        raise ValueError("must be longer than 0s")
+    return seconds
+
+
+Duration = Annotated[
+    float, BeforeValidator(parse_duration), AfterValidator(_positive), PlainSerializer(format_duration, str)
+]
+"""Seconds, written as `90s` or `1h30m`."""

@@ -1,0 +1,237 @@
+"""What can be set: one pydantic-settings model for the file, the environment and the flags."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from exporter.catalog import Catalog, Kind, Service
+from exporter.catalog.models import regions
+from exporter.catalog.spelling import did_you_mean
+from exporter.settings.durations import Duration
+
+DEFAULT_PORT = 10058
+"""No other exporter is known to use it; see the wiki page "Default port allocations" of Prometheus."""
+
+ENVIRONMENT_PREFIX = "AWS_JOB_EXPORTER_"
+
+
+def _known_region(region: str) -> str:
+    if region not in (known := regions()):
+        raise ValueError(f"AWS has no region {region!r}{did_you_mean(region, known)}")
+    return region
+
+
+def _role(arn: str) -> str:
+    if not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:role/\S+", arn):
+        raise ValueError(f"{arn!r} is not the ARN of a role: arn:aws:iam::111122223333:role/NAME")
+    return arn
+
+
+def _path(path: str) -> str:
+    if not re.fullmatch(r"/[^?#\s]+", path):
+        raise ValueError(f"{path!r} is not a path: /metrics")
+    return path
+
+
+def _url(url: str) -> str:
+    if not re.fullmatch(r"https?://\S+", url):
+        raise ValueError(f"{url!r} is not an address: https://vpce-1a2b3c.bedrock.us-east-1.vpce.amazonaws.com")
+    return url
+
+
+def _not_empty(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not values:
+        raise ValueError("must not be empty")
+    return values
+
+
+def _ascending(buckets: tuple[float, ...]) -> tuple[float, ...]:
+    if any(low >= high for low, high in pairwise(buckets)):
+        raise ValueError("each bucket must be longer than the one before")
+    return buckets
+
+
+def _as_tuple(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+Region = Annotated[str, AfterValidator(_known_region)]
+
+
+class Section(BaseModel):
+    """Base of every group of settings: a key that does not exist is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ConfigFile(Section):
+    """Where the configuration stands."""
+
+    file: Path | None = Field(default=None, description="Configuration file (YAML).")
+
+
+class Web(Section):
+    """What is served, and where."""
+
+    listen_address: Annotated[tuple[str, ...], BeforeValidator(_as_tuple), AfterValidator(_not_empty)] = Field(
+        default=(f":{DEFAULT_PORT}",),
+        description="Addresses on which to expose metrics and web interface. Repeatable for multiple addresses. "
+        "Examples: :10058, 127.0.0.1:10058, [::1]:10058.",
+    )
+    telemetry_path: Annotated[str, AfterValidator(_path)] = Field(
+        default="/metrics", description="Path under which to expose metrics."
+    )
+
+
+class Log(Section):
+    """What is written to stderr, and how."""
+
+    level: Literal["debug", "info", "warn", "error"] = Field(
+        default="info", description="Only log messages with the given severity or above."
+    )
+    format: Literal["logfmt", "json"] = Field(default="logfmt", description="Output format of log messages.")
+
+
+class Poll(Section):
+    """When AWS is asked, and how long an answer counts."""
+
+    interval: Duration = Field(default=60.0, description="How often a list of jobs is read.")
+    discovery_interval: Duration = Field(
+        default=600.0, description="How often memberships, schedulers and other containers of jobs are looked for."
+    )
+    lookback: Duration = Field(default=604_800.0, description="How long a job counts after it finished.")
+    stale_after: Duration = Field(
+        default=300.0,
+        description="How long the numbers of a source stay after its last successful poll; at least three intervals.",
+    )
+    timeout: Duration = Field(default=55.0, description="How long one poll of a source may take.")
+    concurrency: int = Field(default=32, ge=1, description="How many sources are polled at the same time.")
+    details: int = Field(
+        default=20, ge=0, description="How many failed jobs of a source are asked for their reason in one poll."
+    )
+
+
+class Metrics(Section):
+    """What is exported beyond the counts."""
+
+    per_job: bool = Field(default=False, description="Export series for single jobs: aws_job_info and its times.")
+    per_job_finished: int = Field(
+        default=50, ge=0, description="How many finished jobs of a source get series of their own, newest first."
+    )
+    duration_buckets: Annotated[tuple[Duration, ...], AfterValidator(_not_empty), AfterValidator(_ascending)] = Field(
+        default=(60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14_400.0, 28_800.0, 86_400.0, 172_800.0),
+        description="Upper bounds of the duration histograms.",
+    )
+
+
+class Aws(Section):
+    """How AWS is reached."""
+
+    endpoint_url: Annotated[str, AfterValidator(_url)] | None = Field(
+        default=None, description="Address to use in place of every service's own."
+    )
+    connect_timeout: Duration = Field(default=3.0, description="How long a connection may take to open.")
+    read_timeout: Duration = Field(default=20.0, description="How long AWS may take to answer one request.")
+
+
+class Account(Section):
+    """One account to read: through a role, or with the default credentials where none is named."""
+
+    role_arn: Annotated[str, AfterValidator(_role)] | None = None
+    external_id: str | None = Field(default=None, min_length=2)
+    regions: tuple[Region, ...] = ()
+    """Left out: the region of the environment."""
+
+    @property
+    def account_id(self) -> str:
+        """The id as the role tells it, empty where the default credentials are used."""
+        return self.role_arn.split(":")[4] if self.role_arn else ""
+
+
+class ServiceSettings(BaseModel):
+    """What to read of one service; further keys name containers: `memberships: [...]`."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    kinds: tuple[str, ...] | None = None
+    interval: Duration | None = None
+
+    @property
+    def scopes(self) -> Mapping[str, Any]:
+        """The containers that are named, by the configuration's key: `memberships`."""
+        return self.model_extra or {}
+
+
+class Selection(NamedTuple):
+    """The kinds of one service that are to be read, and what the configuration says of the service."""
+
+    service: Service
+    kinds: tuple[Kind, ...]
+    settings: ServiceSettings
+
+
+class Settings(BaseSettings):
+    """The whole configuration. Flags win over the environment, the environment over the file."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        env_prefix=ENVIRONMENT_PREFIX,
+        env_nested_delimiter="__",
+        cli_kebab_case=True,
+        cli_avoid_json=True,
+        cli_hide_none_type=True,
+        cli_exit_on_error=False,
+        cli_implicit_flags=True,
+    )
+
+    config: ConfigFile = ConfigFile()
+    web: Web = Web()
+    log: Log = Log()
+    poll: Poll = Poll()
+    metrics: Metrics = Metrics()
+    aws: Aws = Aws()
+    accounts: tuple[Account, ...] = Field(
+        default=(Account(),), min_length=1, description="Accounts and regions to read."
+    )
+    services: Mapping[str, ServiceSettings | None] = Field(
+        default_factory=dict, description="Services, kinds and scopes to read."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the file, whose content comes as keyword arguments."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+    def selections(self, catalog: Catalog) -> list[Selection]:
+        """Return what to read: the configured services, else every kind that needs no container and still exists."""
+        if not self.services:
+            return [
+                Selection(service, kinds, ServiceSettings())
+                for service in map(catalog.__getitem__, catalog.names)
+                if (kinds := tuple(kind for kind in service.kinds.values() if not kind.scopes and not kind.end_of_life))
+            ]
+        configured = ((catalog[name], settings or ServiceSettings()) for name, settings in self.services.items())
+        return [
+            Selection(service, tuple(service.kinds[kind] for kind in settings.kinds or service.kinds), settings)
+            for service, settings in configured
+        ]
+
+    def stale_after(self, interval: float) -> float:
+        """Return the seconds for which a source's numbers outlive its last success: slow sources get three polls."""
+        return max(self.poll.stale_after, 3 * interval)

@@ -1,0 +1,9 @@
+"""A small AWS over HTTP, for the demo, the tests and the benchmarks: derived from the catalog and botocore's models."""
+
+from exporter.simulator.calls import Call
+from exporter.simulator.errors import AwsError
+from exporter.simulator.residents import SimulatedJob, SimulatedScope
+from exporter.simulator.server import Simulator
+from exporter.simulator.world import World
+
+__all__ = ["AwsError", "Call", "SimulatedJob", "SimulatedScope", "Simulator", "World"]

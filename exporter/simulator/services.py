@@ -1,0 +1,102 @@
+"""Which operations the made-up AWS has: those that the catalog names, and no others."""
+
+from __future__ import annotations
+
+import difflib
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+
+from botocore.model import OperationModel, ServiceModel
+
+from exporter.catalog import Catalog, Kind, Scope
+from exporter.simulator import requests, responses
+from exporter.simulator.calls import Operation
+from exporter.simulator.details import Description
+from exporter.simulator.errors import unknown_operation
+from exporter.simulator.identity import Identity
+from exporter.simulator.listing import Entry, Listing
+from exporter.simulator.requests import Request
+from exporter.simulator.world import World
+
+
+class Service:
+    """One service of AWS: its protocol and its operations."""
+
+    def __init__(self, model: ServiceModel, entries: list[Entry], world: World, page_size: int | None) -> None:
+        self.name: str = model.service_name
+        self.signing_name: str = model.signing_name
+        self.writer = responses.writer(model)
+        self.operations: dict[str, Operation] = {}
+        for entry in entries:
+            self._list(model, entry, world, page_size)
+            self._describe(model, entry.listed, world)
+        if self.name == STS:
+            self.operations.update(Identity(world).operations)
+        self.reader = requests.reader(model, self.operations)
+
+    def _list(self, model: ServiceModel, entry: Entry, world: World, page_size: int | None) -> None:
+        name = entry.listed.operation
+        paging = world.models.paging(self.name, name)
+        new = Listing(world, model.operation_model(name), paging, self.writer, page_size)
+        listing = self.operations.setdefault(name, new)
+        if isinstance(listing, Listing):
+            listing.entries.append(entry)
+
+    def _describe(self, model: ServiceModel, listed: Kind | Scope, world: World) -> None:
+        if isinstance(listed, Kind) and listed.details:
+            name = listed.details.operation
+            description = self.operations.setdefault(name, Description(world, model.operation_model(name)))
+            if isinstance(description, Description):
+                description.kinds.append(listed)
+
+
+class Services:
+    """All services that the catalog mentions, each loaded when a request may be for it, and STS."""
+
+    def __init__(self, catalog: Catalog, world: World, page_size: int | None) -> None:
+        self._catalog = catalog
+        self._world = world
+        self._page_size = page_size
+        self._loaded: dict[str, Service] = {}
+
+    def find(self, signing_name: str, request: Request) -> tuple[Service, OperationModel]:
+        """Return what a request asks for; raises AwsError (UnknownOperationException) if that is nothing."""
+        for service in self._candidates(signing_name):
+            if operation := service.reader.find(request):
+                return service, operation
+        raise unknown_operation()
+
+    def signed(self, signing_name: str) -> Service | None:
+        """Return the first service that signs so, whose protocol an error is told in."""
+        return next(self._candidates(signing_name), None)
+
+    def _candidates(self, signing_name: str) -> Iterator[Service]:
+        """Yield the services that sign so; the nearest names first, so that few models are loaded in vain."""
+        near = sorted(self._entries, key=lambda name: -difflib.SequenceMatcher(None, name, signing_name).ratio())
+        for name in near:
+            service = self._service(name)
+            if service.signing_name == signing_name:
+                yield service
+
+    def _service(self, name: str) -> Service:
+        if name not in self._loaded:
+            model = self._world.models.service(name)
+            self._loaded[name] = Service(model, self._entries[name], self._world, self._page_size)
+        return self._loaded[name]
+
+    @cached_property
+    def _entries(self) -> Mapping[str, list[Entry]]:
+        """What each service lists: the kinds of its own file, and the scopes of any file that it is named for."""
+        found: defaultdict[str, list[Entry]] = defaultdict(list, {STS: []})
+        for kind in self._catalog.kinds():
+            found[kind.service].append(Entry(kind.service, kind, kind.scopes))
+            for number, (_, scope) in enumerate(kind.scopes):
+                entry = Entry(kind.service, scope, kind.scopes[:number])
+                service = scope.service or kind.service
+                if entry not in found[service]:
+                    found[service].append(entry)
+        return found
+
+
+STS = "sts"

@@ -1,0 +1,7 @@
+"""What the exporter says of itself: its own metrics and its log."""
+
+from exporter.telemetry.instruments import Telemetry
+from exporter.telemetry.logs import configure_logging
+from exporter.telemetry.sources import SOURCE_FAMILIES, SourceStatus
+
+__all__ = ["SOURCE_FAMILIES", "SourceStatus", "Telemetry", "configure_logging"]

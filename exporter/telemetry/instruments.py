@@ -1,0 +1,70 @@
+"""The exporter's own counters and histograms, which belong to no single source."""
+
+from __future__ import annotations
+
+import platform
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
+
+from exporter import __version__
+
+PREFIX = "aws_job_exporter"
+
+
+class Telemetry:
+    """Owns the instruments, all in one registry that is an argument of whoever serves it, never a global."""
+
+    def __init__(self) -> None:
+        # A second series for each counter and histogram, which Prometheus would store and nobody asks for.
+        disable_created_metrics()  # type: ignore[no-untyped-call] # prometheus_client gives it no types
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        self.build_info = self._gauge("build_info", "The exporter's version; always 1.", "version", "pythonversion")
+        self.build_info.labels(__version__, platform.python_version()).set(1)
+        self.poll_duration = self._histogram(
+            "poll_duration_seconds",
+            "How long polls took.",
+            "aws_service",
+            "kind",
+            buckets=(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
+        )
+        self.poll_errors = self._counter("poll_errors_total", "Polls that failed.", "aws_service", "kind", "reason")
+        self.requests = self._counter(
+            "aws_requests_total", "Requests sent to AWS, retries included.", "aws_service", "operation", "code"
+        )
+        self.request_duration = self._histogram(
+            "aws_request_duration_seconds",
+            "How long AWS took to answer a request.",
+            "aws_service",
+            "operation",
+            buckets=(0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0),
+        )
+        self.unknown_statuses = self._counter(
+            "unknown_statuses_total",
+            "Jobs seen with a status that the catalog does not know.",
+            "aws_service",
+            "kind",
+        )
+        self.detail_errors = self._counter(
+            "detail_errors_total", "Failed questions for a job's failure reason.", "aws_service", "kind", "reason"
+        )
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"{PREFIX}_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"{PREFIX}_{name}", text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, *labels: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(f"{PREFIX}_{name}", text, labels, registry=self.registry, buckets=buckets)

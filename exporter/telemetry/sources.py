@@ -1,0 +1,92 @@
+"""How reading each source goes: up or down, since when, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from exporter.families import Family, Sample
+from exporter.jobs import SourceKey
+
+PREFIX = "aws_job_exporter_"
+
+
+@dataclass
+class SourceStatus:
+    """How the polls of one source went; times in seconds since 1970-01-01 UTC."""
+
+    key: SourceKey
+    interval: float
+    attempts: int = 0
+    consecutive_failures: int = 0
+    last_success: float | None = None
+    last_duration: float = 0.0
+    next_poll: float | None = None
+    reason: str = ""
+    """Why the last poll failed, of a closed list; empty while it succeeds."""
+    error: str = ""
+    """The same in AWS's words, for people."""
+    jobs: int = 0
+    details_pending: int = 0
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the last poll succeeded."""
+        return self.attempts > 0 and self.consecutive_failures == 0
+
+
+def _known(value: float | None) -> Iterable[Sample]:
+    return [] if value is None else [((), value)]
+
+
+SOURCE_FAMILIES: tuple[Family[SourceStatus], ...] = (
+    Family(
+        f"{PREFIX}source_up",
+        "gauge",
+        "Whether the last poll of the source succeeded.",
+        (),
+        lambda status: _known(float(status.is_up)),
+    ),
+    Family(
+        f"{PREFIX}source_failure_info",
+        "gauge",
+        "Why the last poll of the source failed; absent while the source is up.",
+        ("reason",),
+        lambda status: [((status.reason,), 1)] if status.reason else [],
+    ),
+    Family(
+        f"{PREFIX}source_last_success_timestamp_seconds",
+        "gauge",
+        "When the source was last read completely; what its other metrics are as of.",
+        (),
+        lambda status: _known(status.last_success),
+    ),
+    Family(
+        f"{PREFIX}source_consecutive_failures",
+        "gauge",
+        "Failed polls of the source since the last successful one.",
+        (),
+        lambda status: _known(status.consecutive_failures),
+    ),
+    Family(
+        f"{PREFIX}source_last_poll_duration_seconds",
+        "gauge",
+        "How long the last poll of the source took.",
+        (),
+        lambda status: _known(status.last_duration),
+    ),
+    Family(
+        f"{PREFIX}jobs",
+        "gauge",
+        "Jobs of the source that are held in memory.",
+        (),
+        lambda status: _known(status.jobs),
+    ),
+    Family(
+        f"{PREFIX}details_pending",
+        "gauge",
+        "Failed jobs of the source whose reason AWS has not been asked for yet.",
+        (),
+        lambda status: _known(status.details_pending),
+    ),
+)

@@ -1,0 +1,115 @@
+"""The rooms of the exporter stand one above the other, and each imports only from those below it."""
+
+import ast
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from importlib.util import resolve_name
+from pathlib import Path
+
+ROOMS = (
+    "__main__",
+    "cli",
+    "app",
+    "simulator",
+    "web",
+    "poller",
+    "aws",
+    "exposition",
+    "collector",
+    "tally",
+    "telemetry",
+    "families",
+    "ledger",
+    "failures",
+    "settings",
+    "catalog",
+    "clock",
+    "jobs",
+    "",  # the package itself, which holds nothing but the version
+)
+"""From top to bottom."""
+
+CONFINED = {"aiobotocore": {"aws"}, "botocore": {"aws", "catalog", "simulator"}, "boto3": set[str]()}
+"""The rooms that may know a library."""
+
+ROOT = Path(__file__).parents[1]
+
+
+def imports(file: Path) -> Iterator[str]:
+    """Yield the dotted name of everything that a file imports: `asyncio`, `exporter.jobs.Job`."""
+    package = ".".join(file.relative_to(ROOT).parent.parts)
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            source = resolve_name("." * node.level + (node.module or ""), package)
+            yield from (f"{source}.{alias.name}" for alias in node.names)
+
+
+def module_name(file: Path) -> str:
+    """Return the dotted name of a file: `exporter.catalog` for `exporter/catalog/__init__.py`."""
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+IMPORTS = {module_name(file): sorted(imports(file)) for file in sorted(ROOT.glob("exporter/**/*.py"))}
+
+
+def source(name: str) -> str:
+    """Return the module of ours that an imported name stands in."""
+    return name if name in IMPORTS else name.rpartition(".")[0]
+
+
+def room(module: str) -> str:
+    """Return the room that a module belongs to: `catalog` for `exporter.catalog.kind`."""
+    return "".join(module.split(".")[1:2])
+
+
+OURS = [(module, name) for module, names in IMPORTS.items() for name in names if name.split(".")[0] == "exporter"]
+"""Every module with each name of ours that it imports."""
+
+
+def test_every_room_is_known() -> None:
+    """A module that stands in no room of the plan is an error."""
+    unknown = {room(module) for module in IMPORTS} - set(ROOMS)
+    assert not unknown, f"give these a place in ROOMS: {', '.join(sorted(unknown))}"
+
+
+def test_imports_go_down() -> None:
+    """A module imports from its own room and from rooms below it, never from one above."""
+    depth = {name: number for number, name in enumerate(ROOMS)}
+    upward = [
+        f"{module} imports {name}, but {room(source(name))} stands above {room(module) or 'the package'}"
+        for module, name in OURS
+        if depth.get(room(source(name)), len(ROOMS)) < depth.get(room(module), 0)
+    ]
+    assert not upward, "\n".join(upward)
+
+
+def test_imports_form_no_cycle() -> None:
+    """No module imports itself, not even by way of others of its room."""
+    graph: dict[str, set[str]] = {}
+    for module, name in OURS:
+        graph.setdefault(module, set()).add(source(name))
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        cycle = " <- ".join(error.args[1])
+        raise AssertionError(f"imported in a circle: {cycle}") from None
+
+
+def test_libraries_stay_in_their_rooms() -> None:
+    """Only the rooms named for it import a library of AWS."""
+    strays = [
+        f"{module} imports {name}, which is for {', '.join(sorted(CONFINED[library])) or 'nobody'}"
+        for module, names in IMPORTS.items()
+        for name in names
+        if (library := name.split(".")[0]) in CONFINED and room(module) not in CONFINED[library]
+    ]
+    assert not strays, "\n".join(strays)
+
+
+def test_the_package_gives_only_its_version() -> None:
+    """What is imported from the package itself is its version."""
+    others = [f"{module} imports {name}" for module, name in OURS if source(name) in {"", "exporter"}]
+    others = [line for line in others if not line.endswith(" exporter.__version__")]
+    assert not others, "\n".join(others)

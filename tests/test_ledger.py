@@ -1,0 +1,166 @@
+"""What a ledger counts, for how long, and what it takes for a job's end."""
+
+from typing import Any
+
+import pytest
+
+from exporter.jobs import Job, State
+from exporter.ledger import Ledger
+
+DAY = 86_400.0
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    """Return a ledger with a lookback of one day, in which a job's message is its reason."""
+    return Ledger(lookback=DAY, classify=lambda job: job.message or "unspecified")
+
+
+def job(identifier: str = "a", state: State = State.RUNNING, **fields: Any) -> Job:
+    """Return a job whose status is its state's name."""
+    return Job(id=identifier, status=str(state), state=state, **fields)
+
+
+def ids(ledger: Ledger, now: float) -> set[str]:
+    """Return what counts."""
+    return {record.job.id for record in ledger.counted(now)}
+
+
+def test_an_active_job_counts_however_old_it_is(ledger):
+    """A job that runs for longer than the lookback must still be seen."""
+    ledger.take([job(created=0.0)], now=100 * DAY)
+    assert ids(ledger, 100 * DAY) == {"a"}
+
+
+def test_a_finished_job_counts_until_the_lookback_after_it_finished(ledger):
+    """It is the end that ages, not the creation."""
+    ledger.take([job(state=State.FAILED, created=0.0, ended=10 * DAY)], now=10 * DAY)
+    assert ids(ledger, 11 * DAY) == {"a"}
+    assert ids(ledger, 11 * DAY + 1) == set()
+
+
+def test_a_job_that_is_no_longer_listed_is_forgotten(ledger):
+    """A complete listing is the truth."""
+    ledger.take([job("a"), job("b")], now=0.0)
+    ledger.take([job("b")], now=1.0)
+    assert ids(ledger, 1.0) == {"b"}
+    assert len(ledger) == 1
+
+
+def test_the_end_is_frozen_where_only_an_update_time_tells_it(ledger):
+    """Publishing a finished job's logs moves its update time; it did not finish again."""
+    finished = job(state=State.SUCCEEDED, created=0.0, updated=10.0)
+    ledger.take([finished], now=20.0)
+    ledger.take([job(state=State.SUCCEEDED, created=0.0, updated=DAY)], now=DAY)
+    assert [record.finished for record in ledger.counted(DAY)] == [10.0]
+
+
+def test_the_frozen_end_outlives_the_lookback_while_the_job_is_listed(ledger):
+    """A job that left the lookback may not come back because its update time moved."""
+    ledger.take([job(state=State.FAILED, created=0.0, updated=10.0)], now=20.0)
+    ledger.take([job(state=State.FAILED, created=0.0, updated=3 * DAY)], now=3 * DAY)
+    assert ids(ledger, 3 * DAY) == set()
+    assert not ledger.failures_total
+
+
+def test_a_job_that_told_its_end_is_not_held_beyond_the_lookback(ledger):
+    """Its end would be read the same again, so memory need not hold it."""
+    ledger.take([job(state=State.SUCCEEDED, ended=10.0)], now=10.0)
+    ledger.take([job(state=State.SUCCEEDED, ended=10.0)], now=2 * DAY)
+    assert len(ledger) == 0
+
+
+def test_without_end_and_update_the_poll_that_saw_the_change_is_the_end(ledger):
+    """Lookout for Equipment tells neither."""
+    ledger.take([job(created=5.0)], now=10.0)
+    ledger.take([job(state=State.SUCCEEDED, created=5.0)], now=70.0)
+    assert [record.finished for record in ledger.counted(70.0)] == [70.0]
+
+
+def test_without_end_and_update_an_old_job_did_not_finish_just_now(ledger):
+    """A restart must not make a week of history finish at once."""
+    ledger.take([job(state=State.SUCCEEDED, created=5.0)], now=DAY)
+    assert [record.finished for record in ledger.counted(DAY)] == [5.0]
+
+
+def test_what_had_finished_at_the_first_listing_is_not_counted_as_seen_to_finish(ledger):
+    """Counters begin with the exporter."""
+    ledger.take([job(state=State.FAILED, ended=1.0)], now=2.0)
+    assert not ledger.finished_total
+    assert not ledger.failures_total
+
+
+def test_a_finish_is_counted_once(ledger):
+    """However often it is listed afterwards."""
+    ledger.take([job()], now=0.0)
+    for now in (1.0, 2.0, 3.0):
+        ledger.take([job(state=State.FAILED, ended=0.5, message="quota_exceeded")], now=now)
+    assert ledger.finished_total == {State.FAILED: 1}
+    assert ledger.failures_total == {"quota_exceeded": 1}
+
+
+def test_a_job_that_came_and_went_between_two_polls_is_counted(ledger):
+    """Short jobs finish too."""
+    ledger.take([], now=0.0)
+    ledger.take([job(state=State.SUCCEEDED, created=10.0, ended=20.0)], now=60.0)
+    assert ledger.finished_total == {State.SUCCEEDED: 1}
+
+
+def test_an_old_job_that_shows_up_late_is_not_counted_as_seen_to_finish(ledger):
+    """A container that is discovered later brings its history along."""
+    ledger.take([], now=100.0)
+    ledger.take([job(state=State.FAILED, ended=50.0)], now=160.0)
+    assert not ledger.finished_total
+
+
+def test_deleting_the_record_of_a_finished_job_is_no_second_finish(ledger):
+    """ACTIVE then DELETE_PENDING: the work finished once."""
+    ledger.take([job()], now=0.0)
+    ledger.take([job(state=State.SUCCEEDED, updated=1.0)], now=2.0)
+    ledger.take([job(state=State.DELETING, updated=3.0)], now=4.0)
+    assert ledger.finished_total == {State.SUCCEEDED: 1}
+    assert [(record.job.state, record.finished) for record in ledger.counted(4.0)] == [(State.DELETING, 1.0)]
+
+
+def test_a_job_that_runs_again_can_finish_again(ledger):
+    """A resumed job is live again, and its new end counts."""
+    ledger.take([job()], now=0.0)
+    ledger.take([job(state=State.STOPPED, ended=1.0)], now=2.0)
+    ledger.take([job()], now=3.0)
+    ledger.take([job(state=State.SUCCEEDED, ended=4.0)], now=5.0)
+    assert ledger.finished_total == {State.STOPPED: 1, State.SUCCEEDED: 1}
+
+
+def test_a_failure_that_aws_must_be_asked_about_has_no_reason_until_then(ledger):
+    """Neither gauge nor counter guesses."""
+    ledger.take([job()], now=0.0)
+    ledger.take([job(state=State.FAILED, ended=1.0, details={"id": "a"})], now=2.0)
+    assert [pending.id for pending in ledger.unexplained(2.0)] == ["a"]
+    assert ledger.finished_total == {State.FAILED: 1}
+    assert not ledger.failures_total
+
+
+def test_a_reason_that_aws_gave_is_kept_and_counted_once(ledger):
+    """The question costs a request: the answer outlives the next listing."""
+    failed = job(state=State.FAILED, ended=1.0, details={"id": "a"})
+    ledger.take([job()], now=0.0)
+    ledger.take([failed], now=2.0)
+    ledger.explain(job(state=State.FAILED, ended=1.0, message="capacity"))
+    ledger.take([failed], now=3.0)
+    assert ledger.unexplained(3.0) == []
+    assert ledger.failures_total == {"capacity": 1}
+    assert [record.reason for record in ledger.counted(3.0)] == ["capacity"]
+
+
+def test_the_newest_failures_are_explained_first(ledger):
+    """They are the ones that somebody is looking at."""
+    ends = {"old": 1.0, "new": 3.0, "middle": 2.0}
+    ledger.take([job(name, State.FAILED, ended=end, details={}) for name, end in ends.items()], now=4.0)
+    assert [pending.id for pending in ledger.unexplained(4.0)] == ["new", "middle", "old"]
+
+
+def test_an_unknown_status_counts_while_it_is_fresh(ledger):
+    """It is neither active nor finished, so its last change must age it."""
+    ledger.take([job(state=State.UNKNOWN, updated=0.0)], now=1.0)
+    assert ids(ledger, 1.0) == {"a"}
+    assert ids(ledger, DAY + 1) == set()

@@ -1,0 +1,72 @@
+"""The project's own files agree with each other: the locks, the metadata, the wheel and the documented commands."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+from exporter.catalog import Catalog
+from exporter.catalog.models import Checker, Models
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+LOCKS = ("requirements.txt", "requirements-build.txt", "requirements-dev.txt")
+
+
+def requirements(lock: str) -> list[str]:
+    """Return the requirements of a lock, each with its hashes on one line."""
+    return (ROOT / lock).read_text().replace("\\\n", "").splitlines()
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_holds_pins_and_hashes_and_nothing_else(lock: str) -> None:
+    """Each line pins one version by its hashes; no option and no address stands in a lock."""
+    form = re.compile(r"[a-z0-9.-]+==[^\s:]+( ; [^:]+)?(\s+--hash=sha256:[0-9a-f]{64})+")
+    assert requirements(lock)
+    assert [line for line in requirements(lock) if not form.fullmatch(line)] == []
+
+
+@pytest.mark.parametrize("lock", LOCKS[:2])
+def test_what_is_shipped_is_what_is_tested(lock: str) -> None:
+    """The exporter runs and is built with the very files that the tests run with."""
+    assert set(requirements(lock)) <= set(requirements("requirements-dev.txt"))
+
+
+def test_the_oldest_python_is_told_the_same_everywhere() -> None:
+    """The classifiers begin with the version that `requires-python` and ruff name."""
+    classifiers = " ".join(PROJECT["project"]["classifiers"])
+    minors = [int(minor) for minor in re.findall(r"Python :: 3\.(\d+)", classifiers)]
+    assert minors == list(range(minors[0], minors[-1] + 1))
+    assert PROJECT["project"]["requires-python"] == f">=3.{minors[0]}"
+    assert PROJECT["tool"]["ruff"]["target-version"] == f"py3{minors[0]}"
+
+
+def test_the_wheel_holds_the_whole_package(tmp_path: Path) -> None:
+    """Every file of the package is in the wheel: modules, the catalog's data, templates, `py.typed`."""
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    files = {str(file.relative_to(ROOT)) for file in ROOT.glob("exporter/**/*") if file.is_file()}
+    missing = {file for file in files if not file.endswith(".pyc")} - set(ZipFile(wheel).namelist())
+    assert not missing
+    assert {"exporter/py.typed", "exporter/catalog/bedrock.yaml"} <= files
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+def test_documented_targets_exist(document: str) -> None:
+    """Every `make x` in a document's code is a target of the Makefile."""
+    code = "\n".join(re.findall(r"```.*?```|`[^`\n]+`", (ROOT / document).read_text(), re.DOTALL))
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z]+)", code)) <= targets
+
+
+def test_the_example_of_a_kind_is_a_good_one(tmp_path: Path) -> None:
+    """The entry that CONTRIBUTING.md shows passes the catalog's own check."""
+    example = re.findall(r"```yaml\n(service:.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
+    (tmp_path / "bedrock.yaml").write_text(*example)
+    (kind,) = Catalog(tmp_path).kinds()
+    assert Checker(Models()).problems(kind) == []
