@@ -267,7 +267,10 @@ def _required(title: str, shape: Shape | None, given: Collection[str], key: str)
 
 
 def _value(shape: Shape, value: Any, known: Collection[str], key: str) -> Iterator[str]:
-    """Hold one value to its shape: structures and lists element by element, words to the enumeration."""
+    """Hold one value to its shape: structures and lists element by element, words to the enumeration.
+
+    Only a whole argument is a reference, not a part of one.
+    """
     fits = isinstance(value, _PYTHON.get(shape.type_name, object))
     if isinstance(value, str) and value.startswith("$"):
         if value[1:] not in known:
@@ -275,11 +278,11 @@ def _value(shape: Shape, value: Any, known: Collection[str], key: str) -> Iterat
     elif not fits:
         yield f"{key}: {value!r} is no {shape.type_name}"
     elif isinstance(shape, StructureShape):
-        yield from _given(shape.name, shape, value, known, key)
+        yield from _given(shape.name, shape, value, (), key)
         yield from _required(shape.name, shape, value, key)
     elif isinstance(shape, ListShape):
         for number, element in enumerate(value):
-            yield from _value(shape.member, element, known, f"{key}[{number}]")
+            yield from _value(shape.member, element, (), f"{key}[{number}]")
     elif (words := _words(shape)) and value not in words:
         yield f"{key}: {value!r} is not allowed{did_you_mean(str(value), words)}"
 

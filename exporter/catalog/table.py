@@ -40,6 +40,11 @@ def put_into(document: str, table: str) -> str:
     return f"{before}{begin}\n\n{table}\n\n{end}{after}"
 
 
+def write(file: Path) -> None:
+    """Bring the table of a document up to date."""
+    file.write_text(put_into(file.read_text(), markdown(rows(Catalog()))))
+
+
 def _row(service: Service, kind: Kind) -> Row:
     scope = " > ".join(name for name, _ in kind.scopes)
     filters = ", ".join(kind.filters.model_dump(exclude_none=True))
@@ -61,5 +66,4 @@ def _polled(service: Service, kind: Kind) -> str:
 
 
 if __name__ == "__main__":
-    file = Path(sys.argv[1])
-    file.write_text(put_into(file.read_text(), markdown(rows(Catalog()))))
+    write(Path(sys.argv[1]))

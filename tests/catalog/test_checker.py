@@ -191,9 +191,12 @@ def test_service():
                 "operation": "ListClusters",
                 "items": "Clusters",
                 "id": "Id",
-                "arguments": {"ClusterStates": ["RUNNING", "IDLE"]},
+                "arguments": {"ClusterStates": ["RUNNING", "IDLE", "$account_id"]},
             },
-            ["scopes.pipeline.arguments.ClusterStates[1]: 'IDLE' is not allowed; one of: "],
+            [
+                "scopes.pipeline.arguments.ClusterStates[1]: 'IDLE' is not allowed; one of: ",
+                "scopes.pipeline.arguments.ClusterStates[2]: nothing is called '$account_id'",
+            ],
         ),
         (
             {
