@@ -25,7 +25,7 @@ class Service(Entry):
     iam_prefix: str
     end_of_life: date | None = None
     opt_in: bool = False
-    """Costly or noisy: polled only where a configuration names the service."""
+    """Costly, noisy or in one region only: polled only where a configuration names the service."""
     permissions: Mapping[str, tuple[Action, ...]] = Field(default_factory=dict)
     """What a call needs besides the permission of its own name, by the argument that it passes."""
     scopes: Mapping[Word, Scope] = Field(default_factory=dict)
