@@ -58,7 +58,8 @@ class Catalog:
     """All services, each read from its file when it is first asked for."""
 
     def __init__(self, folder: Path = BUILT_IN) -> None:
-        self._files = {file.stem: file for file in sorted(folder.glob("*.yaml")) if file.name != "reasons.yaml"}
+        files = {file.stem: file for file in folder.glob("*.yaml") if file.name != "reasons.yaml"}
+        self._files = dict(sorted(files.items()))
         self._services: dict[str, Service] = {}
 
     @property

@@ -12,7 +12,7 @@ from pathlib import Path
 from exporter.catalog import Catalog, Service
 from exporter.catalog.kind import Kind
 
-HEADER = ("service", "kind", "title", "scope", "reason from", "filters", "polled")
+HEADER = ("service", "kind", "title", "scope", "reason from", "filters", "polled only")
 BEGIN = "<!-- kinds: written by exporter.catalog.table -->"
 END = "<!-- end of kinds -->"
 
@@ -62,7 +62,7 @@ def _polled(service: Service, kind: Kind) -> str:
         return f"where named (ended {kind.end_of_life})"
     if kind.opt_in:
         return "where the kind is named"
-    return "where the service is named" if service.opt_in else "yes"
+    return "where the service is named" if service.opt_in else ""
 
 
 if __name__ == "__main__":
