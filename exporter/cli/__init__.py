@@ -14,7 +14,8 @@ from pydantic_settings import CliSettingsSource
 
 from exporter import __version__
 from exporter.catalog import Catalog
-from exporter.cli import commands
+from exporter.cli import checking, kinds, serving
+from exporter.cli.invocation import Command, FailedError, Invocation
 from exporter.settings import ConfigurationError, Settings, format_duration
 
 WELL, FAILED, MISUSED = 0, 1, 2
@@ -36,13 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser, flags = _parser()
     options = parser.parse_args(arguments)
     try:
-        command: commands.Command = options.command
-        return asyncio.run(command(commands.Invocation(options, flags(parsed_args=options), Catalog())))
+        command: Command = options.command
+        return asyncio.run(command(Invocation(options, flags(parsed_args=options), Catalog())))
     except ConfigurationError as error:
         for problem in error.problems:
             print(f"aws-job-exporter: {problem}", file=sys.stderr)
         return MISUSED
-    except commands.FailedError as error:
+    except FailedError as error:
         print(f"aws-job-exporter: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
@@ -67,24 +68,24 @@ def _parser() -> tuple[argparse.ArgumentParser, CliSettingsSource[Any]]:
         parents=[shared],
         allow_abbrev=False,
     )
-    parser.set_defaults(command=commands.serve)
+    parser.set_defaults(command=serving.serve)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
 
-    def add(name: str, command: commands.Command, text: str) -> argparse.ArgumentParser:
+    def add(name: str, command: Command, text: str) -> argparse.ArgumentParser:
         subparser = subparsers.add_parser(name, help=text, description=text, parents=[shared], allow_abbrev=False)
         subparser.set_defaults(command=command)
         return subparser
 
-    add("serve", commands.serve, "Poll AWS and serve the metrics; what is done without a command.")
-    once = add("once", commands.once, "Poll everything once, print the result and exit; 1 if a source failed.")
+    add("serve", serving.serve, "Poll AWS and serve the metrics; what is done without a command.")
+    once = add("once", serving.once, "Poll everything once, print the result and exit; 1 if a source failed.")
     once.add_argument("--output", choices=("metrics", "table"), default="metrics", help="What to print.")
-    check = add("check-config", commands.check_config, "Check configuration files and exit.")
+    check = add("check-config", checking.check_config, "Check configuration files and exit.")
     check.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    kinds = add("kinds", commands.kinds, "List the kinds of job that the catalog knows.")
-    kinds.add_argument("names", nargs="*", metavar="SERVICE[/KIND]", help="Only these; all where none is named.")
-    kinds.add_argument("--output", choices=("table", "yaml"), default="table", help="How to print them.")
-    demo = add("demo", commands.demo, "Serve against an AWS that is simulated in the process: no account needed.")
+    listing = add("kinds", kinds.kinds, "List the kinds of job that the catalog knows.")
+    listing.add_argument("names", nargs="*", metavar="SERVICE[/KIND]", help="Only these; all where none is named.")
+    listing.add_argument("--output", choices=("table", "yaml"), default="table", help="How to print them.")
+    demo = add("demo", serving.demo, "Serve against an AWS that is simulated in the process: no account needed.")
     demo.add_argument("--seed", type=int, default=0, help="The same seed simulates the same jobs.")
     return parser, flags
 

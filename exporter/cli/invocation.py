@@ -1,0 +1,47 @@
+"""What a command is called with, and how it tells that it failed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic_settings import CliSettingsSource
+
+from exporter.catalog import Catalog
+from exporter.settings import ENVIRONMENT_PREFIX, Settings, load
+from exporter.telemetry import configure_logging
+
+
+class FailedError(Exception):
+    """A command failed while running, for the reason that its text gives."""
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """What a command was called with."""
+
+    options: argparse.Namespace
+    flags: CliSettingsSource[Any]
+    catalog: Catalog
+
+    def settings(self, **defaults: Any) -> Settings:
+        """Read the configuration and begin to log; raises ConfigurationError."""
+        file = getattr(self.options, "config.file", None) or os.environ.get(f"{ENVIRONMENT_PREFIX}CONFIG__FILE")
+        settings = load(self.catalog, Path(file) if file else None, self.flags, defaults)
+        configure_logging(settings.log.level, settings.log.format)
+        return settings
+
+
+Command = Callable[[Invocation], Coroutine[Any, Any, int]]
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return rows as text in columns."""
+    lines = [columns, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
+    return "\n".join(padded)
