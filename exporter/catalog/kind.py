@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from datetime import date
 from functools import cached_property
@@ -19,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from exporter.durations import Duration
 from exporter.jobs import State
 
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -38,9 +38,6 @@ Arguments = Mapping[str, Any]
 
 Action = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*:[A-Za-z]+$")]
 """A permission as IAM writes it: `cleanrooms:PassMembership`."""
-
-Duration = Annotated[str, StringConstraints(pattern=r"^([0-9]+[smhdw])+$")]
-"""A span of time as Prometheus writes it: `24h`, `28d`, `1h30m`."""
 
 
 def _as_list(value: object) -> object:
@@ -155,7 +152,7 @@ class Kind(Entry):
     records: Mapping[Literal["total", "processed", "succeeded", "failed"], Path] = Field(default_factory=dict)
     refine: tuple[Refinement, ...] = ()
     """Corrections of the state, the first that holds counts: hidden partial success, a cancel reported as a failure."""
-    longest_run: Duration = "24h"
+    longest_run: Duration = 86_400.0
     """How long a job usually runs at most: so far before the lookback reaches a first listing by creation time."""
     console: Annotated[str, AfterValidator(_as_url)] | None = None
     """The job's page in the AWS console; takes `{region}`, `{id}`, `{name}` and fields of the job (`{jobArn}`)."""
@@ -202,11 +199,6 @@ class Kind(Entry):
         """The state that each status means."""
         return {status: state for state, statuses in self.states.items() for status in statuses}
 
-    @cached_property
-    def longest_run_seconds(self) -> float:
-        """`longest_run` in seconds."""
-        return float(sum(int(number) * _SECONDS[unit] for number, unit in _PARTS.findall(self.longest_run)))
-
     @property
     def outer_scope(self) -> str:
         """The name of the outermost container, empty where there is none."""
@@ -235,7 +227,5 @@ def plural(scope: str) -> str:
     return f"{scope}es" if scope.endswith("x") else f"{scope}s"
 
 
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_PARTS = re.compile(r"([0-9]+)([smhdw])")
 _PLACES = {"region", "id", "name"}
 """What a console's URL may take besides fields of the job."""

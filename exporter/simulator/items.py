@@ -128,7 +128,7 @@ class JobForm(ListedForm):
         paths = [*((f"id.{name}", name) for name in asked), *self._kind.paths()]
         return [(key, path, shape_at(self.shape, path)) for key, path in paths]
 
-    def _fact(self, job: SimulatedJob, key: str, path: str, shape: Shape, fact: Any, owner: Owner) -> Any:  # noqa: PLR0913, PLR0917 - the words of one member
+    def _fact(self, job: SimulatedJob, key: str, path: str, shape: Shape, fact: Any, owner: Owner) -> Any:
         """Return what a path shall lead to, None where that is nothing."""
         if key.startswith("id."):
             return self._id(job, path, shape, owner)
