@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from exporter.aws.errors import BadResponseError
-from exporter.catalog import Kind
-from exporter.catalog.kind import Arguments
+from exporter.catalog import Kind, Scope
+from exporter.catalog.kind import BARE, Arguments
 from exporter.jobs import Job, State
 
 Item = Mapping[str, Any]
@@ -54,6 +54,19 @@ def seconds(value: Any) -> float | None:
     return None
 
 
+def containers(scope: Scope, item: Any) -> Iterator[tuple[str, str]]:
+    """Yield the id and the name of a listed container, unless the catalog passes over its like.
+
+    Raises BadResponseError for a container that nothing identifies.
+    """
+    if any(text(at(item, path)) != value for path, value in scope.where.items()):
+        return
+    identifier = text(item if scope.id == BARE else at(item, scope.id))
+    if not identifier:
+        raise BadResponseError(f"{scope.operation} listed an item without {scope.id}")
+    yield identifier, text(at(item, scope.name)) if scope.name else identifier
+
+
 def text(value: Any) -> str:
     """Return a value as text: times in ISO form, nothing as the empty string."""
     if value is None:
@@ -73,7 +86,7 @@ def job_reader(kind: Kind) -> Callable[[Item, Mapping[str, str]], Job]:
         if not any(parts):
             raise BadResponseError(f"{kind.operation} listed an item without {' and '.join(kind.id)}")
         status = text(at(item, kind.status))
-        state = kind.state_of.get(status, State.UNKNOWN)
+        state = _state(kind, status, item)
         message = text(at(item, kind.reason)) if kind.reason else ""
         details = kind.details if state is State.FAILED and not message else None
         return Job(
@@ -89,6 +102,19 @@ def job_reader(kind: Kind) -> Callable[[Item, Mapping[str, str]], Job]:
         )
 
     return read
+
+
+def _state(kind: Kind, status: str, item: Item) -> State:
+    """Return what a status means, corrected by the first of the kind's refinements that holds."""
+    state = kind.state_of.get(status, State.UNKNOWN)
+    for refinement in kind.refine:
+        if refinement.from_ is state and _holds(at(item, refinement.when)):
+            return refinement.to
+    return state
+
+
+def _holds(value: Any) -> bool:
+    return isinstance(value, bool | int | float) and value > 0
 
 
 def _counts(kind: Kind, item: Item) -> dict[str, int]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any, NamedTuple
 
 from botocore import xform_name
 
 from exporter.aws.clients import Clients
-from exporter.aws.errors import BadResponseError, PollErrorReason, poll_error
-from exporter.aws.items import Item, at, job_reader, resolve, text
+from exporter.aws.errors import BadResponseError
+from exporter.aws.items import Item, at, containers, job_reader, resolve, text
 from exporter.catalog import Kind, Scope
 from exporter.catalog.models import Models
 from exporter.jobs import Job
@@ -25,7 +26,7 @@ class Place(NamedTuple):
 
 
 class Scoped(NamedTuple):
-    """A container of jobs: the ids of it and of those around it, by the scopes' names."""
+    """A container of jobs: the ids of it and of those around it, by the scopes' names, and `account_id`."""
 
     ids: Mapping[str, str]
     name: str = ""
@@ -49,18 +50,20 @@ class Reader:
         found: dict[str, Scoped] = {}
         arguments = resolve(scope.arguments, outer.ids)
         async for item in self._items(place, scope.service or service, scope.operation, arguments, scope.items):
-            identifier = text(at(item, scope.id))
-            if not identifier:
-                raise BadResponseError(f"{scope.operation} listed an item without {scope.id}")
-            found[identifier] = Scoped({**outer.ids, name: identifier}, text(at(item, scope.name or scope.id)))
+            for identifier, label in containers(scope, item):
+                found[identifier] = Scoped({**outer.ids, name: identifier}, label)
         return list(found.values())
 
     async def jobs(self, place: Place, kind: Kind, scope: Scoped) -> list[Job]:
         """Return every job of a kind in one innermost container; of a job that two pages list, the later one."""
         read = job_reader(kind)
         arguments = resolve(kind.arguments, scope.ids)
-        items = self._items(place, kind.service, kind.operation, arguments, kind.items)
-        jobs = {job.id: job async for job in (read(item, scope.ids) async for item in items)}
+        jobs: dict[str, Job] = {}
+        for values in product(*kind.sweep.values()):
+            swept = {**arguments, **dict(zip(kind.sweep, values, strict=True))}
+            async for item in self._items(place, kind.service, kind.operation, swept, kind.items):
+                job = read(item, scope.ids)
+                jobs[job.id] = job
         return list(jobs.values())
 
     async def explained(self, place: Place, kind: Kind, job: Job) -> Job:
@@ -81,7 +84,8 @@ class Reader:
         call = getattr(client, xform_name(operation))
         paging = self.models.paging(service, operation)
         if paging.page_size:
-            arguments = {**arguments, paging.limit: paging.page_size}
+            # The catalog may say less than the shape allows: some operations document a smaller page.
+            arguments = {paging.limit: paging.page_size, **arguments}
         seen: set[str] = set()
         while True:
             page = await call(**arguments)
@@ -94,8 +98,3 @@ class Reader:
                 raise BadResponseError(f"{operation} gave the same page token twice")
             seen.add(token)
             arguments = {**arguments, paging.input_token: token}
-
-
-def is_gone(error: Exception) -> bool:
-    """Whether an error says that what was asked about does not exist."""
-    return poll_error(error).reason is PollErrorReason.NOT_FOUND

@@ -11,7 +11,7 @@ from typing import Any, Self
 import yaml
 from pydantic import Field, model_validator
 
-from exporter.catalog.kind import Entry, Kind, Scope, Word
+from exporter.catalog.kind import Action, Entry, Kind, Scope, Word
 
 BUILT_IN = Path(__file__).parent
 
@@ -24,6 +24,10 @@ class Service(Entry):
     service: str
     iam_prefix: str
     end_of_life: date | None = None
+    opt_in: bool = False
+    """Costly, noisy or in one region only: polled only where a configuration names the service."""
+    permissions: Mapping[str, tuple[Action, ...]] = Field(default_factory=dict)
+    """What a call needs besides the permission of its own name, by the argument that it passes."""
     scopes: Mapping[Word, Scope] = Field(default_factory=dict)
     kinds: Mapping[Word, Kind]
 
@@ -32,10 +36,10 @@ class Service(Entry):
     def _complete_kinds(cls, data: Any) -> Any:
         """Give each kind what its file says once for all of them."""
         scopes = data.get("scopes", {})
-        common = {"service": data["service"], "end_of_life": data.get("end_of_life")}
+        common = {key: data[key] for key in ("service", "end_of_life", "permissions") if key in data}
         kinds = {
             key: {**common, **entry, "key": key, "scopes": tuple(_chain(scopes, entry.get("scope"), key))}
-            for key, entry in data["kinds"].items()
+            for key, entry in data.get("kinds", {}).items()
         }
         return {**data, "kinds": kinds}
 
@@ -54,7 +58,8 @@ class Catalog:
     """All services, each read from its file when it is first asked for."""
 
     def __init__(self, folder: Path = BUILT_IN) -> None:
-        self._files = {file.stem: file for file in sorted(folder.glob("*.yaml")) if file.name != "reasons.yaml"}
+        files = {file.stem: file for file in folder.glob("*.yaml") if file.name != "reasons.yaml"}
+        self._files = dict(sorted(files.items()))
         self._services: dict[str, Service] = {}
 
     @property

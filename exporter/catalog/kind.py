@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import date
 from functools import cached_property
+from string import Formatter
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
+from exporter.durations import Duration
 from exporter.jobs import State
 
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -17,18 +27,36 @@ Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Path = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]+(\[0\])?(\.[A-Za-z0-9]+(\[0\])?)*$")]
 """Where a value stands in what AWS answered: `status`, `Status.State`, `errorDetails[0]`."""
 
+BARE = "@"
+"""The id of a scope whose operation lists bare ids, not structures."""
+
 Arguments = Mapping[str, Any]
-"""Arguments of an operation. `$name` stands for a scope's id (`$membership`) or a field of the job (`$jobArn`)."""
+"""Arguments of an operation.
+
+`$name` stands for a scope's id (`$membership`), for a field of the job (`$jobArn`) or for `$account_id`.
+"""
+
+Action = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*:[A-Za-z]+$")]
+"""A permission as IAM writes it: `cleanrooms:PassMembership`."""
 
 
 def _as_list(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+def _as_url(pattern: str) -> str:
+    """Hold a pattern to https and to braces that close; raises ValueError."""
+    if not pattern.startswith("https://"):
+        raise ValueError(f"{pattern!r} does not begin with https://")
+    if not all(part[1] for part in Formatter().parse(pattern) if part[1] is not None):
+        raise ValueError(f"{pattern!r} has a pair of braces without a name")
+    return pattern
+
+
 class Entry(BaseModel):
     """Base of everything in the catalog: immutable, and every unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
 
 
 class Times(Entry):
@@ -42,10 +70,14 @@ class Times(Entry):
 
 
 class Filters(Entry):
-    """Parameters by which the operation itself narrows the list; dotted where they stand in a structure."""
+    """Parameters by which the operation itself narrows the list; dotted where they stand in a structure.
+
+    Never sent together: many operations take one criterion in a request.
+    """
 
     created_after: Path | None = None
     status: Path | None = None
+    """Takes one status, or a list of them where the operation's shape is a list."""
 
 
 class Details(Entry):
@@ -57,12 +89,21 @@ class Details(Entry):
     code: Path | None = None
 
 
+class Refinement(Entry):
+    """A field that says more than the status: what looks like `from` is `to` when the field is true or above zero."""
+
+    from_: State = Field(alias="from")
+    to: State
+    when: Path
+
+
 class Scope(Entry):
     """A sort of container that jobs are listed in, and how to find all of them."""
 
     operation: str
     items: Path
-    id: Path
+    id: Path | Literal["@"]
+    """Where the id stands; `@` where the operation lists bare ids."""
     name: Path | None = None
     """Where a name that people know stands."""
     service: str | None = None
@@ -70,12 +111,20 @@ class Scope(Entry):
     arguments: Arguments = Field(default_factory=dict)
     within: Word | None = None
     """The scope that contains this one."""
+    where: Mapping[Path, str] = Field(default_factory=dict)
+    """Fields and their values: other containers are passed over."""
+
+    def paths(self) -> Iterator[tuple[str, str]]:
+        """Yield every path into a listed container with the key that it stands under."""
+        named = {"id": self.id if self.id != BARE else None, "name": self.name}
+        yield from ((key, path) for key, path in named.items() if path)
+        yield from (("where", path) for path in self.where)
 
 
 class Kind(Entry):
     """One sort of job: the operation that lists it and how to read what it lists.
 
-    `service`, `key`, `scopes` and `end_of_life` come from the file that the entry stands in.
+    `service`, `key`, `scopes`, `permissions` and `end_of_life` come from the file that the entry stands in.
     """
 
     service: str
@@ -91,6 +140,8 @@ class Kind(Entry):
     times: Times
     name: Path | None = None
     arguments: Arguments = Field(default_factory=dict)
+    sweep: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Arguments that take one value at a time: one listing for each value."""
     scope: Word | None = None
     """The innermost container of the jobs; left out where an account and region have just one list."""
     reason: Path | None = None
@@ -99,6 +150,16 @@ class Kind(Entry):
     filters: Filters = Filters()
     dimensions: Mapping[Word, Path] = Field(default_factory=dict)
     records: Mapping[Literal["total", "processed", "succeeded", "failed"], Path] = Field(default_factory=dict)
+    refine: tuple[Refinement, ...] = ()
+    """Corrections of the state, the first that holds counts: hidden partial success, a cancel reported as a failure."""
+    longest_run: Duration = 86_400.0
+    """How long a job usually runs at most: so far before the lookback reaches a first listing by creation time."""
+    console: Annotated[str, AfterValidator(_as_url)] | None = None
+    """The job's page in the AWS console; takes `{region}`, `{id}`, `{name}` and fields of the job (`{jobArn}`)."""
+    opt_in: bool = False
+    """Costly, noisy or seen by another kind already: polled only where a configuration names the kind."""
+    permissions: Mapping[str, tuple[Action, ...]] = Field(default_factory=dict)
+    """What a call needs besides the permission of its own name, by the argument that it passes."""
     end_of_life: date | None = None
     """The day from which AWS no longer runs the service."""
     scopes: tuple[tuple[str, Scope], ...] = ()
@@ -111,6 +172,23 @@ class Kind(Entry):
         statuses = [status for words in self.states.values() for status in words]
         if twice := sorted({status for status in statuses if statuses.count(status) > 1}):
             raise ValueError(f"states: mapped more than once: {', '.join(twice)}")
+        return self
+
+    @model_validator(mode="after")
+    def _refine_leads_elsewhere(self) -> Self:
+        for number, rule in enumerate(self.refine):
+            if rule.from_ not in self.states:
+                raise ValueError(f"refine.{number}: no status is mapped to {rule.from_.value!r}")
+            if rule.to in {rule.from_, State.UNKNOWN}:
+                raise ValueError(f"refine.{number}: cannot lead from {rule.from_.value!r} to {rule.to.value!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _says_things_once(self) -> Self:
+        if twice := sorted(set(self.sweep) & set(self.arguments)):
+            raise ValueError(f"sweep: given as an argument as well: {', '.join(twice)}")
+        if len(self.id) > 1 and "id" in self._placeholders():
+            raise ValueError("console: an {id} of several fields stands in no URL, name the field")
         return self
 
     def __str__(self) -> str:
@@ -135,8 +213,19 @@ class Kind(Entry):
         groups = {"times": self.times.model_dump(), "dimensions": self.dimensions, "records": self.records}
         for group, paths in groups.items():
             yield from ((f"{group}.{key}", path) for key, path in paths.items() if path)
+        yield from ((f"refine.{number}.when", rule.when) for number, rule in enumerate(self.refine))
+        yield from (("console", field) for field in self._placeholders() if field not in _PLACES)
+
+    def _placeholders(self) -> list[str]:
+        return [field for _, field, _, _ in Formatter().parse(self.console or "") if field]
 
 
 def plural(scope: str) -> str:
     """Return the configuration's key for a sort of scope: `membership` gives `memberships`."""
-    return f"{scope[:-1]}ies" if scope.endswith("y") else f"{scope}s"
+    if scope.endswith("y"):
+        return f"{scope[:-1]}ies"
+    return f"{scope}es" if scope.endswith("x") else f"{scope}s"
+
+
+_PLACES = {"region", "id", "name"}
+"""What a console's URL may take besides fields of the job."""

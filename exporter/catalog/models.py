@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ import botocore.loaders
 from botocore.exceptions import DataNotFoundError, UnknownServiceError
 from botocore.model import ListShape, OperationModel, ServiceModel, Shape, StringShape, StructureShape
 
-from exporter.catalog.kind import Arguments, Details, Kind, Scope
+from exporter.catalog.kind import BARE, Arguments, Details, Kind, Scope
 from exporter.catalog.spelling import did_you_mean
 
 # What AWS calls the three parts of paging, for the operations that botocore has no paginator for.
@@ -105,10 +105,10 @@ def shape_at(shape: Shape, path: str) -> Shape:
 
 def item_shape(model: OperationModel, items: str) -> StructureShape:
     """Return the shape of what an operation lists; raises LookupError where `items` is no list of structures."""
-    found = shape_at(model.output_shape or _EMPTY, items)
-    if not isinstance(found, ListShape) or not isinstance(found.member, StructureShape):
-        raise LookupError(f"{items!r} is a {found.type_name}, not a list of structures")
-    return found.member
+    member = _listed(model, items)
+    if not isinstance(member, StructureShape):
+        raise LookupError(f"{items!r} is a list of {member.type_name}, not a list of structures")
+    return member
 
 
 @dataclass(frozen=True)
@@ -132,13 +132,10 @@ class Checker:
         except LookupError as error:
             yield f"items: {error.args[0]}"
             return
-        yield from _paths(item, kind.paths())
-        yield from _statuses(item, kind)
-        scopes = [name for name, _ in kind.scopes]
-        yield from _arguments(model, kind.arguments, scopes, "arguments")
+        yield from _item(item, kind)
+        yield from _input(model, kind)
         yield from self._paging(kind.service, kind.operation)
-        filters = kind.filters.model_dump(exclude_none=True).items()
-        yield from _paths(model.input_shape or _EMPTY, ((f"filters.{key}", path) for key, path in filters))
+        scopes = [name for name, _ in kind.scopes]
         for number, (name, scope) in enumerate(kind.scopes):
             yield from self._scope(scope, scope.service or kind.service, f"scopes.{name}", scopes[:number])
         if kind.details:
@@ -147,13 +144,15 @@ class Checker:
     def _scope(self, scope: Scope, service: str, key: str, outer: list[str]) -> Iterator[str]:
         try:
             model = self.models.operation(service, scope.operation)
-            item = item_shape(model, scope.items)
+            item = _container(model, scope)
         except LookupError as error:
             yield f"{key}: {error.args[0]}"
             return
-        paths = {"id": scope.id, "name": scope.name}
-        yield from _paths(item, ((f"{key}.{name}", path) for name, path in paths.items() if path))
-        yield from _arguments(model, scope.arguments, outer, f"{key}.arguments")
+        yield from _paths(item, ((f"{key}.{name}", path) for name, path in scope.paths()))
+        for path, value in scope.where.items():
+            if shape := _found(item, path):
+                yield from _value(shape, value, [], f"{key}.where")
+        yield from _arguments(model, scope.arguments, [*outer, _ACCOUNT], f"{key}.arguments")
         yield from self._paging(service, scope.operation)
 
     def _paging(self, service: str, operation: str) -> Iterator[str]:
@@ -167,22 +166,71 @@ class Checker:
         except LookupError as error:
             yield f"details.operation: {error.args[0]}"
             return
-        known = [*scopes, *_members(item)]
+        known = [*scopes, *_members(item), _ACCOUNT]
         yield from _arguments(model, details.arguments, known, "details.arguments")
         paths = {"reason": details.reason, "code": details.code}
         output = model.output_shape or _EMPTY
         yield from _paths(output, ((f"details.{key}", path) for key, path in paths.items() if path))
 
 
+def _listed(model: OperationModel, items: str) -> Shape:
+    """Return the shape of one element of a list; raises LookupError where `items` is no list."""
+    found = shape_at(model.output_shape or _EMPTY, items)
+    if not isinstance(found, ListShape):
+        raise LookupError(f"{items!r} is a {found.type_name}, not a list of structures")
+    return found.member
+
+
+def _container(model: OperationModel, scope: Scope) -> Shape:
+    """Return the shape of one listed container: a structure, or a bare id where the scope says so."""
+    if scope.id != BARE:
+        return item_shape(model, scope.items)
+    member = _listed(model, scope.items)
+    if not isinstance(member, StringShape):
+        raise LookupError(f"{scope.items!r} is a list of {member.type_name}, so the id has a name, not `{BARE}`")
+    return member
+
+
+def _item(item: Shape, kind: Kind) -> Iterator[str]:
+    """Hold what an entry reads from an item to the item's shape."""
+    yield from _paths(item, kind.paths())
+    yield from _statuses(item, kind)
+    for key, path in kind.paths():
+        shape, allowed = _found(item, path), _TYPES.get(key.partition(".")[0])
+        if shape and allowed and shape.type_name not in allowed:
+            yield f"{key}: {path!r} is a {shape.type_name}, not one of: {', '.join(allowed)}"
+
+
 def _statuses(item: Shape, kind: Kind) -> Iterator[str]:
     """Hold the mapping of statuses to the enumeration of the model, where the model has one."""
-    shape = _found(item, kind.status)
-    declared = set(shape.enum) if isinstance(shape, StringShape) else set()
-    mapped = set(kind.state_of)
+    declared, mapped = _words(_found(item, kind.status)), set(kind.state_of)
     if declared and (missing := sorted(declared - mapped)):
         yield f"states: not mapped: {', '.join(missing)}"
     if declared and (invented := sorted(mapped - declared)):
         yield f"states: {invented[0]!r} is no status of {kind.operation}{did_you_mean(invented[0], declared)}"
+
+
+def _input(model: OperationModel, kind: Kind) -> Iterator[str]:
+    """Hold what an entry sends to the shape of the operation's input."""
+    known = [*(name for name, _ in kind.scopes), _ACCOUNT]
+    yield from _arguments(model, kind.arguments, known, "arguments", kind.sweep)
+    for name, values in kind.sweep.items():
+        for value in values:
+            yield from _given(model.name, model.input_shape, {name: value}, [], "sweep")
+    yield from _filters(model.input_shape or _EMPTY, kind)
+
+
+def _filters(shape: Shape, kind: Kind) -> Iterator[str]:
+    """Hold filters to parameters of the right type; a filter by status takes at least every live one."""
+    filters = kind.filters
+    yield from _paths(shape, ((f"filters.{key}", path) for key, path in filters.model_dump(exclude_none=True).items()))
+    after = _found(shape, filters.created_after or "")
+    if after and after.type_name != "timestamp":
+        yield f"filters.created_after: {filters.created_after!r} is a {after.type_name}, not a timestamp"
+    words = _words(_found(shape, filters.status or ""))
+    live = {status for status, state in kind.state_of.items() if state.is_live}
+    if words and (refused := sorted(live - words)):
+        yield f"filters.status: does not take {', '.join(refused)}"
 
 
 def _paths(shape: Shape, paths: Iterable[tuple[str, str]]) -> Iterator[str]:
@@ -193,20 +241,56 @@ def _paths(shape: Shape, paths: Iterable[tuple[str, str]]) -> Iterator[str]:
             yield f"{key}: {error.args[0]}"
 
 
-def _arguments(model: OperationModel, arguments: Arguments, known: Iterable[str], key: str) -> Iterator[str]:
+def _arguments(
+    model: OperationModel, arguments: Arguments, known: Collection[str], key: str, swept: Collection[str] = ()
+) -> Iterator[str]:
     """Hold arguments to an operation's input: each exists, each required one is given, each reference is known."""
-    inputs, known = _members(model.input_shape), list(known)
-    for name, value in arguments.items():
-        if name not in inputs:
-            yield f"{key}.{name}: {model.name} takes no {name!r}{did_you_mean(name, inputs)}"
-        elif isinstance(value, str) and value.startswith("$") and value[1:] not in known:
-            yield f"{key}.{name}: nothing is called {value!r}{did_you_mean(value[1:], known)}"
-        elif (enum := getattr(inputs[name], "enum", None)) and not str(value).startswith("$") and value not in enum:
-            yield f"{key}.{name}: {value!r} is not allowed{did_you_mean(str(value), enum)}"
-    required = model.input_shape.required_members if isinstance(model.input_shape, StructureShape) else []
-    for name in required:
-        if name not in arguments:
-            yield f"{key}: {model.name} also requires {name!r}"
+    yield from _given(model.name, model.input_shape, arguments, known, key)
+    yield from _required(model.name, model.input_shape, {*arguments, *swept}, key)
+
+
+def _given(
+    title: str, shape: Shape | None, values: Mapping[str, Any], known: Collection[str], key: str
+) -> Iterator[str]:
+    members = _members(shape)
+    for name, value in values.items():
+        if name in members:
+            yield from _value(members[name], value, known, f"{key}.{name}")
+        else:
+            yield f"{key}.{name}: {title} takes no {name!r}{did_you_mean(name, members)}"
+
+
+def _required(title: str, shape: Shape | None, given: Collection[str], key: str) -> Iterator[str]:
+    for name in shape.required_members if isinstance(shape, StructureShape) else []:
+        if name not in given:
+            yield f"{key}: {title} also requires {name!r}"
+
+
+def _value(shape: Shape, value: Any, known: Collection[str], key: str) -> Iterator[str]:
+    """Hold one value to its shape: structures and lists element by element, words to the enumeration.
+
+    Only a whole argument is a reference, not a part of one.
+    """
+    fits = isinstance(value, _PYTHON.get(shape.type_name, object))
+    if isinstance(value, str) and value.startswith("$"):
+        if value[1:] not in known:
+            yield f"{key}: nothing is called {value!r}{did_you_mean(value[1:], known)}"
+    elif not fits:
+        yield f"{key}: {value!r} is no {shape.type_name}"
+    elif isinstance(shape, StructureShape):
+        yield from _given(shape.name, shape, value, (), key)
+        yield from _required(shape.name, shape, value, key)
+    elif isinstance(shape, ListShape):
+        for number, element in enumerate(value):
+            yield from _value(shape.member, element, (), f"{key}[{number}]")
+    elif (words := _words(shape)) and value not in words:
+        yield f"{key}: {value!r} is not allowed{did_you_mean(str(value), words)}"
+
+
+def _words(shape: Shape | None) -> set[str]:
+    """Return the enumeration of a text, or of the texts of a list; empty where the model has none."""
+    text = shape.member if isinstance(shape, ListShape) else shape
+    return set(text.enum) if isinstance(text, StringShape) else set()
 
 
 def _found(shape: Shape, path: str) -> Shape | None:
@@ -224,5 +308,27 @@ def _only(token: str | list[str]) -> str:
     """Take the token of a paginator; a few of botocore's paginators list several, none that the catalog uses."""
     return token if isinstance(token, str) else token[0]
 
+
+_ACCOUNT = "account_id"
+"""What every argument may refer to."""
+
+_NUMBERS = ("integer", "long", "float", "double")
+_TYPES: Mapping[str, tuple[str, ...]] = {
+    "times": ("timestamp", "long", "string"),
+    "dimensions": ("string", "boolean", *_NUMBERS),
+    "records": _NUMBERS,
+    "refine": ("boolean", *_NUMBERS),
+}
+"""The types that a group of an entry's keys may read."""
+
+_PYTHON: Mapping[str, type | tuple[type, ...]] = {
+    "structure": Mapping,
+    "list": list,
+    "string": str,
+    "boolean": bool,
+    "integer": int,
+    "long": int,
+}
+"""What an argument of each type is in YAML."""
 
 _EMPTY = StructureShape("Nothing", {"type": "structure", "members": {}})

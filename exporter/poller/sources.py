@@ -72,12 +72,13 @@ class AccountSource:
         for kind in selection.kinds:
             by_scope.setdefault(kind.outer_scope, []).append(kind)
         for scope, kinds in by_scope.items():
-            source = ScopeSource(self._context, self._place, account_id, selection, kinds)
+            account = Scoped({"account_id": account_id})
+            source = ScopeSource(self._context, self._place, account, selection, kinds)
             if not scope:
-                yield from source.children(Scoped({}))
+                yield from source.children(account)
             elif (ids := selection.settings.scopes.get(plural(scope))) is not None:
                 for identifier in dict.fromkeys(ids):
-                    yield from source.children(Scoped({scope: identifier}, identifier))
+                    yield from source.children(Scoped({**account.ids, scope: identifier}, identifier))
             else:
                 yield source
 
@@ -86,7 +87,7 @@ class ScopeSource:
     """Discovers the containers of one sort, then leads to the jobs in each."""
 
     def __init__(
-        self, context: Context, place: Place, account_id: str, selection: Selection, kinds: Sequence[Kind]
+        self, context: Context, place: Place, account: Scoped, selection: Selection, kinds: Sequence[Kind]
     ) -> None:
         self._context = context
         self._place = place
@@ -94,13 +95,14 @@ class ScopeSource:
         self._scope = kinds[0].outer_scope
         self._kinds = kinds
         self._interval = selection.settings.interval or context.settings.poll.interval
-        key = SourceKey(account_id, place.region, self._service.service, self._scope, "")
+        self._account = account
+        key = SourceKey(account.ids["account_id"], place.region, self._service.service, self._scope, "")
         self.status = SourceStatus(key, context.settings.poll.discovery_interval)
 
     async def poll(self) -> Iterable[Source]:
         """List the containers."""
         scope = self._service.scopes[self._scope]
-        found = await self._context.reader.scopes(self._place, self._service.service, self._scope, scope, Scoped({}))
+        found = await self._context.reader.scopes(self._place, self._service.service, self._scope, scope, self._account)
         return [source for scoped in found for source in self.children(scoped)]
 
     def forget(self) -> None:

@@ -222,19 +222,30 @@ class Settings(BaseSettings):
         return env_settings, init_settings
 
     def selections(self, catalog: Catalog) -> list[Selection]:
-        """Return what to read: the configured services, else every kind that needs no container and still exists."""
+        """Return what to read: what is configured, else every kind that needs no container and that AWS still runs.
+
+        What the catalog calls `opt_in` is read only where it is named.
+        """
         if not self.services:
+            services = [catalog[name] for name in catalog.names]
             return [
                 Selection(service, kinds, ServiceSettings())
-                for service in map(catalog.__getitem__, catalog.names)
-                if (kinds := tuple(kind for kind in service.kinds.values() if not kind.scopes and not kind.end_of_life))
+                for service in services
+                if not service.opt_in and (kinds := tuple(filter(_needs_nothing, service.kinds.values())))
             ]
         configured = ((catalog[name], settings or ServiceSettings()) for name, settings in self.services.items())
-        return [
-            Selection(service, tuple(service.kinds[kind] for kind in settings.kinds or service.kinds), settings)
-            for service, settings in configured
-        ]
+        return [Selection(service, _chosen(service, settings), settings) for service, settings in configured]
 
     def stale_after(self, interval: float) -> float:
         """Return the seconds for which a source's numbers outlive its last success: slow sources get three polls."""
         return max(self.poll.stale_after, 3 * interval)
+
+
+def _needs_nothing(kind: Kind) -> bool:
+    return not (kind.scopes or kind.opt_in or kind.end_of_life)
+
+
+def _chosen(service: Service, settings: ServiceSettings) -> tuple[Kind, ...]:
+    if settings.kinds is not None:
+        return tuple(service.kinds[key] for key in settings.kinds)
+    return tuple(kind for kind in service.kinds.values() if not kind.opt_in)

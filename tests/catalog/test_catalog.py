@@ -1,0 +1,202 @@
+"""Every entry of the catalog, held to botocore's models and to what all entries promise."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from botocore.model import StringShape
+
+from exporter.catalog import BUILT_IN, Catalog, Kind, Service
+from exporter.catalog.kind import plural
+from exporter.catalog.models import Checker, Models, item_shape, shape_at
+from exporter.catalog.table import HEADER, put_into, rows, write
+from exporter.jobs import State
+
+CATALOG = Catalog()
+MODELS = Models()
+KINDS = list(CATALOG.kinds())
+DOCUMENT = Path(__file__).parents[2] / "docs" / "catalog.md"
+
+FIRST = {
+    "bedrock/model_invocation_job",
+    "bedrock/model_customization_job",
+    "cleanroomsml/collaboration_trained_model_inference_job",
+    "cleanroomsml/trained_model_version",
+    "lookoutequipment/inference_execution",
+}
+"""The kinds that must always work."""
+
+IAM_PREFIXES = {
+    "bedrock-agent": "bedrock",
+    "bedrock-agent-runtime": "bedrock",
+    "bedrock-agentcore-control": "bedrock-agentcore",
+    "bedrock-data-automation": "bedrock",
+    "bedrock-runtime": "bedrock",
+    "cleanroomsml": "cleanrooms-ml",
+    "customer-profiles": "profile",
+    "emr": "elasticmapreduce",
+    "lexv2-models": "lex",
+    "location": "geo",
+    "mwaa-serverless": "airflow-serverless",
+    "qconnect": "wisdom",
+    "s3control": "s3",
+    "stepfunctions": "states",
+    "timestream-write": "timestream",
+}
+"""The services that IAM knows by another name than botocore."""
+
+TIMELESS = {
+    "datasync/task_execution",
+    "dynamodb/export",
+    "iotsitewise/bulk_import_job",
+    "lookoutequipment/data_ingestion_job",
+    "neptune-graph/export_task",
+    "neptune-graph/import_task",
+}
+"""The kinds whose list has no time at all."""
+
+OF_EACH_KIND = pytest.mark.parametrize("kind", KINDS, ids=str)
+OF_EACH_SERVICE = pytest.mark.parametrize("service", [CATALOG[name] for name in CATALOG.names], ids=CATALOG.names)
+
+
+def calls(kind: Kind) -> Iterator[tuple[str, str, set[str]]]:
+    """Yield the service, the operation and the arguments of every call that reading a kind takes."""
+    yield kind.service, kind.operation, {*kind.arguments, *kind.sweep}
+    for _, scope in kind.scopes:
+        yield scope.service or kind.service, scope.operation, set(scope.arguments)
+    if kind.details:
+        yield kind.service, kind.details.operation, set(kind.details.arguments)
+
+
+@OF_EACH_KIND
+def test_model_agrees(kind):
+    """The model of botocore knows everything that an entry names."""
+    assert Checker(MODELS).problems(kind) == []
+
+
+@OF_EACH_KIND
+def test_statuses_are_mapped_once(kind):
+    """Every status of the model's enumeration means exactly one state."""
+    mapped = Counter(status for statuses in kind.states.values() for status in statuses)
+    item = item_shape(MODELS.operation(kind.service, kind.operation), kind.items)
+    shape = shape_at(item, kind.status)
+    assert isinstance(shape, StringShape)
+    assert set(mapped.values()) == {1}
+    assert not shape.enum or set(shape.enum) == set(mapped)
+
+
+@OF_EACH_KIND
+def test_job_can_run_and_end_well(kind):
+    """A kind has a state for a job at work and one for a job that reached its end."""
+    assert State.RUNNING in kind.states
+    assert State.SUCCEEDED in kind.states
+
+
+@OF_EACH_KIND
+def test_job_has_a_beginning(kind):
+    """A job's creation is known, unless the list has no time at all; a start is another time than the creation."""
+    assert (kind.times.created is None) == (str(kind) in TIMELESS)
+    assert kind.times.started is None or kind.times.started != kind.times.created
+
+
+@OF_EACH_KIND
+def test_dimensions_are_few(kind):
+    """A kind has three dimensions at most, none of them its id or its name."""
+    assert len(kind.dimensions) <= 3
+    assert not {*kind.id, kind.name} & set(kind.dimensions.values())
+
+
+@OF_EACH_KIND
+def test_calls_only_read(kind):
+    """Reading a kind changes nothing in AWS."""
+    assert all(operation.startswith(("List", "Get", "Describe", "Search")) for _, operation, _ in calls(kind))
+
+
+@OF_EACH_KIND
+def test_permissions_can_be_told(kind):
+    """Every service that a kind calls is in the catalog, so that its prefix in IAM is known."""
+    assert {service for service, _, _ in calls(kind)} <= set(CATALOG.names)
+
+
+@OF_EACH_SERVICE
+def test_file_bears_the_name_of_its_service(service):
+    """A file tells of the service that it is named after."""
+    assert (BUILT_IN / f"{service.service}.yaml").is_file()
+
+
+@OF_EACH_SERVICE
+def test_iam_prefix(service):
+    """A service is known to IAM by botocore's name, unless it is one of a few."""
+    assert service.iam_prefix == IAM_PREFIXES.get(service.service, service.service)
+
+
+@OF_EACH_SERVICE
+def test_titles_differ(service):
+    """Titles tell the kinds of a service apart."""
+    assert max(Counter(kind.title for kind in service.kinds.values()).values()) == 1
+
+
+@OF_EACH_SERVICE
+def test_scopes_are_used(service):
+    """Every container of a file has jobs in it, and its own key in a configuration."""
+    used = {name for kind in service.kinds.values() for name, _ in kind.scopes}
+    assert used == set(service.scopes)
+    assert len({plural(name) for name in service.outer_scopes}) == len(service.outer_scopes)
+
+
+@OF_EACH_SERVICE
+def test_further_permissions_are_needed(service):
+    """A permission of a service stands under an argument that one of its calls passes."""
+    passed = {
+        name for kind in service.kinds.values() for called, _, names in calls(kind) for name in names
+        if called == service.service
+    }  # fmt: skip
+    assert set(service.permissions) <= passed
+
+
+def test_catalog_is_wide():
+    """The catalog has the first kinds and many more."""
+    assert {str(kind) for kind in KINDS} >= FIRST
+    assert len(KINDS) >= 120
+    assert len(CATALOG.names) >= 40
+
+
+def test_services_that_ended():
+    """AWS has ended one service of the catalog; each of its kinds knows."""
+    assert {kind.service for kind in KINDS if kind.end_of_life} == {"lookoutequipment"}
+
+
+def test_documentation_lists_the_kinds(tmp_path):
+    """The table of the documentation is the catalog's."""
+    copy = tmp_path / DOCUMENT.name
+    copy.write_text(DOCUMENT.read_text())
+    write(copy)
+    assert copy.read_text() == DOCUMENT.read_text()
+
+
+def test_table_has_every_kind():
+    """The table has a row for each kind, and in it a text for each column."""
+    assert [row[:2] for row in rows(CATALOG)] == [(kind.service, kind.key) for kind in KINDS]
+    assert {len(row) for row in rows(CATALOG)} == {len(HEADER)}
+
+
+def test_table_needs_its_markers():
+    """A document without markers is left alone."""
+    with pytest.raises(ValueError, match="no markers"):
+        put_into("text", "table")
+
+
+def test_unknown_service_is_no_member():
+    """A service without a file is not in the catalog."""
+    assert "lookoutvision" not in CATALOG
+    assert "bedrock" in CATALOG
+    assert isinstance(CATALOG["bedrock"], Service)
+
+
+@OF_EACH_KIND
+def test_entry_can_be_written_again(kind):
+    """What is written of a kind in the catalog's language is the same kind when it is read."""
+    assert Kind.model_validate(kind.model_dump(mode="json")) == kind

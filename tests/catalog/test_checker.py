@@ -1,0 +1,222 @@
+"""The lines that the checker writes about an entry that botocore's models contradict."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from exporter.catalog import Service
+from exporter.catalog.models import Checker, Models
+
+CHECKER = Checker(Models())
+FILE: dict[str, Any] = {
+    "service": "sagemaker",
+    "iam_prefix": "sagemaker",
+    "scopes": {"pipeline": {"operation": "ListPipelines", "items": "PipelineSummaries", "id": "PipelineName"}},
+}
+KIND: dict[str, Any] = {
+    "title": "Pipeline execution",
+    "scope": "pipeline",
+    "operation": "ListPipelineExecutions",
+    "arguments": {"PipelineName": "$pipeline"},
+    "items": "PipelineExecutionSummaries",
+    "id": "PipelineExecutionArn",
+    "status": "PipelineExecutionStatus",
+    "states": {
+        "running": ["Executing"],
+        "stopping": ["Stopping"],
+        "succeeded": ["Succeeded"],
+        "partial": ["CompletedWithFailures"],
+        "failed": ["Failed"],
+        "stopped": ["Stopped"],
+    },
+    "times": {"created": "StartTime"},
+}
+DETAILS: dict[str, Any] = {
+    "operation": "DescribePipelineExecution",
+    "arguments": {"PipelineExecutionArn": "$PipelineExecutionArn"},
+    "reason": "FailureReason",
+}
+
+
+def problems(kind: dict[str, Any], scope: dict[str, Any] | None = None, **file: Any) -> list[str]:
+    """Return what is wrong with `KIND` after changes to it, to its scope and to its file."""
+    scopes = {"pipeline": {**FILE["scopes"]["pipeline"], **(scope or {})}}
+    data = {**FILE, "scopes": scopes, **file, "kinds": {"kind": {**KIND, **kind}}}
+    return CHECKER.problems(Service.model_validate(data).kinds["kind"])
+
+
+def states(**changes: list[str]) -> dict[str, Any]:
+    """Return a change of some states."""
+    return {"states": {**KIND["states"], **changes}}
+
+
+def details(**changes: Any) -> dict[str, Any]:
+    """Return a change that adds details, themselves changed."""
+    return {"details": {**DETAILS, **changes}}
+
+
+def test_nothing_is_wrong():
+    """The entry that the other tests spoil is right."""
+    assert problems(details()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (
+            {"operation": "ListPipelineExecution"},
+            "operation: sagemaker has no operation 'ListPipelineExecution'; did you mean `ListPipelineExecutions`",
+        ),
+        ({"items": "PipelineExecutions"}, "items: no 'PipelineExecutions' in ListPipelineExecutionsResponse; did you"),
+        ({"items": "NextToken"}, "items: 'NextToken' is a string, not a list of structures"),
+        ({"id": "PipelineExecutionARN"}, "id.0: no 'PipelineExecutionARN' in PipelineExecutionSummary; did you mean `"),
+        ({"name": "DisplayName"}, "name: no 'DisplayName' in PipelineExecutionSummary; did you mean `"),
+        ({"reason": "StartTime.Reason"}, "reason: no 'Reason' in Timestamp"),
+        ({"reason": "StartTime[0]"}, "reason: 'StartTime' in 'StartTime[0]' is no list"),
+        ({"times": {"created": "CreatedAt"}}, "times.created: no 'CreatedAt' in PipelineExecutionSummary; one of: "),
+        ({"dimensions": {"start": "StartTime"}}, "dimensions.start: 'StartTime' is a timestamp, not one of: string, "),
+        (
+            {"records": {"total": "PipelineExecutionArn"}},
+            "records.total: 'PipelineExecutionArn' is a string, not one of: integer, long, float, double",
+        ),
+        (
+            {"refine": [{"from": "succeeded", "to": "partial", "when": "PipelineExecutionArn"}]},
+            "refine.0.when: 'PipelineExecutionArn' is a string, not one of: boolean, integer, ",
+        ),
+        (
+            {"console": "https://console/{Arn}"},
+            "console: no 'Arn' in PipelineExecutionSummary; did you mean `PipelineExecutionArn`?",
+        ),
+        (states(failed=[]), "states: not mapped: Failed"),
+        (
+            states(failed=["Failed", "Stoped"]),
+            "states: 'Stoped' is no status of ListPipelineExecutions; did you mean `",
+        ),
+        (
+            {"arguments": {"PipelineName": "$pipelines"}},
+            "arguments.PipelineName: nothing is called '$pipelines'; did you mean `pipeline`?",
+        ),
+        ({"arguments": {}}, "arguments: ListPipelineExecutions also requires 'PipelineName'"),
+        (
+            {"arguments": {"PipelineName": "p", "SortBy": "CreatedTime"}},
+            "arguments.SortBy: 'CreatedTime' is not allowed; did you mean `CreationTime`?",
+        ),
+        (
+            {"arguments": {"PipelineName": "p", "SortOder": "Descending"}},
+            "arguments.SortOder: ListPipelineExecutions takes no 'SortOder'; did you mean `SortOrder`?",
+        ),
+        ({"arguments": {"PipelineName": "p", "MaxResults": "9"}}, "arguments.MaxResults: '9' is no integer"),
+        (
+            {"sweep": {"SortOrder": ["Descending", "Upwards"]}},
+            "sweep.SortOrder: 'Upwards' is not allowed; one of: Ascending, Descending",
+        ),
+        ({"sweep": {"Order": ["Descending"]}}, "sweep.Order: ListPipelineExecutions takes no 'Order'; did you mean `"),
+        ({"filters": {"created_after": "CreationTimeAfter"}}, "filters.created_after: no 'CreationTimeAfter' in List"),
+        ({"filters": {"created_after": "SortBy"}}, "filters.created_after: 'SortBy' is a string, not a timestamp"),
+        ({"filters": {"status": "SortOrder"}}, "filters.status: does not take Executing, Stopping"),
+        (
+            details(operation="DescribePipelineExecutions"),
+            "details.operation: sagemaker has no operation 'DescribePipelineExecutions'; did you mean `",
+        ),
+        (details(reason="Reason"), "details.reason: no 'Reason' in DescribePipelineExecutionResponse; did you mean `"),
+        (details(code="Code"), "details.code: no 'Code' in DescribePipelineExecutionResponse"),
+        (details(arguments={}), "details.arguments: DescribePipelineExecution also requires 'PipelineExecutionArn'"),
+        (
+            details(arguments={"PipelineExecutionArn": "$Arn"}),
+            "details.arguments.PipelineExecutionArn: nothing is called '$Arn'; did you mean `PipelineExecutionArn`?",
+        ),
+    ],
+)
+def test_kind(change, line):
+    """A mistake in an entry gives one line with the key, the wrong word and the nearest right ones."""
+    (problem,) = problems(change)
+    assert problem.startswith(line)
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (
+            {"operation": "ListPipeline"},
+            "scopes.pipeline: sagemaker has no operation 'ListPipeline'; did you mean `ListPipelines`",
+        ),
+        ({"items": "Pipelines"}, "scopes.pipeline: no 'Pipelines' in ListPipelinesResponse; did you mean `"),
+        ({"id": "Name"}, "scopes.pipeline.id: no 'Name' in PipelineSummary; did you mean `Pipeline"),
+        ({"name": "Title"}, "scopes.pipeline.name: no 'Title' in PipelineSummary; one of: "),
+        ({"where": {"Type": "A"}}, "scopes.pipeline.where: no 'Type' in PipelineSummary; one of: "),
+        (
+            {"arguments": {"SortBy": "Age"}},
+            "scopes.pipeline.arguments.SortBy: 'Age' is not allowed; one of: CreationTime, Name",
+        ),
+        ({"arguments": {"PipelineNamePrefix": "$account"}}, "scopes.pipeline.arguments.PipelineNamePrefix: nothing is"),
+        ({"id": "@"}, "scopes.pipeline: 'PipelineSummaries' is a list of structure, so the id has a name, not `@`"),
+        ({"service": "sagemakers"}, "scopes.pipeline: botocore has no service 'sagemakers'; did you mean `sagemaker"),
+        (
+            {"service": "glue", "operation": "ListJobs", "items": "JobNames", "id": "Name"},
+            "scopes.pipeline: 'JobNames' is a list of string, not a list of structures",
+        ),
+    ],
+)
+def test_scope(change, line):
+    """A mistake in a container gives one line that begins with the container's name."""
+    (problem,) = problems({}, change)
+    assert problem.startswith(line)
+
+
+def test_service():
+    """A service that botocore does not know gives one line with the nearest that it knows."""
+    (problem,) = problems({}, service="sagemakr")
+    assert problem.startswith("operation: botocore has no service 'sagemakr'; did you mean `sagemaker`")
+
+
+@pytest.mark.parametrize(
+    ("value", "lines"),
+    [
+        ({"service": "glue", "operation": "ListJobs", "items": "JobNames", "id": "@"}, []),
+        (
+            {
+                "service": "stepfunctions",
+                "operation": "ListStateMachines",
+                "items": "stateMachines",
+                "id": "name",
+                "where": {"type": "STANDART"},
+            },
+            ["scopes.pipeline.where: 'STANDART' is not allowed; did you mean `STANDARD`?"],
+        ),
+        (
+            {
+                "service": "emr",
+                "operation": "ListClusters",
+                "items": "Clusters",
+                "id": "Id",
+                "arguments": {"ClusterStates": ["RUNNING", "IDLE", "$account_id"]},
+            },
+            [
+                "scopes.pipeline.arguments.ClusterStates[1]: 'IDLE' is not allowed; one of: ",
+                "scopes.pipeline.arguments.ClusterStates[2]: nothing is called '$account_id'",
+            ],
+        ),
+        (
+            {
+                "service": "healthlake",
+                "operation": "ListFHIRDatastores",
+                "items": "DatastorePropertiesList",
+                "id": "DatastoreId",
+                "arguments": {"Filter": {"Status": "ACTIVE"}},
+            },
+            ["scopes.pipeline.arguments.Filter.Status: DatastoreFilter takes no 'Status'; did you mean `Datastore"],
+        ),
+    ],
+)
+def test_values_with_parts(value, lines):
+    """Lists and structures among the arguments are held to the model part by part."""
+    found = problems({}, value)
+    assert len(found) == len(lines)
+    assert all(problem.startswith(line) for problem, line in zip(found, lines, strict=True))
+
+
+def test_account_is_always_known():
+    """An argument may be the account's id."""
+    assert problems({}, {"arguments": {"PipelineNamePrefix": "$account_id"}}) == []

@@ -1,0 +1,168 @@
+"""What the catalog's language refuses by itself, and what its small words mean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from exporter.catalog import Service
+from exporter.catalog.kind import Kind, plural
+from exporter.jobs import State
+
+KIND: dict[str, Any] = {
+    "title": "Job",
+    "operation": "ListJobs",
+    "items": "jobs",
+    "id": "arn",
+    "status": "status",
+    "states": {"running": ["Running"], "succeeded": ["Done"]},
+    "times": {"created": "createdAt"},
+}
+SCOPE: dict[str, Any] = {"operation": "ListQueues", "items": "queues", "id": "arn"}
+
+
+def service(kind: dict[str, Any], **more: Any) -> Service:
+    """Return a service with one kind, `KIND` with changes."""
+    return Service.model_validate({"service": "s", "iam_prefix": "s", "kinds": {"job": {**KIND, **kind}}, **more})
+
+
+def kind_of(**changes: Any) -> Kind:
+    """Return `KIND` with changes."""
+    return service(changes).kinds["job"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"titel": "Job"}, "titel\n.*Extra inputs are not permitted"),
+        ({"title": None}, "kinds.job.title"),
+        ({"id": []}, "kinds.job.id"),
+        ({"states": {"done": ["Done"]}}, "kinds.job.states.done"),
+        ({"states": {"unknown": ["Done"]}}, "`unknown` is for what AWS adds later"),
+        ({"states": {"running": ["Done"], "failed": ["Done"]}}, "mapped more than once: Done"),
+        ({"status": "status..state"}, "kinds.job.status"),
+        ({"status": "status[1]"}, "kinds.job.status"),
+        ({"times": {"finished": "endedAt"}}, "kinds.job.times.finished"),
+        ({"dimensions": {"Model": "model"}}, "kinds.job.dimensions.Model"),
+        ({"records": {"bad": "failedCount"}}, "kinds.job.records.bad"),
+        ({"filters": {"updated_after": "updatedAfter"}}, "kinds.job.filters.updated_after"),
+        ({"details": {"operation": "GetJob"}}, "kinds.job.details.arguments"),
+        ({"scope": "queue"}, "kinds.job: no scope 'queue' among none"),
+        ({"refine": [{"from": "succeeded", "to": "partial"}]}, "kinds.job.refine.0.when"),
+        ({"refine": [{"from": "failed", "to": "stopped", "when": "a"}]}, "no status is mapped to 'failed'"),
+        ({"refine": [{"from": "running", "to": "running", "when": "a"}]}, "cannot lead from 'running' to 'running'"),
+        ({"refine": [{"from": "running", "to": "unknown", "when": "a"}]}, "cannot lead from 'running' to 'unknown'"),
+        ({"sweep": {"kind": ["A"]}, "arguments": {"kind": "A"}}, "given as an argument as well: kind"),
+        ({"longest_run": "two days"}, "kinds.job.longest_run"),
+        ({"longest_run": "28"}, "kinds.job.longest_run"),
+        ({"console": "console.aws.amazon.com"}, "does not begin with https://"),
+        ({"console": "https://console/{"}, "kinds.job.console"),
+        ({"console": "https://console/{}"}, "a pair of braces without a name"),
+        ({"id": ["name", "run"], "console": "https://console/{id}"}, "name the field"),
+        ({"opt_in": "perhaps"}, "kinds.job.opt_in"),
+    ],
+)
+def test_entry_is_refused(change, message):
+    """A mistake in an entry is told with the key and the word that is wrong."""
+    with pytest.raises(ValidationError, match=message):
+        service(change)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"scopes": {"queue": SCOPE}, "kinds": {"job": {**KIND, "scope": "lane"}}}, "no scope 'lane' among queue"),
+        (
+            {"scopes": {"queue": {**SCOPE, "within": "queue"}}, "kinds": {"job": {**KIND, "scope": "queue"}}},
+            "scope 'queue' contains itself",
+        ),
+        ({"scopes": {"queue": {**SCOPE, "where": "type"}}}, "scopes.queue.where"),
+        ({"scopes": {"queue": {**SCOPE, "id": "@name"}}}, "scopes.queue.id"),
+        ({"scopes": {"Queue": SCOPE}}, "scopes.Queue"),
+        ({"permissions": {"queue": ["PassQueue"]}}, "permissions.queue"),
+        ({"end_of_life": "soon"}, "end_of_life"),
+        ({"version": 2}, "version"),
+    ],
+)
+def test_service_is_refused(more, message):
+    """A mistake in what a file says for all of its kinds is told as clearly."""
+    with pytest.raises(ValidationError, match=message):
+        service({}, **more)
+
+
+def test_kind_knows_its_file():
+    """A kind carries what its file says once for all."""
+    permissions = {"queue": ["sqs:PassQueue"]}
+    inner = {**SCOPE, "within": "queue"}
+    file = service({"scope": "lane"}, scopes={"queue": SCOPE, "lane": inner}, permissions=permissions)
+    kind = file.kinds["job"]
+    assert str(kind) == "s/job"
+    assert [name for name, _ in kind.scopes] == ["queue", "lane"]
+    assert kind.outer_scope == "queue"
+    assert list(file.outer_scopes) == ["queue"]
+    assert kind.permissions == {"queue": ("sqs:PassQueue",)}
+
+
+def test_states_by_status():
+    """Each status leads to its state."""
+    assert kind_of().state_of == {"Running": State.RUNNING, "Done": State.SUCCEEDED}
+
+
+@pytest.mark.parametrize(
+    ("duration", "seconds"),
+    [("24h", 86400), ("28d", 2419200), ("1h30m", 5400), ("2w", 1209600), ("45s", 45)],
+)
+def test_longest_run(duration, seconds):
+    """A duration is written as Prometheus writes it."""
+    assert kind_of(longest_run=duration).longest_run == seconds
+
+
+def test_longest_run_is_a_day_unless_told():
+    """Most jobs are done within a day."""
+    assert kind_of().longest_run == 86400
+
+
+def test_paths_of_a_kind():
+    """Whatever is read from an item has a path that is told: ids, corrections and the fields of the URL too."""
+    kind = kind_of(
+        id=["name", "run"],
+        refine=[{"from": "succeeded", "to": "partial", "when": "counts.failed"}],
+        console="https://{region}.console/{name}/{runId}",
+    )
+    assert dict(kind.paths()) == {
+        "id.0": "name",
+        "id.1": "run",
+        "status": "status",
+        "times.created": "createdAt",
+        "refine.0.when": "counts.failed",
+        "console": "runId",
+    }
+
+
+@pytest.mark.parametrize(
+    ("scope", "paths"),
+    [
+        ({}, [("id", "arn")]),
+        ({"name": "title", "where": {"type": "STANDARD"}}, [("id", "arn"), ("name", "title"), ("where", "type")]),
+        ({"id": "@"}, []),
+    ],
+)
+def test_paths_of_a_scope(scope, paths):
+    """Whatever is read from a container has a path, unless the container is a bare id."""
+    file = service({}, scopes={"queue": {**SCOPE, **scope}})
+    assert list(file.scopes["queue"].paths()) == paths
+
+
+@pytest.mark.parametrize(
+    ("word", "words"),
+    [
+        ("membership", "memberships"),
+        ("automated_reasoning_policy", "automated_reasoning_policies"),
+        ("index", "indexes"),
+    ],
+)
+def test_plural(word, words):
+    """A configuration names containers in the plural."""
+    assert plural(word) == words
