@@ -73,6 +73,8 @@ class Clients:
             connect_timeout=self._settings.connect_timeout,
             read_timeout=self._settings.read_timeout,
             user_agent_extra=f"aws-job-exporter/{__version__}",
+            # Some services put a word before their host's name; an address of the user's own stays as it is.
+            inject_host_prefix=self._settings.endpoint_url is None,
             # Loads the service models in a thread: some of them take 100 ms.
             warm_up_loader_caches=True,
         )

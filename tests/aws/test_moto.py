@@ -6,7 +6,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from tests.harness import CUSTOMIZATION, REGION, HandClock, configured, running
+from tests.harness import CUSTOMIZATION, INFERENCE, REGION, TRAINED, HandClock, configured, running
 
 
 @pytest.fixture
@@ -69,7 +69,8 @@ async def test_memberships_and_collaborations(moto, client):
         queryLogStatus="DISABLED",
     )["collaboration"]["id"]
     membership = cleanrooms.create_membership(collaborationIdentifier=collaboration, queryLogStatus="DISABLED")
-    async with running(configured(moto, {"cleanroomsml": None}), HandClock()) as exporter:
+    services = {"cleanroomsml": {"kinds": [TRAINED.key, INFERENCE.key]}}
+    async with running(configured(moto, services), HandClock()) as exporter:
         assert exporter.up(kind="membership") == 1
         assert exporter.up(kind="collaboration") == 1
         down = exporter.by("scope", "aws_job_exporter_source_failure_info")

@@ -10,6 +10,7 @@ from exporter.simulator import AwsError
 from tests.harness import (
     ACCOUNT,
     BEDROCK,
+    CATALOG,
     CUSTOMIZATION,
     INFERENCE,
     LOOKOUT,
@@ -90,11 +91,12 @@ async def test_a_list_of_many_pages_is_read_whole(clock):
     assert aws.requests["bedrock", "ListModelInvocationJobs"] == 8
 
 
-async def test_without_configuration_the_kinds_without_scopes_are_read(aws, clock):
-    """Bedrock's two; nothing that needs a list of scopes, nothing that AWS has ended."""
-    async with running(configured(aws.endpoint_url), clock) as exporter:
-        kinds = {source.status.key.kind for source in exporter.poller.sources}
-    assert kinds == {"account", "model_invocation_job", "model_customization_job"}
+def test_without_configuration_the_kinds_without_scopes_are_read():
+    """All that needs no list of scopes; nothing that AWS has ended or that wants to be named."""
+    read = {kind for selection in configured("http://localhost").selections(CATALOG) for kind in selection.kinds}
+    assert {BEDROCK, CUSTOMIZATION} <= read
+    assert not any(kind.scopes or kind.end_of_life or kind.opt_in for kind in read)
+    assert not any(CATALOG[kind.service].opt_in for kind in read)
 
 
 async def test_durations_and_times(aws, clock):
@@ -382,7 +384,7 @@ async def test_credentials_that_do_not_work_show(aws, clock):
         raise AwsError("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
 
     aws.hooks.append(refuse)
-    async with running(configured(aws.endpoint_url), clock) as exporter:
+    async with running(configured(aws.endpoint_url, {"bedrock": None}), clock) as exporter:
         assert exporter.up(aws_service="sts", kind="account", region=REGION) == 0
         assert exporter.why(aws_service="sts") == "expired_credentials"
 
