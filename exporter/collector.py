@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from exporter.catalog import Kind
 from exporter.failures import Reason
 from exporter.families import Family, Sample
 from exporter.jobs import FINAL, Job, State
-from exporter.ledger import Ledger, Record
+from exporter.ledger import Dimensions, Ledger, Record
 from exporter.settings import Metrics
 from exporter.tally import Histogram, Tally, tally
 
@@ -19,20 +19,26 @@ AS_OF = "As of the source's last successful poll."
 
 @dataclass(frozen=True)
 class JobView:
-    """All that the families of one source are made from."""
+    """All that the families are made from: the jobs of one source that agree in the user's dimensions."""
 
     kind: Kind
     ledger: Ledger
+    settings: Metrics
+    dimensions: Dimensions
     records: list[Record]
     tally: Tally
-    settings: Metrics
-    scope_name: str
 
-    @classmethod
-    def of(cls, kind: Kind, ledger: Ledger, settings: Metrics, now: float, scope_name: str = "") -> JobView:
-        """Look at what a ledger counts at `now`."""
-        records = ledger.counted(now)
-        return cls(kind, ledger, records, tally(records, settings.duration_buckets), settings, scope_name)
+
+def job_views(kind: Kind, ledger: Ledger, settings: Metrics, now: float) -> Iterator[JobView]:
+    """Yield what a ledger counts at `now`, one view for each combination of the dimensions' values.
+
+    A combination that was counted once stays, its gauges at 0. Without dimensions there is one view.
+    """
+    groups: dict[Dimensions, list[Record]] = {dimensions: [] for dimensions, _ in ledger.finished_total}
+    for record in ledger.counted(now):
+        groups.setdefault(record.job.dimensions, []).append(record)
+    for dimensions, records in groups.items() or [((), [])]:
+        yield JobView(kind, ledger, settings, dimensions, records, tally(records, settings.duration_buckets))
 
 
 def _jobs(view: JobView) -> Iterable[Sample]:
@@ -75,16 +81,12 @@ def _records(view: JobView) -> Iterable[Sample]:
 
 def _finished_total(view: JobView) -> Iterable[Sample]:
     possible = [state for state in view.kind.states if state in FINAL]
-    return [((str(state),), view.ledger.finished_total[state]) for state in possible]
+    return [((str(state),), view.ledger.finished_total[view.dimensions, state]) for state in possible]
 
 
 def _failures_total(view: JobView) -> Iterable[Sample]:
     # Every reason from the start: PromQL's increase() sees nothing of a counter that begins at 1.
-    return [((reason,), view.ledger.failures_total[reason]) for reason in Reason]
-
-
-def _scope_info(view: JobView) -> Iterable[Sample]:
-    return [((view.kind.outer_scope, view.scope_name), 1)] if view.kind.scopes else []
+    return [((reason,), view.ledger.failures_total[view.dimensions, reason]) for reason in Reason]
 
 
 def _single_jobs(view: JobView) -> list[Record]:
@@ -196,13 +198,6 @@ JOB_FAMILIES: tuple[Family[JobView], ...] = (
         "Jobs seen to fail since the exporter started.",
         ("reason",),
         _failures_total,
-    ),
-    _family(
-        "aws_job_scope_info",
-        "gauge",
-        "What the scope is and what people call it; always 1.",
-        ("scope_kind", "scope_name"),
-        _scope_info,
     ),
     _family(
         "aws_job_info",

@@ -9,8 +9,6 @@ from typing import Any, Generic, Literal, TypeVar
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeHistogramMetricFamily, GaugeMetricFamily
 
-from exporter.jobs import SourceKey
-
 View = TypeVar("View")
 
 Sample = tuple[tuple[str, ...], *tuple[Any, ...]]
@@ -25,7 +23,7 @@ _METRICS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Family(Generic[View]):
-    """One row: `samples` takes what the source looks like and yields the samples without the source's labels."""
+    """One row: `samples` takes a view of a source and yields samples without the labels common to all families."""
 
     name: str
     type: Literal["gauge", "counter", "gaugehistogram"]
@@ -33,18 +31,21 @@ class Family(Generic[View]):
     labels: tuple[str, ...]
     samples: Callable[[View], Iterable[Sample]]
 
-    def metric(self, key: SourceKey, view: View) -> Metric:
-        """Return the family with one source's samples, each labelled with the source."""
-        metric = _METRICS[self.type](self.name, self.help, labels=[*SourceKey._fields, *self.labels])
-        for values, *value in self.samples(view):
-            # prometheus_client zips names and values: one value too few would lose a label without a word.
-            if len(values) != len(self.labels):
-                raise ValueError(f"{self.name}: {len(values)} values for the labels {self.labels}")
-            metric.add_metric([*key, *values], *value)
+    def metric(self, labels: Sequence[str], views: Iterable[tuple[Sequence[str], View]]) -> Metric:
+        """Return the family with the samples of several views, each labelled with its values of `labels`."""
+        metric = _METRICS[self.type](self.name, self.help, labels=[*labels, *self.labels])
+        for common, view in views:
+            for values, *value in self.samples(view):
+                # prometheus_client zips names and values: one value too few would lose a label without a word.
+                if len(common) + len(values) != len(labels) + len(self.labels):
+                    raise ValueError(f"{self.name}: {common} and {values} for {labels} and {self.labels}")
+                metric.add_metric([*common, *values], *value)
         assert isinstance(metric, Metric)  # noqa: S101 - tells the type checker what the table holds
         return metric
 
 
-def metrics(families: Sequence[Family[View]], key: SourceKey, view: View) -> list[Metric]:
-    """Return all families of a table with one source's samples."""
-    return [family.metric(key, view) for family in families]
+def metrics(
+    families: Sequence[Family[View]], labels: Sequence[str], views: Sequence[tuple[Sequence[str], View]]
+) -> list[Metric]:
+    """Return all families of a table with the samples of several views."""
+    return [family.metric(labels, views) for family in families]

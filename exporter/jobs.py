@@ -70,5 +70,7 @@ class Job:
     message: str = ""
     code: str = ""
     records: Mapping[str, int] = field(default_factory=dict)
+    dimensions: tuple[str, ...] = ()
+    """Values of the labels that the user asked for, in their order."""
     details: Mapping[str, object] | None = None
     """Arguments of the operation that tells why this job failed, where the list does not."""

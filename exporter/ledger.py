@@ -12,6 +12,10 @@ Classify = Callable[[Job], str]
 """Tells the reason, of a closed list, for which a job failed."""
 
 
+Dimensions = tuple[str, ...]
+"""Values of the labels that the user asked for."""
+
+
 class Record(NamedTuple):
     """A job and what became of it."""
 
@@ -31,8 +35,8 @@ class Ledger:
         self._records: dict[str, Record] = {}
         self._since: float | None = None
         self._unexplained: set[str] = set()
-        self.finished_total: Counter[State] = Counter()
-        self.failures_total: Counter[str] = Counter()
+        self.finished_total: Counter[tuple[Dimensions, State]] = Counter()
+        self.failures_total: Counter[tuple[Dimensions, str]] = Counter()
         self.reasons: set[str] = set()
         """Every reason that a job of the source ever failed for."""
 
@@ -65,7 +69,7 @@ class Ledger:
         self._records[job.id] = Record(job, self._records[job.id].finished, reason)
         if job.id in self._unexplained:
             self._unexplained.remove(job.id)
-            self.failures_total[reason] += 1
+            self.failures_total[job.dimensions, reason] += 1
 
     def counted(self, now: float) -> list[Record]:
         """Return what counts at `now`: active jobs, and those that finished within the lookback."""
@@ -97,9 +101,10 @@ class Ledger:
         return record.job.ended is not None and _last_seen(record, now) < now - self._lookback
 
     def _count(self, record: Record) -> None:
-        self.finished_total[record.job.state] += 1
+        dimensions = record.job.dimensions
+        self.finished_total[dimensions, record.job.state] += 1
         if record.reason is not None:
-            self.failures_total[record.reason] += 1
+            self.failures_total[dimensions, record.reason] += 1
         elif record.job.state is State.FAILED:
             self._unexplained.add(record.job.id)
 

@@ -95,15 +95,15 @@ def test_a_finish_is_counted_once(ledger):
     ledger.take([job()], now=0.0)
     for now in (1.0, 2.0, 3.0):
         ledger.take([job(state=State.FAILED, ended=0.5, message="quota_exceeded")], now=now)
-    assert ledger.finished_total == {State.FAILED: 1}
-    assert ledger.failures_total == {"quota_exceeded": 1}
+    assert ledger.finished_total == {((), State.FAILED): 1}
+    assert ledger.failures_total == {((), "quota_exceeded"): 1}
 
 
 def test_a_job_that_came_and_went_between_two_polls_is_counted(ledger):
     """Short jobs finish too."""
     ledger.take([], now=0.0)
     ledger.take([job(state=State.SUCCEEDED, created=10.0, ended=20.0)], now=60.0)
-    assert ledger.finished_total == {State.SUCCEEDED: 1}
+    assert ledger.finished_total == {((), State.SUCCEEDED): 1}
 
 
 def test_an_old_job_that_shows_up_late_is_not_counted_as_seen_to_finish(ledger):
@@ -118,7 +118,7 @@ def test_deleting_the_record_of_a_finished_job_is_no_second_finish(ledger):
     ledger.take([job()], now=0.0)
     ledger.take([job(state=State.SUCCEEDED, updated=1.0)], now=2.0)
     ledger.take([job(state=State.DELETING, updated=3.0)], now=4.0)
-    assert ledger.finished_total == {State.SUCCEEDED: 1}
+    assert ledger.finished_total == {((), State.SUCCEEDED): 1}
     assert [(record.job.state, record.finished) for record in ledger.counted(4.0)] == [(State.DELETING, 1.0)]
 
 
@@ -128,7 +128,7 @@ def test_a_job_that_runs_again_can_finish_again(ledger):
     ledger.take([job(state=State.STOPPED, ended=1.0)], now=2.0)
     ledger.take([job()], now=3.0)
     ledger.take([job(state=State.SUCCEEDED, ended=4.0)], now=5.0)
-    assert ledger.finished_total == {State.STOPPED: 1, State.SUCCEEDED: 1}
+    assert ledger.finished_total == {((), State.STOPPED): 1, ((), State.SUCCEEDED): 1}
 
 
 def test_a_failure_that_aws_must_be_asked_about_has_no_reason_until_then(ledger):
@@ -136,7 +136,7 @@ def test_a_failure_that_aws_must_be_asked_about_has_no_reason_until_then(ledger)
     ledger.take([job()], now=0.0)
     ledger.take([job(state=State.FAILED, ended=1.0, details={"id": "a"})], now=2.0)
     assert [pending.id for pending in ledger.unexplained(2.0)] == ["a"]
-    assert ledger.finished_total == {State.FAILED: 1}
+    assert ledger.finished_total == {((), State.FAILED): 1}
     assert not ledger.failures_total
 
 
@@ -148,7 +148,7 @@ def test_a_reason_that_aws_gave_is_kept_and_counted_once(ledger):
     ledger.explain(job(state=State.FAILED, ended=1.0, message="capacity"))
     ledger.take([failed], now=3.0)
     assert ledger.unexplained(3.0) == []
-    assert ledger.failures_total == {"capacity": 1}
+    assert ledger.failures_total == {((), "capacity"): 1}
     assert [record.reason for record in ledger.counted(3.0)] == ["capacity"]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -74,11 +74,12 @@ def text(value: Any) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
-def job_reader(kind: Kind) -> Callable[[Item, Mapping[str, str]], Job]:
-    """Return the function that reads an item of a kind, listed in the given scopes.
+def job_reader(kind: Kind, dimensions: Iterable[str] = ()) -> Callable[[Item, Mapping[str, str]], Job]:
+    """Return the function that reads an item of a kind, listed in the given scopes, and these of its dimensions.
 
     It raises BadResponseError for an item that nothing identifies.
     """
+    labels = [kind.dimensions[name] for name in dimensions]
     times = {name: path for name, path in kind.times.model_dump().items() if path}
 
     def read(item: Item, scopes: Mapping[str, str]) -> Job:
@@ -97,6 +98,7 @@ def job_reader(kind: Kind) -> Callable[[Item, Mapping[str, str]], Job]:
             message=message,
             code=text(at(item, kind.code)) if kind.code else "",
             records=_counts(kind, item),
+            dimensions=tuple(text(at(item, path)) for path in labels),
             details=resolve(details.arguments, {**scopes, **item}) if details else None,
             **{name: seconds(at(item, path)) for name, path in times.items()},
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, NamedTuple
@@ -54,9 +54,9 @@ class Reader:
                 found[identifier] = Scoped({**outer.ids, name: identifier}, label)
         return list(found.values())
 
-    async def jobs(self, place: Place, kind: Kind, scope: Scoped) -> list[Job]:
+    async def jobs(self, place: Place, kind: Kind, scope: Scoped, dimensions: Sequence[str] = ()) -> list[Job]:
         """Return every job of a kind in one innermost container; of a job that two pages list, the later one."""
-        read = job_reader(kind)
+        read = job_reader(kind, dimensions)
         arguments = resolve(kind.arguments, scope.ids)
         jobs: dict[str, Job] = {}
         for values in product(*kind.sweep.values()):

@@ -130,7 +130,8 @@ class Poller:
         status.attempts += 1
         status.last_duration = took
         self._context.telemetry.poll_duration.labels(status.key.aws_service, status.key.kind).observe(took)
-        self._context.exposition.publish(("source", status.key), metrics(SOURCE_FAMILIES, status.key, status))
+        families = metrics(SOURCE_FAMILIES, SourceKey._fields, [(status.key, status)])
+        self._context.exposition.publish(("source", status.key), families)
 
     def _note_readiness(self) -> None:
         if not self.ready.is_set() and all(source.status.attempts for source in self._sources.values()):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import structlog
@@ -12,13 +12,14 @@ from exporter.aws import Place, PollErrorReason, Reader, Scoped, poll_error
 from exporter.catalog import Catalog, Kind
 from exporter.catalog.kind import plural
 from exporter.clock import Clock
-from exporter.collector import JOB_FAMILIES, JobView
+from exporter.collector import JOB_FAMILIES, job_views
 from exporter.exposition import Exposition
 from exporter.failures import Classifier
 from exporter.families import metrics
 from exporter.jobs import Job, SourceKey, State
 from exporter.ledger import Ledger
-from exporter.settings import Selection, Settings
+from exporter.poller.dimensions import FewValues
+from exporter.settings import Selection, ServiceSettings, Settings
 from exporter.telemetry import SourceStatus, Telemetry
 
 log = structlog.get_logger(__name__)
@@ -94,7 +95,7 @@ class ScopeSource:
         self._service = selection.service
         self._scope = kinds[0].outer_scope
         self._kinds = kinds
-        self._interval = selection.settings.interval or context.settings.poll.interval
+        self._settings = selection.settings
         self._account = account
         key = SourceKey(account.ids["account_id"], place.region, self._service.service, self._scope, "")
         self.status = SourceStatus(key, context.settings.poll.discovery_interval)
@@ -112,22 +113,24 @@ class ScopeSource:
         """Yield a source for each kind in one container."""
         for kind in self._kinds:
             key = self.status.key._replace(kind=kind.key, scope=scoped.ids.get(kind.outer_scope, ""))
-            yield JobSource(self._context, self._place, key, kind, scoped, self._interval)
+            yield JobSource(self._context, self._place, key, kind, scoped, self._settings)
 
 
 class JobSource:
     """One list of jobs, or one for each of the inner containers."""
 
     def __init__(
-        self, context: Context, place: Place, key: SourceKey, kind: Kind, scope: Scoped, interval: float
+        self, context: Context, place: Place, key: SourceKey, kind: Kind, scope: Scoped, settings: ServiceSettings
     ) -> None:
-        self.status = SourceStatus(key, interval)
+        interval = settings.interval or context.settings.poll.interval
+        self.status = SourceStatus(key, interval, kind.outer_scope, scope.name)
         self.kind = kind
-        self.scope = scope
         self.ledger = Ledger(context.settings.poll.lookback, self._classify)
         self._context = context
         self._place = place
         self._inner = _InnerScopes(context, place, kind, scope)
+        self._dimensions = tuple(name for name in settings.dimensions if name in kind.dimensions)
+        self._few = FewValues(context.settings.limits.dimension_values)
         self._unknown: set[str] = set()
 
     async def poll(self) -> Iterable[Source]:
@@ -148,13 +151,13 @@ class JobSource:
         jobs: list[Job] = []
         for scoped in await self._inner.all():
             try:
-                jobs += await self._context.reader.jobs(self._place, self.kind, scoped)
+                jobs += await self._context.reader.jobs(self._place, self.kind, scoped, self._dimensions)
             except Exception as error:
                 # An inner container that was deleted since it was discovered is no failure of the outer one.
-                if scoped is self.scope or poll_error(error).reason is not PollErrorReason.NOT_FOUND:
+                if len(self.kind.scopes) <= 1 or poll_error(error).reason is not PollErrorReason.NOT_FOUND:
                     raise
                 self._inner.outdated()
-        return jobs
+        return [replace(job, dimensions=self._few(job.dimensions)) for job in jobs] if self._dimensions else jobs
 
     async def _explain(self, now: float) -> None:
         """Ask AWS for the reasons of failed jobs, as many as the budget allows."""
@@ -172,8 +175,10 @@ class JobSource:
         self.status.jobs = len(self.ledger)
         self.status.details_pending = len(self.ledger.unexplained(now))
         settings = self._context.settings
-        view = JobView.of(self.kind, self.ledger, settings.metrics, now, self.scope.name)
-        families = metrics(JOB_FAMILIES, self.status.key, view)
+        views = job_views(self.kind, self.ledger, settings.metrics, now)
+        none = ("",) * len(self._dimensions)
+        labelled = [((*self.status.key, *(view.dimensions or none)), view) for view in views]
+        families = metrics(JOB_FAMILIES, (*SourceKey._fields, *self._dimensions), labelled)
         expires = now + settings.stale_after(self.status.interval)
         self._context.exposition.publish(("jobs", self.status.key), families, expires)
 

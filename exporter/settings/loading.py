@@ -70,6 +70,10 @@ def _service_problems(service: Service, settings: ServiceSettings) -> Iterator[s
     for kind in settings.kinds or ():
         if kind not in service.kinds:
             yield f"{key}.kinds: {service.service} has no kind {kind!r}{did_you_mean(kind, service.kinds)}"
+    known = {name for kind in service.kinds.values() for name in kind.dimensions}
+    for dimension in settings.dimensions:
+        if dimension not in known:
+            yield f"{key}.dimensions: {service.service} has no dimension {dimension!r}{did_you_mean(dimension, known)}"
     scopes = {plural(name) for name in service.outer_scopes}
     for scope, ids in settings.scopes.items():
         if scope not in scopes:

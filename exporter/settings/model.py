@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from exporter.catalog import Catalog, Kind, Service
+from exporter.catalog.kind import Word
 from exporter.catalog.models import regions
 from exporter.catalog.spelling import did_you_mean
 from exporter.durations import Duration
@@ -131,6 +132,14 @@ class Metrics(Section):
     )
 
 
+class Limits(Section):
+    """What keeps the number of series in bounds."""
+
+    dimension_values: int = Field(
+        default=50, ge=1, description="How many values of a dimension a source exports; more become `other`."
+    )
+
+
 class Aws(Section):
     """How AWS is reached."""
 
@@ -165,6 +174,8 @@ class ServiceSettings(BaseModel):
 
     kinds: tuple[str, ...] | None = None
     interval: Duration | None = None
+    dimensions: tuple[Word, ...] = ()
+    """Labels of the user's choice, of those that the catalog offers."""
 
     @property
     def scopes(self) -> Mapping[str, Any]:
@@ -200,6 +211,7 @@ class Settings(BaseSettings):
     log: Log = Log()
     poll: Poll = Poll()
     metrics: Metrics = Metrics()
+    limits: Limits = Limits()
     aws: Aws = Aws()
     accounts: tuple[Account, ...] = Field(
         default=(Account(),), min_length=1, description="Accounts and regions to read."

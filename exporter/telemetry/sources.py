@@ -17,6 +17,9 @@ class SourceStatus:
 
     key: SourceKey
     interval: float
+    scope_kind: str = ""
+    scope_name: str = ""
+    """What people call the scope."""
     attempts: int = 0
     consecutive_failures: int = 0
     last_success: float | None = None
@@ -40,7 +43,18 @@ def _known(value: float | None) -> Iterable[Sample]:
     return [] if value is None else [((), value)]
 
 
+def _scope(status: SourceStatus) -> Iterable[Sample]:
+    return [((status.scope_kind, status.scope_name), 1)] if status.scope_kind else []
+
+
 SOURCE_FAMILIES: tuple[Family[SourceStatus], ...] = (
+    Family(
+        "aws_job_scope_info",
+        "gauge",
+        "What the scope is and what people call it; always 1.",
+        ("scope_kind", "scope_name"),
+        _scope,
+    ),
     Family(
         f"{PREFIX}source_up",
         "gauge",

@@ -93,8 +93,9 @@ async def test_a_list_of_many_pages_is_read_whole(clock):
 
 def test_without_configuration_the_kinds_without_scopes_are_read():
     """All that needs no list of scopes; nothing that AWS has ended or that wants to be named."""
-    read = {kind for selection in configured("http://localhost").selections(CATALOG) for kind in selection.kinds}
-    assert {BEDROCK, CUSTOMIZATION} <= read
+    read = [kind for selection in configured("http://localhost").selections(CATALOG) for kind in selection.kinds]
+    assert BEDROCK in read
+    assert CUSTOMIZATION in read
     assert not any(kind.scopes or kind.end_of_life or kind.opt_in for kind in read)
     assert not any(CATALOG[kind.service].opt_in for kind in read)
 
@@ -192,7 +193,7 @@ async def test_scopes_are_discovered(aws, clock, clean_room):
     aws.world.add_job(INFERENCE, scope=collaboration, created=NOW - HOUR, path=[(0, "CREATE_IN_PROGRESS")])
     async with running(configured(aws.endpoint_url, {"cleanroomsml": None}), clock) as exporter:
         assert exporter.value("aws_jobs", scope=membership.id, status="CREATE_PENDING") == 1
-        assert exporter.value("aws_jobs", scope=collaboration.id, status="CREATE_IN_PROGRESS") == 1
+        assert exporter.value("aws_jobs", kind=INFERENCE.key, scope=collaboration.id, status="CREATE_IN_PROGRESS") == 1
         assert exporter.value("aws_job_scope_info", scope_name="with Example Corp", scope_kind="membership") == 1
 
 
@@ -447,3 +448,45 @@ async def test_requests_are_counted_by_operation_and_code(aws, clock):
         assert exporter.why(kind=BEDROCK.key) == "throttled"
         ok = exporter.value("aws_job_exporter_aws_requests_total", operation="GetCallerIdentity", code="200")
         assert ok == 1
+
+
+async def test_dimensions_become_labels(aws, clock):
+    """Those that the user asked for, on every family of the jobs; a kind without them goes without."""
+    for model in ("titan", "titan", "nova"):
+        batch_job(aws, dimensions={"model_id": model})
+    services = {"bedrock": {"dimensions": ["model_id"]}}
+    async with running(configured(aws.endpoint_url, services), clock) as exporter:
+        counts = exporter.by("model_id", "aws_jobs", kind=BEDROCK.key, status="InProgress")
+        assert counts == {"titan": 2, "nova": 1}
+        oldest = exporter.by("model_id", "aws_job_oldest_active_timestamp_seconds", kind=BEDROCK.key)
+        assert oldest.keys() == {"titan", "nova"}
+        assert exporter.value("aws_jobs", kind=CUSTOMIZATION.key, status="InProgress") == 0
+
+
+async def test_dimensions_have_few_values(aws, clock):
+    """What comes after the limit is `other`: nothing is lost from the sum."""
+    for number in range(6):
+        batch_job(aws, created=NOW - HOUR - number, dimensions={"model_id": f"model-{number}"})
+    services = {"bedrock": {"dimensions": ["model_id"], "kinds": [BEDROCK.key]}}
+    settings = configured(aws.endpoint_url, services, limits={"dimension_values": 2})
+    async with running(settings, clock) as exporter:
+        counts = exporter.by("model_id", "aws_jobs", status="InProgress")
+        assert counts == {"model-0": 1, "model-1": 1, "other": 4}
+
+
+async def test_dimensions_without_jobs(aws, clock):
+    """The zeros are there, with empty labels."""
+    services = {"bedrock": {"dimensions": ["model_id", "invocation_type"], "kinds": [BEDROCK.key]}}
+    async with running(configured(aws.endpoint_url, services), clock) as exporter:
+        assert exporter.samples("aws_jobs", "model_id", "invocation_type", status="Failed") == {("", ""): 0}
+
+
+async def test_counters_by_dimension(aws, clock):
+    """A job that finishes counts under its own values."""
+    path = [(0, "Submitted"), (HOUR + 30, "Failed")]
+    batch_job(aws, path=path, dimensions={"model_id": "titan"}, message="Rate exceeded")
+    services = {"bedrock": {"dimensions": ["model_id"], "kinds": [BEDROCK.key]}}
+    async with running(configured(aws.endpoint_url, services), clock) as exporter:
+        await exporter.turn(70)
+        assert exporter.by("model_id", "aws_jobs_finished_total", state="failed") == {"titan": 1}
+        assert exporter.by("model_id", "aws_jobs_failed_total", reason="throttled") == {"titan": 1}

@@ -1,4 +1,4 @@
-"""How long a source waits: spread where all is well, soon after a fault of the moment, ever more rarely when refused."""
+"""How long a source waits: spread while all is well, briefly after a fault, ever longer when refused."""
 
 import random
 
