@@ -57,7 +57,7 @@ async def assembled(
             reader=Reader(clients, Models()),
             exposition=exposition,
             telemetry=telemetry,
-            classifier=Classifier.built_in(),
+            classifier=Classifier.built_in(settings.reasons),
             clock=clock,
         )
         yield Parts(Poller(context), exposition, roots(context, catalog, region))

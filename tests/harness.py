@@ -138,7 +138,7 @@ async def running(settings: Settings, clock: HandClock, *, catalog: Catalog = CA
 
 
 @asynccontextmanager
-async def simulated(clock: HandClock, **options: Any) -> AsyncIterator[Simulator]:
+async def simulated(clock: HandClock, *, catalog: Catalog = CATALOG, **options: Any) -> AsyncIterator[Simulator]:
     """Yield an empty simulated AWS on the test's clock."""
-    async with Simulator(World(CATALOG, account=ACCOUNT, region=REGION), clock=clock.time, **options) as simulator:
+    async with Simulator(World(catalog, account=ACCOUNT, region=REGION), clock=clock.time, **options) as simulator:
         yield simulator

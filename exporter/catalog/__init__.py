@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import yaml
 from pydantic import Field, model_validator
@@ -43,11 +43,6 @@ class Service(Entry):
         }
         return {**data, "kinds": kinds}
 
-    @classmethod
-    def load(cls, file: Path) -> Self:
-        """Read one file of the catalog."""
-        return cls.model_validate(yaml.load(file.read_text(), _Loader))  # noqa: S506 - a safe loader
-
     @cached_property
     def outer_scopes(self) -> Mapping[str, Scope]:
         """The containers that a configuration can name: those that stand in no other."""
@@ -58,27 +53,40 @@ class Catalog:
     """All services, each read from its file when it is first asked for."""
 
     def __init__(self, folder: Path = BUILT_IN) -> None:
-        files = {file.stem: file for file in folder.glob("*.yaml") if file.name != "reasons.yaml"}
-        self._files = dict(sorted(files.items()))
+        self._files = {file.stem: file for file in folder.glob("*.yaml") if file.name != "reasons.yaml"}
         self._services: dict[str, Service] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
         """The botocore name of each service, sorted."""
-        return tuple(self._files)
+        return tuple(sorted(self._files.keys() | self._services.keys()))
 
     def __contains__(self, name: object) -> bool:
-        return name in self._files
+        return name in self._files or name in self._services
 
     def __getitem__(self, name: str) -> Service:
         if name not in self._services:
-            self._services[name] = Service.load(self._files[name])
+            self._services[name] = Service.model_validate(self.content(name))
         return self._services[name]
+
+    def content(self, name: str) -> dict[str, Any]:
+        """Return what a service's file says, as it stands there; nothing where it has none."""
+        if name not in self._files:
+            return {}
+        content: dict[str, Any] = yaml.load(self._files[name].read_text(), _Loader)  # noqa: S506 - a safe loader
+        return content
 
     def kinds(self) -> Iterator[Kind]:
         """Yield every kind of every service."""
         for name in self.names:
             yield from self[name].kinds.values()
+
+    def with_services(self, services: Mapping[str, Service]) -> Catalog:
+        """Return a catalog in which these services take the place of those of the same name."""
+        catalog = Catalog()
+        catalog._files = self._files
+        catalog._services = {**self._services, **services}
+        return catalog
 
 
 _Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

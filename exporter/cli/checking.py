@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
 from exporter.cli.invocation import Invocation
+from exporter.failures import Classifier
 from exporter.settings import ConfigurationError, load
 
 
@@ -18,4 +21,14 @@ async def check_config(invocation: Invocation) -> int:
             print(f"{file}: valid")
     if problems:
         raise ConfigurationError(problems)
+    return 0
+
+
+async def classify(invocation: Invocation) -> int:
+    """Print for each message its reason, the rule that matched and the message."""
+    options = invocation.options
+    classifier = Classifier.built_in(invocation.settings().reasons)
+    for message in options.messages or map(str.rstrip, sys.stdin):
+        reason, rule = classifier.classify(message, status=options.status, code=options.code, service=options.service)
+        print(f"{reason:<18}  {rule.name if rule else '(no rule)'}  |  {' '.join(message.split())}")
     return 0

@@ -24,7 +24,7 @@ log = structlog.get_logger("exporter")
 async def serve(invocation: Invocation) -> int:
     """Poll and serve until SIGTERM or SIGINT."""
     settings = invocation.settings()
-    await _serve(settings, invocation.catalog, _region(settings))
+    await _serve(settings, settings.catalog(invocation.catalog), _region(settings))
     return 0
 
 
@@ -63,7 +63,7 @@ async def once(invocation: Invocation) -> int:
     """Poll everything once, print it, and tell by the exit code whether every source was read."""
     settings = invocation.settings()
     region = _region(settings)
-    async with app.assembled(settings, invocation.catalog, region) as parts:
+    async with app.assembled(settings, settings.catalog(invocation.catalog), region) as parts:
         await parts.poller.once(parts.roots)
         statuses = [source.status for source in parts.poller.sources]
         if invocation.options.output == "table":

@@ -10,7 +10,6 @@ import structlog
 
 from exporter.aws import Place, PollErrorReason, Reader, Scoped, poll_error
 from exporter.catalog import Catalog, Kind
-from exporter.catalog.kind import plural
 from exporter.clock import Clock
 from exporter.collector import JOB_FAMILIES, job_views
 from exporter.exposition import Exposition
@@ -77,7 +76,7 @@ class AccountSource:
             source = ScopeSource(self._context, self._place, account, selection, kinds)
             if not scope:
                 yield from source.children(account)
-            elif (ids := selection.settings.scopes.get(plural(scope))) is not None:
+            elif (ids := selection.settings.named(scope)) is not None:
                 for identifier in dict.fromkeys(ids):
                     yield from source.children(Scoped({**account.ids, scope: identifier}, identifier))
             else:
@@ -104,7 +103,9 @@ class ScopeSource:
         """List the containers."""
         scope = self._service.scopes[self._scope]
         found = await self._context.reader.scopes(self._place, self._service.service, self._scope, scope, self._account)
-        return [source for scoped in found for source in self.children(scoped)]
+        patterns = self._settings.patterns(self._scope)
+        taken = (scoped for scoped in found if patterns.takes(scoped.name, scoped.ids[self._scope]))
+        return [source for scoped in taken for source in self.children(scoped)]
 
     def forget(self) -> None:
         """Nothing is published."""
@@ -128,7 +129,7 @@ class JobSource:
         self.ledger = Ledger(context.settings.poll.lookback, self._classify)
         self._context = context
         self._place = place
-        self._inner = _InnerScopes(context, place, kind, scope)
+        self._inner = _InnerScopes(context, place, kind, scope, settings)
         self._dimensions = tuple(name for name in settings.dimensions if name in kind.dimensions)
         self._few = FewValues(context.settings.limits.dimension_values)
         self._unknown: set[str] = set()
@@ -207,11 +208,12 @@ _NO_ANSWER_EVER = {PollErrorReason.ACCESS_DENIED, PollErrorReason.NOT_FOUND, Pol
 class _InnerScopes:
     """The innermost containers of a source, discovered anew at the discovery interval."""
 
-    def __init__(self, context: Context, place: Place, kind: Kind, outer: Scoped) -> None:
+    def __init__(self, context: Context, place: Place, kind: Kind, outer: Scoped, settings: ServiceSettings) -> None:
         self._context = context
         self._place = place
         self._kind = kind
         self._outer = outer
+        self._settings = settings
         self._found: list[Scoped] = []
         self._due = 0.0
 
@@ -230,13 +232,12 @@ class _InnerScopes:
         self._due = 0.0
 
     async def _discover(self) -> list[Scoped]:
-        found = [self._outer]
+        level = [self._outer]
         for name, scope in self._kind.scopes[1:]:
-            reader, service = self._context.reader, self._kind.service
-            found = [
-                inner for outer in found for inner in await reader.scopes(self._place, service, name, scope, outer)
-            ]
-        return found
+            patterns, reader = self._settings.patterns(name), self._context.reader
+            found = [await reader.scopes(self._place, self._kind.service, name, scope, outer) for outer in level]
+            level = [inner for inners in found for inner in inners if patterns.takes(inner.name, inner.ids[name])]
+        return level
 
 
 def roots(context: Context, catalog: Catalog, default_region: str) -> list[Source]:

@@ -14,8 +14,10 @@ from pydantic_settings import CliSettingsSource, SettingsError
 
 from exporter.catalog import Catalog, Service
 from exporter.catalog.kind import plural
+from exporter.catalog.own import extended
+from exporter.catalog.problems import in_words
 from exporter.catalog.spelling import did_you_mean
-from exporter.settings.model import ENVIRONMENT_PREFIX, Account, ServiceSettings, Settings
+from exporter.settings.model import ENVIRONMENT_PREFIX, Account, Patterns, ServiceSettings, Settings
 
 
 class ConfigurationError(Exception):
@@ -45,7 +47,11 @@ def load(
         raise ConfigurationError([f"{error}: not the JSON that it needs"]) from None
     except TypeError:
         raise ConfigurationError([f"{file}: keys must be words"]) from None
-    if problems := list(_unknown(settings, catalog)):
+    try:
+        problems = list(_unknown(settings, extended(catalog, settings.kinds)))
+    except ValueError as error:
+        problems = list(error.args)
+    if problems:
         raise ConfigurationError([f"{file}: {problem}" if file else problem for problem in problems])
     return settings
 
@@ -74,12 +80,31 @@ def _service_problems(service: Service, settings: ServiceSettings) -> Iterator[s
     for dimension in settings.dimensions:
         if dimension not in known:
             yield f"{key}.dimensions: {service.service} has no dimension {dimension!r}{did_you_mean(dimension, known)}"
-    scopes = {plural(name) for name in service.outer_scopes}
-    for scope, ids in settings.scopes.items():
-        if scope not in scopes:
-            yield f"{key}.{scope}: unknown key{did_you_mean(scope, {*ServiceSettings.model_fields, *scopes})}"
-        elif not isinstance(ids, list) or not ids or not all(isinstance(item, str) and item for item in ids):
-            yield f"{key}.{scope}: {json.dumps(ids)} is not a list of ids; leave the key out to find them all"
+    for name, value in settings.extra.items():
+        yield from (f"{key}.{name}{problem}" for problem in _scope_problems(service, name, value))
+
+
+def _scope_problems(service: Service, key: str, value: Any) -> Iterator[str]:
+    """Yield what is wrong with a key that names containers: a list of ids, or patterns for those that are found."""
+    scopes = {plural(name): name for name in service.scopes}
+    if key not in scopes:
+        yield f": unknown key{did_you_mean(key, {*ServiceSettings.model_fields, *scopes})}"
+    elif isinstance(value, dict):
+        try:
+            Patterns.model_validate(value)
+        except ValidationError as error:
+            yield from (_pattern_problem(problem) for problem in error.errors())
+    elif scopes[key] not in service.outer_scopes:
+        yield ": found within other containers, so it takes patterns: {include: [...], exclude: [...]}"
+    elif not isinstance(value, list) or not value or not all(isinstance(item, str) and item for item in value):
+        yield f": {json.dumps(value)} is not a list of ids; leave the key out to find them all"
+
+
+def _pattern_problem(problem: Any) -> str:
+    path = ".".join(map(str, problem["loc"]))
+    if problem["type"] == "extra_forbidden":
+        return f".{path}: unknown key{did_you_mean(path, Patterns.model_fields)}"
+    return f".{path}: {in_words(problem)}"
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -116,21 +141,7 @@ def _explain(problem: Any, file: Path | None, content: Mapping[str, Any]) -> str
     origin = _origin(path, file, content)
     if problem["type"] == "extra_forbidden":
         return f"{origin}: unknown key{did_you_mean(path[-1], _keys_beside(path))}"
-    message = _IN_OUR_WORDS.get(problem["type"]) or problem["msg"].removeprefix("Value error, ")
-    message = message.replace("Input should be", "must be")
-    value = json.dumps(problem["input"], default=str)
-    shown = "" if value.strip('"') in message else f", not {value}"
-    return f"{origin}: {message}{shown}"
-
-
-_IN_OUR_WORDS = {
-    "dict_type": "must be keys and values",
-    "model_type": "must be keys and values",
-    "model_attributes_type": "must be keys and values",
-    "tuple_type": "must be a list",
-    "string_type": "must be text",
-}
-"""What pydantic says in Python's words."""
+    return f"{origin}: {in_words(problem)}"
 
 
 def _origin(path: Sequence[str], file: Path | None, content: Mapping[str, Any]) -> str:

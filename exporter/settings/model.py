@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -12,10 +13,12 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from exporter.catalog import Catalog, Kind, Service
-from exporter.catalog.kind import Word
+from exporter.catalog.kind import Word, plural
 from exporter.catalog.models import regions
+from exporter.catalog.own import extended
 from exporter.catalog.spelling import did_you_mean
 from exporter.durations import Duration
+from exporter.failures import Rule
 
 DEFAULT_PORT = 10058
 """No other exporter is known to use it; see the wiki page "Default port allocations" of Prometheus."""
@@ -167,8 +170,26 @@ class Account(Section):
         return self.role_arn.split(":")[4] if self.role_arn else ""
 
 
+class Patterns(Section):
+    """Which of the containers that are discovered to read, by patterns such as `prod-*` on their names or ids."""
+
+    include: tuple[str, ...] = ("*",)
+    exclude: tuple[str, ...] = ()
+
+    def takes(self, *names: str) -> bool:
+        """Whether a container of these names is to be read."""
+        return _matches(self.include, names) and not _matches(self.exclude, names)
+
+
+def _matches(patterns: Iterable[str], names: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns for name in names)
+
+
 class ServiceSettings(BaseModel):
-    """What to read of one service; further keys name containers: `memberships: [...]`."""
+    """What to read of one service; further keys name containers.
+
+    `memberships: [a1b2...]` are the only ones to read, `memberships: {include: [prod-*]}` chooses among those found.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -177,9 +198,19 @@ class ServiceSettings(BaseModel):
     dimensions: tuple[Word, ...] = ()
     """Labels of the user's choice, of those that the catalog offers."""
 
+    def named(self, scope: str) -> Sequence[str] | None:
+        """Return the ids of the containers of one sort that are named, None where they are to be discovered."""
+        ids = self.extra.get(plural(scope))
+        return ids if isinstance(ids, list) else None
+
+    def patterns(self, scope: str) -> Patterns:
+        """Return which containers of one sort to read of those that are discovered."""
+        patterns = self.extra.get(plural(scope))
+        return Patterns.model_validate(patterns) if isinstance(patterns, dict) else Patterns()
+
     @property
-    def scopes(self) -> Mapping[str, Any]:
-        """The containers that are named, by the configuration's key: `memberships`."""
+    def extra(self) -> Mapping[str, Any]:
+        """The keys that name containers, as they stand in the configuration."""
         return self.model_extra or {}
 
 
@@ -219,6 +250,12 @@ class Settings(BaseSettings):
     services: Mapping[str, ServiceSettings | None] = Field(
         default_factory=dict, description="Services, kinds and scopes to read."
     )
+    kinds: Mapping[Word, Mapping[str, Any]] = Field(
+        default_factory=dict, description="Kinds of your own, in the catalog's language."
+    )
+    reasons: tuple[Rule, ...] = Field(
+        default=(), description="Rules of your own for failure reasons; they are tried before the built-in ones."
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -233,24 +270,40 @@ class Settings(BaseSettings):
         del settings_cls, dotenv_settings, file_secret_settings
         return env_settings, init_settings
 
+    def catalog(self, built_in: Catalog) -> Catalog:
+        """Return the catalog with the user's own kinds; they were checked when the settings were loaded."""
+        return extended(built_in, self.kinds)
+
     def selections(self, catalog: Catalog) -> list[Selection]:
         """Return what to read: what is configured, else every kind that needs no container and that AWS still runs.
 
-        What the catalog calls `opt_in` is read only where it is named.
+        What the catalog calls `opt_in` is read only where it is named. A kind of the user's own is read unless the
+        configuration chooses among the kinds of its service.
         """
-        if not self.services:
-            services = [catalog[name] for name in catalog.names]
-            return [
-                Selection(service, kinds, ServiceSettings())
-                for service in services
-                if not service.opt_in and (kinds := tuple(filter(_needs_nothing, service.kinds.values())))
-            ]
-        configured = ((catalog[name], settings or ServiceSettings()) for name, settings in self.services.items())
-        return [Selection(service, _chosen(service, settings), settings) for service, settings in configured]
+        selections = self._configured(catalog) if self.services else _needing_nothing(catalog)
+        own = {entry["service"] for entry in self.kinds.values()}
+        for name in sorted(own - {selection.service.service for selection in selections}):
+            service = catalog[name]
+            kinds = tuple(service.kinds[key] for key, entry in self.kinds.items() if entry["service"] == name)
+            selections.append(Selection(service, kinds, ServiceSettings()))
+        return selections
+
+    def _configured(self, catalog: Catalog) -> list[Selection]:
+        services = ((catalog[name], settings or ServiceSettings()) for name, settings in self.services.items())
+        return [Selection(service, _chosen(service, settings), settings) for service, settings in services]
 
     def stale_after(self, interval: float) -> float:
         """Return the seconds for which a source's numbers outlive its last success: slow sources get three polls."""
         return max(self.poll.stale_after, 3 * interval)
+
+
+def _needing_nothing(catalog: Catalog) -> list[Selection]:
+    services = [service for service in map(catalog.__getitem__, catalog.names) if not service.opt_in]
+    return [
+        Selection(service, kinds, ServiceSettings())
+        for service in services
+        if (kinds := tuple(filter(_needs_nothing, service.kinds.values())))
+    ]
 
 
 def _needs_nothing(kind: Kind) -> bool:

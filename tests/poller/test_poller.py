@@ -490,3 +490,32 @@ async def test_counters_by_dimension(aws, clock):
         await exporter.turn(70)
         assert exporter.by("model_id", "aws_jobs_finished_total", state="failed") == {"titan": 1}
         assert exporter.by("model_id", "aws_jobs_failed_total", reason="throttled") == {"titan": 1}
+
+
+async def test_patterns_choose_among_the_scopes_that_are_found(aws, clock):
+    """By name or id, the outermost and those within."""
+    ours = aws.world.add_scope("cleanroomsml", "membership", name="prod-ours")
+    aws.world.add_scope("cleanroomsml", "membership", name="prod-test")
+    aws.world.add_scope("cleanroomsml", "membership", name="dev")
+    for name in ("keep", "leave"):
+        model = aws.world.add_scope("cleanroomsml", "trained_model", within=ours, name=name)
+        aws.world.add_job(TRAINED, scope=model, created=NOW - HOUR, path=[(0, "CREATE_PENDING")])
+    services = {
+        "cleanroomsml": {
+            "kinds": [TRAINED.key],
+            "memberships": {"include": ["prod-*"], "exclude": ["*-test"]},
+            "trained_models": {"exclude": ["leave"]},
+        }
+    }
+    async with running(configured(aws.endpoint_url, services), clock) as exporter:
+        assert exporter.by("scope", "aws_job_exporter_source_up", kind=TRAINED.key) == {ours.id: 1}
+        assert exporter.value("aws_jobs", scope=ours.id, status="CREATE_PENDING") == 1
+
+
+async def test_rules_of_ones_own_come_first(aws, clock):
+    """A message that only the user knows."""
+    batch_job(aws, path=[(0, "Submitted"), (60, "Failed")], message="Rate exceeded in ACME-77")
+    rules = [{"name": "acme", "reason": "dependency", "text": r"ACME-\d+"}]
+    settings = configured(aws.endpoint_url, {"bedrock": {"kinds": [BEDROCK.key]}}, reasons=rules)
+    async with running(settings, clock) as exporter:
+        assert exporter.by("reason", "aws_job_failures") == {"dependency": 1}

@@ -1,0 +1,413 @@
+"""The documents say what the code does: metrics, settings, commands, rooms, permissions, links and queries."""
+
+import json
+import re
+import shlex
+import subprocess
+import textwrap
+from argparse import ArgumentParser, _SubParsersAction
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics import MetricWrapperBase
+from pydantic import BaseModel, TypeAdapter
+
+from exporter import cli
+from exporter.aws import PollErrorReason
+from exporter.catalog import Catalog, Kind
+from exporter.collector import JOB_FAMILIES
+from exporter.exposition import Exposition
+from exporter.failures import Reason
+from exporter.families import Family
+from exporter.jobs import SourceKey, State
+from exporter.settings import ENVIRONMENT_PREFIX, Account, ServiceSettings, Settings, load
+from exporter.telemetry import SOURCE_FAMILIES, Telemetry
+from exporter.web import Site, create_app
+from tests import harness
+from tests.test_layers import ROOMS
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+METRICS = ROOT / "docs" / "metrics.md"
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+SAMPLE = ROOT / "config" / "exporter.yml"
+CATALOG = Catalog()
+
+DOCUMENTS = [
+    file
+    for file in sorted(ROOT.rglob("*.md"))
+    if not any(part.startswith(".") or part in {"build", "dist"} for part in file.relative_to(ROOT).parts)
+]
+WITH_QUERIES = [document for document in DOCUMENTS if "```promql" in document.read_text()]
+
+
+def named(file: Path) -> str:
+    """Return how a file is called in the repository."""
+    return str(file.relative_to(ROOT))
+
+
+class Row(NamedTuple):
+    """A family as a table describes it."""
+
+    name: str
+    type: str
+    labels: frozenset[str]
+
+
+# What the code has.
+
+
+def families() -> set[Row]:
+    """Return every family that the exporter exports by itself."""
+    tables: list[Family[Any]] = [*JOB_FAMILIES, *SOURCE_FAMILIES]
+    instruments = map(instrument_row, vars(Telemetry()).values())
+    return {*map(row, tables), *filter(None, instruments)}
+
+
+def row(family: Family[Any]) -> Row:
+    """Return a family as it is documented."""
+    return Row(family.name, family.type, frozenset(family.labels))
+
+
+def instrument_row(value: Any) -> Row | None:
+    """Return one of the exporter's own instruments as it is documented; None for what is no instrument."""
+    if not isinstance(value, MetricWrapperBase):
+        return None
+    kind = str(value._type)
+    return Row(value._name + ("_total" if kind == "counter" else ""), kind, frozenset(value._labelnames))
+
+
+def series() -> set[str]:
+    """Return the name of every series that a query can ask for."""
+    suffixes = {"histogram": ("_bucket", "_count", "_sum"), "gaugehistogram": ("_bucket", "_gcount", "_gsum")}
+    own = {family.name for family in Telemetry().registry.collect()}
+    return {
+        *(family.name + suffix for family in families() for suffix in suffixes.get(family.type, ("",))),
+        *(name + suffix for name in own for suffix in ("", "_total")),
+    }
+
+
+def settings(model: Any = Settings, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each key of the configuration with its field."""
+    for name, field in model.model_fields.items():
+        key = f"{prefix}{name}"
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from settings(field.annotation, f"{key}.")
+            continue
+        yield key, field
+        if inner := {"accounts": (Account, "[]"), "services": (ServiceSettings, ".SERVICE")}.get(key):
+            yield from settings(inner[0], f"{key}{inner[1]}.")
+
+
+def parser() -> ArgumentParser:
+    """Return the parser of the command line."""
+    return cli._parser()[0]
+
+
+def commands() -> dict[str, ArgumentParser]:
+    """Return the parser of each command."""
+    (action,) = (action for action in parser()._actions if isinstance(action, _SubParsersAction))
+    return dict(action.choices)
+
+
+# What the documents say.
+
+
+def blocks(document: Path, language: str) -> list[str]:
+    """Return the blocks of code in one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", document.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def table(document: Path, *columns: str) -> list[list[str]]:
+    """Return the rows of the tables whose header begins with `columns`, without the signs of code."""
+    rows: list[list[str]] = []
+    inside = False
+    for line in document.read_text().splitlines():
+        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        if not cells:
+            inside = False
+        elif tuple(cells[: len(columns)]) == columns:
+            inside = True
+        elif inside and not re.fullmatch(r"[|\s:-]+", line):
+            rows.append([cell.strip("`") if cell.count("`") == 2 else cell for cell in cells])
+    return rows
+
+
+def documented(document: Path, labels: str) -> list[Row]:
+    """Return the families that tables with this title of the third column describe."""
+    rows = table(document, "name", "type", labels)
+    return [Row(name, kind, frozenset(re.findall(r"\w+", words))) for name, kind, words, *_ in rows]
+
+
+def code(document: Path) -> str:
+    """Return all code of a document: blocks, and what stands between backticks."""
+    return "\n".join(re.findall(r"^```.*?^```|`[^`\n]+`", document.read_text(), re.DOTALL | re.MULTILINE))
+
+
+def queries(document: Path) -> list[str]:
+    """Return the queries of a document; an empty line ends one."""
+    return [query for block in blocks(document, "promql") for query in re.split(r"\n\s*\n", block.strip())]
+
+
+def calls(document: Path) -> list[list[str]]:
+    """Return the arguments of each call of the exporter in a document's code."""
+    found = re.findall(r"(?:^|[`/ ])aws-job-exporter((?: +[^\s`|>&;]+)*) *(?=$|[`|>&;])", code(document), re.MULTILINE)
+    return [arguments for line in found if (arguments := shlex.split(line)) and not is_path(arguments[0])]
+
+
+def flags(document: Path) -> set[str]:
+    """Return the flags that a document's sentences and tables name."""
+    return set(re.findall(r"`(--[a-z.-]+)", document.read_text()))
+
+
+def is_path(word: str) -> bool:
+    """Whether a word behind the program's name is no argument of it: `git clone ... aws-job-exporter`, `make -C`."""
+    return not word.startswith("--") and word not in commands()
+
+
+def slug(heading: str) -> str:
+    """Return the anchor that a heading gets."""
+    return re.sub(r"[^\w -]", "", heading.strip().lower()).replace(" ", "-")
+
+
+# Metrics.
+
+
+def test_every_family_is_documented_and_no_other() -> None:
+    """Names, types and labels in docs/metrics.md are those of the code, each once."""
+    rows = [*documented(METRICS, "further labels"), *documented(METRICS, "labels")]
+    assert set(rows) == families()
+    assert len(rows) == len(families())
+
+
+def test_the_readme_lists_the_families_about_jobs() -> None:
+    """Names, types and labels in the README's table are those of all families that are not about the exporter."""
+    rows = documented(README, "further labels")
+    assert set(rows) == {family for family in families() if not family.name.startswith("aws_job_exporter_")}
+    assert len(rows) == len(set(rows))
+
+
+def test_the_labels_of_a_source_are_documented() -> None:
+    """docs/metrics.md explains each label that all families about jobs carry."""
+    assert [row[0] for row in table(METRICS, "label", "meaning")] == [*SourceKey._fields]
+
+
+def test_every_family_has_a_query() -> None:
+    """docs/metrics.md asks something of each family."""
+    asked = {word for query in queries(METRICS) for word in re.findall(r"\w+", query)}
+    names = {row.name: {row.name, f"{row.name}_bucket", f"{row.name}_gcount"} for row in families()}
+    assert [name for name, series in names.items() if not series & asked] == []
+
+
+@pytest.mark.parametrize("document", [README, METRICS, ARCHITECTURE], ids=named)
+def test_a_metric_that_is_named_exists(document: Path) -> None:
+    """What a document writes like one of our metrics is one; the departures from a plan may name what never was."""
+    text = re.sub(r"^## Departures.*?(?=^## |\Z)", "", document.read_text(), flags=re.DOTALL | re.MULTILINE)
+    words = set(re.findall(r"\b(?:aws_jobs?_\w*[a-z]|aws_jobs)\b", text))
+    assert words - {"aws_job_exporter"} - series() - {family.name for family in families()} == set()
+
+
+@pytest.mark.parametrize("document", WITH_QUERIES, ids=named)
+def test_queries_are_promql(document: Path, tmp_path: Path, tool: Callable[[str], str]) -> None:
+    """Promtool understands every query."""
+    rules = [{"record": f"query:{number}", "expr": query} for number, query in enumerate(queries(document))]
+    file = tmp_path / "rules.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": rules}]}))
+    result = subprocess.run([tool("promtool"), "check", "rules", file], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_the_scrape_configuration_is_one(tmp_path: Path, tool: Callable[[str], str]) -> None:
+    """Promtool accepts the README's configuration of Prometheus."""
+    (example,) = (block for block in blocks(README, "yaml") if block.startswith("scrape_configs:"))
+    file = tmp_path / "prometheus.yml"
+    file.write_text(example)
+    subprocess.run([tool("promtool"), "check", "config", file], check=True)
+
+
+def test_the_readme_explains_every_state_and_reason() -> None:
+    """The tables of states and of reasons hold each word of the code, and no other."""
+    states = [word for row in table(README, "state", "meaning") for word in re.findall(r"\w+", row[0])]
+    assert states == [*State]
+    assert [row[0] for row in table(README, "reason", "meaning")] == [*Reason]
+
+
+def test_every_reason_of_a_failed_poll_is_explained() -> None:
+    """docs/metrics.md explains each reason for which a poll fails."""
+    assert [row[0] for row in table(METRICS, "reason", "meaning")] == [*PollErrorReason]
+
+
+# Configuration.
+
+
+def test_every_setting_is_documented_and_no_other() -> None:
+    """The README's table has each key once; the catalog names the keys of scopes."""
+    keys = [row[0] for row in table(README, "key", "flag", "default", "meaning")]
+    assert sorted(keys) == sorted([*dict(settings()), "services.SERVICE.SCOPES"])
+
+
+@pytest.mark.parametrize("row", table(README, "key", "flag", "default", "meaning"), ids=lambda row: row[0])
+def test_a_setting_is_documented_as_it_is(row: list[str]) -> None:
+    """Each row names a flag that exists, and the default that the setting has."""
+    key, flag, default, _ = row
+    options = parser()._option_string_actions
+    expected = "" if "[]" in key or "SERVICE" in key else f"--{key.replace('_', '-')}"
+    assert flag == expected
+    assert not flag or flag in options
+    field = dict(settings()).get(key)
+    if field is None:
+        return
+    value = TypeAdapter(field.rebuild_annotation()).validate_python(yaml.safe_load(default)) if default else None
+    assert value == field.get_default(call_default_factory=True)
+
+
+def test_every_flag_is_documented() -> None:
+    """Each flag that sets something stands in the README's table."""
+    documented = {row[1] for row in table(README, "key", "flag", "default", "meaning")}
+    flags = {option for option in parser()._option_string_actions if "." in option and not option.startswith("--no-")}
+    assert flags <= documented
+
+
+def examples() -> list[str]:
+    """Return the configurations that the README shows."""
+    return [block for block in blocks(README, "yaml") if not block.startswith("scrape_configs:")]
+
+
+@pytest.mark.parametrize("example", examples())
+def test_an_example_of_a_configuration_is_valid(example: str, tmp_path: Path) -> None:
+    """The exporter accepts each configuration that the README shows."""
+    file = tmp_path / "exporter.yml"
+    file.write_text(example)
+    assert cli.main(["check-config", str(file)]) == 0
+
+
+def test_a_variable_that_is_named_exists() -> None:
+    """Each variable that a document names sets a key."""
+    variables = {f"{ENVIRONMENT_PREFIX}{key.replace('.', '__')}".upper() for key, _ in settings()}
+    text = "".join(document.read_text() for document in DOCUMENTS)
+    assert set(re.findall(rf"\b{ENVIRONMENT_PREFIX}\w+", text)) <= variables
+
+
+def test_the_sample_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """The sample configuration is valid, and what it sets is the default."""
+    assert cli.main(["check-config", str(SAMPLE)]) == 0
+    assert "valid" in capsys.readouterr().out
+    assert load(CATALOG, SAMPLE) == Settings()
+
+
+def test_the_sample_has_every_key(tmp_path: Path) -> None:
+    """With what is commented out the sample is valid, too, and names every key but the one that leads to it."""
+    file = tmp_path / "exporter.yml"
+    file.write_text(re.sub(r"^#(?=[a-z]|  )", "", SAMPLE.read_text(), flags=re.MULTILINE))
+    assert cli.main(["check-config", str(file)]) == 0
+    content = yaml.safe_load(file.read_text())
+    assert {key for key, _ in settings()} - set(keys(content)) == {"config.file"}
+
+
+def keys(content: Any, prefix: str = "") -> Iterator[str]:
+    """Yield the keys that a configuration names, as the table writes them."""
+    for name, value in content.items():
+        key = f"{prefix}{name}"
+        yield key
+        if key == "accounts":
+            yield from (inner for account in value for inner in keys(account, "accounts[]."))
+        elif key == "services":
+            yield from (inner for service in value.values() for inner in keys(service, "services.SERVICE."))
+        elif isinstance(value, dict):
+            yield from keys(value, f"{key}.")
+
+
+# Commands.
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
+def test_documented_calls_are_understood(document: Path) -> None:
+    """The parser knows every command and every flag of each call that a document shows."""
+    for arguments in calls(document):
+        if "--version" not in arguments:
+            parser().parse_args(arguments)
+
+
+def test_a_flag_that_is_named_exists() -> None:
+    """Each flag that the README names is one of the program or of a command."""
+    options = {option for each in (parser(), *commands().values()) for option in each._option_string_actions}
+    assert flags(README) <= options
+
+
+def test_every_command_is_documented() -> None:
+    """The README's table of commands has each command, and no other."""
+    calls = [row[0].split() for row in table(README, "command", "what it does")]
+    assert [words[1] for words in calls if len(words) > 1] == [*commands()]
+
+
+# The rest.
+
+
+def test_every_path_is_documented() -> None:
+    """The README's table of paths has each path that the server answers on, and no other."""
+    site = Site(Exposition(CollectorRegistry(), lambda: 0.0), list, bool, Settings().web.telemetry_path)
+    paths = [resource.canonical for resource in create_app(site).router.resources()]
+    assert [row[0] for row in table(README, "path", "what")] == paths
+
+
+def test_every_room_is_described() -> None:
+    """docs/architecture.md describes each room once, from top to bottom."""
+    assert [row[0] for row in table(ARCHITECTURE, "room", "what it is for")] == [room for room in ROOMS if room]
+
+
+async def test_the_example_of_a_test_works() -> None:
+    """The test that docs/architecture.md shows passes."""
+    (example,) = blocks(ARCHITECTURE, "python")
+    names: dict[str, Any] = dict(vars(harness))
+    exec(f"async def example():\n{textwrap.indent(example, '    ')}", names)
+    await names["example"]()
+
+
+def listed_kinds() -> list[tuple[Kind, str, str]]:
+    """Return the kinds of the README's table with what it says of each."""
+    rows = table(README, "kind", "AWS operation", "scope")
+    kinds = {str(kind): kind for kind in CATALOG.kinds()}
+    return [(kinds[name], operation, scope) for name, operation, scope in rows]
+
+
+def test_the_listed_kinds_are_as_listed() -> None:
+    """The README tells the operation and the scopes of the kinds that it lists."""
+    assert len(listed_kinds()) == 5
+    for kind, operation, scope in listed_kinds():
+        assert operation == kind.operation
+        assert scope == ", then ".join(name.replace("_", " ") for name, _ in kind.scopes)
+
+
+def test_the_policy_allows_what_the_listed_kinds_need() -> None:
+    """The README's policy allows the operations of these kinds and what their arguments need, and nothing else."""
+    needed: set[str] = set()
+    for kind, *_ in listed_kinds():
+        steps = [(kind.service, kind.operation, kind.arguments)]
+        steps += [(scope.service or kind.service, scope.operation, scope.arguments) for _, scope in kind.scopes]
+        steps += [(kind.service, kind.details.operation, kind.details.arguments)] if kind.details else []
+        for service, operation, arguments in steps:
+            needed.add(f"{CATALOG[service].iam_prefix}:{operation}")
+            needed.update(action for name in arguments for action in CATALOG[service].permissions.get(name, ()))
+    (policy,) = map(json.loads, blocks(README, "json"))
+    (statement,) = policy["Statement"]
+    assert sorted(statement["Action"]) == sorted(needed)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
+def test_links_lead_somewhere(document: Path) -> None:
+    """Every relative link points to a file of the repository, and every anchor to a heading."""
+    text = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.DOTALL | re.MULTILINE)
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (document.parent / path).resolve() if path else document
+        assert target.exists(), f"{link}: no such file"
+        assert target.is_relative_to(ROOT), f"{link}: not in the repository"
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE)
+            assert anchor in map(slug, headings), f"{link}: no such heading"
