@@ -92,7 +92,10 @@ class Clients:
         if external_id:
             extra["ExternalId"] = external_id
         create_sts = functools.partial(
-            self._base.create_client, region_name=region, endpoint_url=self._settings.endpoint_url
+            self._base.create_client,
+            region_name=region,
+            endpoint_url=self._settings.endpoint_url,
+            config=self._config(),
         )
         fetcher = AioAssumeRoleCredentialFetcher(
             client_creator=create_sts,

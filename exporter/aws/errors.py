@@ -99,6 +99,7 @@ _EXCEPTIONS: tuple[tuple[tuple[type[Exception], ...], PollErrorReason], ...] = (
     (
         (
             exceptions.HTTPClientError,
+            exceptions.ConnectionError,
             exceptions.EndpointResolutionError,
             exceptions.NoRegionError,
             aiohttp.ClientError,

@@ -36,7 +36,10 @@ def _row(kind: Kind) -> Sequence[str]:
 
 
 def _entry(kind: Kind) -> str:
-    """Return a kind in the catalog's own language."""
-    entry = kind.model_dump(mode="json", exclude={"service", "key", "scopes"}, exclude_defaults=True)
+    """Return a kind as it can stand under `kinds` in a configuration."""
+    unsaid = {"service", "key", "scopes", "permissions", "end_of_life", "opt_in"}
+    entry = kind.model_dump(mode="json", exclude=unsaid, exclude_defaults=True)
     entry["id"] = entry["id"][0] if len(kind.id) == 1 else entry["id"]
-    return yaml.safe_dump({kind.key: entry}, sort_keys=False, width=100)
+    if kind.scopes:
+        entry["scopes"] = {name: scope.model_dump(mode="json", exclude_defaults=True) for name, scope in kind.scopes}
+    return yaml.safe_dump({kind.key: {"service": kind.service, **entry}}, sort_keys=False, width=100)

@@ -51,12 +51,24 @@ async def _serve(
     try:
         async with app.running(settings, catalog, region, credentials=credentials) as exporter:
             for host, port in exporter.addresses:
-                log.info("Listening on", address=f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
-            announce(f"http://localhost:{exporter.addresses[0][1]}")
+                log.info("Listening on", address=_address(host, port))
+            announce(_url(*exporter.addresses[0]))
             await stopped.wait()
             log.info("Stopping")
     except OSError as error:
         raise FailedError(f"cannot listen: {error.strerror or error}") from None
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _url(host: str, port: int) -> str:
+    """Return where a person on this machine reaches an address."""
+    return f"http://{_address('localhost' if host in _EVERYWHERE else host, port)}"
+
+
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - recognised, not bound
 
 
 async def once(invocation: Invocation) -> int:

@@ -57,6 +57,9 @@ class Poller:
     def _start(self, source: Source, group: asyncio.TaskGroup) -> None:
         key = source.status.key
         self._sources[key] = source
+        for reason in PollErrorReason:
+            # Every reason from the start: PromQL's increase() sees nothing of a counter that begins at 1.
+            self._context.telemetry.poll_errors.labels(key.aws_service, key.kind, reason)
         self._tasks[key] = group.create_task(self._loop(source, group), name="/".join(key))
 
     async def _loop(self, source: Source, group: asyncio.TaskGroup) -> None:
@@ -94,11 +97,19 @@ class Poller:
     def _reconcile(self, source: Source, found: list[Source], group: asyncio.TaskGroup) -> None:
         """Start the sources that are new and stop those that are gone."""
         children = {child.status.key: child for child in found}
-        for key in self._children.get(source.status.key, set()) - children.keys():
+        before = self._children.get(source.status.key, set())
+        for key in before - children.keys():
             self._stop(key)
-        for key in children.keys() - self._sources.keys():
+        new = children.keys() - self._sources.keys()
+        for key in new:
             self._start(children[key], group)
-        self._children[source.status.key] = set(children)
+        for key in before & children.keys():
+            self._sources[key].status.scope_name = children[key].status.scope_name
+        if others := children.keys() - before - new:
+            log.warning(
+                "read through another account's entry already", sources=len(others), **source.status.key._asdict()
+            )
+        self._children[source.status.key] = (before & children.keys()) | new
 
     def _stop(self, key: SourceKey) -> None:
         """Stop a source and all that it led to; their series go with them."""

@@ -133,6 +133,9 @@ class JobSource:
         self._dimensions = tuple(name for name in settings.dimensions if name in kind.dimensions)
         self._few = FewValues(context.settings.limits.dimension_values)
         self._unknown: set[str] = set()
+        context.telemetry.unknown_statuses.labels(*self._labels)
+        for reason in PollErrorReason if kind.details else ():
+            context.telemetry.detail_errors.labels(*self._labels, reason)
 
     async def poll(self) -> Iterable[Source]:
         """Read the whole list, ask why jobs failed, and publish."""
@@ -162,7 +165,7 @@ class JobSource:
 
     async def _explain(self, now: float) -> None:
         """Ask AWS for the reasons of failed jobs, as many as the budget allows."""
-        for job in self.ledger.unexplained(now)[: self._context.settings.poll.details]:
+        for job in self.ledger.unexplained(now)[: self._context.settings.poll.details_budget]:
             try:
                 self.ledger.explain(await self._context.reader.explained(self._place, self.kind, job))
             except Exception as error:  # noqa: BLE001 - the list was read whole: a missing reason may not spoil it

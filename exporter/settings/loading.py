@@ -39,6 +39,8 @@ def load(
     `defaults` takes the place of the settings' own defaults, as far as it goes.
     """
     content = _read(file) if file else {}
+    if "config" in content:
+        raise ConfigurationError([f"{file}: config: belongs to the command line (--config.file), not into the file"])
     try:
         settings = Settings(_cli_settings_source=flags, **_merged(defaults or {}, content))
     except ValidationError as error:
@@ -63,12 +65,23 @@ def _merged(defaults: Mapping[str, Any], content: Mapping[str, Any]) -> dict[str
 
 
 def _unknown(settings: Settings, catalog: Catalog) -> Iterator[str]:
-    """Yield what of `services` the catalog does not know."""
+    """Yield what the catalog does not know, and what would be read twice."""
+    yield from _read_twice(settings)
     for name, service in settings.services.items():
         if name not in catalog:
             yield f"services.{name}: the catalog has no such service{did_you_mean(name, catalog.names)}"
         else:
             yield from _service_problems(catalog[name], service or ServiceSettings())
+
+
+def _read_twice(settings: Settings) -> Iterator[str]:
+    seen: dict[tuple[str, str], int] = {}
+    for number, account in enumerate(settings.accounts):
+        for region in account.regions or ("",):
+            first = seen.setdefault((account.account_id, region), number)
+            if first != number:
+                where = f"account {account.account_id or 'of the default credentials'}"
+                yield f"accounts.{number}: reads the {where} in {region or 'the default region'} like accounts.{first}"
 
 
 def _service_problems(service: Service, settings: ServiceSettings) -> Iterator[str]:

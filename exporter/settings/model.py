@@ -23,6 +23,8 @@ from exporter.failures import Rule
 DEFAULT_PORT = 10058
 """No other exporter is known to use it; see the wiki page "Default port allocations" of Prometheus."""
 
+_LAST_PORT = 65_535
+
 ENVIRONMENT_PREFIX = "AWS_JOB_EXPORTER_"
 
 
@@ -36,6 +38,13 @@ def _role(arn: str) -> str:
     if not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:role/\S+", arn):
         raise ValueError(f"{arn!r} is not the ARN of a role: arn:aws:iam::111122223333:role/NAME")
     return arn
+
+
+def _address(address: str) -> str:
+    match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]*):(\d{1,5})", address)
+    if match is None or int(match[2]) > _LAST_PORT:
+        raise ValueError(f"{address!r} is not an address to listen on: :10058, 127.0.0.1:10058, [::1]:10058")
+    return address
 
 
 def _path(path: str) -> str:
@@ -84,7 +93,9 @@ class ConfigFile(Section):
 class Web(Section):
     """What is served, and where."""
 
-    listen_address: Annotated[tuple[str, ...], BeforeValidator(_as_tuple), AfterValidator(_not_empty)] = Field(
+    listen_address: Annotated[
+        tuple[Annotated[str, AfterValidator(_address)], ...], BeforeValidator(_as_tuple), AfterValidator(_not_empty)
+    ] = Field(
         default=(f":{DEFAULT_PORT}",),
         description="Addresses on which to expose metrics and web interface. Repeatable for multiple addresses. "
         "Examples: :10058, 127.0.0.1:10058, [::1]:10058.",
@@ -117,7 +128,7 @@ class Poll(Section):
     )
     timeout: Duration = Field(default=55.0, description="How long one poll of a source may take.")
     concurrency: int = Field(default=32, ge=1, description="How many sources are polled at the same time.")
-    details: int = Field(
+    details_budget: int = Field(
         default=20, ge=0, description="How many failed jobs of a source are asked for their reason in one poll."
     )
 

@@ -52,7 +52,7 @@ class Telemetry:
         )
         self.unknown_statuses = self._counter(
             "unknown_statuses_total",
-            "Jobs seen with a status that the catalog does not know.",
+            "Jobs listed with a status that the catalog does not know, counted anew in each poll.",
             "aws_service",
             "kind",
         )

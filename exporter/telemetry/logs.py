@@ -22,8 +22,9 @@ def configure_logging(level: str, form: str, stream: TextIO | None = None) -> No
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=LEVELS[level], force=True)
-    for library in ("aiobotocore", "asyncio", "botocore", "aiohttp.access"):
-        logging.getLogger(library).setLevel(max(LEVELS[level], logging.WARNING))
+    # What they warn of fails a poll, which is logged once; they would do so with a traceback for each source.
+    for library in ("aiobotocore", "botocore"):
+        logging.getLogger(library).setLevel(logging.DEBUG if level == "debug" else logging.ERROR)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

@@ -136,7 +136,7 @@ async def test_failures_by_reason_from_the_details_ask_once_within_the_budget(aw
             path=[(0, "InProgress"), (60, "Failed")],
             message="Your quota for this model is exceeded",
         )
-    settings = configured(aws.endpoint_url, {"bedrock": None}, poll={"details": 3})
+    settings = configured(aws.endpoint_url, {"bedrock": None}, poll={"details_budget": 3})
     asked = ("bedrock", "GetModelCustomizationJob")
     async with running(settings, clock) as exporter:
         assert exporter.value("aws_job_exporter_details_pending", kind=CUSTOMIZATION.key) == 2
@@ -161,7 +161,8 @@ async def test_a_reason_that_aws_refuses_to_tell_does_not_spoil_the_list(aws, cl
         assert exporter.up(kind=CUSTOMIZATION.key) == 1
         assert exporter.value("aws_jobs", status="Failed", kind=CUSTOMIZATION.key) == 1
         assert exporter.value("aws_job_failures", reason="unspecified") == 1
-        assert exporter.value("aws_job_exporter_detail_errors_total", reason="access_denied") == 1
+        refused = exporter.by("reason", "aws_job_exporter_detail_errors_total", kind=CUSTOMIZATION.key)
+        assert {reason: count for reason, count in refused.items() if count} == {"access_denied": 1}
 
 
 async def test_records_and_deadlines(aws, clock):
@@ -218,7 +219,7 @@ async def test_a_configured_scope_that_does_not_exist_hurts_nothing_else(aws, cl
         assert exporter.up(scope="pump-8") == 0
         assert exporter.why(scope="pump-8") == "not_found"
         assert exporter.samples("aws_jobs", scope="pump-8") == {}
-        assert exporter.value("aws_job_exporter_poll_errors_total", reason="not_found") == 1
+        assert exporter.value("aws_job_exporter_poll_errors_total", kind=LOOKOUT.key, reason="not_found") == 1
 
 
 async def test_scopes_come_and_go_at_the_discovery_interval(aws, clock, clean_room):
