@@ -12,7 +12,7 @@ from exporter.families import Family, Sample
 from exporter.jobs import FINAL, Job, State
 from exporter.ledger import Dimensions, Ledger, Record
 from exporter.settings import Metrics
-from exporter.tally import Histogram, Tally, tally
+from exporter.tally import Histogram, Tally, status_label, tally
 
 AS_OF = "As of the source's last successful poll."
 
@@ -104,7 +104,10 @@ def _job_labels(job: Job) -> tuple[str, str]:
 
 
 def _job_info(view: JobView) -> Iterable[Sample]:
-    return [((*_job_labels(job), job.status, str(job.state), reason or ""), 1) for job, _, reason in _single_jobs(view)]
+    return [
+        ((*_job_labels(job), status_label(job), str(job.state), reason or ""), 1)
+        for job, _, reason in _single_jobs(view)
+    ]
 
 
 def _job_created(view: JobView) -> Iterable[Sample]:

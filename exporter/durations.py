@@ -8,7 +8,9 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
 _UNITS = {"y": 31_536_000.0, "w": 604_800.0, "d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-_DURATION = re.compile("".join(rf"(?:(\d+){unit})?" for unit in _UNITS))
+_DURATION = re.compile("".join(rf"(?:([0-9]+){unit})?" for unit in _UNITS))
+_LONGEST = 292 * 31_536_000.0
+"""Prometheus counts nanoseconds in 64 bits."""
 
 
 def parse_duration(text: object) -> float:
@@ -16,16 +18,22 @@ def parse_duration(text: object) -> float:
     match = _DURATION.fullmatch(text) if isinstance(text, str) and text else None
     if match is None:
         raise ValueError(f"{text!r} is not a duration; write it as Prometheus does: 90s, 5m, 1h30m, 7d")
-    return sum(float(number or 0) * seconds for number, seconds in zip(match.groups(), _UNITS.values(), strict=True))
+    seconds = sum(float(number or 0) * unit for number, unit in zip(match.groups(), _UNITS.values(), strict=True))
+    if seconds > _LONGEST:
+        raise ValueError(f"{match[0][:20]!r} is longer than 292y")
+    return seconds
 
 
 def format_duration(seconds: float) -> str:
-    """Return seconds as Prometheus writes a duration: 5400 gives `1h30m`."""
+    """Return seconds as Prometheus writes a duration: 5400 gives `1h30m`, 691200 gives `8d`."""
     parts = []
     rest = round(seconds * 1000)
     for unit, size in _UNITS.items():
-        number, rest = divmod(rest, round(size * 1000))
-        parts.append(f"{number}{unit}" if number else "")
+        number, left = divmod(rest, round(size * 1000))
+        # Years and weeks only where nothing remains: 90d reads better than 12w6d.
+        if number and (unit not in "yw" or not left):
+            parts.append(f"{number}{unit}")
+            rest = left
     return "".join(parts) or "0s"
 
 

@@ -58,8 +58,7 @@ class Tally:
     def add(self, record: Record) -> None:
         """Count one job."""
         job = record.job
-        # A status that the catalog does not know is free text: it may not become a label.
-        status = ("unknown" if job.state is State.UNKNOWN else job.status, job.state)
+        status = (status_label(job), job.state)
         self.statuses[status] += 1
         self.records.update(job.records)
         if job.created is not None:
@@ -95,6 +94,11 @@ def tally(records: Iterable[Record], bounds: Sequence[float]) -> Tally:
     for record in records:
         result.add(record)
     return result
+
+
+def status_label(job: Job) -> str:
+    """Return a job's status as a label: one that the catalog does not know is free text, and so is `unknown`."""
+    return "unknown" if job.state is State.UNKNOWN else job.status
 
 
 def _duration(job: Job) -> float | None:

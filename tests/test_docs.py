@@ -105,7 +105,7 @@ def settings(model: Any = Settings, prefix: str = "") -> Iterator[tuple[str, Any
 
 def parser() -> ArgumentParser:
     """Return the parser of the command line."""
-    return cli._parser()[0]
+    return cli._parser()
 
 
 def commands() -> dict[str, ArgumentParser]:

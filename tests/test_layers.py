@@ -20,6 +20,7 @@ ROOMS = (
     "telemetry",
     "families",
     "ledger",
+    "iam",
     "settings",
     "failures",
     "catalog",

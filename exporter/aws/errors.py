@@ -91,6 +91,7 @@ _EXCEPTIONS: tuple[tuple[tuple[type[Exception], ...], PollErrorReason], ...] = (
             exceptions.MetadataRetrievalError,
             exceptions.RefreshWithMFAUnsupportedError,
             exceptions.TokenRetrievalError,
+            exceptions.LoginError,
             exceptions.SSOError,
         ),
         PollErrorReason.EXPIRED_CREDENTIALS,

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-from pydantic_settings import CliSettingsSource
 
 from exporter import __version__
 from exporter.catalog import Catalog
-from exporter.cli import checking, kinds, serving
+from exporter.cli import checking, doctor, kinds, permissions, serving
 from exporter.cli.invocation import Command, FailedError, Invocation
-from exporter.settings import ConfigurationError, Settings, format_duration
+from exporter.settings import ConfigurationError, add_flags
 
 WELL, FAILED, MISUSED = 0, 1, 2
 
@@ -34,11 +30,10 @@ _EPILOG = "Exit codes: 0 well, 1 it failed while running, 2 wrong usage or confi
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
-    parser, flags = _parser()
-    options = parser.parse_args(arguments)
+    options = _parser().parse_args(arguments)
     try:
         command: Command = options.command
-        return asyncio.run(command(Invocation(options, flags(parsed_args=options), Catalog())))
+        return asyncio.run(command(Invocation(options, Catalog())))
     except ConfigurationError as error:
         for problem in error.problems:
             print(f"aws-job-exporter: {problem}", file=sys.stderr)
@@ -54,12 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return WELL
 
 
-def _parser() -> tuple[argparse.ArgumentParser, CliSettingsSource[Any]]:
-    """Return the parser and what knows the flags among its options; flags stand before or after the command."""
+def _parser() -> argparse.ArgumentParser:
+    """Return the parser; flags stand before or after the command."""
     shared = argparse.ArgumentParser(add_help=False)
-    flags = CliSettingsSource[Any](Settings, root_parser=shared)
-    for action in shared._actions:  # noqa: SLF001 - argparse has no public way to its options
-        _explain(action)
+    add_flags(shared)
     parser = argparse.ArgumentParser(
         "aws-job-exporter",
         description=_DESCRIPTION,
@@ -90,26 +83,22 @@ def _parser() -> tuple[argparse.ArgumentParser, CliSettingsSource[Any]]:
     listing = add("kinds", kinds.kinds, "List the kinds of job that the catalog knows.")
     listing.add_argument("names", nargs="*", metavar="SERVICE[/KIND]", help="Only these; all where none is named.")
     listing.add_argument("--output", choices=("table", "yaml"), default="table", help="How to print them.")
+    policy = add("iam-policy", permissions.iam_policy, "Print the least-privilege policy that a configuration needs.")
+    policy.add_argument("--output", choices=("json", "terraform"), default="json", help="How to write it.")
+    policy.add_argument(
+        "--for",
+        choices=("role", "base"),
+        default="role",
+        dest="identity",
+        help="Whose policy: `role` for who reads an account, which is what each role_arn of the configuration needs; "
+        "`base` for the exporter's own identity, which assumes those roles.",
+    )
+    add(
+        "doctor",
+        doctor.doctor,
+        "Poll every source once and tell what works, which permission is missing, and how many calls of AWS this "
+        "configuration makes; 1 if a source failed.",
+    )
     demo = add("demo", serving.demo, "Serve against an AWS that is simulated in the process: no account needed.")
     demo.add_argument("--seed", type=int, default=0, help="The same seed simulates the same jobs.")
-    return parser, flags
-
-
-def _explain(action: argparse.Action) -> None:
-    """Say in a flag's help what a person writes, not what type Python makes of it."""
-    kind = str(action.metavar or "")
-    action.metavar = next((word for python, word in _METAVARS.items() if python in kind), action.metavar)
-    if action.metavar == "DURATION":
-        action.help = re.sub(r"\d+\.\d+", lambda number: format_duration(float(number[0])), action.help or "")
-    elif action.metavar == "JSON":
-        action.help = re.sub(r" \(default.*", "", action.help or "", flags=re.DOTALL)
-
-
-_METAVARS = {
-    "JSON": "JSON",
-    "float": "DURATION",
-    "Path": "FILE",
-    "int": "NUMBER",
-    "tuple[str": "ADDRESS",
-    "str": "TEXT",
-}
+    return parser

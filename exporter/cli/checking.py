@@ -6,7 +6,7 @@ import sys
 
 from exporter.cli.invocation import Invocation
 from exporter.failures import Classifier
-from exporter.settings import ConfigurationError, load
+from exporter.settings import ConfigurationError, given, load
 
 
 async def check_config(invocation: Invocation) -> int:
@@ -14,7 +14,7 @@ async def check_config(invocation: Invocation) -> int:
     problems: list[str] = []
     for file in invocation.options.files:
         try:
-            load(invocation.catalog, file, invocation.flags)
+            load(invocation.catalog, file, given(invocation.options))
         except ConfigurationError as error:
             problems += error.problems
         else:

@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic_settings import CliSettingsSource
-
 from exporter.catalog import Catalog
-from exporter.settings import ENVIRONMENT_PREFIX, Settings, load
+from exporter.settings import ENVIRONMENT_PREFIX, Settings, given, load
 from exporter.telemetry import configure_logging
 
 
@@ -25,13 +23,12 @@ class Invocation:
     """What a command was called with."""
 
     options: argparse.Namespace
-    flags: CliSettingsSource[Any]
     catalog: Catalog
 
     def settings(self, **defaults: Any) -> Settings:
         """Read the configuration and begin to log; raises ConfigurationError."""
         file = getattr(self.options, "config.file", None) or os.environ.get(f"{ENVIRONMENT_PREFIX}CONFIG__FILE")
-        settings = load(self.catalog, Path(file) if file else None, self.flags, defaults)
+        settings = load(self.catalog, Path(file) if file else None, given(self.options), defaults)
         configure_logging(settings.log.level, settings.log.format)
         return settings
 

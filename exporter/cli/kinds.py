@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Any
 
 import yaml
 
@@ -23,7 +25,7 @@ async def kinds(invocation: Invocation) -> int:
             known = {*invocation.catalog.names, *map(str, invocation.catalog.kinds())}
             raise ConfigurationError([f"kinds: the catalog has no {name!r}{did_you_mean(name, known)}"])
     if invocation.options.output == "yaml":
-        print("\n".join(map(_entry, chosen)), end="")
+        print("---\n".join(_entries(kinds) for _, kinds in groupby(chosen, key=lambda kind: kind.service)), end="")
     else:
         print(table(_COLUMNS, map(_row, chosen)))
     return 0
@@ -35,11 +37,14 @@ def _row(kind: Kind) -> Sequence[str]:
     return kind.service, kind.key, kind.title, " / ".join(name for name, _ in kind.scopes), reason, filters
 
 
-def _entry(kind: Kind) -> str:
-    """Return a kind as it can stand under `kinds` in a configuration."""
+def _entries(kinds: Iterable[Kind]) -> str:
+    """Return kinds as they can stand under `kinds` in a configuration."""
+    return "\n".join(yaml.safe_dump({kind.key: _entry(kind)}, sort_keys=False, width=100) for kind in kinds)
+
+
+def _entry(kind: Kind) -> dict[str, Any]:
     unsaid = {"service", "key", "scopes", "permissions", "end_of_life", "opt_in"}
     entry = kind.model_dump(mode="json", exclude=unsaid, exclude_defaults=True)
     entry["id"] = entry["id"][0] if len(kind.id) == 1 else entry["id"]
-    if kind.scopes:
-        entry["scopes"] = {name: scope.model_dump(mode="json", exclude_defaults=True) for name, scope in kind.scopes}
-    return yaml.safe_dump({kind.key: {"service": kind.service, **entry}}, sort_keys=False, width=100)
+    scopes = {name: scope.model_dump(mode="json", exclude_defaults=True) for name, scope in kind.scopes}
+    return {"service": kind.service, **entry, **({"scopes": scopes} if scopes else {})}

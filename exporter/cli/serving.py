@@ -56,7 +56,9 @@ async def _serve(
             await stopped.wait()
             log.info("Stopping")
     except OSError as error:
-        raise FailedError(f"cannot listen: {error.strerror or error}") from None
+        raise FailedError(
+            f"cannot listen on {', '.join(settings.web.listen_address)}: {error.strerror or error}"
+        ) from None
 
 
 def _address(host: str, port: int) -> str:

@@ -1,7 +1,9 @@
 """Every setting: file, environment and flags, checked against the catalog."""
 
 from exporter.durations import format_duration, parse_duration
-from exporter.settings.loading import ConfigurationError, load
+from exporter.settings.errors import ConfigurationError
+from exporter.settings.flags import add_flags, given
+from exporter.settings.loading import load
 from exporter.settings.model import (
     DEFAULT_PORT,
     ENVIRONMENT_PREFIX,
@@ -25,7 +27,9 @@ __all__ = [
     "Selection",
     "ServiceSettings",
     "Settings",
+    "add_flags",
     "format_duration",
+    "given",
     "load",
     "parse_duration",
 ]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from exporter.catalog import Catalog, Kind, Service
 from exporter.catalog.kind import Word, plural
@@ -48,7 +48,7 @@ def _address(address: str) -> str:
 
 
 def _path(path: str) -> str:
-    if not re.fullmatch(r"/[^?#\s]+", path):
+    if not re.fullmatch(r"/[^?#{}\s]*", path):
         raise ValueError(f"{path!r} is not a path: /metrics")
     return path
 
@@ -76,6 +76,9 @@ def _as_tuple(value: object) -> object:
 
 
 Region = Annotated[str, AfterValidator(_known_region)]
+Addresses = Annotated[
+    tuple[Annotated[str, AfterValidator(_address)], ...], BeforeValidator(_as_tuple), AfterValidator(_not_empty)
+]
 
 
 class Section(BaseModel):
@@ -93,9 +96,7 @@ class ConfigFile(Section):
 class Web(Section):
     """What is served, and where."""
 
-    listen_address: Annotated[
-        tuple[Annotated[str, AfterValidator(_address)], ...], BeforeValidator(_as_tuple), AfterValidator(_not_empty)
-    ] = Field(
+    listen_address: Addresses = Field(
         default=(f":{DEFAULT_PORT}",),
         description="Addresses on which to expose metrics and web interface. Repeatable for multiple addresses. "
         "Examples: :10058, 127.0.0.1:10058, [::1]:10058.",
@@ -204,7 +205,7 @@ class ServiceSettings(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    kinds: tuple[str, ...] | None = None
+    kinds: Annotated[tuple[str, ...], AfterValidator(_not_empty)] | None = None
     interval: Duration | None = None
     dimensions: tuple[Word, ...] = ()
     """Labels of the user's choice, of those that the catalog offers."""
@@ -241,11 +242,6 @@ class Settings(BaseSettings):
         frozen=True,
         env_prefix=ENVIRONMENT_PREFIX,
         env_nested_delimiter="__",
-        cli_kebab_case=True,
-        cli_avoid_json=True,
-        cli_hide_none_type=True,
-        cli_exit_on_error=False,
-        cli_implicit_flags=True,
     )
 
     config: ConfigFile = ConfigFile()
@@ -255,8 +251,8 @@ class Settings(BaseSettings):
     metrics: Metrics = Metrics()
     limits: Limits = Limits()
     aws: Aws = Aws()
-    accounts: tuple[Account, ...] = Field(
-        default=(Account(),), min_length=1, description="Accounts and regions to read."
+    accounts: Annotated[tuple[Account, ...], AfterValidator(_not_empty)] = Field(
+        default=(Account(),), description="Accounts and regions to read."
     )
     services: Mapping[str, ServiceSettings | None] = Field(
         default_factory=dict, description="Services, kinds and scopes to read."
@@ -267,19 +263,6 @@ class Settings(BaseSettings):
     reasons: tuple[Rule, ...] = Field(
         default=(), description="Rules of your own for failure reasons; they are tried before the built-in ones."
     )
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let the environment win over the file, whose content comes as keyword arguments."""
-        del settings_cls, dotenv_settings, file_secret_settings
-        return env_settings, init_settings
 
     def catalog(self, built_in: Catalog) -> Catalog:
         """Return the catalog with the user's own kinds; they were checked when the settings were loaded."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 import sys
 from collections.abc import Mapping
 from typing import TextIO
@@ -36,8 +38,23 @@ def configure_logging(level: str, form: str, stream: TextIO | None = None) -> No
     )
 
 
+def _logfmt(_logger: object, _method: str, event: EventDict) -> str:
+    """Render a record on one line, whatever its values hold: what is not plain is quoted as JSON quotes it."""
+    first = [key for key in ("time", "level", "msg") if key in event]
+    keys = [*first, *(key for key in event if key not in first)]
+    return " ".join(f"{key}={_quoted(event[key])}" for key in keys)
+
+
+def _quoted(value: object) -> str:
+    text = str(value).lower() if value is None or isinstance(value, bool) else str(value)
+    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+
+
+_PLAIN = re.compile(r"[^\s\"=\x00-\x1f\x7f-\x9f\u2028\u2029]*")
+
+
 def _upper_level(_logger: object, _method: str, event: EventDict) -> EventDict:
-    return {**event, "level": event["level"].upper()}
+    return {**event, "level": "WARN" if event["level"] == "warning" else event["level"].upper()}
 
 
 _CHAIN: list[Processor] = [
@@ -51,5 +68,5 @@ _CHAIN: list[Processor] = [
 
 _RENDERERS: Mapping[str, Processor] = {
     "json": structlog.processors.JSONRenderer(),
-    "logfmt": structlog.processors.LogfmtRenderer(key_order=("time", "level", "msg"), drop_missing=True),
+    "logfmt": _logfmt,
 }

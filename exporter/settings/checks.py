@@ -1,0 +1,83 @@
+"""What only the catalog can tell of a configuration: services, kinds, scopes and dimensions that do not exist."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import ValidationError
+
+from exporter.catalog import Catalog, Service
+from exporter.catalog.kind import plural
+from exporter.catalog.own import extended
+from exporter.catalog.problems import in_words
+from exporter.catalog.spelling import did_you_mean
+from exporter.settings.model import Patterns, ServiceSettings, Settings
+
+Problem = tuple[str, str]
+"""The path of a key (`services.bedrok`) and what is wrong there."""
+
+
+def problems(settings: Settings, built_in: Catalog) -> Iterator[Problem]:
+    """Yield what the catalog does not know, and what would be read twice."""
+    try:
+        catalog = extended(built_in, settings.kinds)
+    except ValueError as error:
+        yield from (problem.partition(": ")[::2] for problem in error.args)
+        return
+    yield from _read_twice(settings)
+    for name, service in settings.services.items():
+        if name in catalog:
+            for key, text in _service(catalog[name], service or ServiceSettings()):
+                yield f"services.{name}.{key}", text
+        else:
+            yield f"services.{name}", f"the catalog has no such service{did_you_mean(name, catalog.names)}"
+
+
+def _read_twice(settings: Settings) -> Iterator[Problem]:
+    seen: dict[tuple[str, str], int] = {}
+    for number, account in enumerate(settings.accounts):
+        for region in account.regions or ("",):
+            first = seen.setdefault((account.account_id, region), number)
+            if first != number:
+                where = f"{account.account_id or 'the default credentials'} in {region or 'the default region'}"
+                yield f"accounts.{number}", f"reads {where} like accounts.{first}"
+
+
+def _service(service: Service, settings: ServiceSettings) -> Iterator[Problem]:
+    for kind in settings.kinds or ():
+        if kind not in service.kinds:
+            yield "kinds", f"{service.service} has no kind {kind!r}{did_you_mean(kind, service.kinds)}"
+    known = {name for kind in service.kinds.values() for name in kind.dimensions}
+    for name in settings.dimensions:
+        if name not in known:
+            yield "dimensions", f"{service.service} has no dimension {name!r}{did_you_mean(name, known)}"
+    for key, value in settings.extra.items():
+        yield from _scope(service, key, value)
+
+
+def _scope(service: Service, key: str, value: Any) -> Iterator[Problem]:
+    """Yield what is wrong with a key that names containers: a list of ids, or patterns for those that are found."""
+    scopes = {plural(name): name for name in service.scopes}
+    if key not in scopes:
+        known = {*ServiceSettings.model_fields, *scopes}
+        yield key, f"unknown key{did_you_mean(key, known)}"
+    elif isinstance(value, dict):
+        yield from _patterns(key, value)
+    elif scopes[key] not in service.outer_scopes:
+        yield key, "found within other containers, so it takes patterns: {include: [...], exclude: [...]}"
+    elif not isinstance(value, list) or not value or not all(isinstance(item, str) and item for item in value):
+        yield key, f"{json.dumps(value)} is not a list of ids; leave the key out to find them all"
+
+
+def _patterns(key: str, value: Any) -> Iterator[Problem]:
+    try:
+        Patterns.model_validate(value)
+    except ValidationError as error:
+        for problem in error.errors():
+            path = ".".join(map(str, problem["loc"]))
+            if problem["type"] == "extra_forbidden":
+                yield f"{key}.{path}", f"unknown key{did_you_mean(path, Patterns.model_fields)}"
+            else:
+                yield f"{key}.{path}", in_words(dict(problem))

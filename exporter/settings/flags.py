@@ -1,0 +1,88 @@
+"""The settings as dotted flags: `--poll.interval`, as Prometheus writes them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from pydantic.fields import FieldInfo
+
+from exporter.settings.model import Section, Settings
+
+_NAMES = {"Path": "FILE", "int": "NUMBER", "float": "DURATION", "Literal": "WORD"}
+"""What a person calls a value, by what stands in the name of its type."""
+
+
+class _Setting(NamedTuple):
+    """A single setting: the path to it, its field, and its default as a person writes it."""
+
+    path: tuple[str, ...]
+    field: FieldInfo
+    default: Any
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Give a parser a flag for every setting. What is not given stays out of what it parses."""
+    for name, settings in groupby(_settings(), key=lambda setting: setting.path[0]):
+        group = parser.add_argument_group(f"{name} settings")
+        for setting in settings:
+            dest = ".".join(setting.path)
+            group.add_argument(_flag(setting.path), dest=dest, default=argparse.SUPPRESS, **_form(setting))
+
+
+def paths() -> frozenset[tuple[str, ...]]:
+    """Return the path of each setting that has a flag."""
+    return frozenset(setting.path for setting in _settings())
+
+
+def given(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the flags that were given, as settings in sections."""
+    settings: dict[str, Any] = {}
+    for path in paths():
+        if (value := getattr(options, ".".join(path), None)) is not None:
+            section = settings
+            for step in path[:-1]:
+                section = section.setdefault(step, {})
+            section[path[-1]] = value
+    return settings
+
+
+def _form(setting: _Setting) -> dict[str, Any]:
+    """Return how argparse reads a flag and explains it."""
+    kind = str(setting.field.annotation)
+    text = (setting.field.description or "").replace("%", "%%")
+    if setting.field.annotation is bool:
+        return {"action": argparse.BooleanOptionalAction, "help": text}
+    if len(setting.path) == 1:
+        return {"type": _json, "metavar": "JSON", "help": text}
+    metavar = next((word for part, word in _NAMES.items() if part in kind), "TEXT")
+    shown = ", ".join(map(str, setting.default)) if isinstance(setting.default, list) else setting.default
+    form = {"metavar": metavar, "help": text if shown is None else f"{text} (default: {shown})"}
+    return {**form, "action": "append"} if kind.startswith("tuple") else form
+
+
+def _json(text: str) -> Any:
+    """Return what a JSON text says, and any other text as it stands: the settings say what is wrong with it."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _flag(path: tuple[str, ...]) -> str:
+    return f"--{'.'.join(path).replace('_', '-')}"
+
+
+def _settings() -> Iterator[_Setting]:
+    """Yield each single setting."""
+    for name, field in Settings.model_fields.items():
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, Section):
+            defaults = section().model_dump(mode="json")
+            for key, inner in section.model_fields.items():
+                yield _Setting((name, key), inner, defaults[key])
+        else:
+            yield _Setting((name,), field, None)

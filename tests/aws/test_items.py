@@ -1,0 +1,186 @@
+"""One listed item to one job: paths, arguments and times of the catalog's language, and what may be missing."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from exporter.aws.errors import BadResponseError
+from exporter.aws.items import at, job_reader, resolve, seconds, text
+from exporter.jobs import Job, State
+from tests.harness import BEDROCK, CUSTOMIZATION, INFERENCE, LOOKOUT, NOW, TRAINED
+
+ITEM = {"a": 1, "b": {"c": {"d": 2}}, "list": [{"x": 3}, {"x": 4}], "empty": [], "nothing": None}
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("a", 1),
+        ("b.c.d", 2),
+        ("b.c", {"d": 2}),
+        ("list[0].x", 3),
+        ("list[0]", {"x": 3}),
+        ("missing", None),
+        ("b.missing.d", None),
+        ("a.b", None),
+        ("list.x", None),
+        ("empty[0]", None),
+        ("empty[0].x", None),
+        ("nothing.x", None),
+        ("a[0]", None),
+    ],
+)
+def test_a_path_finds_what_stands_there(path, value):
+    """Through structures and the first of a list; nothing where there is nothing."""
+    assert at(ITEM, path) == value
+
+
+def test_arguments_take_the_values_that_they_name():
+    """`$name` is replaced, everything else stays as it is."""
+    arguments = {"membershipIdentifier": "$membership", "sortBy": "CreationTime", "limit": 5, "flags": ["$x"]}
+    assert resolve(arguments, {"membership": "m-1"}) == {**arguments, "membershipIdentifier": "m-1"}
+
+
+def test_an_argument_without_value_is_left_out():
+    """The base version of a trained model has no identifier of its own."""
+    assert resolve({"arn": "$arn", "version": "$version"}, {"arn": "a", "version": None}) == {"arn": "a"}
+    assert resolve({"arn": "$arn", "version": "$version"}, {"arn": "a"}) == {"arn": "a"}
+
+
+NOON = datetime(2026, 9, 21, 12, tzinfo=UTC)
+
+TIMES = [
+    (NOON, NOON.timestamp()),
+    (NOON.astimezone(timezone(timedelta(hours=-7))), NOON.timestamp()),
+    (1_790_000_000, 1_790_000_000.0),
+    (1_790_000_000.25, 1_790_000_000.25),
+    (1_790_000_000_250, 1_790_000_000.25),
+    (0, 0.0),
+    ("2026-09-21T12:00:00Z", NOON.timestamp()),
+    ("2026-09-21T12:00:00.500000Z", NOON.timestamp() + 0.5),
+    ("2026-09-21T14:00:00+02:00", NOON.timestamp()),
+    ("2026-09-21T12:00:00", NOON.timestamp()),
+    (None, None),
+    ("", None),
+    ("yesterday", None),
+    ("21/09/2026", None),
+    (True, None),
+    ([], None),
+    ({}, None),
+]
+
+
+@pytest.mark.parametrize(("value", "expected"), TIMES, ids=str)
+def test_every_way_to_write_a_time_is_read(value, expected):
+    """Datetimes, epoch seconds and milliseconds, ISO with a zone or as UTC; what is none of them is no time."""
+    assert seconds(value) == expected
+
+
+def test_values_become_text():
+    """A time in ISO form, nothing as nothing."""
+    assert [text(None), text(""), text(7), text("x"), text(NOON)] == ["", "", "7", "x", "2026-09-21T12:00:00+00:00"]
+
+
+def test_an_item_becomes_a_job():
+    """Every field that the catalog names, in the exporter's own words."""
+    item = {
+        "jobArn": "arn:1",
+        "jobName": "nightly",
+        "status": "PartiallyCompleted",
+        "message": "some records failed",
+        "submitTime": NOON,
+        "lastModifiedTime": NOON + timedelta(hours=2),
+        "endTime": NOON + timedelta(hours=1),
+        "jobExpirationTime": NOON + timedelta(hours=24),
+        "totalRecordCount": 10,
+        "errorRecordCount": 2,
+    }
+    assert job_reader(BEDROCK)(item, {}) == Job(
+        id="arn:1",
+        name="nightly",
+        status="PartiallyCompleted",
+        state=State.PARTIAL,
+        message="some records failed",
+        created=NOON.timestamp(),
+        updated=NOON.timestamp() + 7200,
+        ended=NOON.timestamp() + 3600,
+        deadline=NOON.timestamp() + 86_400,
+        records={"total": 10, "failed": 2},
+    )
+
+
+def test_optional_fields_may_be_missing():
+    """An id and a status make a job."""
+    job = job_reader(BEDROCK)({"jobArn": "arn:1", "status": "Submitted"}, {})
+    assert job == Job(id="arn:1", status="Submitted", state=State.PENDING)
+
+
+def test_several_fields_identify_a_job_together():
+    """A scheduler's executions differ by their time."""
+    item = {"InferenceSchedulerArn": "arn:pump", "ScheduledStartTime": NOON, "Status": "SUCCESS"}
+    job = job_reader(LOOKOUT)(item, {})
+    assert job.id == "arn:pump/2026-09-21T12:00:00+00:00"
+    assert job.created == NOON.timestamp()
+
+
+def test_a_part_of_an_id_may_be_missing():
+    """The base version of a trained model is known by the model alone."""
+    read = job_reader(TRAINED)
+    base = read({"trainedModelArn": "arn:m", "status": "ACTIVE"}, {})
+    second = read({"trainedModelArn": "arn:m", "versionIdentifier": "v2", "status": "ACTIVE"}, {})
+    assert (base.id, second.id) == ("arn:m", "arn:m/v2")
+
+
+@pytest.mark.parametrize("kind", [BEDROCK, TRAINED], ids=str)
+@pytest.mark.parametrize("item", [{}, {"status": "ACTIVE"}, {"jobArn": None, "trainedModelArn": ""}])
+def test_an_item_that_nothing_identifies_is_a_bad_response(kind, item):
+    """Two of them could not be told apart; the message names the operation and the field."""
+    with pytest.raises(BadResponseError, match=rf"{kind.operation}.*{kind.id[0]}"):
+        job_reader(kind)(item, {})
+
+
+@pytest.mark.parametrize("status", ["Pondering", "", None, "submitted"])
+def test_a_status_that_the_catalog_does_not_know_is_unknown(status):
+    """It is kept for the log, and breaks nothing."""
+    job = job_reader(BEDROCK)({"jobArn": "arn:1", "status": status}, {})
+    assert (job.status, job.state) == (status or "", State.UNKNOWN)
+
+
+def test_a_failed_job_without_message_carries_the_arguments_of_the_question():
+    """Taken from the item and from the scopes that it was listed in."""
+    failed = {"trainedModelArn": "arn:m", "membershipIdentifier": "m-1", "status": "CREATE_FAILED"}
+    job = job_reader(TRAINED)({**failed, "versionIdentifier": "v2"}, {"membership": "m-1", "trained_model": "arn:m"})
+    assert job.details == {
+        "membershipIdentifier": "m-1",
+        "trainedModelArn": "arn:m",
+        "versionIdentifier": "v2",
+    }
+    assert job_reader(TRAINED)(failed, {}).details == {"membershipIdentifier": "m-1", "trainedModelArn": "arn:m"}
+
+
+@pytest.mark.parametrize("status", ["InProgress", "Completed", "Stopped", "Pondering"])
+def test_only_a_failed_job_is_asked_about(status):
+    """Every question costs a request."""
+    assert job_reader(CUSTOMIZATION)({"jobArn": "arn:1", "status": status}, {}).details is None
+
+
+def test_a_job_whose_list_tells_the_reason_is_not_asked_about():
+    """The message is there already, and kinds without details have nothing to ask."""
+    kind = INFERENCE.model_copy(update={"reason": "message"})
+    item = {"trainedModelInferenceJobArn": "arn:1", "membershipIdentifier": "m-1", "status": "CREATE_FAILED"}
+    assert job_reader(kind)({**item, "message": "out of memory"}, {}).details is None
+    assert job_reader(kind)(item, {}).details is not None
+    assert job_reader(BEDROCK)({"jobArn": "arn:1", "status": "Failed"}, {}).details is None
+
+
+def test_records_that_are_no_numbers_are_left_out():
+    """A count is a number or it is none."""
+    item = {"jobArn": "arn:1", "status": "Completed", "totalRecordCount": "many", "processedRecordCount": None}
+    assert job_reader(BEDROCK)({**item, "successRecordCount": 0}, {}).records == {"succeeded": 0}
+
+
+def test_times_in_any_form_are_read_from_an_item():
+    """One kind writes milliseconds, another ISO strings."""
+    item = {"jobArn": "arn:1", "status": "Submitted", "submitTime": NOW * 1000, "endTime": "rubbish"}
+    job = job_reader(BEDROCK)(item, {})
+    assert (job.created, job.ended) == (NOW, None)

@@ -1,0 +1,379 @@
+"""The command line: what each command prints, where it prints it, and with which code it exits."""
+
+import asyncio
+import json
+import logging
+import re
+import signal
+import socket
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+import structlog
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from exporter import __version__
+from exporter.cli import main
+from exporter.settings import Settings, load
+from tests.harness import ACCOUNT, BEDROCK, CATALOG, LOOKOUT, NOW, PATIENCE, REGION, HandClock, simulated
+
+ROOT = Path(__file__).parents[2]
+REFUSING = "http://127.0.0.1:9"
+"""Where no AWS listens."""
+
+COMMANDS = ("serve", "once", "check-config", "kinds", "demo")
+FLAGS = [
+    f"--{section}.{key}".replace("_", "-")
+    for section, field in Settings.model_fields.items()
+    for key in getattr(field.annotation, "model_fields", ())
+]
+GOOD, WRONG_KEY, WRONG_SERVICE = "poll: {interval: 2m}", "poll: {intervall: 2m}", "services: {bedrok: {}}"
+
+
+@pytest.fixture(autouse=True)
+def restored_logging():
+    """Give the process its logging back: a command takes it over."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def run(capsys):
+    """Return a function that runs a command and gives its exit code, and the lines of its output and its errors."""
+
+    def call(*arguments):
+        try:
+            code = main(arguments)
+        except SystemExit as usage:
+            code = int(usage.code or 0)
+        printed = capsys.readouterr()
+        return code, printed.out.splitlines(), printed.err.splitlines()
+
+    return call
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Return a function that writes a configuration file."""
+
+    def write(content, name="exporter.yml"):
+        (tmp_path / name).write_text(content)
+        return str(tmp_path / name)
+
+    return write
+
+
+@pytest.fixture
+async def aws():
+    """Return a simulated AWS with one job."""
+    async with simulated(HandClock()) as simulator:
+        simulator.world.add_job(BEDROCK, created=NOW - 60, path=[(0, "Submitted")])
+        yield simulator
+
+
+def test_a_good_file_is_valid(run, file):
+    """Nothing but that is said."""
+    good = file(GOOD)
+    assert run("check-config", good) == (0, [f"{good}: valid"], [])
+
+
+def test_the_problems_of_all_files_are_shown(run, file, tmp_path):
+    """The good ones among them too; one bad file makes the whole check fail."""
+    good, key, service = file(GOOD, "good.yml"), file(WRONG_KEY, "key.yml"), file(WRONG_SERVICE, "service.yml")
+    code, out, err = run("check-config", good, key, service, str(tmp_path / "missing.yml"))
+    assert code == 2
+    assert out == [f"{good}: valid"]
+    assert [line.split(": ")[:2] for line in err] == [
+        ["aws-job-exporter", key],
+        ["aws-job-exporter", service],
+        ["aws-job-exporter", str(tmp_path / "missing.yml")],
+    ]
+
+
+def test_a_check_needs_a_file(run):
+    """An empty check would always be well."""
+    assert run("check-config")[0] == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--poll.interval=soon", "check-config"),
+        ("check-config", "--poll.interval=soon"),
+        ("check-config", "--poll.interval", "soon"),
+    ],
+)
+def test_flags_stand_before_or_after_the_command(run, file, arguments):
+    """In either form of writing them."""
+    code, _, err = run(*arguments, file("log: {level: info}"))
+    assert code == 2
+    (line,) = err
+    assert "--poll.interval" in line
+    assert "'soon' is not a duration" in line
+
+
+@pytest.mark.parametrize("flag", ["--accounts", "--services"])
+@pytest.mark.parametrize("value", ["[", "bedrock", '{"bedrock": }'])
+def test_a_flag_that_is_no_json_is_one_line(run, file, flag, value):
+    """It names the flag; no traceback."""
+    code, _, err = run("check-config", flag, value, file(GOOD))
+    assert code == 2
+    (line,) = err
+    assert flag in line
+
+
+@pytest.mark.parametrize("arguments", [("--unknown",), ("unknown",), ("kinds", "--unknown"), ("once", "--output=x")])
+def test_what_is_unknown_is_wrong_usage(run, arguments):
+    """A typo never starts an exporter."""
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, [])
+    assert re.search("unknown|'x'", err[-1])
+
+
+def test_a_flag_is_not_guessed_from_its_beginning(run):
+    """A later flag would change what the short one means."""
+    assert run("--poll.inter=5m", "kinds")[0] == 2
+
+
+def test_the_version(run):
+    """For bug reports."""
+    assert run("--version") == (0, [f"aws-job-exporter {__version__}"], [])
+
+
+def test_help_names_every_flag_and_every_command(run, monkeypatch):
+    """What is not in the help does not exist."""
+    monkeypatch.setenv("COLUMNS", "200")
+    code, out, err = run("--help")
+    listed = {word for line in out if line.startswith("  ") for word in re.findall(r"^ +(\S+)", line)}
+    assert (code, err) == (0, [])
+    assert {*FLAGS, "--accounts", "--services", "--version"} <= {word.rstrip(",") for word in listed}
+    assert set(COMMANDS) <= listed
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_its_help(run, command):
+    """With the flags, which may stand there too."""
+    code, out, _ = run(command, "--help")
+    assert code == 0
+    assert any("--config.file" in line for line in out)
+
+
+def test_the_kinds_as_a_table(run):
+    """A line for each, below the names of the columns."""
+    code, out, _ = run("kinds")
+    assert code == 0
+    assert out[0].split()[:2] == ["SERVICE", "KIND"]
+    assert [(row["SERVICE"], row["KIND"]) for row in rows(out)] == [(k.service, k.key) for k in CATALOG.kinds()]
+
+
+@pytest.mark.parametrize(("name", "kinds"), [("bedrock", len(CATALOG["bedrock"].kinds)), (str(BEDROCK), 1)])
+def test_the_kinds_that_are_named(run, name, kinds):
+    """By service or by service and kind."""
+    code, out, _ = run("kinds", name)
+    assert code == 0
+    assert len(out) == 1 + kinds
+
+
+@pytest.mark.parametrize("name", CATALOG.names)
+def test_the_kinds_as_yaml_are_the_entries_again(run, name):
+    """What is printed can be copied, changed and used."""
+    code, out, _ = run("kinds", name, "--output=yaml")
+    assert code == 0
+    printed = yaml.safe_load("\n".join(out))
+    again = load(CATALOG, defaults={"kinds": printed}).catalog(CATALOG)[name].kinds
+    assert printed.keys() == CATALOG[name].kinds.keys()
+    assert again == {key: kind.model_copy(update={"opt_in": False}) for key, kind in CATALOG[name].kinds.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("bedrok", "`bedrock`"), ("bedrock/model_invocation_jobs", "`bedrock/model_invocation_job`")]
+)
+def test_a_kind_that_does_not_exist(run, name, meant):
+    """Did you mean another?"""
+    code, out, err = run("kinds", "bedrock", name)
+    assert (code, out) == (2, [])
+    (line,) = err
+    assert repr(name) in line
+    assert f"did you mean {meant}" in line
+
+
+@pytest.mark.parametrize("command", ["serve", "once"])
+def test_without_a_region_nothing_can_be_asked(run, command):
+    """One line says where to name one."""
+    code, out, err = run(command, f"--aws.endpoint-url={REFUSING}")
+    assert (code, out) == (2, [])
+    (line,) = err
+    assert "no region" in line
+    assert "AWS_REGION" in line
+
+
+@pytest.mark.parametrize("command", [(), ("serve",), ("once",), ("demo",)])
+def test_a_wrong_configuration_starts_nothing(run, file, command):
+    """Every command that reads it says so alike."""
+    code, out, err = run(*command, f"--config.file={file(WRONG_KEY)}")
+    assert (code, out) == (2, [])
+    (line,) = err
+    assert "poll.intervall: unknown key" in line
+
+
+def test_the_configuration_file_may_be_named_in_the_environment(run, file, monkeypatch):
+    """A container has no flags; a flag wins all the same."""
+    monkeypatch.setenv("AWS_JOB_EXPORTER_CONFIG__FILE", file(WRONG_KEY, "environment.yml"))
+    assert "environment.yml: poll.intervall" in run("once")[2][0]
+    assert "flag.yml: services.bedrok" in run("once", f"--config.file={file(WRONG_SERVICE, 'flag.yml')}")[2][0]
+
+
+@pytest.mark.usefixtures("aws_credentials")
+def test_a_port_in_use_is_one_line(run):
+    """With the address, and without a traceback."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        code, out, err = run(f"--web.listen-address={address}", f"--aws.endpoint-url={REFUSING}", "--log.level=error")
+    assert (code, out) == (1, [])
+    (line,) = err
+    assert address.rpartition(":")[2] in line
+    assert "in use" in line
+
+
+ONE = json.dumps({"bedrock": {"kinds": [BEDROCK.key]}})
+NOWHERE = {"kinds": [LOOKOUT.key], "inference_schedulers": ["pump-8"]}
+TWO = json.dumps({"bedrock": {"kinds": [BEDROCK.key]}, "lookoutequipment": NOWHERE})
+"""A kind that can be read, alone and beside one that cannot."""
+
+
+def polled_once(run, aws, services, *arguments):
+    """Run `once` beside the simulator, which needs this thread's event loop."""
+    flags = (f"--aws.endpoint-url={aws.endpoint_url}", f"--services={services}")
+    return asyncio.to_thread(run, "once", *flags, *arguments)
+
+
+def rows(table):
+    """Return the lines of a printed table, each as its cells by the names of their columns."""
+    columns = [(match[0], match.start()) for match in re.finditer(r"\S+", table[0])]
+    ends = [start for _, start in columns[1:]] + [None]
+    return [
+        {name: line[start:end].strip() for (name, start), end in zip(columns, ends, strict=True)} for line in table[1:]
+    ]
+
+
+@pytest.mark.usefixtures("aws_credentials")
+async def test_once_prints_the_exposition(run, aws):
+    """As /metrics would serve it, and nothing else."""
+    code, out, _ = await polled_once(run, aws, ONE)
+    samples = [sample for family in text_string_to_metric_families("\n".join(out)) for sample in family.samples]
+    found = {(s.labels["kind"], s.labels["status"]): s.value for s in samples if s.name == "aws_jobs"}
+    assert code == 0
+    assert found[BEDROCK.key, "Submitted"] == 1
+
+
+@pytest.mark.usefixtures("aws_credentials")
+async def test_once_tells_by_its_code_that_a_source_failed(run, aws):
+    """What could be read is printed all the same."""
+    code, out, _ = await polled_once(run, aws, TWO)
+    assert code == 1
+    assert any(line.startswith("aws_jobs{") for line in out)
+
+
+@pytest.mark.usefixtures("aws_credentials")
+async def test_once_prints_a_table(run, aws):
+    """A line for each source: its state, its jobs, and why it is down."""
+    code, out, _ = await polled_once(run, aws, TWO, "--output=table")
+    found = {row["KIND"]: row for row in rows(out)}
+    assert code == 1
+    assert found.keys() == {"account", BEDROCK.key, LOOKOUT.key}
+    assert {"ACCOUNT": ACCOUNT, "REGION": REGION, "STATE": "up", "JOBS": "1"}.items() <= found[BEDROCK.key].items()
+    assert {"SCOPE": "pump-8", "STATE": "down (not_found)", "JOBS": ""}.items() <= found[LOOKOUT.key].items()
+    assert found[LOOKOUT.key]["REASON"]
+
+
+@pytest.mark.usefixtures("aws_credentials")
+@pytest.mark.parametrize("variable", ["AWS_REGION", "AWS_DEFAULT_REGION"])
+async def test_either_variable_names_the_region(run, aws, monkeypatch, variable):
+    """AWS's tools disagree about which it is."""
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    monkeypatch.setenv(variable, "eu-west-1")
+    code, out, _ = await polled_once(run, aws, ONE, "--output=table")
+    assert code == 0
+    assert {row["REGION"] for row in rows(out)} == {"eu-west-1"}
+
+
+@pytest.mark.usefixtures("aws_credentials")
+async def test_regions_of_the_configuration_suffice(run, aws, monkeypatch):
+    """Then the environment needs none."""
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    accounts = json.dumps([{"regions": ["us-west-2", "eu-west-1"]}])
+    code, out, _ = await polled_once(run, aws, ONE, "--output=table", f"--accounts={accounts}")
+    assert code == 0
+    assert {row["REGION"] for row in rows(out)} == {"us-west-2", "eu-west-1"}
+
+
+@asynccontextmanager
+async def started(*arguments):
+    """Yield a process of the exporter; what still runs in the end is killed."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "exporter", "--web.listen-address=127.0.0.1:0", *arguments),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+async def announced(process, stream, pattern):
+    """Read lines until one tells an address."""
+    async with asyncio.timeout(PATIENCE):
+        while line := await stream.readline():
+            if match := re.search(pattern, line.decode()):
+                return match[1]
+        _, err = await process.communicate()
+    pytest.fail(f"it ended without saying where it listens: {err.decode()}")
+
+
+async def stopped(process, number):
+    """Send a signal; return the exit code and what was written to stderr, within five seconds."""
+    process.send_signal(number)
+    async with asyncio.timeout(5):
+        _, err = await process.communicate()
+    return process.returncode, err.decode()
+
+
+async def scrape(url):
+    """Return the metrics of an exporter by their names."""
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        assert response.status == 200
+        return {family.name: family for family in text_string_to_metric_families(await response.text())}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_the_demo_serves_until_it_is_told_to_stop(number):
+    """It announces itself on stdout, needs nothing, and ends well within seconds."""
+    async with started("demo") as demo:
+        url = await announced(demo, demo.stdout, r"(http://\S+/metrics)")
+        assert "aws_job_exporter_build_info" in await scrape(url)
+        code, err = await stopped(demo, number)
+    assert code == 0
+    assert "Traceback" not in err
+
+
+@pytest.mark.usefixtures("aws_credentials")
+async def test_serving_needs_no_configuration_file(aws):
+    """The environment's credentials and region suffice, and no command means serve."""
+    async with started(f"--aws.endpoint-url={aws.endpoint_url}", f"--services={ONE}") as exporter:
+        address = await announced(exporter, exporter.stderr, r'msg="Listening on" address=(\S+)')
+        assert "aws_job_exporter_build_info" in await scrape(f"http://{address}/metrics")
+        code, err = await stopped(exporter, signal.SIGTERM)
+    assert code == 0
+    assert "Traceback" not in err

@@ -1,0 +1,402 @@
+"""The configuration: where each setting may stand, who wins, and one clear line for everything that is wrong."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from exporter.cli import _parser
+from exporter.settings import ConfigurationError, Settings, given, load
+from tests.harness import BEDROCK, CATALOG, CUSTOMIZATION, LOOKOUT
+
+PREFIX = "AWS_JOB_EXPORTER_"
+SECTIONS = {
+    name: set(getattr(field.annotation, "model_fields", ()))
+    for name, field in Settings.model_fields.items()
+    if name not in {"config", "kinds", "reasons"}
+}
+"""The keys of every section; none where a section is a list or has keys of the user's own."""
+
+EVERYTHING = Path(__file__).parent / "everything.ok.yml"
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Return a function that loads a file with the given content, and flags."""
+    file = tmp_path / "exporter.yml"
+
+    def load_file(content, *flags):
+        if content is not None:
+            file.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return load(CATALOG, file if content is not None else None, given(_parser().parse_args(flags)))
+
+    return load_file
+
+
+@pytest.fixture
+def problem(read, tmp_path):
+    """Return a function that gives the one line that says what is wrong, without the folder of the file."""
+
+    def only(content, *flags):
+        with pytest.raises(ConfigurationError) as raised:
+            read(content, *flags)
+        assert len(raised.value.problems) == 1, raised.value.problems
+        (line,) = raised.value.problems
+        assert "\n" not in line
+        return line.replace(f"{tmp_path}/", "")
+
+    return only
+
+
+def test_without_anything_the_defaults_hold(read):
+    """An exporter needs no file."""
+    assert read(None) == read("") == read("# nothing but a comment\n") == Settings()
+
+
+def test_every_key_of_every_section_stands_in_the_example():
+    """So that a new key is read here too."""
+    sections = yaml.safe_load(EVERYTHING.read_text())
+    assert all(keys == set(sections[name]) for name, keys in SECTIONS.items() if keys)
+
+
+def test_every_key_of_every_section_is_read():
+    """What the file says is what the settings hold, in plain values."""
+    settings = load(CATALOG, EVERYTHING)
+    assert settings.web.listen_address == ("127.0.0.1:9100", "[::1]:9100")
+    assert settings.web.telemetry_path == "/prometheus"
+    assert (settings.log.level, settings.log.format) == ("warn", "json")
+    assert settings.poll.model_dump(mode="json") == {
+        "interval": "2m",
+        "discovery_interval": "20m",
+        "lookback": "2w",
+        "stale_after": "10m",
+        "timeout": "50s",
+        "concurrency": 8,
+        "details_budget": 0,
+    }
+    assert (settings.metrics.per_job, settings.metrics.per_job_finished) == (True, 10)
+    assert settings.metrics.duration_buckets == (60.0, 3600.0, 86_400.0)
+    assert settings.limits.dimension_values == 7
+    assert settings.aws.endpoint_url == "https://vpce-1a2b3c.bedrock.us-east-1.vpce.amazonaws.com"
+    assert (settings.aws.connect_timeout, settings.aws.read_timeout, settings.aws.max_attempts) == (2.0, 10.0, 5)
+
+
+def test_accounts_are_read():
+    """A role tells its account; the default credentials tell none."""
+    assumed, default = load(CATALOG, EVERYTHING).accounts
+    assert (assumed.account_id, assumed.external_id) == ("111122223333", "made-up")
+    assert assumed.regions == ("us-east-1", "eu-west-1")
+    assert (default.role_arn, default.account_id, default.regions) == (None, "", ("us-west-2",))
+
+
+def test_services_select_kinds_and_scopes():
+    """A service without more is all of it; kinds, scopes and interval narrow it down."""
+    bedrock, cleanrooms, lookout = load(CATALOG, EVERYTHING).selections(CATALOG)
+    assert {BEDROCK.key, CUSTOMIZATION.key} < {kind.key for kind in bedrock.kinds}
+    assert [kind.key for kind in cleanrooms.kinds] == [
+        "trained_model_version",
+        "collaboration_trained_model_inference_job",
+    ]
+    assert cleanrooms.settings.interval == 300.0
+    assert cleanrooms.settings.named("membership") == ["a1b2c3d4-5678-90ab-cdef-111111111111"]
+    assert lookout.settings.named("inference_scheduler") == ["pump-7"]
+    assert bedrock.settings.named("membership") is None
+
+
+def test_numbers_outlive_three_polls_of_a_slow_source(read):
+    """`stale_after` is for the usual interval; an hourly source would be stale all the time."""
+    settings = read("poll: {stale_after: 5m}")
+    assert settings.stale_after(60.0) == 300.0
+    assert settings.stale_after(3600.0) == 3 * 3600.0
+
+
+PRECEDENCE = {
+    "poll.interval": ("1m", "2m", "3m", "4m"),
+    "log.level": ("info", "warn", "error", "debug"),
+    "web.telemetry_path": ("/metrics", "/file", "/environment", "/flag"),
+    "metrics.per_job_finished": (50, 1, 2, 3),
+    "aws.max_attempts": (3, 4, 5, 6),
+}
+"""What a key is by default, and what file, environment and flag say of it."""
+
+
+@pytest.mark.parametrize("name", PRECEDENCE)
+def test_flags_win_over_environment_over_file_over_default(read, monkeypatch, name):
+    """The nearer to the process, the stronger."""
+    section, key = name.split(".")
+    default, file, variable, flag = PRECEDENCE[name]
+
+    def value(*arguments):
+        return getattr(read(*arguments), section).model_dump(mode="json")[key]
+
+    content = f"{section}: {{{key}: {file}}}"
+    assert value(None) == default
+    assert value(content) == file
+    monkeypatch.setenv(f"{PREFIX}{section}__{key}".upper(), str(variable))
+    assert value(content) == variable
+    assert value(content, f"--{section}.{key.replace('_', '-')}={flag}") == flag
+
+
+def test_each_place_fills_in_what_the_others_leave_out(read, monkeypatch):
+    """A variable for one key does not hide the section of the file."""
+    monkeypatch.setenv(f"{PREFIX}POLL__INTERVAL", "3m")
+    poll = read("poll: {interval: 2m, timeout: 20s}", "--poll.lookback=1d").poll
+    assert (poll.interval, poll.timeout, poll.lookback) == (180.0, 20.0, 86_400.0)
+
+
+def test_lists_of_flags_are_repeated(read):
+    """As Prometheus repeats --web.listen-address."""
+    settings = read(None, "--web.listen-address=:1", "--web.listen-address=[::1]:2")
+    assert settings.web.listen_address == (":1", "[::1]:2")
+
+
+def test_one_address_needs_no_list(read, monkeypatch):
+    """Neither in the file nor in a variable."""
+    assert read("web: {listen_address: ':1'}").web.listen_address == (":1",)
+    monkeypatch.setenv(f"{PREFIX}WEB__LISTEN_ADDRESS", ":2")
+    assert read(None).web.listen_address == (":2",)
+
+
+def test_accounts_and_services_are_json_in_the_environment(read, monkeypatch):
+    """What has no flag of its own has a variable."""
+    monkeypatch.setenv(f"{PREFIX}ACCOUNTS", '[{"regions": ["eu-west-1"]}]')
+    monkeypatch.setenv(f"{PREFIX}SERVICES", '{"bedrock": {"interval": "5m"}, "lookoutequipment": null}')
+    settings = read(None)
+    assert settings.accounts[0].regions == ("eu-west-1",)
+    bedrock, lookout = settings.selections(CATALOG)
+    assert bedrock.settings.interval == 300.0
+    assert LOOKOUT.key in [kind.key for kind in lookout.kinds]
+
+
+SERVICE_LINKS = {
+    "PORT": "tcp://10.0.0.1:10058",
+    "PORT_10058_TCP": "tcp://10.0.0.1:10058",
+    "PORT_10058_TCP_ADDR": "10.0.0.1",
+    "SERVICE_HOST": "10.0.0.1",
+    "SERVICE_PORT": "10058",
+    "SERVICE_PORT_METRICS": "10058",
+}
+
+
+def test_service_links_of_kubernetes_break_nothing(read, monkeypatch):
+    """A Service of the name aws-job-exporter puts variables with our prefix into every pod."""
+    for name, value in SERVICE_LINKS.items():
+        monkeypatch.setenv(f"{PREFIX}{name}", value)
+    assert read("poll: {interval: 2m}").poll.interval == 120.0
+
+
+def test_every_telemetry_path_is_taken(read):
+    """Even the root, which then has no status page."""
+    for path in ("/", "/metrics", "/a/b-c_d.e"):
+        assert read(None, f"--web.telemetry-path={path}").web.telemetry_path == path
+
+
+def test_merge_keys_are_yaml_too(read):
+    """`<<` is how YAML says a thing once."""
+    content = "services:\n  bedrock: &often {interval: 5m}\n  lookoutequipment:\n    <<: *often\n"
+    assert read(content).services["lookoutequipment"].interval == 300.0
+
+
+WRONG_IN_FILE = {
+    "unknown section": ("polll: {}", "polll", "did you mean `poll`?"),
+    "no likeness to a section": ("zzz: 1", "zzz", "accounts, aws, config"),
+    "unknown key of a section": ("poll: {intervall: 5m}", "poll.intervall", "did you mean `interval`?"),
+    "unknown key of an account": ("accounts: [{region: [us-east-1]}]", "accounts.0.region", "did you mean `regions`?"),
+    "unknown service": ("services: {bedrok: {}}", "services.bedrok", "did you mean `bedrock`"),
+    "unknown kind": (
+        "services: {bedrock: {kinds: [model_invocation_jobs]}}",
+        "services.bedrock.kinds",
+        "'model_invocation_jobs'; did you mean `model_invocation_job`",
+    ),
+    "a kind without a likeness": (
+        "services: {lookoutequipment: {kinds: [zzz]}}",
+        "services.lookoutequipment.kinds",
+        "'zzz'; one of: ",
+    ),
+    "unknown scope": (
+        "services: {cleanroomsml: {membership: [a]}}",
+        "services.cleanroomsml.membership",
+        "did you mean `memberships`?",
+    ),
+    "a scope within another": (
+        "services: {cleanroomsml: {trained_models: [a]}}",
+        "services.cleanroomsml.trained_models",
+        "found within other containers",
+    ),
+    "a scope of another service": (
+        "services: {lookoutequipment: {memberships: [a]}}",
+        "services.lookoutequipment.memberships",
+        "inference_schedulers, interval, kinds",
+    ),
+    "empty scopes": ("services: {cleanroomsml: {memberships: []}}", "services.cleanroomsml.memberships", "[]"),
+    "a scope that is no list": (
+        "services: {cleanroomsml: {memberships: abc}}",
+        "services.cleanroomsml.memberships",
+        '"abc" is not a list of ids',
+    ),
+    "a scope's id that is no text": (
+        "services: {cleanroomsml: {memberships: [1]}}",
+        "services.cleanroomsml.memberships",
+        "[1] is not a list of ids",
+    ),
+    "no kinds": ("services: {bedrock: {kinds: []}}", "services.bedrock.kinds", "empty"),
+    "kinds that are no list": (
+        "services: {bedrock: {kinds: model_invocation_job}}",
+        "services.bedrock.kinds",
+        'must be a list, not "model_invocation_job"',
+    ),
+    "a service's duration": ("services: {bedrock: {interval: 5}}", "services.bedrock.interval", "5 is not a duration"),
+    "a list of services": ("services: [bedrock]", "services", 'must be keys and values, not ["bedrock"]'),
+    "unknown region": (
+        "accounts: [{regions: [us-eats-1]}]",
+        "accounts.0.regions.0",
+        "'us-eats-1'; did you mean `us-east-1`",
+    ),
+    "a role that is no ARN": ("accounts: [{role_arn: admin}]", "accounts.0.role_arn", "'admin' is not the ARN"),
+    "regions that are no list": (
+        "accounts: [{regions: us-east-1}]",
+        "accounts.0.regions",
+        'must be a list, not "us-east-1"',
+    ),
+    "an account that is no mapping": ("accounts: [5]", "accounts.0", "must be keys and values, not 5"),
+    "no accounts": ("accounts: []", "accounts", "empty"),
+    "a duration without a unit": ("poll: {interval: 5}", "poll.interval", "5 is not a duration"),
+    "a duration in words": ("poll: {lookback: a week}", "poll.lookback", "'a week' is not a duration"),
+    "a duration of nothing": ("poll: {interval: 0s}", "poll.interval", "longer than 0s"),
+    "a section that is no mapping": ("poll: 5m", "poll", 'must be keys and values, not "5m"'),
+    "a section that is a list": ("poll: []", "poll", "must be keys and values, not []"),
+    "a number in words": ("poll: {concurrency: many}", "poll.concurrency", '"many"'),
+    "a number too small": ("poll: {concurrency: 0}", "poll.concurrency", "greater than or equal to 1, not 0"),
+    "a number too great": ("aws: {max_attempts: 11}", "aws.max_attempts", "less than or equal to 10, not 11"),
+    "neither true nor false": ("metrics: {per_job: maybe}", "metrics.per_job", '"maybe"'),
+    "unknown word": ("log: {level: loud}", "log.level", "'debug', 'info', 'warn' or 'error', not \"loud\""),
+    "no buckets": ("metrics: {duration_buckets: []}", "metrics.duration_buckets", "empty"),
+    "buckets in disorder": ("metrics: {duration_buckets: [5m, 1m]}", "metrics.duration_buckets", '["5m", "1m"]'),
+    "a bucket that is no duration": ("metrics: {duration_buckets: [1m, x]}", "metrics.duration_buckets.1", "'x'"),
+    "no addresses": ("web: {listen_address: []}", "web.listen_address", "empty"),
+    "an address without a port": ("web: {listen_address: [localhost]}", "web.listen_address", "localhost"),
+    "a port that is no number": ("web: {listen_address: [':http']}", "web.listen_address", ":http"),
+    "a port too great": ("web: {listen_address: [':65536']}", "web.listen_address", ":65536"),
+    "a path that is none": ("web: {telemetry_path: metrics}", "web.telemetry_path", "'metrics' is not a path"),
+    "a path with braces": ("web: {telemetry_path: '/{x'}", "web.telemetry_path", "'/{x' is not a path"),
+    "an address that is none": ("aws: {endpoint_url: localhost}", "aws.endpoint_url", "'localhost' is not an address"),
+}
+
+
+@pytest.mark.parametrize(("content", "key", "allowed"), WRONG_IN_FILE.values(), ids=WRONG_IN_FILE.keys())
+def test_a_wrong_key_of_the_file_is_one_line(problem, content, key, allowed):
+    """The file, the key, the value and what is allowed or meant."""
+    line = problem(content)
+    assert line.startswith(f"exporter.yml: {key}")
+    assert allowed in line
+
+
+WRONG_YAML = {
+    "a list": ("- poll", "exporter.yml: ", "keys and values"),
+    "an empty list": ("[]", "exporter.yml: ", "keys and values"),
+    "a text": ("poll", "exporter.yml: ", "keys and values"),
+    "false": ("false", "exporter.yml: ", "keys and values"),
+    "keys that are numbers": ("1: 2", "exporter.yml: ", "keys must be words"),
+    "keys that are nothing": ("null: 2", "exporter.yml: ", "keys must be words"),
+    "inner keys that are numbers": ("poll: {1: 2}", "exporter.yml: poll.1: ", "1"),
+    "services that are numbers": ("services: {1: {}}", "exporter.yml: services.1", "must be text, not 1"),
+    "keys that are lists": ("? [a]\n: 1", "exporter.yml:1: ", "not valid YAML"),
+    "a key twice": ("poll: {}\nlog: {}\npoll: {}", "exporter.yml:3: ", "'poll' stands twice"),
+    "an inner key twice": (
+        "poll:\n  interval: 5m\n  timeout: 5s\n  interval: 6m",
+        "exporter.yml:4: ",
+        "'interval' stands twice",
+    ),
+    "a brace that stays open": ("log: {}\npoll: {", "exporter.yml:2: ", "not valid YAML"),
+    "a tab": ("poll:\n\tinterval: 5m", "exporter.yml:2: ", "not valid YAML"),
+    "a control character": (b"poll: {interval: \x00}", "exporter.yml: ", "not valid YAML"),
+    "two documents": ("poll: {}\n---\nlog: {}", "exporter.yml:2: ", "not valid YAML"),
+    "an object of Python": ("poll: !!python/object:x.Y {}", "exporter.yml:1: ", "not valid YAML"),
+    "not UTF-8": (b"log: {level: \xff\xfe}", "exporter.yml: ", "not UTF-8"),
+}
+
+
+@pytest.mark.parametrize(("content", "origin", "allowed"), WRONG_YAML.values(), ids=WRONG_YAML.keys())
+def test_a_file_that_cannot_be_read_is_one_line(problem, content, origin, allowed):
+    """The file, the line where there is one, and what is wrong."""
+    line = problem(content)
+    assert line.startswith(origin)
+    assert allowed in line
+
+
+def test_a_missing_file_is_one_line(tmp_path):
+    """It names the file."""
+    missing = tmp_path / "missing.yml"
+    with pytest.raises(ConfigurationError) as raised:
+        load(CATALOG, missing)
+    assert raised.value.problems == (f"{missing}: No such file or directory",)
+
+
+def test_every_problem_has_its_line(read):
+    """Nobody wants to find them one start at a time."""
+    with pytest.raises(ConfigurationError) as raised:
+        read("polling: {}\nlog: {level: loud}\npoll: {interval: soon}")
+    assert len(raised.value.problems) == 3
+    assert str(raised.value) == "\n".join(raised.value.problems)
+
+
+WRONG_IN_ENVIRONMENT = {
+    "unknown key": ("POLL__INTERVALL", "5m", "did you mean `interval`?"),
+    "unknown section": ("POLLL__INTERVAL", "5m", "did you mean `poll`?"),
+    "wrong duration": ("POLL__INTERVAL", "soon", "'soon' is not a duration"),
+    "empty": ("POLL__INTERVAL", "", "'' is not a duration"),
+    "wrong number": ("POLL__CONCURRENCY", "many", '"many"'),
+    "unknown word": ("LOG__LEVEL", "loud", "'debug', 'info', 'warn' or 'error', not \"loud\""),
+    "unknown region": ("ACCOUNTS", '[{"regions": ["us-eats-1"]}]', "did you mean `us-east-1`"),
+    "no accounts": ("ACCOUNTS", "[]", "empty"),
+    "unknown service": ("SERVICES", '{"bedrok": {}}', "did you mean `bedrock`"),
+    "unknown kind": ("SERVICES", '{"bedrock": {"kinds": ["zzz"]}}', "'zzz'"),
+    "accounts that are no JSON": ("ACCOUNTS", "[", "JSON"),
+    "services that are no JSON": ("SERVICES", "bedrock", "JSON"),
+    "buckets that are no JSON": ("METRICS__DURATION_BUCKETS", "1m 5m", "JSON"),
+}
+
+
+BESIDE = {"poll": {"interval": "5m"}, "log": {"level": "info"}, "services": {"cleanroomsml": {}}, "accounts": [{}]}
+BOTH_WAYS = pytest.mark.parametrize("content", [None, json.dumps(BESIDE)], ids=["alone", "beside a file"])
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize(
+    ("variable", "value", "allowed"), WRONG_IN_ENVIRONMENT.values(), ids=WRONG_IN_ENVIRONMENT.keys()
+)
+def test_a_wrong_variable_is_one_line(problem, monkeypatch, variable, value, allowed, content):
+    """It names the variable, whatever stands in the file beside it."""
+    monkeypatch.setenv(f"{PREFIX}{variable}", value)
+    line = problem(content)
+    assert line.startswith(f"{PREFIX}{variable}")
+    assert allowed in line
+
+
+WRONG_FLAGS = {
+    "wrong duration": ("--poll.interval", "soon", "'soon' is not a duration"),
+    "wrong number": ("--poll.concurrency", "many", '"many"'),
+    "a number too small": ("--poll.concurrency", "0", "greater than or equal to 1"),
+    "unknown word": ("--log.level", "loud", "'debug', 'info', 'warn' or 'error', not \"loud\""),
+    "a path that is none": ("--web.telemetry-path", "metrics", "'metrics' is not a path"),
+    "a port that is no number": ("--web.listen-address", ":http", ":http"),
+    "a bucket that is no duration": ("--metrics.duration-buckets", "soon", "'soon' is not a duration"),
+    "unknown region": ("--accounts", '[{"regions": ["us-eats-1"]}]', "did you mean `us-east-1`"),
+    "unknown service": ("--services", '{"bedrok": {}}', "did you mean `bedrock`"),
+}
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize(("flag", "value", "allowed"), WRONG_FLAGS.values(), ids=WRONG_FLAGS.keys())
+def test_a_wrong_flag_is_one_line(problem, flag, value, allowed, content):
+    """It names the flag, whatever stands in the file beside it."""
+    line = problem(content, flag, value)
+    assert line.startswith(flag)
+    assert allowed in line
+
+
+def test_a_wrong_flag_is_not_blamed_on_a_good_variable(problem, monkeypatch):
+    """The flag wins, so the flag is what is wrong."""
+    monkeypatch.setenv(f"{PREFIX}POLL__INTERVAL", "5m")
+    assert problem(None, "--poll.interval=soon").startswith("--poll.interval")

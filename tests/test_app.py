@@ -1,0 +1,150 @@
+"""A whole exporter in one block: it polls and serves within, and leaves nothing behind."""
+
+import asyncio
+import gc
+import socket
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+
+from exporter import app
+from exporter.aws import Credentials
+from tests.harness import BEDROCK, CATALOG, NOW, PATIENCE, REGION, HandClock, configured, simulated
+
+KEYS = Credentials("AKIAIOSFODNN7EXAMPLE", "made-up")
+
+
+@pytest.fixture
+def clock():
+    """Return a clock that stands."""
+    return HandClock()
+
+
+@pytest.fixture
+async def aws(clock):
+    """Return a simulated AWS with one job."""
+    async with simulated(clock) as simulator:
+        simulator.world.add_job(BEDROCK, created=NOW - 60, path=[(0, "Submitted")])
+        yield simulator
+
+
+@asynccontextmanager
+async def running(aws, clock, address="127.0.0.1:0"):
+    """Yield a running exporter."""
+    settings = configured(aws.endpoint_url, {"bedrock": {"kinds": [BEDROCK.key]}}, web={"listen_address": [address]})
+    async with app.running(settings, CATALOG, REGION, credentials=KEYS, clock=clock) as exporter:
+        yield exporter
+
+
+async def ready(exporter):
+    """Wait until every source was tried."""
+    async with asyncio.timeout(PATIENCE):
+        await exporter.poller.ready.wait()
+
+
+async def get(exporter, path):
+    """Return the status and the text of an answer."""
+    host, port = exporter.addresses[0]
+    async with aiohttp.ClientSession() as session, session.get(f"http://{host}:{port}{path}") as response:
+        return response.status, await response.text()
+
+
+def sessions():
+    """Return the HTTP sessions that are open."""
+    return {id(thing) for thing in gc.get_objects() if type(thing) is aiohttp.ClientSession and not thing.closed}
+
+
+@pytest.fixture
+async def tidy(aws):
+    """Return what checks that neither a task nor a client was left; a server's tasks end with its connections."""
+    tasks, before = asyncio.all_tasks(), sessions()
+
+    async def check():
+        await aws._runner.cleanup()
+        assert asyncio.all_tasks() - tasks <= {asyncio.current_task()}
+        assert sessions() == before
+
+    return check
+
+
+async def test_what_is_polled_is_served(aws, clock):
+    """From AWS to /metrics."""
+    async with running(aws, clock) as exporter:
+        await ready(exporter)
+        assert (await get(exporter, "/-/ready"))[0] == 200
+        status, text = await get(exporter, "/metrics")
+    assert status == 200
+    (line,) = (line for line in text.splitlines() if line.startswith("aws_jobs{") and 'status="Submitted"' in line)
+    assert line.endswith(" 1.0")
+
+
+async def test_a_scrape_never_asks_aws(aws, clock):
+    """It costs what serving bytes costs."""
+    async with running(aws, clock) as exporter:
+        await ready(exporter)
+        asked = dict(aws.requests)
+        for path in ("/metrics", "/", "/-/ready"):
+            assert (await get(exporter, path))[0] == 200
+        assert aws.requests == asked
+
+
+async def test_when_the_block_ends_nothing_is_left(aws, clock, tidy):
+    """No task, no client, no server."""
+    async with running(aws, clock) as exporter:
+        await ready(exporter)
+        assert sessions()
+    await tidy()
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await get(exporter, "/-/healthy")
+
+
+async def test_a_poll_under_way_is_broken_off(aws, clock, tidy):
+    """Stopping does not wait for AWS."""
+    asked, over = asyncio.Event(), asyncio.Event()
+
+    async def hang(call):
+        if call.operation == "ListModelInvocationJobs":
+            asked.set()
+            await over.wait()
+
+    aws.hooks.append(hang)
+    async with asyncio.timeout(PATIENCE), running(aws, clock):
+        await asked.wait()
+    over.set()
+    await tidy()
+
+
+async def test_an_exception_in_the_block_closes_everything(aws, clock, tidy):
+    """And comes out."""
+    with pytest.RaisesGroup(ZeroDivisionError, allow_unwrapped=True):
+        async with running(aws, clock) as exporter:
+            await ready(exporter)
+            raise ZeroDivisionError
+    await tidy()
+
+
+async def test_a_block_that_is_cancelled_closes_everything(aws, clock, tidy):
+    """As a supervisor would do it."""
+    entered = asyncio.Event()
+
+    async def run():
+        async with running(aws, clock):
+            entered.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(run())
+    await entered.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await tidy()
+
+
+async def test_an_address_in_use_raises_and_leaves_nothing(aws, clock, tidy):
+    """Before anything is polled."""
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
+        async with running(aws, clock, f"127.0.0.1:{taken.getsockname()[1]}"):
+            pytest.fail("listened on an address in use")
+    assert not aws.requests
+    await tidy()
