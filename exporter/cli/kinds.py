@@ -9,32 +9,42 @@ from typing import Any
 import yaml
 
 from exporter.catalog import Kind
+from exporter.catalog.draft import draft
+from exporter.catalog.models import Models
 from exporter.catalog.spelling import did_you_mean
+from exporter.catalog.table import HEADER, rows
 from exporter.cli.invocation import Invocation, table
 from exporter.settings import ConfigurationError
 
-_COLUMNS = ("SERVICE", "KIND", "TITLE", "SCOPE", "REASON FROM", "FILTERS")
-
 
 async def kinds(invocation: Invocation) -> int:
-    """Print the catalog, or the part of it that is named."""
+    """Print the catalog, the part of it that is named, or the draft of a new entry."""
     names = invocation.options.names
-    chosen = [kind for kind in invocation.catalog.kinds() if not names or {kind.service, str(kind)} & set(names)]
-    for name in names:
-        if not any(name in (kind.service, str(kind)) for kind in chosen):
-            known = {*invocation.catalog.names, *map(str, invocation.catalog.kinds())}
-            raise ConfigurationError([f"kinds: the catalog has no {name!r}{did_you_mean(name, known)}"])
+    if names[:1] == ["new"]:
+        print(_draft(names[1:]), end="")
+        return 0
+    catalog = invocation.settings().catalog(invocation.catalog)
+    known = {*catalog.names, *map(str, catalog.kinds())}
+    if unknown := [name for name in names if name not in known]:
+        raise ConfigurationError([f"kinds: the catalog has no {name!r}{did_you_mean(name, known)}" for name in unknown])
     if invocation.options.output == "yaml":
-        print("---\n".join(_entries(kinds) for _, kinds in groupby(chosen, key=lambda kind: kind.service)), end="")
+        named = (kind for kind in catalog.kinds() if not names or {kind.service, str(kind)} & set(names))
+        print("---\n".join(_entries(kinds) for _, kinds in groupby(named, key=lambda kind: kind.service)), end="")
     else:
-        print(table(_COLUMNS, map(_row, chosen)))
+        chosen = (row for row in rows(catalog) if not names or {row[0], "/".join(row[:2])} & set(names))
+        print(table([title.upper() for title in HEADER], chosen))
     return 0
 
 
-def _row(kind: Kind) -> Sequence[str]:
-    reason = kind.details.operation if kind.details else "list" if kind.reason else ""
-    filters = ", ".join(name for name, path in kind.filters.model_dump().items() if path)
-    return kind.service, kind.key, kind.title, " / ".join(name for name, _ in kind.scopes), reason, filters
+def _draft(words: Sequence[str]) -> str:
+    if len(words) != len(("SERVICE", "OPERATION")):
+        raise ConfigurationError(
+            ["kinds new: takes a service and a list operation: kinds new bedrock ListModelImportJobs"]
+        )
+    try:
+        return draft(Models(), *words)
+    except LookupError as error:
+        raise ConfigurationError([f"kinds new: {error.args[0]}"]) from None
 
 
 def _entries(kinds: Iterable[Kind]) -> str:

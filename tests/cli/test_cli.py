@@ -377,3 +377,35 @@ async def test_serving_needs_no_configuration_file(aws):
         code, err = await stopped(exporter, signal.SIGTERM)
     assert code == 0
     assert "Traceback" not in err
+
+
+def test_a_new_kind_is_drafted(run):
+    """The first draft of an entry is a command."""
+    code, out, _ = run("kinds", "new", "bedrock", "ListModelImportJobs")
+    assert code == 0
+    assert load(CATALOG, defaults={"kinds": yaml.safe_load("\n".join(out))}).kinds.keys() == {"model_import_job"}
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["bedrock"], "takes a service and a list operation"),
+        (["bedrok", "ListModelImportJobs"], "did you mean `bedrock`"),
+        (["bedrock", "ListModelImports"], "did you mean `ListModelImportJobs`"),
+    ],
+    ids=["too little", "wrong service", "wrong operation"],
+)
+def test_a_draft_of_nothing(run, words, line):
+    """One line says what is wrong."""
+    code, _, err = run("kinds", "new", *words)
+    assert code == 2
+    assert len(err) == 1
+    assert line in err[0]
+
+
+def test_messages_are_classified(run):
+    """Each with the rule that says so."""
+    code, out, _ = run("classify", "Rate exceeded", "User is not authorized to perform: s3:GetObject", "Xyzzy")
+    assert code == 0
+    assert [line.split()[0] for line in out] == ["throttled", "access_denied", "other"]
+    assert "(no rule)" in out[2]
