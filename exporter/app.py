@@ -35,6 +35,7 @@ class Parts(NamedTuple):
 
     poller: Poller
     exposition: Exposition
+    telemetry: Telemetry
     roots: list[Any]
 
 
@@ -60,7 +61,7 @@ async def assembled(
             classifier=Classifier.built_in(settings.reasons),
             clock=clock,
         )
-        yield Parts(Poller(context), exposition, roots(context, catalog, region))
+        yield Parts(Poller(context), exposition, telemetry, roots(context, catalog, region))
 
 
 @asynccontextmanager

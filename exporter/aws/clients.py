@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import re
 import time
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -126,7 +127,13 @@ def _session(telemetry: Telemetry, loader: Any = None) -> AioSession:
         session.register_component("data_loader", loader)
     session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
     _Meter(telemetry).watch(session)
+    session.register("before-sign", _readdress)
     return session
+
+
+def _readdress(request: Any, **_: Any) -> None:
+    """Take back the account that S3 Control, whatever the configuration says, puts before a host that is a number."""
+    request.url = _NUMBERED_HOST.sub(r"\1", request.url)
 
 
 def _timestamp(value: Any) -> datetime:
@@ -138,6 +145,9 @@ def _timestamp(value: Any) -> datetime:
     except ValueError:
         parsed = botocore.utils.parse_timestamp(value)
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+_NUMBERED_HOST = re.compile(r"^(https?://)\d{12}\.(?=[\d.]+[:/])")
 
 
 class _Meter:

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import aiohttp
 from botocore import exceptions
+from botocore.discovery import EndpointDiscoveryException
 from botocore.parsers import ResponseParserError
 
 
@@ -118,6 +119,8 @@ def poll_error(error: Exception) -> PollError:
     """Return what an exception of a poll means; what nobody foresaw is `internal`."""
     if isinstance(error, PollError):
         return error
+    if isinstance(error, EndpointDiscoveryException) and isinstance(error.__context__, Exception):
+        return poll_error(error.__context__)
     if isinstance(error, exceptions.ClientError):
         return PollError(_client_error_reason(error), str(error))
     for types, reason in _EXCEPTIONS:

@@ -80,8 +80,13 @@ def _parser() -> argparse.ArgumentParser:
     classify.add_argument("--status", default="", help="The status of the jobs that failed so.")
     classify.add_argument("--code", default="", help="The code that AWS gave beside the message.")
     classify.add_argument("--service", default="", help="The botocore name of the service, for rules of one service.")
-    listing = add("kinds", kinds.kinds, "List the kinds of job that the catalog knows.")
-    listing.add_argument("names", nargs="*", metavar="SERVICE[/KIND]", help="Only these; all where none is named.")
+    listing = add("kinds", kinds.kinds, "List the kinds of job that the catalog knows, or draft a new one.")
+    listing.add_argument(
+        "names",
+        nargs="*",
+        metavar="SERVICE[/KIND]",
+        help="Only these; all where none is named. `new SERVICE OPERATION` drafts an entry from botocore's model.",
+    )
     listing.add_argument("--output", choices=("table", "yaml"), default="table", help="How to print them.")
     policy = add("iam-policy", permissions.iam_policy, "Print the least-privilege policy that a configuration needs.")
     policy.add_argument("--output", choices=("json", "terraform"), default="json", help="How to write it.")

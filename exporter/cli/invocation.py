@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from exporter.aws import default_region
 from exporter.catalog import Catalog
-from exporter.settings import ENVIRONMENT_PREFIX, Settings, given, load
+from exporter.settings import ENVIRONMENT_PREFIX, ConfigurationError, Settings, given, load
 from exporter.telemetry import configure_logging
 
 
@@ -34,6 +35,16 @@ class Invocation:
 
 
 Command = Callable[[Invocation], Coroutine[Any, Any, int]]
+
+
+def region(settings: Settings) -> str:
+    """Return the region of the environment; raises ConfigurationError where an account needs one and there is none."""
+    found = default_region()
+    if not found and not all(account.regions for account in settings.accounts):
+        raise ConfigurationError(
+            ["no region: name one in accounts[].regions, AWS_REGION, AWS_DEFAULT_REGION or the AWS profile"]
+        )
+    return found
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

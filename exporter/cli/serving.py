@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from exporter import __version__, app
-from exporter.aws import Credentials, default_region
+from exporter.aws import Credentials
 from exporter.catalog import Catalog
-from exporter.cli.invocation import FailedError, Invocation, table
+from exporter.cli.invocation import FailedError, Invocation, region, table
 from exporter.exposition import Format
-from exporter.settings import Aws, ConfigurationError, Settings
+from exporter.settings import Aws, Settings
 from exporter.simulator import Simulator, World, populate
 from exporter.telemetry import SourceStatus
 
@@ -24,17 +24,8 @@ log = structlog.get_logger("exporter")
 async def serve(invocation: Invocation) -> int:
     """Poll and serve until SIGTERM or SIGINT."""
     settings = invocation.settings()
-    await _serve(settings, settings.catalog(invocation.catalog), _region(settings))
+    await _serve(settings, settings.catalog(invocation.catalog), region(settings))
     return 0
-
-
-def _region(settings: Settings) -> str:
-    region = default_region()
-    if not region and not all(account.regions for account in settings.accounts):
-        raise ConfigurationError(
-            ["no region: name one in accounts[].regions, AWS_REGION, AWS_DEFAULT_REGION or the AWS profile"]
-        )
-    return region
 
 
 async def _serve(
@@ -76,8 +67,7 @@ _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - recognised, not bound
 async def once(invocation: Invocation) -> int:
     """Poll everything once, print it, and tell by the exit code whether every source was read."""
     settings = invocation.settings()
-    region = _region(settings)
-    async with app.assembled(settings, settings.catalog(invocation.catalog), region) as parts:
+    async with app.assembled(settings, settings.catalog(invocation.catalog), region(settings)) as parts:
         await parts.poller.once(parts.roots)
         statuses = [source.status for source in parts.poller.sources]
         if invocation.options.output == "table":

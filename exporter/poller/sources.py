@@ -59,8 +59,8 @@ class AccountSource:
         self._selections = context.settings.selections(catalog)
 
     async def poll(self) -> Iterable[Source]:
-        """Ask STS, unless the role that is used tells the account."""
-        account_id = self._place.account.account_id or await self._context.reader.account_id(self._place)
+        """Ask STS: a role that cannot be assumed shows here, once, and not on every source of the account."""
+        account_id = await self._context.reader.account_id(self._place)
         return [source for selection in self._selections for source in self._sources(account_id, selection)]
 
     def forget(self) -> None:
@@ -143,8 +143,11 @@ class JobSource:
         now = self._context.clock.time()
         self._note_unknown(jobs)
         self.ledger.take(jobs, now)
-        await self._explain(now)
         self._publish(now)
+        if self.ledger.unexplained(now):
+            # After the list is out: asking takes a request for each job, and may outlast the poll's time.
+            await self._explain(now)
+            self._publish(now)
         return ()
 
     def forget(self) -> None:
@@ -172,8 +175,9 @@ class JobSource:
                 failure = poll_error(error)
                 self._context.telemetry.detail_errors.labels(*self._labels, failure.reason).inc()
                 log.debug("a failed job's reason could not be read", job=job.id, err=str(failure))
-                if failure.reason in _NO_ANSWER_EVER:
-                    self.ledger.explain(job)
+                if failure.reason not in _NO_ANSWER_EVER:
+                    return
+                self.ledger.explain(job)
 
     def _publish(self, now: float) -> None:
         self.status.jobs = len(self.ledger)

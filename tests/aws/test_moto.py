@@ -1,30 +1,6 @@
 """A second AWS that nobody here wrote: what boto3 creates in moto appears in the metrics."""
 
-from urllib import request
-
-import boto3
-import pytest
-from moto.server import ThreadedMotoServer
-
 from tests.harness import CUSTOMIZATION, INFERENCE, REGION, TRAINED, HandClock, configured, running
-
-
-@pytest.fixture
-def moto():
-    """Return the address of an empty moto server."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    # moto's state is the process's: leave none to the next test.
-    request.urlopen(request.Request(f"http://{host}:{port}/moto-api/reset", method="POST")).close()
-    server.stop()
-
-
-@pytest.fixture
-def client(moto, aws_credentials):
-    """Return a function that makes boto3's own clients of the moto server."""
-    return lambda service: boto3.client(service, region_name=REGION, endpoint_url=moto)
 
 
 def customize(client, name):
@@ -85,4 +61,4 @@ async def test_a_role_is_assumed_with_sts(moto, client):
     async with running(configured(moto, services, accounts=accounts), HandClock()) as exporter:
         assert exporter.by("account_id", "aws_job_exporter_source_up", kind=CUSTOMIZATION.key) == {"444455556666": 1}
         operations = exporter.by("operation", "aws_job_exporter_aws_requests_total", code="200")
-    assert operations == {"AssumeRole": 1, "ListModelCustomizationJobs": 1}
+    assert operations == {"AssumeRole": 1, "GetCallerIdentity": 1, "ListModelCustomizationJobs": 1}

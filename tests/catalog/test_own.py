@@ -36,13 +36,12 @@ def problem(kinds):
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"service": "bedrok"}, "kinds.imported_model.service: botocore has no service 'bedrok'; did you mean `bedrock`"),
+        ({"service": "bedrok"}, "kinds.imported_model.service: botocore has no service 'bedrok'; did you mean"),
         ({"service": None}, "kinds.imported_model.service: is missing"),
         ({"operation": "ListModelImports"}, "kinds.imported_model.operation: bedrock has no operation"),
         (
             {"items": "jobSummaries"},
-            "kinds.imported_model.items: no 'jobSummaries' in ListModelImportJobsResponse; "
-            "did you mean `modelImportJobSummaries`?",
+            "items: no 'jobSummaries' in ListModelImportJobsResponse; did you mean `modelImportJobSummaries`?",
         ),
         ({"operation": "GetModelImportJob", "items": "jobName"}, "kinds.imported_model.items: 'jobName' is a string"),
         ({"id": "jobArm"}, "kinds.imported_model.id.0: no 'jobArm' in ModelImportJobSummary; did you mean `jobArn`"),

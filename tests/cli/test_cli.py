@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 REFUSING = "http://127.0.0.1:9"
 """Where no AWS listens."""
 
-COMMANDS = ("serve", "once", "check-config", "kinds", "demo")
+COMMANDS = ("serve", "once", "check-config", "classify", "iam-policy", "doctor", "kinds", "demo")
 FLAGS = [
     f"--{section}.{key}".replace("_", "-")
     for section, field in Settings.model_fields.items()

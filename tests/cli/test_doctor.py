@@ -1,0 +1,218 @@
+"""The doctor: what works, what is missing and what it costs, against a simulated AWS."""
+
+import asyncio
+import json
+import logging
+import re
+
+import pytest
+import structlog
+
+from exporter.cli import main
+from exporter.simulator import AwsError
+from tests.harness import ACCOUNT, BEDROCK, CUSTOMIZATION, LOOKOUT, NOW, REGION, TRAINED, HandClock, simulated
+
+BATCH = {"bedrock": {"kinds": [BEDROCK.key]}}
+TRAINING = {"cleanroomsml": {"kinds": [TRAINED.key]}}
+
+
+@pytest.fixture(autouse=True)
+def restored_logging():
+    """Give the process its logging back: a command takes it over."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+async def aws():
+    """Return an empty simulated AWS."""
+    async with simulated(HandClock()) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def doctor(aws, aws_credentials, capsys):
+    """Return a function that runs the doctor and gives its exit code, the rows, the totals and the closing line."""
+
+    async def call(services, *arguments):
+        flags = (f"--aws.endpoint-url={aws.endpoint_url}", "--aws.max-attempts=1", f"--services={json.dumps(services)}")
+        # In a thread of its own: the simulator needs this one's event loop.
+        code = await asyncio.to_thread(main, ["doctor", *flags, *arguments])
+        printed = capsys.readouterr()
+        assert printed.err == ""
+        sources, totals, closing = printed.out.strip().split("\n\n")
+        found = {(row["KIND"], row["SCOPE"]): row for row in rows(sources)}
+        return code, found, {row["SERVICE"]: row["CALLS/HOUR"] for row in rows(totals)}, closing
+
+    return call
+
+
+def rows(text):
+    """Return the lines of a printed table, each as its cells by the names of their columns."""
+    head, *lines = text.splitlines()
+    columns = [(match[0], match.start()) for match in re.finditer(r"\S+(?: \S+)*", head)]
+    ends = [start for _, start in columns[1:]] + [None]
+    return [{name: line[start:end].strip() for (name, start), end in zip(columns, ends, strict=True)} for line in lines]
+
+
+def refuse(aws, operation, message="no"):
+    """Let AWS refuse an operation."""
+
+    async def hook(call):
+        if call.operation == operation:
+            raise AwsError("AccessDeniedException", message, 403)
+
+    aws.hooks.append(hook)
+
+
+def trained_model(aws, **job):
+    """Add a membership with a trained model, and a training of it."""
+    membership = aws.world.add_scope("cleanroomsml", "membership")
+    model = aws.world.add_scope("cleanroomsml", "trained_model", within=membership)
+    job = {"path": [(0, "CREATE_PENDING")], **job}
+    aws.world.add_job(TRAINED, scope=model, created=NOW - 60, **job)
+    return membership
+
+
+async def test_all_is_well(aws, doctor):
+    """Account, region, service and kind; ok; nothing is missing; exit code 0."""
+    code, found, _, closing = await doctor(BATCH)
+    row = found[BEDROCK.key, ""]
+    assert code == 0
+    assert (row["ACCOUNT"], row["REGION"], row["SERVICE"]) == (ACCOUNT, REGION, "bedrock")
+    assert (row["RESULT"], row["MISSING ACTION"], row["WHAT AWS SAYS"]) == ("ok", "", "")
+    assert closing.startswith("All is well.")
+
+
+async def test_who_one_is_comes_first(aws, doctor):
+    """Without an identity nothing else works."""
+    assert (await doctor(BATCH))[1]["account", ""]["RESULT"] == "ok"
+
+
+async def test_each_api_is_called_once(aws, doctor):
+    """The doctor is not what uses up the quota."""
+    trained_model(aws)
+    await doctor({**BATCH, **TRAINING})
+    assert set(aws.requests.values()) == {1}
+    assert len(aws.requests) == 5
+
+
+async def test_the_missing_action_in_words_of_aws(aws, doctor):
+    """It may be another than the operation's own."""
+    membership = trained_model(aws)
+    message = f"User: arn:aws:sts::{ACCOUNT}:assumed-role/x/y is not authorized to perform: cleanrooms:PassMembership"
+    refuse(aws, "ListTrainedModelVersions", f"{message}\non resource: {membership.id}")
+    code, found, _, closing = await doctor({**BATCH, **TRAINING})
+    row = found[TRAINED.key, membership.id]
+    assert code == 1
+    assert (row["RESULT"], row["MISSING ACTION"]) == ("access_denied", "cleanrooms:PassMembership")
+    assert row["WHAT AWS SAYS"] == f"ListTrainedModelVersions: {message} on resource: {membership.id}"
+    assert found[BEDROCK.key, ""]["RESULT"] == "ok"
+    assert closing.startswith("1 of 4 sources failed.")
+
+
+@pytest.mark.parametrize(
+    ("operation", "action"),
+    [
+        ("ListMemberships", "cleanrooms:ListMemberships"),
+        ("ListTrainedModels", "cleanrooms-ml:ListTrainedModels"),
+        ("ListTrainedModelVersions", "cleanrooms-ml:ListTrainedModelVersions"),
+    ],
+)
+async def test_the_missing_action_where_aws_is_silent(aws, doctor, operation, action):
+    """It is that of the operation that failed, in a container of any depth."""
+    trained_model(aws)
+    refuse(aws, operation)
+    code, found, *_ = await doctor(TRAINING)
+    assert code == 1
+    assert [row["MISSING ACTION"] for row in found.values() if row["RESULT"] == "access_denied"] == [action]
+
+
+async def test_what_is_no_matter_of_permission(aws, doctor):
+    """Then no action is missing, and no number is guessed."""
+    nowhere = {"lookoutequipment": {"kinds": [LOOKOUT.key], "inference_schedulers": ["pump-8"]}}
+    code, found, totals, _ = await doctor(nowhere)
+    row = found[LOOKOUT.key, "pump-8"]
+    assert code == 1
+    assert (row["RESULT"], row["MISSING ACTION"]) == ("not_found", "")
+    assert (row["CALLS/POLL"], row["CALLS/HOUR"]) == ("", "")
+    assert "lookoutequipment" not in totals
+
+
+async def test_reasons_that_are_refused(aws, doctor):
+    """The jobs are counted all the same, so the source is well; what would tell why they failed is named."""
+    trained_model(aws, path=[(0, "CREATE_PENDING"), (10, "CREATE_FAILED")])
+    refuse(aws, "GetTrainedModel")
+    code, found, *_ = await doctor(TRAINING, "--poll.lookback=50y")
+    (row,) = (row for (kind, _), row in found.items() if kind == TRAINED.key)
+    assert code == 0
+    assert (row["RESULT"], row["MISSING ACTION"]) == ("ok", "cleanrooms-ml:GetTrainedModel")
+    assert "why jobs failed" in row["WHAT AWS SAYS"]
+
+
+async def test_a_role_that_cannot_be_assumed(aws, doctor):
+    """It is the base identity that lacks the permission."""
+    role = f"arn:aws:iam::{ACCOUNT}:role/aws-job-exporter"
+    refuse(aws, "AssumeRole", f"User: me is not authorized to perform: sts:AssumeRole on resource: {role}")
+    code, found, *_ = await doctor(BATCH, f"--accounts={json.dumps([{'role_arn': role}])}")
+    assert code == 1
+    assert found["account", ""]["MISSING ACTION"] == "sts:AssumeRole"
+
+
+async def test_calls_follow_the_interval(aws, doctor):
+    """The service's own where it has one."""
+    services = {"bedrock": {**BATCH["bedrock"], "interval": "2m"}, "lookoutequipment": {"kinds": ["model"]}}
+    _, found, totals, closing = await doctor(services, "--poll.interval=30s", "--poll.discovery-interval=10m")
+    assert [found[kind, ""]["CALLS/POLL"] for kind in (BEDROCK.key, "model")] == ["1", "1"]
+    assert [found[kind, ""]["CALLS/HOUR"] for kind in (BEDROCK.key, "model", "account")] == ["30", "120", "6"]
+    assert totals == {"bedrock": "30", "lookoutequipment": "120", "sts": "6"}
+    assert "156 calls of AWS an hour" in closing
+
+
+async def test_every_page_is_a_call(aws_credentials, capsys):
+    """A long list costs more."""
+    async with simulated(HandClock(), page_size=7) as aws:
+        for number in range(20):
+            aws.world.add_job(BEDROCK, created=NOW - number, path=[(0, "Submitted")])
+        flags = (f"--aws.endpoint-url={aws.endpoint_url}", f"--services={json.dumps(BATCH)}")
+        await asyncio.to_thread(main, ["doctor", *flags])
+    sources = rows(capsys.readouterr().out.split("\n\n")[0])
+    (row,) = (row for row in sources if row["KIND"] == BEDROCK.key)
+    assert (row["CALLS/POLL"], row["CALLS/HOUR"]) == ("3", "180")
+
+
+async def test_what_is_discovered_rarely_counts_rarely(aws, doctor):
+    """Models in a membership are looked for at the discovery interval, their trainings listed at each poll."""
+    membership = trained_model(aws)
+    _, found, totals, _ = await doctor(TRAINING)
+    assert found["membership", ""]["CALLS/HOUR"] == "6"
+    row = found[TRAINED.key, membership.id]
+    assert (row["CALLS/POLL"], row["CALLS/HOUR"]) == ("1", "66")
+    assert totals == {"cleanrooms": "6", "cleanroomsml": "66", "sts": "6"}
+
+
+async def test_sources_of_one_operation_are_told_apart(aws, doctor):
+    """Each knows its own calls, although all are counted together."""
+    small, large = trained_model(aws), trained_model(aws)
+    for _ in range(3):
+        aws.world.add_scope("cleanroomsml", "trained_model", within=large)
+    _, found, *_ = await doctor(TRAINING)
+    assert [found[TRAINED.key, scope.id]["CALLS/POLL"] for scope in (small, large)] == ["1", "4"]
+
+
+@pytest.mark.parametrize("kind", [BEDROCK, CUSTOMIZATION])
+async def test_the_concurrency_is_as_configured(aws, doctor, kind):
+    """One at a time is enough for all to be read."""
+    code, found, *_ = await doctor({"bedrock": {}}, "--poll.concurrency=1")
+    assert code == 0
+    assert found[kind.key, ""]["RESULT"] == "ok"
+
+
+def test_the_doctor_needs_a_region(capsys):
+    """As everything does that asks AWS."""
+    assert main(["doctor"]) == 2
+    assert "no region" in capsys.readouterr().err

@@ -1,0 +1,129 @@
+"""The policy of a configuration, as it is printed."""
+
+import json
+import logging
+import subprocess
+
+import pytest
+import structlog
+
+from exporter.cli import main
+from tests.harness import CATALOG
+
+ROLE = "arn:aws:iam::111122223333:role/aws-job-exporter"
+ONE = json.dumps({"bedrock": {"kinds": ["model_invocation_job"]}})
+ALL = json.dumps(dict.fromkeys(CATALOG.names))
+
+
+@pytest.fixture(autouse=True)
+def restored_logging():
+    """Give the process its logging back: a command takes it over."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def policy(capsys):
+    """Return a function that prints a policy and gives the exit code, the output and the notes."""
+
+    def call(*arguments):
+        code = main(["iam-policy", *arguments])
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err.splitlines()
+
+    return call
+
+
+def test_the_policy_is_one_json_document(policy):
+    """With what a policy has, and nothing beside it."""
+    code, out, notes = policy(f"--services={ONE}")
+    assert (code, notes) == (0, [])
+    assert json.loads(out) == {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Sid": "Bedrock", "Effect": "Allow", "Action": ["bedrock:ListModelInvocationJobs"], "Resource": "*"}
+        ],
+    }
+
+
+def test_the_policy_is_the_same_each_time(policy):
+    """So that a change of it shows in a diff."""
+    assert policy(f"--services={ALL}") == policy(f"--services={ALL}")
+
+
+def test_roles_are_told_what_the_other_policy_is(policy):
+    """On stderr: stdout stays a document."""
+    code, out, notes = policy(f"--services={ONE}", f"--accounts={json.dumps([{'role_arn': ROLE}])}")
+    assert code == 0
+    assert json.loads(out)["Statement"][0]["Sid"] == "Bedrock"
+    (note,) = notes
+    assert "--for base" in note
+
+
+def test_the_policy_of_the_base(policy):
+    """It may assume the roles, and no others."""
+    code, out, notes = policy("--for", "base", f"--services={ONE}", f"--accounts={json.dumps([{'role_arn': ROLE}])}")
+    assert (code, notes) == (0, [])
+    assert json.loads(out)["Statement"] == [
+        {"Sid": "StsAssumeRole", "Effect": "Allow", "Action": ["sts:AssumeRole"], "Resource": [ROLE]}
+    ]
+
+
+def test_a_policy_that_is_too_long_is_told_of(policy):
+    """With the number of characters that AWS counts."""
+    code, out, notes = policy(f"--services={ALL}")
+    size = len(json.dumps(json.loads(out), separators=(",", ":")))
+    assert code == 0
+    (note,) = notes
+    assert f"{size:,} characters" in note
+    assert "6,144" in note
+
+
+def test_the_default_configuration_fits_into_a_managed_policy(policy):
+    """Whoever configures nothing gets a policy that AWS takes."""
+    assert policy()[2] == []
+
+
+def test_terraform(policy):
+    """A data source to be referred to."""
+    code, out, notes = policy("--output=terraform", f"--services={ONE}")
+    assert (code, notes) == (0, [])
+    assert (
+        out
+        == """\
+data "aws_iam_policy_document" "aws_job_exporter" {
+  statement {
+    sid    = "Bedrock"
+    effect = "Allow"
+    actions = [
+      "bedrock:ListModelInvocationJobs",
+    ]
+    resources = [
+      "*",
+    ]
+  }
+}
+"""
+    )
+
+
+def test_terraform_finds_nothing_to_format(policy, tool, tmp_path):
+    """So it is valid HCL, too; nothing in it is taken for a template."""
+    services = {**dict.fromkeys(CATALOG.names), "cleanrooms": {"memberships": ['${x}%{y}"\\é']}}
+    (tmp_path / "policy.tf").write_text(policy("--output=terraform", f"--services={json.dumps(services)}")[1])
+    assert r"membership/$${x}%%{y}\"\\é" in (tmp_path / "policy.tf").read_text()
+    subprocess.run([tool("terraform"), "fmt", "-check", "-diff", str(tmp_path)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wrong"), [(["--services={}", "--poll.interval=x"], "poll.interval"), (['--services={"x":{}}'], "x")]
+)
+def test_a_wrong_configuration_has_no_policy(policy, arguments, wrong):
+    """One line says what is wrong."""
+    code, out, (line,) = policy(*arguments)
+    assert (code, out) == (2, "")
+    assert wrong in line
