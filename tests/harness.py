@@ -92,9 +92,10 @@ class Running:
 
     def samples(self, name: str, *wanted: str, **labels: str) -> dict[tuple[str, ...], float]:
         """Return the samples of a metric that carry `labels`, by the values of their `wanted` labels."""
-        text = self.exposition.render(Format.TEXT).decode()
+        lines = self.exposition.render(Format.TEXT).decode().splitlines(keepends=True)
+        text = "".join(line for line in lines if line.startswith((f"{name}{{", f"{name} ")))
         samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
-        found = [sample for sample in samples if sample.name == name and labels.items() <= sample.labels.items()]
+        found = [sample for sample in samples if labels.items() <= sample.labels.items()]
         return {tuple(sample.labels[label] for label in wanted): sample.value for sample in found}
 
     def by(self, label: str, name: str, **labels: str) -> dict[str, float]:

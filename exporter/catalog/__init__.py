@@ -15,7 +15,7 @@ from exporter.catalog.kind import Action, Entry, Kind, Scope, Word
 
 BUILT_IN = Path(__file__).parent
 
-__all__ = ["BUILT_IN", "Catalog", "Kind", "Scope", "Service"]
+__all__ = ["BUILT_IN", "Catalog", "FastLoader", "Kind", "Scope", "Service"]
 
 
 class Service(Entry):
@@ -73,7 +73,7 @@ class Catalog:
         """Return what a service's file says, as it stands there; nothing where it has none."""
         if name not in self._files:
             return {}
-        content: dict[str, Any] = yaml.load(self._files[name].read_text(), _Loader)  # noqa: S506 - a safe loader
+        content: dict[str, Any] = yaml.load(self._files[name].read_text(), FastLoader)  # noqa: S506 - a safe loader
         return content
 
     def kinds(self) -> Iterator[Kind]:
@@ -89,7 +89,7 @@ class Catalog:
         return catalog
 
 
-_Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+FastLoader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's loader is ten times faster; PyYAML lacks it where it was built without."""
 
 

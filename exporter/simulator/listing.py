@@ -14,16 +14,16 @@ from typing import Any
 from botocore.model import OperationModel, StringShape, StructureShape
 
 from exporter.catalog import Kind, Scope
-from exporter.catalog.models import Paging, item_shape
+from exporter.catalog.models import Paging
 from exporter.simulator import pages, shapes
 from exporter.simulator.calls import Call
 from exporter.simulator.errors import not_found
-from exporter.simulator.items import constants, references
+from exporter.simulator.items import constants, references, sort_of
 from exporter.simulator.residents import Place, SimulatedJob, SimulatedScope
 from exporter.simulator.responses import Encoded, Writer
 from exporter.simulator.shelf import Key
 from exporter.simulator.values import seconds
-from exporter.simulator.world import World, sort_of
+from exporter.simulator.world import World
 
 Resident = SimulatedJob | SimulatedScope
 
@@ -46,6 +46,8 @@ class Entry:
     def places(self, place: Place, arguments: Mapping[str, Any]) -> list[Place]:
         """Return where a request asks to look; raises LookupError naming a scope that does not exist."""
         ids = dict(references(self.listed.arguments, arguments))
+        if ids.get("account_id", place.account) != place.account:
+            raise LookupError(f"The account {ids['account_id']} is another one")
         level = [place]
         for name, scope in self.outer:
             sort, identifier = sort_of(self.service, scope), ids.get(name)
@@ -62,7 +64,7 @@ class Entry:
         elif start:
             low = max(start, low)
         found = place.shelf(self.sort).between(low, high, newest_first=newest_first)
-        return (resident for resident in found if self._wanted(resident, call))
+        return (resident for resident in found if resident.exists and self._wanted(resident, call))
 
     @property
     def sort(self) -> str:
@@ -77,11 +79,14 @@ class Entry:
         return (_time(after), _LAST) if after is not None else _OLDEST, (call.now, _LAST)
 
     def _wanted(self, resident: Resident, call: Call) -> bool:
-        if isinstance(self.listed, Scope) or not isinstance(resident, SimulatedJob) or not self.listed.filters.status:
+        if isinstance(self.listed, Scope) or not isinstance(resident, SimulatedJob):
             return True
-        wanted = shapes.at(call.arguments, self.listed.filters.status)
+        wanted = shapes.at(call.arguments, self.listed.filters.status or "")
         status = resident.status_at(call.now)
-        return wanted is None or (status in wanted if isinstance(wanted, list) else status == wanted)
+        if wanted is not None and (status not in wanted if isinstance(wanted, list) else status != wanted):
+            return False
+        swept = ((name, call.arguments.get(name)) for name in self.listed.sweep)
+        return all(value in (None, resident.form.swept(resident, name, call.now)) for name, value in swept)
 
 
 @dataclass(frozen=True)
@@ -138,16 +143,12 @@ class Listing:
         """Return an item as text, the one that was sent before if nothing has changed since."""
         phase = resident.phase_at(now)
         if resident.written is None or resident.written[0] != phase:
-            resident.written = phase, self.writer.encode(self._item_shape, resident.form.item(resident, now))
+            resident.written = phase, self.writer.encode(resident.form.shape, resident.form.item(resident, now))
         return resident.written[1]
 
     @property
     def _items(self) -> str:
         return self.entries[0].listed.items
-
-    @cached_property
-    def _item_shape(self) -> StructureShape:
-        return item_shape(self.model, self._items)
 
     def _is_ascending(self, arguments: Mapping[str, Any]) -> bool:
         order = (shapes.at(arguments, path) for path in self._order_paths)

@@ -16,8 +16,9 @@ import yaml
 
 from exporter.catalog import Catalog, Kind, Scope
 from exporter.jobs import State
+from exporter.simulator.items import sort_of
 from exporter.simulator.residents import SimulatedScope
-from exporter.simulator.world import Arrival, World, sort_of
+from exporter.simulator.world import Arrival, World
 
 WEEK = 7 * 86400.0
 
@@ -27,7 +28,8 @@ def populate(
 ) -> None:
     """Give the world two or three scopes of each sort and jobs that began `history` seconds before `now`.
 
-    New jobs arrive whenever the clock advances. The same seed and times give the same world, however it is looked at.
+    Where the catalog passes over some scopes, there is such a one too, an empty one. New jobs arrive whenever the clock
+    advances. The same seed and times give the same world, however it is looked at.
     """
     kinds = list(kinds.kinds() if isinstance(kinds, Catalog) else kinds)
     scopes = _Scopes(world, _rng(f"{seed}/scopes"))
@@ -49,7 +51,7 @@ class _Scopes:
     def __init__(self, world: World, rng: Random) -> None:
         self._world = world
         self._rng = rng
-        self._made: dict[tuple[str, SimulatedScope | None], list[SimulatedScope]] = {}
+        self._made: dict[tuple[str, str, SimulatedScope | None], list[SimulatedScope]] = {}
 
     def innermost(self, kind: Kind) -> Sequence[SimulatedScope | None]:
         """Return the scopes that a kind is listed in, [None] for a kind without."""
@@ -59,11 +61,13 @@ class _Scopes:
         return level
 
     def _within(self, outer: SimulatedScope | None, service: str, name: str, scope: Scope) -> Sequence[SimulatedScope]:
-        key = (sort_of(service, scope), outer)
+        key = (sort_of(service, scope), name, outer)
         if key not in self._made:
-            places = self._rng.sample(DATA["places"], self._rng.randint(2, 3))
-            add = partial(self._world.add_scope, service, name, within=outer)
-            self._made[key] = [add(name=f"{name.replace('_', '-')}-{place}") for place in places]
+            other, *places = self._rng.sample(DATA["places"], self._rng.randint(3, 4))
+            add, word = partial(self._world.add_scope, service, name, within=outer), name.replace("_", "-")
+            self._made[key] = [add(name=f"{word}-{place}") for place in places]
+            if scope.where:
+                add(name=f"{word}-{other}", passed_over=True)
         return self._made[key]
 
 
@@ -120,15 +124,32 @@ class _Habits:
         return cls(kind, (world.account, world.region), rng.uniform(600, 5400), rng.uniform(0.05, 0.1))
 
     def story(self, number: int, rng: Random) -> dict[str, Any]:
-        """Return what becomes of the kind's job of a number; the first ones meet every status once."""
-        ways = self._ways
-        way = ways[number] if number < len(ways) else self._way(self._usual(rng))
-        state = self.kind.state_of[way[-1]]
+        """Return what becomes of the kind's job of a number; the first ones meet every status and refinement once."""
+        if number < len(self._firsts):
+            way, refined = self._firsts[number]
+        else:
+            way = self._way(self._usual(rng))
+            refined = self._refined(way, rng)
+        state = self.kind.state_of[way[-1]] if refined is None else self.kind.refine[refined].to
         return {
             "path": list(self._path(way, rng)),
             "records": self._records(state, rng),
+            "refined": refined,
             **(self._failure(rng) if state is State.FAILED else {}),
         }
+
+    def _refined(self, way: list[str], rng: Random) -> int | None:
+        """Return the number of a refinement that a way's end may have: now and then one, mostly none."""
+        state = self.kind.state_of[way[-1]]
+        possible = [number for number, rule in enumerate(self.kind.refine) if rule.from_ is state]
+        return rng.choice(possible) if possible and rng.random() < _REFINED else None
+
+    @cached_property
+    def _firsts(self) -> list[tuple[list[str], int | None]]:
+        """The ways with and without refinements."""
+        rules = enumerate(self.kind.refine)
+        refined = [(self._way(self.kind.states[rule.from_][0]), number) for number, rule in rules]
+        return [*((way, None) for way in self._ways), *refined]
 
     @cached_property
     def _ways(self) -> list[list[str]]:
@@ -219,6 +240,9 @@ _WEIGHTS = {
     State.DELETING: 0.02,
 }
 """How often what becomes of a job; how often it fails is a matter of the kind."""
+
+_REFINED = 0.1
+"""How often a refinement holds, of those ends that have any."""
 
 _STAYS = {State.PENDING: (20, 240), State.STOPPING: (20, 90), State.SUCCEEDED: (3600, 86400)}
 """Seconds, at least and at most, that a job stays in a status that it leaves."""

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from botocore.model import StructureShape
+from botocore.model import Shape
 
 from exporter.catalog import Kind
 from exporter.jobs import State
 from exporter.simulator.responses import Encoded
-from exporter.simulator.shapes import Owner
+from exporter.simulator.shapes import Owner, at
 from exporter.simulator.shelf import Key, Shelf
 
 
@@ -21,20 +21,35 @@ class Form(Protocol):
     """How a job or a scope looks in what AWS lists."""
 
     @property
-    def shape(self) -> StructureShape:
+    def shape(self) -> Shape:
         """The shape of an item."""
 
     def owner(self, resident: Any) -> Owner:
         """Return whose values are made up."""
 
-    def item(self, resident: Any, now: float) -> dict[str, Any]:
-        """Return the members of a resident as the operation's output has them, at a time in seconds."""
+    def item(self, resident: Any, now: float) -> Any:
+        """Return a resident as the operation's output has it, at a time in seconds."""
 
-    def value(self, resident: Any, member: str) -> Any:
-        """Return one member of a resident's item, None where its shape has no such member."""
 
-    def identity(self, job: Any) -> tuple[Any, ...]:
+class FormOfScopes(Form, Protocol):
+    """How a scope looks."""
+
+    @property
+    def sort(self) -> str:
+        """What tells a sort of scope from others."""
+
+    def value(self, scope: SimulatedScope, member: str) -> Any:
+        """Return one member of a scope's item, None where its shape has no such member."""
+
+
+class FormOfJobs(Form, Protocol):
+    """How a job looks."""
+
+    def identity(self, job: SimulatedJob) -> tuple[Any, ...]:
         """Return what tells a job from others, in the order of the catalog; a time in seconds."""
+
+    def swept(self, job: SimulatedJob, argument: str, now: float) -> str:
+        """Return the value of a swept argument under which a job is listed."""
 
 
 class Place:
@@ -43,7 +58,8 @@ class Place:
     def __init__(self, account: str, region: str) -> None:
         self.account = account
         self.region = region
-        self.ids: Mapping[str, str] = {}
+        self.ids: Mapping[str, str] = {"account_id": account}
+        """What the catalog's arguments may refer to: the ids of the scopes around, and the account's."""
         self.arrivals: defaultdict[str, list[SimulatedJob]] = defaultdict(list)
         """Every job that was ever added, by kind."""
         self._shelves: defaultdict[str, Shelf[Any]] = defaultdict(Shelf)
@@ -87,15 +103,17 @@ class Place:
 class SimulatedScope(Place):
     """A container of jobs: a membership, an inference scheduler."""
 
-    def __init__(self, within: Place, sort: str, scope_name: str, key: Key) -> None:
+    def __init__(self, within: Place, form: FormOfScopes, scope_name: str, key: Key) -> None:
         super().__init__(within.account, within.region)
         self.within = within
-        self.sort = sort
+        self.form = form
+        self.sort = form.sort
         self.scope_name = scope_name
         self.key = key
         self.id = ""
         self.name = ""
-        self.form: Form
+        self.fields: Mapping[str, Any] = {}
+        """Members of the item as they shall stand there."""
         self.removed = False
         self.written: tuple[int, Encoded] | None = None
         """The item as it was sent last, and the phase that it showed."""
@@ -136,7 +154,7 @@ class SimulatedJob:
 
     kind: Kind
     scope: Place
-    form: Form
+    form: FormOfJobs
     token: str
     created: float
     offsets: tuple[float, ...]
@@ -149,6 +167,10 @@ class SimulatedJob:
     dimensions: Mapping[str, str] = field(default_factory=dict)
     fields: Mapping[str, Any] = field(default_factory=dict)
     """Members of the item as they shall stand there, whatever the catalog means by them; None leaves one out."""
+    refined: int | None = None
+    """The number of the kind's refinement that holds in the end."""
+    container: SimulatedScope | None = None
+    """The scope that the job is too: AWS lists both as one."""
     deleted: bool = False
     written: tuple[int, Encoded] | None = None
     """The item as it was sent last, and the phase that it showed."""
@@ -175,8 +197,8 @@ class SimulatedJob:
 
     @property
     def exists(self) -> bool:
-        """Whether it was not deleted, nor a scope around it removed."""
-        return not self.deleted and self.scope.exists
+        """Whether it was not deleted, nor the scope that it is, nor one around it removed."""
+        return not self.deleted and (self.container or self.scope).exists
 
     def phase_at(self, now: float) -> int:
         """Return how many statuses the job has left behind."""
@@ -187,11 +209,17 @@ class SimulatedJob:
         return self.statuses[self.phase_at(now)]
 
     def state_at(self, now: float) -> State:
-        """Return what the job's status means."""
+        """Return what the job's item means at a time."""
         return self.state(self.phase_at(now))
 
     def state(self, phase: int) -> State:
-        """Return what a status of the path means."""
+        """Return what the job's item means in a phase: its status, corrected by the kind's refinements."""
+        state = self._unrefined(phase)
+        rules = [rule for rule in self.kind.refine if rule.from_ is state]
+        item = self.form.item(self, self.created + self.offsets[phase]) if rules else {}
+        return next((rule.to for rule in rules if (at(item, rule.when) or 0) > 0), state)
+
+    def _unrefined(self, phase: int) -> State:
         return self.kind.state_of.get(self.statuses[phase], State.UNKNOWN)
 
     def times_at(self, now: float) -> dict[str, float]:
@@ -201,7 +229,7 @@ class SimulatedJob:
     def times(self, phase: int) -> dict[str, float]:
         """Return the times as a phase has them."""
         moments = [round(self.created + offset, 3) for offset in self.offsets]
-        states = [self.state(number) for number in range(phase + 1)]
+        states = [self._unrefined(number) for number in range(phase + 1)]
         times = {"created": self.created, "updated": moments[phase], "deadline": self.created + DEADLINE}
         if State.RUNNING in states:
             times["started"] = moments[states.index(State.RUNNING)]
@@ -211,7 +239,7 @@ class SimulatedJob:
 
     def facts(self, phase: int) -> dict[str, Any]:
         """Return what a phase knows, under the keys that `Kind.paths` gives."""
-        over = self.state(phase).is_final
+        over = self._unrefined(phase).is_final
         last = phase == len(self.statuses) - 1
         records = {key: count if last or key == "total" else 0 for key, count in self.records.items()}
         return {
@@ -221,6 +249,7 @@ class SimulatedJob:
             "code": self.code if over else "",
             **{f"times.{key}": time for key, time in self.times(phase).items()},
             **{f"records.{key}": count for key, count in records.items()},
+            f"refine.{self.refined}.when": last,
             **{f"dimensions.{key}": value for key, value in self.dimensions.items()},
         }
 

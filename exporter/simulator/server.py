@@ -48,7 +48,7 @@ class Simulator:
         self._services = Services(catalog or world.catalog, world, page_size)
         self._clock = clock
         self._address = (host, port)
-        self._runner = web.ServerRunner(web.Server(self._handle, access_log=None))
+        self._runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=_PATIENCE)
 
     async def __aenter__(self) -> Self:
         await self._runner.setup()
@@ -132,5 +132,8 @@ def _unaddressed(error: AwsError) -> web.Response:
 
 _SIGNATURE = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 """The access key, the region and the service's signing name."""
+
+_PATIENCE = 1.0
+"""Seconds that requests under way may take when the simulator closes."""
 
 _LOG = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 
 from botocore.model import OperationModel, ServiceModel
 
@@ -28,8 +28,11 @@ class Service:
         self.signing_name: str = model.signing_name
         self.writer = responses.writer(model)
         self.operations: dict[str, Operation] = {}
+        jobs = {entry.listed.operation for entry in entries if isinstance(entry.listed, Kind)}
         for entry in entries:
-            self._list(model, entry, world, page_size)
+            # A scope in a list of its own service's jobs is one of them.
+            if isinstance(entry.listed, Kind) or entry.listed.service or entry.listed.operation not in jobs:
+                self._list(model, entry, world, page_size)
             self._describe(model, entry.listed, world)
         if self.name == STS:
             self.operations.update(Identity(world).operations)
@@ -73,11 +76,14 @@ class Services:
 
     def _candidates(self, signing_name: str) -> Iterator[Service]:
         """Yield the services that sign so; the nearest names first, so that few models are loaded in vain."""
-        near = sorted(self._entries, key=lambda name: -difflib.SequenceMatcher(None, name, signing_name).ratio())
-        for name in near:
+        for name in self._nearest(signing_name):
             service = self._service(name)
             if service.signing_name == signing_name:
                 yield service
+
+    @cache  # noqa: B019 - lives as long as the simulator
+    def _nearest(self, signing_name: str) -> list[str]:
+        return sorted(self._entries, key=lambda name: -difflib.SequenceMatcher(None, name, signing_name).ratio())
 
     def _service(self, name: str) -> Service:
         if name not in self._loaded:

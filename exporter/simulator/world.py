@@ -6,14 +6,17 @@ import heapq
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import blake2b
 from itertools import count
 from typing import Any
 
 from exporter.catalog import Catalog, Kind, Scope
 from exporter.catalog.models import Models
-from exporter.simulator.items import JobForm, ScopeForm
+from exporter.jobs import State
+from exporter.simulator.items import JobForm, ScopeForm, sort_of
 from exporter.simulator.residents import Place, SimulatedJob, SimulatedScope
+from exporter.simulator.shapes import at
 
 ACCOUNT = "111122223333"
 REGION = "us-east-1"
@@ -39,12 +42,13 @@ class World:
 
     def __init__(self, catalog: Catalog | None = None, *, account: str = ACCOUNT, region: str = REGION) -> None:
         self.catalog = catalog or Catalog()
-        self.models = Models()
+        self.models = _MODELS
         self.account = account
         self.region = region
         self.accounts: dict[str, str] = {}
         self._places: dict[tuple[str, str], Place] = {}
-        self._forms: dict[str, JobForm | ScopeForm] = {}
+        self._job_forms: dict[str, JobForm] = {}
+        self._scope_forms: dict[tuple[str, str], ScopeForm] = {}
         self._arrivals: list[_Pending] = []
         self._numbers = count(1)
 
@@ -61,11 +65,13 @@ class World:
         id: str | None = None,  # noqa: A002 - what AWS and the catalog call it
         name: str = "",
         within: SimulatedScope | None = None,
+        passed_over: bool = False,
         account: str | None = None,
         region: str | None = None,
     ) -> SimulatedScope:
         """Make a container of the sort that a service's file of the catalog names so.
 
+        `passed_over` makes one that the catalog's `where` leaves out. What AWS lists as a job too comes with that job.
         Raises LookupError for a sort that the file does not have, ValueError where it does not stand in `within`.
         """
         scopes = self.catalog[service].scopes
@@ -73,11 +79,18 @@ class World:
             raise LookupError(f"{service} has no scope {scope_name!r}")
         scope = scopes[scope_name]
         parent: Place = within or self.place(account, region)
-        _require(parent, sort_of(service, scopes[scope.within]) if scope.within else "", scope_name)
-        number = next(self._numbers)
-        form = ScopeForm(self.models, scope.service or service, scope)
-        made = SimulatedScope(parent, sort_of(service, scope), scope_name, (_OPENED + number, _token(number)))
-        made.form = self._forms.setdefault(made.sort, form)
+        self._require(parent, service, scope.within, scope_name)
+        number, form = next(self._numbers), self._scope_form(service, scope_name)
+        fields = form.where(passed_over=passed_over)
+        if key := _listed_alike(self.catalog[service].kinds, service, scope):
+            kind = self.catalog[service].kinds[key]
+            created, path = _OPENED + number, [(0.0, kind.states[State.SUCCEEDED][0])]
+            fields |= {scope.id: id} if id else {}
+            job = partial(self.add_job, kind, created=created, path=path, name=name or None, fields=fields)
+            job(scope=within, account=account, region=region)
+            return parent.scopes(form.sort)[-1]
+        made = SimulatedScope(parent, form, scope_name, (_OPENED + number, _token(number)))
+        made.fields = fields
         form.name(made, id, name)
         parent.add(made)
         return made
@@ -106,16 +119,18 @@ class World:
         fields: Mapping[str, Any] | None = None,
         account: str | None = None,
         region: str | None = None,
+        refined: int | None = None,
         token: str | None = None,
     ) -> SimulatedJob:
         """Make a job that was created at a time and then walks a path of (seconds after it, status).
 
         `message` and `code` show once its status is final; `records` are the counts at the end of the path; `fields`
-        are members of the item that stand there as they are given, None for one that is left out. The job's ids are
-        made of `token`, 32 hexadecimal digits. Raises ValueError where `scope` is not the innermost one of the kind.
+        are members of the item that stand there as they are given, None for one that is left out; `refined` is the
+        number of the kind's refinement that holds at the end. The job's ids are made of `token`, 32 hexadecimal digits.
+        Raises ValueError where `scope` is not the innermost one of the kind.
         """
         parent: Place = scope or self.place(account, region)
-        _require(parent, sort_of(kind.service, kind.scopes[-1][1]) if kind.scopes else "", str(kind))
+        self._require(parent, kind.service, kind.scope, str(kind))
         token = token or _token(next(self._numbers))
         offsets, statuses = zip(*path, strict=True)
         job = SimulatedJob(
@@ -132,15 +147,19 @@ class World:
             records=records or {},
             dimensions=dimensions or {},
             fields=fields or {},
+            refined=refined,
         )
         parent.shelf(str(kind)).add(job)
         parent.place.arrivals[str(kind)].append(job)
+        job.container = self._container(job)
         return job
 
     def delete_job(self, job: SimulatedJob) -> None:
         """Remove a job as if it had never been; raises KeyError where that was done before."""
         job.scope.shelf(str(job.kind)).remove(job)
         job.deleted = True
+        if job.container:
+            self.remove_scope(job.container)
 
     def jobs(
         self,
@@ -180,24 +199,42 @@ class World:
         self.accounts[key] = arn.split(":")[4]
         return key
 
+    def _require(self, parent: Place, service: str, scope_name: str | None, what: str) -> None:
+        """Raise ValueError where a thing cannot stand in a place."""
+        wanted = (scope_name, self._scope_form(service, scope_name).sort) if scope_name else (None, "")
+        found = (parent.scope_name, parent.sort) if isinstance(parent, SimulatedScope) else (None, "")
+        if found != wanted:
+            raise ValueError(f"{what} stands in {wanted[0] or 'no scope'}, not in {found[0] or 'none'}")
+
+    def _container(self, job: SimulatedJob) -> SimulatedScope | None:
+        """Return the container that a job is too, None for a kind of job that is none."""
+        service = job.kind.service
+        scopes = self.catalog[service].scopes
+        name = _listed_alike(scopes, service, job.kind)
+        if name is None:
+            return None
+        scope, item = scopes[name], job.form.item(job, job.created)
+        made = SimulatedScope(job.scope, self._scope_form(service, name), name, job.key)
+        made.named(str(at(item, scope.id)), str(at(item, scope.name or scope.id)))
+        job.scope.add(made)
+        return made
+
+    def _scope_form(self, service: str, name: str) -> ScopeForm:
+        if (service, name) not in self._scope_forms:
+            self._scope_forms[service, name] = ScopeForm(self.models, service, self.catalog[service].scopes[name])
+        return self._scope_forms[service, name]
+
     def _job_form(self, kind: Kind) -> JobForm:
-        form = self._forms.get(str(kind))
-        if not isinstance(form, JobForm):
-            form = self._forms[str(kind)] = JobForm(self.models, kind)
-        return form
+        if str(kind) not in self._job_forms:
+            self._job_forms[str(kind)] = JobForm(self.models, kind)
+        return self._job_forms[str(kind)]
 
 
-def sort_of(service: str, scope: Scope) -> str:
-    """Return what tells a sort of scope from others: two services may list their jobs in the same scopes."""
-    listed = (scope.service or service, scope.operation, scope.id, dict(scope.arguments))
-    return repr(listed)
-
-
-def _require(parent: Place, sort: str, what: str) -> None:
-    """Raise ValueError where a thing cannot stand in a place."""
-    found = parent.sort if isinstance(parent, SimulatedScope) else ""
-    if found != sort:
-        raise ValueError(f"{what} stands in {sort or 'no scope'}, not in {found or 'none'}")
+def _listed_alike(entries: Mapping[str, Kind] | Mapping[str, Scope], service: str, listed: Kind | Scope) -> str | None:
+    """Return the name of an entry that the same operation lists as another entry of the service's file."""
+    operation = (listed.service or service, listed.operation)
+    alike = (name for name, entry in entries.items() if (entry.service or service, entry.operation) == operation)
+    return next(alike, None)
 
 
 def _stands_in(job: SimulatedJob, place: Place) -> bool:
@@ -210,6 +247,9 @@ def _stands_in(job: SimulatedJob, place: Place) -> bool:
 def _token(number: int) -> str:
     return blake2b(str(number).encode(), digest_size=16).hexdigest()
 
+
+_MODELS = Models()
+"""The models are the same for every world, and slow to load."""
 
 _OPENED = 1_735_689_600.0
 """When the first scope was made: 2025-01-01."""

@@ -6,8 +6,8 @@ import aiohttp
 import pytest
 from botocore.exceptions import ClientError
 
-from exporter.catalog import Catalog
 from exporter.simulator import AwsError, Call, Simulator, World
+from tests.harness import CATALOG
 
 NOW = 1_800_000_000.0
 ABSENT = "0" * 36
@@ -48,6 +48,13 @@ CASES: dict[str, tuple[str, str, dict[str, Any], str, int]] = {
         {"InferenceSchedulerName": "x"},
         "ResourceNotFoundException",
         400,
+    ),
+    "another account": (
+        "quicksight",
+        "ListDataSets",
+        {"AwsAccountId": "444455556666"},
+        "AccessDeniedException",
+        401,
     ),
     "unknown collaboration": (
         "cleanroomsml",
@@ -103,7 +110,7 @@ CASES: dict[str, tuple[str, str, dict[str, Any], str, int]] = {
 async def test_bad_requests_get_errors(case, connect, call, clock) -> None:
     """The error has AWS's code, the modelled HTTP status, a message and a request id."""
     service, operation, arguments, code, status = case
-    async with Simulator(World(), clock=clock) as simulator:
+    async with Simulator(World(CATALOG), clock=clock) as simulator:
         with pytest.raises(ClientError) as error:
             await call(connect(simulator, service), operation, **arguments)
     response = error.value.response
@@ -114,8 +121,8 @@ async def test_bad_requests_get_errors(case, connect, call, clock) -> None:
 
 async def test_a_token_is_good_for_its_own_list_only(settle, connect, call, clock) -> None:
     """A page token that comes with other arguments, from another place or for another list is an error."""
-    world = World()
-    jobs, other = (kind for kind in Catalog().kinds() if kind.service == "bedrock")
+    world = World(CATALOG)
+    jobs, other = (CATALOG["bedrock"].kinds[key] for key in ("model_invocation_job", "model_customization_job"))
     settle(world, jobs)
     settle(world, other)
     async with Simulator(world, clock=clock) as simulator:
@@ -137,7 +144,7 @@ async def test_a_hook_can_answer_first(connect, call, clock) -> None:
         seen.append(call)
         raise AwsError("ThrottlingException", "Rate exceeded")
 
-    async with Simulator(World(), clock=clock) as simulator:
+    async with Simulator(World(CATALOG), clock=clock) as simulator:
         simulator.hooks.append(hook)
         with pytest.raises(ClientError) as error:
             await call(connect(simulator, "bedrock"), "ListModelInvocationJobs", maxResults=7)
@@ -152,7 +159,7 @@ async def test_an_error_of_the_simulator_shows_no_traceback(connect, call, clock
     async def hook(_: Call) -> None:
         raise RuntimeError("secret")
 
-    async with Simulator(World(), clock=clock) as simulator:
+    async with Simulator(World(CATALOG), clock=clock) as simulator:
         simulator.hooks.append(hook)
         with pytest.raises(ClientError) as error:
             await call(connect(simulator, "bedrock"), "ListModelInvocationJobs")
@@ -165,7 +172,7 @@ async def test_an_error_of_the_simulator_shows_no_traceback(connect, call, clock
 @pytest.mark.parametrize("authorization", ["", "Basic x", "AWS4-HMAC-SHA256 Credential=a/b/c"])
 async def test_requests_are_signed(authorization, clock) -> None:
     """A request without a signature is refused."""
-    async with Simulator(World(), clock=clock) as simulator, aiohttp.ClientSession() as session:
+    async with Simulator(World(CATALOG), clock=clock) as simulator, aiohttp.ClientSession() as session:
         url = f"{simulator.endpoint_url}/model-invocation-jobs"
         async with session.get(url, headers={"Authorization": authorization}) as response:
             assert response.status == 403
@@ -180,7 +187,7 @@ async def test_broken_bodies_are_invalid(body, clock) -> None:
         "X-Amz-Target": "AWSLookoutEquipmentFrontendService.ListInferenceExecutions",
     }
     async with (
-        Simulator(World(), clock=clock) as simulator,
+        Simulator(World(CATALOG), clock=clock) as simulator,
         aiohttp.ClientSession() as session,
         session.post(simulator.endpoint_url, data=body, headers=headers) as response,
     ):
@@ -191,7 +198,7 @@ async def test_broken_bodies_are_invalid(body, clock) -> None:
 async def test_roles_lead_to_other_accounts(connect, call, clock) -> None:
     """The keys of an assumed role belong to the role's account, and every other key to the world's own."""
     role = "arn:aws:iam::444455556666:role/reader"
-    async with Simulator(World(account="777788889999"), clock=clock) as simulator:
+    async with Simulator(World(CATALOG, account="777788889999"), clock=clock) as simulator:
         own = connect(simulator, "sts")
         assumed = await call(
             own, "AssumeRole", RoleArn=role, RoleSessionName="reader", Tags=[{"Key": "a", "Value": "b"}]

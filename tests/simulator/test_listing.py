@@ -2,25 +2,44 @@
 
 import math
 from datetime import datetime
+from itertools import product
 from typing import Any
 
 import pytest
 from botocore.validate import ParamValidator
 
-from exporter.catalog import Catalog, Kind, Scope
+from exporter.catalog import Kind, Scope
+from exporter.catalog.kind import BARE
 from exporter.catalog.models import shape_at
 from exporter.simulator import SimulatedJob, SimulatedScope, Simulator, World
 from exporter.simulator.shapes import at, put
+from tests.harness import CATALOG
 
 NOW = 1_800_000_000.0
-KINDS = {str(kind): kind for kind in Catalog().kinds()}
+KINDS = {str(kind): kind for kind in CATALOG.kinds()}
 SCOPES = {f"{kind.service}/{name}": (kind, name) for kind in KINDS.values() for name, _ in kind.scopes}
 
 
 def filled(listed: Kind | Scope, scope: Any) -> dict[str, Any]:
     """Return the arguments that list something in a scope."""
-    ids = scope.ids if scope else {}
+    ids = (scope or World(CATALOG).place()).ids
     return {name: ids[str(value)[1:]] if str(value)[0] == "$" else value for name, value in listed.arguments.items()}
+
+
+def swept(kind: Kind, scope: Any) -> list[dict[str, Any]]:
+    """Return the arguments of every request that it takes to list a kind's jobs in a scope."""
+    combinations = product(*kind.sweep.values())
+    return [{**filled(kind, scope), **dict(zip(kind.sweep, values, strict=True))} for values in combinations]
+
+
+def told(kind: Kind) -> list[tuple[str, str]]:
+    """Return the paths to what a job of the world holds under the same key."""
+    return [(key, path) for key, path in kind.paths() if not key.startswith(("dimensions.", "refine.", "console"))]
+
+
+def in_order(kind: Kind, found: list[Any]) -> list[Any]:
+    """Return the jobs of one list as they are; those of several lists follow each other in no order."""
+    return sorted(found, key=repr) if kind.sweep else found
 
 
 def seconds(value: Any) -> float:
@@ -33,18 +52,18 @@ def seconds(value: Any) -> float:
 
 
 def comparable(found: dict[str, Any], kind: Kind) -> dict[str, Any]:
-    """Return what there is, with times in seconds."""
+    """Return what there is, with times in seconds, and codes as text even where AWS has numbers."""
     times = kind.times.model_dump().values()
     return {
         path: seconds(value) if path in times or isinstance(value, datetime) else value
         for path, value in found.items()
         if value not in (None, "")
-    }
+    } | ({kind.code: str(found[kind.code])} if kind.code and found.get(kind.code) else {})
 
 
 def as_read(item: dict[str, Any], kind: Kind) -> dict[str, Any]:
     """Return what the catalog's paths lead to in a listed item, times in seconds."""
-    found = {path: at(item, path) for key, path in kind.paths() if not key.startswith("dimensions.")}
+    found = {path: at(item, path) for _, path in told(kind)}
     if found[kind.status] in kind.state_of and kind.state_of[found[kind.status]].is_live:
         found.pop(kind.reason or "", None)
     return comparable(found, kind)
@@ -52,14 +71,14 @@ def as_read(item: dict[str, Any], kind: Kind) -> dict[str, Any]:
 
 def as_held(job: SimulatedJob, now: float) -> dict[str, Any]:
     """Return the same of a job of the world; several facts may stand in one place, where the first is seen."""
-    paths = {path for _, path in job.kind.paths()}
-    told = {path: value for path, value in filled(job.kind, job.scope).items() if path in paths}
-    told |= dict(zip(job.kind.id, job.id, strict=True))
+    paths = {path for _, path in told(job.kind)}
+    held = {path: value for path, value in filled(job.kind, job.scope).items() if path in paths}
+    held |= dict(zip(job.kind.id, job.id, strict=True))
     facts = job.facts(job.phase_at(now))
-    for key, path in job.kind.paths():
-        if facts.get(key) not in (None, "") and not key.startswith("dimensions."):
-            told.setdefault(path, facts[key])
-    return comparable(told, job.kind)
+    for key, path in told(job.kind):
+        if facts.get(key) not in (None, ""):
+            held.setdefault(path, facts[key])
+    return comparable(held, job.kind)
 
 
 def items(pages: list[Any], path: str) -> list[Any]:
@@ -76,24 +95,18 @@ def problems(client: Any, operation: str, pages: list[Any]) -> str:
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=str)
 async def test_a_client_lists_what_the_world_holds(kind, settle, connect, read, clock) -> None:
-    """Every job of every scope is listed once, newest first, with its ids, status, times, reason and records."""
-    world = World()
+    """Every job of every scope is listed once, newest first, with ids of its own, status, times, reason and records."""
+    world = World(CATALOG)
     scopes = settle(world, kind)
     async with Simulator(world, clock=clock, page_size=2) as simulator:
         client = connect(simulator, kind.service)
         for scope in scopes:
-            pages = await read(client, kind.operation, **filled(kind, scope))
-            held = world.jobs(kind, scope=scope, at=clock.now)
-            assert [as_read(item, kind) for item in items(pages, kind.items)] == [as_held(job, NOW) for job in held]
-            assert len(pages) == 3
+            pages = [page for request in swept(kind, scope) for page in await read(client, kind.operation, **request)]
+            found = [as_read(item, kind) for item in items(pages, kind.items)]
+            held = [as_held(job, NOW) for job in world.jobs(kind, scope=scope, at=clock.now)]
+            assert in_order(kind, found) == in_order(kind, held)
+            assert kind.sweep or len(pages) == 3
             assert not problems(client, kind.operation, pages)
-
-
-@pytest.mark.parametrize("kind", KINDS.values(), ids=str)
-async def test_ids_tell_jobs_apart(kind, settle) -> None:
-    """No two jobs have the same id, and an ARN names the account and the region that the job runs in."""
-    world = World()
-    settle(world, kind)
     jobs = world.jobs(kind)
     assert len({job.id for job in jobs}) == len(jobs)
     arns = [part for job in jobs for part in job.id if str(part).startswith("arn:")]
@@ -105,15 +118,17 @@ async def test_a_client_discovers_every_scope(place, connect, read, clock) -> No
     """Each scope operation lists the ids and names of the scopes, within the outer one where there is one."""
     kind, name = SCOPES[place]
     scope, outer = dict(kind.scopes)[name], None
-    world = World()
+    world = World(CATALOG)
     for around, _ in kind.scopes[: [key for key, _ in kind.scopes].index(name)]:
         outer = world.add_scope(kind.service, around, within=outer)
     made = [world.add_scope(kind.service, name, name=f"scope-{number}", within=outer) for number in range(5)]
     async with Simulator(world, clock=clock, page_size=2) as simulator:
         client = connect(simulator, scope.service or kind.service)
         pages = await read(client, scope.operation, **filled(scope, outer))
-        found = [(at(item, scope.id), at(item, scope.name or scope.id)) for item in items(pages, scope.items)]
-        assert found == [(one.id, one.name if scope.name else one.id) for one in reversed(made)]
+        listed = items(pages, scope.items)
+        ids = listed if scope.id == BARE else [at(item, scope.id) for item in listed]
+        assert ids == [one.id for one in reversed(made)]
+        assert not scope.name or [at(item, scope.name) for item in listed] == [one.name for one in reversed(made)]
         assert len(pages) == 3
         assert not problems(client, scope.operation, pages)
 
@@ -126,7 +141,7 @@ FILTERED = [
 @pytest.mark.parametrize(("kind", "name"), FILTERED, ids=str)
 async def test_filters_narrow_the_list(kind, name, settle, connect, read, clock) -> None:
     """The parameters that the catalog calls filters leave out other statuses and jobs created before."""
-    world = World()
+    world = World(CATALOG)
     scope = settle(world, kind)[0]
     jobs = world.jobs(kind, scope=scope)
     status, after = jobs[2].status_at(NOW), jobs[2].created
@@ -135,20 +150,21 @@ async def test_filters_narrow_the_list(kind, name, settle, connect, read, clock)
         "status": [job for job in jobs if job.status_at(NOW) == status],
         "created_after": [job for job in jobs if job.created > after],
     }
-    arguments = filled(kind, scope)
     model = world.models.operation(kind.service, kind.operation)
     if shape_at(model.input_shape, getattr(kind.filters, name)).type_name == "list":
         values[name] = [values[name]]
-    put(arguments, getattr(kind.filters, name), values[name])
     async with Simulator(world, clock=clock, page_size=1) as simulator:
-        pages = await read(connect(simulator, kind.service), kind.operation, **arguments)
-    found = [as_read(item, kind) for item in items(pages, kind.items)]
-    assert found == [as_held(job, NOW) for job in expected[name]]
+        client, found = connect(simulator, kind.service), []
+        for request in swept(kind, scope):
+            put(request, getattr(kind.filters, name), values[name])
+            found += items(await read(client, kind.operation, **request), kind.items)
+    held = [as_held(job, NOW) for job in expected[name]]
+    assert in_order(kind, [as_read(item, kind) for item in found]) == in_order(kind, held)
 
 
 async def test_the_order_is_the_requests(settle, connect, read, clock) -> None:
     """A request for the ascending order gets the oldest first, over all pages."""
-    kind, world = KINDS["bedrock/model_invocation_job"], World()
+    kind, world = KINDS["bedrock/model_invocation_job"], World(CATALOG)
     settle(world, kind)
     async with Simulator(world, clock=clock, page_size=2) as simulator:
         pages = await read(connect(simulator, "bedrock"), kind.operation, sortBy="CreationTime", sortOrder="Ascending")
@@ -158,7 +174,7 @@ async def test_the_order_is_the_requests(settle, connect, read, clock) -> None:
 
 async def test_jobs_move_with_the_clock(connect, read, clock) -> None:
     """A status changes when the clock passes its time, and a job does not exist before it is created."""
-    kind, world = KINDS["bedrock/model_invocation_job"], World()
+    kind, world = KINDS["bedrock/model_invocation_job"], World(CATALOG)
     world.add_job(kind, created=NOW + 10, path=[(0, "Submitted"), (60, "InProgress"), (600, "Completed")])
     seen = []
     async with Simulator(world, clock=clock) as simulator:
@@ -172,7 +188,7 @@ async def test_jobs_move_with_the_clock(connect, read, clock) -> None:
 
 async def test_paging_is_steady_while_jobs_come_and_go(settle, connect, call, clock) -> None:
     """Jobs that are created or deleted between two pages neither repeat nor hide others."""
-    kind, world = KINDS["bedrock/model_invocation_job"], World()
+    kind, world = KINDS["bedrock/model_invocation_job"], World(CATALOG)
     settle(world, kind, jobs=6)
     jobs = world.jobs(kind)
     async with Simulator(world, clock=clock) as simulator:
@@ -186,7 +202,7 @@ async def test_paging_is_steady_while_jobs_come_and_go(settle, connect, call, cl
 
 async def test_accounts_and_regions_are_apart(connect, read, clock) -> None:
     """A list holds the jobs of the caller's account and the request's region only."""
-    kind, world = KINDS["bedrock/model_invocation_job"], World()
+    kind, world = KINDS["bedrock/model_invocation_job"], World(CATALOG)
     world.accounts["AKIAOTHER"] = "444455556666"
     places = {"AKIAMINE": "111122223333", "AKIAOTHER": "444455556666"}
     for account in places.values():
@@ -203,7 +219,7 @@ async def test_accounts_and_regions_are_apart(connect, read, clock) -> None:
 @pytest.mark.parametrize("name", ["", " ", '"},{"', "<&>", "\u2603\U0001f600", "\x00\x1b[31m\n", "\ud800", "a" * 5000])
 async def test_any_name_comes_through(name, connect, read, clock) -> None:
     """A job may have any string for its name."""
-    kind, world = KINDS["cleanroomsml/collaboration_trained_model_inference_job"], World()
+    kind, world = KINDS["cleanroomsml/collaboration_trained_model_inference_job"], World(CATALOG)
     scope = world.add_scope(kind.service, "collaboration", name=name)
     world.add_job(kind, scope=scope, created=NOW, path=[(0, "ACTIVE")], name=name)
     async with Simulator(world, clock=clock) as simulator:
@@ -213,7 +229,7 @@ async def test_any_name_comes_through(name, connect, read, clock) -> None:
 
 async def test_given_fields_stand_as_they_are(connect, read, clock) -> None:
     """A job can show members that the catalog does not speak of, or lack those that it does."""
-    kind, world = KINDS["bedrock/model_invocation_job"], World()
+    kind, world = KINDS["bedrock/model_invocation_job"], World(CATALOG)
     fields = {"status": None, "timeoutDurationInHours": 48, "modelId": "mine"}
     world.add_job(kind, created=NOW, path=[(0, "Invented")], fields=fields)
     async with Simulator(world, clock=clock) as simulator:
@@ -224,7 +240,7 @@ async def test_given_fields_stand_as_they_are(connect, read, clock) -> None:
 
 async def test_a_removed_scope_takes_its_jobs_along(settle, connect, read, clock) -> None:
     """What stood in a scope is gone with it, the scopes inside of it too."""
-    kind, world = KINDS["cleanroomsml/trained_model_version"], World()
+    kind, world = KINDS["cleanroomsml/trained_model_version"], World(CATALOG)
     scopes = settle(world, kind)
     left: Any = scopes[-1]
     outer: Any = scopes[0]
@@ -235,9 +251,27 @@ async def test_a_removed_scope_takes_its_jobs_along(settle, connect, read, clock
     assert [item["id"] for item in page["membershipSummaries"]] == [left.within.id]
 
 
+async def test_a_container_that_is_a_job_is_one(connect, read, clock) -> None:
+    """What one operation lists as containers and as jobs comes as both, is listed once, and goes as both."""
+    kind, world = KINDS["lookoutequipment/model"], World(CATALOG)
+    job = world.add_job(kind, created=NOW, path=[(0, "IN_PROGRESS")], name="young")
+    world.add_scope("lookoutequipment", "model", id="old")
+    async with Simulator(world, clock=clock) as simulator:
+        client = connect(simulator, "lookoutequipment")
+        for there in (["young", "old"], ["old"], []):
+            (page,) = await read(client, kind.operation)
+            assert [item["ModelName"] for item in page[kind.items]] == there
+            assert {scope.id for scope in world.scopes("lookoutequipment", "model")} == set(there)
+            assert len(world.jobs(kind)) == len(there)
+            if job.exists:
+                world.delete_job(job)
+            elif there:
+                world.remove_scope(*world.scopes("lookoutequipment", "model"))
+
+
 async def test_a_world_refuses_what_cannot_be() -> None:
     """A scope or a job in the wrong place, and an id that is taken, are errors."""
-    world, kind = World(), KINDS["cleanroomsml/trained_model_version"]
+    world, kind = World(CATALOG), KINDS["cleanroomsml/trained_model_version"]
     membership = world.add_scope("cleanroomsml", "membership", id="m")
     with pytest.raises(ValueError, match="membership 'm' exists"):
         world.add_scope("cleanroomsml", "membership", id="m")

@@ -5,18 +5,18 @@ from collections import Counter
 
 import pytest
 
-from exporter.catalog import Catalog
 from exporter.jobs import State
 from exporter.simulator import SimulatedJob, Simulator, World, populate
+from tests.harness import CATALOG
 
 NOW = 1_800_000_000.0
 DAY = 86400.0
-KINDS = {str(kind): kind for kind in Catalog().kinds()}
+KINDS = {str(kind): kind for kind in CATALOG.kinds()}
 
 
 def populated(seed: int = 1) -> World:
     """Return a world with a week of history."""
-    world = World()
+    world = World(CATALOG)
     populate(world, world.catalog, seed=seed, now=NOW)
     return world
 
@@ -25,7 +25,7 @@ def facts(world: World, until: float) -> list[tuple[object, ...]]:
     """Return all that makes up the jobs of a world."""
     jobs = itertools.chain.from_iterable(world.jobs(kind, at=until) for kind in KINDS.values())
     return [
-        (str(job.kind), job.id, job.name, job.created, job.offsets, job.statuses, job.message, dict(job.records))
+        (str(job.kind), job.key, job.name, job.created, job.offsets, job.statuses, job.message, dict(job.records))
         for job in jobs
     ]
 
@@ -60,6 +60,26 @@ def test_every_status_occurs(world, kind) -> None:
         if job.created + offset <= NOW
     }
     assert seen == set(KINDS[kind].state_of)
+
+
+@pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.refine])
+def test_refinements_hold_now_and_then(world, kind) -> None:
+    """Of the jobs that a refinement may be about, some are what it says and most are not."""
+    for rule in KINDS[kind].refine:
+        statuses = KINDS[kind].states[rule.from_]
+        states = Counter(job.state_at(NOW + DAY) for job in jobs(world, kind) if job.status_at(NOW + DAY) in statuses)
+        assert 0 < states[rule.to] < states[rule.from_]
+
+
+def test_some_containers_are_passed_over(world) -> None:
+    """Each sort of container that the catalog chooses from has one that it leaves out, without jobs."""
+    chosen = {(kind.service, name): scope for kind in KINDS.values() for name, scope in kind.scopes if scope.where}
+    for (service, name), scope in chosen.items():
+        made = [one for one in world.scopes(service, name) if one.scope_name == name]
+        assert Counter(one.fields == scope.where for one in made)[False] == 1
+        assert not any(
+            world.jobs(kind, scope=one) for kind in KINDS.values() for one in made if one.fields != scope.where
+        )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -120,7 +140,7 @@ async def test_a_populated_world_is_served_as_time_goes_by(connect, read, clock)
 
 def test_nothing_to_populate_is_no_error() -> None:
     """A world for no kinds stays empty."""
-    world = World()
+    world = World(CATALOG)
     populate(world, [], now=NOW)
     world.advance(NOW)
     assert world.jobs(KINDS["bedrock/model_invocation_job"]) == []

@@ -1,0 +1,79 @@
+"""Every kind of the catalog, from AWS's answers to the numbers that Prometheus reads."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import botocore.loaders
+import pytest
+
+from exporter.catalog import Kind
+from exporter.jobs import State
+from exporter.simulator import SimulatedJob, SimulatedScope, World
+from tests.harness import CATALOG, NOW, HandClock, configured, running, simulated
+
+HOUR, DAY = 3600.0, 86_400.0
+LOOKBACK = 7 * DAY
+
+
+@pytest.fixture(scope="module", autouse=True)
+def models() -> Iterator[None]:
+    """Let all clients share one loader's cache: a service model takes longer to load than a test."""
+    shared = botocore.loaders.Loader()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.loaders, "Loader", lambda *_, **__: shared)
+        yield
+
+
+def settle(world: World, kind: Kind) -> list[SimulatedScope | None]:
+    """Add two scopes of each sort, and jobs to those that the catalog passes over; return the innermost others."""
+    level: list[SimulatedScope | None] = [None]
+    for name, scope in kind.scopes:
+        if scope.where and name == kind.scope:
+            add_jobs(world, kind, world.add_scope(kind.service, name, within=level[0], passed_over=True))
+        level = [world.add_scope(kind.service, name, within=outer) for outer in level for _ in range(2)]
+    return level
+
+
+def add_jobs(world: World, kind: Kind, scope: SimulatedScope | None) -> None:
+    """Add a job in each status and one for each refinement, an old job in each status that is an end."""
+    ends: list[tuple[str, int | None, float]] = [(status, None, HOUR) for status in kind.state_of]
+    ends += [(status, None, 30 * DAY) for status, state in kind.state_of.items() if state.is_final]
+    ends += [(kind.states[rule.from_][0], number, HOUR) for number, rule in enumerate(kind.refine)]
+    for number, (status, refined, age) in enumerate(ends):
+        path = [(0.0, next(iter(kind.state_of))), (60.0, status)]
+        message = "User is not authorized to perform: s3:GetObject"
+        world.add_job(
+            kind, scope=scope, created=NOW - age - number, path=path, message=message, code="403", refined=refined
+        )
+
+
+def counts(job: SimulatedJob) -> bool:
+    """Whether a job is active or finished within the lookback, as far as AWS tells its times."""
+    told, times = job.kind.times.model_dump(exclude_none=True), job.times_at(NOW)
+    known = [times[name] for name in ("ended", "updated", "started", "created") if name in told and name in times]
+    return job.state_at(NOW).is_live or not known or known[0] >= NOW - LOOKBACK
+
+
+@pytest.mark.parametrize("kind", list(CATALOG.kinds()), ids=str)
+async def test_every_kind_is_read_whole(kind: Kind) -> None:
+    """Jobs by status and state, failures by reason: what AWS holds, over all pages and scopes, and nothing is down."""
+    clock = HandClock()
+    async with simulated(clock, page_size=3) as aws:
+        scopes = settle(aws.world, kind)
+        for scope in scopes:
+            add_jobs(aws.world, kind, scope)
+        held = [job for scope in scopes for job in aws.world.jobs(kind, scope=scope) if counts(job)]
+        settings = configured(aws.endpoint_url, {kind.service: {"kinds": [kind.key]}}, poll={"details_budget": 1000})
+        async with running(settings, clock) as exporter:
+            seen: Counter[tuple[str, ...]] = Counter()
+            for (_, *words), count in exporter.samples("aws_jobs", "scope", "status", "state").items():
+                seen[tuple(words)] += int(count)
+            assert +seen == Counter((job.status_at(NOW), str(job.state_at(NOW))) for job in held)
+            found = exporter.samples("aws_job_failures", "scope", "reason")
+            failed = [job for job in held if job.state_at(NOW) is State.FAILED]
+            assert sum(found.values()) == len(failed)
+            assert not (kind.reason or kind.details) or "unspecified" not in {reason for _, reason in found}
+            assert set(exporter.samples("aws_job_exporter_detail_errors_total", "kind", "reason").values()) <= {0}
+            assert set(exporter.samples("aws_job_exporter_source_up", "kind", "scope").values()) == {1}
+            pending = exporter.samples("aws_job_exporter_details_pending", "kind", "scope")
+            assert set(pending.values()) == {0}
