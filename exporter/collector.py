@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +10,8 @@ from exporter.catalog import Kind
 from exporter.failures import Reason
 from exporter.families import Family, Sample
 from exporter.jobs import FINAL, Job, State
-from exporter.ledger import Dimensions, Ledger, Record
+from exporter.ledger import Dimensions, Histogram, Ledger, Record, Tally, status_label
 from exporter.settings import Metrics
-from exporter.tally import Histogram, Tally, status_label, tally
 
 AS_OF = "As of the source's last successful poll."
 
@@ -25,8 +24,9 @@ class JobView:
     ledger: Ledger
     settings: Metrics
     dimensions: Dimensions
-    records: list[Record]
     tally: Tally
+    single: list[Record]
+    """The jobs that get series of their own: the active ones and the newest finished up to the limit."""
 
 
 def job_views(kind: Kind, ledger: Ledger, settings: Metrics, now: float) -> Iterator[JobView]:
@@ -34,11 +34,10 @@ def job_views(kind: Kind, ledger: Ledger, settings: Metrics, now: float) -> Iter
 
     A combination that was counted once stays, its gauges at 0. Without dimensions there is one view.
     """
-    groups: dict[Dimensions, list[Record]] = {dimensions: [] for dimensions, _ in ledger.finished_total}
-    for record in ledger.counted(now):
-        groups.setdefault(record.job.dimensions, []).append(record)
-    for dimensions, records in groups.items() or [((), [])]:
-        yield JobView(kind, ledger, settings, dimensions, records, tally(records, settings.duration_buckets))
+    single = ledger.newest(now, settings.per_job_finished) if settings.per_job else []
+    for dimensions, tally in (ledger.tallies(now) or {(): Tally(settings.duration_buckets)}).items():
+        own = [record for record in single if record.job.dimensions == dimensions]
+        yield JobView(kind, ledger, settings, dimensions, tally, own)
 
 
 def _jobs(view: JobView) -> Iterable[Sample]:
@@ -63,8 +62,12 @@ def _histogram(histogram: Histogram) -> tuple[list[tuple[str, float]], float]:
     return histogram.cumulative(), histogram.sum
 
 
-def _by_state(values: Mapping[State, float]) -> Iterable[Sample]:
-    return [((str(state),), value) for state, value in values.items()]
+def _last_finished(view: JobView) -> Iterable[Sample]:
+    return [((str(state),), finished) for state, (finished, _) in view.tally.last.items()]
+
+
+def _last_duration(view: JobView) -> Iterable[Sample]:
+    return [((str(state),), duration) for state, (_, duration) in view.tally.last.items() if duration is not None]
 
 
 def _oldest_active(view: JobView) -> Iterable[Sample]:
@@ -89,33 +92,20 @@ def _failures_total(view: JobView) -> Iterable[Sample]:
     return [((reason,), view.ledger.failures_total[view.dimensions, reason]) for reason in Reason]
 
 
-def _single_jobs(view: JobView) -> list[Record]:
-    """Return the jobs that get series of their own: the active ones and the newest finished up to the limit."""
-    if not view.settings.per_job:
-        return []
-    active = [record for record in view.records if record.finished is None]
-    finished = [record for record in view.records if record.finished is not None]
-    finished.sort(key=lambda record: record.finished or 0.0, reverse=True)
-    return active + finished[: view.settings.per_job_finished]
-
-
 def _job_labels(job: Job) -> tuple[str, str]:
     return job.id, job.name
 
 
 def _job_info(view: JobView) -> Iterable[Sample]:
-    return [
-        ((*_job_labels(job), status_label(job), str(job.state), reason or ""), 1)
-        for job, _, reason in _single_jobs(view)
-    ]
+    return [((*_job_labels(job), status_label(job), str(job.state), reason or ""), 1) for job, _, reason in view.single]
 
 
 def _job_created(view: JobView) -> Iterable[Sample]:
-    return [(_job_labels(job), job.created) for job, _, _ in _single_jobs(view) if job.created is not None]
+    return [(_job_labels(job), job.created) for job, _, _ in view.single if job.created is not None]
 
 
 def _job_finished(view: JobView) -> Iterable[Sample]:
-    return [(_job_labels(job), finished) for job, finished, _ in _single_jobs(view) if finished is not None]
+    return [(_job_labels(job), finished) for job, finished, _ in view.single if finished is not None]
 
 
 def _family(name: str, kind: Any, text: str, labels: tuple[str, ...], samples: Any) -> Family[JobView]:
@@ -150,14 +140,14 @@ JOB_FAMILIES: tuple[Family[JobView], ...] = (
         "gauge",
         "Run time of the job that finished last.",
         ("state",),
-        lambda view: _by_state(view.tally.last_duration),
+        _last_duration,
     ),
     _family(
         "aws_job_last_finished_timestamp_seconds",
         "gauge",
         "When the last job finished.",
         ("state",),
-        lambda view: _by_state(view.tally.last_finished),
+        _last_finished,
     ),
     _family(
         "aws_job_last_created_timestamp_seconds",

@@ -74,3 +74,13 @@ class Job:
     """Values of the labels that the user asked for, in their order."""
     details: Mapping[str, object] | None = None
     """Arguments of the operation that tells why this job failed, where the list does not."""
+
+
+class Query(NamedTuple):
+    """One listing: of all jobs, of those created after a time, or of those in one status."""
+
+    created_after: float | None = None
+    status: str | None = None
+
+
+ALL = Query()

@@ -65,7 +65,7 @@ JOBS = [
 @pytest.fixture
 def ledger():
     """Return a ledger that saw all of these jobs come."""
-    ledger = Ledger(lookback=86_400.0, classify=lambda job: job.message)
+    ledger = Ledger(lookback=86_400.0, classify=lambda job: job.message, bounds=BUCKETS.duration_buckets)
     ledger.take([], BEGIN)
     ledger.take(JOBS, NOW)
     return ledger

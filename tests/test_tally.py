@@ -5,8 +5,7 @@ import math
 import pytest
 
 from exporter.jobs import Job, State
-from exporter.ledger import Record
-from exporter.tally import Histogram, tally
+from exporter.ledger import Histogram, Record, Tally
 
 BOUNDS = (60.0, 300.0)
 
@@ -15,6 +14,14 @@ def record(state=State.RUNNING, *, status=None, finished=None, reason=None, **fi
     """Return a record of a job whose status is its state's name."""
     job = Job(id=str(fields), status=status or str(state), state=state, **fields)
     return Record(job, finished, reason)
+
+
+def tally(records, bounds):
+    """Return what records add up to."""
+    result = Tally(bounds)
+    for each in records:
+        result.add(each)
+    return result
 
 
 def test_buckets_are_cumulative_and_hold_their_bound():
@@ -29,7 +36,7 @@ def test_buckets_are_cumulative_and_hold_their_bound():
 def test_nothing_adds_up_to_nothing():
     """No job, no extreme, no duration."""
     empty = tally([], BOUNDS)
-    assert (empty.statuses, empty.durations, empty.last_finished, empty.oldest_active) == ({}, {}, {}, {})
+    assert (empty.statuses, empty.durations, empty.last, empty.oldest_active) == ({}, {}, {}, {})
     assert (empty.last_created, empty.next_deadline) == (None, None)
     assert empty.queue.cumulative() == [("60.0", 0.0), ("300.0", 0.0), ("+Inf", 0.0)]
 
@@ -76,27 +83,28 @@ def test_records_of_all_jobs_are_summed():
 def test_a_run_is_from_start_or_creation_to_end_or_update(times, seconds):
     """The nearest that AWS tells; two clocks that disagree make no negative run."""
     found = tally([record(State.SUCCEEDED, finished=99.0, **times)], BOUNDS)
-    assert found.durations[State.SUCCEEDED].sum == found.last_duration[State.SUCCEEDED] == seconds
+    assert found.durations[State.SUCCEEDED].sum == found.last[State.SUCCEEDED][1] == seconds
 
 
 @pytest.mark.parametrize("times", [{}, {"created": 10.0}, {"ended": 10.0}])
 def test_a_run_without_begin_or_end_has_no_duration(times):
     """Nobody guesses; that it finished counts all the same."""
     found = tally([record(State.FAILED, finished=99.0, **times)], BOUNDS)
-    assert (found.durations, found.last_duration) == ({}, {})
-    assert found.last_finished == {State.FAILED: 99.0}
+    assert found.durations == {}
+    assert found.last == {State.FAILED: (99.0, None)}
 
 
 def test_a_job_whose_record_is_being_deleted_has_no_duration():
     """Its update time tells of the deletion, not of the work."""
     found = tally([record(State.DELETING, finished=50.0, created=10.0, updated=99.0)], BOUNDS)
-    assert (found.durations, found.last_duration) == ({}, {})
+    assert found.durations == {}
+    assert found.last == {State.DELETING: (50.0, None)}
 
 
 def test_an_active_job_has_no_duration():
     """It is not over."""
     found = tally([record(created=10.0, updated=99.0)], BOUNDS)
-    assert (found.durations, found.last_finished, found.last_duration) == ({}, {}, {})
+    assert (found.durations, found.last) == ({}, {})
 
 
 @pytest.mark.parametrize("newest", [0, 1, 2])
@@ -106,8 +114,7 @@ def test_the_last_duration_is_that_of_the_latest_finish(newest):
     finishes = finishes[newest:] + finishes[:newest]
     records = [record(State.SUCCEEDED, finished=end, created=end - end / 10, ended=end) for end in finishes]
     found = tally([*records, record(State.FAILED, finished=900.0, created=0.0, ended=900.0)], BOUNDS)
-    assert found.last_finished == {State.SUCCEEDED: 200.0, State.FAILED: 900.0}
-    assert found.last_duration == {State.SUCCEEDED: pytest.approx(20.0), State.FAILED: 900.0}
+    assert found.last == {State.SUCCEEDED: (200.0, pytest.approx(20.0)), State.FAILED: (900.0, 900.0)}
 
 
 def test_the_queue_is_from_creation_to_start():

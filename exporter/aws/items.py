@@ -33,6 +33,12 @@ def resolve(arguments: Arguments, values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in resolved.items() if value is not None}
 
 
+def nested(path: str, value: Any) -> dict[str, Any]:
+    """Return a parameter that stands at a path: `Filter.Status` within a structure."""
+    first, _, rest = path.partition(".")
+    return {first: nested(rest, value) if rest else value}
+
+
 def _value(argument: Any, values: Mapping[str, Any]) -> Any:
     if isinstance(argument, str) and argument.startswith("$"):
         return values.get(argument[1:])

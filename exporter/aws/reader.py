@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -11,11 +12,13 @@ from botocore import xform_name
 
 from exporter.aws.clients import Clients
 from exporter.aws.errors import BadResponseError
-from exporter.aws.items import Item, at, containers, job_reader, resolve, text
+from exporter.aws.items import Item, at, containers, job_reader, nested, resolve, text
 from exporter.catalog import Kind, Scope
-from exporter.catalog.models import Models
-from exporter.jobs import Job
+from exporter.catalog.models import Models, shape_at
+from exporter.jobs import ALL, Job, Query
 from exporter.settings import Account
+
+_USUAL_PAGE = 100
 
 
 class Place(NamedTuple):
@@ -54,10 +57,15 @@ class Reader:
                 found[identifier] = Scoped({**outer.ids, name: identifier}, label)
         return list(found.values())
 
-    async def jobs(self, place: Place, kind: Kind, scope: Scoped, dimensions: Sequence[str] = ()) -> list[Job]:
-        """Return every job of a kind in one innermost container; of a job that two pages list, the later one."""
+    async def jobs(
+        self, place: Place, kind: Kind, scope: Scoped, query: Query = ALL, dimensions: Sequence[str] = ()
+    ) -> list[Job]:
+        """Return the jobs of a kind in one innermost container that a query asks for, each once.
+
+        Of a job that two pages list, the later one counts.
+        """
         read = job_reader(kind, dimensions)
-        arguments = resolve(kind.arguments, scope.ids)
+        arguments = {**resolve(kind.arguments, scope.ids), **self._filter(kind, query)}
         jobs: dict[str, Job] = {}
         for values in product(*kind.sweep.values()):
             swept = {**arguments, **dict(zip(kind.sweep, values, strict=True))}
@@ -65,6 +73,19 @@ class Reader:
                 job = read(item, scope.ids)
                 jobs[job.id] = job
         return list(jobs.values())
+
+    def page_size(self, kind: Kind) -> int:
+        """Return how many jobs one request lists at most."""
+        return self.models.paging(kind.service, kind.operation).page_size or _USUAL_PAGE
+
+    def _filter(self, kind: Kind, query: Query) -> dict[str, Any]:
+        """Return the arguments by which the operation itself narrows its list."""
+        if query.created_after is not None and kind.filters.created_after:
+            return nested(kind.filters.created_after, datetime.fromtimestamp(query.created_after, UTC))
+        if query.status is not None and kind.filters.status:
+            shape = shape_at(self.models.operation(kind.service, kind.operation).input_shape, kind.filters.status)
+            return nested(kind.filters.status, [query.status] if shape.type_name == "list" else query.status)
+        return {}
 
     async def explained(self, place: Place, kind: Kind, job: Job) -> Job:
         """Return a failed job with the message and the code that AWS gives when asked for them."""

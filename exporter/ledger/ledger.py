@@ -1,129 +1,211 @@
-"""What is known of one source's jobs: merges what was listed, and forgets what left the lookback."""
+"""What is known of one source's jobs, and what they add up to."""
 
 from __future__ import annotations
 
+import heapq
+import math
 from collections import Counter
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from exporter.jobs import Job, State
+from exporter.ledger.archive import Archive
+from exporter.ledger.record import Dimensions, Record, finish_of, first
+from exporter.ledger.tally import Tally
 
 Classify = Callable[[Job], str]
 """Tells the reason, of a closed list, for which a job failed."""
 
-
-Dimensions = tuple[str, ...]
-"""Values of the labels that the user asked for."""
-
-
-class Record(NamedTuple):
-    """A job and what became of it."""
-
-    job: Job
-    finished: float | None = None
-    """When it ended, frozen at the first sight of a final status: AWS moves update times later."""
-    reason: str | None = None
-    """Why it failed; None while it has not failed, or while AWS has yet to be asked."""
+EVERYTHING = -math.inf
+"""A listing that left nothing out is complete for jobs created since then."""
 
 
 class Ledger:
-    """The jobs of one source. What finished longer than `lookback` seconds ago does not count."""
+    """The jobs of one source. What finished longer than `lookback` seconds ago does not count.
 
-    def __init__(self, lookback: float, classify: Classify) -> None:
+    Active jobs are held as they are, finished ones packed and in running sums, so that a poll costs what it changes.
+    """
+
+    def __init__(self, lookback: float, classify: Classify, bounds: Sequence[float] = ()) -> None:
+        """Hold durations in buckets up to each of `bounds` seconds."""
         self._lookback = lookback
         self._classify = classify
-        self._records: dict[str, Record] = {}
-        self._since: float | None = None
-        self._unexplained: set[str] = set()
+        self._bounds = bounds
+        self._active: dict[str, Record] = {}
+        self._finished = Archive()
+        self._expired: set[int] = set()
+        """Hashes of jobs that left the lookback and whose end AWS does not tell: seen again, they are still over."""
+        self._tallies: dict[Dimensions, Tally] = {}
+        self.since: float | None = None
+        """When the first listing was taken in."""
+        self._unexplained: dict[str, bool] = {}
+        """Failed jobs that AWS must still be asked about, and whether they are to be counted then."""
         self.finished_total: Counter[tuple[Dimensions, State]] = Counter()
         self.failures_total: Counter[tuple[Dimensions, str]] = Counter()
         self.reasons: set[str] = set()
         """Every reason that a job of the source ever failed for."""
+        self.newest_created: float | None = None
 
     def __len__(self) -> int:
-        return len(self._records)
+        return len(self._active) + len(self._finished)
 
-    def take(self, listing: Iterable[Job], now: float) -> None:
-        """Replace what is known by a complete listing, made at `now`.
+    @property
+    def oldest_active(self) -> float | None:
+        """When the oldest job was created that may still move."""
+        return min(self._created_of_active(), default=None)
+
+    def take(self, listing: Iterable[Job], now: float, complete_from: float | None = EVERYTHING) -> None:
+        """Take in a listing made at `now` that left out no job created after `complete_from`; None: it may have.
 
         What had already finished at the first listing counts in no counter, nor does an older job that shows up late.
         """
-        since = now if self._since is None else self._since
-        known, self._records = self._records, {}
-        for job in listing:
-            before = known.get(job.id)
-            record = self._record(job, before, now)
-            if self._is_forgotten(record, now):
-                continue
-            self._records[job.id] = record
-            was_live = before is not None and before.finished is None
-            is_new = before is None and self._since is not None and (record.finished or 0.0) >= since
-            if record.finished is not None and (was_live or is_new):
-                self._count(record)
-        self._since = since
-        self._unexplained &= self._records.keys()
+        listed = {job.id: job for job in listing}
+        for job in listed.values():
+            self._take(job, now)
+        if complete_from is not None:
+            self._forget_unlisted(listed.keys(), complete_from)
+        self._expire(now - self._lookback)
+        self.since = now if self.since is None else self.since
 
     def explain(self, job: Job) -> None:
         """Take in a failed job with the `message` and `code` that AWS gave when asked for them."""
+        record = self._finished.get(job.id)
+        if record is None or job.id not in self._unexplained:
+            return
         reason = self._reason(job)
-        self._records[job.id] = Record(job, self._records[job.id].finished, reason)
-        if job.id in self._unexplained:
-            self._unexplained.remove(job.id)
+        self._finished.put(Record(job, record.finished, reason))
+        self._tally(job).reasons[reason] += 1
+        if self._unexplained.pop(job.id):
             self.failures_total[job.dimensions, reason] += 1
+
+    def tallies(self, now: float) -> Mapping[Dimensions, Tally]:
+        """Return what counts at `now`, added up for each combination of dimensions that was ever counted."""
+        sums = {dimensions: tally.copy() for dimensions, tally in self._tallies.items()}
+        for record in self._counted_active(now):
+            sums.setdefault(record.job.dimensions, Tally(self._bounds)).add(record)
+        return sums
 
     def counted(self, now: float) -> list[Record]:
         """Return what counts at `now`: active jobs, and those that finished within the lookback."""
         horizon = now - self._lookback
-        return [record for record in self._records.values() if _last_seen(record, now) >= horizon]
+        return [*self._counted_active(now), *(record for record in self._finished if _finish(record) >= horizon)]
 
-    def unexplained(self, now: float) -> list[Job]:
+    def newest(self, now: float, finished: int) -> list[Record]:
+        """Return the active jobs and the newest finished ones, at most `finished` of those."""
+        return [*self._counted_active(now), *heapq.nlargest(finished, self._finished, key=_finish)]
+
+    def unexplained(self) -> list[Job]:
         """Return the failed jobs that AWS must still be asked about, the newest first."""
-        waiting = [record for record in self.counted(now) if record.job.state is State.FAILED and record.reason is None]
-        waiting.sort(key=lambda record: record.finished or 0.0, reverse=True)
-        return [record.job for record in waiting]
+        waiting = [record for job_id in self._unexplained if (record := self._finished.get(job_id))]
+        return [record.job for record in sorted(waiting, key=_finish, reverse=True)]
 
-    def _record(self, job: Job, before: Record | None, now: float) -> Record:
-        if before and before.finished is not None and job.state.is_final:
-            # A finished job stays as it was: its update time moves on, and its reason may have cost a question.
-            return before if before.job.status == job.status else before._replace(job=job)
+    def created_since(self, time: float) -> int:
+        """Return about how many of the jobs that are held were created since a time."""
+        return self._finished.created_since(time) + len(self._active)
+
+    def active_unless(self, found: Iterable[str]) -> list[float]:
+        """Return when the active jobs were created whose ids are not among `found`."""
+        return self._created_of_active(set(found))
+
+    def _take(self, job: Job, now: float) -> None:
+        if job.created is not None:
+            self.newest_created = max(self.newest_created or 0.0, job.created)
         if not job.state.is_final:
-            return Record(job)
-        reason = self._reason(job) if job.state is State.FAILED and job.details is None else None
-        return Record(job, _finished(job, was_known=before is not None, now=now), reason)
+            self._expired.discard(hash(job.id))
+            self._remove_finished(job.id)
+            self._active[job.id] = Record(job)
+        elif before := self._finished.get(job.id):
+            self._change(before, job)
+        elif hash(job.id) not in self._expired:
+            self._finish(job, now)
+
+    def _finish(self, job: Job, now: float) -> None:
+        """Take in a job that is seen finished for the first time."""
+        was_active = self._active.pop(job.id, None) is not None
+        finished = finish_of(job, was_known=was_active, now=now)
+        failed = job.state is State.FAILED
+        record = Record(job, finished, self._reason(job) if failed and job.details is None else None)
+        if finished < now - self._lookback:
+            self._note_expired(record)
+            return
+        is_counted = was_active or (self.since is not None and finished >= self.since)
+        self._finished.put(record)
+        self._tally(job).add(record)
+        if is_counted:
+            self._count(record)
+        if failed and record.reason is None:
+            self._unexplained[job.id] = is_counted
+
+    def _change(self, before: Record, job: Job) -> None:
+        """Take in another final status: the job stays finished when it was, its update time moves on."""
+        if before.job.status == job.status:
+            return
+        self._remove_finished(job.id)
+        record = before._replace(job=job)
+        self._finished.put(record)
+        self._tally(job).add(record)
+
+    def _forget_unlisted(self, listed: Iterable[str], complete_from: float) -> None:
+        """Forget what a complete listing would have shown."""
+        hashes = {hash(job_id) for job_id in listed}
+        for job_id, record in list(self._active.items()):
+            created = first((record.job.created,), EVERYTHING)
+            if hash(job_id) not in hashes and (created > complete_from or complete_from == EVERYTHING):
+                del self._active[job_id]
+        for job_id in self._finished.unlisted(hashes, complete_from):
+            self._remove_finished(job_id)
+        if complete_from == EVERYTHING:
+            self._expired &= hashes
+
+    def _expire(self, horizon: float) -> None:
+        """Let go of what left the lookback."""
+        for record in self._finished.pop_finished_before(horizon):
+            self._unexplained.pop(record.job.id, None)
+            self._tally(record.job).remove(record)
+            self._note_expired(record)
+
+    def _note_expired(self, record: Record) -> None:
+        if record.job.ended is None:
+            self._expired.add(hash(record.job.id))
+
+    def _remove_finished(self, job_id: str) -> None:
+        if record := self._finished.pop(job_id):
+            self._unexplained.pop(job_id, None)
+            tally = self._tally(record.job)
+            tally.remove(record)
+            if record.job.state in tally.without_last:
+                tally.find_last(other for other in self._finished if other.job.dimensions == record.job.dimensions)
+
+    def _tally(self, job: Job) -> Tally:
+        return self._tallies.setdefault(job.dimensions, Tally(self._bounds))
 
     def _reason(self, job: Job) -> str:
         reason = self._classify(job)
         self.reasons.add(reason)
         return reason
 
-    def _is_forgotten(self, record: Record, now: float) -> bool:
-        """Whether a record is not worth holding: it left the lookback, and would be read the same again."""
-        return record.job.ended is not None and _last_seen(record, now) < now - self._lookback
-
     def _count(self, record: Record) -> None:
         dimensions = record.job.dimensions
         self.finished_total[dimensions, record.job.state] += 1
         if record.reason is not None:
             self.failures_total[dimensions, record.reason] += 1
-        elif record.job.state is State.FAILED:
-            self._unexplained.add(record.job.id)
+
+    def _counted_active(self, now: float) -> list[Record]:
+        """Return the active jobs; one with a status that nobody knows ages from its last sign of life."""
+        horizon = now - self._lookback
+        return [
+            record
+            for record in self._active.values()
+            if record.job.state.is_live or first((record.job.updated, record.job.created), now) >= horizon
+        ]
+
+    def _created_of_active(self, found: Iterable[str] = ()) -> list[float]:
+        found = set(found)
+        return [
+            record.job.created
+            for job_id, record in self._active.items()
+            if record.job.created is not None and job_id not in found
+        ]
 
 
-def _finished(job: Job, *, was_known: bool, now: float) -> float:
-    """Return when a job ended, as near as AWS and the polls tell."""
-    told = (job.ended, job.updated)
-    return _first(told if was_known else (*told, job.started, job.created), now)
-
-
-def _last_seen(record: Record, now: float) -> float:
-    """Return the time from which a record ages: `now` for active jobs, which never do."""
-    if record.finished is not None:
-        return record.finished
-    if record.job.state.is_live:
-        return now
-    return _first((record.job.updated, record.job.created), now)
-
-
-def _first(times: Iterable[float | None], otherwise: float) -> float:
-    """Return the first time that is known."""
-    return next((time for time in times if time is not None), otherwise)
+def _finish(record: Record) -> float:
+    return record.finished or 0.0

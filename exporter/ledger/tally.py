@@ -5,10 +5,11 @@ from __future__ import annotations
 import bisect
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 
 from exporter.jobs import Job, State
-from exporter.ledger import Record
+from exporter.ledger.record import Record
 
 
 @dataclass
@@ -17,15 +18,19 @@ class Histogram:
 
     bounds: Sequence[float]
     sum: float = 0.0
-    counts: list[int] = field(init=False)
+    counts: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.counts = [0] * (len(self.bounds) + 1)
+        self.counts = self.counts or [0] * (len(self.bounds) + 1)
 
-    def observe(self, seconds: float) -> None:
-        """Add one observation."""
-        self.counts[bisect.bisect_left(self.bounds, seconds)] += 1
-        self.sum += seconds
+    def copy(self) -> Histogram:
+        """Return one that changes alone."""
+        return Histogram(self.bounds, self.sum, list(self.counts))
+
+    def observe(self, seconds: float, times: int = 1) -> None:
+        """Add an observation, or take it back with -1."""
+        self.counts[bisect.bisect_left(self.bounds, seconds)] += times
+        self.sum += seconds * times
 
     def cumulative(self) -> list[tuple[str, float]]:
         """Return the buckets as the exposition formats want them: upper bound, count of all up to it."""
@@ -46,8 +51,10 @@ class Tally:
     records: Counter[str] = field(default_factory=Counter)
     durations: dict[State, Histogram] = field(default_factory=dict)
     queue: Histogram = field(init=False)
-    last_finished: dict[State, float] = field(default_factory=dict)
-    last_duration: dict[State, float] = field(default_factory=dict)
+    last: dict[State, tuple[float, float | None]] = field(default_factory=dict)
+    """For each final state when the last job finished, and its run time where AWS tells it."""
+    without_last: set[State] = field(default_factory=set)
+    """States whose last job was removed while others remain."""
     oldest_active: dict[tuple[str, State], float] = field(default_factory=dict)
     last_created: float | None = None
     next_deadline: float | None = None
@@ -55,45 +62,65 @@ class Tally:
     def __post_init__(self) -> None:
         self.queue = Histogram(self.bounds)
 
+    def copy(self) -> Tally:
+        """Return one that changes alone."""
+        other = copy(self)
+        other.statuses, other.reasons, other.records = copy(self.statuses), copy(self.reasons), copy(self.records)
+        other.durations = {state: histogram.copy() for state, histogram in self.durations.items()}
+        other.queue, other.last, other.oldest_active = self.queue.copy(), copy(self.last), copy(self.oldest_active)
+        return other
+
     def add(self, record: Record) -> None:
         """Count one job."""
         job = record.job
-        status = (status_label(job), job.state)
-        self.statuses[status] += 1
-        self.records.update(job.records)
+        self._sum(record, 1)
         if job.created is not None:
             self.last_created = max(self.last_created or 0.0, job.created)
-            if job.started is not None:
-                self.queue.observe(max(0.0, job.started - job.created))
-        if record.reason is not None and job.state is State.FAILED:
-            self.reasons[record.reason] += 1
         if job.state.is_live:
-            self._add_active(job, status)
+            self._add_active(job)
         elif record.finished is not None:
-            self._add_finished(job, record.finished)
+            self._note_last(record)
 
-    def _add_active(self, job: Job, status: tuple[str, State]) -> None:
+    def remove(self, record: Record) -> None:
+        """Count one finished job no longer; the newest creation stays the newest that there was."""
+        self._sum(record, -1)
+        state = record.job.state
+        if not any(count for (_, other), count in self.statuses.items() if other is state):
+            self.last.pop(state, None)
+            self.durations.pop(state, None)
+        elif record.finished == self.last.get(state, (None,))[0]:
+            self.without_last.add(state)
+
+    def find_last(self, records: Iterable[Record]) -> None:
+        """Find the last finished jobs again, among all that are counted."""
+        self.last.clear()
+        self.without_last.clear()
+        for record in records:
+            self._note_last(record)
+
+    def _sum(self, record: Record, times: int) -> None:
+        job = record.job
+        self.statuses[status_label(job), job.state] += times
+        for result, count in job.records.items():
+            self.records[result] += count * times
+        if record.reason is not None and job.state is State.FAILED:
+            self.reasons[record.reason] += times
+        if job.created is not None and job.started is not None:
+            self.queue.observe(max(0.0, job.started - job.created), times)
+        if record.finished is not None and (duration := _duration(job)) is not None:
+            self.durations.setdefault(job.state, Histogram(self.bounds)).observe(duration, times)
+
+    def _add_active(self, job: Job) -> None:
+        status = (job.status, job.state)
         if job.created is not None:
             self.oldest_active[status] = min(self.oldest_active.get(status, job.created), job.created)
         if job.deadline is not None:
             self.next_deadline = min(self.next_deadline or job.deadline, job.deadline)
 
-    def _add_finished(self, job: Job, finished: float) -> None:
-        duration = _duration(job)
-        if duration is not None:
-            self.durations.setdefault(job.state, Histogram(self.bounds)).observe(duration)
-        if finished >= self.last_finished.get(job.state, finished):
-            self.last_finished[job.state] = finished
-            if duration is not None:
-                self.last_duration[job.state] = duration
-
-
-def tally(records: Iterable[Record], bounds: Sequence[float]) -> Tally:
-    """Return what records add up to, durations in buckets up to each of `bounds` seconds."""
-    result = Tally(bounds)
-    for record in records:
-        result.add(record)
-    return result
+    def _note_last(self, record: Record) -> None:
+        state, finished = record.job.state, record.finished or 0.0
+        if finished >= self.last.get(state, (finished, None))[0]:
+            self.last[state] = (finished, _duration(record.job))
 
 
 def status_label(job: Job) -> str:

@@ -1,6 +1,8 @@
 """When to read which source; no source ever touches another."""
 
+from exporter.poller.context import Context, Source
+from exporter.poller.discovery import AccountSource, ScopeSource, roots
+from exporter.poller.listing import JobSource
 from exporter.poller.loop import Poller
-from exporter.poller.sources import AccountSource, Context, JobSource, ScopeSource, Source, roots
 
 __all__ = ["AccountSource", "Context", "JobSource", "Poller", "ScopeSource", "Source", "roots"]

@@ -12,8 +12,8 @@ from exporter.aws import PollError, PollErrorReason, poll_error
 from exporter.clock import Clock
 from exporter.families import metrics
 from exporter.jobs import SourceKey
+from exporter.poller.context import Context, Source
 from exporter.poller.schedule import pause
-from exporter.poller.sources import Context, Source
 from exporter.telemetry import SOURCE_FAMILIES
 
 log = structlog.get_logger(__name__)

@@ -122,6 +122,9 @@ class Poll(Section):
     discovery_interval: Duration = Field(
         default=600.0, description="How often memberships, schedulers and other containers of jobs are looked for."
     )
+    resync: Duration = Field(
+        default=3600.0, description="How often everything is listed again, which finds what was deleted."
+    )
     lookback: Duration = Field(default=604_800.0, description="How long a job counts after it finished.")
     stale_after: Duration = Field(
         default=300.0,

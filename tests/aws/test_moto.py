@@ -61,4 +61,4 @@ async def test_a_role_is_assumed_with_sts(moto, client):
     async with running(configured(moto, services, accounts=accounts), HandClock()) as exporter:
         assert exporter.by("account_id", "aws_job_exporter_source_up", kind=CUSTOMIZATION.key) == {"444455556666": 1}
         operations = exporter.by("operation", "aws_job_exporter_aws_requests_total", code="200")
-    assert operations == {"AssumeRole": 1, "GetCallerIdentity": 1, "ListModelCustomizationJobs": 1}
+    assert operations == {"AssumeRole": 1, "GetCallerIdentity": 1, "ListModelCustomizationJobs": 3}

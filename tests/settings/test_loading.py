@@ -69,6 +69,7 @@ def test_every_key_of_every_section_is_read():
     assert settings.poll.model_dump(mode="json") == {
         "interval": "2m",
         "discovery_interval": "20m",
+        "resync": "2h",
         "lookback": "2w",
         "stale_after": "10m",
         "timeout": "50s",

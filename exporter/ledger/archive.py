@@ -1,0 +1,156 @@
+"""Finished jobs, held compactly: they do not change, and there may be a million of them."""
+
+from __future__ import annotations
+
+import marshal
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+from exporter.jobs import Job, State
+from exporter.ledger.record import Record
+
+_HOUR = 3600.0
+_COUNTS = ("total", "processed", "succeeded", "failed")
+_STATES = tuple(State)
+
+
+class Archive:
+    """Records by the hash of their job's id, each packed into one string of bytes.
+
+    Two ids of one source that share a 61-bit hash would be taken for one job: with a million jobs, once in four
+    million exporters.
+    """
+
+    def __init__(self) -> None:
+        self._packed: dict[int, bytes] = {}
+        self._hours: defaultdict[int, list[int]] = defaultdict(list)
+        """What finished in each hour, so that what is old is found without looking at the rest."""
+        self._created: defaultdict[int, list[int]] = defaultdict(list)
+        """What was created in each hour."""
+        self._words: list[str] = []
+        self._numbers: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+    def __contains__(self, job_id: str) -> bool:
+        return hash(job_id) in self._packed
+
+    def __iter__(self) -> Iterator[Record]:
+        return map(self._unpack, self._packed.values())
+
+    def get(self, job_id: str) -> Record | None:
+        """Return the record of a job, None where it is not held."""
+        packed = self._packed.get(hash(job_id))
+        return None if packed is None else self._unpack(packed)
+
+    def put(self, record: Record) -> None:
+        """Hold a finished record, in place of one of the same job."""
+        self.pop(record.job.id)
+        key = hash(record.job.id)
+        self._packed[key] = self._pack(record)
+        self._hours[_hour(record.finished)].append(key)
+        self._created[_hour(record.job.created)].append(key)
+
+    def pop(self, job_id: str) -> Record | None:
+        """Return the record of a job and hold it no longer; None where it is not held."""
+        packed = self._packed.pop(hash(job_id), None)
+        if packed is None:
+            return None
+        record = self._unpack(packed)
+        self._hours[_hour(record.finished)].remove(hash(job_id))
+        self._created[_hour(record.job.created)].remove(hash(job_id))
+        return record
+
+    def pop_finished_before(self, horizon: float) -> list[Record]:
+        """Return what finished before a time, and hold it no longer."""
+        old = [key for hour in self._hours if hour <= _hour(horizon) for key in self._hours[hour]]
+        records = [self._unpack(self._packed[key]) for key in old]
+        gone = [record for record in records if (record.finished or 0.0) < horizon]
+        for record in gone:
+            self.pop(record.job.id)
+        for hours in (self._hours, self._created):
+            for hour in [hour for hour, keys in hours.items() if not keys]:
+                del hours[hour]
+        return gone
+
+    def created_since(self, time: float) -> int:
+        """Return about how many were created since a time: to the hour."""
+        return sum(len(keys) for hour, keys in self._created.items() if hour >= _hour(time))
+
+    def unlisted(self, hashes: AbstractSet[int], created_after: float) -> list[str]:
+        """Return the ids that were created after a time and whose hashes are not among these."""
+        if created_after == -math.inf:
+            return [self._unpack(self._packed[key]).job.id for key in self._packed.keys() - hashes]
+        hours = [hour for hour in self._created if hour >= _hour(created_after)]
+        records = [
+            self._unpack(self._packed[key]) for hour in hours for key in self._created[hour] if key not in hashes
+        ]
+        return [record.job.id for record in records if (record.job.created or 0.0) > created_after]
+
+    def _pack(self, record: Record) -> bytes:
+        job = record.job
+        prefix, slash, suffix = job.id.rpartition("/")
+        # Once a job has ended, its update time says nothing more.
+        updated = None if job.ended is not None else job.updated
+        finished = None if record.finished == job.ended else record.finished
+        return marshal.dumps(
+            (
+                self._number(prefix + slash),
+                suffix,
+                job.name,
+                self._number(job.status),
+                _STATES.index(job.state),
+                (job.created, job.started, job.ended, updated, job.deadline, finished),
+                job.message,
+                job.code,
+                None if record.reason is None else self._number(record.reason),
+                tuple(job.records.get(count) for count in _COUNTS) if job.records else None,
+                tuple(map(self._number, job.dimensions)),
+                None if job.details is None else dict(job.details),
+            )
+        )
+
+    def _unpack(self, packed: bytes) -> Record:
+        prefix, suffix, name, status, state, times, message, code, reason, records, dimensions, details = marshal.loads(  # noqa: S302 - own
+            packed
+        )
+        created, started, ended, updated, deadline, finished = times
+        job = Job(
+            id=self._words[prefix] + suffix,
+            name=name,
+            status=self._words[status],
+            state=_STATES[state],
+            created=created,
+            started=started,
+            ended=ended,
+            updated=updated,
+            deadline=deadline,
+            message=message,
+            code=code,
+            records=_counts(records),
+            dimensions=tuple(self._words[number] for number in dimensions),
+            details=details,
+        )
+        why = None if reason is None else self._words[reason]
+        return Record(job, ended if finished is None else finished, why)
+
+    def _number(self, word: str) -> int:
+        """Return the number of a word that many records share."""
+        if word not in self._numbers:
+            self._numbers[word] = len(self._words)
+            self._words.append(word)
+        return self._numbers[word]
+
+
+def _counts(values: Any) -> dict[str, int]:
+    if not values:
+        return {}
+    return {count: value for count, value in zip(_COUNTS, values, strict=True) if value is not None}
+
+
+def _hour(time: float | None) -> int:
+    return int((time or 0.0) // _HOUR)

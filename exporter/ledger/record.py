@@ -1,0 +1,32 @@
+"""A job and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from exporter.jobs import Job
+
+Dimensions = tuple[str, ...]
+"""Values of the labels that the user asked for."""
+
+
+class Record(NamedTuple):
+    """A job and what became of it."""
+
+    job: Job
+    finished: float | None = None
+    """When it ended, frozen at the first sight of a final status: AWS moves update times later."""
+    reason: str | None = None
+    """Why it failed; None while it has not failed, or while AWS has yet to be asked."""
+
+
+def finish_of(job: Job, *, was_known: bool, now: float) -> float:
+    """Return when a finished job ended, as near as AWS and the polls tell."""
+    told = (job.ended, job.updated)
+    return first(told if was_known else (*told, job.started, job.created), now)
+
+
+def first(times: Iterable[float | None], otherwise: float) -> float:
+    """Return the first time that is known."""
+    return next((time for time in times if time is not None), otherwise)

@@ -1,0 +1,38 @@
+"""What every source works with, and what the poll loop asks of one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from exporter.aws import Reader
+from exporter.clock import Clock
+from exporter.exposition import Exposition
+from exporter.failures import Classifier
+from exporter.settings import Settings
+from exporter.telemetry import SourceStatus, Telemetry
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every source works with."""
+
+    settings: Settings
+    reader: Reader
+    exposition: Exposition
+    telemetry: Telemetry
+    classifier: Classifier
+    clock: Clock
+
+
+class Source(Protocol):
+    """Something that is polled again and again."""
+
+    status: SourceStatus
+
+    async def poll(self) -> Iterable[Source]:
+        """Read it once and return the sources that it leads to; raises what went wrong, then nothing has changed."""
+
+    def forget(self) -> None:
+        """Take away what it published."""

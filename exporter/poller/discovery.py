@@ -1,0 +1,92 @@
+"""The sources that lead to others: accounts, and the containers that jobs live in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from exporter.aws import Place, Scoped
+from exporter.catalog import Catalog, Kind
+from exporter.jobs import SourceKey
+from exporter.poller.context import Context, Source
+from exporter.poller.listing import JobSource
+from exporter.settings import Selection
+from exporter.telemetry import SourceStatus
+
+
+class AccountSource:
+    """Finds out which account the credentials belong to, then leads to all that is configured for it."""
+
+    def __init__(self, context: Context, catalog: Catalog, place: Place) -> None:
+        key = SourceKey(place.account.account_id, place.region, "sts", "account", "")
+        self.status = SourceStatus(key, context.settings.poll.discovery_interval)
+        self._context = context
+        self._place = place
+        self._selections = context.settings.selections(catalog)
+
+    async def poll(self) -> Iterable[Source]:
+        """Ask STS: a role that cannot be assumed shows here, once, and not on every source of the account."""
+        account_id = await self._context.reader.account_id(self._place)
+        return [source for selection in self._selections for source in self._sources(account_id, selection)]
+
+    def forget(self) -> None:
+        """Nothing is published."""
+
+    def _sources(self, account_id: str, selection: Selection) -> Iterable[Source]:
+        """Yield a source for each kind without a container, and one for each sort of container."""
+        by_scope: dict[str, list[Kind]] = {}
+        for kind in selection.kinds:
+            by_scope.setdefault(kind.outer_scope, []).append(kind)
+        for scope, kinds in by_scope.items():
+            account = Scoped({"account_id": account_id})
+            source = ScopeSource(self._context, self._place, account, selection, kinds)
+            if not scope:
+                yield from source.children(account)
+            elif (ids := selection.settings.named(scope)) is not None:
+                for identifier in dict.fromkeys(ids):
+                    yield from source.children(Scoped({**account.ids, scope: identifier}, identifier))
+            else:
+                yield source
+
+
+class ScopeSource:
+    """Discovers the containers of one sort, then leads to the jobs in each."""
+
+    def __init__(
+        self, context: Context, place: Place, account: Scoped, selection: Selection, kinds: Sequence[Kind]
+    ) -> None:
+        self._context = context
+        self._place = place
+        self._service = selection.service
+        self._scope = kinds[0].outer_scope
+        self._kinds = kinds
+        self._settings = selection.settings
+        self._account = account
+        key = SourceKey(account.ids["account_id"], place.region, self._service.service, self._scope, "")
+        self.status = SourceStatus(key, context.settings.poll.discovery_interval)
+
+    async def poll(self) -> Iterable[Source]:
+        """List the containers."""
+        scope = self._service.scopes[self._scope]
+        found = await self._context.reader.scopes(self._place, self._service.service, self._scope, scope, self._account)
+        patterns = self._settings.patterns(self._scope)
+        taken = (scoped for scoped in found if patterns.takes(scoped.name, scoped.ids[self._scope]))
+        return [source for scoped in taken for source in self.children(scoped)]
+
+    def forget(self) -> None:
+        """Nothing is published."""
+
+    def children(self, scoped: Scoped) -> Iterable[Source]:
+        """Yield a source for each kind in one container."""
+        for kind in self._kinds:
+            key = self.status.key._replace(kind=kind.key, scope=scoped.ids.get(kind.outer_scope, ""))
+            yield JobSource(self._context, self._place, key, kind, scoped, self._settings)
+
+
+def roots(context: Context, catalog: Catalog, default_region: str) -> list[Source]:
+    """Return the sources that all others follow from: one for each account and region."""
+    places = [
+        Place(account, region)
+        for account in context.settings.accounts
+        for region in account.regions or (default_region,)
+    ]
+    return [AccountSource(context, catalog, place) for place in dict.fromkeys(places)]

@@ -1,0 +1,43 @@
+"""The containers within a source's outermost one, and how long it is believed that there are no others."""
+
+from __future__ import annotations
+
+from exporter.aws import Place, Scoped
+from exporter.catalog import Kind
+from exporter.poller.context import Context
+from exporter.settings import ServiceSettings
+
+
+class InnerScopes:
+    """The innermost containers of a source, discovered anew at the discovery interval."""
+
+    def __init__(self, context: Context, place: Place, kind: Kind, outer: Scoped, settings: ServiceSettings) -> None:
+        self._context = context
+        self._place = place
+        self._kind = kind
+        self._outer = outer
+        self._settings = settings
+        self._found: list[Scoped] = []
+        self._due = 0.0
+
+    async def all(self) -> list[Scoped]:
+        """Return the containers that the kind is listed in; the outermost itself where there are no others."""
+        if len(self._kind.scopes) <= 1:
+            return [self._outer]
+        now = self._context.clock.monotonic()
+        if now >= self._due:
+            self._found = await self._discover()
+            self._due = now + self._context.settings.poll.discovery_interval
+        return self._found
+
+    def outdated(self) -> None:
+        """Discover anew at the next poll."""
+        self._due = 0.0
+
+    async def _discover(self) -> list[Scoped]:
+        level = [self._outer]
+        for name, scope in self._kind.scopes[1:]:
+            patterns, reader = self._settings.patterns(name), self._context.reader
+            found = [await reader.scopes(self._place, self._kind.service, name, scope, outer) for outer in level]
+            level = [inner for inners in found for inner in inners if patterns.takes(inner.name, inner.ids[name])]
+        return level

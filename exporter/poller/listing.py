@@ -1,0 +1,147 @@
+"""The source that reads jobs: one list, or one for each of the inner containers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import structlog
+
+from exporter.aws import Place, PollErrorReason, Scoped, poll_error
+from exporter.catalog import Kind
+from exporter.collector import JOB_FAMILIES, job_views
+from exporter.families import metrics
+from exporter.jobs import Job, Query, SourceKey, State
+from exporter.ledger import Ledger
+from exporter.planner import Plan, full, incremental, missing
+from exporter.poller.context import Context, Source
+from exporter.poller.dimensions import FewValues
+from exporter.poller.inner import InnerScopes
+from exporter.settings import ServiceSettings
+from exporter.telemetry import SourceStatus
+
+log = structlog.get_logger(__name__)
+
+
+class JobSource:
+    """One list of jobs, or one for each of the inner containers."""
+
+    def __init__(
+        self, context: Context, place: Place, key: SourceKey, kind: Kind, scope: Scoped, settings: ServiceSettings
+    ) -> None:
+        interval = settings.interval or context.settings.poll.interval
+        self.status = SourceStatus(key, interval, kind.outer_scope, scope.name)
+        self.kind = kind
+        self.ledger = Ledger(context.settings.poll.lookback, self._classify, context.settings.metrics.duration_buckets)
+        self._context = context
+        self._place = place
+        self._inner = InnerScopes(context, place, kind, scope, settings)
+        self._dimensions = tuple(name for name in settings.dimensions if name in kind.dimensions)
+        self._few = FewValues(context.settings.limits.dimension_values)
+        self._unknown: set[str] = set()
+        self._resync = -math.inf
+        self._scopes: Sequence[Scoped] = ()
+        context.telemetry.unknown_statuses.labels(*self._labels)
+        for reason in PollErrorReason if kind.details else ():
+            context.telemetry.detail_errors.labels(*self._labels, reason)
+
+    async def poll(self) -> Iterable[Source]:
+        """Read what can have changed, ask why jobs failed, and publish."""
+        jobs, complete_from = await self._read()
+        now = self._context.clock.time()
+        self._note_unknown(jobs)
+        self.ledger.take(jobs, now, complete_from)
+        self._publish(now)
+        if self.ledger.unexplained():
+            # After the list is out: asking takes a request for each job, and may outlast the poll's time.
+            await self._explain()
+            self._publish(now)
+        return ()
+
+    def forget(self) -> None:
+        """Take the source's job metrics away."""
+        self._context.exposition.withdraw(("jobs", self.status.key))
+
+    async def _read(self) -> tuple[list[Job], float | None]:
+        """Return the jobs that were listed, and since which creation they are all that there are."""
+        scopes = await self._inner.all()
+        plan = self._plan(scopes)
+        jobs = await self._list(plan.queries, scopes)
+        if plan.complete_from is not None or (rest := missing(self.ledger, (job.id for job in jobs))) is None:
+            return jobs, plan.complete_from
+        return jobs + await self._list(rest.queries, scopes), rest.complete_from
+
+    def _plan(self, scopes: Sequence[Scoped]) -> Plan:
+        """Return the listings to make: in full at first, when the containers changed, and at each resync."""
+        now, poll = self._context.clock.monotonic(), self._context.settings.poll
+        if now < self._resync and scopes == self._scopes:
+            page_size = self._context.reader.page_size(self.kind)
+            if plan := incremental(self.kind, self.ledger, page_size):
+                return plan
+        self._resync, self._scopes = now + poll.resync, scopes
+        return full(self.kind, self.ledger, self._context.clock.time(), poll.lookback)
+
+    async def _list(self, queries: Iterable[Query], scopes: Iterable[Scoped]) -> list[Job]:
+        """Return every job that the queries find in the containers; of a job that several list, the last one counts."""
+        found: dict[str, Job] = {}
+        for query in queries:
+            for scoped in scopes:
+                found.update((job.id, job) for job in await self._list_one(query, scoped))
+        jobs = list(found.values())
+        return [replace(job, dimensions=self._few(job.dimensions)) for job in jobs] if self._dimensions else jobs
+
+    async def _list_one(self, query: Query, scoped: Scoped) -> list[Job]:
+        try:
+            return await self._context.reader.jobs(self._place, self.kind, scoped, query, self._dimensions)
+        except Exception as error:
+            # An inner container that was deleted since it was discovered is no failure of the outer one.
+            if len(self.kind.scopes) <= 1 or poll_error(error).reason is not PollErrorReason.NOT_FOUND:
+                raise
+            self._inner.outdated()
+            return []
+
+    async def _explain(self) -> None:
+        """Ask AWS for the reasons of failed jobs, as many as the budget allows."""
+        for job in self.ledger.unexplained()[: self._context.settings.poll.details_budget]:
+            try:
+                self.ledger.explain(await self._context.reader.explained(self._place, self.kind, job))
+            except Exception as error:  # noqa: BLE001 - the list was read whole: a missing reason may not spoil it
+                failure = poll_error(error)
+                self._context.telemetry.detail_errors.labels(*self._labels, failure.reason).inc()
+                log.debug("a failed job's reason could not be read", job=job.id, err=str(failure))
+                if failure.reason not in _NO_ANSWER_EVER:
+                    return
+                self.ledger.explain(job)
+
+    def _publish(self, now: float) -> None:
+        self.status.jobs = len(self.ledger)
+        self.status.details_pending = len(self.ledger.unexplained())
+        settings = self._context.settings
+        views = job_views(self.kind, self.ledger, settings.metrics, now)
+        none = ("",) * len(self._dimensions)
+        labelled = [((*self.status.key, *(view.dimensions or none)), view) for view in views]
+        families = metrics(JOB_FAMILIES, (*SourceKey._fields, *self._dimensions), labelled)
+        expires = now + settings.stale_after(self.status.interval)
+        self._context.exposition.publish(("jobs", self.status.key), families, expires)
+
+    def _classify(self, job: Job) -> str:
+        return self._context.classifier.classify(
+            job.message, status=job.status, code=job.code, service=self.kind.service
+        ).reason
+
+    def _note_unknown(self, jobs: Iterable[Job]) -> None:
+        """Count jobs with a status that the catalog does not know, and log each such status once."""
+        unknown = [job.status for job in jobs if job.state is State.UNKNOWN]
+        self._context.telemetry.unknown_statuses.labels(*self._labels).inc(len(unknown))
+        for status in sorted(set(unknown) - self._unknown):
+            log.warning("status unknown to the catalog", **self.status.key._asdict(), status=status)
+        self._unknown.update(unknown)
+
+    @property
+    def _labels(self) -> tuple[str, str]:
+        return self.status.key.aws_service, self.status.key.kind
+
+
+_NO_ANSWER_EVER = {PollErrorReason.ACCESS_DENIED, PollErrorReason.NOT_FOUND, PollErrorReason.INVALID_REQUEST}
+"""Errors upon which a job's reason is not asked for again."""
