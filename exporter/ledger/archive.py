@@ -7,14 +7,25 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
-from typing import Any
+from typing import Any, NamedTuple
 
 from exporter.jobs import Job, State
-from exporter.ledger.record import Record
+from exporter.ledger.record import Dimensions, Record
 
 _HOUR = 3600.0
 _COUNTS = ("total", "processed", "succeeded", "failed")
-_STATES = tuple(State)
+
+
+class _Shared(NamedTuple):
+    """What many records have in common."""
+
+    prefix: str
+    """The id up to the last slash: all of an ARN but its end."""
+    status: str
+    state: State
+    code: str
+    dimensions: Dimensions
+    reason: str | None
 
 
 class Archive:
@@ -30,8 +41,9 @@ class Archive:
         """What finished in each hour, so that what is old is found without looking at the rest."""
         self._created: defaultdict[int, list[int]] = defaultdict(list)
         """What was created in each hour."""
-        self._words: list[str] = []
-        self._numbers: dict[str, int] = {}
+        self._shared: list[_Shared] = []
+        """What many records have in common, each once."""
+        self._numbers: dict[_Shared, int] = {}
 
     def __len__(self) -> int:
         return len(self._packed)
@@ -94,56 +106,41 @@ class Archive:
     def _pack(self, record: Record) -> bytes:
         job = record.job
         prefix, slash, suffix = job.id.rpartition("/")
-        # Once a job has ended, its update time says nothing more.
+        shared = _Shared(prefix + slash, job.status, job.state, job.code, job.dimensions, record.reason)
+        # Once a job has ended, its update time and its deadline say nothing more.
         updated = None if job.ended is not None else job.updated
         finished = None if record.finished == job.ended else record.finished
-        return marshal.dumps(
-            (
-                self._number(prefix + slash),
-                suffix,
-                job.name,
-                self._number(job.status),
-                _STATES.index(job.state),
-                (job.created, job.started, job.ended, updated, job.deadline, finished),
-                job.message,
-                job.code,
-                None if record.reason is None else self._number(record.reason),
-                tuple(job.records.get(count) for count in _COUNTS) if job.records else None,
-                tuple(map(self._number, job.dimensions)),
-                None if job.details is None else dict(job.details),
-            )
-        )
+        counts = tuple(job.records.get(count) for count in _COUNTS) if job.records else None
+        details = None if job.details is None else dict(job.details)
+        times = (job.created, job.started, job.ended, updated, finished)
+        return marshal.dumps((self._number(shared), suffix, job.name, job.message, counts, details, *times))
 
     def _unpack(self, packed: bytes) -> Record:
-        prefix, suffix, name, status, state, times, message, code, reason, records, dimensions, details = marshal.loads(  # noqa: S302 - own
-            packed
-        )
-        created, started, ended, updated, deadline, finished = times
+        number, suffix, name, message, counts, details, *times = marshal.loads(packed)  # noqa: S302 - its own bytes
+        prefix, status, state, code, dimensions, reason = self._shared[number]
+        created, started, ended, updated, finished = times
         job = Job(
-            id=self._words[prefix] + suffix,
+            id=prefix + suffix,
             name=name,
-            status=self._words[status],
-            state=_STATES[state],
+            status=status,
+            state=state,
             created=created,
             started=started,
             ended=ended,
             updated=updated,
-            deadline=deadline,
             message=message,
             code=code,
-            records=_counts(records),
-            dimensions=tuple(self._words[number] for number in dimensions),
+            records=_counts(counts),
+            dimensions=dimensions,
             details=details,
         )
-        why = None if reason is None else self._words[reason]
-        return Record(job, ended if finished is None else finished, why)
+        return Record(job, ended if finished is None else finished, reason)
 
-    def _number(self, word: str) -> int:
-        """Return the number of a word that many records share."""
-        if word not in self._numbers:
-            self._numbers[word] = len(self._words)
-            self._words.append(word)
-        return self._numbers[word]
+    def _number(self, shared: _Shared) -> int:
+        if shared not in self._numbers:
+            self._numbers[shared] = len(self._shared)
+            self._shared.append(shared)
+        return self._numbers[shared]
 
 
 def _counts(values: Any) -> dict[str, int]:
