@@ -2,11 +2,13 @@
 
 from exporter.aws.clients import Clients, Credentials, default_region
 from exporter.aws.errors import PollError, PollErrorReason, poll_error
+from exporter.aws.rate import Limiters
 from exporter.aws.reader import Place, Reader, Scoped
 
 __all__ = [
     "Clients",
     "Credentials",
+    "Limiters",
     "Place",
     "PollError",
     "PollErrorReason",

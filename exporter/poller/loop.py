@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 import structlog
@@ -18,6 +19,10 @@ from exporter.telemetry import SOURCE_FAMILIES
 
 log = structlog.get_logger(__name__)
 
+_LANES = 4
+"""Sources of one service that are polled at once. They share a rate of requests: more of them would take each other's
+turns until none is done in time, and keep the slots from services that need not wait."""
+
 
 class Poller:
     """Polls every source until cancelled. Sources come and go as those that lead to them find or lose them."""
@@ -27,6 +32,7 @@ class Poller:
         self._clock: Clock = context.clock
         self._rng = rng or random.Random()  # noqa: S311 - spreads polls in time, keeps no secret
         self._slots = asyncio.Semaphore(context.settings.poll.concurrency)
+        self._lanes: defaultdict[tuple[str, ...], asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(_LANES))
         self._sources: dict[SourceKey, Source] = {}
         self._children: dict[SourceKey, set[SourceKey]] = {}
         self._tasks: dict[SourceKey, asyncio.Task[None]] = {}
@@ -79,7 +85,8 @@ class Poller:
 
     async def poll(self, source: Source) -> list[Source] | None:
         """Poll a source once and note how it went; None where it failed, and nothing is known to have changed."""
-        async with self._slots:
+        key = source.status.key
+        async with self._lanes[key.account_id, key.region, key.aws_service], self._slots:
             began = self._clock.monotonic()
             try:
                 async with asyncio.timeout(self._context.settings.poll.timeout):
