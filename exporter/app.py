@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from exporter.aws import Clients, Credentials, Reader
+from exporter.aws import Clients, Credentials, Limiters, Reader
 from exporter.catalog import Catalog
 from exporter.catalog.models import Models
 from exporter.clock import Clock, SystemClock
@@ -52,7 +52,8 @@ async def assembled(
     clock = clock or SystemClock()
     telemetry = Telemetry()
     exposition = Exposition(telemetry.registry, clock.time)
-    async with Clients(settings.aws, telemetry, credentials) as clients:
+    limiters = Limiters(settings.aws, telemetry, clock)
+    async with Clients(settings.aws, telemetry, limiters, credentials) as clients:
         context = Context(
             settings=settings,
             reader=Reader(clients, Models()),

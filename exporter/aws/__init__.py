@@ -2,11 +2,14 @@
 
 from exporter.aws.clients import Clients, Credentials, default_region
 from exporter.aws.errors import PollError, PollErrorReason, poll_error
+from exporter.aws.rate import DEADLINE, Limiters
 from exporter.aws.reader import Place, Reader, Scoped
 
 __all__ = [
+    "DEADLINE",
     "Clients",
     "Credentials",
+    "Limiters",
     "Place",
     "PollError",
     "PollErrorReason",

@@ -18,6 +18,7 @@ from aiobotocore.session import AioSession
 from botocore.model import OperationModel
 
 from exporter import __version__
+from exporter.aws.rate import Limiters
 from exporter.settings import Account, Aws
 from exporter.telemetry import Telemetry
 
@@ -32,9 +33,12 @@ class Credentials(NamedTuple):
 class Clients:
     """An async context manager that closes every client it made."""
 
-    def __init__(self, settings: Aws, telemetry: Telemetry, credentials: Credentials | None = None) -> None:
+    def __init__(
+        self, settings: Aws, telemetry: Telemetry, limiters: Limiters, credentials: Credentials | None = None
+    ) -> None:
         self._settings = settings
         self._telemetry = telemetry
+        self._limiters = limiters
         self._stack = AsyncExitStack()
         self._lock = asyncio.Lock()
         self._clients: dict[tuple[Account, str, str], Any] = {}
@@ -61,11 +65,13 @@ class Clients:
 
     async def _create(self, account: Account, region: str, service: str) -> Any:
         session = await self._session_of(account, region)
-        return await self._stack.enter_async_context(
+        client = await self._stack.enter_async_context(
             session.create_client(
                 service, region_name=region, endpoint_url=self._settings.endpoint_url, config=self._config()
             )
         )
+        self._limiters.of(account, region, service).watch(client)
+        return client
 
     def _config(self) -> AioConfig:
         return AioConfig(

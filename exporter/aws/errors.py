@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 import aiohttp
 from botocore import exceptions
@@ -122,18 +124,19 @@ def poll_error(error: Exception) -> PollError:
     if isinstance(error, EndpointDiscoveryException) and isinstance(error.__context__, Exception):
         return poll_error(error.__context__)
     if isinstance(error, exceptions.ClientError):
-        return PollError(_client_error_reason(error), str(error))
+        return PollError(error_reason(error.response), str(error))
     for types, reason in _EXCEPTIONS:
         if isinstance(error, types):
             return PollError(reason, str(error) or type(error).__name__)
     return PollError(PollErrorReason.INTERNAL, f"{type(error).__name__}: {error}")
 
 
-def _client_error_reason(error: exceptions.ClientError) -> PollErrorReason:
-    code = str(error.response.get("Error", {}).get("Code", ""))
+def error_reason(answer: Mapping[str, Any]) -> PollErrorReason:
+    """Return what an answer of AWS's that is an error means."""
+    code = str(answer.get("Error", {}).get("Code", ""))
     if code in _REASONS:
         return _REASONS[code]
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if status == _THROTTLED:
         return PollErrorReason.THROTTLED
     if status in (_UNAUTHORIZED, _FORBIDDEN):

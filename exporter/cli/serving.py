@@ -83,6 +83,8 @@ async def demo(invocation: Invocation) -> int:
     settings = invocation.settings(
         services=dict.fromkeys(catalog.names),
         poll={"interval": "10s", "discovery_interval": "1m"},
+        # The simulator has no quota, and a visitor no patience.
+        aws={"requests_per_second": 100, "burst": 100},
         accounts=[{"regions": ["us-east-1"]}],
     )
     world = World(catalog)

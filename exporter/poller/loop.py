@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 import structlog
 
-from exporter.aws import PollError, PollErrorReason, poll_error
+from exporter.aws import DEADLINE, PollError, PollErrorReason, poll_error
 from exporter.clock import Clock
 from exporter.families import metrics
 from exporter.jobs import SourceKey
@@ -17,6 +18,10 @@ from exporter.poller.schedule import pause
 from exporter.telemetry import SOURCE_FAMILIES
 
 log = structlog.get_logger(__name__)
+
+_LANES = 4
+"""Sources of one service that are polled at once at a low rate, which they share: more of them would only keep slots
+from services that need not wait."""
 
 
 class Poller:
@@ -27,11 +32,18 @@ class Poller:
         self._clock: Clock = context.clock
         self._rng = rng or random.Random()  # noqa: S311 - spreads polls in time, keeps no secret
         self._slots = asyncio.Semaphore(context.settings.poll.concurrency)
+        self._lanes: defaultdict[tuple[str, ...], asyncio.Semaphore] = defaultdict(self._lane)
         self._sources: dict[SourceKey, Source] = {}
         self._children: dict[SourceKey, set[SourceKey]] = {}
         self._tasks: dict[SourceKey, asyncio.Task[None]] = {}
         self.ready = asyncio.Event()
         """Set once every source that is known was tried."""
+
+    def _lane(self) -> asyncio.Semaphore:
+        """Return what bounds the sources of one service: few that wait for their rate, more where it is high."""
+        settings = self._context.settings
+        most = max(_LANES, settings.poll.concurrency // 2)
+        return asyncio.Semaphore(int(min(most, max(_LANES, settings.aws.requests_per_second))))
 
     @property
     def sources(self) -> Iterator[Source]:
@@ -79,10 +91,12 @@ class Poller:
 
     async def poll(self, source: Source) -> list[Source] | None:
         """Poll a source once and note how it went; None where it failed, and nothing is known to have changed."""
-        async with self._slots:
+        key = source.status.key
+        async with self._lanes[key.account_id, key.region, key.aws_service], self._slots:
             began = self._clock.monotonic()
             try:
-                async with asyncio.timeout(self._context.settings.poll.timeout):
+                async with asyncio.timeout(self._context.settings.poll.timeout) as deadline:
+                    DEADLINE.set(deadline)
                     found = list(await source.poll())
             except Exception as error:
                 found, failure = None, poll_error(error)

@@ -169,6 +169,13 @@ class Aws(Section):
     max_attempts: int = Field(
         default=3, ge=1, le=10, description="How often one request is tried before the poll fails."
     )
+    requests_per_second: float = Field(
+        default=2.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="How many requests a service gets in a second, by account and region; fewer while AWS throttles.",
+    )
+    burst: int = Field(default=10, ge=1, description="How many requests a service may get at once after a pause.")
 
 
 class Account(Section):

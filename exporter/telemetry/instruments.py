@@ -50,6 +50,12 @@ class Telemetry:
             "operation",
             buckets=(0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0),
         )
+        self.rate_limit = self._gauge(
+            "rate_limit", "Requests a second that AWS is asked at most.", "account_id", "region", "aws_service"
+        )
+        self.rate_limit_wait = self._counter(
+            "rate_limit_wait_seconds_total", "Time that requests waited for the rate limit.", "aws_service"
+        )
         self.unknown_statuses = self._counter(
             "unknown_statuses_total",
             "Jobs listed with a status that the catalog does not know, counted anew in each poll.",

@@ -1,0 +1,151 @@
+"""The rate of requests: what a service is asked at most, slower once AWS says that it is too much."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from exporter.aws.errors import PollErrorReason, error_reason
+from exporter.clock import Clock
+from exporter.settings import Account, Aws
+from exporter.telemetry import Telemetry
+
+_FLOOR = 0.1
+"""Requests a second that are left however often AWS throttles: what is asked never, cannot be seen to recover."""
+
+_STEP = 0.02
+"""The part of the full rate that each success gives back: 25 of them make up for one halving."""
+
+_SHOCK = 5.0
+"""Seconds for which throttled requests are one event: they were on their way when the first of them was answered."""
+
+_INSTANT = 1e-6
+"""Seconds that a clock may lose in its arithmetic; a sleep that short might never end."""
+
+_REDIRECTS = 300
+"""The first HTTP status that is no success."""
+
+
+class TokenBucket:
+    """Lets `rate` requests a second pass, and `burst` of them at once after a pause.
+
+    Additive increase, multiplicative decrease: who shares a quota in this way ends up with a fair part of it.
+    """
+
+    def __init__(self, rate: float, burst: int, now: Callable[[], float]) -> None:
+        self.rate = self._full = rate
+        self._burst = self._tokens = float(burst)
+        self._now = now
+        self._filled = now()
+        self._slowed = -math.inf
+
+    def take(self) -> float:
+        """Take a token and return 0, else take none and return the seconds until there may be one."""
+        self._fill()
+        wait = (1 - self._tokens) / self.rate
+        if wait > _INSTANT:
+            return wait
+        self._tokens -= 1
+        return 0.0
+
+    def throttled(self) -> None:
+        """Halve the rate and drop what was saved up: AWS's own bucket is empty."""
+        self._fill()
+        if self._filled - self._slowed < _SHOCK:
+            return
+        self._slowed = self._filled
+        self._tokens = min(self._tokens, 0.0)
+        self.rate = max(self.rate / 2, min(self._full, _FLOOR))
+
+    def succeeded(self) -> None:
+        """Give a little of the rate back."""
+        self._fill()
+        self.rate = min(self.rate + self._full * _STEP, self._full)
+
+    def _fill(self) -> None:
+        """Add what came in since the last time, at the rate of that time."""
+        before, self._filled = self._filled, self._now()
+        self._tokens = min(self._tokens + (self._filled - before) * self.rate, self._burst)
+
+
+class Limiter:
+    """Stands before every request that one bucket is for: listing, discovery and details, retries included."""
+
+    def __init__(self, bucket: TokenBucket, clock: Clock, note_wait: Callable[[float], None]) -> None:
+        self._bucket = bucket
+        self._clock = clock
+        self._note_wait = note_wait
+        self._turn = asyncio.Lock()
+
+    def watch(self, client: Any) -> None:
+        """Have a client's requests wait, and learn from their answers."""
+        service = client.meta.service_model.service_id.hyphenize()
+        # Before anything else sees the request: it is signed and timed when it may go.
+        client.meta.events.register_first(f"request-created.{service}", self.wait)
+        client.meta.events.register("response-received", self._learn)
+
+    async def wait(self, **_: Any) -> None:
+        """Return when a request may be sent; who came first goes first, and who gives up takes nothing."""
+        began = self._clock.monotonic()
+        try:
+            with _paused(DEADLINE.get()):
+                async with self._turn:
+                    while seconds := self._bucket.take():
+                        await self._clock.sleep(seconds)
+        finally:
+            self._note_wait(self._clock.monotonic() - began)
+
+    def _learn(self, parsed_response: Any, **_: Any) -> None:
+        if not parsed_response:
+            return
+        if parsed_response["ResponseMetadata"]["HTTPStatusCode"] < _REDIRECTS:
+            self._bucket.succeeded()
+        elif error_reason(parsed_response) is PollErrorReason.THROTTLED:
+            self._bucket.throttled()
+
+
+DEADLINE: ContextVar[asyncio.Timeout | None] = ContextVar("DEADLINE", default=None)
+"""The time-out of the poll that is under way. It is for AWS: waiting for our own rate does not count."""
+
+
+@contextmanager
+def _paused(timeout: asyncio.Timeout | None) -> Iterator[None]:
+    """Stop a time-out while the block runs."""
+    when = timeout.when() if timeout else None
+    if timeout is None or when is None:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    left = when - loop.time()
+    timeout.reschedule(None)
+    try:
+        yield
+    finally:
+        if not timeout.expired():
+            timeout.reschedule(loop.time() + left)
+
+
+class Limiters:
+    """One limiter for each account, region and service, as AWS has a quota for each."""
+
+    def __init__(self, settings: Aws, telemetry: Telemetry, clock: Clock) -> None:
+        self._settings = settings
+        self._telemetry = telemetry
+        self._clock = clock
+        self._limiters: dict[tuple[str, str, str], Limiter] = {}
+
+    def of(self, account: Account, region: str, service: str) -> Limiter:
+        """Return the limiter of a service; roles of the same account share it."""
+        key = (account.account_id, region, service)
+        if key not in self._limiters:
+            self._limiters[key] = self._limiter(*key)
+        return self._limiters[key]
+
+    def _limiter(self, account_id: str, region: str, service: str) -> Limiter:
+        bucket = TokenBucket(self._settings.requests_per_second, self._settings.burst, self._clock.monotonic)
+        self._telemetry.rate_limit.labels(account_id, region, service).set_function(lambda: bucket.rate)
+        return Limiter(bucket, self._clock, self._telemetry.rate_limit_wait.labels(service).inc)

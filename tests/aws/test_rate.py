@@ -1,0 +1,400 @@
+"""The rate of requests: what a bucket lets pass, and how the reader's requests come to a simulated AWS."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import islice
+
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.aws import Clients, Credentials, Limiters, Place, PollErrorReason, Reader, Scoped, poll_error
+from exporter.aws.rate import DEADLINE, Limiter, TokenBucket
+from exporter.catalog.models import Models
+from exporter.settings import Account, Aws
+from exporter.simulator import AwsError
+from exporter.telemetry import Telemetry
+from tests.harness import (
+    ACCOUNT,
+    BEDROCK,
+    CATALOG,
+    CUSTOMIZATION,
+    LOOKOUT,
+    PATIENCE,
+    REGION,
+    HandClock,
+    configured,
+    running,
+    simulated,
+)
+
+TRANSLATION = CATALOG["translate"].kinds["text_translation_job"]
+PLACE = Place(Account(), REGION)
+HERE = Scoped({"account_id": ACCOUNT})
+
+
+@pytest.fixture
+def clock():
+    """Return a clock that the test turns."""
+    return HandClock()
+
+
+@pytest.fixture
+async def aws(clock):
+    """Return an empty simulated AWS."""
+    async with simulated(clock) as simulator:
+        yield simulator
+
+
+def bucket(clock, rate=2.0, burst=4):
+    """Return a full bucket."""
+    return TokenBucket(rate, burst, clock.monotonic)
+
+
+def taken(tokens):
+    """Take all that a bucket has and return how many there were."""
+    count = 0
+    while not tokens.take():
+        count += 1
+    return count
+
+
+async def until_done(tasks, count):
+    """Wait until so many tasks are done."""
+    async with asyncio.timeout(PATIENCE):
+        for task in islice(asyncio.as_completed(tasks), count):
+            await task
+
+
+# The bucket.
+
+
+async def test_a_full_bucket_lets_the_burst_pass_and_then_the_rate(clock):
+    """The wait that it names is the time until the next token."""
+    tokens = bucket(clock)
+    assert taken(tokens) == 4
+    assert tokens.take() == 0.5
+    await clock.turn(0.25)
+    assert tokens.take() == 0.25
+    await clock.turn(0.25)
+    assert taken(tokens) == 1
+    await clock.turn(1.5)
+    assert taken(tokens) == 3
+
+
+async def test_a_pause_saves_up_no_more_than_the_burst(clock):
+    """However long it was."""
+    tokens = bucket(clock)
+    taken(tokens)
+    await clock.turn(3600)
+    assert taken(tokens) == 4
+
+
+@given(
+    rate=st.floats(0.1, 50),
+    burst=st.integers(1, 6),
+    pauses=st.lists(st.floats(0, 5), max_size=30),
+    events=st.lists(st.sampled_from(["", "throttled", "succeeded"]), min_size=30, max_size=30),
+)
+def test_no_window_sees_more_than_the_burst_and_the_rate(rate, burst, pauses, events):
+    """Whatever the order of requests, pauses and answers."""
+    clock = HandClock(now=0.0)
+    tokens = bucket(clock, rate, burst)
+    passed: list[float] = []
+    for pause, event in zip(pauses, events, strict=False):
+        clock.now += pause
+        if event:
+            getattr(tokens, event)()
+        passed += [clock.now] * taken(tokens)
+        assert min(rate, 0.1) <= tokens.rate <= rate
+    for first, begin in enumerate(passed):
+        for last in range(first, len(passed)):
+            assert last - first + 1 <= burst + rate * (passed[last] - begin) + 0.001
+
+
+async def test_throttling_halves_the_rate_and_empties_the_bucket(clock):
+    """AWS has no tokens left, whatever we counted."""
+    tokens = bucket(clock)
+    tokens.throttled()
+    assert tokens.rate == 1.0
+    assert tokens.take() == 1.0
+
+
+async def test_throttled_answers_in_a_row_are_one_event(clock):
+    """The requests were on their way already; seconds later it is a new event."""
+    tokens = bucket(clock)
+    for _ in range(10):
+        tokens.throttled()
+    assert tokens.rate == 1.0
+    await clock.turn(4.9)
+    tokens.throttled()
+    assert tokens.rate == 1.0
+    await clock.turn(0.2)
+    tokens.throttled()
+    assert tokens.rate == 0.5
+
+
+@pytest.mark.parametrize(("rate", "floor"), [(2.0, 0.1), (0.05, 0.05)])
+async def test_the_rate_has_a_floor(clock, rate, floor):
+    """What is asked never could not recover; a rate that was set below the floor stays as it is."""
+    tokens = bucket(clock, rate)
+    for _ in range(20):
+        tokens.throttled()
+        await clock.turn(10)
+    assert tokens.rate == floor
+
+
+async def test_success_raises_the_rate_by_equal_steps_up_to_what_is_set(clock):
+    """25 successes make up for one halving, and no number of them for more."""
+    tokens = bucket(clock)
+    tokens.throttled()
+    tokens.succeeded()
+    assert tokens.rate == pytest.approx(1.04)
+    for _ in range(24):
+        tokens.succeeded()
+    assert tokens.rate == pytest.approx(2.0)
+    for _ in range(100):
+        tokens.succeeded()
+    assert tokens.rate == 2.0
+
+
+# Those who wait.
+
+
+@dataclass
+class Queue:
+    """Requests that wait before a limiter, and the order in which they passed."""
+
+    limiter: Limiter
+    passed: list[int]
+
+    async def join(self, number):
+        """Wait for one's turn."""
+        await self.limiter.wait()
+        self.passed.append(number)
+
+
+async def test_who_came_first_goes_first(clock):
+    """One by one, at the rate."""
+    queue = Queue(Limiter(bucket(clock, rate=1, burst=1), clock, lambda _: None), [])
+    async with asyncio.TaskGroup() as group:
+        for number in range(5):
+            group.create_task(queue.join(number))
+        for count in range(1, 5):
+            await clock.until_asleep(lambda: 1)
+            assert queue.passed == list(range(count))
+            await clock.turn(1)
+    assert queue.passed == [0, 1, 2, 3, 4]
+
+
+async def test_who_gives_up_takes_nothing(clock):
+    """The next one goes when the one that gave up would have gone, and all waits are noted."""
+    waits: list[float] = []
+    queue = Queue(Limiter(bucket(clock, rate=1, burst=1), clock, waits.append), [])
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(queue.join(number)) for number in range(4)]
+        await clock.until_asleep(lambda: 1)
+        tasks[1].cancel()
+        tasks[2].cancel()
+        await asyncio.wait(tasks[1:3])
+        await clock.until_asleep(lambda: 1)
+        await clock.turn(1)
+    assert queue.passed == [0, 3]
+    assert waits == [0, 0, 0, 1]
+
+
+# The reader's requests.
+
+
+@dataclass
+class Reading:
+    """A reader, what it tells of itself, and the clock that it waits by."""
+
+    reader: Reader
+    telemetry: Telemetry
+    clock: HandClock
+
+    def value(self, name, **labels):
+        """Return one of the exporter's own metrics."""
+        return self.telemetry.registry.get_sample_value(f"aws_job_exporter_{name}", labels)
+
+    def rate(self, service="bedrock", account_id=""):
+        """Return the rate that a service is asked at now."""
+        return self.value("rate_limit", account_id=account_id, region=REGION, aws_service=service)
+
+    def waited(self, service="bedrock"):
+        """Return how long the requests to a service waited."""
+        return self.value("rate_limit_wait_seconds_total", aws_service=service)
+
+    async def list(self, kind=BEDROCK, place=PLACE):
+        """Read a list of one page; tell why where it fails."""
+        try:
+            return await self.reader.jobs(place, kind, HERE)
+        except ClientError as error:
+            return poll_error(error).reason
+
+
+@asynccontextmanager
+async def reading(aws, clock, **settings):
+    """Yield a reader that may send two requests at once, then one a second."""
+    telemetry = Telemetry()
+    limited = {"endpoint_url": aws.endpoint_url, "max_attempts": 1, "requests_per_second": 1, "burst": 2, **settings}
+    aws_settings = Aws.model_validate(limited)
+    limiters = Limiters(aws_settings, telemetry, clock)
+    credentials = Credentials("AKIAIOSFODNN7EXAMPLE", "made-up")
+    async with Clients(aws_settings, telemetry, limiters, credentials) as clients:
+        yield Reading(Reader(clients, Models()), telemetry, clock)
+
+
+def refuse(service, code="ThrottlingException", status=429):
+    """Return a hook of the simulator that refuses what a service is asked."""
+
+    async def hook(call):
+        if call.service == service:
+            raise AwsError(code, "Rate exceeded", status)
+
+    return hook
+
+
+async def test_many_lists_of_a_service_never_exceed_the_rate(aws, clock):
+    """Two at once, then one a second; all the waiting is measured."""
+    async with reading(aws, clock) as exporter, asyncio.TaskGroup() as group:
+        tasks = [group.create_task(exporter.list()) for _ in range(10)]
+        for done in range(2, 10):
+            await until_done(tasks, done)
+            await clock.until_asleep(lambda: 1)
+            assert aws.requests["bedrock", "ListModelInvocationJobs"] == done
+            await clock.turn(1)
+        assert await asyncio.gather(*tasks) == [[]] * 10
+        assert exporter.waited() == sum(range(1, 9))
+
+
+async def test_listing_discovery_and_details_share_a_bucket(aws, clock):
+    """The quota is the service's."""
+    pump = aws.world.add_scope("lookoutequipment", "inference_scheduler")
+    aws.world.add_job(CUSTOMIZATION, created=clock.now - 90, path=[(0, "InProgress"), (60, "Failed")], message="why")
+    async with reading(aws, clock) as exporter, asyncio.TaskGroup() as group:
+        name, scope = LOOKOUT.scopes[0]
+        (found,) = await exporter.reader.scopes(PLACE, "lookoutequipment", name, scope, HERE)
+        assert found.ids[name] == pump.id
+        (job,) = await exporter.list(CUSTOMIZATION)
+        await exporter.reader.jobs(PLACE, LOOKOUT, found)
+        await exporter.list()
+        assert exporter.waited() == exporter.waited("lookoutequipment") == 0
+        listing = group.create_task(exporter.reader.jobs(PLACE, LOOKOUT, found))
+        detail = group.create_task(exporter.reader.explained(PLACE, CUSTOMIZATION, job))
+        await clock.until_asleep(lambda: 2)
+        await clock.turn(1)
+        assert (await listing, (await detail).message) == ([], "why")
+        assert exporter.waited() == exporter.waited("lookoutequipment") == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "place"),
+    [(TRANSLATION, PLACE), (BEDROCK, PLACE._replace(region="eu-west-1"))],
+    ids=["another service", "another region"],
+)
+async def test_who_has_another_quota_does_not_wait(aws, clock, kind, place):
+    """Another service, and the same one in another region."""
+    async with reading(aws, clock, burst=1) as exporter, asyncio.TaskGroup() as group:
+        await exporter.list()
+        slow = group.create_task(exporter.list())
+        await clock.until_asleep(lambda: 1)
+        await exporter.list(kind, place)
+        assert not slow.done()
+        await clock.turn(1)
+
+
+async def test_roles_of_one_account_share_a_bucket(clock):
+    """The quota is the account's."""
+    roles = [Account(role_arn=f"arn:aws:iam::{ACCOUNT}:role/{name}") for name in ("one", "two")]
+    other = Account(role_arn="arn:aws:iam::444455556666:role/one")
+    limiters = Limiters(Aws(), Telemetry(), clock)
+    one, two, three = (limiters.of(account, REGION, "bedrock") for account in (*roles, other))
+    assert one is two
+    assert one is not three
+
+
+async def test_throttling_lowers_the_rate_and_success_raises_it_again(aws, clock):
+    """AWS tells when it is too much; every other service goes on as before."""
+    aws.hooks.append(refuse("bedrock"))
+    async with reading(aws, clock, burst=1) as exporter:
+        assert await exporter.list() is PollErrorReason.THROTTLED
+        await exporter.list(TRANSLATION)
+        assert (exporter.rate(), exporter.rate("translate")) == (0.5, 1)
+        aws.hooks.clear()
+        await clock.turn(60)
+        for successes in range(1, 26):
+            assert await exporter.list() == []
+            assert exporter.rate() == pytest.approx(0.5 + 0.02 * successes)
+            await clock.turn(2)
+        await exporter.list()
+        assert exporter.rate() == 1
+
+
+@pytest.mark.parametrize("status", [400, 403, 500, 503])
+async def test_other_errors_change_nothing(aws, clock, status):
+    """They say nothing about the rate."""
+    async with reading(aws, clock) as exporter:
+        for code in ("ThrottlingException", "SomethingElse"):
+            aws.hooks[:] = [refuse("bedrock", code, status)]
+            await exporter.list()
+            assert exporter.rate() == 0.5
+            await clock.turn(60)
+
+
+async def test_a_retry_waits_for_its_token(aws, clock, monkeypatch):
+    """Every attempt counts, and the throttled attempts of one call are one event."""
+
+    async def at_once(_endpoint, _seconds):
+        """Leave out botocore's own pause."""
+
+    monkeypatch.setattr("aiobotocore.endpoint.AioEndpoint._sleep", at_once)
+    aws.hooks.append(refuse("bedrock"))
+    async with reading(aws, clock, max_attempts=3) as exporter, asyncio.TaskGroup() as group:
+        listing = group.create_task(exporter.list())
+        for sent in (1, 2):
+            await clock.until_asleep(lambda: 1)
+            assert aws.requests["bedrock", "ListModelInvocationJobs"] == sent
+            await clock.turn(2)
+        assert await listing is PollErrorReason.THROTTLED
+        assert aws.requests["bedrock", "ListModelInvocationJobs"] == 3
+        assert exporter.rate() == 0.5
+        assert exporter.waited() == 4
+
+
+async def test_sources_that_wait_leave_slots_to_other_services(aws, clock):
+    """A service with many more sources than there are slots takes a few of them."""
+    others_came = asyncio.Event()
+
+    async def hold(call):
+        if call.service == "translate":
+            others_came.set()
+        elif call.service == "lookoutequipment":
+            await others_came.wait()
+
+    aws.hooks.append(hold)
+    schedulers = [f"pump-{number}" for number in range(60)]
+    services = {"lookoutequipment": {"inference_schedulers": schedulers}, "translate": {"kinds": [TRANSLATION.key]}}
+    settings = configured(aws.endpoint_url, services, poll={"concurrency": 5})
+    async with running(settings, clock) as exporter:
+        assert exporter.up(kind=TRANSLATION.key) == 1
+    assert aws.requests["lookoutequipment", "ListInferenceExecutions"] == 60
+
+
+async def test_waiting_for_the_rate_does_not_count_against_the_time_out():
+    """A source that needs many requests becomes slow, not down."""
+    clock = HandClock()
+    bucket = TokenBucket(rate=0.001, burst=1, now=clock.monotonic)
+    limiter = Limiter(bucket, clock, lambda _: None)
+    async with asyncio.timeout(0.05) as deadline:
+        DEADLINE.set(deadline)
+        await limiter.wait()
+        waiting = asyncio.ensure_future(limiter.wait())
+        await clock.until_asleep(lambda: 1)
+        assert deadline.when() is None
+        await clock.turn(1000)
+        await waiting
+        assert deadline.when() is not None
