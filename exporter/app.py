@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from exporter.aws import Clients, Credentials, Reader
+from exporter.aws import Clients, Credentials, Reader, catalog_loader
 from exporter.catalog import Catalog
 from exporter.catalog.models import Models
 from exporter.clock import Clock, SystemClock
@@ -51,10 +51,11 @@ async def assembled(
     clock = clock or SystemClock()
     telemetry = Telemetry()
     exposition = Exposition(telemetry.registry, clock.time)
-    async with Clients(settings.aws, telemetry, credentials) as clients:
+    loader = catalog_loader(catalog)
+    async with Clients(settings.aws, telemetry, loader, credentials) as clients:
         context = Context(
             settings=settings,
-            reader=Reader(clients, Models()),
+            reader=Reader(clients, Models(loader)),
             exposition=exposition,
             telemetry=telemetry,
             classifier=Classifier.built_in(settings.reasons),

@@ -2,6 +2,7 @@
 
 from exporter.aws.clients import Clients, Credentials, default_region
 from exporter.aws.errors import PollError, PollErrorReason, poll_error
+from exporter.aws.models import catalog_loader
 from exporter.aws.reader import Place, Reader, Scoped
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "PollErrorReason",
     "Reader",
     "Scoped",
+    "catalog_loader",
     "default_region",
     "poll_error",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
@@ -161,7 +161,7 @@ class JobSource:
                 if len(self.kind.scopes) <= 1 or poll_error(error).reason is not PollErrorReason.NOT_FOUND:
                     raise
                 self._inner.outdated()
-        return [replace(job, dimensions=self._few(job.dimensions)) for job in jobs] if self._dimensions else jobs
+        return [job._replace(dimensions=self._few(job.dimensions)) for job in jobs] if self._dimensions else jobs
 
     async def _explain(self, now: float) -> None:
         """Ask AWS for the reasons of failed jobs, as many as the budget allows."""
