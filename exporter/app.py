@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from exporter.aws import Clients, Credentials, Limiters, Reader
+from exporter.aws import Clients, Credentials, Limiters, Reader, catalog_loader
 from exporter.catalog import Catalog
 from exporter.catalog.models import Models
 from exporter.clock import Clock, SystemClock
@@ -52,11 +52,12 @@ async def assembled(
     clock = clock or SystemClock()
     telemetry = Telemetry()
     exposition = Exposition(telemetry.registry, clock.time)
+    loader = catalog_loader(catalog)
     limiters = Limiters(settings.aws, telemetry, clock)
-    async with Clients(settings.aws, telemetry, limiters, credentials) as clients:
+    async with Clients(settings.aws, telemetry, limiters, loader, credentials) as clients:
         context = Context(
             settings=settings,
-            reader=Reader(clients, Models()),
+            reader=Reader(clients, Models(loader)),
             exposition=exposition,
             telemetry=telemetry,
             classifier=Classifier.built_in(settings.reasons),

@@ -2,6 +2,7 @@
 
 from exporter.aws.clients import Clients, Credentials, default_region
 from exporter.aws.errors import PollError, PollErrorReason, poll_error
+from exporter.aws.models import catalog_loader
 from exporter.aws.rate import DEADLINE, Limiters
 from exporter.aws.reader import Place, Reader, Scoped
 
@@ -15,6 +16,7 @@ __all__ = [
     "PollErrorReason",
     "Reader",
     "Scoped",
+    "catalog_loader",
     "default_region",
     "poll_error",
 ]

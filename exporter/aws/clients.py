@@ -15,6 +15,7 @@ import botocore.utils
 from aiobotocore.config import AioConfig
 from aiobotocore.credentials import AioAssumeRoleCredentialFetcher, AioDeferredRefreshableCredentials
 from aiobotocore.session import AioSession
+from botocore.loaders import Loader
 from botocore.model import OperationModel
 
 from exporter import __version__
@@ -31,19 +32,25 @@ class Credentials(NamedTuple):
 
 
 class Clients:
-    """An async context manager that closes every client it made."""
+    """An async context manager that closes every client it made. `loader` gives the models of their services."""
 
     def __init__(
-        self, settings: Aws, telemetry: Telemetry, limiters: Limiters, credentials: Credentials | None = None
+        self,
+        settings: Aws,
+        telemetry: Telemetry,
+        limiters: Limiters,
+        loader: Loader,
+        credentials: Credentials | None = None,
     ) -> None:
         self._settings = settings
         self._telemetry = telemetry
         self._limiters = limiters
+        self._loader = loader
         self._stack = AsyncExitStack()
         self._lock = asyncio.Lock()
         self._clients: dict[tuple[Account, str, str], Any] = {}
         self._sessions: dict[Account, AioSession] = {}
-        self._base = _session(telemetry)
+        self._base = _session(telemetry, loader)
         if credentials:
             self._base.set_credentials(*credentials)
 
@@ -110,7 +117,7 @@ class Clients:
             role_arn=role_arn,
             extra_args=extra,
         )
-        session = _session(self._telemetry, self._base.get_component("data_loader"))
+        session = _session(self._telemetry, self._loader)
         # botocore has no public way to give a session credentials that renew themselves.
         session._credentials = AioDeferredRefreshableCredentials(  # noqa: SLF001
             refresh_using=fetcher.fetch_credentials, method="assume-role"
@@ -126,11 +133,10 @@ def default_region() -> str:
     return os.environ.get("AWS_REGION") or AioSession().get_config_variable("region") or ""
 
 
-def _session(telemetry: Telemetry, loader: Any = None) -> AioSession:
-    """Return a session with a fast reader of times, and with the service models of `loader` where it is given."""
+def _session(telemetry: Telemetry, loader: Loader) -> AioSession:
+    """Return a session with a fast reader of times and the service models of a loader."""
     session = AioSession()
-    if loader is not None:
-        session.register_component("data_loader", loader)
+    session.register_component("data_loader", loader)
     session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
     _Meter(telemetry).watch(session)
     session.register("before-sign", _readdress)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 from exporter.aws.errors import BadResponseError
@@ -19,12 +21,36 @@ _MILLISECONDS = 1e11
 
 def at(item: Any, path: str) -> Any:
     """Return what stands at a path of the catalog, None where the item has nothing there."""
-    for step in path.split("."):
-        name, bracket, _ = step.partition("[")
-        item = item.get(name) if isinstance(item, Mapping) else None
-        if bracket:
-            item = item[0] if isinstance(item, list) and item else None
-    return item
+    return getter(path)(item)
+
+
+@cache
+def getter(path: str) -> Callable[[Any], Any]:
+    """Return the function that finds what stands at a path."""
+    steps = [_step(step) for step in path.split(".")]
+    if len(steps) == 1:
+        return steps[0]
+
+    def get(item: Any) -> Any:
+        for step in steps:
+            item = step(item)
+        return item
+
+    return get
+
+
+def _step(step: str) -> Callable[[Any], Any]:
+    """Return the function that takes one step of a path: to a member, or to the first element of that."""
+    name, bracket, _ = step.partition("[")
+
+    def member(item: Any) -> Any:
+        return item.get(name) if isinstance(item, dict) else None
+
+    def first(item: Any) -> Any:
+        found = member(item)
+        return found[0] if isinstance(found, list) and found else None
+
+    return first if bracket else member
 
 
 def resolve(arguments: Arguments, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,16 +73,15 @@ def _value(argument: Any, values: Mapping[str, Any]) -> Any:
 
 def seconds(value: Any) -> float | None:
     """Return a time as seconds since 1970-01-01 UTC: AWS writes datetimes, epoch milliseconds and ISO strings."""
-    if isinstance(value, datetime):
-        return value.timestamp()
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return value / 1000 if value > _MILLISECONDS else float(value)
     if isinstance(value, str):
         try:
-            parsed = datetime.fromisoformat(value)
+            value = datetime.fromisoformat(value)
         except ValueError:
             return None
-        return parsed.replace(tzinfo=parsed.tzinfo or UTC).timestamp()
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value / 1000 if value > _MILLISECONDS else float(value)
     return None
 
 
@@ -75,6 +100,8 @@ def containers(scope: Scope, item: Any) -> Iterator[tuple[str, str]]:
 
 def text(value: Any) -> str:
     """Return a value as text: times in ISO form, nothing as the empty string."""
+    if isinstance(value, str):
+        return value
     if value is None:
         return ""
     return value.isoformat() if isinstance(value, datetime) else str(value)
@@ -85,39 +112,71 @@ def job_reader(kind: Kind, dimensions: Iterable[str] = ()) -> Callable[[Item, Ma
 
     It raises BadResponseError for an item that nothing identifies.
     """
-    labels = [kind.dimensions[name] for name in dimensions]
-    times = {name: path for name, path in kind.times.model_dump().items() if path}
+    # A poll calls it for each of a hundred thousand items: whatever is the same for all of them is found out here.
+    identity, status_at, state = _identity(kind), getter(kind.status), _state(kind)
+    name, reason, code = (getter(path) if path else _nothing for path in (kind.name, kind.reason, kind.code))
+    times = [getter(path) if path else None for path in (getattr(kind.times, time) for time in _TIMES)]
+    labels = [getter(kind.dimensions[name]) for name in dimensions]
+    records = _records(kind)
 
     def read(item: Item, scopes: Mapping[str, str]) -> Job:
-        parts = [text(at(item, path)) for path in kind.id]
-        if not any(parts):
-            raise BadResponseError(f"{kind.operation} listed an item without {' and '.join(kind.id)}")
-        status = text(at(item, kind.status))
-        state = _state(kind, status, item)
-        message = text(at(item, kind.reason)) if kind.reason else ""
-        details = kind.details if state is State.FAILED and not message else None
-        return Job(
-            id="/".join(filter(None, parts)),
-            name=text(at(item, kind.name)) if kind.name else "",
-            status=status,
-            state=state,
-            message=message,
-            code=text(at(item, kind.code)) if kind.code else "",
-            records=_counts(kind, item),
-            dimensions=tuple(text(at(item, path)) for path in labels),
-            details=resolve(details.arguments, {**scopes, **item}) if details else None,
-            **{name: seconds(at(item, path)) for name, path in times.items()},
+        status, message = text(status_at(item)), text(reason(item))
+        created, started, ended, updated, deadline = [time and seconds(time(item)) for time in times]
+        job = Job(
+            identity(item),
+            status,
+            state(status, item),
+            text(name(item)),
+            created,
+            started,
+            ended,
+            updated,
+            deadline,
+            message,
+            text(code(item)),
+            records(item),
+            tuple([text(label(item)) for label in labels]) if labels else (),
         )
+        if kind.details and job.state is State.FAILED and not message:
+            return job._replace(details=resolve(kind.details.arguments, {**scopes, **item}))
+        return job
 
     return read
 
 
-def _state(kind: Kind, status: str, item: Item) -> State:
-    """Return what a status means, corrected by the first of the kind's refinements that holds."""
-    state = kind.state_of.get(status, State.UNKNOWN)
-    for refinement in kind.refine:
-        if refinement.from_ is state and _holds(at(item, refinement.when)):
-            return refinement.to
+_TIMES = ("created", "started", "ended", "updated", "deadline")
+"""A job's times in the order of its fields."""
+
+
+def _nothing(_: Item) -> None:
+    """Stand in for a path that a kind does not have."""
+
+
+def _identity(kind: Kind) -> Callable[[Item], str]:
+    """Return the function that joins what identifies an item; it raises BadResponseError where nothing does."""
+    getters = [getter(path) for path in kind.id]
+
+    def identity(item: Item) -> str:
+        found = "/".join(filter(None, [text(get(item)) for get in getters]))
+        if not found:
+            raise BadResponseError(f"{kind.operation} listed an item without {' and '.join(kind.id)}")
+        return found
+
+    return identity
+
+
+def _state(kind: Kind) -> Callable[[str, Item], State]:
+    """Return the function that tells what a status means, corrected by the first refinement that holds."""
+    state_of = kind.state_of
+    refinements = [(rule.from_, getter(rule.when), rule.to) for rule in kind.refine]
+
+    def state(status: str, item: Item) -> State:
+        meant = state_of.get(status, State.UNKNOWN)
+        for refined, when, to in refinements:
+            if refined is meant and _holds(when(item)):
+                return to
+        return meant
+
     return state
 
 
@@ -125,6 +184,15 @@ def _holds(value: Any) -> bool:
     return isinstance(value, bool | int | float) and value > 0
 
 
-def _counts(kind: Kind, item: Item) -> dict[str, int]:
-    counts = {result: at(item, path) for result, path in kind.records.items()}
-    return {result: count for result, count in counts.items() if isinstance(count, int)}
+def _records(kind: Kind) -> Callable[[Item], Mapping[str, int]]:
+    """Return the function that counts the records of a job, those of them that an item tells."""
+    getters: list[tuple[str, Callable[[Item], Any]]] = [(name, getter(path)) for name, path in kind.records.items()]
+
+    def records(item: Item) -> Mapping[str, int]:
+        counts = {name: count for name, get in getters if isinstance(count := get(item), int)}
+        return counts or _NO_RECORDS
+
+    return records
+
+
+_NO_RECORDS: Mapping[str, int] = MappingProxyType({})

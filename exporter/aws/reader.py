@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import product
 from typing import Any, NamedTuple
@@ -52,9 +52,10 @@ class Reader:
         """Return every container of one sort, within `outer`."""
         found: dict[str, Scoped] = {}
         arguments = resolve(scope.arguments, outer.ids)
-        async for item in self._items(place, scope.service or service, scope.operation, arguments, scope.items):
-            for identifier, label in containers(scope, item):
-                found[identifier] = Scoped({**outer.ids, name: identifier}, label)
+        async for items in self._pages(place, scope.service or service, scope.operation, arguments, scope.items):
+            for item in items:
+                for identifier, label in containers(scope, item):
+                    found[identifier] = Scoped({**outer.ids, name: identifier}, label)
         return list(found.values())
 
     async def jobs(
@@ -69,9 +70,10 @@ class Reader:
         jobs: dict[str, Job] = {}
         for values in product(*kind.sweep.values()):
             swept = {**arguments, **dict(zip(kind.sweep, values, strict=True))}
-            async for item in self._items(place, kind.service, kind.operation, swept, kind.items):
-                job = read(item, scope.ids)
-                jobs[job.id] = job
+            async for items in self._pages(place, kind.service, kind.operation, swept, kind.items):
+                for item in items:
+                    job = read(item, scope.ids)
+                    jobs[job.id] = job
         return list(jobs.values())
 
     def page_size(self, kind: Kind) -> int:
@@ -95,23 +97,22 @@ class Reader:
         client = await self.clients.client(place.account, place.region, kind.service)
         answer = await getattr(client, xform_name(details.operation))(**job.details)
         code = text(at(answer, details.code)) if details.code else ""
-        return replace(job, message=text(at(answer, details.reason)), code=code, details=None)
+        return job._replace(message=text(at(answer, details.reason)), code=code, details=None)
 
-    async def _items(
+    async def _pages(
         self, place: Place, service: str, operation: str, arguments: dict[str, Any], items: str
-    ) -> AsyncIterator[Item]:
-        """Yield what every page lists. Only a missing token ends it: AWS cuts short and empty pages at will."""
+    ) -> AsyncIterator[Sequence[Item]]:
+        """Yield what each page lists. Only a missing token ends it: AWS cuts short and empty pages at will."""
+        paging = self.models.paging(service, operation)
         client = await self.clients.client(place.account, place.region, service)
         call = getattr(client, xform_name(operation))
-        paging = self.models.paging(service, operation)
         if paging.page_size:
             # The catalog may say less than the shape allows: some operations document a smaller page.
             arguments = {paging.limit: paging.page_size, **arguments}
         seen: set[str] = set()
         while True:
             page = await call(**arguments)
-            for item in at(page, items) or ():
-                yield item
+            yield at(page, items) or ()
             token = page.get(paging.output_token) if paging.output_token else None
             if not token:
                 return

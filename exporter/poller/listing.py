@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 import structlog
 
@@ -89,7 +88,7 @@ class JobSource:
             for scoped in scopes:
                 found.update((job.id, job) for job in await self._list_one(query, scoped))
         jobs = list(found.values())
-        return [replace(job, dimensions=self._few(job.dimensions)) for job in jobs] if self._dimensions else jobs
+        return [job._replace(dimensions=self._few(job.dimensions)) for job in jobs] if self._dimensions else jobs
 
     async def _list_one(self, query: Query, scoped: Scoped) -> list[Job]:
         try:

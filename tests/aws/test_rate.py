@@ -10,7 +10,17 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.aws import Clients, Credentials, Limiters, Place, PollErrorReason, Reader, Scoped, poll_error
+from exporter.aws import (
+    Clients,
+    Credentials,
+    Limiters,
+    Place,
+    PollErrorReason,
+    Reader,
+    Scoped,
+    catalog_loader,
+    poll_error,
+)
 from exporter.aws.rate import DEADLINE, Limiter, TokenBucket
 from exporter.catalog.models import Models
 from exporter.settings import Account, Aws
@@ -244,8 +254,9 @@ async def reading(aws, clock, **settings):
     aws_settings = Aws.model_validate(limited)
     limiters = Limiters(aws_settings, telemetry, clock)
     credentials = Credentials("AKIAIOSFODNN7EXAMPLE", "made-up")
-    async with Clients(aws_settings, telemetry, limiters, credentials) as clients:
-        yield Reading(Reader(clients, Models()), telemetry, clock)
+    loader = catalog_loader(CATALOG)
+    async with Clients(aws_settings, telemetry, limiters, loader, credentials) as clients:
+        yield Reading(Reader(clients, Models(loader)), telemetry, clock)
 
 
 def refuse(service, code="ThrottlingException", status=429):
