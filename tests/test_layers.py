@@ -25,6 +25,7 @@ ROOMS = (
     "failures",
     "catalog",
     "clock",
+    "turns",
     "durations",
     "jobs",
     "",  # the package itself, which holds nothing but the version

@@ -144,7 +144,7 @@ class JobSource:
         self._note_unknown(jobs)
         self.ledger.take(jobs, now)
         await self._explain(now)
-        self._publish(now)
+        await self._publish(now)
         return ()
 
     def forget(self) -> None:
@@ -175,7 +175,7 @@ class JobSource:
                 if failure.reason in _NO_ANSWER_EVER:
                     self.ledger.explain(job)
 
-    def _publish(self, now: float) -> None:
+    async def _publish(self, now: float) -> None:
         self.status.jobs = len(self.ledger)
         self.status.details_pending = len(self.ledger.unexplained(now))
         settings = self._context.settings
@@ -184,7 +184,7 @@ class JobSource:
         labelled = [((*self.status.key, *(view.dimensions or none)), view) for view in views]
         families = metrics(JOB_FAMILIES, (*SourceKey._fields, *self._dimensions), labelled)
         expires = now + settings.stale_after(self.status.interval)
-        self._context.exposition.publish(("jobs", self.status.key), families, expires)
+        await self._context.exposition.publish_in_turns(("jobs", self.status.key), families, expires)
 
     def _classify(self, job: Job) -> str:
         return self._context.classifier.classify(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -43,10 +42,10 @@ class Site:
     async def metrics(self, request: web.Request) -> web.Response:
         """Serve the exposition in the format and encoding that the client asks for."""
         form = choose_format(request.headers.get("Accept", ""))
-        body = self.exposition.render(form)
+        gzipped = accepts_gzip(request.headers.get("Accept-Encoding", ""))
+        body = await self.exposition.body(form, gzipped=gzipped)
         headers = {"Content-Type": form.value, "Vary": "Accept, Accept-Encoding"}
-        if accepts_gzip(request.headers.get("Accept-Encoding", "")):
-            body = gzip.compress(body, compresslevel=1)
+        if gzipped:
             headers["Content-Encoding"] = "gzip"
         return web.Response(body=body, headers=headers)
 
