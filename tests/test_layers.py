@@ -25,7 +25,6 @@ ROOMS = (
     "failures",
     "catalog",
     "clock",
-    "turns",
     "durations",
     "jobs",
     "",  # the package itself, which holds nothing but the version

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from prometheus_client import CollectorRegistry, Metric
 
 from exporter.exposition.format import ENDS, Format, Heads, rendered
-from exporter.exposition.snapshot import Chunk, Snapshot
-from exporter.turns import in_turns
+from exporter.exposition.snapshot import Body, Chunk, Snapshot
+from exporter.exposition.turns import in_turns
 
 _NEIGHBOURS = 32
 """Blocks that share a chunk in each family: more make a change dearer, fewer make the compression worse."""
@@ -72,9 +72,9 @@ class Exposition:
     def render(self, form: Format) -> bytes:
         """Return everything in one format, as of now."""
         self.publish(_OWN, self._own.collect())
-        return self._snapshot(form).plain
+        return b"".join(self._snapshot(form).plain.pieces)
 
-    async def body(self, form: Format, *, gzipped: bool) -> bytes:
+    async def body(self, form: Format, *, gzipped: bool) -> Body:
         """Return everything in one format without holding the event loop, for as many as scrape."""
         async with self._lock:
             await self._refresh()

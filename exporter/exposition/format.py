@@ -52,26 +52,26 @@ ENDS = {form: generate(_Families()) for form, generate in _GENERATE.items()}
 def rendered(families: Iterable[Metric]) -> Iterator[tuple[Heads, bytes]]:
     """Yield heads and samples, a slice at a time: those of one family may come in several."""
     for family in families:
+        sections = _once_for_both if _is_alike(family) else _for_each
         for start in range(0, len(family.samples), _SLICE):
-            yield from _sections(_like(family, family.samples[start : start + _SLICE]))
-
-
-def _sections(family: Metric) -> Iterator[tuple[Heads, bytes]]:
-    """Yield a family once for both formats if their samples look alike, else once for each."""
-    sections = _generated(Format.OPENMETRICS, family)
-    if _is_alike(family):
-        text = _GENERATE[Format.TEXT](_Families([_like(family, [])]))
-        yield from ((Heads(text, head), samples) for head, samples in sections)
-    else:
-        yield from ((Heads(openmetrics=head), samples) for head, samples in sections)
-        yield from ((Heads(text=head), samples) for head, samples in _generated(Format.TEXT, family))
+            yield from sections(_like(family, family.samples[start : start + _SLICE]))
 
 
 def _is_alike(family: Metric) -> bool:
     """Whether both formats write the samples alike: the text format knows no gauge histogram, for one."""
     return family.type != "gaugehistogram" and not any(
-        sample.timestamp or sample.exemplar or sample.name.endswith("_created") for sample in family.samples
+        sample.timestamp is not None or sample.exemplar or sample.name.endswith("_created") for sample in family.samples
     )
+
+
+def _once_for_both(family: Metric) -> Iterator[tuple[Heads, bytes]]:
+    text = _GENERATE[Format.TEXT](_Families([_like(family, [])]))
+    yield from ((Heads(text, head), samples) for head, samples in _generated(Format.OPENMETRICS, family))
+
+
+def _for_each(family: Metric) -> Iterator[tuple[Heads, bytes]]:
+    yield from ((Heads(text=head), samples) for head, samples in _generated(Format.TEXT, family))
+    yield from ((Heads(openmetrics=head), samples) for head, samples in _generated(Format.OPENMETRICS, family))
 
 
 def _generated(form: Format, family: Metric) -> list[tuple[bytes, bytes]]:

@@ -6,9 +6,13 @@ import struct
 import zlib
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from typing import NamedTuple
 
 _GZIP_HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 _DEFLATE_END = b"\x03\x00"
+
+_PIECE = 16
+"""Chunks that are sent as one: some 100 kB where there are many sources."""
 
 
 class Chunk:
@@ -36,6 +40,13 @@ class Chunk:
         return Chunk(pieces if piece else {other: kept for other, kept in pieces.items() if kept})
 
 
+class Body(NamedTuple):
+    """What is sent: pieces, which need no joining, and their length altogether."""
+
+    length: int
+    pieces: Iterable[bytes]
+
+
 class Snapshot:
     """All that is exposed in one format at one time."""
 
@@ -43,13 +54,20 @@ class Snapshot:
         """Make a snapshot of chunks in their order."""
         self.chunks = list(chunks)
 
-    @cached_property
-    def plain(self) -> bytes:
-        """The exposition."""
-        return b"".join(chunk.plain for chunk in self.chunks)
+    @property
+    def plain(self) -> Body:
+        """The exposition, joined only so far that sending a piece is worth it: megabytes would be copied again."""
+        starts = range(0, len(self.chunks), _PIECE)
+        pieces = (b"".join(chunk.plain for chunk in self.chunks[start : start + _PIECE]) for start in starts)
+        return Body(sum(len(chunk.plain) for chunk in self.chunks), pieces)
+
+    @property
+    def gzipped(self) -> Body:
+        """The exposition, compressed when first asked for."""
+        return Body(len(self._member), [self._member])
 
     @cached_property
-    def gzipped(self) -> bytes:
+    def _member(self) -> bytes:
         """The exposition as one gzip member: several in a row are allowed, but not every client reads on."""
         crc = size = 0
         for chunk in self.chunks:

@@ -36,10 +36,7 @@ def problem(kinds):
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        (
-            {"service": "bedrok"},
-            "kinds.imported_model.service: botocore has no service 'bedrok'; did you mean `bedrock`",
-        ),
+        ({"service": "bedrok"}, "kinds.imported_model.service: botocore has no service 'bedrok'; did you mean `bedrock`"),
         ({"service": None}, "kinds.imported_model.service: is missing"),
         ({"operation": "ListModelImports"}, "kinds.imported_model.operation: bedrock has no operation"),
         (
