@@ -94,7 +94,7 @@ class Exposition:
         for heads, lines in sections:
             samples.setdefault(heads, []).append(lines)
         before = self._blocks.get(key) or _Block(next(self._numbers), frozenset(), expires)
-        for heads in before.families | samples.keys():
+        for heads in (*samples, *(before.families - samples.keys())):
             self._put(heads, before.number, b"".join(samples.get(heads, ())))
         self._blocks[key] = _Block(before.number, frozenset(samples), expires)
         self._next_expiry = min(self._next_expiry, expires)
