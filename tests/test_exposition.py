@@ -1,12 +1,27 @@
 """What is published becomes one exposition that the formats' own parsers read."""
 
+import asyncio
+import gzip
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
 import pytest
-from prometheus_client import CollectorRegistry, Gauge
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Gauge, Metric, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeHistogramMetricFamily, GaugeMetricFamily
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from exporter.exposition import Exposition, Format
+from exporter.exposition.turns import in_turns
+
+GENERATE: Mapping[Format, Callable[[Any], bytes]] = {
+    Format.TEXT: generate_latest,
+    Format.OPENMETRICS: generate_openmetrics,
+}
 
 
 class Time:
@@ -113,3 +128,152 @@ def test_hostile_label_values_survive_the_round_trip(exposition, hostile):
     assert samples(exposition.render(Format.TEXT))[f"things/{hostile}"] == 1
     families = {family.name: family for family in parse_openmetrics(exposition.render(Format.OPENMETRICS).decode())}
     assert families["things"].samples[0].labels == {"label": hostile}
+
+
+def everything(number: int) -> list[Metric]:
+    """Return families of every type that is published, labelled with a number."""
+    histogram = GaugeHistogramMetricFamily("runs_seconds", "Runs.", labels=["label"])
+    histogram.add_metric([str(number)], [("60.0", 1.0), ("+Inf", 2.0 + number)], 300.0)
+    counter = CounterMetricFamily("done", "Done.", labels=["label"])
+    counter.add_metric([str(number)], number)
+    return [gauge(number, str(number)), histogram, counter]
+
+
+def parsed(form: Format, text: bytes) -> dict[tuple[str, str], list[str]]:
+    """Return the samples of each family as the format's own parser reads them."""
+    parse = parse_text if form is Format.TEXT else parse_openmetrics
+    return {(family.name, family.type): sorted(map(str, family.samples)) for family in parse(text.decode())}
+
+
+async def scraped(exposition: Exposition, form: Format = Format.TEXT, *, gzipped: bool = False) -> bytes:
+    """Return what a scrape is answered."""
+    length, pieces = await exposition.body(form, gzipped=gzipped)
+    first, *rest = pieces
+    body = b"".join([first, *rest]) if rest else first
+    assert len(body) == length
+    return body
+
+
+class Joined:
+    """The families of several blocks, each once, as prometheus_client collects them."""
+
+    def __init__(self, blocks: Iterable[list[Metric]]) -> None:
+        """Join them naively."""
+        self._families: dict[str, Metric] = {}
+        for family in (family for block in blocks for family in block):
+            like = Metric(family.name, family.documentation, family.type)
+            self._families.setdefault(family.name, like).samples += family.samples
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the families."""
+        return self._families.values()
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["publish", "withdraw", "wait", "scrape"]),
+        st.integers(0, 80),
+        st.sets(st.integers(0, 2)),
+        st.integers(1, 9),
+    ),
+    max_size=60,
+)
+
+
+@given(STEPS)
+def test_any_history_ends_in_what_is_published_now(steps):
+    """However publishing, withdrawing, expiring and scraping interleave, in both formats."""
+    time = Time()
+    exposition = Exposition(CollectorRegistry(), time)
+    held: dict[int, tuple[list[Metric], float]] = {}
+    for step, number, chosen, seconds in [*steps, ("scrape", 0, set(), 1)]:
+        if step == "publish":
+            families = [everything(number)[index] for index in sorted(chosen)]
+            exposition.publish(number, families, time.now + seconds)
+            held[number] = families, time.now + seconds
+        elif step == "withdraw":
+            exposition.withdraw(number)
+            held.pop(number, None)
+        elif step == "wait":
+            time.now += seconds
+        elif step == "scrape":
+            held = {key: block for key, block in held.items() if block[1] > time.now}
+            joined = Joined(families for families, _ in held.values())
+            for form, generate in GENERATE.items():
+                assert parsed(form, exposition.render(form)) == parsed(form, generate(joined))
+
+
+async def test_gzip_holds_the_same(exposition):
+    """In one member, which every client reads to the end."""
+    for number in range(100):
+        exposition.publish(number, everything(number))
+    for form in Format:
+        packed = await scraped(exposition, form, gzipped=True)
+        assert gzip.decompress(packed) == await scraped(exposition, form) == exposition.render(form)
+        member = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+        member.decompress(packed)
+        assert member.eof
+        assert not member.unused_data
+
+
+async def test_nothing_is_compressed_twice_while_nothing_changes(exposition, time):
+    """Whoever scrapes meanwhile gets the same bytes; a publication or an expiry makes new ones."""
+    exposition.publish("one", [gauge(1)], expires=0.5)
+    first, same = await asyncio.gather(*(scraped(exposition, gzipped=True) for _ in range(2)))
+    assert first is same
+    exposition.publish("one", [gauge(2)], expires=0.5)
+    assert samples(gzip.decompress(await scraped(exposition, gzipped=True))) == {"things/a": 2, "own/": 1}
+    time.now = 0.5
+    assert samples(gzip.decompress(await scraped(exposition, gzipped=True))) == {"own/": 1}
+
+
+async def test_what_is_sent_is_as_of_one_time(exposition):
+    """Whatever is published before all of it is sent."""
+    exposition.publish("one", [gauge(1)])
+    before = exposition.render(Format.TEXT)
+    body = await exposition.body(Format.TEXT, gzipped=False)
+    exposition.publish("one", [gauge(2)])
+    assert b"".join(body.pieces) == before
+
+
+async def test_the_own_registry_is_rendered_once_a_second(time):
+    """However many scrape; a clock that was set back does not stop it."""
+    registry = CollectorRegistry()
+    own = Gauge("own", "The exporter's own.", registry=registry)
+    exposition = Exposition(registry, time)
+    seen = []
+    for now, value in [(0.0, 1), (0.9, 2), (1.0, 3), (0.5, 4)]:
+        time.now = now
+        own.set(value)
+        seen.append(samples(await scraped(exposition))["own/"])
+    assert seen == [1, 1, 3, 4]
+
+
+async def test_a_large_block_is_published_whole_and_lets_the_loop_turn(exposition):
+    """Until all of it is rendered, the block that was there before is served."""
+    large = GaugeMetricFamily("large", "Many.", labels=["label"])
+    for number in range(10_000):
+        large.add_metric([str(number)], number)
+    publishing = asyncio.create_task(exposition.publish_in_turns("one", [large]))
+    turns = 0
+    while not publishing.done():
+        turns += 1
+        assert b"large" not in exposition.render(Format.TEXT) or publishing.done()
+        await asyncio.sleep(0)
+    assert turns > 2
+    assert len(samples(exposition.render(Format.TEXT))) == 10_001
+
+
+async def test_work_in_turns_is_done_in_order():
+    """And all of it."""
+    assert await in_turns(iter(range(5))) == [0, 1, 2, 3, 4]
+
+
+def test_samples_that_the_formats_write_differently_stand_in_both():
+    """As prometheus_client writes them: times in milliseconds or seconds, for one."""
+    family = GaugeMetricFamily("timed", "Timed.")
+    family.add_metric([], 1, timestamp=2)
+    exposition = Exposition(CollectorRegistry(), lambda: 0.0)
+    exposition.publish("one", [family])
+    assert b"\ntimed 1.0 2000\n" in exposition.render(Format.TEXT)
+    assert b"\ntimed 1.0 2\n" in exposition.render(Format.OPENMETRICS)

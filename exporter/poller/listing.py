@@ -51,11 +51,11 @@ class JobSource:
         now = self._context.clock.time()
         self._note_unknown(jobs)
         self.ledger.take(jobs, now, complete_from)
-        self._publish(now)
+        await self._publish(now)
         if self.ledger.unexplained():
             # After the list is out: asking takes a request for each job, and may outlast the poll's time.
             await self._explain()
-            self._publish(now)
+            await self._publish(now)
         return ()
 
     def forget(self) -> None:
@@ -113,7 +113,7 @@ class JobSource:
                     return
                 self.ledger.explain(job)
 
-    def _publish(self, now: float) -> None:
+    async def _publish(self, now: float) -> None:
         self.status.jobs = len(self.ledger)
         self.status.details_pending = len(self.ledger.unexplained())
         settings = self._context.settings
@@ -122,7 +122,7 @@ class JobSource:
         labelled = [((*self.status.key, *(view.dimensions or none)), view) for view in views]
         families = metrics(JOB_FAMILIES, (*SourceKey._fields, *self._dimensions), labelled)
         expires = now + settings.stale_after(self.status.interval)
-        self._context.exposition.publish(("jobs", self.status.key), families, expires)
+        await self._context.exposition.publish_in_turns(("jobs", self.status.key), families, expires)
 
     def _classify(self, job: Job) -> str:
         return self._context.classifier.classify(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -43,12 +42,12 @@ class Site:
     async def metrics(self, request: web.Request) -> web.Response:
         """Serve the exposition in the format and encoding that the client asks for."""
         form = choose_format(request.headers.get("Accept", ""))
-        body = self.exposition.render(form)
-        headers = {"Content-Type": form.value, "Vary": "Accept, Accept-Encoding"}
-        if accepts_gzip(request.headers.get("Accept-Encoding", "")):
-            body = gzip.compress(body, compresslevel=1)
+        gzipped = accepts_gzip(request.headers.get("Accept-Encoding", ""))
+        body = await self.exposition.body(form, gzipped=gzipped)
+        headers = {"Content-Type": form.value, "Vary": "Accept, Accept-Encoding", "Content-Length": str(body.length)}
+        if gzipped:
             headers["Content-Encoding"] = "gzip"
-        return web.Response(body=body, headers=headers)
+        return web.Response(body=_sent(body.pieces), headers=headers)
 
     async def index(self, _request: web.Request) -> web.Response:
         """Serve the status page: every source, and why one is down."""
@@ -67,6 +66,12 @@ class Site:
         if self.is_ready():
             return web.Response(text="Ready.\n")
         return web.Response(status=503, text="Not every source was tried yet.\n")
+
+
+async def _sent(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+    """Yield pieces as aiohttp sends them: the next one when the client has taken enough of those before."""
+    for piece in pieces:
+        yield piece
 
 
 def create_app(site: Site) -> web.Application:
