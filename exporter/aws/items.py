@@ -67,8 +67,6 @@ def _value(argument: Any, values: Mapping[str, Any]) -> Any:
 
 def seconds(value: Any) -> float | None:
     """Return a time as seconds since 1970-01-01 UTC: AWS writes datetimes, epoch milliseconds and ISO strings."""
-    if value is None:
-        return None
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -46,8 +45,7 @@ async def _serve(
     announce: Callable[[str], None] = lambda _: None,
 ) -> None:
     log.info("Starting aws-job-exporter", version=__version__)
-    # Whatever was imported stays: looking through it again and again is a third of the work of a listing.
-    gc.freeze()
+    app.calm_collector()
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)

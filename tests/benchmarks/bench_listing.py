@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import statistics
 import sys
@@ -18,6 +17,7 @@ from typing import Any, NamedTuple
 import boto3
 from aiobotocore.session import AioSession
 
+from exporter.app import calm_collector
 from exporter.aws import Clients, Credentials, Place, Reader, Scoped, catalog_loader
 from exporter.catalog import Catalog
 from exporter.catalog.models import Models
@@ -125,7 +125,7 @@ async def _aiobotocore(url: str) -> AsyncIterator[Callable[[], Awaitable[int]]]:
 
 @asynccontextmanager
 async def _exporter(url: str) -> AsyncIterator[Callable[[], Awaitable[int]]]:
-    gc.freeze()  # as the exporter does when it starts
+    calm_collector()  # as the exporter does when it starts
     loader = catalog_loader(CATALOG)
     async with Clients(Aws(endpoint_url=url), Telemetry(), loader, KEYS) as clients:
         reader = Reader(clients, Models(loader))
