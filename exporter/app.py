@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -89,6 +90,15 @@ async def running(
         addresses = await stack.enter_async_context(serve(create_app(site), settings.web.listen_address))
         await stack.enter_async_context(_background(parts.poller.run(parts.roots)))
         yield Exporter(parts.poller, parts.exposition, addresses)
+
+
+def calm_collector() -> None:
+    """Have Python look for garbage in cycles less often, and no more in what was imported: it stays.
+
+    A listing makes thousands of objects and no cycle, yet by default a third of its time would go into the search.
+    """
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
 
 
 @asynccontextmanager

@@ -21,15 +21,15 @@ _MILLISECONDS = 1e11
 
 def at(item: Any, path: str) -> Any:
     """Return what stands at a path of the catalog, None where the item has nothing there."""
-    return getter(path)(item)
+    return getter(path)(item) if isinstance(item, dict) else None
 
 
 @cache
-def getter(path: str) -> Callable[[Any], Any]:
+def getter(path: str) -> Callable[[Item], Any]:
     """Return the function that finds what stands at a path."""
+    if path.isalnum():
+        return lambda item: item.get(path)
     steps = [_step(step) for step in path.split(".")]
-    if len(steps) == 1:
-        return steps[0]
 
     def get(item: Any) -> Any:
         for step in steps:
@@ -110,20 +110,20 @@ def text(value: Any) -> str:
 def job_reader(kind: Kind, dimensions: Iterable[str] = ()) -> Callable[[Item, Mapping[str, str]], Job]:
     """Return the function that reads an item of a kind, listed in the given scopes, and these of its dimensions.
 
-    It raises BadResponseError for an item that nothing identifies.
+    It raises BadResponseError for an item that is no structure, or that nothing identifies.
     """
     # A poll calls it for each of a hundred thousand items: whatever is the same for all of them is found out here.
     identity, status_at, state = _identity(kind), getter(kind.status), _state(kind)
     name, reason, code = (getter(path) if path else _nothing for path in (kind.name, kind.reason, kind.code))
     times = [getter(path) if path else None for path in (getattr(kind.times, time) for time in _TIMES)]
-    labels = [getter(kind.dimensions[name]) for name in dimensions]
-    records = _records(kind)
+    labels = [getter(kind.dimensions[dimension]) for dimension in dimensions]
+    records, details, failed = _records(kind), kind.details, State.FAILED
 
     def read(item: Item, scopes: Mapping[str, str]) -> Job:
-        status, message = text(status_at(item)), text(reason(item))
+        identifier, status, message = identity(item), text(status_at(item)), text(reason(item))
         created, started, ended, updated, deadline = [time and seconds(time(item)) for time in times]
         job = Job(
-            identity(item),
+            identifier,
             status,
             state(status, item),
             text(name(item)),
@@ -137,8 +137,8 @@ def job_reader(kind: Kind, dimensions: Iterable[str] = ()) -> Callable[[Item, Ma
             records(item),
             tuple([text(label(item)) for label in labels]) if labels else (),
         )
-        if kind.details and job.state is State.FAILED and not message:
-            return job._replace(details=resolve(kind.details.arguments, {**scopes, **item}))
+        if details and job.state is failed and not message:
+            return job._replace(details=resolve(details.arguments, {**scopes, **item}))
         return job
 
     return read
@@ -157,7 +157,8 @@ def _identity(kind: Kind) -> Callable[[Item], str]:
     getters = [getter(path) for path in kind.id]
 
     def identity(item: Item) -> str:
-        found = "/".join(filter(None, [text(get(item)) for get in getters]))
+        parts = [text(get(item)) for get in getters] if isinstance(item, dict) else []
+        found = parts[0] if len(parts) == 1 else "/".join(filter(None, parts))
         if not found:
             raise BadResponseError(f"{kind.operation} listed an item without {' and '.join(kind.id)}")
         return found
@@ -167,11 +168,11 @@ def _identity(kind: Kind) -> Callable[[Item], str]:
 
 def _state(kind: Kind) -> Callable[[str, Item], State]:
     """Return the function that tells what a status means, corrected by the first refinement that holds."""
-    state_of = kind.state_of
+    state_of, unknown = kind.state_of, State.UNKNOWN
     refinements = [(rule.from_, getter(rule.when), rule.to) for rule in kind.refine]
 
     def state(status: str, item: Item) -> State:
-        meant = state_of.get(status, State.UNKNOWN)
+        meant = state_of.get(status, unknown)
         for refined, when, to in refinements:
             if refined is meant and _holds(when(item)):
                 return to

@@ -103,8 +103,8 @@ class Reader:
         self, place: Place, service: str, operation: str, arguments: dict[str, Any], items: str
     ) -> AsyncIterator[Sequence[Item]]:
         """Yield what each page lists. Only a missing token ends it: AWS cuts short and empty pages at will."""
-        paging = self.models.paging(service, operation)
         client = await self.clients.client(place.account, place.region, service)
+        paging = self.models.paging(service, operation)
         call = getattr(client, xform_name(operation))
         if paging.page_size:
             # The catalog may say less than the shape allows: some operations document a smaller page.

@@ -36,6 +36,7 @@ async def _serve(
     announce: Callable[[str], None] = lambda _: None,
 ) -> None:
     log.info("Starting aws-job-exporter", version=__version__)
+    app.calm_collector()
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)

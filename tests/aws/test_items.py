@@ -132,7 +132,7 @@ def test_a_part_of_an_id_may_be_missing():
 
 
 @pytest.mark.parametrize("kind", [BEDROCK, TRAINED], ids=str)
-@pytest.mark.parametrize("item", [{}, {"status": "ACTIVE"}, {"jobArn": None, "trainedModelArn": ""}])
+@pytest.mark.parametrize("item", [{}, {"status": "ACTIVE"}, {"jobArn": None, "trainedModelArn": ""}, None, "x", []])
 def test_an_item_that_nothing_identifies_is_a_bad_response(kind, item):
     """Two of them could not be told apart; the message names the operation and the field."""
     with pytest.raises(BadResponseError, match=rf"{kind.operation}.*{kind.id[0]}"):

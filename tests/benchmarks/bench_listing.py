@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import boto3
 from aiobotocore.session import AioSession
 
+from exporter.app import calm_collector
 from exporter.aws import Clients, Credentials, Limiters, Place, Reader, Scoped, catalog_loader
 from exporter.catalog import Catalog
 from exporter.catalog.models import Models
@@ -125,6 +126,7 @@ async def _aiobotocore(url: str) -> AsyncIterator[Callable[[], Awaitable[int]]]:
 
 @asynccontextmanager
 async def _exporter(url: str) -> AsyncIterator[Callable[[], Awaitable[int]]]:
+    calm_collector()  # as the exporter does when it starts
     loader = catalog_loader(CATALOG)
     settings, telemetry = Aws(endpoint_url=url, requests_per_second=1e6, burst=1000), Telemetry()
     limiters = Limiters(settings, telemetry, SystemClock())
@@ -146,9 +148,8 @@ WAYS: dict[str, Way] = {"boto3": _boto3, "aiobotocore": _aiobotocore, "exporter"
 def main() -> None:
     """Print a table, and write it as JSON to the file that is named."""
     measured = rows()
-    print(f"{'':12}{'us a job':>10}{'times less':>12}")
-    for row in measured:
-        print(f"{row.way:12}{row.microseconds:10.1f}{row.times_less:12.1f}")
+    lines = [f"{row.way:12}{row.microseconds:10.1f}{row.times_less:12.1f}" for row in measured]
+    sys.stdout.write("\n".join([f"{'':12}{'us a job':>10}{'times less':>12}", *lines, ""]))
     for path in sys.argv[1:]:
         Path(path).write_text(json.dumps([row._asdict() for row in measured], indent=2) + "\n")
 
