@@ -23,7 +23,7 @@ def job(identifier: str = "a", state: State = State.RUNNING, **fields: Any) -> J
 
 def ids(ledger: Ledger, now: float) -> set[str]:
     """Return what counts."""
-    return {record.job.id for record in ledger.counted(now)}
+    return {record.job.id for record in ledger.newest(now, 10**9)}
 
 
 def test_an_active_job_counts_however_old_it_is(ledger):
@@ -52,7 +52,7 @@ def test_the_end_is_frozen_where_only_an_update_time_tells_it(ledger):
     finished = job(state=State.SUCCEEDED, created=0.0, updated=10.0)
     ledger.take([finished], now=20.0)
     ledger.take([job(state=State.SUCCEEDED, created=0.0, updated=DAY)], now=DAY)
-    assert [record.finished for record in ledger.counted(DAY)] == [10.0]
+    assert [record.finished for record in ledger.newest(DAY, 10**9)] == [10.0]
 
 
 def test_the_frozen_end_outlives_the_lookback_while_the_job_is_listed(ledger):
@@ -74,13 +74,13 @@ def test_without_end_and_update_the_poll_that_saw_the_change_is_the_end(ledger):
     """Lookout for Equipment tells neither."""
     ledger.take([job(created=5.0)], now=10.0)
     ledger.take([job(state=State.SUCCEEDED, created=5.0)], now=70.0)
-    assert [record.finished for record in ledger.counted(70.0)] == [70.0]
+    assert [record.finished for record in ledger.newest(70.0, 10**9)] == [70.0]
 
 
 def test_without_end_and_update_an_old_job_did_not_finish_just_now(ledger):
     """A restart must not make a week of history finish at once."""
     ledger.take([job(state=State.SUCCEEDED, created=5.0)], now=DAY)
-    assert [record.finished for record in ledger.counted(DAY)] == [5.0]
+    assert [record.finished for record in ledger.newest(DAY, 10**9)] == [5.0]
 
 
 def test_what_had_finished_at_the_first_listing_is_not_counted_as_seen_to_finish(ledger):
@@ -119,7 +119,7 @@ def test_deleting_the_record_of_a_finished_job_is_no_second_finish(ledger):
     ledger.take([job(state=State.SUCCEEDED, updated=1.0)], now=2.0)
     ledger.take([job(state=State.DELETING, updated=3.0)], now=4.0)
     assert ledger.finished_total == {((), State.SUCCEEDED): 1}
-    assert [(record.job.state, record.finished) for record in ledger.counted(4.0)] == [(State.DELETING, 1.0)]
+    assert [(record.job.state, record.finished) for record in ledger.newest(4.0, 10**9)] == [(State.DELETING, 1.0)]
 
 
 def test_a_job_that_runs_again_can_finish_again(ledger):
@@ -149,7 +149,7 @@ def test_a_reason_that_aws_gave_is_kept_and_counted_once(ledger):
     ledger.take([failed], now=3.0)
     assert ledger.unexplained() == []
     assert ledger.failures_total == {((), "capacity"): 1}
-    assert [record.reason for record in ledger.counted(3.0)] == ["capacity"]
+    assert [record.reason for record in ledger.newest(3.0, 10**9)] == ["capacity"]
 
 
 def test_the_newest_failures_are_explained_first(ledger):
@@ -164,3 +164,66 @@ def test_an_unknown_status_counts_while_it_is_fresh(ledger):
     ledger.take([job(state=State.UNKNOWN, updated=0.0)], now=1.0)
     assert ids(ledger, 1.0) == {"a"}
     assert ids(ledger, DAY + 1) == set()
+
+
+def test_a_finish_that_one_listing_lacked_is_not_counted_again(ledger):
+    """A page that shifts while a list is read may hide a job once."""
+    done = job(state=State.FAILED, ended=30.0, message="capacity")
+    for now, listing in ((0.0, []), (60.0, [done]), (120.0, []), (180.0, [done])):
+        ledger.take(listing, now)
+    assert ledger.finished_total == {((), State.FAILED): 1}
+    assert ledger.failures_total == {((), "capacity"): 1}
+
+
+def test_an_old_unknown_status_holds_nothing_back(ledger):
+    """A final status that AWS adds may not make every later listing begin with its first job."""
+    ledger.take([job(state=State.UNKNOWN, created=0.0)], now=1.0)
+    assert ledger.oldest_active == 0.0
+    ledger.take([], 3 * DAY, complete_from=None)
+    assert ledger.oldest_active is None
+    assert len(ledger) == 0
+
+
+def test_a_later_final_status_moves_no_run_time(ledger):
+    """ACTIVE then INACTIVE: the update that tells of the second is not the end of the first."""
+    ledger.take([job(state=State.SUCCEEDED, created=0.0, updated=100.0)], now=200.0)
+    ledger.take([job(state=State.STOPPED, created=0.0, updated=5000.0)], now=6000.0)
+    (tally,) = ledger.tallies(6000.0).values()
+    assert tally.last == {State.STOPPED: (100.0, 100.0)}
+
+
+def test_a_failure_that_waits_for_its_reason_survives_another_failed_status(ledger):
+    """CREATE_FAILED then CANCEL_FAILED: it is still asked about, and counted once."""
+    ledger.take([job()], now=0.0)
+    ledger.take([job(state=State.FAILED, updated=1.0, details={})], now=2.0)
+    ledger.take([job(state=State.FAILED, updated=3.0, details={})._replace(status="CANCEL_FAILED")], now=4.0)
+    (waiting,) = ledger.unexplained()
+    ledger.explain(waiting._replace(message="capacity", details=None))
+    assert ledger.failures_total == {((), "capacity"): 1}
+
+
+def test_a_final_job_that_turns_out_to_have_failed_has_a_reason(ledger):
+    """Whatever it was before."""
+    ledger.take([job(state=State.STOPPED, updated=1.0)], now=2.0)
+    ledger.take([job(state=State.FAILED, updated=3.0, message="capacity")], now=4.0)
+    (tally,) = ledger.tallies(4.0).values()
+    assert +tally.reasons == {"capacity": 1}
+
+
+def test_a_job_that_left_the_lookback_before_it_was_seen_finished_is_counted(ledger):
+    """An outage longer than the lookback hides no finish of an active job."""
+    ledger.take([job()], now=0.0)
+    ledger.take([job(state=State.FAILED, ended=10.0, message="capacity")], now=3 * DAY)
+    ledger.take([job(state=State.FAILED, ended=10.0, message="capacity")], now=3 * DAY + 60)
+    assert ledger.finished_total == {((), State.FAILED): 1}
+    assert ledger.failures_total == {((), "capacity"): 1}
+
+
+def test_what_is_forgotten_leaves_nothing_behind(ledger):
+    """Memory is that of what is held, however long the exporter runs."""
+    for day in range(100):
+        listing = [job(f"parent/{day}/{n}", State.SUCCEEDED, created=day * DAY, updated=day * DAY) for n in range(10)]
+        ledger.take(listing, (day + 0.5) * DAY, complete_from=day * DAY - 1)
+    assert len(ledger) <= 20
+    assert len(ledger._finished._shared) <= 20
+    assert len(ledger._expired) <= 45 * 10

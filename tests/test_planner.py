@@ -92,7 +92,7 @@ def ledger():
 def known(ledger, now):
     """Return all that the metrics are made from."""
     return (
-        sorted((record.job.id, record.job.status, record.finished) for record in ledger.counted(now)),
+        sorted((record.job.id, record.job.status, record.finished) for record in ledger.newest(now, 10**9)),
         {
             dimensions: (+tally.statuses, +tally.reasons, tally.last, tally.oldest_active, tally.next_deadline)
             for dimensions, tally in ledger.tallies(now).items()
@@ -148,7 +148,7 @@ def polled(kind, world, now=BEGIN):
 def test_a_first_reading_finds_what_has_been_active_for_very_long():
     """By its status, for its creation is long before the lookback."""
     old = History(1, BEGIN - 90 * DAY, BEGIN - 90 * DAY, BEGIN + DAY, "Completed", tells_end=True)
-    assert [record.job.id for record in polled(BOTH, [old]).counted(BEGIN)] == ["job/1"]
+    assert [record.job.id for record in polled(BOTH, [old]).newest(BEGIN, 10**9)] == ["job/1"]
 
 
 def planned(made, page_size):
@@ -209,7 +209,7 @@ def test_a_resync_forgets_what_was_deleted():
     made = polled(BOTH, world)
     read(made, world[1:], BEGIN + 60, planned(made, PAGE))
     read(made, world[1:], BEGIN + 3600, full(BOTH, made, BEGIN + 3600, LOOKBACK))
-    assert len(made.counted(BEGIN + 3600)) == 4
+    assert len(made.newest(BEGIN + 3600, 10**9)) == 4
 
 
 def test_an_active_job_that_was_deleted_is_forgotten_at_once():
@@ -217,4 +217,4 @@ def test_an_active_job_that_was_deleted_is_forgotten_at_once():
     active = History(1, BEGIN - HOUR, BEGIN - HOUR, BEGIN + DAY, "Completed", tells_end=True)
     made = polled(BOTH, [active])
     read(made, [], BEGIN + 60, planned(made, PAGE))
-    assert made.counted(BEGIN + 60) == []
+    assert made.newest(BEGIN + 60, 10**9) == []

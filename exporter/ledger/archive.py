@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import marshal
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
+from itertools import count
 from typing import Any, NamedTuple
 
 from exporter.jobs import Job, State
@@ -41,9 +42,11 @@ class Archive:
         """What finished in each hour, so that what is old is found without looking at the rest."""
         self._created: defaultdict[int, list[int]] = defaultdict(list)
         """What was created in each hour."""
-        self._shared: list[_Shared] = []
-        """What many records have in common, each once."""
+        self._shared: dict[int, _Shared] = {}
+        """What many records have in common, each once, as long as one of them has it."""
         self._numbers: dict[_Shared, int] = {}
+        self._uses: Counter[int] = Counter()
+        self._next = count()
 
     def __len__(self) -> int:
         return len(self._packed)
@@ -75,7 +78,17 @@ class Archive:
         record = self._unpack(packed)
         self._hours[_hour(record.finished)].remove(hash(job_id))
         self._created[_hour(record.job.created)].remove(hash(job_id))
+        self._release(packed)
         return record
+
+    def newest(self, number: int) -> list[Record]:
+        """Return the records that finished last, at most so many."""
+        found: list[Record] = []
+        for hour in sorted(self._hours, reverse=True):
+            if len(found) >= number:
+                break
+            found += [self._unpack(self._packed[key]) for key in self._hours[hour]]
+        return sorted(found, key=lambda record: record.finished or 0.0, reverse=True)[:number]
 
     def pop_finished_before(self, horizon: float) -> list[Record]:
         """Return what finished before a time, and hold it no longer."""
@@ -110,7 +123,7 @@ class Archive:
         # Once a job has ended, its update time and its deadline say nothing more.
         updated = None if job.ended is not None else job.updated
         finished = None if record.finished == job.ended else record.finished
-        counts = tuple(job.records.get(count) for count in _COUNTS) if job.records else None
+        counts = tuple(job.records.get(result) for result in _COUNTS) if job.records else None
         details = None if job.details is None else dict(job.details)
         times = (job.created, job.started, job.ended, updated, finished)
         return marshal.dumps((self._number(shared), suffix, job.name, job.message, counts, details, *times))
@@ -137,16 +150,27 @@ class Archive:
         return Record(job, ended if finished is None else finished, reason)
 
     def _number(self, shared: _Shared) -> int:
-        if shared not in self._numbers:
-            self._numbers[shared] = len(self._shared)
-            self._shared.append(shared)
-        return self._numbers[shared]
+        """Return the number that stands for what records share, and note one more use of it."""
+        number = self._numbers.get(shared)
+        if number is None:
+            number = self._numbers[shared] = next(self._next)
+            self._shared[number] = shared
+        self._uses[number] += 1
+        return number
+
+    def _release(self, packed: bytes) -> None:
+        """Note that a record uses what it shared no more."""
+        number = marshal.loads(packed)[0]  # noqa: S302 - its own bytes
+        self._uses[number] -= 1
+        if not self._uses[number]:
+            del self._uses[number]
+            del self._numbers[self._shared.pop(number)]
 
 
 def _counts(values: Any) -> dict[str, int]:
     if not values:
         return {}
-    return {count: value for count, value in zip(_COUNTS, values, strict=True) if value is not None}
+    return {result: value for result, value in zip(_COUNTS, values, strict=True) if value is not None}
 
 
 def _hour(time: float | None) -> int:

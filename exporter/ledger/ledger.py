@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,6 +13,9 @@ from exporter.ledger.tally import Tally
 
 Classify = Callable[[Job], str]
 """Tells the reason, of a closed list, for which a job failed."""
+
+_LISTED_LONGEST = 40 * 86_400.0
+"""Seconds by which a first listing may begin before the lookback; the catalog's longest runs are 28 days."""
 
 EVERYTHING = -math.inf
 """A listing that left nothing out is complete for jobs created since then."""
@@ -32,8 +34,11 @@ class Ledger:
         self._bounds = bounds
         self._active: dict[str, Record] = {}
         self._finished = Archive()
-        self._expired: set[int] = set()
-        """Hashes of jobs that left the lookback and whose end AWS does not tell: seen again, they are still over."""
+        self._expired: dict[int, float] = {}
+        """Hashes of jobs that left the lookback and whose end AWS does not tell, with their creation: seen again, they
+        are still over."""
+        self._forgotten: dict[int, float] = {}
+        """Hashes of finished jobs that one listing lacked, with their end: listed again, they do not finish again."""
         self._tallies: dict[Dimensions, Tally] = {}
         self.since: float | None = None
         """When the first listing was taken in."""
@@ -59,11 +64,12 @@ class Ledger:
         What had already finished at the first listing counts in no counter, nor does an older job that shows up late.
         """
         listed = {job.id: job for job in listing}
+        horizon = now - self._lookback
         for job in listed.values():
-            self._take(job, now)
+            self._take(job, now, horizon)
         if complete_from is not None:
             self._forget_unlisted(listed.keys(), complete_from)
-        self._expire(now - self._lookback)
+        self._expire(horizon)
         self.since = now if self.since is None else self.since
 
     def explain(self, job: Job) -> None:
@@ -84,14 +90,11 @@ class Ledger:
             sums.setdefault(record.job.dimensions, Tally(self._bounds)).add(record)
         return sums
 
-    def counted(self, now: float) -> list[Record]:
-        """Return what counts at `now`: active jobs, and those that finished within the lookback."""
-        horizon = now - self._lookback
-        return [*self._counted_active(now), *(record for record in self._finished if _finish(record) >= horizon)]
-
     def newest(self, now: float, finished: int) -> list[Record]:
-        """Return the active jobs and the newest finished ones, at most `finished` of those."""
-        return [*self._counted_active(now), *heapq.nlargest(finished, self._finished, key=_finish)]
+        """Return what counts at `now`: the active jobs, and the newest finished ones, at most `finished` of those."""
+        horizon = now - self._lookback
+        newest = self._finished.newest(finished)
+        return [*self._counted_active(now), *(record for record in newest if _finish(record) >= horizon)]
 
     def unexplained(self) -> list[Job]:
         """Return the failed jobs that AWS must still be asked about, the newest first."""
@@ -106,43 +109,67 @@ class Ledger:
         """Return when the active jobs were created whose ids are not among `found`."""
         return self._created_of_active(set(found))
 
-    def _take(self, job: Job, now: float) -> None:
+    def _take(self, job: Job, now: float, horizon: float) -> None:
         if job.created is not None:
             self.newest_created = max(self.newest_created or 0.0, job.created)
         if not job.state.is_final:
-            self._expired.discard(hash(job.id))
-            self._remove_finished(job.id)
-            self._active[job.id] = Record(job)
+            self._take_active(job, horizon)
         elif before := self._finished.get(job.id):
             self._change(before, job)
         elif hash(job.id) not in self._expired:
-            self._finish(job, now)
+            self._finish(job, now, horizon)
 
-    def _finish(self, job: Job, now: float) -> None:
+    def _take_active(self, job: Job, horizon: float) -> None:
+        self._expired.pop(hash(job.id), None)
+        self._remove_finished(job.id)
+        self._active[job.id] = Record(job)
+        if not _is_fresh(job, horizon):
+            del self._active[job.id]
+
+    def _finish(self, job: Job, now: float, horizon: float) -> None:
         """Take in a job that is seen finished for the first time."""
         was_active = self._active.pop(job.id, None) is not None
         finished = finish_of(job, was_known=was_active, now=now)
-        failed = job.state is State.FAILED
-        record = Record(job, finished, self._reason(job) if failed and job.details is None else None)
-        if finished < now - self._lookback:
-            self._note_expired(record)
+        if finished < horizon:
+            self._finish_late(job, finished, was_active=was_active)
             return
-        is_counted = was_active or (self.since is not None and finished >= self.since)
+        is_new = self.since is not None and finished >= self.since and hash(job.id) not in self._forgotten
+        self._forgotten.pop(hash(job.id), None)
+        record = Record(job, finished, self._settled(job, is_counted=was_active or is_new))
         self._finished.put(record)
         self._tally(job).add(record)
-        if is_counted:
+        if was_active or is_new:
             self._count(record)
-        if failed and record.reason is None:
-            self._unexplained[job.id] = is_counted
+
+    def _finish_late(self, job: Job, finished: float, *, was_active: bool) -> None:
+        """Take in a job that left the lookback before it was seen finished: AWS is not asked about it any more."""
+        record = Record(job, finished, self._reason(job) if job.state is State.FAILED else None)
+        self._note_expired(record)
+        if was_active:
+            self._count(record)
 
     def _change(self, before: Record, job: Job) -> None:
         """Take in another final status: the job stays finished when it was, its update time moves on."""
         if before.job.status == job.status:
             return
+        is_counted = self._unexplained.get(job.id, False)
         self._remove_finished(job.id)
-        record = before._replace(job=job)
+        record = before._replace(job=job._replace(updated=before.job.updated))
+        if job.state is State.FAILED and record.reason is None:
+            record = record._replace(reason=self._settled(job, is_counted=is_counted))
+            if is_counted and record.reason is not None:
+                self.failures_total[job.dimensions, record.reason] += 1
         self._finished.put(record)
         self._tally(job).add(record)
+
+    def _settled(self, job: Job, *, is_counted: bool) -> str | None:
+        """Return the reason of a failed job; None where it did not fail, or where it waits for AWS to be asked."""
+        if job.state is not State.FAILED:
+            return None
+        if job.details is None:
+            return self._reason(job)
+        self._unexplained[job.id] = is_counted
+        return None
 
     def _forget_unlisted(self, listed: Iterable[str], complete_from: float) -> None:
         """Forget what a complete listing would have shown."""
@@ -152,9 +179,15 @@ class Ledger:
             if hash(job_id) not in hashes and (created > complete_from or complete_from == EVERYTHING):
                 del self._active[job_id]
         for job_id in self._finished.unlisted(hashes, complete_from):
-            self._remove_finished(job_id)
-        if complete_from == EVERYTHING:
-            self._expired &= hashes
+            if (gone := self._remove_finished(job_id)) is not None:
+                self._forgotten[hash(job_id)] = _finish(gone)
+        # What was created so long before a listing begins is listed no more.
+        oldest = complete_from - _LISTED_LONGEST
+        self._expired = {
+            key: created
+            for key, created in self._expired.items()
+            if (key in hashes if complete_from == EVERYTHING else created >= oldest)
+        }
 
     def _expire(self, horizon: float) -> None:
         """Let go of what left the lookback."""
@@ -162,18 +195,22 @@ class Ledger:
             self._unexplained.pop(record.job.id, None)
             self._tally(record.job).remove(record)
             self._note_expired(record)
+        self._forgotten = {key: finished for key, finished in self._forgotten.items() if finished >= horizon}
+        for job_id in [job_id for job_id, record in self._active.items() if not _is_fresh(record.job, horizon)]:
+            del self._active[job_id]
 
     def _note_expired(self, record: Record) -> None:
         if record.job.ended is None:
-            self._expired.add(hash(record.job.id))
+            self._expired[hash(record.job.id)] = first((record.job.created,), _finish(record))
 
-    def _remove_finished(self, job_id: str) -> None:
+    def _remove_finished(self, job_id: str) -> Record | None:
         if record := self._finished.pop(job_id):
             self._unexplained.pop(job_id, None)
             tally = self._tally(record.job)
             tally.remove(record)
             if record.job.state in tally.without_last:
                 tally.find_last(other for other in self._finished if other.job.dimensions == record.job.dimensions)
+        return record
 
     def _tally(self, job: Job) -> Tally:
         return self._tallies.setdefault(job.dimensions, Tally(self._bounds))
@@ -190,13 +227,7 @@ class Ledger:
             self.failures_total[dimensions, record.reason] += 1
 
     def _counted_active(self, now: float) -> list[Record]:
-        """Return the active jobs; one with a status that nobody knows ages from its last sign of life."""
-        horizon = now - self._lookback
-        return [
-            record
-            for record in self._active.values()
-            if record.job.state.is_live or first((record.job.updated, record.job.created), now) >= horizon
-        ]
+        return [record for record in self._active.values() if _is_fresh(record.job, now - self._lookback)]
 
     def _created_of_active(self, found: Iterable[str] = ()) -> list[float]:
         found = set(found)
@@ -209,3 +240,8 @@ class Ledger:
 
 def _finish(record: Record) -> float:
     return record.finished or 0.0
+
+
+def _is_fresh(job: Job, horizon: float) -> bool:
+    """Whether a job counts while it has not finished; one with a status that nobody knows ages from its last sign."""
+    return job.state.is_live or first((job.updated, job.created), math.inf) >= horizon
