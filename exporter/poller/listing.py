@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import structlog
 
-from exporter.aws import Place, PollErrorReason, Scoped, poll_error
+from exporter.aws import DEADLINE, Place, PollErrorReason, Scoped, poll_error
 from exporter.catalog import Kind
 from exporter.collector import JOB_FAMILIES, job_views
 from exporter.families import metrics
@@ -41,45 +43,54 @@ class JobSource:
         self._unknown: set[str] = set()
         self._resync = -math.inf
         self._scopes: Sequence[Scoped] = ()
+        self._asked: Counter[str] = Counter()
         context.telemetry.unknown_statuses.labels(*self._labels)
         for reason in PollErrorReason if kind.details else ():
             context.telemetry.detail_errors.labels(*self._labels, reason)
 
     async def poll(self) -> Iterable[Source]:
         """Read what can have changed, ask why jobs failed, and publish."""
-        jobs, complete_from = await self._read()
+        began = self._context.clock.monotonic()
+        scopes = await self._inner.all()
+        is_full, plan = self._plan(scopes)
+        jobs, complete_from = await self._read(plan, scopes)
         now = self._context.clock.time()
         self._note_unknown(jobs)
         self.ledger.take(jobs, now, complete_from)
-        await self._publish(now)
+        self._scopes = scopes
+        if is_full:
+            self._resync = began + self._context.settings.poll.resync
+        expires = now + self._outlives(now, took=self._context.clock.monotonic() - began)
+        await self._publish(now, expires)
         if self.ledger.unexplained():
-            # After the list is out: asking takes a request for each job, and may outlast the poll's time.
+            # After the list is out: asking takes a request for each job.
             await self._explain()
-            await self._publish(now)
+            await self._publish(now, expires)
         return ()
+
+    def _outlives(self, now: float, took: float) -> float:
+        """Return the seconds for which the numbers stay: three polls at least, at the pace that they really have."""
+        since = now - self.status.last_success if self.status.last_success and self.status.is_up else 0.0
+        return max(self._context.settings.stale_after(self.status.interval), 3 * max(took, since))
 
     def forget(self) -> None:
         """Take the source's job metrics away."""
         self._context.exposition.withdraw(("jobs", self.status.key))
 
-    async def _read(self) -> tuple[list[Job], float | None]:
+    async def _read(self, plan: Plan, scopes: Sequence[Scoped]) -> tuple[list[Job], float | None]:
         """Return the jobs that were listed, and since which creation they are all that there are."""
-        scopes = await self._inner.all()
-        plan = self._plan(scopes)
         jobs = await self._list(plan.queries, scopes)
         if plan.complete_from is not None or (rest := missing(self.ledger, (job.id for job in jobs))) is None:
             return jobs, plan.complete_from
         return jobs + await self._list(rest.queries, scopes), rest.complete_from
 
-    def _plan(self, scopes: Sequence[Scoped]) -> Plan:
+    def _plan(self, scopes: Sequence[Scoped]) -> tuple[bool, Plan]:
         """Return the listings to make: in full at first, when the containers changed, and at each resync."""
-        now, poll = self._context.clock.monotonic(), self._context.settings.poll
-        if now < self._resync and scopes == self._scopes:
+        if self._context.clock.monotonic() < self._resync and scopes == self._scopes:
             page_size = self._context.reader.page_size(self.kind)
             if plan := incremental(self.kind, self.ledger, page_size):
-                return plan
-        self._resync, self._scopes = now + poll.resync, scopes
-        return full(self.kind, self.ledger, self._context.clock.time(), poll.lookback)
+                return False, plan
+        return True, full(self.kind, self.ledger, self._context.clock.time(), self._context.settings.poll.lookback)
 
     async def _list(self, queries: Iterable[Query], scopes: Iterable[Scoped]) -> list[Job]:
         """Return every job that the queries find in the containers; of a job that several list, the last one counts."""
@@ -101,19 +112,35 @@ class JobSource:
             return []
 
     async def _explain(self) -> None:
-        """Ask AWS for the reasons of failed jobs, as many as the budget allows."""
-        for job in self.ledger.unexplained()[: self._context.settings.poll.details_budget]:
-            try:
-                self.ledger.explain(await self._context.reader.explained(self._place, self.kind, job))
-            except Exception as error:  # noqa: BLE001 - the list was read whole: a missing reason may not spoil it
-                failure = poll_error(error)
-                self._context.telemetry.detail_errors.labels(*self._labels, failure.reason).inc()
-                log.debug("a failed job's reason could not be read", job=job.id, err=str(failure))
-                if failure.reason not in _NO_ANSWER_EVER:
-                    return
-                self.ledger.explain(job)
+        """Ask AWS for the reasons of failed jobs, as many as the budget and the time allow."""
+        # The list is in: what follows has a time of its own, and may not make a good poll a failed one.
+        if outer := DEADLINE.get():
+            outer.reschedule(None)
+        try:
+            async with asyncio.timeout(self._context.settings.poll.timeout) as own:
+                DEADLINE.set(own)
+                for job in self.ledger.unexplained()[: self._context.settings.poll.details_budget]:
+                    if not await self._ask(job):
+                        return
+        except TimeoutError:
+            self._context.telemetry.detail_errors.labels(*self._labels, PollErrorReason.TIMEOUT).inc()
 
-    async def _publish(self, now: float) -> None:
+    async def _ask(self, job: Job) -> bool:
+        """Ask why one job failed, and tell whether it makes sense to ask about others."""
+        try:
+            self.ledger.explain(await self._context.reader.explained(self._place, self.kind, job))
+        except Exception as error:  # noqa: BLE001 - the list was read whole: a missing reason may not spoil it
+            failure = poll_error(error)
+            self._context.telemetry.detail_errors.labels(*self._labels, failure.reason).inc()
+            log.debug("a failed job's reason could not be read", job=job.id, err=str(failure))
+            self._asked[job.id] += 1
+            if failure.reason in _NO_ANSWER_EVER or self._asked[job.id] >= _ASKED_MOST:
+                self.ledger.explain(job)
+                del self._asked[job.id]
+            return failure.reason not in _NO_ANSWER_NOW
+        return True
+
+    async def _publish(self, now: float, expires: float) -> None:
         self.status.jobs = len(self.ledger)
         self.status.details_pending = len(self.ledger.unexplained())
         settings = self._context.settings
@@ -121,7 +148,6 @@ class JobSource:
         none = ("",) * len(self._dimensions)
         labelled = [((*self.status.key, *(view.dimensions or none)), view) for view in views]
         families = metrics(JOB_FAMILIES, (*SourceKey._fields, *self._dimensions), labelled)
-        expires = now + settings.stale_after(self.status.interval)
         await self._context.exposition.publish_in_turns(("jobs", self.status.key), families, expires)
 
     def _classify(self, job: Job) -> str:
@@ -144,3 +170,14 @@ class JobSource:
 
 _NO_ANSWER_EVER = {PollErrorReason.ACCESS_DENIED, PollErrorReason.NOT_FOUND, PollErrorReason.INVALID_REQUEST}
 """Errors upon which a job's reason is not asked for again."""
+
+_NO_ANSWER_NOW = {
+    PollErrorReason.THROTTLED,
+    PollErrorReason.EXPIRED_CREDENTIALS,
+    PollErrorReason.NETWORK,
+    PollErrorReason.TIMEOUT,
+}
+"""Errors that other jobs would meet as well."""
+
+_ASKED_MOST = 5
+"""So often is a job's reason asked for, if AWS cannot answer; then it counts without one."""

@@ -428,10 +428,10 @@ async def test_no_more_sources_at_a_time_than_configured(aws, clock):
     aws.hooks.append(watch)
     for number in range(20):
         aws.world.add_scope("lookoutequipment", "inference_scheduler", id=f"pump-{number}")
-    settings = configured(aws.endpoint_url, {"lookoutequipment": None}, poll={"concurrency": 3})
+    settings = configured(aws.endpoint_url, {"lookoutequipment": None}, poll={"concurrency": 6})
     async with running(settings, clock) as exporter:
         assert len(exporter.by("scope", "aws_job_exporter_source_up", kind=LOOKOUT.key)) == 20
-    assert 1 < most <= 3
+    assert 1 < most <= 6
 
 
 async def test_requests_are_counted_by_operation_and_code(aws, clock):
@@ -522,3 +522,79 @@ async def test_rules_of_ones_own_come_first(aws, clock):
     settings = configured(aws.endpoint_url, {"bedrock": {"kinds": [BEDROCK.key]}}, reasons=rules)
     async with running(settings, clock) as exporter:
         assert exporter.by("reason", "aws_job_failures") == {"dependency": 1}
+
+
+async def test_a_resync_that_failed_is_made_again(aws, clock):
+    """What was deleted is not hidden for another hour."""
+    job = batch_job(aws, created=NOW - 5 * HOUR, path=[(0, "Submitted"), (60, "Completed")])
+    batch_job(aws, created=NOW - 60)
+
+    async def fail_once(call):
+        if call.operation == "ListModelInvocationJobs" and NOW + HOUR < call.now < NOW + HOUR + 100:
+            raise AwsError("InternalServerException", "not now", 500)
+
+    aws.hooks.append(fail_once)
+    services = {"bedrock": {"kinds": [BEDROCK.key]}}
+    async with running(configured(aws.endpoint_url, services), clock) as exporter:
+        aws.world.delete_job(job)
+        await exporter.turn(70)
+        assert exporter.value("aws_jobs", status="Completed") == 1
+        await exporter.turn(HOUR - 60)
+        assert exporter.up(kind=BEDROCK.key) == 0
+        await exporter.turn(130)
+        assert exporter.value("aws_jobs", status="Completed") == 0
+
+
+async def test_one_job_that_cannot_be_explained_does_not_keep_the_others_waiting(aws, clock):
+    """And it counts without a reason in the end."""
+    jobs = [
+        aws.world.add_job(
+            CUSTOMIZATION, created=NOW - HOUR + n, path=[(0, "InProgress"), (60, "Failed")], message="Rate exceeded"
+        )
+        for n in range(3)
+    ]
+
+    async def poison(call):
+        if call.operation == "GetModelCustomizationJob" and call.arguments["jobIdentifier"] == jobs[-1].id[0]:
+            raise AwsError("InternalServerException", "never", 500)
+
+    aws.hooks.append(poison)
+    services = {"bedrock": {"kinds": [CUSTOMIZATION.key]}}
+    async with running(configured(aws.endpoint_url, services), clock) as exporter:
+        assert exporter.by("reason", "aws_job_failures") == {"throttled": 2}
+        assert exporter.value("aws_job_exporter_details_pending", kind=CUSTOMIZATION.key) == 1
+        for _ in range(5):
+            await exporter.turn(70)
+        assert exporter.by("reason", "aws_job_failures") == {"throttled": 2, "unspecified": 1}
+
+
+async def test_slow_details_do_not_make_a_good_poll_a_failed_one(aws, clock):
+    """The list was read whole."""
+    aws.world.add_job(CUSTOMIZATION, created=NOW - HOUR, path=[(0, "InProgress"), (60, "Failed")])
+    over = asyncio.Event()
+
+    async def hang(call):
+        if call.operation == "GetModelCustomizationJob":
+            await over.wait()
+
+    aws.hooks.append(hang)
+    services = {"bedrock": {"kinds": [CUSTOMIZATION.key]}}
+    async with running(configured(aws.endpoint_url, services, poll={"timeout": "2s"}), clock) as exporter:
+        assert exporter.up(kind=CUSTOMIZATION.key) == 1
+        assert exporter.value("aws_jobs", status="Failed") == 1
+        assert exporter.by("reason", "aws_job_exporter_detail_errors_total", kind=CUSTOMIZATION.key)["timeout"] == 1
+    over.set()
+
+
+async def test_a_source_that_is_slow_keeps_its_numbers_between_polls(aws, clock):
+    """Three polls at its real pace, not at the pace that was wished for."""
+    batch_job(aws)
+
+    async def take_long(call):
+        if call.operation == "ListModelInvocationJobs":
+            clock.now += 100.0
+
+    aws.hooks.append(take_long)
+    async with running(configured(aws.endpoint_url, {"bedrock": {"kinds": [BEDROCK.key]}}), clock) as exporter:
+        clock.now += 900.0
+        assert exporter.value("aws_jobs", status="InProgress") == 1
