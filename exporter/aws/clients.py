@@ -15,6 +15,7 @@ import botocore.utils
 from aiobotocore.config import AioConfig
 from aiobotocore.credentials import AioAssumeRoleCredentialFetcher, AioDeferredRefreshableCredentials
 from aiobotocore.session import AioSession
+from botocore.exceptions import NoCredentialsError
 from botocore.loaders import Loader
 from botocore.model import OperationModel
 
@@ -72,6 +73,8 @@ class Clients:
 
     async def _create(self, account: Account, region: str, service: str) -> Any:
         session = await self._session_of(account, region)
+        # A client made without credentials never gets any, and it would be kept for good.
+        await _credentials(session)
         client = await self._stack.enter_async_context(
             session.create_client(
                 service, region_name=region, endpoint_url=self._settings.endpoint_url, config=self._config()
@@ -113,7 +116,7 @@ class Clients:
         )
         fetcher = AioAssumeRoleCredentialFetcher(
             client_creator=create_sts,
-            source_credentials=await self._base.get_credentials(),
+            source_credentials=await _credentials(self._base),
             role_arn=role_arn,
             extra_args=extra,
         )
@@ -131,6 +134,14 @@ def default_region() -> str:
     botocore reads AWS_DEFAULT_REGION and the profile, AWS's other SDKs AWS_REGION: all count here.
     """
     return os.environ.get("AWS_REGION") or AioSession().get_config_variable("region") or ""
+
+
+async def _credentials(session: AioSession) -> Any:
+    """Return a session's credentials; raises NoCredentialsError where there are none yet. The next call looks again."""
+    credentials = await session.get_credentials()
+    if credentials is None:
+        raise NoCredentialsError
+    return credentials
 
 
 def _session(telemetry: Telemetry, loader: Loader) -> AioSession:

@@ -99,12 +99,17 @@ def containers(scope: Scope, item: Any) -> Iterator[tuple[str, str]]:
 
 
 def text(value: Any) -> str:
-    """Return a value as text: times in ISO form, nothing as the empty string."""
+    """Return a value as text: times in ISO form, nothing as the empty string, what UTF-8 cannot hold as `?`."""
     if isinstance(value, str):
-        return value
+        return value if value.isascii() else _encodable(value)
     if value is None:
         return ""
     return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _encodable(value: str) -> str:
+    """Return a text without lone surrogates: JSON can hold them, no exposition and no page can."""
+    return value.encode(errors="replace").decode()
 
 
 def job_reader(kind: Kind, dimensions: Iterable[str] = ()) -> Callable[[Item, Mapping[str, str]], Job]:

@@ -93,13 +93,16 @@ FastLoader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader
 """libyaml's loader is ten times faster; PyYAML lacks it where it was built without."""
 
 
-def _chain(scopes: Mapping[str, Any], innermost: str | None, kind: str) -> list[tuple[str, Any]]:
-    """Return the named containers around `innermost`, itself included, from the outermost to the innermost."""
+def _chain(scopes: Mapping[str, Any], innermost: Any, kind: str) -> list[tuple[str, Any]]:
+    """Return the named containers around `innermost`, itself included, from the outermost to the innermost.
+
+    It ends at a name that is no text: the model says so where it stands.
+    """
     chain: list[tuple[str, Any]] = []
     name = innermost
-    while name is not None:
+    while isinstance(name, str):
         if name not in scopes:
-            raise ValueError(f"kinds.{kind}: no scope {name!r} among {', '.join(sorted(scopes)) or 'none'}")
+            raise ValueError(f"kinds.{kind}: no scope {name!r} among {', '.join(sorted(map(str, scopes))) or 'none'}")
         if name in dict(chain):
             raise ValueError(f"kinds.{kind}: scope {name!r} contains itself")
         chain.insert(0, (name, scopes[name]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -25,6 +25,8 @@ def extended(catalog: Catalog, entries: Entries) -> Catalog:
     """
     if not entries:
         return catalog
+    if misshapen := [problem for key, entry in entries.items() for problem in _misshapen(f"kinds.{key}", entry)]:
+        raise ValueError(*misshapen)
     models = Models()
     by_service, problems = _by_service(entries, models)
     services: dict[str, Service] = {}
@@ -40,6 +42,21 @@ def extended(catalog: Catalog, entries: Entries) -> Catalog:
     if problems:
         raise ValueError(*problems)
     return catalog.with_services(services)
+
+
+def _misshapen(path: str, entry: Any) -> Iterator[str]:
+    """Yield what cannot even be merged into a service's file: entry, scopes and each of these are keys and values."""
+    if not isinstance(entry, Mapping):
+        yield f"{path}: {_no_mapping(entry)}"
+    elif not isinstance(scopes := entry.get("scopes") or {}, Mapping):
+        yield f"{path}.scopes: {_no_mapping(scopes)}"
+    else:
+        wrong = {name: scope for name, scope in scopes.items() if not isinstance(scope, Mapping)}
+        yield from (f"{path}.scopes.{name}: {_no_mapping(scope)}" for name, scope in wrong.items())
+
+
+def _no_mapping(value: Any) -> str:
+    return in_words({"type": "mapping_type", "msg": "", "input": value})
 
 
 def _by_service(entries: Entries, models: Models) -> tuple[dict[str, dict[str, Mapping[str, Any]]], list[str]]:

@@ -6,10 +6,12 @@ import asyncio
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import structlog
 
 from exporter.aws import DEADLINE, PollError, PollErrorReason, poll_error
+from exporter.aws.items import text
 from exporter.clock import Clock
 from exporter.families import metrics
 from exporter.jobs import SourceKey
@@ -42,7 +44,8 @@ class Poller:
     def _lane(self) -> asyncio.Semaphore:
         """Return what bounds the sources of one service: few that wait for their rate, more where it is high."""
         settings = self._context.settings
-        most = max(_LANES, settings.poll.concurrency // 2)
+        # Half of the slots at most: one service that waits never keeps them all from the others.
+        most = max(1, settings.poll.concurrency // 2)
         return asyncio.Semaphore(int(min(most, max(_LANES, settings.aws.requests_per_second))))
 
     @property
@@ -77,10 +80,10 @@ class Poller:
     async def _loop(self, source: Source, group: asyncio.TaskGroup) -> None:
         """Poll one source for ever. A source never overlaps itself: the next poll begins after the last one ended."""
         while True:
-            began = self._clock.monotonic()
-            found = await self.poll(source)
+            began, found = await self._poll(source)
             if found is not None:
-                self._reconcile(source, found, group)
+                with _boundary(source):
+                    self._reconcile(source, found, group)
             self._note_readiness()
             status = source.status
             reason = PollErrorReason(status.reason) if status.reason else None
@@ -91,6 +94,10 @@ class Poller:
 
     async def poll(self, source: Source) -> list[Source] | None:
         """Poll a source once and note how it went; None where it failed, and nothing is known to have changed."""
+        return (await self._poll(source))[1]
+
+    async def _poll(self, source: Source) -> tuple[float, list[Source] | None]:
+        """Return when a poll began, its wait for a lane and a slot left out, and what it found."""
         key = source.status.key
         async with self._lanes[key.account_id, key.region, key.aws_service], self._slots:
             began = self._clock.monotonic()
@@ -105,8 +112,9 @@ class Poller:
                 self._note_failure(source, failure)
             else:
                 self._note_success(source)
-            self._note_poll(source, self._clock.monotonic() - began)
-        return found
+            with _boundary(source):
+                self._note_poll(source, self._clock.monotonic() - began)
+        return began, found
 
     def _reconcile(self, source: Source, found: list[Source], group: asyncio.TaskGroup) -> None:
         """Start the sources that are new and stop those that are gone."""
@@ -143,11 +151,11 @@ class Poller:
         status.last_success = self._clock.time()
 
     def _note_failure(self, source: Source, failure: PollError) -> None:
-        status = source.status
+        status, error = source.status, text(str(failure))
         if not status.consecutive_failures:
-            log.warning("source down", **status.key._asdict(), reason=str(failure.reason), err=str(failure))
+            log.warning("source down", **status.key._asdict(), reason=str(failure.reason), err=error)
         status.consecutive_failures += 1
-        status.reason, status.error = str(failure.reason), str(failure)
+        status.reason, status.error = str(failure.reason), error
         self._context.telemetry.poll_errors.labels(status.key.aws_service, status.key.kind, failure.reason).inc()
 
     def _note_poll(self, source: Source, took: float) -> None:
@@ -161,3 +169,12 @@ class Poller:
     def _note_readiness(self) -> None:
         if not self.ready.is_set() and all(source.status.attempts for source in self._sources.values()):
             self.ready.set()
+
+
+@contextmanager
+def _boundary(source: Source) -> Iterator[None]:
+    """Keep what goes wrong around a poll to its source: raised, it would end the poll loop of all the others."""
+    try:
+        yield
+    except Exception:
+        log.exception("a poll could not be noted for a reason that is a bug", **source.status.key._asdict())

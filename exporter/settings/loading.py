@@ -92,13 +92,19 @@ class _Places:
 
     @staticmethod
     def unknown_variables() -> Iterator[str]:
-        """Yield what is wrong with variables that name no section.
+        """Yield what is wrong with variables that name no section, or a setting with too few or too many underscores.
 
         Kubernetes puts variables with our prefix into every pod beside a Service of our name; theirs have no "__".
         """
+        settings = {"_".join(path): "__".join(path) for path in flags.paths()}
         for variable in sorted(os.environ):
-            section, nested, _ = variable.upper().removeprefix(ENVIRONMENT_PREFIX).lower().partition("__")
-            if variable.upper().startswith(ENVIRONMENT_PREFIX) and nested and section not in Settings.model_fields:
+            if not variable.upper().startswith(ENVIRONMENT_PREFIX):
+                continue
+            name = variable.upper().removeprefix(ENVIRONMENT_PREFIX).lower()
+            section, nested, _ = name.partition("__")
+            if (meant := settings.get(name.replace("__", "_"), name)) != name:
+                yield f"{variable}: write {ENVIRONMENT_PREFIX}{meant.upper()}"
+            elif nested and section not in Settings.model_fields:
                 yield f"{variable}: unknown key{did_you_mean(section, Settings.model_fields)}"
 
 

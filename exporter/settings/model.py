@@ -50,6 +50,8 @@ def _address(address: str) -> str:
 def _path(path: str) -> str:
     if not re.fullmatch(r"/[^?#{}\s]*", path):
         raise ValueError(f"{path!r} is not a path: /metrics")
+    if path.startswith("/-/"):
+        raise ValueError(f"{path!r} is no path for metrics: health checks have their place below /-/")
     return path
 
 
@@ -133,7 +135,7 @@ class Poll(Section):
     timeout: Duration = Field(default=55.0, description="How long one poll of a source may take.")
     concurrency: int = Field(default=32, ge=1, description="How many sources are polled at the same time.")
     details_budget: int = Field(
-        default=20, ge=0, description="How many failed jobs of a source are asked for their reason in one poll."
+        default=20, ge=1, description="How many failed jobs of a source are asked for their reason in one poll."
     )
 
 

@@ -81,6 +81,11 @@ def test_values_become_text():
     assert [text(None), text(""), text(7), text("x"), text(NOON)] == ["", "", "7", "x", "2026-09-21T12:00:00+00:00"]
 
 
+def test_text_that_utf8_cannot_hold_becomes_a_question_mark():
+    """JSON can hold half a character, and an exposition with one cannot be written; every other text stays."""
+    assert [text("half \ud800"), text("\udfff\ud800"), text("Zürich 🚀")] == ["half ?", "??", "Zürich 🚀"]
+
+
 def test_an_item_becomes_a_job():
     """Every field that the catalog names, in the exporter's own words."""
     item = {

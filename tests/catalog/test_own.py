@@ -3,6 +3,7 @@
 import pytest
 import yaml
 
+from exporter.catalog.own import extended
 from exporter.settings import ConfigurationError, load
 from tests.harness import CATALOG, NOW, HandClock, configured, running, simulated
 
@@ -68,6 +69,39 @@ def problem(kinds):
 def test_a_wrong_entry_is_one_clear_line(change, line):
     """It names the entry, the key, the wrong value and the nearest right ones."""
     assert line in problem(own(**change))
+
+
+MISSHAPEN = {
+    "scopes that are a number": ({"scopes": 3}, "kinds.imported_model.scopes: must be keys and values, not 3"),
+    "scopes that are a list": ({"scopes": ["a"]}, 'kinds.imported_model.scopes: must be keys and values, not ["a"]'),
+    "a scope that is a number": (
+        {"scope": "a", "scopes": {"a": 5}},
+        "kinds.imported_model.scopes.a: must be keys and values, not 5",
+    ),
+    "the name of a scope that is a list": ({"scope": [1]}, "kinds.imported_model.scope: must be text, not [1]"),
+    "states that are a number": ({"states": 3}, "kinds.imported_model.states: must be keys and values, not 3"),
+    "states that are a list": ({"states": ["a"]}, 'kinds.imported_model.states: must be keys and values, not ["a"]'),
+}
+
+
+@pytest.mark.parametrize(("change", "line"), MISSHAPEN.values(), ids=MISSHAPEN.keys())
+def test_an_entry_of_the_wrong_shape_is_one_clear_line_and_no_traceback(change, line):
+    """A list where a mapping belongs, a number where a name belongs."""
+    assert problem(own(**change)) == line
+
+
+def test_an_entry_that_is_no_mapping_is_one_clear_line_and_no_traceback():
+    """In a configuration, and where entries come from elsewhere."""
+    line = "kinds.x: must be keys and values, not 5"
+    assert problem({"x": 5}).startswith(line)
+    with pytest.raises(ValueError, match=line):
+        extended(CATALOG, {"x": 5})  # type: ignore[dict-item]  # that is the point
+
+
+def test_scopes_whose_names_are_numbers_are_no_traceback():
+    """The scope that is missing is told among them."""
+    line = problem(own(scope="a", scopes={1: {"operation": "ListGuardrails", "items": "guardrails", "id": "id"}}))
+    assert "no scope 'a' among 1" in line
 
 
 async def test_a_kind_of_ones_own_is_read():

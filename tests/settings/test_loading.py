@@ -74,7 +74,7 @@ def test_every_key_of_every_section_is_read():
         "stale_after": "10m",
         "timeout": "50s",
         "concurrency": 8,
-        "details_budget": 0,
+        "details_budget": 1,
     }
     assert (settings.metrics.per_job, settings.metrics.per_job_finished) == (True, 10)
     assert settings.metrics.duration_buckets == (60.0, 3600.0, 86_400.0)
@@ -187,9 +187,25 @@ def test_service_links_of_kubernetes_break_nothing(read, monkeypatch):
     assert read("poll: {interval: 2m}").poll.interval == 120.0
 
 
+UNDERSCORES = {
+    "POLL_INTERVAL": "POLL__INTERVAL",
+    "poll_interval": "POLL__INTERVAL",
+    "WEB_LISTEN_ADDRESS": "WEB__LISTEN_ADDRESS",
+    "WEB__LISTEN__ADDRESS": "WEB__LISTEN_ADDRESS",
+    "CONFIG_FILE": "CONFIG__FILE",
+}
+
+
+@pytest.mark.parametrize(("written", "meant"), UNDERSCORES.items(), ids=UNDERSCORES.keys())
+def test_a_variable_with_one_underscore_is_not_ignored_without_a_word(problem, monkeypatch, written, meant):
+    """It would look as if it had been taken."""
+    monkeypatch.setenv(f"{PREFIX}{written}", "5m")
+    assert problem(None) == f"{PREFIX}{written}: write {PREFIX}{meant}"
+
+
 def test_every_telemetry_path_is_taken(read):
     """Even the root, which then has no status page."""
-    for path in ("/", "/metrics", "/a/b-c_d.e"):
+    for path in ("/", "/metrics", "/a/b-c_d.e", "/-", "/a/-/b"):
         assert read(None, f"--web.telemetry-path={path}").web.telemetry_path == path
 
 
@@ -281,6 +297,16 @@ WRONG_IN_FILE = {
     "a port too great": ("web: {listen_address: [':65536']}", "web.listen_address", ":65536"),
     "a path that is none": ("web: {telemetry_path: metrics}", "web.telemetry_path", "'metrics' is not a path"),
     "a path with braces": ("web: {telemetry_path: '/{x'}", "web.telemetry_path", "'/{x' is not a path"),
+    "a path of the health checks": (
+        "web: {telemetry_path: /-/healthy}",
+        "web.telemetry_path",
+        "'/-/healthy' is no path for metrics: health checks have their place below /-/",
+    ),
+    "failures that never get a reason": (
+        "poll: {details_budget: 0}",
+        "poll.details_budget",
+        "greater than or equal to 1, not 0",
+    ),
     "an address that is none": ("aws: {endpoint_url: localhost}", "aws.endpoint_url", "'localhost' is not an address"),
 }
 

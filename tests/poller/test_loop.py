@@ -1,0 +1,136 @@
+"""The poll loop itself: what goes wrong around a poll stays with its source, and waiting costs nobody else."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+
+from exporter import app
+from exporter.aws import PollError, PollErrorReason
+from exporter.jobs import SourceKey
+from exporter.poller import loop
+from exporter.simulator import AwsError
+from exporter.telemetry import SourceStatus
+from tests.harness import (
+    ACCOUNT,
+    BEDROCK,
+    CATALOG,
+    CUSTOMIZATION,
+    PATIENCE,
+    REGION,
+    HandClock,
+    configured,
+    running,
+    simulated,
+)
+
+
+class Scripted:
+    """A source whose poll is what the test says."""
+
+    def __init__(self, service, scope, script):
+        self.status = SourceStatus(SourceKey(ACCOUNT, REGION, service, "job", scope), interval=60.0)
+        self._script = script
+
+    async def poll(self):
+        """Do what the test says; lead to nothing."""
+        await self._script()
+        return ()
+
+    def forget(self):
+        """Nothing was published."""
+
+
+@pytest.fixture
+def clock():
+    """Return a clock that the test turns."""
+    return HandClock()
+
+
+@asynccontextmanager
+async def polling(clock, concurrency, sources):
+    """Poll sources of the test's own until the block ends."""
+    settings = configured("http://localhost:1", poll={"concurrency": concurrency})
+    assembled = app.assembled(settings, CATALOG, REGION, clock=clock)
+    async with assembled as parts, asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+        task = group.create_task(parts.poller.run(sources))
+        try:
+            yield
+        finally:
+            task.cancel()
+
+
+async def test_a_lone_surrogate_in_the_name_of_a_scope_ends_no_source(clock):
+    """JSON can hold half a character, the exposition cannot: it becomes a question mark."""
+    async with simulated(clock) as aws:
+        scope = aws.world.add_scope("cleanroomsml", "membership", name="half \ud800")
+        async with running(configured(aws.endpoint_url, {"cleanroomsml": None}), clock) as exporter:
+            assert exporter.by("scope_name", "aws_job_scope_info", scope=scope.id) == {"half ?": 1}
+            assert exporter.up(scope=scope.id) == 1
+
+
+async def test_a_lone_surrogate_in_an_error_can_be_shown(clock):
+    """The status page and the log are UTF-8 too."""
+
+    async def refuse(call):
+        if call.operation == BEDROCK.operation:
+            raise AwsError("ValidationException", "half \ud800", 400)
+
+    async with simulated(clock) as aws:
+        aws.hooks.append(refuse)
+        async with running(configured(aws.endpoint_url, {"bedrock": None}), clock) as exporter:
+            errors = [source.status.error for source in exporter.poller.sources if source.status.error]
+    assert [error.rpartition(": ")[2] for error in errors] == ["half ?"]
+
+
+@pytest.mark.parametrize("method", ["_note_poll", "_reconcile"])
+async def test_a_bug_around_a_poll_ends_no_source(clock, monkeypatch, method):
+    """It is logged, the source goes on with its next poll, and the others never notice."""
+    hit = []
+
+    async with simulated(clock) as aws:
+        async with running(configured(aws.endpoint_url, {"bedrock": None}), clock) as exporter:
+            sound = getattr(exporter.poller, method)
+
+            def fail(source, *arguments):
+                if source.status.key.kind == CUSTOMIZATION.key:
+                    hit.append(source)
+                    raise RuntimeError("a bug")
+                return sound(source, *arguments)
+
+            monkeypatch.setattr(exporter.poller, method, fail)
+            for _ in range(2):
+                await exporter.turn(700)
+            successes = exporter.by("kind", "aws_job_exporter_source_last_success_timestamp_seconds")
+        assert len(hit) == 2
+        assert successes[BEDROCK.key] == clock.now
+
+
+async def test_the_wait_for_a_slot_does_not_shorten_the_back_off(clock, monkeypatch):
+    """A refused source that had to queue is asked again as late as one that had not."""
+    monkeypatch.setattr(loop, "pause", lambda *_: 60.0)
+
+    async def take_long():
+        await asyncio.sleep(0)  # the other source comes to the queue
+        clock.now += 50
+
+    async def refuse():
+        raise PollError(PollErrorReason.ACCESS_DENIED, "not you")
+
+    refused = Scripted("glue", "b", refuse)
+    async with polling(clock, 1, [Scripted("bedrock", "a", take_long), refused]):
+        await clock.until_asleep(lambda: 2)
+    assert refused.status.next_poll == clock.now + 60
+
+
+@pytest.mark.parametrize("concurrency", [2, 3, 4, 7])
+async def test_one_waiting_service_never_holds_every_slot(clock, concurrency):
+    """Even where there are fewer slots than a service may take elsewhere."""
+    for_ever, polled = asyncio.Event(), asyncio.Event()
+
+    async def note():
+        polled.set()
+
+    waiting = [Scripted("bedrock", str(number), for_ever.wait) for number in range(9)]
+    async with polling(clock, concurrency, [*waiting, Scripted("glue", "", note)]):
+        await polled.wait()
