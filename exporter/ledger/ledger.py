@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from exporter.jobs import Job, State
-from exporter.ledger.archive import Archive
+from exporter.ledger.archive import Archive, fingerprint
 from exporter.ledger.record import Dimensions, Record, finish_of, first
 from exporter.ledger.tally import Tally
 
@@ -33,7 +33,7 @@ class Ledger:
         self._active: dict[str, Record] = {}
         self._finished = Archive()
         self._expired: set[int] = set()
-        """Hashes of jobs that left the lookback and whose end AWS does not tell: seen again, they are still over."""
+        """Those that left the lookback and whose end AWS does not tell: seen again, they are still over."""
         self._tallies: dict[Dimensions, Tally] = {}
         self.since: float | None = None
         """When the first listing was taken in."""
@@ -110,12 +110,12 @@ class Ledger:
         if job.created is not None:
             self.newest_created = max(self.newest_created or 0.0, job.created)
         if not job.state.is_final:
-            self._expired.discard(hash(job.id))
+            self._expired.discard(fingerprint(job.id))
             self._remove_finished(job.id)
             self._active[job.id] = Record(job)
         elif before := self._finished.get(job.id):
             self._change(before, job)
-        elif hash(job.id) not in self._expired:
+        elif fingerprint(job.id) not in self._expired:
             self._finish(job, now)
 
     def _finish(self, job: Job, now: float) -> None:
@@ -146,15 +146,15 @@ class Ledger:
 
     def _forget_unlisted(self, listed: Iterable[str], complete_from: float) -> None:
         """Forget what a complete listing would have shown."""
-        hashes = {hash(job_id) for job_id in listed}
+        fingerprints = {fingerprint(job_id) for job_id in listed}
         for job_id, record in list(self._active.items()):
             created = first((record.job.created,), EVERYTHING)
-            if hash(job_id) not in hashes and (created > complete_from or complete_from == EVERYTHING):
+            if fingerprint(job_id) not in fingerprints and (created > complete_from or complete_from == EVERYTHING):
                 del self._active[job_id]
-        for job_id in self._finished.unlisted(hashes, complete_from):
+        for job_id in self._finished.unlisted(fingerprints, complete_from):
             self._remove_finished(job_id)
         if complete_from == EVERYTHING:
-            self._expired &= hashes
+            self._expired &= fingerprints
 
     def _expire(self, horizon: float) -> None:
         """Let go of what left the lookback."""
@@ -165,7 +165,7 @@ class Ledger:
 
     def _note_expired(self, record: Record) -> None:
         if record.job.ended is None:
-            self._expired.add(hash(record.job.id))
+            self._expired.add(fingerprint(record.job.id))
 
     def _remove_finished(self, job_id: str) -> None:
         if record := self._finished.pop(job_id):
