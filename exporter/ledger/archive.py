@@ -14,6 +14,7 @@ from exporter.jobs import Job, State
 from exporter.ledger.record import Dimensions, Record
 
 _HOUR = 3600.0
+_BITS = (1 << 60) - 1
 _COUNTS = ("total", "processed", "succeeded", "failed")
 
 
@@ -30,18 +31,20 @@ class _Shared(NamedTuple):
 
 
 class Archive:
-    """Records by the hash of their job's id, each packed into one string of bytes.
+    """Records by the fingerprint of their job's id, each packed into one string of bytes.
 
-    Two ids of one source that share a 61-bit hash would be taken for one job: with a million jobs, once in four
-    million exporters.
+    Two ids of one source that share a fingerprint would be taken for one job: with a million jobs, once in two million
+    exporters.
     """
 
     def __init__(self) -> None:
         self._packed: dict[int, bytes] = {}
         self._hours: defaultdict[int, list[int]] = defaultdict(list)
         """What finished in each hour, so that what is old is found without looking at the rest."""
-        self._created: defaultdict[int, list[int]] = defaultdict(list)
-        """What was created in each hour."""
+        self._created: Counter[int] = Counter()
+        """How many were created in each hour."""
+        self._oldest = math.inf
+        """Nothing that is held finished before."""
         self._shared: dict[int, _Shared] = {}
         """What many records have in common, each once, as long as one of them has it."""
         self._numbers: dict[_Shared, int] = {}
@@ -52,32 +55,34 @@ class Archive:
         return len(self._packed)
 
     def __contains__(self, job_id: str) -> bool:
-        return hash(job_id) in self._packed
+        return fingerprint(job_id) in self._packed
 
     def __iter__(self) -> Iterator[Record]:
         return map(self._unpack, self._packed.values())
 
     def get(self, job_id: str) -> Record | None:
         """Return the record of a job, None where it is not held."""
-        packed = self._packed.get(hash(job_id))
+        packed = self._packed.get(fingerprint(job_id))
         return None if packed is None else self._unpack(packed)
 
     def put(self, record: Record) -> None:
         """Hold a finished record, in place of one of the same job."""
         self.pop(record.job.id)
-        key = hash(record.job.id)
+        key = fingerprint(record.job.id)
         self._packed[key] = self._pack(record)
         self._hours[_hour(record.finished)].append(key)
-        self._created[_hour(record.job.created)].append(key)
+        self._created[_hour(record.job.created)] += 1
+        self._oldest = min(self._oldest, record.finished or 0.0)
 
     def pop(self, job_id: str) -> Record | None:
         """Return the record of a job and hold it no longer; None where it is not held."""
-        packed = self._packed.pop(hash(job_id), None)
+        key = fingerprint(job_id)
+        packed = self._packed.pop(key, None)
         if packed is None:
             return None
         record = self._unpack(packed)
-        self._hours[_hour(record.finished)].remove(hash(job_id))
-        self._created[_hour(record.job.created)].remove(hash(job_id))
+        self._hours[_hour(record.finished)].remove(key)
+        self._created[_hour(record.job.created)] -= 1
         self._release(packed)
         return record
 
@@ -92,27 +97,31 @@ class Archive:
 
     def pop_finished_before(self, horizon: float) -> list[Record]:
         """Return what finished before a time, and hold it no longer."""
+        if horizon <= self._oldest:
+            return []
         old = [key for hour in self._hours if hour <= _hour(horizon) for key in self._hours[hour]]
         records = [self._unpack(self._packed[key]) for key in old]
         gone = [record for record in records if (record.finished or 0.0) < horizon]
         for record in gone:
             self.pop(record.job.id)
-        for hours in (self._hours, self._created):
-            for hour in [hour for hour, keys in hours.items() if not keys]:
-                del hours[hour]
+        self._hours = defaultdict(list, {hour: keys for hour, keys in self._hours.items() if keys})
+        self._created = +self._created
+        left = (record.finished or 0.0 for record in records)
+        self._oldest = min((time for time in left if time >= horizon), default=horizon)
         return gone
 
     def created_since(self, time: float) -> int:
         """Return about how many were created since a time: to the hour."""
-        return sum(len(keys) for hour, keys in self._created.items() if hour >= _hour(time))
+        return sum(count for hour, count in self._created.items() if hour >= _hour(time))
 
-    def unlisted(self, hashes: AbstractSet[int], created_after: float) -> list[str]:
-        """Return the ids that were created after a time and whose hashes are not among these."""
+    def unlisted(self, fingerprints: AbstractSet[int], created_after: float) -> list[str]:
+        """Return the ids that were created after a time and whose fingerprints are not among these."""
         if created_after == -math.inf:
-            return [self._unpack(self._packed[key]).job.id for key in self._packed.keys() - hashes]
-        hours = [hour for hour in self._created if hour >= _hour(created_after)]
+            return [self._unpack(self._packed[key]).job.id for key in self._packed.keys() - fingerprints]
+        # What was created after a time has finished after it.
+        hours = [hour for hour in self._hours if hour >= _hour(created_after)]
         records = [
-            self._unpack(self._packed[key]) for hour in hours for key in self._created[hour] if key not in hashes
+            self._unpack(self._packed[key]) for hour in hours for key in self._hours[hour] if key not in fingerprints
         ]
         return [record.job.id for record in records if (record.job.created or 0.0) > created_after]
 
@@ -171,6 +180,11 @@ def _counts(values: Any) -> dict[str, int]:
     if not values:
         return {}
     return {result: value for result, value in zip(_COUNTS, values, strict=True) if value is not None}
+
+
+def fingerprint(text: str) -> int:
+    """Return a hash of 60 bits: Python's integers hold 30 in a digit, and a third digit would take 16 bytes more."""
+    return hash(text) & _BITS
 
 
 def _hour(time: float | None) -> int:

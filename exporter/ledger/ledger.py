@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from exporter.jobs import Job, State
-from exporter.ledger.archive import Archive
+from exporter.ledger.archive import Archive, fingerprint
 from exporter.ledger.record import Dimensions, Record, finish_of, first
 from exporter.ledger.tally import Tally
 
@@ -35,10 +35,11 @@ class Ledger:
         self._active: dict[str, Record] = {}
         self._finished = Archive()
         self._expired: dict[int, float] = {}
-        """Hashes of jobs that left the lookback and whose end AWS does not tell, with their creation: seen again, they
-        are still over."""
+        """Fingerprints of jobs that left the lookback and whose end AWS does not tell, with their creation: seen
+        again, they are still over."""
         self._forgotten: dict[int, float] = {}
-        """Hashes of finished jobs that one listing lacked, with their end: listed again, they do not finish again."""
+        """Fingerprints of finished jobs that one listing lacked, with their end: listed again, they do not finish
+        again."""
         self._tallies: dict[Dimensions, Tally] = {}
         self.since: float | None = None
         """When the first listing was taken in."""
@@ -116,11 +117,11 @@ class Ledger:
             self._take_active(job, horizon)
         elif before := self._finished.get(job.id):
             self._change(before, job)
-        elif hash(job.id) not in self._expired:
+        elif fingerprint(job.id) not in self._expired:
             self._finish(job, now, horizon)
 
     def _take_active(self, job: Job, horizon: float) -> None:
-        self._expired.pop(hash(job.id), None)
+        self._expired.pop(fingerprint(job.id), None)
         self._remove_finished(job.id)
         self._active[job.id] = Record(job)
         if not _is_fresh(job, horizon):
@@ -133,8 +134,8 @@ class Ledger:
         if finished < horizon:
             self._finish_late(job, finished, was_active=was_active)
             return
-        is_new = self.since is not None and finished >= self.since and hash(job.id) not in self._forgotten
-        self._forgotten.pop(hash(job.id), None)
+        is_new = self.since is not None and finished >= self.since and fingerprint(job.id) not in self._forgotten
+        self._forgotten.pop(fingerprint(job.id), None)
         record = Record(job, finished, self._settled(job, is_counted=was_active or is_new))
         self._finished.put(record)
         self._tally(job).add(record)
@@ -173,20 +174,20 @@ class Ledger:
 
     def _forget_unlisted(self, listed: Iterable[str], complete_from: float) -> None:
         """Forget what a complete listing would have shown."""
-        hashes = {hash(job_id) for job_id in listed}
+        fingerprints = {fingerprint(job_id) for job_id in listed}
         for job_id, record in list(self._active.items()):
             created = first((record.job.created,), EVERYTHING)
-            if hash(job_id) not in hashes and (created > complete_from or complete_from == EVERYTHING):
+            if fingerprint(job_id) not in fingerprints and (created > complete_from or complete_from == EVERYTHING):
                 del self._active[job_id]
-        for job_id in self._finished.unlisted(hashes, complete_from):
+        for job_id in self._finished.unlisted(fingerprints, complete_from):
             if (gone := self._remove_finished(job_id)) is not None:
-                self._forgotten[hash(job_id)] = _finish(gone)
+                self._forgotten[fingerprint(job_id)] = _finish(gone)
         # What was created so long before a listing begins is listed no more.
         oldest = complete_from - _LISTED_LONGEST
         self._expired = {
             key: created
             for key, created in self._expired.items()
-            if (key in hashes if complete_from == EVERYTHING else created >= oldest)
+            if (key in fingerprints if complete_from == EVERYTHING else created >= oldest)
         }
 
     def _expire(self, horizon: float) -> None:
@@ -201,7 +202,7 @@ class Ledger:
 
     def _note_expired(self, record: Record) -> None:
         if record.job.ended is None:
-            self._expired[hash(record.job.id)] = first((record.job.created,), _finish(record))
+            self._expired[fingerprint(record.job.id)] = first((record.job.created,), _finish(record))
 
     def _remove_finished(self, job_id: str) -> Record | None:
         if record := self._finished.pop(job_id):

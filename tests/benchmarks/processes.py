@@ -1,0 +1,44 @@
+"""Processes of their own for what must not disturb, or be disturbed by, what is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+Work = Callable[..., None]
+"""Gets the end of a pipe, then its arguments."""
+
+
+@contextmanager
+def process(work: Work, *arguments: Any) -> Iterator[Connection]:
+    """Yield the other end of the pipe of a process, which may end when the block does."""
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    child = context.Process(target=work, args=(theirs, *arguments), daemon=True)
+    child.start()
+    theirs.close()
+    try:
+        with ours:
+            yield ours
+    finally:
+        child.terminate()
+        child.join()
+
+
+def answer(work: Work, *arguments: Any) -> Any:
+    """Return what a process sends first."""
+    with process(work, *arguments) as pipe:
+        return pipe.recv()
+
+
+def rss() -> int:
+    """Return the bytes of memory that this process occupies."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * _PAGE
+
+
+_PAGE = 4096

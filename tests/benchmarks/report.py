@@ -1,0 +1,75 @@
+"""The report of a benchmark: its measurements as a table beside their targets, and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Row(NamedTuple):
+    """One measurement."""
+
+    name: str
+    value: float
+    unit: str
+
+
+class Target(NamedTuple):
+    """What a measurement should be at most, or at least."""
+
+    most: float | None = None
+    least: float | None = None
+
+    def is_met(self, value: float) -> bool:
+        """Whether a value is as it should be."""
+        return (self.most is None or value <= self.most) and (self.least is None or value >= self.least)
+
+    def __str__(self) -> str:
+        return f">= {self.least:,g}" if self.most is None else f"<= {self.most:,g}"
+
+
+TARGETS = {
+    "boto3's paginator / exporter, CPU of a listed job": Target(least=20),
+    "list calls of a steady poll, exporter": Target(most=2),
+    "prometheus_client, identity / exporter, identity, 0 sources polled since": Target(least=100),
+    "prometheus_client, gzip / exporter, gzip, 0 sources polled since": Target(least=100),
+    "Pushgateway, identity / exporter, identity, 0 sources polled since": Target(least=1),
+    "Pushgateway, gzip / exporter, gzip, 0 sources polled since": Target(least=1),
+    "that p99 / median, idle, seldom": Target(most=5),
+    "memory of a finished job, tracemalloc": Target(most=250),
+    "memory of a finished job, RSS": Target(most=250),
+    "CPU of a poll, 1,000,000 finished jobs held / 1,000": Target(most=1.5),
+    "10,000 sources: polled in time": Target(least=100),
+    "10,000 sources: CPU, steady": Target(most=1),
+}
+"""What the measurements of these names should be; the others explain them."""
+
+
+def show(rows: Iterable[Row]) -> None:
+    """Print measurements as a table."""
+    for row in rows:
+        target = TARGETS.get(row.name)
+        verdict = "" if target is None else f"{target!s:>9}  {'met' if target.is_met(row.value) else 'MISSED'}"
+        print(f"{row.name:74} {row.value:14,.2f} {row.unit:16}{verdict}".rstrip(), flush=True)
+
+
+def write(rows: Iterable[Row], path: Path) -> None:
+    """Write measurements as JSON, each with its target and whether it is met."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps([_entry(row) for row in rows], indent=2) + "\n")
+
+
+def report(rows: Sequence[Row], arguments: Sequence[str]) -> None:
+    """Print the measurements of one benchmark, and write them to the file if one is named."""
+    show(rows)
+    for path in arguments:
+        write(rows, Path(path))
+
+
+def _entry(row: Row) -> dict[str, object]:
+    target = TARGETS.get(row.name)
+    if target is None:
+        return row._asdict()
+    return {**row._asdict(), "target": str(target), "met": target.is_met(row.value)}
