@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 import re
 import signal
 import socket
@@ -12,7 +11,6 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-import structlog
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -32,17 +30,6 @@ FLAGS = [
     for key in getattr(field.annotation, "model_fields", ())
 ]
 GOOD, WRONG_KEY, WRONG_SERVICE = "poll: {interval: 2m}", "poll: {intervall: 2m}", "services: {bedrok: {}}"
-
-
-@pytest.fixture(autouse=True)
-def restored_logging():
-    """Give the process its logging back: a command takes it over."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -2,11 +2,9 @@
 
 import asyncio
 import json
-import logging
 import re
 
 import pytest
-import structlog
 
 from exporter.cli import main
 from exporter.simulator import AwsError
@@ -14,17 +12,6 @@ from tests.harness import ACCOUNT, BEDROCK, CUSTOMIZATION, LOOKOUT, NOW, REGION,
 
 BATCH = {"bedrock": {"kinds": [BEDROCK.key]}}
 TRAINING = {"cleanroomsml": {"kinds": [TRAINED.key]}}
-
-
-@pytest.fixture(autouse=True)
-def restored_logging():
-    """Give the process its logging back: a command takes it over."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -1,11 +1,9 @@
 """The policy of a configuration, as it is printed."""
 
 import json
-import logging
 import subprocess
 
 import pytest
-import structlog
 
 from exporter.cli import main
 from tests.harness import CATALOG
@@ -13,17 +11,6 @@ from tests.harness import CATALOG
 ROLE = "arn:aws:iam::111122223333:role/aws-job-exporter"
 ONE = json.dumps({"bedrock": {"kinds": ["model_invocation_job"]}})
 ALL = json.dumps(dict.fromkeys(CATALOG.names))
-
-
-@pytest.fixture(autouse=True)
-def restored_logging():
-    """Give the process its logging back: a command takes it over."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
 
 
 @pytest.fixture
