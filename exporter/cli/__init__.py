@@ -10,6 +10,7 @@ from pathlib import Path
 
 from exporter import __version__
 from exporter.catalog import Catalog
+from exporter.catalog.spelling import did_you_mean
 from exporter.cli import checking, doctor, kinds, permissions, serving
 from exporter.cli.invocation import Command, FailedError, Invocation
 from exporter.settings import ConfigurationError, add_flags
@@ -30,7 +31,9 @@ _EPILOG = "Exit codes: 0 well, 1 it failed while running, 2 wrong usage or confi
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    _refuse_unknown(parser, sys.argv[1:] if arguments is None else arguments)
+    options = parser.parse_args(arguments)
     try:
         command: Command = options.command
         return asyncio.run(command(Invocation(options, Catalog())))
@@ -47,6 +50,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of a pipe has seen enough; Python would complain once more when it closes stdout.
         sys.stderr.close()
         return WELL
+
+
+def _refuse_unknown(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
+    """Exit with 2 at a setting that does not exist: argparse would take its value for a command."""
+    known = parser._option_string_actions  # noqa: SLF001 - argparse has no public way to its options
+    for argument in arguments:
+        flag = argument.partition("=")[0]
+        if flag.startswith("--") and "." in flag and flag not in known:
+            parser.error(f"unknown flag {flag}{did_you_mean(flag, known)}")
 
 
 def _parser() -> argparse.ArgumentParser:

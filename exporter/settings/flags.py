@@ -6,14 +6,11 @@ import argparse
 import json
 from collections.abc import Iterator
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
 from exporter.settings.model import Section, Settings
-
-_NAMES = {"Path": "FILE", "int": "NUMBER", "float": "DURATION", "Literal": "WORD"}
-"""What a person calls a value, by what stands in the name of its type."""
 
 
 class _Setting(NamedTuple):
@@ -58,10 +55,22 @@ def _form(setting: _Setting) -> dict[str, Any]:
         return {"action": argparse.BooleanOptionalAction, "help": text}
     if len(setting.path) == 1:
         return {"type": _json, "metavar": "JSON", "help": text}
-    metavar = next((word for part, word in _NAMES.items() if part in kind), "TEXT")
+    metavar = _metavar(setting)
     shown = ", ".join(map(str, setting.default)) if isinstance(setting.default, list) else setting.default
     form = {"metavar": metavar, "help": text if shown is None else f"{text} (default: {shown})"}
     return {**form, "action": "append"} if kind.startswith("tuple") else form
+
+
+def _metavar(setting: _Setting) -> str:
+    """Return what a person calls the value of a flag."""
+    annotation, example = setting.field.annotation, setting.default
+    if get_origin(annotation) is Literal:
+        return "|".join(get_args(annotation))
+    if "float" in str(annotation):
+        # Durations are numbers inside and text outside.
+        return "NUMBER" if isinstance(example, float) else "DURATION"
+    names = {"Path": "FILE", "int": "NUMBER"}
+    return next((word for part, word in names.items() if part in str(annotation)), "TEXT")
 
 
 def _json(text: str) -> Any:

@@ -396,3 +396,11 @@ def test_messages_are_classified(run):
     assert code == 0
     assert [line.split()[0] for line in out] == ["throttled", "access_denied", "other"]
     assert "(no rule)" in out[2]
+
+
+def test_a_misspelt_setting_is_named(capsys):
+    """Not its value, which would look like a command."""
+    with pytest.raises(SystemExit) as left:
+        main(["--poll.intervall", "5m"])
+    assert left.value.code == 2
+    assert "unknown flag --poll.intervall; did you mean `--poll.interval`" in capsys.readouterr().err
