@@ -227,3 +227,9 @@ def test_what_is_forgotten_leaves_nothing_behind(ledger):
     assert len(ledger) <= 20
     assert len(ledger._finished._shared) <= 20
     assert len(ledger._expired) <= 45 * 10
+
+
+def test_an_old_failure_at_the_first_listing_gives_no_reason_a_series(ledger):
+    """Nobody saw it fail, and nothing counts it."""
+    ledger.take([job(state=State.FAILED, ended=0.0)], now=10 * DAY)
+    assert ledger.reasons == set()

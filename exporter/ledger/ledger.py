@@ -144,10 +144,9 @@ class Ledger:
 
     def _finish_late(self, job: Job, finished: float, *, was_active: bool) -> None:
         """Take in a job that left the lookback before it was seen finished: AWS is not asked about it any more."""
-        record = Record(job, finished, self._reason(job) if job.state is State.FAILED else None)
-        self._note_expired(record)
+        self._note_expired(Record(job, finished))
         if was_active:
-            self._count(record)
+            self._count(Record(job, finished, self._reason(job) if job.state is State.FAILED else None))
 
     def _change(self, before: Record, job: Job) -> None:
         """Take in another final status: the job stays finished when it was, its update time moves on."""
