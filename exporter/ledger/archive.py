@@ -54,9 +54,6 @@ class Archive:
     def __len__(self) -> int:
         return len(self._packed)
 
-    def __contains__(self, job_id: str) -> bool:
-        return fingerprint(job_id) in self._packed
-
     def __iter__(self) -> Iterator[Record]:
         return map(self._unpack, self._packed.values())
 

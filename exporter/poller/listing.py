@@ -119,7 +119,9 @@ class JobSource:
         try:
             async with asyncio.timeout(self._context.settings.poll.timeout) as own:
                 DEADLINE.set(own)
-                for job in self.ledger.unexplained()[: self._context.settings.poll.details_budget]:
+                # The newest first, but for those that were asked about in vain: they may not keep the others waiting.
+                waiting = sorted(self.ledger.unexplained(), key=lambda job: self._asked[job.id])
+                for job in waiting[: self._context.settings.poll.details_budget]:
                     if not await self._ask(job):
                         return
         except TimeoutError:
@@ -127,17 +129,19 @@ class JobSource:
 
     async def _ask(self, job: Job) -> bool:
         """Ask why one job failed, and tell whether it makes sense to ask about others."""
+        self._asked[job.id] += 1
         try:
             self.ledger.explain(await self._context.reader.explained(self._place, self.kind, job))
         except Exception as error:  # noqa: BLE001 - the list was read whole: a missing reason may not spoil it
             failure = poll_error(error)
             self._context.telemetry.detail_errors.labels(*self._labels, failure.reason).inc()
             log.debug("a failed job's reason could not be read", job=job.id, err=str(failure))
-            self._asked[job.id] += 1
-            if failure.reason in _NO_ANSWER_EVER or self._asked[job.id] >= _ASKED_MOST:
-                self.ledger.explain(job)
-                del self._asked[job.id]
-            return failure.reason not in _NO_ANSWER_NOW
+            if failure.reason in _NO_ANSWER_NOW:
+                return False
+            if failure.reason not in _NO_ANSWER_EVER and self._asked[job.id] < _ASKED_MOST:
+                return True
+            self.ledger.explain(job)
+        del self._asked[job.id]
         return True
 
     async def _publish(self, now: float, expires: float) -> None:

@@ -598,3 +598,23 @@ async def test_a_source_that_is_slow_keeps_its_numbers_between_polls(aws, clock)
     async with running(configured(aws.endpoint_url, {"bedrock": {"kinds": [BEDROCK.key]}}), clock) as exporter:
         clock.now += 900.0
         assert exporter.value("aws_jobs", status="InProgress") == 1
+
+
+async def test_an_outage_while_asking_for_a_reason_does_not_cost_the_reason(aws, clock):
+    """However many polls it lasts: AWS could not be asked, which is no answer."""
+    aws.world.add_job(
+        CUSTOMIZATION, created=NOW - HOUR, path=[(0, "InProgress"), (60, "Failed")], message="Rate exceeded"
+    )
+
+    async def throttle(call):
+        if call.operation == "GetModelCustomizationJob" and call.now < NOW + 600:
+            raise AwsError("ThrottlingException", "Rate exceeded", 429)
+
+    aws.hooks.append(throttle)
+    services = {"bedrock": {"kinds": [CUSTOMIZATION.key]}}
+    async with running(configured(aws.endpoint_url, services), clock) as exporter:
+        for _ in range(8):
+            await exporter.turn(70)
+        assert exporter.by("reason", "aws_job_failures") == {}
+        await exporter.turn(70)
+        assert exporter.by("reason", "aws_job_failures") == {"throttled": 1}
