@@ -20,6 +20,7 @@ from botocore.loaders import Loader
 from botocore.model import OperationModel
 
 from exporter import __version__
+from exporter.aws.answers import StrictParsers
 from exporter.aws.rate import Limiters
 from exporter.settings import Account, Aws
 from exporter.telemetry import Telemetry
@@ -148,7 +149,9 @@ def _session(telemetry: Telemetry, loader: Loader) -> AioSession:
     """Return a session with a fast reader of times and the service models of a loader."""
     session = AioSession()
     session.register_component("data_loader", loader)
-    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
+    parsers = StrictParsers()
+    parsers.set_parser_defaults(timestamp_parser=_timestamp)
+    session.register_component("response_parser_factory", parsers)
     _Meter(telemetry).watch(session)
     session.register("before-sign", _readdress)
     return session

@@ -46,7 +46,9 @@ class Reader:
         """Return the id of the account that the credentials belong to (STS GetCallerIdentity)."""
         client = await self.clients.client(place.account, place.region, "sts")
         answer = await client.get_caller_identity()
-        return str(answer["Account"])
+        if not (account_id := text(answer.get("Account"))):
+            raise BadResponseError("GetCallerIdentity gave no account")
+        return account_id
 
     async def scopes(self, place: Place, service: str, name: str, scope: Scope, outer: Scoped) -> list[Scoped]:
         """Return every container of one sort, within `outer`."""
@@ -112,11 +114,23 @@ class Reader:
         seen: set[str] = set()
         while True:
             page = await call(**arguments)
-            yield at(page, items) or ()
+            yield _listed(page, items, operation)
             token = page.get(paging.output_token) if paging.output_token else None
-            if not token:
+            if token in (None, ""):
                 return
+            if not isinstance(token, str):
+                raise BadResponseError(f"{operation} gave a page token that is no text")
             if token in seen:
                 raise BadResponseError(f"{operation} gave the same page token twice")
             seen.add(token)
             arguments = {**arguments, paging.input_token: token}
+
+
+def _listed(page: Item, items: str, operation: str) -> Sequence[Item]:
+    """Return what a page lists; raises BadResponseError where that is no list."""
+    listed = at(page, items)
+    if listed is None:
+        return ()
+    if not isinstance(listed, list):
+        raise BadResponseError(f"{operation} gave {items} that is no list")
+    return listed

@@ -1,0 +1,75 @@
+"""Whether an answer is one: botocore takes what it cannot read for an empty list, and then jobs would vanish."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from aiobotocore.parsers import AioResponseParserFactory
+from botocore.model import StructureShape
+from botocore.parsers import ResponseParserError
+
+_REDIRECTS = 300
+"""The first HTTP status that is no success."""
+
+
+class StrictParsers(AioResponseParserFactory):  # type: ignore[misc] # aiobotocore has no types
+    """Makes parsers that raise ResponseParserError for an answer that is none, whatever botocore would make of it."""
+
+    def create_parser(self, protocol_name: str) -> _StrictParser:
+        """Return the parser of a protocol."""
+        return _StrictParser(super().create_parser(protocol_name))
+
+
+class _StrictParser:
+    def __init__(self, parser: Any) -> None:
+        self._parser = parser
+
+    async def parse(self, response: Mapping[str, Any], shape: StructureShape | None) -> dict[str, Any]:
+        """Return an answer as `shape` says; raises ResponseParserError where it cannot be that."""
+        is_success = response["status_code"] < _REDIRECTS
+        try:
+            parsed: dict[str, Any] = await self._parser.parse(response, shape)
+        except Exception as error:
+            if not is_success:
+                return _unreadable(response)
+            raise ResponseParserError(f"an answer that cannot be read: {_shortened(response['body'])}") from error
+        if is_success and shape is not None:
+            _check(parsed, response["body"], shape)
+        return parsed
+
+
+def _check(parsed: Mapping[str, Any], body: bytes, shape: StructureShape) -> None:
+    """Raise ResponseParserError where what was read of a body is not what its shape promises."""
+    missing = [name for name in shape.required_members if name in shape.members and parsed.get(name) is None]
+    if missing:
+        raise ResponseParserError(f"an answer without {', '.join(missing)}: {_shortened(body)}")
+    # Nothing was found: either there is nothing, which some services do not say, or it is something else altogether.
+    if shape.members and not parsed.keys() & shape.members.keys() and not _is_empty(body, shape):
+        raise ResponseParserError(f"an answer with nothing that was asked for: {_shortened(body)}")
+
+
+def _is_empty(body: bytes, shape: StructureShape) -> bool:
+    """Whether a body is an answer in which each member is left out or null."""
+    try:
+        content = json.loads(body)
+    except ValueError:
+        return body.lstrip().startswith(b"<") and ET.fromstring(body).tag.lower() != "html"  # noqa: S314 - botocore did
+    names = {member.serialization.get("name", name) for name, member in shape.members.items()}
+    return isinstance(content, dict) and (not content or not names.isdisjoint(content))
+
+
+def _unreadable(response: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an error that only its HTTP status tells of."""
+    status = response["status_code"]
+    return {
+        "Error": {"Code": str(status), "Message": _shortened(response["body"])},
+        "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": dict(response["headers"])},
+    }
+
+
+def _shortened(body: bytes) -> str:
+    """Return the beginning of a body, for people."""
+    return repr(body[:80].decode(errors="replace"))
