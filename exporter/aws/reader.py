@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import product
@@ -19,6 +19,9 @@ from exporter.jobs import ALL, Job, Query
 from exporter.settings import Account
 
 _USUAL_PAGE = 100
+
+_IDLE_PAGES = 1000
+"""Pages in a row that may list nothing new. A filter makes many of them; a list without an end makes more."""
 
 
 class Place(NamedTuple):
@@ -54,7 +57,7 @@ class Reader:
         """Return every container of one sort, within `outer`."""
         found: dict[str, Scoped] = {}
         arguments = resolve(scope.arguments, outer.ids)
-        async for items in self._pages(place, scope.service or service, scope.operation, arguments, scope.items):
+        async for items in self._pages(place, scope.service or service, scope.operation, arguments, scope.items, found):
             for item in items:
                 for identifier, label in containers(scope, item):
                     found[identifier] = Scoped({**outer.ids, name: identifier}, label)
@@ -72,7 +75,7 @@ class Reader:
         jobs: dict[str, Job] = {}
         for values in product(*kind.sweep.values()):
             swept = {**arguments, **dict(zip(kind.sweep, values, strict=True))}
-            async for items in self._pages(place, kind.service, kind.operation, swept, kind.items):
+            async for items in self._pages(place, kind.service, kind.operation, swept, kind.items, jobs):
                 for item in items:
                     job = read(item, scope.ids)
                     jobs[job.id] = job
@@ -102,9 +105,12 @@ class Reader:
         return job._replace(message=text(at(answer, details.reason)), code=code, details=None)
 
     async def _pages(
-        self, place: Place, service: str, operation: str, arguments: dict[str, Any], items: str
+        self, place: Place, service: str, operation: str, arguments: dict[str, Any], items: str, found: Sized
     ) -> AsyncIterator[Sequence[Item]]:
-        """Yield what each page lists. Only a missing token ends it: AWS cuts short and empty pages at will."""
+        """Yield what each page lists. Only a missing token ends it: AWS cuts short and empty pages at will.
+
+        `found` is what the caller made of the pages so far. Raises BadResponseError where they repeat themselves.
+        """
         client = await self.clients.client(place.account, place.region, service)
         paging = self.models.paging(service, operation)
         call = getattr(client, xform_name(operation))
@@ -112,8 +118,10 @@ class Reader:
             # The catalog may say less than the shape allows: some operations document a smaller page.
             arguments = {paging.limit: paging.page_size, **arguments}
         seen: set[str] = set()
+        idle = 0
         while True:
             page = await call(**arguments)
+            before = len(found)
             yield _listed(page, items, operation)
             token = page.get(paging.output_token) if paging.output_token else None
             if token in (None, ""):
@@ -122,6 +130,9 @@ class Reader:
                 raise BadResponseError(f"{operation} gave a page token that is no text")
             if token in seen:
                 raise BadResponseError(f"{operation} gave the same page token twice")
+            idle = idle + 1 if len(found) == before else 0
+            if idle >= _IDLE_PAGES:
+                raise BadResponseError(f"{operation} gave {idle} pages in a row with nothing new")
             seen.add(token)
             arguments = {**arguments, paging.input_token: token}
 
