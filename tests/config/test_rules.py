@@ -37,7 +37,7 @@ def minutes(time):
         ("test", "rules", "tests/alerts.yml"),
         ("test", "rules", "tests/days.yml"),
     ],
-    ids=lambda arguments: " ".join(arguments),
+    ids=" ".join,
 )
 def test_promtool_has_no_objection(tool, arguments):
     """Prometheus's own tool reads the files, and the unit tests of the alerts hold."""
@@ -52,9 +52,9 @@ def test_prometheus_loads_every_file_of_rules():
 
 
 def test_a_rule_is_read_after_what_it_asks_for():
-    """Prometheus goes through a group in its order, and through several in none: what asks stands behind, in one group."""
+    """Prometheus goes through one group in its order, and through several in none."""
     for group in GROUPS:
-        known = set()
+        known: set[str | None] = set()
         for rule in group["rules"]:
             assert {name for name in RECORDED if re.search(rf"{name}(?!:)", rule["expr"])} <= known
             known.add(rule.get("record"))
