@@ -11,11 +11,11 @@ from aiobotocore.parsers import AioResponseParserFactory
 from botocore.model import StructureShape
 from botocore.parsers import ResponseParserError
 
-_REDIRECTS = 300
-"""The first HTTP status that is no success."""
+_ERRORS = 301
+"""From this HTTP status on botocore reads an answer as an error; those may be in any form."""
 
 
-class StrictParsers(AioResponseParserFactory):  # type: ignore[misc] # aiobotocore has no types
+class StrictParserFactory(AioResponseParserFactory):  # type: ignore[misc] # aiobotocore has no types
     """Makes parsers that raise ResponseParserError for an answer that is none, whatever botocore would make of it."""
 
     def create_parser(self, protocol_name: str) -> _StrictParser:
@@ -29,7 +29,7 @@ class _StrictParser:
 
     async def parse(self, response: Mapping[str, Any], shape: StructureShape | None) -> dict[str, Any]:
         """Return an answer as `shape` says; raises ResponseParserError where it cannot be that."""
-        is_success = response["status_code"] < _REDIRECTS
+        is_success = response["status_code"] < _ERRORS
         try:
             parsed: dict[str, Any] = await self._parser.parse(response, shape)
         except Exception as error:

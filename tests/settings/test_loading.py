@@ -337,7 +337,7 @@ WRONG_YAML = {
     ),
     "a brace that stays open": ("log: {}\npoll: {", "exporter.yml:2: ", "not valid YAML"),
     "a tab": ("poll:\n\tinterval: 5m", "exporter.yml:2: ", "not valid YAML"),
-    "a control character": (b"poll: {interval: \x00}", "exporter.yml: ", "not valid YAML"),
+    "a control character": (b"poll: {interval: \x00}", "exporter.yml:1: ", "not valid YAML"),
     "two documents": ("poll: {}\n---\nlog: {}", "exporter.yml:2: ", "not valid YAML"),
     "an object of Python": ("poll: !!python/object:x.Y {}", "exporter.yml:1: ", "not valid YAML"),
     "not UTF-8": (b"log: {level: \xff\xfe}", "exporter.yml: ", "not UTF-8"),
