@@ -31,7 +31,7 @@ class _StrictParser:
         """Return an answer as `shape` says; raises ResponseParserError where it cannot be that."""
         is_success = response["status_code"] < _ERRORS
         try:
-            parsed: dict[str, Any] = await self._parser.parse(response, shape)
+            parsed: dict[str, Any] = {**await self._parser.parse(response, shape)}
         except Exception as error:
             if not is_success:
                 return _unreadable(response)

@@ -214,12 +214,13 @@ class Rule:
 class Faults:
     """The faults of a simulated AWS: a hook that stands before every answer.
 
-    `add` switches one on, `remove` and `clear` switch off. The first rule that wants a call strikes it; where its
-    fault does not answer, the next one does.
+    `add` switches one on, `remove` and `clear` switch off. Of the rules that want a call, the one that was added last
+    strikes it; where its fault does not answer, the one before does.
     """
 
     rules: list[Rule] = field(default_factory=list)
-    _pages: dict[tuple[str, ...], int] = field(default_factory=dict)
+    _pages: dict[tuple[str, ...], list[str]] = field(default_factory=dict)
+    """The tokens of the pages that were asked for since each list was last begun."""
 
     def add(self, fault: Fault, **when: Any) -> Rule:
         """Switch a fault on where and when the members of `Rule` say."""
@@ -235,7 +236,7 @@ class Faults:
         self.rules.clear()
 
     async def __call__(self, call: Call) -> web.StreamResponse | None:
-        """Answer in the way of the first fault that wants a call."""
+        """Answer in the way of the fault that was added last of those that want a call."""
         if not self.rules:
             return None
         page = self._page(call)
@@ -246,14 +247,20 @@ class Faults:
         return None
 
     def _wanting(self, call: Call, page: int) -> Iterator[Rule]:
-        return (rule for rule in list(self.rules) if rule.wants(call, page))
+        return (rule for rule in reversed(self.rules.copy()) if rule.wants(call, page))
 
     def _page(self, call: Call) -> int:
-        """Return the number of the page that is asked for, counted since the list was last begun."""
+        """Return the number of the page that is asked for; one that is asked for again keeps its number."""
         place = (call.account, call.region, call.service, call.operation)
         key = (*place, repr(sorted(_without_token(call).items())))
-        self._pages[key] = self._pages.get(key, 0) + 1 if call.arguments.get(call.paging.input_token) else 1
-        return self._pages[key]
+        token = call.arguments.get(call.paging.input_token)
+        if not token:
+            self._pages[key] = []
+            return 1
+        tokens = self._pages.setdefault(key, [])
+        if token not in tokens:
+            tokens.append(token)
+        return tokens.index(token) + 2
 
 
 ABSENT: Any = object()
