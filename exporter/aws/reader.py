@@ -45,8 +45,10 @@ class Reader:
     async def account_id(self, place: Place) -> str:
         """Return the id of the account that the credentials belong to (STS GetCallerIdentity)."""
         client = await self.clients.client(place.account, place.region, "sts")
-        answer = await client.get_caller_identity()
-        return str(answer["Account"])
+        account_id = str((await client.get_caller_identity())["Account"])
+        if place.account.role_arn is None:
+            self.clients.limiters.note_own(account_id)
+        return account_id
 
     async def scopes(self, place: Place, service: str, name: str, scope: Scope, outer: Scoped) -> list[Scoped]:
         """Return every container of one sort, within `outer`."""

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from exporter.redaction import redacted
+
 _IN_OUR_WORDS = {
     "dict_type": "must be keys and values",
     "mapping_type": "must be keys and values",
@@ -20,8 +22,10 @@ _IN_OUR_WORDS = {
 def in_words(problem: Mapping[str, Any]) -> str:
     """Return what is wrong with one value, and the value where the words do not show it."""
     message = _IN_OUR_WORDS.get(problem["type"]) or problem["msg"].removeprefix("Value error, ")
-    message = message.replace("Input should be", "must be").replace("String should match pattern", "must match")
-    value = json.dumps(problem["input"], default=str)
+    message = (
+        redacted(message).replace("Input should be", "must be").replace("String should match pattern", "must match")
+    )
+    value = redacted(json.dumps(problem["input"], default=str))
     shown = "" if problem["type"] == "missing" or value.strip('"') in message else f", not {_short(value)}"
     return f"{message}{shown}"
 
