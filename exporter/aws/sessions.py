@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -35,8 +38,9 @@ class Credentials(NamedTuple):
 class Session(AioSession):  # type: ignore[misc] # aiobotocore has no types
     """Makes every client as the settings say, those by which botocore itself gets credentials included."""
 
-    def __init__(self, settings: Settings, telemetry: Telemetry, loader: Loader) -> None:
+    def __init__(self, settings: Settings, telemetry: Telemetry, loader: Loader, loading: asyncio.Lock) -> None:
         super().__init__()
+        self._loading = loading
         self._credentials: Any = None
         self._endpoint_url = settings.aws.endpoint_url
         self.set_default_client_config(_config(settings))
@@ -49,9 +53,14 @@ class Session(AioSession):  # type: ignore[misc] # aiobotocore has no types
         self.register("before-sign", _readdress)
         self.register("response-received", self._reread)
 
-    def create_client(self, *args: Any, **kwargs: Any) -> Any:
-        """Return an async context manager of a client."""
-        return super().create_client(*args, **{"endpoint_url": self._endpoint_url, **kwargs})
+    @asynccontextmanager
+    async def create_client(self, service_name: str, **options: Any) -> AsyncIterator[Any]:
+        """Yield a client."""
+        # In a thread, because some models take 100 ms; in turns, because two at once would read the same one twice.
+        async with self._loading:
+            await asyncio.to_thread(self.warm_up_loader_caches, service_name)
+        async with super().create_client(service_name, **{"endpoint_url": self._endpoint_url, **options}) as client:
+            yield client
 
     async def get_credentials(self) -> Any:
         """Return the credentials, None where there are none yet: the next call looks again."""
@@ -96,6 +105,7 @@ class Sessions:
         self._settings = settings
         self._telemetry = telemetry
         self._loader = loader
+        self._loading = asyncio.Lock()
         self._base = self._session()
         if credentials:
             self._base.set_credentials(*credentials)
@@ -128,7 +138,7 @@ class Sessions:
         return session
 
     def _session(self) -> Session:
-        return Session(self._settings, self._telemetry, self._loader)
+        return Session(self._settings, self._telemetry, self._loader, self._loading)
 
 
 def default_region() -> str:
@@ -151,8 +161,6 @@ def _config(settings: Settings) -> AioConfig:
         user_agent_extra=f"aws-job-exporter/{__version__}",
         # Some services put a word before their host's name; an address of the user's own stays as it is.
         inject_host_prefix=settings.aws.endpoint_url is None,
-        # Loads the service models in a thread: some of them take 100 ms.
-        warm_up_loader_caches=True,
     )
 
 

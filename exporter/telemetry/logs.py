@@ -70,7 +70,9 @@ def _headed(_logger: object, _method: str, event: EventDict) -> EventDict:
 
 def _discreet(_logger: object, _method: str, event: EventDict) -> EventDict:
     """Take out what looks like a secret, whoever logged it."""
-    return {key: value if isinstance(value, int | float | None) else redacted(str(value)) for key, value in event.items()}
+    return {
+        key: value if isinstance(value, int | float | None) else redacted(str(value)) for key, value in event.items()
+    }
 
 
 _PLACE = structlog.processors.CallsiteParameter

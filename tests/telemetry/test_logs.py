@@ -13,19 +13,7 @@ from exporter.telemetry.logs import LEVELS
 
 TIME = re.compile(r"time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (?=level=)")
 SOURCE = re.compile(r"(?<= )source=test_logs\.py:\d+ (?=msg=)")
-LIBRARIES = ("aiobotocore", "asyncio", "botocore", "aiohttp.access")
-
-
-@pytest.fixture(autouse=True)
-def restored_logging():
-    """Give the process its logging back."""
-    root, libraries = logging.getLogger(), [logging.getLogger(name) for name in LIBRARIES]
-    handlers, levels = root.handlers[:], [(logger, logger.level) for logger in (root, *libraries)]
-    yield
-    root.handlers[:] = handlers
-    for logger, level in levels:
-        logger.setLevel(level)
-    structlog.reset_defaults()
+pytestmark = pytest.mark.usefixtures("restored_logging")
 
 
 @pytest.fixture
