@@ -4,6 +4,8 @@
 """
 
 import asyncio
+import gc
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -94,6 +96,8 @@ DETAILS = Stage(
 )
 STAGES = (ACCOUNT_STAGE, CREDENTIALS, SCOPES, FIRST, MIDDLE, DETAILS)
 LISTS = (SCOPES, FIRST, MIDDLE)
+NAMING = (ACCOUNT_STAGE, *LISTS)
+NO_KEYS = "expired_credentials"
 
 
 class Row(NamedTuple):
@@ -145,6 +149,13 @@ def wrong_types(members: Mapping[str, str]) -> Fault:
     return Fault.members(**{members[name]: value for name, value in values.items() if name in members})
 
 
+def _nowhere(_: Mapping[str, str]) -> Fault:
+    """Stand for what goes wrong before there is a connection: no simulated AWS can show it."""
+    raise NotImplementedError
+
+
+NOWHERE = _nowhere
+
 MATRIX = (
     Row("throttled, status 429", lambda _: Fault.throttled(429), at(STAGES, "throttled")),
     Row("throttled, status 400", lambda _: Fault.throttled(400), at(STAGES, "throttled")),
@@ -183,8 +194,12 @@ MATRIX = (
         at(STAGES, "bad_response"),
     ),
     Row("unknown JSON", lambda _: Fault.body('{"error": "maintenance"}'), at(STAGES, "bad_response")),
-    Row("no id", lambda members: Fault.without(members["id"]), at(STAGES[:5], "bad_response")),
-    Row("id `null`", lambda members: Fault.members(**{members["id"]: None}), at(STAGES[:5], "bad_response")),
+    Row("no id", lambda members: Fault.without(members["id"]), at(NAMING, "bad_response", credentials=NO_KEYS)),
+    Row(
+        "id `null`",
+        lambda members: Fault.members(**{members["id"]: None}),
+        at(NAMING, "bad_response", credentials=NO_KEYS),
+    ),
     Row(
         "list of a wrong type",
         lambda members: Fault.members(**{members["list"]: {}}),
@@ -197,6 +212,8 @@ MATRIX = (
     ),
     Row("no answer", lambda _: Fault.hanging(), at(STAGES, "timeout"), read_timeout="1s"),
     Row("connection reset", lambda _: Fault.reset(), at(STAGES, "network")),
+    Row("host name that does not resolve", NOWHERE, at((ACCOUNT_STAGE, SCOPES, FIRST), "network")),
+    Row("service without an endpoint in the region", NOWHERE, at((SCOPES, FIRST), "network")),
     Row("late answer", lambda _: Fault.latency(0.02), at(STAGES, OK), "The poll waits for it."),
     Row(
         "wrong content type",
@@ -255,10 +272,15 @@ MATRIX = (
         holds=lambda exporter: jobs(exporter) == 6,
     ),
 )
-CASES = [(row, stage, row.outcome[stage.name]) for row in MATRIX for stage in STAGES if stage.name in row.outcome]
+CASES = [
+    (row, stage, row.outcome[stage.name])
+    for row in MATRIX
+    for stage in STAGES
+    if stage.name in row.outcome and row.fault is not NOWHERE
+]
 
 
-def cases(*stages: Stage, fails: bool) -> Any:
+def cases(*stages: Stage, fails: bool) -> pytest.MarkDecorator:
     """Return the cases at some stages in which the poll fails, or in which it does not."""
     chosen = [case for case in CASES if case[1] in stages and (case[2] != OK) is fails]
     names = [f"{row.name}-{stage.name}" for row, stage, _ in chosen]
@@ -279,11 +301,11 @@ LOADER = catalog_loader(CATALOG)
 async def exporting(row: Row, stage: Stage) -> AsyncIterator[tuple[Simulator, Running]]:
     """Yield an AWS with five jobs on three pages, a scheduler and a failed job, and an exporter that read them."""
     clock = HandClock()
-    async with simulated(clock, page_size=2) as aws:
-        account = {"account": OTHER} if stage is CREDENTIALS else {}
+    async with simulated(clock, page_size=100 if stage is CREDENTIALS else 2) as aws:
+        account = OTHER if stage is CREDENTIALS else ACCOUNT
         for number, status in enumerate(("InProgress", "Failed") * 2 + ("InProgress",)):
             path = [(0.0, "Submitted"), (1.0, status)]
-            aws.world.add_job(BEDROCK, created=NOW - 100 - number, path=path, message="Rate exceeded", **account)
+            aws.world.add_job(BEDROCK, created=NOW - 100 - number, path=path, message="Rate exceeded", account=account)
         fail_customization(aws, NOW - 100)
         pump = aws.world.add_scope("lookoutequipment", "inference_scheduler", id="pump-1")
         aws.world.add_job(LOOKOUT, scope=pump, created=NOW - 100, path=[(0, "IN_PROGRESS")])
@@ -370,9 +392,10 @@ def errors(exporter: Running, metric: str) -> dict[str, float]:
     return {reason: count for reason, count in found.items() if count}
 
 
-def tasks() -> int:
-    """Return how many tasks there are, without those of the simulated AWS: one for each connection."""
-    return sum("RequestHandler" not in repr(task.get_coro()) for task in asyncio.all_tasks())
+def tasks() -> list[str]:
+    """Return what runs, without the tasks of the simulated AWS: one for each connection."""
+    names = (getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks())
+    return sorted(name for name in names if not name.startswith("RequestHandler"))
 
 
 @cases(FIRST, MIDDLE, CREDENTIALS, fails=True)
@@ -473,3 +496,107 @@ async def test_what_does_not_fail_a_poll(row: Row, stage: Stage, reason: str) ->
         await exporter.turn(LATEST * INTERVAL)
         assert jobs(exporter, account_id=account) == (7 if account == OTHER or is_listed else jobs(exporter))
         assert len(exporter.exposition.render(Format.TEXT)) < 100_000
+
+
+@pytest.mark.parametrize("stage", [ACCOUNT_STAGE, SCOPES, FIRST], ids=lambda stage: stage.name)
+async def test_a_host_name_that_does_not_resolve(
+    stage: Stage, resolver: dict[str, str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else notices, and the first poll after the name is known finds all."""
+    resolver["made-up.invalid"] = None
+    async with addressed(stage, "http://made-up.invalid:{port}", monkeypatch) as exporter:
+        assert exporter.up(**stage.source) == 0
+        assert exporter.why(**stage.source) == "network"
+        assert exporter.samples("aws_jobs", "kind", aws_service=stage.service) == {}
+        resolver["made-up.invalid"] = "127.0.0.1"
+        await exporter.turn(INTERVAL)
+        assert exporter.why(**stage.source) is None
+        assert exporter.up(**stage.source) == 1
+
+
+@pytest.mark.parametrize("stage", [SCOPES, FIRST], ids=lambda stage: stage.name)
+async def test_a_service_without_an_endpoint_in_the_region(
+    stage: Stage, resolver: dict[str, str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its address follows from botocore's rules, whether AWS has it or not; it is asked for once in an interval."""
+    resolver[f"{stage.service}.{REGION}.amazonaws.com"] = None
+    async with addressed(stage, "", monkeypatch) as exporter:
+        for failures in (1, 2, 3):
+            assert exporter.up(**stage.source) == 0
+            assert exporter.why(**stage.source) == "network"
+            failed = exporter.value("aws_job_exporter_source_consecutive_failures", **stage.source)
+            assert failed == failures
+            await exporter.turn(INTERVAL)
+
+
+@asynccontextmanager
+async def addressed(stage: Stage, url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
+    """Yield an exporter that looks for one service at an address of its own, empty for AWS's."""
+    clock = HandClock()
+    async with simulated(clock) as aws:
+        aws.world.add_job(BEDROCK, created=NOW - 100, path=[(0, "InProgress")])
+        aws.world.add_scope("lookoutequipment", "inference_scheduler", id="pump-1")
+        for service in ("sts", "bedrock", "lookoutequipment"):
+            own = url.format(port=aws.endpoint_url.rpartition(":")[2]) if service == stage.service else aws.endpoint_url
+            if own:
+                monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service.upper()}", own)
+        services = {"bedrock": {"kinds": [BEDROCK.key]}, "lookoutequipment": {"kinds": [LOOKOUT.key]}}
+        async with running(configured(aws.endpoint_url, services, aws={"endpoint_url": None}), clock) as exporter:
+            yield exporter
+            others = {"bedrock", "lookoutequipment"} - {stage.service}
+            assert stage is ACCOUNT_STAGE or {exporter.up(aws_service=other) for other in others} == {1}
+
+
+LASTING = (
+    "throttled, status 429",
+    "error 503, HTML",
+    "connection closed within the answer",
+    "answer cut in half",
+    "connection reset",
+)
+
+
+@pytest.mark.parametrize("row", [row for row in MATRIX if row.name in LASTING], ids=lambda row: row.name)
+async def test_a_fault_that_lasts_leaves_nothing_behind(row: Row) -> None:
+    """Many failed polls leave no more tasks, connections and objects than a few."""
+    async with exporting(row, FIRST) as (aws, exporter):
+        strike(aws, row, FIRST)
+        held = []
+        for polls in (20, 40):
+            for _ in range(polls):
+                await exporter.turn(INTERVAL)
+            gc.collect()
+            held.append(len(gc.get_objects()))
+            assert aws.connections <= len(list(exporter.poller.sources))
+            assert tasks().count("Poller._loop") == len(list(exporter.poller.sources))
+        assert held[1] - held[0] < 40 * CACHED
+
+
+CACHED = 10
+"""Objects that a poll may add to bounded caches, as the addresses that were asked; what leaks is more."""
+
+
+def documented() -> str:
+    """Return the matrix as docs/reliability.md shows it."""
+    header = ["fault", *(stage.name for stage in STAGES), "what holds where nothing fails"]
+    rows = [[row.name, *(cell(row, stage) for stage in STAGES), row.note] for row in MATRIX]
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join(f"| {' | '.join(line)} |\n".replace("|  |", "| |") for line in lines)
+
+
+def cell(row: Row, stage: Stage) -> str:
+    """Return what the table says of a fault at a stage."""
+    outcome = row.outcome.get(stage.name, "")
+    return "up" if outcome == OK else f"`{outcome}`" if outcome else ""
+
+
+TABLE = re.compile(r"^\| fault \| account .*?\n(?!\|)", re.DOTALL | re.MULTILINE)
+
+
+def test_the_document_shows_the_matrix() -> None:
+    """`python -m tests.e2e.test_fault_matrix` writes it."""
+    assert [table.strip() for table in TABLE.findall(f"{DOCUMENT.read_text()}\n")] == [documented().strip()]
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(TABLE.sub(lambda _: f"{documented()}\n", f"{DOCUMENT.read_text()}\n").rstrip("\n") + "\n")
