@@ -20,12 +20,13 @@ class StrictParserFactory(AioResponseParserFactory):  # type: ignore[misc] # aio
 
     def create_parser(self, protocol_name: str) -> _StrictParser:
         """Return the parser of a protocol."""
-        return _StrictParser(super().create_parser(protocol_name))
+        return _StrictParser(super().create_parser(protocol_name), is_json="json" in protocol_name)
 
 
 class _StrictParser:
-    def __init__(self, parser: Any) -> None:
+    def __init__(self, parser: Any, *, is_json: bool) -> None:
         self._parser = parser
+        self._is_empty = _is_empty_json if is_json else _is_empty_xml
 
     async def parse(self, response: Mapping[str, Any], shape: StructureShape | None) -> dict[str, Any]:
         """Return an answer as `shape` says; raises ResponseParserError where it cannot be that."""
@@ -37,28 +38,32 @@ class _StrictParser:
                 return _unreadable(response)
             raise ResponseParserError(f"an answer that cannot be read: {_shortened(response['body'])}") from error
         if is_success and shape is not None:
-            _check(parsed, response["body"], shape)
+            self._check(parsed, response["body"], shape)
         return parsed
 
+    def _check(self, parsed: Mapping[str, Any], body: bytes, shape: StructureShape) -> None:
+        """Raise ResponseParserError where what was read of a body is not what its shape promises."""
+        missing = [name for name in shape.required_members if name in shape.members and parsed.get(name) is None]
+        if missing:
+            raise ResponseParserError(f"an answer without {', '.join(missing)}: {_shortened(body)}")
+        # Nothing was found: either there is nothing, which some services do not say, or it is something else altogether.
+        if shape.members and not parsed.keys() & shape.members.keys() and not self._is_empty(body, shape):
+            raise ResponseParserError(f"an answer with nothing that was asked for: {_shortened(body)}")
 
-def _check(parsed: Mapping[str, Any], body: bytes, shape: StructureShape) -> None:
-    """Raise ResponseParserError where what was read of a body is not what its shape promises."""
-    missing = [name for name in shape.required_members if name in shape.members and parsed.get(name) is None]
-    if missing:
-        raise ResponseParserError(f"an answer without {', '.join(missing)}: {_shortened(body)}")
-    # Nothing was found: either there is nothing, which some services do not say, or it is something else altogether.
-    if shape.members and not parsed.keys() & shape.members.keys() and not _is_empty(body, shape):
-        raise ResponseParserError(f"an answer with nothing that was asked for: {_shortened(body)}")
 
-
-def _is_empty(body: bytes, shape: StructureShape) -> bool:
+def _is_empty_json(body: bytes, shape: StructureShape) -> bool:
     """Whether a body is an answer in which each member is left out or null."""
     try:
         content = json.loads(body)
     except ValueError:
-        return body.lstrip().startswith(b"<") and ET.fromstring(body).tag.lower() != "html"  # noqa: S314 - botocore did
+        return False
     names = {member.serialization.get("name", name) for name, member in shape.members.items()}
     return isinstance(content, dict) and (not content or not names.isdisjoint(content))
+
+
+def _is_empty_xml(body: bytes, _: StructureShape) -> bool:
+    """Whether a body, which is XML, is no page of HTML."""
+    return ET.fromstring(body).tag.lower() != "html"  # noqa: S314 - botocore's parser read it, too
 
 
 def _unreadable(response: Mapping[str, Any]) -> dict[str, Any]:
