@@ -46,7 +46,7 @@ class _StrictParser:
         missing = [name for name in shape.required_members if name in shape.members and parsed.get(name) is None]
         if missing:
             raise ResponseParserError(f"an answer without {', '.join(missing)}: {_shortened(body)}")
-        # Nothing was found: either there is nothing, which some services do not say, or it is something else altogether.
+        # Nothing was found: there is nothing, which some services do not say, or it is something else altogether.
         if shape.members and not parsed.keys() & shape.members.keys() and not self._is_empty(body, shape):
             raise ResponseParserError(f"an answer with nothing that was asked for: {_shortened(body)}")
 
