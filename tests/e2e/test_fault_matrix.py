@@ -269,6 +269,7 @@ MATRIX = (
         optional(FUTURE),
         at((FIRST, MIDDLE), OK),
         "The job counts, and new jobs are found.",
+        every_page=True,
         holds=lambda exporter: jobs(exporter) == 6,
     ),
     Row(
