@@ -20,8 +20,8 @@ from exporter.exposition import Format
 from exporter.simulator import World
 from tests.fuzz.answers import DAMAGE, MODELS, answers, containers, encoded, listing, structures, tree, wrapped
 from tests.fuzz.effort import bounded
-from tests.fuzz.wild import anything, rarely, texts
-from tests.harness import CATALOG, NOW, HandClock, Running, configured, running, simulated
+from tests.fuzz.wild import HOSTILE, anything, rarely, texts
+from tests.harness import CATALOG, CUSTOMIZATION, NOW, HandClock, Running, configured, running, simulated
 
 KINDS = list(CATALOG.kinds())
 HEADERS = {"Content-Type": "application/json"}
@@ -176,3 +176,29 @@ def test_counts_add_up_to_the_jobs_that_were_listed(data):
     else:
         # botocore may refuse what the reader would take: then nothing of it counts.
         assert counted == (len(listed) if up else 0)
+
+
+async def test_hostile_ids_are_asked_about_like_others():
+    """Why a job failed is asked with its id as AWS gave it, and where that cannot be sent it is no bug."""
+    clock, asked = HandClock(), []
+    jobs = [{"jobArn": f"{name}-{number}", "status": "Failed"} for number, name in enumerate(HOSTILE)]
+
+    async def hook(call):
+        if call.operation == CUSTOMIZATION.operation:
+            return web.json_response({"modelCustomizationJobSummaries": jobs})
+        if call.operation == "GetModelCustomizationJob":
+            asked.append(call.arguments)
+            return web.json_response({"failureMessage": "access denied"})
+        return None
+
+    async with simulated(clock) as aws:
+        aws.hooks.append(hook)
+        services = {"bedrock": {"kinds": [CUSTOMIZATION.key]}}
+        settings = configured(aws.endpoint_url, services, poll={"details_budget": 1000})
+        async with running(settings, clock) as exporter:
+            for _ in range(6):
+                no_bug(exporter)
+                await exporter.turn(70)
+            assert asked
+            assert set(exporter.samples("aws_job_exporter_details_pending", "kind").values()) == {0}
+            assert sum(exporter.by("reason", "aws_job_failures", kind=CUSTOMIZATION.key).values()) == len(jobs)
