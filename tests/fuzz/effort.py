@@ -5,11 +5,11 @@ import os
 from hypothesis import HealthCheck, Phase, settings
 
 IS_LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
-TIMES = 50
+TIMES = 20
 
 
 def bounded(examples: int, *, shrink: bool = True) -> settings:
-    """Return settings for so many examples, the same in every run; in the long profile fifty times as many new ones.
+    """Return settings for so many examples, the same in every run; in the long profile twenty times as many new ones.
 
     Examples that poll take too long to be made smaller.
     """
