@@ -104,7 +104,7 @@ def test_what_is_broken_below_is_valid(file):
     assert not refused(file)
 
 
-@bounded(200)
+@bounded(150)
 @given(path=st.sampled_from(PLACES), value=values)
 def test_a_wrong_value_is_named(file, path, value):
     """The file and the key, or the line where it is no YAML."""
@@ -116,7 +116,7 @@ def test_a_wrong_value_is_named(file, path, value):
         assert re.match(rf": ({top}|kinds|services|accounts)\b|:\d+: not valid YAML|: not ", place), problem
 
 
-@bounded(100)
+@bounded(50)
 @given(
     path=st.sampled_from(PLACES), key=texts.filter(str.isidentifier) | st.sampled_from(("intervall", "x", "no-such"))
 )
