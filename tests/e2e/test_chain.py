@@ -23,7 +23,8 @@ import yaml
 from aiohttp import web
 
 from exporter.simulator import AwsError, Simulator, World
-from tests.harness import ACCOUNT, BEDROCK, CATALOG, CUSTOMIZATION, REGION
+from exporter.simulator.calls import Call
+from tests.harness import ACCOUNT, BEDROCK, CATALOG, REGION
 
 CONFIG = Path(__file__).parents[2] / "config"
 
@@ -66,14 +67,14 @@ class Receiver:
 
 
 class Outage:
-    """A hook of the simulator that cuts AWS off."""
+    """A hook of the simulator that cuts services off."""
 
     def __init__(self) -> None:
-        self.is_on = False
+        self.services: set[str] = set()
 
-    async def __call__(self, _call: object) -> None:
-        """Answer nothing but errors while it is on."""
-        if self.is_on:
+    async def __call__(self, call: Call) -> None:
+        """Answer nothing but errors for these services."""
+        if call.service in self.services:
             raise AwsError("ServiceUnavailableException", "Cut off.", 503)
 
 
@@ -109,10 +110,10 @@ class Chain:
                 await ready(f"http://127.0.0.1:{port}/-/ready")
             yield cls(aws, outage, receiver, f"http://127.0.0.1:{exporter}")
 
-    def fail_a_job(self, kind: Any = BEDROCK) -> float:
+    def fail_a_job(self) -> float:
         """Have a job fail that has run for a minute, and return when it does."""
         now = time.time()
-        self.aws.world.add_job(kind, created=now - 60, path=[(0, "InProgress"), (60, "Failed")])
+        self.aws.world.add_job(BEDROCK, created=now - 60, path=[(0, "InProgress"), (60, "Failed")])
         return now
 
 
@@ -131,7 +132,7 @@ def exporter_command(folder: Path, aws: str, port: int) -> list[str]:
         "web": {"listen_address": f"127.0.0.1:{port}"},
         "poll": {"interval": "1s", "stale_after": "3s", "timeout": "5s"},
         "aws": {"endpoint_url": aws, "requests_per_second": 100, "burst": 100, "max_attempts": 1},
-        "services": {"bedrock": {"kinds": [BEDROCK.key, CUSTOMIZATION.key]}},
+        "services": {"bedrock": {"kinds": [BEDROCK.key]}, "glue": {"kinds": ["data_quality_ruleset_evaluation_run"]}},
     }
     (folder / "exporter.yml").write_text(yaml.safe_dump(settings))
     return [sys.executable, "-m", "exporter", "--config.file", str(folder / "exporter.yml")]
@@ -252,15 +253,18 @@ async def test_a_failed_job_is_told_and_an_outage_is_told_in_its_place(chain):
     await chain.receiver.hear("AwsJobFailed", "resolved", failed)
     assert time.time() - failed > WINDOW
 
-    chain.outage.is_on = True
+    chain.outage.services = {"bedrock"}
     cut_off = time.time()
     down = await chain.receiver.hear("AwsJobSourceDown", "firing", cut_off)
     assert down["labels"]["aws_service"] == "bedrock"
-    await chain.receiver.hear("AwsJobExporterBlind", "firing", cut_off)
-    chain.fail_a_job(CUSTOMIZATION)
+    chain.fail_a_job()
+
+    chain.outage.services = {"bedrock", "glue"}
+    await chain.receiver.hear("AwsJobExporterBlind", "firing", time.time())
     assert chain.receiver.told("AwsJobFailed", "firing", cut_off) == []
 
-    chain.outage.is_on = False
+    chain.fail_a_job()
+    chain.outage.services = set()
     back = time.time()
     await chain.receiver.hear("AwsJobFailed", "firing", back)
     await chain.receiver.hear("AwsJobExporterBlind", "resolved", back)
