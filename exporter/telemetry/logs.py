@@ -92,6 +92,6 @@ _CHAIN: list[Processor] = [
 """Gives a record the keys of Prometheus' promslog."""
 
 _RENDERERS: Mapping[str, Processor] = {
-    "json": structlog.processors.JSONRenderer(),
+    "json": structlog.processors.JSONRenderer(lambda event, **options: printable(json.dumps(event, **options))),
     "logfmt": _logfmt,
 }
