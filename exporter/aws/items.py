@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
@@ -112,9 +113,21 @@ def _encodable(value: str) -> str:
     return value.encode(errors="replace").decode()
 
 
-def job_reader(kind: Kind, dimensions: Iterable[str] = ()) -> Callable[[Item, Mapping[str, str]], Job]:
+def cut(message: str, longest: int) -> str:
+    """Return a message with its begin and its end, where the cause stands, if it has more than `longest` characters."""
+    if len(message) <= longest:
+        return message
+    mark = f" [... {len(message) - longest} characters ...] "
+    begin = (longest - len(mark)) // 2
+    return message[:begin] + mark + message[begin + len(mark) - longest :]
+
+
+def job_reader(
+    kind: Kind, dimensions: Iterable[str] = (), longest: int = sys.maxsize
+) -> Callable[[Item, Mapping[str, str]], Job]:
     """Return the function that reads an item of a kind, listed in the given scopes, and these of its dimensions.
 
+    Messages are cut to `longest` characters.
     It raises BadResponseError for an item that is no structure, or that nothing identifies.
     """
     # A poll calls it for each of a hundred thousand items: whatever is the same for all of them is found out here.
@@ -125,7 +138,7 @@ def job_reader(kind: Kind, dimensions: Iterable[str] = ()) -> Callable[[Item, Ma
     records, details, failed = _records(kind), kind.details, State.FAILED
 
     def read(item: Item, scopes: Mapping[str, str]) -> Job:
-        identifier, status, message = identity(item), text(status_at(item)), text(reason(item))
+        identifier, status, message = identity(item), text(status_at(item)), cut(text(reason(item)), longest)
         created, started, ended, updated, deadline = [time and seconds(time(item)) for time in times]
         job = Job(
             identifier,
