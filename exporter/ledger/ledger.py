@@ -47,7 +47,7 @@ class Ledger:
         """Fingerprints of jobs that left the lookback and whose end AWS does not tell, with their creation: seen
         again, they are still over."""
         self._forgotten: dict[int, float] = {}
-        """Fingerprints of finished jobs that one listing lacked, with their end: listed again, they do not finish
+        """Fingerprints of finished jobs that are not held and may be listed again, with their end: they do not finish
         again."""
         self._tallies: dict[Dimensions, Tally] = {}
         self.since: float | None = None
@@ -176,6 +176,7 @@ class Ledger:
         """Take in a job that left the lookback before it was seen finished: AWS is not asked about it any more."""
         self._note_expired(Record(job, finished))
         if was_active:
+            self._forgotten[fingerprint(job.id)] = finished
             self._count(Record(job, finished, self._reason(job) if job.state is State.FAILED else None))
 
     def _change(self, before: Record, job: Job) -> None:
@@ -240,7 +241,9 @@ class Ledger:
     def _expire(self, horizon: float) -> None:
         """Let go of what left the lookback."""
         self._let_go(horizon)
-        self._forgotten = {key: finished for key, finished in self._forgotten.items() if finished >= horizon}
+        # By AWS's time, where it tells one: a wall clock that is ahead for a while would count them again.
+        old = horizon if self.newest_created is None else min(horizon, self.newest_created - self._lookback)
+        self._forgotten = {key: finished for key, finished in self._forgotten.items() if finished >= old}
         for job_id in [job_id for job_id, record in self._active.items() if not _is_fresh(record.job, horizon)]:
             del self._active[job_id]
 

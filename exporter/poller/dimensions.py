@@ -10,7 +10,7 @@ OTHER = "other"
 
 
 class FewValues:
-    """Keeps the first `most` values of each label and the first `combinations` of them; later ones are `other`."""
+    """Keeps the first `most` values of each label; later ones are `other`, and so are `combinations` too many."""
 
     def __init__(self, most: int, combinations: int) -> None:
         self._most = most
@@ -21,7 +21,7 @@ class FewValues:
     def __call__(self, values: Dimensions) -> Dimensions:
         """Return values, each as it is or `other`; all are `other` where their combination is one too many."""
         few = tuple(self._bounded(self._kept[number], value) for number, value in enumerate(values))
-        if few not in self._combined and len(self._combined) >= self._combinations:
+        if few not in self._combined and len(self._combined) >= max(1, self._combinations - 1):
             return (OTHER,) * len(values)
         self._combined.add(few)
         return few
