@@ -103,7 +103,7 @@ class Archive:
             key = fingerprint(record.job.id)
             self._created[hour_of(record.job.created)] -= 1
             self._release(self._packed.pop(key))
-        # All at once: taken out one by one, a hundred thousand of one hour would take minutes.
+        # All at once: taken out one by one, a million of one hour would shift the list a million times.
         for hour in hours:
             self._hours[hour] = [key for key in self._hours[hour] if key in self._packed]
         self._hours = defaultdict(list, {hour: keys for hour, keys in self._hours.items() if keys})

@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 
 class Budget:
-    """The series about jobs that all sources may have together; who has some keeps them."""
+    """The series about jobs that all sources may have together; who has some keeps them, also while it is down."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits

@@ -132,7 +132,9 @@ class JobSource:
             async with asyncio.timeout(self._context.settings.poll.timeout) as own:
                 DEADLINE.set(own)
                 # The newest first, but for those that were asked about in vain: they may not keep the others waiting.
-                waiting = sorted(self.ledger.unexplained(), key=lambda job: self._asked[job.id])
+                unexplained = self.ledger.unexplained()
+                self._asked = Counter({job.id: self._asked[job.id] for job in unexplained})
+                waiting = sorted(unexplained, key=lambda job: self._asked[job.id])
                 for job in waiting[: self._context.settings.poll.details_budget]:
                     if not await self._ask(job):
                         return
@@ -180,9 +182,10 @@ class JobSource:
         """Count jobs with a status that the catalog does not know, and log each such status once."""
         unknown = [job.status for job in jobs if job.state is State.UNKNOWN]
         self._context.telemetry.unknown_statuses.labels(*self._labels).inc(len(unknown))
-        for status in sorted(set(unknown) - self._unknown):
+        new = sorted(set(unknown) - self._unknown)[: _TOLD_MOST - len(self._unknown)]
+        for status in new:
             log.warning("status unknown to the catalog", **self.status.key._asdict(), status=status)
-        self._unknown.update(unknown)
+        self._unknown.update(new)
 
     @property
     def _labels(self) -> tuple[str, str]:
@@ -202,6 +205,9 @@ _NO_ANSWER_NOW = {
     PollErrorReason.TIMEOUT,
 }
 """Errors that other jobs would meet as well."""
+
+_TOLD_MOST = 50
+"""So many statuses that are unknown to the catalog are logged; AWS would not make up more."""
 
 _ASKED_MOST = 5
 """So often is a job's reason asked for, if AWS cannot answer; then it counts without one."""

@@ -177,7 +177,7 @@ class Limits(Section):
         default=5000, ge=1, description="How many pages a list of AWS may have; a longer one fails the poll."
     )
     message_length: int = Field(
-        default=4000, ge=100, description="How many characters of a failure message are held: its begin and its end."
+        default=4000, ge=100, description="How many characters of a failure message or a name are held."
     )
 
 

@@ -1,16 +1,20 @@
 """Wall clocks jump, are corrected and change to winter time; what is exported does not mind."""
 
+import re
 import time
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+import exporter as package
 from exporter.clock import SystemClock
 from exporter.simulator import AwsError
 from tests.harness import BEDROCK, NOW, HandClock, configured, running, simulated
 
 HOUR, DAY = 3600.0, 86_400.0
+PACKAGE = Path(package.__file__).parent
 JUMPS = pytest.mark.parametrize("jump", [DAY, -HOUR, 5.0, -5.0, -400 * DAY, 30 * DAY])
 INTERVAL = 66.0
 
@@ -118,3 +122,10 @@ def test_the_systems_clock_is_two_clocks():
     clock = SystemClock()
     assert time.time() - 60 < clock.time() <= time.time()
     assert time.monotonic() - 60 < clock.monotonic() <= time.monotonic()
+
+
+def test_nobody_asks_the_wall_but_the_clock():
+    """A clock that is an argument can be turned; the simulated AWS and the demo have a time of their own."""
+    asks = re.compile(r"\btime\.time\b|\bdatetime\.now\b|\butcnow\b|\b(local|gm)time\b|\btime_ns\b")
+    asking = {file for file in PACKAGE.rglob("*.py") if asks.search(file.read_text())}
+    assert {file.relative_to(PACKAGE).parts[0] for file in asking} == {"clock.py", "simulator", "cli"}
