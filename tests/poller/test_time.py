@@ -52,6 +52,7 @@ async def test_a_wall_clock_that_jumps_and_jumps_back_changes_nothing(jump):
                 await exporter.turn(INTERVAL)
                 await reference.turn(INTERVAL)
                 assert exporter.up(kind=BEDROCK.key) == 1
+        assert counts(exporter) == counts(reference)
         for _ in range(3):
             await exporter.turn(12 * HOUR)
             await reference.turn(12 * HOUR)
@@ -69,8 +70,10 @@ async def test_numbers_grow_stale_by_time_that_passes(jump):
         raise AwsError("InternalServerException", "not now", 500)
 
     async with history(clock) as (aws, settings), running(settings, clock) as exporter:
-        aws.hooks.append(fail)
         clock.wrong = jump
+        await exporter.turn(INTERVAL)
+        aws.hooks.append(fail)
+        clock.wrong = 0.0
         await exporter.turn(INTERVAL)
         assert exporter.samples("aws_jobs") != {}
         await exporter.turn(300.0 - INTERVAL - 1)
