@@ -304,3 +304,25 @@ def test_a_job_that_is_listed_again_after_the_clock_was_ahead_finished_once(told
     assert ledger.finished_total == {((), State.SUCCEEDED): 2}
     if told:
         assert ledger.tallies(800.0)[()].statuses.total() == 2
+
+
+def test_a_time_in_the_future_moves_no_end(ledger):
+    """What has ended has ended: a wrong clock may not keep a job counting for ever."""
+    ledger.take([job(state=State.FAILED, created=0.0, ended=1000 * DAY)], now=DAY)
+    assert ids(ledger, 2 * DAY) == {"a"}
+    assert ids(ledger, 2 * DAY + 1) == set()
+
+
+def test_a_job_whose_end_lies_in_the_future_finishes_once(ledger):
+    """Also when it is listed again after it has left the lookback."""
+    ledger.take([job(created=0.0)], now=DAY)
+    for now in (DAY + 1, 2 * DAY, 3 * DAY, 5 * DAY):
+        ledger.take([job(state=State.FAILED, created=0.0, ended=1000 * DAY)], now=now)
+    assert ledger.finished_total == {((), State.FAILED): 1}
+    assert ids(ledger, 5 * DAY) == set()
+
+
+def test_a_creation_in_the_future_hides_no_other(ledger):
+    """What is created from now on is asked for all the same."""
+    ledger.take([job(created=1000 * DAY)], now=DAY)
+    assert ledger.newest_created == DAY

@@ -137,13 +137,22 @@ class Ledger:
 
     def _take(self, job: Job, now: float, horizon: float) -> None:
         if job.created is not None:
-            self.newest_created = max(self.newest_created or 0.0, job.created)
+            # A time in the future would have the planner ask for nothing that is created before it.
+            self.newest_created = max(self.newest_created or 0.0, min(job.created, now))
         if not job.state.is_final:
             self._take_active(job, horizon)
         elif before := self._finished.get(job.id):
             self._change(before, job)
-        elif fingerprint(job.id) not in self._expired:
+        elif not self._is_over(job, now, horizon):
             self._finish(job, now, horizon)
+
+    def _is_over(self, job: Job, now: float, horizon: float) -> bool:
+        """Whether a finished job left the lookback before; not, if only a clock that was behind made it seem so."""
+        key = fingerprint(job.id)
+        if key in self._expired and job.ended is not None and horizon <= job.ended <= now:
+            del self._expired[key]
+            self._forgotten[key] = job.ended
+        return key in self._expired
 
     def _take_active(self, job: Job, horizon: float) -> None:
         self._expired.pop(fingerprint(job.id), None)
@@ -248,7 +257,8 @@ class Ledger:
             del self._active[job_id]
 
     def _note_expired(self, record: Record) -> None:
-        if record.job.ended is None:
+        # An end in the future is none, either: the job would be read again as one that ended just then.
+        if record.job.ended is None or record.job.ended > _finish(record):
             self._expired[fingerprint(record.job.id)] = first((record.job.created,), _finish(record))
 
     def _remove_finished(self, job_id: str) -> Record | None:

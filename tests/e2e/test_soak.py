@@ -75,13 +75,15 @@ class Faults:
                 raise AwsError("AccessDeniedException", "no", 403)
             case "reset":
                 return web.StreamResponse(headers={"Content-Length": "1000", "Connection": "close"})
+            case "html":
+                return web.Response(text="<html>Service unavailable</html>", content_type="text/html")
             case "hanging":
                 await self.over.wait()
         return None
 
     def _fault(self, service: str, hours: int) -> str:
         if (service, hours) not in self._hours:
-            names = ["throttled", "broken", "denied", "reset", *(["hanging"] if self._hangs else [])]
+            names = ["throttled", "broken", "denied", "reset", "html", *(["hanging"] if self._hangs else [])]
             self._hours[service, hours] = self._rng.choice(names) if self._rng.random() < 1 / 7 else ""
         fault = self._hours[service, hours]
         if fault == "hanging":
@@ -212,7 +214,7 @@ async def test_a_month_of_faults_ends_with_flat_memory_and_exact_counters() -> N
                 await recovered(exporter)
                 for (kind, scope), life in lives.items():
                     compare(exporter, kind, scope, life)
-                assert {"throttled", "broken", "denied", "reset", "hanging"} <= faults.met.keys()
+                assert {"throttled", "broken", "denied", "reset", "html", "hanging"} <= faults.met.keys()
                 end = size(exporter)
         finally:
             tracemalloc.stop()
