@@ -15,7 +15,7 @@ from exporter.catalog.models import Models
 from exporter.clock import Clock, SystemClock
 from exporter.exposition import Exposition
 from exporter.failures import Classifier
-from exporter.poller import Context, Poller, roots
+from exporter.poller import Budget, Context, Poller, roots
 from exporter.settings import Settings
 from exporter.telemetry import Telemetry
 from exporter.web import Site, create_app, serve
@@ -52,17 +52,18 @@ async def assembled(
     """Yield the parts of an exporter; closes every client in the end."""
     clock = clock or SystemClock()
     telemetry = Telemetry()
-    exposition = Exposition(telemetry.registry, clock.time)
+    exposition = Exposition(telemetry.registry, clock.monotonic)
     loader = catalog_loader(catalog)
     limiters = Limiters(settings.aws, telemetry, clock)
     async with Clients(settings, telemetry, limiters, loader, credentials) as clients:
         context = Context(
             settings=settings,
-            reader=Reader(clients, Models(loader)),
+            reader=Reader(clients, Models(loader), settings.limits),
             exposition=exposition,
             telemetry=telemetry,
             classifier=Classifier.built_in(settings.reasons),
             clock=clock,
+            budget=Budget(settings.limits),
         )
         yield Parts(Poller(context), exposition, telemetry, roots(context, catalog, region))
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence, Sized
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import product
 from typing import Any, NamedTuple
@@ -12,16 +12,13 @@ from botocore import xform_name
 
 from exporter.aws.clients import Clients
 from exporter.aws.errors import BadResponseError
-from exporter.aws.items import Item, at, containers, job_reader, nested, resolve, text
+from exporter.aws.items import Item, at, containers, cut, job_reader, nested, resolve, text
 from exporter.catalog import Kind, Scope
 from exporter.catalog.models import Models, shape_at
 from exporter.jobs import ALL, Job, Query
-from exporter.settings import Account
+from exporter.settings import Account, Limits
 
 _USUAL_PAGE = 100
-
-_IDLE_PAGES = 1000
-"""Pages in a row that may list nothing new. A filter makes many of them; a list without an end makes more."""
 
 
 class Place(NamedTuple):
@@ -44,6 +41,7 @@ class Reader:
 
     clients: Clients
     models: Models
+    limits: Limits = field(default_factory=Limits)
 
     async def account_id(self, place: Place) -> str:
         """Return the id of the account that the credentials belong to (STS GetCallerIdentity)."""
@@ -59,7 +57,7 @@ class Reader:
         """Return every container of one sort, within `outer`."""
         found: dict[str, Scoped] = {}
         arguments = resolve(scope.arguments, outer.ids)
-        async for items in self._pages(place, scope.service or service, scope.operation, arguments, scope.items, found):
+        async for items in self._pages(place, scope.service or service, scope.operation, arguments, scope.items):
             for item in items:
                 for identifier, label in containers(scope, item):
                     found[identifier] = Scoped({**outer.ids, name: identifier}, label)
@@ -72,12 +70,12 @@ class Reader:
 
         Of a job that two pages list, the later one counts.
         """
-        read = job_reader(kind, dimensions)
+        read = job_reader(kind, dimensions, self.limits.message_length)
         arguments = {**resolve(kind.arguments, scope.ids), **self._filter(kind, query)}
         jobs: dict[str, Job] = {}
         for values in product(*kind.sweep.values()):
             swept = {**arguments, **dict(zip(kind.sweep, values, strict=True))}
-            async for items in self._pages(place, kind.service, kind.operation, swept, kind.items, jobs):
+            async for items in self._pages(place, kind.service, kind.operation, swept, kind.items):
                 for item in items:
                     job = read(item, scope.ids)
                     jobs[job.id] = job
@@ -104,15 +102,13 @@ class Reader:
         client = await self.clients.client(place.account, place.region, kind.service)
         answer = await getattr(client, xform_name(details.operation))(**job.details)
         code = text(at(answer, details.code)) if details.code else ""
-        return job._replace(message=text(at(answer, details.reason)), code=code, details=None)
+        message = cut(text(at(answer, details.reason)), self.limits.message_length)
+        return job._replace(message=message, code=code, details=None)
 
     async def _pages(
-        self, place: Place, service: str, operation: str, arguments: dict[str, Any], items: str, found: Sized
+        self, place: Place, service: str, operation: str, arguments: dict[str, Any], items: str
     ) -> AsyncIterator[Sequence[Item]]:
-        """Yield what each page lists. Only a missing token ends it: AWS cuts short and empty pages at will.
-
-        `found` is what the caller made of the pages so far. Raises BadResponseError where they repeat themselves.
-        """
+        """Yield what each page lists. Only a missing token ends it: AWS cuts short and empty pages at will."""
         client = await self.clients.client(place.account, place.region, service)
         paging = self.models.paging(service, operation)
         call = getattr(client, xform_name(operation))
@@ -120,10 +116,8 @@ class Reader:
             # The catalog may say less than the shape allows: some operations document a smaller page.
             arguments = {paging.limit: paging.page_size, **arguments}
         seen: set[str] = set()
-        idle = 0
-        while True:
+        while len(seen) < self.limits.pages:
             page = await call(**arguments)
-            before = len(found)
             yield _listed(page, items, operation)
             token = page.get(paging.output_token) if paging.output_token else None
             if token in (None, ""):
@@ -132,11 +126,9 @@ class Reader:
                 raise BadResponseError(f"{operation} gave a page token that is no text")
             if token in seen:
                 raise BadResponseError(f"{operation} gave the same page token twice")
-            idle = idle + 1 if len(found) == before else 0
-            if idle >= _IDLE_PAGES:
-                raise BadResponseError(f"{operation} gave {idle} pages in a row with nothing new")
             seen.add(token)
             arguments = {**arguments, paging.input_token: token}
+        raise BadResponseError(f"{operation} listed {self.limits.pages} pages and more; see limits.pages")
 
 
 def _listed(page: Item, items: str, operation: str) -> Sequence[Item]:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from exporter import app
-from exporter.aws import catalog_loader, reader
+from exporter.aws import catalog_loader
 from exporter.exposition import Format
 from exporter.jobs import SourceKey
 from exporter.simulator import Fault, Simulator
@@ -297,9 +297,8 @@ def cases(*stages: Stage, fails: bool) -> pytest.MarkDecorator:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Load each service's model once, and take a short list for one without an end."""
+    """Load each service's model once."""
     monkeypatch.setattr(app, "catalog_loader", lambda _: LOADER)
-    monkeypatch.setattr(reader, "_IDLE_PAGES", 20)
 
 
 LOADER = catalog_loader(CATALOG)
@@ -326,7 +325,13 @@ async def exporting(row: Row, stage: Stage) -> AsyncIterator[tuple[Simulator, Ru
             # Credentials that are about to end are renewed before each request.
             soon = datetime.fromtimestamp(time.time() + 300, UTC).isoformat()
             aws.faults.add(Fault.members(Expiration=soon), operation="AssumeRole")
-        settings = configured(aws.endpoint_url, services, accounts=[{}, *roles], aws={"read_timeout": row.read_timeout})
+        settings = configured(
+            aws.endpoint_url,
+            services,
+            accounts=[{}, *roles],
+            limits={"pages": 20},
+            aws={"read_timeout": row.read_timeout},
+        )
         async with running(settings, clock) as exporter:
             yield aws, exporter
 
