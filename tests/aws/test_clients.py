@@ -11,6 +11,7 @@ from botocore.loaders import JSONFileLoader, Loader
 from freezegun import freeze_time
 
 from exporter.aws import Clients, Credentials, Limiters
+from exporter.aws.sessions import Session
 from exporter.clock import SystemClock
 from exporter.settings import Account, Settings
 from exporter.telemetry import Telemetry
@@ -77,6 +78,14 @@ async def test_the_next_poll_finds_the_connection_of_the_last_one():
             clock.tick(240)
             await (await clients.client(Account(), REGION, "sts")).get_caller_identity()
             assert len(sts.connections) == 2
+
+
+async def test_credentials_are_asked_for_in_the_region_of_the_environment(monkeypatch):
+    """Alone, botocore does not read AWS_REGION, and would ask the one STS in us-east-1."""
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    session = Session(Settings(), Telemetry(), Loader(), asyncio.Lock())
+    async with session.create_client("sts", aws_access_key_id="made", aws_secret_access_key="up") as sts:
+        assert sts.meta.endpoint_url == "https://sts.eu-central-1.amazonaws.com"
 
 
 @pytest.mark.parametrize(("variable", "value"), [("AWS_RETRY_MODE", "legacy"), ("AWS_MAX_ATTEMPTS", "9")])
