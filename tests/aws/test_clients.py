@@ -80,12 +80,13 @@ async def test_the_next_poll_finds_the_connection_of_the_last_one():
             assert len(sts.connections) == 2
 
 
-async def test_credentials_are_asked_for_in_the_region_of_the_environment(monkeypatch):
+@pytest.mark.parametrize("region", ["eu-central-1", "us-east-1"])
+async def test_credentials_are_asked_for_in_the_region_of_the_environment(monkeypatch, region):
     """Alone, botocore does not read AWS_REGION, and would ask the one STS in us-east-1."""
-    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    monkeypatch.setenv("AWS_REGION", region)
     session = Session(Settings(), Telemetry(), Loader(), asyncio.Lock())
     async with session.create_client("sts", aws_access_key_id="made", aws_secret_access_key="up") as sts:
-        assert sts.meta.endpoint_url == "https://sts.eu-central-1.amazonaws.com"
+        assert sts.meta.endpoint_url == f"https://sts.{region}.amazonaws.com"
 
 
 @pytest.mark.parametrize(("variable", "value"), [("AWS_RETRY_MODE", "legacy"), ("AWS_MAX_ATTEMPTS", "9")])
