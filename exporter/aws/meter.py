@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from typing import Any
 
@@ -48,4 +49,9 @@ def _code(exception: Exception | None, answer: Any) -> str:
     """Return AWS's error code, else the HTTP status, else the name of what went wrong on the way."""
     if exception is not None or not answer:
         return type(exception).__name__
-    return str(answer.get("Error", {}).get("Code") or answer["ResponseMetadata"]["HTTPStatusCode"])
+    code = str(answer.get("Error", {}).get("Code"))
+    # A label of a metric: whoever answers in AWS's place may write anything there.
+    return code if _CODE.fullmatch(code) else str(answer["ResponseMetadata"]["HTTPStatusCode"])
+
+
+_CODE = re.compile(r"(?!None$)[A-Za-z0-9.:_-]{1,100}")

@@ -45,7 +45,9 @@ class Reader:
     async def account_id(self, place: Place) -> str:
         """Return the id of the account that the credentials belong to (STS GetCallerIdentity)."""
         client = await self.clients.client(place.account, place.region, "sts")
-        account_id = str((await client.get_caller_identity())["Account"])
+        answer = await client.get_caller_identity()
+        if not (account_id := text(answer.get("Account"))):
+            raise BadResponseError("GetCallerIdentity named no account")
         if place.account.role_arn is None:
             self.clients.limiters.note_own(account_id)
         return account_id
@@ -114,10 +116,15 @@ class Reader:
         seen: set[str] = set()
         while True:
             page = await call(**arguments)
-            yield at(page, items) or ()
+            listed = at(page, items)
+            if not isinstance(listed, list | None):
+                raise BadResponseError(f"{operation} gave {type(listed).__name__} for {items}, not a list")
+            yield listed or ()
             token = page.get(paging.output_token) if paging.output_token else None
             if not token:
                 return
+            if not isinstance(token, str):
+                raise BadResponseError(f"{operation} gave a page token that is no text")
             if token in seen:
                 raise BadResponseError(f"{operation} gave the same page token twice")
             seen.add(token)

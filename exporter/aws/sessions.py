@@ -18,6 +18,7 @@ from botocore.exceptions import BotoCoreError, NoCredentialsError
 from botocore.loaders import Loader
 
 from exporter import __version__
+from exporter.aws.answers import StrictParserFactory
 from exporter.aws.errors import PollErrorReason, credentials_error, error_reason
 from exporter.aws.meter import Meter
 from exporter.settings import Account, Settings
@@ -45,6 +46,7 @@ class Session(AioSession):  # type: ignore[misc] # aiobotocore has no types
         self.set_default_client_config(_config(settings))
         # One for all sessions: each model is read and held once, however many accounts there are.
         self.register_component("data_loader", loader)
+        self.register_component("response_parser_factory", StrictParserFactory())
         self.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
         # botocore does not read it, and would ask the one STS in us-east-1.
         if region := os.environ.get("AWS_REGION"):
