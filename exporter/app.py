@@ -172,7 +172,7 @@ class Reloader:
             return error.problems
         except Exception:
             log.exception("a reload failed for a reason that is a bug")
-            return ["internal error: see the log"]
+            return ("internal error: see the log",)
         return ()
 
     async def _apply(self, new: Configuration) -> None:
