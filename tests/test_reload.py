@@ -388,7 +388,8 @@ async def test_the_file_behind_a_symlink_is_read(aws, clock, config, tmp_path):
 
 async def test_two_reloads_at_once_come_one_after_the_other(aws, clock, config):
     """The second one reads when the first one is done."""
-    begun, go_on = [], threading.Event()
+    begun: list[None] = []
+    go_on = threading.Event()
 
     def read():
         begun.append(None)
