@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 from exporter import app, cli
-from exporter.aws import Credentials
+from exporter.aws import Clients, Credentials
 from exporter.cli.invocation import Invocation
+from exporter.poller import Context, JobSource
 from exporter.settings import ConfigurationError, load
 from exporter.simulator import AwsError
 from tests.harness import (
@@ -305,6 +306,46 @@ async def test_a_poll_under_way_ends_with_the_clients_that_it_began_with(aws, cl
         assert listed(aws) == polled + 1
         assert not any(exporter.by("reason", f"{OWN}poll_errors_total").values())
         assert exporter.up(kind=BEDROCK.key) == 1
+
+
+async def test_a_source_that_goes_in_the_middle_of_a_poll_comes_back_as_new(aws, clock, config):
+    """Its poll is given up, and neither it nor its clients are left."""
+    async with running(config, clock) as exporter:
+        first, asked, never = sessions(), asyncio.Event(), asyncio.Event()
+
+        async def hang(call):
+            if call.operation == BEDROCK.operation:
+                asked.set()
+                await never.wait()
+
+        aws.hooks.append(hang)
+        await clock.turn(70)
+        async with asyncio.timeout(PATIENCE):
+            await asked.wait()
+        config.write({"bedrock": {"kinds": [CUSTOMIZATION.key]}}, aws={"read_timeout": "7s"})
+        await exporter.reload()
+        assert exporter.samples("aws_jobs", kind=BEDROCK.key) == {}
+        async with asyncio.timeout(PATIENCE):
+            await until(lambda: not first & sessions())
+        aws.hooks.clear()
+        never.set()
+        config.write(aws={"read_timeout": "7s"})
+        await exporter.reload()
+        assert exporter.up(kind=BEDROCK.key) == 1
+        assert exporter.up(kind=CUSTOMIZATION.key) is None
+
+
+async def test_many_reloads_leave_nothing_behind(aws, clock, config):
+    """Neither clients nor sources of the configurations between the first one and the last one."""
+    held = []
+    async with running(config, clock) as exporter:
+        for seconds in range(5, 10):
+            config.write(aws={"read_timeout": f"{seconds}s"})
+            await exporter.reload()
+            await exporter.turn(70)
+            gc.collect()
+            held.append(sum(isinstance(thing, Clients | Context | JobSource) for thing in gc.get_objects()))
+    assert held[0] == held[-1]
 
 
 async def test_clients_outlive_a_reload_that_does_not_concern_them(aws, clock, config):

@@ -131,24 +131,28 @@ class Poller:
 
     async def _loop(self, key: SourceKey, wait: float = 0.0) -> None:
         """Poll a source for ever. It never overlaps itself: the next poll begins after the last one ended."""
+        # Holds no source while it waits: asyncio keeps a cancelled task alive until the timers of its polls are over.
         if wait:
             await self._clock.sleep(wait)
         while True:
+            await self._clock.sleep(await self._turn(key))
+
+    async def _turn(self, key: SourceKey) -> float:
+        """Poll a source, again if another configuration came meanwhile; return the seconds until its next poll."""
+        source = None
+        while source is not self._sources[key]:
             source = self._sources[key]
             began, found = await self._poll(source)
-            if source is not self._sources[key]:
-                # Another configuration came meanwhile: what was found is what the one before leads to.
-                continue
-            if found is not None:
-                with _boundary(source):
-                    self._reconcile(source, found)
-            self._note_readiness()
-            status = source.status
-            reason = PollErrorReason(status.reason) if status.reason else None
-            due = began + pause(status.interval, status.consecutive_failures, reason, self._rng)
-            wait = max(0.0, due - self._clock.monotonic())
-            status.next_poll = self._clock.time() + wait
-            await self._clock.sleep(wait)
+        if found is not None:
+            with _boundary(source):
+                self._reconcile(source, found)
+        self._note_readiness()
+        status = source.status
+        reason = PollErrorReason(status.reason) if status.reason else None
+        due = began + pause(status.interval, status.consecutive_failures, reason, self._rng)
+        wait = max(0.0, due - self._clock.monotonic())
+        status.next_poll = self._clock.time() + wait
+        return wait
 
     async def poll(self, source: Source) -> list[Source] | None:
         """Poll a source once and note how it went; None where it failed, and nothing is known to have changed."""
@@ -181,8 +185,10 @@ class Poller:
         try:
             yield
         finally:
-            del self._under_way[key]
             over.set()
+            # A source that was stopped and came back at once may be polled already.
+            if self._under_way[key] is over:
+                del self._under_way[key]
 
     def _reconcile(self, source: Source, found: list[Source]) -> None:
         """Start the sources that are new and stop those that are gone."""
