@@ -85,6 +85,15 @@ async def until_exported(address, kind):
                 return
 
 
+async def until_ready(address):
+    """Wait until every source was tried."""
+    async with asyncio.timeout(PATIENCE), aiohttp.ClientSession() as session:
+        while True:
+            async with session.get(f"http://{address}/-/ready") as response:
+                if response.status == 200:
+                    return
+
+
 async def test_a_hangup_reloads(config):
     """What can change does, the log at once; what cannot is named."""
     async with serving(config()) as (process, address):
@@ -243,7 +252,7 @@ async def refused(address):
 async def test_a_slow_reader_gets_the_whole_answer(large):
     """It is let finish, while nobody else comes in."""
     async with serving(large) as (process, address):
-        await until_exported(address, BEDROCK.key)
+        await until_ready(address)
         async with reading_slowly(address) as reader, asyncio.timeout(PATIENCE):
             process.send_signal(signal.SIGTERM)
             await logged(process, ".*Stopping.*")
@@ -256,7 +265,7 @@ async def test_a_slow_reader_gets_the_whole_answer(large):
 async def test_a_reader_that_stopped_reading_is_cut_off(large):
     """Its patience is not ours."""
     async with serving(large) as (process, address):
-        await until_exported(address, BEDROCK.key)
+        await until_ready(address)
         async with reading_slowly(address):
             process.send_signal(signal.SIGTERM)
             assert await ended(process) == 0
@@ -266,7 +275,7 @@ async def test_a_reader_that_stopped_reading_is_cut_off(large):
 async def test_a_second_signal_ends_at_once(large, number):
     """Without the grace that is left."""
     async with serving(large) as (process, address):
-        await until_exported(address, BEDROCK.key)
+        await until_ready(address)
         async with reading_slowly(address):
             process.send_signal(signal.SIGTERM)
             await logged(process, ".*Stopping.*")
