@@ -306,3 +306,16 @@ def test_a_ledger_that_has_seen_nothing_leaves_nothing(ledger):
     heir.take(HISTORY, now=300.0)
     assert heir.since == 300.0
     assert not heir.finished_total
+
+
+def test_a_time_in_the_future_moves_no_end(ledger):
+    """What has ended has ended: a wrong clock may not keep a job counting for ever."""
+    ledger.take([job(state=State.FAILED, created=0.0, ended=1000 * DAY)], now=DAY)
+    assert ids(ledger, 2 * DAY) == {"a"}
+    assert ids(ledger, 2 * DAY + 1) == set()
+
+
+def test_a_creation_in_the_future_hides_no_other(ledger):
+    """What is created from now on is asked for all the same."""
+    ledger.take([job(created=1000 * DAY)], now=DAY)
+    assert ledger.newest_created == DAY
