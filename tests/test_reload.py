@@ -277,7 +277,7 @@ async def test_a_longer_lookback_finds_again_and_counts_once(aws, clock, config)
 
 def sessions():
     """Return the HTTP sessions that are open."""
-    return {id(thing) for thing in gc.get_objects() if type(thing) is aiohttp.ClientSession and not thing.closed}
+    return {thing for thing in gc.get_objects() if type(thing) is aiohttp.ClientSession and not thing.closed}
 
 
 async def test_a_poll_under_way_ends_with_the_clients_that_it_began_with(aws, clock, config):
