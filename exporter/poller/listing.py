@@ -6,12 +6,16 @@ import asyncio
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import structlog
 
 from exporter.aws import DEADLINE, Place, PollErrorReason, Scoped, poll_error
 from exporter.catalog import Kind
 from exporter.collector import JOB_FAMILIES, job_views
+from exporter.exposition import in_turns
+from exporter.failures import Classifier, Rule
 from exporter.families import metrics
 from exporter.jobs import Job, Query, SourceKey, State
 from exporter.ledger import Ledger
@@ -19,10 +23,27 @@ from exporter.planner import Plan, full, incremental, missing
 from exporter.poller.context import Context, Source
 from exporter.poller.dimensions import FewValues
 from exporter.poller.inner import InnerScopes
-from exporter.settings import ServiceSettings
+from exporter.settings import ServiceSettings, Settings
 from exporter.telemetry import SourceStatus
 
 log = structlog.get_logger(__name__)
+
+
+class _Rules(NamedTuple):
+    """What a ledger's sums follow from besides its jobs."""
+
+    lookback: float
+    duration_buckets: tuple[float, ...]
+    reasons: tuple[Rule, ...]
+
+    @classmethod
+    def of(cls, settings: Settings) -> _Rules:
+        """Return the rules of a configuration."""
+        return cls(settings.poll.lookback, settings.metrics.duration_buckets, settings.reasons)
+
+
+def _reason(classifier: Classifier, service: str, job: Job) -> str:
+    return classifier.classify(job.message, status=job.status, code=job.code, service=service).reason
 
 
 class JobSource:
@@ -34,14 +55,19 @@ class JobSource:
         interval = settings.interval or context.settings.poll.interval
         self.status = SourceStatus(key, interval, kind.outer_scope, scope.name)
         self.kind = kind
-        self.ledger = Ledger(context.settings.poll.lookback, self._classify, context.settings.metrics.duration_buckets)
         self._context = context
         self._place = place
+        self._rules = _Rules.of(context.settings)
+        self.ledger, self._ledger_rules = self._new_ledger(), self._rules
         self._inner = InnerScopes(context, place, kind, scope, settings)
         self._dimensions = tuple(name for name in settings.dimensions if name in kind.dimensions)
         self._few = FewValues(context.settings.limits.dimension_values)
+        # What makes it the same list of jobs: of another one, nothing that is known is right.
+        bound = context.settings.limits.dimension_values if self._dimensions else None
+        self._meaning = (kind, scope.ids, self._dimensions, bound)
+        self._patterns = [settings.patterns(name) for name, _ in kind.scopes[1:]]
         self._unknown: set[str] = set()
-        self._resync = -math.inf
+        self._read_in_full = -math.inf
         self._scopes: Sequence[Scoped] = ()
         self._asked: Counter[str] = Counter()
         context.telemetry.unknown_statuses.labels(*self._labels)
@@ -51,6 +77,8 @@ class JobSource:
     async def poll(self) -> Iterable[Source]:
         """Read what can have changed, ask why jobs failed, and publish."""
         began = self._context.clock.monotonic()
+        if self._ledger_rules != self._rules:
+            await self._rebuild()
         scopes = await self._inner.all()
         is_full, plan = self._plan(scopes)
         jobs, complete_from = await self._read(plan, scopes)
@@ -59,7 +87,7 @@ class JobSource:
         self.ledger.take(jobs, now, complete_from)
         self._scopes = scopes
         if is_full:
-            self._resync = began + self._context.settings.poll.resync
+            self._read_in_full = began
         expires = now + self._outlives(now, took=self._context.clock.monotonic() - began)
         await self._publish(now, expires)
         if self.ledger.unexplained():
@@ -72,6 +100,38 @@ class JobSource:
         """Return the seconds for which the numbers stay: three polls at least, at the pace that they really have."""
         since = now - self.status.last_success if self.status.last_success and self.status.is_up else 0.0
         return max(self._context.settings.stale_after(self.status.interval), 3 * max(took, since))
+
+    def adopt(self, before: Source) -> Iterable[Source]:
+        """Go on with the ledger of the same list of jobs; begin anew where the configuration means another one."""
+        self.status = before.status.renewed(self.status)
+        if isinstance(before, JobSource):
+            self._keep(before)
+        return ()
+
+    def _keep(self, before: JobSource) -> None:
+        if before._meaning == self._meaning:
+            self.ledger, self._ledger_rules = before.ledger, before._ledger_rules
+            self._few, self._unknown, self._asked = before._few, before._unknown, before._asked
+            self._read_in_full, self._scopes = before._read_in_full, before._scopes
+        if before._published_by() != self._published_by():
+            self.status.next_poll = None
+
+    def _published_by(self) -> tuple[Any, ...]:
+        """Return what decides, besides AWS, which numbers are published."""
+        settings = self._context.settings
+        return self._meaning, self._rules, self._patterns, settings.metrics, settings.limits
+
+    async def _rebuild(self) -> None:
+        """Add up what is known anew, by the rules that the configuration gives now."""
+        ledger = self._new_ledger()
+        await in_turns(ledger.inherit(self.ledger))
+        self.ledger, self._ledger_rules = ledger, self._rules
+        self._read_in_full = -math.inf
+
+    def _new_ledger(self) -> Ledger:
+        # Nothing of the source itself: a ledger outlives it at a reload.
+        classifier, service = self._context.classifier, self.kind.service
+        return Ledger(self._rules.lookback, partial(_reason, classifier, service), self._rules.duration_buckets)
 
     def forget(self) -> None:
         """Take the source's job metrics away."""
@@ -86,7 +146,8 @@ class JobSource:
 
     def _plan(self, scopes: Sequence[Scoped]) -> tuple[bool, Plan]:
         """Return the listings to make: in full at first, when the containers changed, and at each resync."""
-        if self._context.clock.monotonic() < self._resync and scopes == self._scopes:
+        resync = self._read_in_full + self._context.settings.poll.resync
+        if self._context.clock.monotonic() < resync and scopes == self._scopes:
             page_size = self._context.reader.page_size(self.kind)
             if plan := incremental(self.kind, self.ledger, page_size):
                 return False, plan
@@ -153,11 +214,6 @@ class JobSource:
         labelled = [((*self.status.key, *(view.dimensions or none)), view) for view in views]
         families = metrics(JOB_FAMILIES, (*SourceKey._fields, *self._dimensions), labelled)
         await self._context.exposition.publish_in_turns(("jobs", self.status.key), families, expires)
-
-    def _classify(self, job: Job) -> str:
-        return self._context.classifier.classify(
-            job.message, status=job.status, code=job.code, service=self.kind.service
-        ).reason
 
     def _note_unknown(self, jobs: Iterable[Job]) -> None:
         """Count jobs with a status that the catalog does not know, and log each such status once."""
