@@ -17,7 +17,7 @@ from exporter.catalog.models import Models
 from exporter.clock import Clock, SystemClock
 from exporter.exposition import Exposition
 from exporter.failures import Classifier
-from exporter.poller import Context, Poller, roots
+from exporter.poller import Budget, Context, Poller, roots
 from exporter.settings import ConfigurationError, Settings
 from exporter.telemetry import Telemetry, configure_logging
 from exporter.web import Reload, Site, create_app, serve
@@ -78,7 +78,8 @@ class Assembly:
     def __init__(self, credentials: Credentials | None, clock: Clock | None) -> None:
         self.clock = clock or SystemClock()
         self.telemetry = Telemetry()
-        self.exposition = Exposition(self.telemetry.registry, self.clock.time)
+        self.exposition = Exposition(self.telemetry.registry, self.clock.monotonic)
+        self._budget = Budget()
         self._credentials = credentials
         self._connection: _Connection | None = None
 
@@ -86,6 +87,7 @@ class Assembly:
         """Return the context of a configuration; where AWS is reached in another way now, `clients` are others."""
         settings = configuration.settings
         self._connection = await self._connected(settings, configuration.catalog)
+        self._budget.limits = settings.limits
         return Context(
             settings=settings,
             reader=self._connection.reader,
@@ -93,6 +95,7 @@ class Assembly:
             telemetry=self.telemetry,
             classifier=Classifier.built_in(settings.reasons),
             clock=self.clock,
+            budget=self._budget,
         )
 
     @property
@@ -101,7 +104,7 @@ class Assembly:
         return self._connection.clients if self._connection else AsyncExitStack()
 
     async def _connected(self, settings: Settings, catalog: Catalog) -> _Connection:
-        before, needs = self._connection, (settings.aws, settings.accounts, settings.kinds)
+        before, needs = self._connection, (settings.aws, settings.accounts, settings.kinds, settings.limits)
         if before and before.needs == needs:
             return before
         # What a service was slowed down to is AWS's doing, and holds for other roles and kinds, too.
@@ -111,7 +114,7 @@ class Assembly:
         clients = await stack.enter_async_context(
             Clients(settings, self.telemetry, limiters, loader, self._credentials)
         )
-        return _Connection(needs, limiters, Reader(clients, Models(loader)), stack)
+        return _Connection(needs, limiters, Reader(clients, Models(loader), settings.limits), stack)
 
 
 @asynccontextmanager

@@ -308,11 +308,91 @@ def test_a_ledger_that_has_seen_nothing_leaves_nothing(ledger):
     assert not heir.finished_total
 
 
+def bounded(most, ends, now=DAY):
+    """Return a ledger that holds few finished jobs and saw one end at each of some times."""
+    ledger = Ledger(lookback=DAY, classify=str, most=most)
+    ledger.take([job(f"job/{n}", state=State.SUCCEEDED, ended=end) for n, end in enumerate(ends)], now)
+    return ledger
+
+
+def test_of_too_many_finished_jobs_those_that_ended_last_are_held():
+    """However they are spread over the hours; the others are counted."""
+    ends = [100.0 * n for n in range(1, 201)]
+    for most in (1, 3, 36, 37, 165, 199):
+        ledger = bounded(most, ends)
+        assert sorted(record.finished or 0.0 for record in ledger.newest(DAY, 10**9)) == ends[-most:]
+        assert ledger.dropped(DAY) == 200 - most
+        assert ledger.tallies(DAY)[()].statuses.total() == most
+
+
+def test_as_many_finished_jobs_as_allowed_are_all_held():
+    """The limit itself is allowed."""
+    ledger = bounded(200, [100.0 * n for n in range(1, 201)])
+    assert (len(ledger), ledger.dropped(DAY)) == (200, 0)
+
+
+def test_more_jobs_than_allowed_that_ended_in_one_instant_are_all_dropped():
+    """A bound is a bound, and of equals none is better."""
+    ledger = bounded(5, [50.0] * 6)
+    assert (len(ledger), ledger.dropped(DAY)) == (0, 6)
+
+
+def test_a_dropped_job_that_is_listed_again_is_not_counted_again():
+    """It finished once, and it still leaves no trace but the number of those that were dropped."""
+    ledger = Ledger(lookback=DAY, classify=str, most=2)
+    ledger.take([], 0.0)
+    jobs = [job(f"job/{n}", state=State.SUCCEEDED, ended=100.0 + n) for n in range(5)]
+    for now in (1000.0, 2000.0):
+        ledger.take(jobs, now)
+        assert ledger.finished_total == {((), State.SUCCEEDED): 5}
+        assert (len(ledger), ledger.dropped(now)) == (2, 3)
+    ledger.take(jobs, 2 * DAY)
+    assert ledger.dropped(2 * DAY) == 0
+
+
+def test_active_jobs_are_never_dropped():
+    """Their number must be right."""
+    ledger = Ledger(lookback=DAY, classify=str, most=2)
+    ledger.take([job(f"job/{n}", created=1.0) for n in range(9)], 10.0)
+    assert (len(ledger), ledger.active(10.0), ledger.dropped(10.0)) == (9, 9, 0)
+
+
+def test_the_oldest_active_jobs_are_shown():
+    """A job that is shown stays until it ends."""
+    ledger = Ledger(lookback=DAY, classify=str)
+    ledger.take([job(f"job/{n}", created=float(n)) for n in (3, 1, 2)], 10.0)
+    assert [record.job.id for record in ledger.newest(10.0, 0, active=2)] == ["job/1", "job/2"]
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_job_that_is_listed_again_after_the_clock_was_ahead_finished_once(told):
+    """Whether AWS tells its end or not, and whether it was active when the clock jumped."""
+    end: dict[str, Any] = {"ended" if told else "updated": 500.0}
+    ledger = Ledger(lookback=DAY, classify=str)
+    ledger.take([job("active", created=1.0)], 10.0)
+    both = [job("active", state=State.SUCCEEDED, created=1.0, **end)]
+    both += [job("done", state=State.SUCCEEDED, created=2.0, **end)]
+    for now in (600.0, 600.0 + 30 * DAY, 700.0, 800.0):
+        ledger.take(both, now)
+    assert ledger.finished_total == {((), State.SUCCEEDED): 2}
+    if told:
+        assert ledger.tallies(800.0)[()].statuses.total() == 2
+
+
 def test_a_time_in_the_future_moves_no_end(ledger):
     """What has ended has ended: a wrong clock may not keep a job counting for ever."""
     ledger.take([job(state=State.FAILED, created=0.0, ended=1000 * DAY)], now=DAY)
     assert ids(ledger, 2 * DAY) == {"a"}
     assert ids(ledger, 2 * DAY + 1) == set()
+
+
+def test_a_job_whose_end_lies_in_the_future_finishes_once(ledger):
+    """Also when it is listed again after it has left the lookback."""
+    ledger.take([job(created=0.0)], now=DAY)
+    for now in (DAY + 1, 2 * DAY, 3 * DAY, 5 * DAY):
+        ledger.take([job(state=State.FAILED, created=0.0, ended=1000 * DAY)], now=now)
+    assert ledger.finished_total == {((), State.FAILED): 1}
+    assert ids(ledger, 5 * DAY) == set()
 
 
 def test_a_creation_in_the_future_hides_no_other(ledger):

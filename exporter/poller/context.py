@@ -10,6 +10,7 @@ from exporter.aws import Reader
 from exporter.clock import Clock
 from exporter.exposition import Exposition
 from exporter.failures import Classifier
+from exporter.poller.bounds import Budget
 from exporter.settings import Settings
 from exporter.telemetry import SourceStatus, Telemetry
 
@@ -24,6 +25,7 @@ class Context:
     telemetry: Telemetry
     classifier: Classifier
     clock: Clock
+    budget: Budget
 
 
 class Source(Protocol):

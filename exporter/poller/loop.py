@@ -15,6 +15,7 @@ from exporter.aws.items import text
 from exporter.clock import Clock
 from exporter.families import metrics
 from exporter.jobs import SourceKey
+from exporter.poller.bounds import drops, note_change
 from exporter.poller.context import Context, Source
 from exporter.poller.schedule import pause
 from exporter.telemetry import SOURCE_FAMILIES, SourceStatus
@@ -119,7 +120,7 @@ class Poller:
                 group.create_task(self._once(source))
 
     async def _once(self, source: Source) -> None:
-        await self.once(await self.poll(source) or ())
+        await self.once(self._admitted(source, await self.poll(source) or []))
 
     def _start(self, source: Source) -> None:
         key = source.status.key
@@ -194,16 +195,26 @@ class Poller:
         before = self._children.get(source.status.key, set())
         for key in before - children.keys():
             self._stop(key)
-        new = children.keys() - self._sources.keys()
+        unknown = [child for key, child in children.items() if key not in self._sources]
+        new = {child.status.key for child in self._admitted(source, unknown)}
         for key in new:
             self._start(children[key])
         for key in before & children.keys():
             self._sources[key].status.scope_name = children[key].status.scope_name
-        if others := children.keys() - before - new:
+        if others := children.keys() - before - {child.status.key for child in unknown}:
             log.warning(
                 "read through another account's entry already", sources=len(others), **source.status.key._asdict()
             )
         self._children[source.status.key] = (before & children.keys()) | new
+
+    def _admitted(self, source: Source, found: list[Source]) -> list[Source]:
+        """Return those of the new sources that a source leads to which may be polled, as many as the limit allows."""
+        before, room = drops(source.status), max(0, self._context.settings.limits.sources - len(self._sources))
+        source.status.sources_dropped = len(found[room:])
+        note_change(source.status, before)
+        if source.status.sources_dropped != before["sources"]:
+            self._publish(source)
+        return found[:room]
 
     def _stop(self, key: SourceKey) -> None:
         """Stop a source and all that it led to; their series go with them."""
@@ -241,6 +252,10 @@ class Poller:
         status.attempts += 1
         status.last_duration = took
         self._context.telemetry.poll_duration.labels(status.key.aws_service, status.key.kind).observe(took)
+        self._publish(source)
+
+    def _publish(self, source: Source) -> None:
+        status = source.status
         families = metrics(SOURCE_FAMILIES, SourceKey._fields, [(status.key, status)])
         self._context.exposition.publish(("source", status.key), families)
 
