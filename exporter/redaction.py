@@ -13,7 +13,8 @@ _NAMES = (
 )
 """What the value after it is a secret of; in headers, queries, JSON, XML, canonical requests and Python's own forms."""
 
-_SCHEMES = "(?:(?:bearer|basic) )?"
+_BEFORE = r"""\\?["']?(?:\s*[=:>]\s*|%3D|%3A)(?:b(?=["']))?\\?["']?(?:(?:bearer|basic) )?"""
+"""What stands between a name and its value."""
 
 _SECRETS = (
     # Keys of AWS by their prefix, for a user and for a session.
@@ -21,11 +22,9 @@ _SECRETS = (
     # Web identity tokens: a JSON object in base64, its signature behind it.
     re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"),
     re.compile(r"(?<=://)[^\s/@'\"]+(?=@)"),
-    re.compile(
-        rf"(?i)(?:{_NAMES})\\?[\"']?(?:\s*[=:>]\s*b?|%3D|%3A){_SCHEMES}\\?[\"']?(?P<secret>(?!\[redacted)[^\s\"'\\,;&<>()]+)"
-    ),
+    re.compile(rf"(?i)(?:{_NAMES}){_BEFORE}(?P<secret>(?!\[redacted)[^\s\"'\\,;&<>()]+)"),
     # What STS says of an argument that it refuses.
-    re.compile(r"(?i)Value '(?P<secret>.*?)' at '(?:externalId|webIdentityToken)'"),
+    re.compile(r"(?i)Value '(?P<secret>.{0,2000}?)' at '(?:externalId|webIdentityToken)'"),
 )
 
 

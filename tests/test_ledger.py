@@ -235,6 +235,79 @@ def test_an_old_failure_at_the_first_listing_gives_no_reason_a_series(ledger):
     assert ledger.reasons == set()
 
 
+def inherited(ledger, lookback=DAY, classify=lambda job: job.message or "unspecified", bounds=()):
+    """Return a ledger with other rules that took over what one knows."""
+    heir = Ledger(lookback, classify, bounds)
+    for _ in heir.inherit(ledger):
+        pass
+    return heir
+
+
+HISTORY = [
+    job("running", created=5.0, updated=6.0),
+    job("done", State.SUCCEEDED, created=0.0, started=10.0, ended=200.0),
+    job("broken", State.FAILED, created=3.0, started=10.0, ended=50.0, message="licence"),
+    job("other", State.SUCCEEDED, created=0.0, ended=70.0, dimensions=("model",)),
+]
+
+
+def test_what_is_inherited_adds_up_as_if_it_had_been_seen(ledger):
+    """Under the new buckets and rules; the old ledger stays as it is."""
+    rules = (DAY, lambda job: job.message.upper(), (60.0, 120.0))
+    ledger.take(HISTORY, now=300.0)
+    fresh = Ledger(*rules)
+    fresh.take(HISTORY, now=300.0)
+    before = ledger.tallies(300.0)
+    heir = inherited(ledger, *rules)
+    assert heir.tallies(300.0) == fresh.tallies(300.0)
+    assert ids(heir, 300.0) == ids(ledger, 300.0)
+    assert ledger.tallies(300.0) == before
+
+
+def test_counters_are_inherited_and_go_on(ledger):
+    """Nothing that was counted counts again, and nothing that follows is missed."""
+    ledger.take([job(created=0.0), job("b", created=0.0, details={"id": "b"})], now=1.0)
+    ended = [
+        job(state=State.SUCCEEDED, created=0.0, ended=5.0),
+        job("b", State.FAILED, created=0.0, ended=6.0, details={"id": "b"}),
+    ]
+    ledger.take(ended, now=10.0)
+    heir = inherited(ledger, lookback=3 * DAY)
+    heir.take([*ended, job("c", State.SUCCEEDED, created=2.0, ended=9.0)], now=20.0)
+    assert heir.finished_total == {((), State.SUCCEEDED): 2, ((), State.FAILED): 1}
+    assert [waiting.id for waiting in heir.unexplained()] == ["b"]
+    heir.explain(ended[1]._replace(message="licence"))
+    assert heir.failures_total == {((), "licence"): 1}
+
+
+def test_what_left_a_shorter_lookback_counts_no_second_time(ledger):
+    """It is back with a longer one, and was counted when it finished."""
+    ledger.take([job(created=0.0)], now=1.0)
+    ended = job(state=State.SUCCEEDED, created=0.0, ended=5.0)
+    ledger.take([ended], now=10.0)
+    ledger.take([ended], now=2 * DAY)
+    assert ids(ledger, 2 * DAY) == set()
+    heir = inherited(ledger, lookback=7 * DAY)
+    heir.take([ended, job("late", State.SUCCEEDED, created=6.0, ended=2 * DAY)], now=2 * DAY + 60)
+    assert ids(heir, 2 * DAY + 60) == {"a", "late"}
+    assert heir.finished_total == {((), State.SUCCEEDED): 2}
+
+
+def test_a_combination_that_was_counted_once_is_inherited(ledger):
+    """Its counters may not vanish because its jobs have."""
+    ledger.take([job(state=State.SUCCEEDED, created=0.0, ended=5.0, dimensions=("model",))], now=10.0)
+    ledger.take([], now=20.0)
+    assert set(inherited(ledger).tallies(20.0)) == {("model",)}
+
+
+def test_a_ledger_that_has_seen_nothing_leaves_nothing(ledger):
+    """What had finished before the first listing is still not counted."""
+    heir = inherited(ledger)
+    heir.take(HISTORY, now=300.0)
+    assert heir.since == 300.0
+    assert not heir.finished_total
+
+
 def bounded(most, ends, now=DAY):
     """Return a ledger that holds few finished jobs and saw one end at each of some times."""
     ledger = Ledger(lookback=DAY, classify=str, most=most)

@@ -48,7 +48,7 @@ class Reader:
         client = await self.clients.client(place.account, place.region, "sts")
         answer = await client.get_caller_identity()
         if not (account_id := text(answer.get("Account"))):
-            raise BadResponseError("GetCallerIdentity gave no account")
+            raise BadResponseError("GetCallerIdentity named no account")
         if place.account.role_arn is None:
             self.clients.limiters.note_own(account_id)
         return account_id

@@ -42,14 +42,13 @@ class Session(AioSession):  # type: ignore[misc] # aiobotocore has no types
     def __init__(self, settings: Settings, telemetry: Telemetry, loader: Loader, loading: asyncio.Lock) -> None:
         super().__init__()
         self._loading = loading
-        self._credentials: Any = None
         self._endpoint_url = settings.aws.endpoint_url
         self.set_default_client_config(_config(settings))
         # One for all sessions: each model is read and held once, however many accounts there are.
         self.register_component("data_loader", loader)
-        parsers = StrictParserFactory()
-        parsers.set_parser_defaults(timestamp_parser=_timestamp)
-        self.register_component("response_parser_factory", parsers)
+        self.register_component("response_parser_factory", StrictParserFactory())
+        self.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
+        # botocore does not read it, and would ask the one STS in us-east-1.
         if region := os.environ.get("AWS_REGION"):
             self.set_config_variable("region", region)
         Meter(telemetry).watch(self)
@@ -65,15 +64,6 @@ class Session(AioSession):  # type: ignore[misc] # aiobotocore has no types
         async with super().create_client(service_name, **{"endpoint_url": self._endpoint_url, **options}) as client:
             yield client
 
-    async def get_credentials(self) -> Any:
-        """Return the credentials, None where there are none yet: the next call looks again."""
-        if self._credentials is None:
-            found = await self._search()
-            # Who looked at the same time gets the same, so that it is renewed once for all.
-            if self._credentials is None:
-                self._credentials = found
-        return self._credentials
-
     async def ready(self) -> None:
         """Return when there are credentials that count; raises PollError where there are none."""
         try:
@@ -84,16 +74,13 @@ class Session(AioSession):  # type: ignore[misc] # aiobotocore has no types
         except (BotoCoreError, OSError, LookupError, RuntimeError, ValueError) as error:
             raise credentials_error(error) from error
 
-    async def _search(self) -> Any:
-        return await self.get_component("credential_provider").load_credentials()
-
     async def _reread(self, parsed_response: Any, **_: Any) -> None:
         """Look again for keys that nobody renews once AWS takes them no more: their file may have newer ones."""
         if not parsed_response or error_reason(parsed_response) is not PollErrorReason.EXPIRED_CREDENTIALS:
             return
         held = self._credentials
         if type(held) is AioCredentials and held.method != "explicit":
-            found = await self._search()
+            found = await self.get_component("credential_provider").load_credentials()
             if type(found) is AioCredentials:
                 # In place, because every client of the session holds them.
                 held.access_key, held.secret_key, held.token = found.access_key, found.secret_key, found.token
@@ -147,9 +134,15 @@ class Sessions:
 def default_region() -> str:
     """Return the region of the environment, empty where there is none.
 
-    botocore reads AWS_DEFAULT_REGION and the profile, AWS's other SDKs AWS_REGION: all count here.
+    botocore reads AWS_DEFAULT_REGION and the profile, AWS's other SDKs AWS_REGION: all count here. Raises ValueError
+    where AWS's own configuration cannot be read, or has no profile of the name in AWS_PROFILE.
     """
-    return os.environ.get("AWS_REGION") or AioSession().get_config_variable("region") or ""
+    try:
+        # In any case: a profile that is not there now is never found later.
+        found = AioSession().get_config_variable("region")
+    except BotoCoreError as error:
+        raise ValueError(str(error)) from error
+    return os.environ.get("AWS_REGION") or found or ""
 
 
 def _config(settings: Settings) -> AioConfig:

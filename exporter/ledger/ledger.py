@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from exporter.jobs import Job, State
 from exporter.ledger.archive import Archive, fingerprint, hour_of
@@ -59,6 +59,8 @@ class Ledger:
         self.reasons: set[str] = set()
         """Every reason that a job of the source ever failed for."""
         self.newest_created: float | None = None
+        self._horizon = -math.inf
+        """What finished before was let go."""
 
     def __len__(self) -> int:
         return len(self._active) + len(self._finished)
@@ -80,9 +82,32 @@ class Ledger:
         if complete_from is not None:
             self._forget_unlisted(listed.keys(), complete_from)
         self._expire(horizon)
+        self._horizon = horizon
         self._bound(horizon)
         # A first listing by a clock that was ahead: what ends from now on is new all the same.
         self.since = now if self.since is None else min(self.since, now)
+
+    def inherit(self, before: Ledger) -> Iterator[None]:
+        """Take over what another ledger knows, and go on with its counters; yield after each finished job.
+
+        Sums and reasons follow from this ledger's lookback, buckets and rules. Both are whole only at the end.
+        """
+        self._active, self._unexplained = dict(before._active), dict(before._unexplained)
+        self._expired, self._forgotten = dict(before._expired), dict(before._forgotten)
+        self.finished_total, self.failures_total = before.finished_total.copy(), before.failures_total.copy()
+        self.reasons, self.newest_created = set(before.reasons), before.newest_created
+        # A longer lookback brings back what was let go: it was counted in its time and must not count again.
+        self._horizon, self._passed = before._horizon, before._passed
+        if self._most <= before._most:
+            self._floor, self._dropped = before._floor, before._dropped.copy()
+        self.since = None if before.since is None else max(before.since, before._horizon)
+        for dimensions, tally in before._tallies.items():
+            self._tallies[dimensions] = Tally(self._bounds, last_created=tally.last_created)
+        for record in before._finished:
+            reason = record.reason if record.reason is None else self._reason(record.job)
+            self._finished.put(record._replace(reason=reason))
+            self._tally(record.job).add(record._replace(reason=reason))
+            yield
 
     def explain(self, job: Job) -> None:
         """Take in a failed job with the `message` and `code` that AWS gave when asked for them."""

@@ -18,15 +18,16 @@ log = structlog.get_logger(__name__)
 class Budget:
     """The series about jobs that all sources may have together; who has some keeps them, also while it is down."""
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        """They change when the configuration is read again."""
         self._held: dict[SourceKey, int] = {}
         self._sum = 0
 
     def share(self, key: SourceKey) -> tuple[int, str]:
         """Return how many series a source may have, and the limit that says so."""
-        left = self._limits.series - self._sum + self._held.get(key, 0)
-        return min((self._limits.series_per_source, "series_per_source"), (left, "series"))
+        left = self.limits.series - self._sum + self._held.get(key, 0)
+        return min((self.limits.series_per_source, "series_per_source"), (left, "series"))
 
     def hold(self, key: SourceKey, series: int) -> None:
         """Note how many series a source has now; a source that is gone has none."""

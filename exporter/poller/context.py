@@ -36,5 +36,11 @@ class Source(Protocol):
     async def poll(self) -> Iterable[Source]:
         """Read it once and return the sources that it leads to; raises what went wrong, then nothing has changed."""
 
+    def adopt(self, before: Source) -> Iterable[Source]:
+        """Go on where a source of the same key is, under another configuration; return what it leads to, as known now.
+
+        `before` may be in the middle of its last poll.
+        """
+
     def forget(self) -> None:
         """Take away what it published."""

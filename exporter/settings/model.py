@@ -115,6 +115,7 @@ class Web(Section):
     telemetry_path: Annotated[str, AfterValidator(_path)] = Field(
         default="/metrics", description="Path under which to expose metrics."
     )
+    enable_lifecycle: bool = Field(default=False, description="Enable reload via HTTP request.")
 
 
 class Log(Section):

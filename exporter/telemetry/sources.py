@@ -28,6 +28,7 @@ class SourceStatus:
     last_success: float | None = None
     last_duration: float = 0.0
     next_poll: float | None = None
+    """None where it is to be polled as soon as possible."""
     reason: str = ""
     """Why the last poll failed, of a closed list; empty while it succeeds."""
     error: str = ""
@@ -48,6 +49,12 @@ class SourceStatus:
     def is_up(self) -> bool:
         """Whether the last poll succeeded."""
         return self.attempts > 0 and self.consecutive_failures == 0
+
+    def renewed(self, newer: SourceStatus) -> SourceStatus:
+        """Go on under another configuration: polled as often and called as `newer` says."""
+        self.interval = newer.interval
+        self.scope_kind, self.scope_name = newer.scope_kind, newer.scope_name
+        return self
 
 
 def _known(value: float | None) -> Iterable[Sample]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -78,3 +79,23 @@ async def issuing(**options: Any) -> AsyncIterator[Issuer]:
         yield issuer
     finally:
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def silent() -> AsyncIterator[tuple[str, list[str]]]:
+    """Yield the address of a server that never answers, and the methods that it was asked with."""
+    asked: list[str] = []
+    handling: set[asyncio.Task[Any] | None] = set()
+    over = asyncio.Event()
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        handling.add(asyncio.current_task())
+        asked.append((await reader.readline()).decode().partition(" ")[0])
+        await over.wait()
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(hang, "127.0.0.1", 0) as server:
+        yield "http://{}:{}".format(*server.sockets[0].getsockname()), asked
+        over.set()
+        await asyncio.gather(*filter(None, handling), return_exceptions=True)

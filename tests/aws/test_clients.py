@@ -10,13 +10,15 @@ import pytest
 from botocore.loaders import JSONFileLoader, Loader
 from freezegun import freeze_time
 
-from exporter.aws import Clients, Credentials, Limiters
+from exporter.aws import Clients, Credentials, Limiters, PollError
+from exporter.aws.sessions import Session
 from exporter.clock import SystemClock
 from exporter.settings import Account, Settings
 from exporter.telemetry import Telemetry
-from tests.aws.issuer import issuing
+from tests.aws.issuer import issuing, silent
 from tests.harness import REGION
 
+KEYS = Credentials("AKIAIOSFODNN7EXAMPLE", "made-up")
 ROLES = [Account(role_arn=f"arn:aws:iam::{number}:role/reader") for number in ("111122223333", "444455556666")]
 
 
@@ -37,12 +39,11 @@ class Watched(JSONFileLoader):  # type: ignore[misc] # botocore has no types
 
 
 @asynccontextmanager
-async def clients_of(address, loader=None, **sections):
+async def clients_of(address, loader=None, *, keys=KEYS, aws=None, **sections):
     """Yield clients of an AWS."""
-    settings = Settings.model_validate({"aws": {"endpoint_url": address, "requests_per_second": 1e6}, **sections})
+    settings = Settings.model_validate({"aws": {"endpoint_url": address, **(aws or {})}, **sections})
     telemetry = Telemetry()
     limiters = Limiters(settings.aws, telemetry, SystemClock())
-    keys = Credentials("AKIAIOSFODNN7EXAMPLE", "made-up")
     async with Clients(settings, telemetry, limiters, loader or Loader(), keys) as clients:
         yield clients
 
@@ -79,6 +80,15 @@ async def test_the_next_poll_finds_the_connection_of_the_last_one():
             assert len(sts.connections) == 2
 
 
+@pytest.mark.parametrize("region", ["eu-central-1", "us-east-1"])
+async def test_credentials_are_asked_for_in_the_region_of_the_environment(monkeypatch, region):
+    """Alone, botocore does not read AWS_REGION, and would ask the one STS in us-east-1."""
+    monkeypatch.setenv("AWS_REGION", region)
+    session = Session(Settings(), Telemetry(), Loader(), asyncio.Lock())
+    async with session.create_client("sts", aws_access_key_id="made", aws_secret_access_key="up") as sts:
+        assert sts.meta.endpoint_url == f"https://sts.{region}.amazonaws.com"
+
+
 @pytest.mark.parametrize(("variable", "value"), [("AWS_RETRY_MODE", "legacy"), ("AWS_MAX_ATTEMPTS", "9")])
 async def test_the_environment_changes_no_retries(monkeypatch, variable, value):
     """The settings say how often a request is tried, the mode is always `standard`."""
@@ -101,19 +111,9 @@ async def test_what_gets_credentials_keeps_to_the_settings_as_well(monkeypatch, 
     token.write_text("a-token")
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(token))
     monkeypatch.setenv("AWS_ROLE_ARN", str(ROLES[0].role_arn))
-    asked = []
-
-    async def hang(reader, writer):
-        asked.append(await reader.readline())
-        await reader.read()
-        writer.close()
-
-    server = await asyncio.start_server(hang, "127.0.0.1", 0)
-    host, port = server.sockets[0].getsockname()
-    aws = {"endpoint_url": f"http://{host}:{port}", "read_timeout": "100ms", "max_attempts": 1}
-    settings, telemetry = Settings.model_validate({"aws": aws}), Telemetry()
-    limiters = Limiters(settings.aws, telemetry, SystemClock())
-    async with server, Clients(settings, telemetry, limiters, Loader()) as clients:
-        with pytest.raises(Exception, match="Read timeout"):
-            await clients.client(Account(), REGION, "bedrock")
-    assert len(asked) == 1
+    async with silent() as (address, asked):
+        aws = {"read_timeout": "100ms", "max_attempts": 1}
+        async with clients_of(address, keys=None, aws=aws) as clients:
+            with pytest.raises(PollError, match="Read timeout"):
+                await clients.client(Account(), REGION, "bedrock")
+        assert asked == ["POST"]

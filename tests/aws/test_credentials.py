@@ -11,9 +11,10 @@ from aiohttp import web
 from botocore.exceptions import NoCredentialsError
 
 from exporter import app
+from exporter.cli import main
 from exporter.simulator import AwsError
 from exporter.telemetry import configure_logging
-from tests.aws.issuer import issuing
+from tests.aws.issuer import issuing, silent
 from tests.harness import ACCOUNT, BEDROCK, CATALOG, PATIENCE, REGION, HandClock, configured, simulated
 
 pytestmark = pytest.mark.usefixtures("restored_logging")
@@ -93,16 +94,32 @@ async def test_an_exporter_that_starts_before_its_credentials_recovers(appear, a
         assert (await polled(parts)).is_up
 
 
-async def test_keys_are_read_from_the_file_of_the_profile_once_it_is_there(shared_file, monkeypatch):
-    """A profile of a name that is not there yet is no bug."""
-    monkeypatch.setenv("AWS_PROFILE", "monitoring")
+async def test_keys_are_read_from_their_file_once_it_is_there(shared_file):
+    """Whoever writes it may be slower than the exporter."""
     async with issuing() as aws, parts_of(aws.address) as parts:
-        status = await polled(parts)
-        assert (status.reason, "monitoring" in status.error) == ("expired_credentials", True)
-    shared_file("AKIAMADEUP00000007", "monitoring")
-    async with issuing() as aws, parts_of(aws.address) as parts:
+        assert (await polled(parts)).reason == "expired_credentials"
+        shared_file("AKIAMADEUP00000007")
         assert (await polled(parts)).is_up
         assert aws.keys() == ["7"]
+
+
+async def test_keys_are_those_of_the_profile(shared_file, monkeypatch):
+    """As AWS_PROFILE names it."""
+    monkeypatch.setenv("AWS_PROFILE", "monitoring")
+    shared_file("AKIAMADEUP00000008", "monitoring")
+    async with issuing() as aws, parts_of(aws.address) as parts:
+        assert (await polled(parts)).is_up
+        assert aws.keys() == ["8"]
+
+
+def test_a_profile_that_does_not_exist_is_a_wrong_configuration(monkeypatch, capsys):
+    """One line names it."""
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    monkeypatch.setenv("AWS_REGION", REGION)
+    assert main(["once"]) == 2
+    assert capsys.readouterr().err == (
+        "aws-job-exporter: AWS's own configuration: The config profile (nobody) could not be found\n"
+    )
 
 
 async def test_keys_that_are_replaced_in_their_file_are_read_again_when_aws_takes_the_old_ones_no_more(shared_file):
@@ -126,20 +143,12 @@ async def test_keys_that_are_replaced_in_their_file_are_read_again_when_aws_take
 @pytest.mark.parametrize("account", [{}, {"role_arn": ROLE}], ids=["default chain", "role"])
 async def test_an_instance_without_metadata_is_not_waited_for_long(monkeypatch, account):
     """The last place of the chain answers nothing where there is none; it is asked twice, for a second each."""
-    asked = []
-
-    async def hang(reader, writer):
-        asked.append(await reader.readline())
-        await reader.read()
-        writer.close()
-
-    server = await asyncio.start_server(hang, "127.0.0.1", 0)
-    host, port = server.sockets[0].getsockname()
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "false")
-    monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", f"http://{host}:{port}/")
-    async with server, issuing() as aws, parts_of(aws.address, account) as parts:
-        assert (await polled(parts)).reason == "expired_credentials"
-    assert [line.split()[0] for line in asked] == [b"PUT", b"GET"]
+    async with silent() as (metadata, asked), issuing() as aws:
+        monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", f"{metadata}/")
+        async with parts_of(aws.address, account) as parts:
+            assert (await polled(parts)).reason == "expired_credentials"
+        assert asked == ["PUT", "GET"]
 
 
 # Web identity: IAM roles for service accounts.
@@ -174,13 +183,6 @@ async def test_a_web_identity_is_the_begin_of_a_chain(irsa):
         ((_, asker, form),) = [asked for asked in sts.asked if asked[0] == "AssumeRole"]
         assert asker.endswith("1")
         assert (form["RoleArn"], form["ExternalId"], form["RoleSessionName"]) == (OTHER, "shared", "aws-job-exporter")
-
-
-async def test_the_region_of_the_environment_is_that_of_the_web_identity(irsa, monkeypatch):
-    """Alone, botocore does not read AWS_REGION."""
-    monkeypatch.setenv("AWS_REGION", "eu-central-1")
-    async with issuing() as sts, parts_of(sts.address) as parts:
-        assert (await polled(parts)).is_up
 
 
 async def test_a_token_file_that_is_missing_is_named(irsa):
