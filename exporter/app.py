@@ -9,6 +9,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from aiohttp.web import Application
+
 from exporter.aws import Clients, Credentials, Limiters, Reader, catalog_loader
 from exporter.catalog import Catalog
 from exporter.catalog.models import Models
@@ -16,9 +18,9 @@ from exporter.clock import Clock, SystemClock
 from exporter.exposition import Exposition
 from exporter.failures import Classifier
 from exporter.poller import Context, Poller, roots
-from exporter.settings import Settings
+from exporter.settings import Settings, Web
 from exporter.telemetry import Telemetry
-from exporter.web import Site, create_app, serve
+from exporter.web import Guard, Site, WebConfigFile, create_app, from_systemd, listen, serve
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,13 @@ class Exporter:
     exposition: Exposition
     addresses: list[tuple[str, int]]
     """Host and port of each address that is listened on."""
+    guard: Guard | None
+    """What the web configuration file asks for, if there is one."""
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether it is served by HTTPS."""
+        return self.guard is not None and self.guard.has_tls
 
 
 class Parts(NamedTuple):
@@ -51,7 +60,7 @@ async def assembled(
 ) -> AsyncIterator[Parts]:
     """Yield the parts of an exporter; closes every client in the end."""
     clock = clock or SystemClock()
-    telemetry = Telemetry()
+    telemetry = Telemetry(process=not settings.web.disable_exporter_metrics)
     exposition = Exposition(telemetry.registry, clock.time)
     loader = catalog_loader(catalog)
     limiters = Limiters(settings.aws, telemetry, clock)
@@ -76,7 +85,11 @@ async def running(
     credentials: Credentials | None = None,
     clock: Clock | None = None,
 ) -> AsyncIterator[Exporter]:
-    """Poll and serve until the block ends. Raises OSError where an address cannot be listened on."""
+    """Poll and serve until the block ends.
+
+    Raises OSError where an address cannot be listened on, ConfigurationError where the web configuration file is wrong.
+    """
+    guard = Guard(WebConfigFile(settings.web.config.file)) if settings.web.config.file else None
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(
             assembled(settings, catalog, region, credentials=credentials, clock=clock)
@@ -86,10 +99,21 @@ async def running(
             sources=lambda: [source.status for source in parts.poller.sources],
             is_ready=parts.poller.ready.is_set,
             telemetry_path=settings.web.telemetry_path,
+            max_requests=settings.web.max_requests,
         )
-        addresses = await stack.enter_async_context(serve(create_app(site), settings.web.listen_address))
+        addresses = await stack.enter_async_context(_served(create_app(site), settings.web, guard))
         await stack.enter_async_context(_background(parts.poller.run(parts.roots)))
-        yield Exporter(parts.poller, parts.exposition, addresses)
+        yield Exporter(parts.poller, parts.exposition, addresses, guard)
+
+
+@asynccontextmanager
+async def _served(application: Application, web: Web, guard: Guard | None) -> AsyncIterator[list[tuple[str, int]]]:
+    """Serve an application as the settings say."""
+    if guard:
+        guard.protect(application)
+    sockets = from_systemd() if web.systemd_socket else await listen(web.listen_address)
+    async with serve(application, sockets, guard.tls if guard else None) as addresses:
+        yield addresses
 
 
 def calm_collector() -> None:

@@ -117,7 +117,7 @@ async def test_a_poll_under_way_is_broken_off(aws, clock, tidy):
 
 async def test_an_exception_in_the_block_closes_everything(aws, clock, tidy):
     """And comes out."""
-    with pytest.RaisesGroup(ZeroDivisionError, allow_unwrapped=True):
+    with pytest.RaisesGroup(ZeroDivisionError, flatten_subgroups=True):
         async with running(aws, clock) as exporter:
             await ready(exporter)
             raise ZeroDivisionError

@@ -14,6 +14,7 @@ from exporter.settings.model import (
     Selection,
     ServiceSettings,
     Settings,
+    Web,
 )
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Selection",
     "ServiceSettings",
     "Settings",
+    "Web",
     "add_flags",
     "format_duration",
     "given",

@@ -2,5 +2,7 @@
 
 from exporter.web.listening import serve
 from exporter.web.site import Site, create_app
+from exporter.web.sockets import from_systemd, listen
+from exporter.web.toolkit import Guard, WebConfigFile
 
-__all__ = ["Site", "create_app", "serve"]
+__all__ = ["Guard", "Site", "WebConfigFile", "create_app", "from_systemd", "listen", "serve"]

@@ -15,7 +15,7 @@ from exporter import __version__
 from exporter.exposition import Exposition, Format
 from exporter.jobs import SourceKey
 from exporter.telemetry import SourceStatus
-from exporter.web import Site, create_app, serve
+from exporter.web import Site, create_app, listen, serve
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 
@@ -57,6 +57,13 @@ async def client(exporter):
     """Return a client of an exporter."""
     async with browsing(exporter) as client:
         yield client
+
+
+@asynccontextmanager
+async def serving(exporter, *addresses):
+    """Serve an exporter on addresses."""
+    async with serve(create_app(exporter.site()), await listen(addresses)) as served:
+        yield served
 
 
 def source(kind, **fields):
@@ -213,7 +220,7 @@ def has_ipv6():
 @pytest.mark.skipif(not has_ipv6(), reason="no IPv6 loopback")
 async def test_several_addresses_are_served(exporter):
     """Of both families of the Internet protocol, each with its port."""
-    async with serve(create_app(exporter.site()), ["127.0.0.1:0", "[::1]:0"]) as addresses, client_session() as session:
+    async with serving(exporter, "127.0.0.1:0", "[::1]:0") as addresses, client_session() as session:
         assert [host for host, _ in addresses] == ["127.0.0.1", "::1"]
         for host, port in addresses:
             url = f"http://[{host}]:{port}/-/healthy" if ":" in host else f"http://{host}:{port}/-/healthy"
@@ -223,9 +230,9 @@ async def test_several_addresses_are_served(exporter):
 
 async def test_when_serving_ends_the_port_is_free(exporter):
     """Another exporter can have it."""
-    async with serve(create_app(exporter.site()), ["127.0.0.1:0"]) as [(host, port)]:
+    async with serving(exporter, "127.0.0.1:0") as [(host, port)]:
         pass
-    async with serve(create_app(exporter.site()), [f"{host}:{port}"]) as addresses:
+    async with serving(exporter, f"{host}:{port}") as addresses:
         assert addresses == [(host, port)]
 
 
@@ -235,9 +242,9 @@ async def test_an_address_in_use_is_an_error_and_the_others_are_let_go(exporter)
         used, unused = (f"127.0.0.1:{listener.getsockname()[1]}" for listener in (taken, free))
         free.close()
         with pytest.raises(OSError, match="in use"):
-            async with serve(create_app(exporter.site()), [unused, used]):
+            async with serving(exporter, unused, used):
                 pytest.fail("listened on an address in use")
-    async with serve(create_app(exporter.site()), [unused]) as addresses:
+    async with serving(exporter, unused) as addresses:
         assert len(addresses) == 1
 
 
