@@ -8,7 +8,7 @@ from aiohttp import web
 
 from exporter.exposition import Exposition
 from exporter.web.connections import send
-from exporter.web.negotiation import accepts_gzip, choose_format
+from exporter.web.negotiation import accepts_gzip, negotiate
 
 _SENT_AT_ONCE = 131_072
 """Bytes: what a slow reader leaves in our memory, beside what all readers share."""
@@ -32,13 +32,18 @@ def routes(path: str, exposition: Exposition, max_requests: int) -> list[web.Rou
 
 
 async def _response(request: web.Request, exposition: Exposition) -> web.Response:
-    form = choose_format(request.headers.get("Accept", ""))
-    gzipped = accepts_gzip(request.headers.get("Accept-Encoding", ""))
+    form, content_type = negotiate(_header(request, "Accept"))
+    gzipped = accepts_gzip(_header(request, "Accept-Encoding"))
     body = await exposition.body(form, gzipped=gzipped)
-    headers = {"Content-Type": form.value, "Vary": "Accept, Accept-Encoding", "Content-Length": str(body.length)}
+    headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding", "Content-Length": str(body.length)}
     if gzipped:
         headers["Content-Encoding"] = "gzip"
     return web.Response(body=_sent(body.pieces), headers=headers)
+
+
+def _header(request: web.Request, name: str) -> str:
+    """Return a header that may come in several lines, which count as one list."""
+    return ", ".join(request.headers.getall(name, ()))
 
 
 async def _sent(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:

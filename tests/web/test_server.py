@@ -102,11 +102,22 @@ async def test_caches_are_told_what_the_answer_depends_on(client, encoding):
     assert {word.strip() for word in response.headers["Vary"].split(",")} == {"Accept", "Accept-Encoding"}
 
 
-async def test_the_head_of_metrics_is_the_head_of_the_answer(client):
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+@pytest.mark.parametrize("accept", ["*/*", OPENMETRICS])
+async def test_the_head_of_metrics_is_the_head_of_the_answer(client, accept, encoding):
     """Probes ask for it."""
-    response = await client.head("/metrics", headers={"Accept-Encoding": "identity"})
-    assert response.status == 200
-    assert response.headers["Content-Type"] == Format.TEXT.value
+    headers = {"Accept": accept, "Accept-Encoding": encoding}
+    head, answer = await client.head("/metrics", headers=headers), await client.get("/metrics", headers=headers)
+    assert (head.status, await head.read()) == (200, b"")
+    for name in ("Content-Type", "Content-Length", "Content-Encoding", "Vary"):
+        assert head.headers.get(name) == answer.headers.get(name)
+
+
+async def test_an_accept_header_in_several_lines_is_one_list(client):
+    """RFC 9110, 5.2."""
+    headers = [("Accept", "text/plain;q=0.1"), ("Accept", OPENMETRICS), ("Accept-Encoding", "identity")]
+    response = await client.get("/metrics", headers=headers)
+    assert response.headers["Content-Type"] == Format.OPENMETRICS.value
 
 
 async def test_the_status_page_shows_every_source(client, exporter):
