@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
@@ -11,6 +12,7 @@ from typing import cast
 
 import structlog
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from exporter.settings import ConfigurationError
 from exporter.web.connections import Connection, Connections, Limits
@@ -18,8 +20,15 @@ from exporter.web.toolkit.guard import TlsContext
 
 log = structlog.get_logger("web")
 
+_requests = logging.getLogger("exporter.web.requests")
+_requests.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError)))
+"""What aiohttp says of requests, but for malformed ones: whoever sends those would fill the log with tracebacks."""
+
 _SHUTDOWN = 3.0
 """Seconds that answers under way get when the exporter stops."""
+
+_LINGERING = 1.0
+"""Seconds for which the rest of a request's body is read after the answer: no path here takes one."""
 
 _FULL = 1.0
 """Seconds until the next try after the system had no place for one more connection."""
@@ -37,7 +46,12 @@ async def serve(
     connections = Connections(limits)
     app.middlewares.insert(0, connections.keep_time)
     runner = web.AppRunner(
-        app, access_log=None, shutdown_timeout=_SHUTDOWN, keepalive_timeout=limits.next_request, lingering_time=1.0
+        app,
+        access_log=None,
+        logger=_requests,
+        shutdown_timeout=_SHUTDOWN,
+        keepalive_timeout=limits.next_request,
+        lingering_time=_LINGERING,
     )
     with ExitStack() as opened:
         for listener in sockets:

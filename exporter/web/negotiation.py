@@ -57,7 +57,7 @@ def _format(choice: _Choice) -> Format | None:
 def _content_type(form: Format, choice: _Choice) -> str:
     """Return the type of a format with the escaping that was asked for; of two, names like ours come out the same."""
     if form is Format.OPENMETRICS and choice.parameters.get("escaping") == "allow-utf-8":
-        return form.value.replace("escaping=underscores", "escaping=allow-utf-8")
+        return str(form.value).replace("escaping=underscores", "escaping=allow-utf-8")
     return form.value
 
 
