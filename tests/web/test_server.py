@@ -15,7 +15,7 @@ from exporter import __version__
 from exporter.exposition import Exposition, Format
 from exporter.jobs import SourceKey
 from exporter.telemetry import SourceStatus
-from exporter.web import Site, create_app, listen, serve
+from exporter.web import Site, create_app, from_systemd, listen, serve
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 
@@ -237,6 +237,31 @@ async def test_several_addresses_are_served(exporter):
             url = f"http://[{host}]:{port}/-/healthy" if ":" in host else f"http://{host}:{port}/-/healthy"
             async with session.get(url) as response:
                 assert response.status == 200
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 loopback")
+async def test_an_address_without_a_host_is_every_address(exporter):
+    """Of both families, on one port even where the system chooses it."""
+    async with serving(exporter, ":0") as [(host, port)], client_session() as session:
+        assert host == "::"
+        for name in ("127.0.0.1", "[::1]"):
+            async with session.get(f"http://{name}:{port}/-/healthy") as response:
+                assert response.status == 200
+
+
+async def test_a_name_is_every_address_of_it(exporter):
+    """The loopback's, for instance."""
+    async with serving(exporter, "localhost:0") as addresses:
+        assert {host for host, _ in addresses} <= {"127.0.0.1", "::1"}
+
+
+async def test_sockets_of_systemd_are_for_the_process_that_is_named(monkeypatch):
+    """Not for its children, which inherit the variables."""
+    monkeypatch.setenv("LISTEN_FDS", "1")
+    for process in ("1", "", "words"):
+        monkeypatch.setenv("LISTEN_PID", process)
+        with pytest.raises(OSError, match="no socket activation file descriptors found"):
+            from_systemd()
 
 
 async def test_when_serving_ends_the_port_is_free(exporter):
