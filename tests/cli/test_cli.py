@@ -411,12 +411,14 @@ os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
 """
 
 
+@pytest.mark.usefixtures("aws_credentials")
 async def test_a_socket_of_systemd():
     """Handed over as systemd does it: the third descriptor, and whom it is for."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        flags = ("--web.systemd-socket", f"--aws.endpoint-url={REFUSING}", f"--services={ONE}")
         port, descriptor = listener.getsockname()[1], listener.fileno()
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", HAND_OVER, str(descriptor), "-m", "exporter", "demo", "--web.systemd-socket"),
+            *(sys.executable, "-c", HAND_OVER, str(descriptor), "-m", "exporter", *flags),
             cwd=ROOT,
             pass_fds=[descriptor],
             stdout=asyncio.subprocess.PIPE,

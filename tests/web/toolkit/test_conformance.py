@@ -4,6 +4,7 @@ import asyncio
 import re
 import ssl
 import subprocess
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -13,6 +14,7 @@ from exporter.web.toolkit import WebConfigFile
 from exporter.web.toolkit.schema import TlsServerConfig
 from tests.web.greeting import greeting
 
+DOCUMENT = Path(__file__).parents[3] / "docs" / "web.md"
 PAIR = "cert_file: server.crt\n  key_file: server.key"
 NO_AUTH = f"tls_server_config:\n  {PAIR}\n  client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: client.crt\n"
 ALL_CIPHERS = """\
@@ -433,6 +435,28 @@ async def test_config_reloading(written, certificates):
             await server.get()
         written(NO_AUTH)
         assert await server.get() == (200, "Hello World!")
+
+
+# The document.
+
+
+def test_departures_are_documented():
+    """docs/web.md lists those of the toolkit's cases that differ here."""
+    document = DOCUMENT.read_text()
+    listed = {line.split(" | ")[0].removeprefix("| ") for line in document.partition("| case |")[2].splitlines()[2:6]}
+    ours = {"only ciphers of TLS 1.3", "RequestClientCert", "TLS 1.0", "TLS 1.1", "names without a policy"}
+    assert listed == {*REFUSED, "valid tls config yml with non-http2 ciphers but http2 enabled"} - ours
+
+
+EXAMPLES = re.findall(r"```yaml\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+async def test_the_examples_of_the_document_are_valid(example, written, certificates):
+    """With the files that they name."""
+    file = written(example)
+    file.with_name("clients.crt").write_bytes((certificates / "client.crt").read_bytes())
+    WebConfigFile(file).check()
 
 
 # TestUsers.
