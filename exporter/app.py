@@ -101,18 +101,20 @@ async def running(
             telemetry_path=settings.web.telemetry_path,
             max_requests=settings.web.max_requests,
         )
-        addresses = await stack.enter_async_context(_served(create_app(site), settings.web, guard))
+        addresses = await stack.enter_async_context(_served(create_app(site), settings.web, guard, parts.telemetry))
         await stack.enter_async_context(_background(parts.poller.run(parts.roots)))
         yield Exporter(parts.poller, parts.exposition, addresses, guard)
 
 
 @asynccontextmanager
-async def _served(application: Application, web: Web, guard: Guard | None) -> AsyncIterator[list[tuple[str, int]]]:
+async def _served(
+    application: Application, web: Web, guard: Guard | None, telemetry: Telemetry
+) -> AsyncIterator[list[tuple[str, int]]]:
     """Serve an application as the settings say."""
     if guard:
         guard.protect(application)
     sockets = from_systemd() if web.systemd_socket else await listen(web.listen_address)
-    async with serve(application, sockets, guard.tls if guard else None) as addresses:
+    async with serve(application, sockets, guard.tls if guard else None, telemetry) as addresses:
         yield addresses
 
 

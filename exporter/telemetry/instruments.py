@@ -68,6 +68,11 @@ class Telemetry:
             "detail_errors_total", "Failed questions for a job's failure reason.", "aws_service", "kind", "reason"
         )
 
+        self.http_responses = self._counter("http_responses_total", "Answers to HTTP requests.", "code")
+        self.http_connections_dropped = self._counter(
+            "http_connections_dropped_total", "HTTP connections that were broken off or turned away.", "reason"
+        )
+
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"{PREFIX}_{name}", text, labels, registry=self.registry)
 

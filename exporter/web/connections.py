@@ -10,6 +10,8 @@ from typing import cast
 
 from aiohttp import web
 
+from exporter.telemetry import Telemetry
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -47,13 +49,13 @@ class Connection(asyncio.Protocol):
         self.opening: asyncio.Task[None] | None = None
         """What makes the transport: with TLS, a handshake."""
 
-    def expire_in(self, seconds: float) -> None:
-        """Break off after so long, unless told anew."""
+    def call_in(self, seconds: float, call: Callable[[Connection], None]) -> None:
+        """Have a function called with this connection after so long, unless told anew."""
         self.stop_timer()
-        self._timer = asyncio.get_running_loop().call_later(seconds, self.drop)
+        self._timer = asyncio.get_running_loop().call_later(seconds, call, self)
 
     def stop_timer(self) -> None:
-        """Do not break off."""
+        """Call nothing."""
         if self._timer:
             self._timer.cancel()
 
@@ -94,8 +96,9 @@ class Connection(asyncio.Protocol):
 class Connections:
     """Those that are open. A connection waits for a request, or a request of it is being answered."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, telemetry: Telemetry) -> None:
         self._limits = limits
+        self._telemetry = telemetry
         self._all: set[Connection] = set()
         self._waiting: dict[Connection, None] = {}
 
@@ -105,6 +108,7 @@ class Connections:
     def add(self, inner: asyncio.Protocol) -> Connection | None:
         """Return a new connection, if need be in place of the one that has waited longest; None where none waits."""
         if len(self._all) >= self._limits.connections:
+            self._telemetry.http_connections_dropped.labels("full").inc()
             if not self._waiting:
                 return None
             longest = next(iter(self._waiting))
@@ -112,7 +116,8 @@ class Connections:
             self.remove(longest)
         connection = Connection(inner, self.remove)
         self._all.add(connection)
-        self._wait(connection, self._limits.first_request)
+        self._waiting[connection] = None
+        connection.call_in(self._limits.first_request, self._expire)
         return connection
 
     def remove(self, connection: Connection) -> None:
@@ -134,13 +139,19 @@ class Connections:
         if not isinstance(connection, Connection):
             return await handler(request)
         self._waiting.pop(connection, None)
-        connection.expire_in(self._limits.answer)
+        connection.call_in(self._limits.answer, self._expire)
         try:
             return await send(request, await handler(request))
         finally:
+            # From here, aiohttp's keep-alive time-out counts.
+            connection.stop_timer()
             if connection in self._all:
-                self._wait(connection, self._limits.next_request)
+                self._waiting[connection] = None
 
-    def _wait(self, connection: Connection, seconds: float) -> None:
-        self._waiting[connection] = None
-        connection.expire_in(seconds)
+    def _expire(self, connection: Connection) -> None:
+        self._telemetry.http_connections_dropped.labels("slow").inc()
+        connection.drop()
+
+    async def count(self, _request: web.Request, response: web.StreamResponse) -> None:
+        """Count an answer that is about to be sent."""
+        self._telemetry.http_responses.labels(str(response.status)).inc()

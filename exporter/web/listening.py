@@ -15,6 +15,7 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
 from exporter.settings import ConfigurationError
+from exporter.telemetry import Telemetry
 from exporter.web.connections import Connection, Connections, Limits
 from exporter.web.toolkit.guard import TlsContext
 
@@ -39,12 +40,14 @@ async def serve(
     app: web.Application,
     sockets: Sequence[socket.socket],
     tls: TlsContext | None = None,
+    telemetry: Telemetry | None = None,
     limits: Limits | None = None,
 ) -> AsyncIterator[list[tuple[str, int]]]:
     """Serve an application on sockets, which are closed in the end, and yield their hosts and ports."""
     limits = limits or Limits()
-    connections = Connections(limits)
+    connections = Connections(limits, telemetry or Telemetry())
     app.middlewares.insert(0, connections.keep_time)
+    app.on_response_prepare.append(connections.count)
     runner = web.AppRunner(
         app,
         access_log=None,

@@ -32,10 +32,10 @@ async def listen(addresses: Iterable[str]) -> list[socket.socket]:
 
 def from_systemd() -> list[socket.socket]:
     """Return the sockets that systemd activated this process with; raises OSError where there are none."""
-    count = int(os.environ.get("LISTEN_FDS") or 0) if os.environ.get("LISTEN_PID") == str(os.getpid()) else 0
-    if not count:
+    count, process = os.environ.get("LISTEN_FDS", ""), os.environ.get("LISTEN_PID")
+    if process != str(os.getpid()) or not count.isdecimal() or not int(count):
         raise OSError(errno.ENOENT, "no socket activation file descriptors found")
-    return [_adopted(descriptor) for descriptor in range(_FIRST_DESCRIPTOR, _FIRST_DESCRIPTOR + count)]
+    return [_adopted(descriptor) for descriptor in range(_FIRST_DESCRIPTOR, _FIRST_DESCRIPTOR + int(count))]
 
 
 def _adopted(descriptor: int) -> socket.socket:

@@ -75,10 +75,15 @@ class Served:
         return response.status, text
 
     async def answer(
-        self, *, tls: ssl.SSLContext | None = None, scheme: str = "", user: tuple[str, str] | None = None
+        self,
+        *,
+        tls: ssl.SSLContext | None = None,
+        scheme: str = "",
+        user: tuple[str, str] | None = None,
+        path: str = "/",
     ) -> tuple[aiohttp.ClientResponse, str]:
         """Return an answer and its text."""
-        url = f"{scheme or self.scheme}://127.0.0.1:{self.port}/"
+        url = f"{scheme or self.scheme}://127.0.0.1:{self.port}{path}"
         headers = {"Authorization": aiohttp.encode_basic_auth(*user)} if user else {}
         timeout = aiohttp.ClientTimeout(total=PATIENCE)
         async with (
@@ -113,5 +118,5 @@ async def greeting(file: Path | None, certificates: Path, limits: Limits | None 
     if guard:
         guard.protect(app)
     tls = guard.tls if guard else None
-    async with serve(app, await listen(["127.0.0.1:0"]), tls, limits) as addresses:
+    async with serve(app, await listen(["127.0.0.1:0"]), tls, limits=limits) as addresses:
         yield Served(addresses[0][1], "https" if tls else "http", certificates)

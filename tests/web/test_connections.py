@@ -51,6 +51,10 @@ class Server:
             writer.write(request)
             return [await answer(reader) for _ in range(count)]
 
+    def dropped(self, reason):
+        """Return how many connections were given up."""
+        return self.connections._telemetry.http_connections_dropped.labels(reason)._value.get()
+
     async def is_healthy(self):
         """Whether it answers."""
         return await self.ask(HEALTHY) == [200]
@@ -136,6 +140,7 @@ async def test_more_scrapes_than_allowed_are_refused():
                 writer.write(SCRAPE.replace(b"Host", b"Connection: close\r\nHost"))
                 refusal = await ended(reader)
             assert refusal.startswith(b"HTTP/1.1 503 ")
+            assert server.connections._telemetry.http_responses.labels("503")._value.get() == 1
             assert b"\r\nContent-Type: text/plain; charset=utf-8\r\n" in refusal
             assert refusal.endswith(b"\r\n\r\nLimit of concurrent requests reached (2), try again later.\n")
             assert await server.is_healthy()
@@ -182,6 +187,7 @@ async def test_who_asks_nothing_is_broken_off(begin):
     async with serving(limits=Limits(first_request=SHORT)) as server, server.connected() as (reader, writer):
         writer.write(begin)
         assert await ended(reader) == b""
+        assert server.dropped("slow") == 1
 
 
 async def test_who_asks_nothing_more_is_broken_off():
@@ -193,18 +199,21 @@ async def test_who_asks_nothing_more_is_broken_off():
         assert await ended(reader) == b""
 
 
-async def test_the_clock_starts_anew_with_each_answer():
-    """Who scrapes regularly keeps its connection."""
+async def test_who_has_asked_in_time_may_stay():
+    """The time for the first request is over with its answer."""
     async with serving() as server, server.connected() as (reader, writer):
-        ends = []
-        for _ in range(5):
-            writer.write(HEALTHY)
-            assert await answer(reader) == 200
-            (connection,) = server.connections._all
-            await until(lambda: connection in server.connections._waiting)  # noqa: B023 - awaited at once
-            ends.append(connection._timer.when())
-        assert ends == sorted(set(ends))
-        assert ends[0] > asyncio.get_running_loop().time() + Limits().first_request
+        (connection,) = await only(server)
+        assert not connection._timer.cancelled()
+        writer.write(HEALTHY)
+        assert await answer(reader) == 200
+        await until(lambda: connection in server.connections._waiting)
+        assert connection._timer.cancelled()
+
+
+async def only(server):
+    """Return the connections of a server once it has one."""
+    await until(lambda: len(server.connections) == 1)
+    return server.connections._all
 
 
 async def test_silent_connections_give_way():
@@ -217,6 +226,7 @@ async def test_silent_connections_give_way():
             assert await answer(reader) == 200
             assert await ended(oldest) == b""
         assert len(server.connections) == 50
+        assert server.dropped("full") == 5
 
 
 async def test_connections_that_are_answered_are_not_given_up():
@@ -227,6 +237,17 @@ async def test_connections_that_are_answered_are_not_given_up():
             with suppress(ConnectionError):
                 writer.write(HEALTHY)
             assert await ended(reader) == b""
+
+
+async def test_connections_with_tls_have_the_same_limits(written, certificates):
+    """The first answer ends the first time, and the second begins."""
+    file = written("tls_server_config: {cert_file: server.crt, key_file: server.key}")
+    async with greeting(file, certificates, Limits(next_request=SHORT)) as server, asyncio.timeout(PATIENCE):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=server.client())
+        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert await answer(reader) == 200
+        assert await ended(reader) == b""
+        writer.transport.abort()
 
 
 async def test_half_open_handshakes_keep_nobody_waiting(written, certificates):

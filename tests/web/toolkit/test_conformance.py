@@ -396,8 +396,8 @@ async def test_headers(tries, written, certificates):
     }
     lines = "".join(f"    {name}: {value}\n" for name, value in headers.items())
     async with greeting(written(f"http_server_config:\n  headers:\n{lines}"), certificates) as server:
-        for _ in range(tries):
-            response, _text = await server.answer()
+        for path in ("/", "/nothing") * tries:
+            response, _text = await server.answer(path=path)
             assert headers.items() <= dict(response.headers).items()
 
 
@@ -485,6 +485,15 @@ async def test_users(content, user, status, written, certificates, users):
             response, text = await server.answer(user=user)
             assert (response.status, text) == (status, "Hello World!" if status == 200 else "Unauthorized\n")
             assert response.headers.get("WWW-Authenticate") == (None if status == 200 else "Basic")
+
+
+async def test_every_path_asks_for_the_password(written, certificates, users):
+    """Who has none does not learn which paths there are; the headers are there all the same."""
+    content = listed(users) + "http_server_config: {headers: {X-Frame-Options: deny}}"
+    async with greeting(written(content), certificates) as server:
+        for path in ("/", "/nothing", "/-/healthy"):
+            response, _text = await server.answer(path=path)
+            assert (response.status, response.headers["X-Frame-Options"]) == (401, "deny")
 
 
 async def test_users_are_read_for_each_request(written, certificates, users):
