@@ -71,6 +71,8 @@ async def serve(
                         task.cancel()
                     connections.drop_opening()
         finally:
+            # Whoever comes now is refused at once, and does not wait for an answer that never comes.
+            opened.close()
             await runner.cleanup()
 
 
@@ -112,6 +114,9 @@ class _Door:
             log.error("Cannot read the TLS configuration", err=str(error))  # noqa: TRY400 - its text says all
         except OSError as error:
             log.debug("A connection failed before its first request", err=str(error))
+        except Exception:
+            # What goes wrong with one connection ends that one, not the exporter.
+            log.exception("Cannot open a connection")
         finally:
             if not connection.transport:
                 self.connections.remove(connection)

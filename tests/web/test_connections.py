@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Gauge
+from structlog.testing import capture_logs
 
 from exporter.exposition import Exposition
 from exporter.web import Site, create_app, listen, serve
@@ -330,6 +331,21 @@ async def test_a_flood_without_reading_is_broken_off():
             assert len(connection._inner._messages) < 100
             await until(lambda: not server.connections)
         assert await server.is_healthy()
+
+
+async def test_an_accident_with_one_connection_is_not_the_servers():
+    """It is logged, and the next one is tried anew."""
+
+    async def context():
+        raise ZeroDivisionError
+
+    with capture_logs() as logged:
+        async with serve(web.Application(), await listen(["127.0.0.1:0"]), context) as [(_, port)]:
+            for _ in range(2):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                assert await ended(reader) == b""
+                writer.close()
+    assert [line["event"] for line in logged] == ["Cannot open a connection"] * 2
 
 
 async def test_an_answer_under_way_is_finished_when_the_server_stops():

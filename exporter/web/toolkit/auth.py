@@ -24,6 +24,9 @@ _NOBODY = "$2b$10$./pElVKfV5mrhW8uUOmcKey9gVq/oU2vPmU8MAKjBGRR0YaIliYEq"
 _SIZE = 100
 """How many answers are kept."""
 
+_LEAVING = 11
+"""How many go to make room for one more."""
+
 
 def problem(hashed: str) -> str:
     """Return what keeps a text from being a bcrypt hash; nothing if it is one."""
@@ -74,9 +77,14 @@ class Authenticator:
         return hashlib.blake2b(b":".join(part.hex().encode() for part in parts), key=self._secret).digest()
 
     def _keep(self, key: bytes, answer: bool) -> None:  # noqa: FBT001 - the answer is one
-        """Keep an answer; a tenth of the others goes when there are too many."""
+        """Keep an answer; when there are too many, a tenth of the others goes.
+
+        Refusals go first: whoever tries passwords must not have those forgotten that are right.
+        """
         if len(self._found) >= _SIZE:
-            for other in random.sample(list(self._found), _SIZE // 10 + 1):
+            refusals = [other for other, admitted in self._found.items() if not admitted]
+            others = refusals if len(refusals) >= _LEAVING else list(self._found)
+            for other in random.sample(others, _LEAVING):
                 del self._found[other]
         self._found[key] = answer
 

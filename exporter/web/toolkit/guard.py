@@ -10,6 +10,7 @@ import structlog
 from aiohttp import web
 
 from exporter.settings import ConfigurationError
+from exporter.web.connections import Handler
 from exporter.web.toolkit import tls
 from exporter.web.toolkit.auth import Authenticator, credentials
 from exporter.web.toolkit.file import WebConfigFile
@@ -18,8 +19,6 @@ from exporter.web.toolkit.schema import WebConfig
 
 TlsContext = Callable[[], Awaitable[ssl.SSLContext]]
 """Gives the context for a new connection; raises ConfigurationError."""
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 log = structlog.get_logger("web")
 

@@ -49,8 +49,8 @@ def read(config: TlsServerConfig, folder: Path) -> Material:
         file, inline = str(getattr(config, f"{name}_file")), str(getattr(config, name))
         try:
             return (folder / file).read_bytes() if file else inline.encode()
-        except OSError as error:
-            raise TlsError(f"failed to read {name}_file ({folder / file}): {error.strerror}") from None
+        except (OSError, ValueError) as error:
+            raise TlsError(f"failed to read {name}_file ({file!r} in {folder}): {_words(error)}") from None
 
     return Material(content("cert"), content("key"), content("client_ca"))
 
@@ -132,8 +132,9 @@ def _trust(made: ssl.SSLContext, client_ca: bytes) -> None:
 
 
 def _words(error: Exception) -> str:
-    """Return what OpenSSL says, without the line of its own source."""
-    return str(getattr(error, "reason", None) or error).lower().replace("_", " ")
+    """Return what OpenSSL or the system says, without the line of a source."""
+    words = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+    return str(words).lower().replace("_", " ")
 
 
 @contextmanager

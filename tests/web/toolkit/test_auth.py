@@ -26,6 +26,19 @@ async def test_cache_size():
     assert sizes[100] == 90
 
 
+async def test_who_tries_passwords_does_not_have_the_right_ones_forgotten():
+    """Or everyone would have to wait behind the tries; where all are right, some go all the same."""
+    authenticator, users = Authenticator(), {"user": hashed(b"right")}
+    assert await authenticator.admits(b"user", b"right", users)
+    for number in range(300):
+        await authenticator.admits(b"user", str(number).encode(), users)
+    assert list(authenticator._found.values()).count(True) == 1
+    many = {str(number): users["user"] for number in range(150)}
+    for user in many:
+        assert await authenticator.admits(user.encode(), b"right", many)
+    assert len(authenticator) <= 100
+
+
 async def test_answers_are_kept():
     """A refusal, too, and for those who asked while the first comparison ran."""
     authenticator, users = Authenticator(), {"user": hashed(b"right")}

@@ -48,6 +48,10 @@ WRONG = {
         "tls_server_config: {cert_file: server.crt, key_file: server.key, client_auth_type: Always}",
         "invalid ClientAuth: Always; one of: NoClientCert, ",
     ),
+    "a name that no file has": (
+        'tls_server_config: {cert_file: "a\\0b", key_file: server.key}',
+        "failed to read cert_file ('a\\x00b' in ",
+    ),
     "another's key": (
         "tls_server_config: {cert_file: server.crt, key_file: client.key}",
         "failed to load X509KeyPair: key values mismatch",
