@@ -19,9 +19,9 @@ from exporter.telemetry import Telemetry
 from exporter.web.connections import Connection, Connections, Limits
 from exporter.web.toolkit.guard import TlsContext
 
-log = structlog.get_logger("web")
+log = structlog.get_logger(__name__)
 
-_requests = logging.getLogger("exporter.web.requests")
+_requests = logging.getLogger(f"{__name__}.requests")
 _requests.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError)))
 """What aiohttp says of requests, but for malformed ones: whoever sends those would fill the log with tracebacks."""
 

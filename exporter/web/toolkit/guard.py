@@ -20,7 +20,7 @@ from exporter.web.toolkit.schema import WebConfig
 TlsContext = Callable[[], Awaitable[ssl.SSLContext]]
 """Gives the context for a new connection; raises ConfigurationError."""
 
-log = structlog.get_logger("web")
+log = structlog.get_logger(__name__)
 
 _HEADERS = web.RequestKey("web_config_headers", dict[str, str])
 
