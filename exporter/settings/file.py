@@ -26,6 +26,8 @@ def read_bytes(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise ConfigurationError([f"{file}: {error.strerror}"]) from None
+    except ValueError:
+        raise ConfigurationError([f"{str(file)!r}: not the name of a file"]) from None
 
 
 def parse(file: Path, content: bytes, loader: type[StrictLoader] | None = None) -> dict[str, Any]:

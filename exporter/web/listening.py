@@ -25,8 +25,8 @@ _requests = logging.getLogger(f"{__name__}.requests")
 _requests.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError)))
 """What aiohttp says of requests, but for malformed ones: whoever sends those would fill the log with tracebacks."""
 
-_SHUTDOWN = 3.0
-"""Seconds that answers under way get when the exporter stops."""
+_GRACE = 4.0
+"""Seconds that answers under way have to be read when the server closes."""
 
 _LINGERING = 1.0
 """Seconds for which the rest of a request's body is read after the answer: no path here takes one."""
@@ -52,7 +52,8 @@ async def serve(
         app,
         access_log=None,
         logger=_requests,
-        shutdown_timeout=_SHUTDOWN,
+        # aiohttp lets a request under way end for so long, and then for as long again.
+        shutdown_timeout=_GRACE / 2,
         keepalive_timeout=limits.next_request,
         lingering_time=_LINGERING,
     )
@@ -133,5 +134,5 @@ class _Door:
                 client,
                 ssl=await self.tls(),
                 ssl_handshake_timeout=self.handshake_timeout,
-                ssl_shutdown_timeout=_SHUTDOWN,
+                ssl_shutdown_timeout=_GRACE / 2,
             )

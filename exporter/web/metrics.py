@@ -35,6 +35,9 @@ async def _response(request: web.Request, exposition: Exposition) -> web.Respons
     form, content_type = negotiate(_header(request, "Accept"))
     gzipped = accepts_gzip(_header(request, "Accept-Encoding"))
     body = await exposition.body(form, gzipped=gzipped)
+    if request.transport:
+        # All is with the kernel when the handler ends: closing the server may cut off what is not.
+        request.transport.set_write_buffer_limits(high=0)
     headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding", "Content-Length": str(body.length)}
     if gzipped:
         headers["Content-Encoding"] = "gzip"

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from exporter.exposition import Exposition
 from exporter.telemetry import SourceStatus
-from exporter.web import health, metrics, pages
+from exporter.web import health, lifecycle, metrics, pages
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,8 @@ class Site:
     telemetry_path: str
     max_requests: int = 0
     """Scrapes at the same time; 0: any number."""
+    reload: lifecycle.Reload | None = None
+    """None where it is not allowed over HTTP."""
 
 
 def create_app(site: Site) -> web.Application:
@@ -31,4 +33,5 @@ def create_app(site: Site) -> web.Application:
     if site.telemetry_path != "/":
         app.add_routes(pages.routes(site.telemetry_path, site.sources))
     app.add_routes(health.routes(site.is_ready))
+    app.add_routes(lifecycle.routes(site.reload))
     return app

@@ -80,8 +80,17 @@ def test_every_key_of_every_section_is_read():
         "details_budget": 1,
     }
     assert (settings.metrics.per_job, settings.metrics.per_job_finished) == (True, 10)
+    assert settings.metrics.per_job_active == 20
     assert settings.metrics.duration_buckets == (60.0, 3600.0, 86_400.0)
-    assert settings.limits.dimension_values == 7
+    assert settings.limits.model_dump() == {
+        "series": 50_000,
+        "series_per_source": 500,
+        "dimension_values": 7,
+        "jobs_per_source": 9000,
+        "sources": 300,
+        "pages": 20,
+        "message_length": 1000,
+    }
     assert settings.aws.endpoint_url == "https://vpce-1a2b3c.bedrock.us-east-1.vpce.amazonaws.com"
     assert (settings.aws.connect_timeout, settings.aws.read_timeout, settings.aws.max_attempts) == (2.0, 10.0, 5)
 

@@ -77,6 +77,12 @@ def test_what_is_wrong_is_one_line(content, problem, written):
     assert "\n" not in line
 
 
+def test_a_name_that_no_file_has_is_one_line(tmp_path):
+    """A configuration file can write one."""
+    with pytest.raises(ConfigurationError, match="not the name of a file"):
+        WebConfigFile(tmp_path / "a\0b").check()
+
+
 def test_an_encrypted_key_is_refused_without_asking_the_terminal(written, certificates):
     """Nobody sits there."""
     key = serialization.load_pem_private_key((certificates / "server.key").read_bytes(), None)
