@@ -79,8 +79,9 @@ class Ledger:
         if record is None or job.id not in self._unexplained:
             return
         reason = self._reason(job)
-        self._finished.put(Record(job, record.finished, reason))
-        self._tally(job).reasons[reason] += 1
+        explained = Record(job, record.finished, reason)
+        self._finished.put(explained)
+        self._tally(job).explain(explained)
         if self._unexplained.pop(job.id):
             self.failures_total[job.dimensions, reason] += 1
 
@@ -208,7 +209,7 @@ class Ledger:
             self._unexplained.pop(job_id, None)
             tally = self._tally(record.job)
             tally.remove(record)
-            if record.job.state in tally.without_last:
+            if tally.is_without_last:
                 tally.find_last(other for other in self._finished if other.job.dimensions == record.job.dimensions)
         return record
 
