@@ -36,7 +36,6 @@ ENV PYTHONPATH=/opt/aws-job-exporter \
     PYTHONUNBUFFERED=1 \
     HOME=/home/nonroot
 COPY --from=builder /opt/aws-job-exporter /opt/aws-job-exporter
-COPY --from=builder /build/LICENSE /usr/share/licenses/aws-job-exporter/LICENSE
 WORKDIR /
 USER 65532:65532
 # Fails here, and not in the cluster, if this Python is not the builder's.

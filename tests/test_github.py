@@ -1,6 +1,8 @@
 """What GitHub runs and shows: workflows hold to our rules of security, forms and hooks to the project."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,6 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = {file.name: file for file in sorted(ROOT.glob(".github/workflows/*.yml"))}
-FORMS = {file.name: file for file in sorted(ROOT.glob(".github/ISSUE_TEMPLATE/*.yml")) if file.name != "config.yml"}
 MAKEFILE = (ROOT / "Makefile").read_text()
 
 
@@ -116,19 +117,21 @@ def test_the_hooks_are_what_make_lint_calls() -> None:
     assert {command.removesuffix(" --check").removesuffix(" Dockerfile") for command in called} == hooks
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_a_form_is_one(form: str) -> None:
-    """A form has a name, a description and fields with labels; what GitHub does not take it shows to nobody."""
-    content = read(FORMS[form])
-    assert content.keys() <= {"name", "description", "title", "labels", "body"}
-    assert content["name"]
-    assert content["description"]
-    fields = [field for field in content["body"] if field["type"] != "markdown"]
-    assert fields
-    assert all(field["type"] in {"textarea", "input", "dropdown", "checkboxes"} for field in fields)
-    assert all(field["attributes"]["label"] for field in fields)
-    names = [field["id"] for field in fields]
-    assert len(names) == len(set(names))
+SCHEMAS = {
+    "workflows/*.yml": "github-workflows",
+    "dependabot.yml": "dependabot",
+    "ISSUE_TEMPLATE/config.yml": "github-issue-config",
+    "ISSUE_TEMPLATE/[!c]*.yml": "github-issue-forms",
+}
+
+
+@pytest.mark.parametrize("files", SCHEMAS)
+def test_github_takes_its_files(files: str) -> None:
+    """What stands in `.github` holds to GitHub's schemas: a form that does not is shown to nobody."""
+    checker = Path(sys.executable).with_name("check-jsonschema")
+    found = sorted(map(str, (ROOT / ".github").glob(files)))
+    assert found
+    subprocess.run([checker, "--builtin-schema", f"vendor.{SCHEMAS[files]}", *found], check=True)
 
 
 def test_dependabot_keeps_what_it_can() -> None:

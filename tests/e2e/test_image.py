@@ -115,8 +115,9 @@ def bases(buildah: Buildah, tool: Callable[[str], str]) -> tuple[str, str]:
     container = buildah("from", "scratch")
     root = Path(buildah("mount", container))
     installed = ",".join((VENV[0], "ca-certificates"))
+    # In a namespace of its own, so that none of its mounts outlives it.
     subprocess.run(
-        [tool("debootstrap"), "--variant=minbase", f"--include={installed}", RELEASE, root],
+        [tool("unshare"), "--mount", tool("debootstrap"), "--variant=minbase", f"--include={installed}", RELEASE, root],
         check=True,
         stdout=subprocess.DEVNULL,
     )
