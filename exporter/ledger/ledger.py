@@ -113,7 +113,8 @@ class Ledger:
 
     def _take(self, job: Job, now: float, horizon: float) -> None:
         if job.created is not None:
-            self.newest_created = max(self.newest_created or 0.0, job.created)
+            # A time in the future would have the planner ask for nothing that is created before it.
+            self.newest_created = max(self.newest_created or 0.0, min(job.created, now))
         if not job.state.is_final:
             self._take_active(job, horizon)
         elif before := self._finished.get(job.id):

@@ -115,6 +115,9 @@ def bases(buildah: Buildah, tool: Callable[[str], str]) -> tuple[str, str]:
     container = buildah("from", "scratch")
     root = Path(buildah("mount", container))
     installed = ",".join((VENV[0], "ca-certificates"))
+    careless = root / "etc" / "dpkg" / "dpkg.cfg.d" / "careless"
+    careless.parent.mkdir(parents=True)
+    careless.write_text("force-unsafe-io")  # nothing here has to survive a loss of power
     # In a namespace of its own, so that none of its mounts outlives it.
     subprocess.run(
         [tool("unshare"), "--mount", tool("debootstrap"), "--variant=minbase", f"--include={installed}", RELEASE, root],
