@@ -55,7 +55,7 @@ async def assembled(
     exposition = Exposition(telemetry.registry, clock.time)
     loader = catalog_loader(catalog)
     limiters = Limiters(settings.aws, telemetry, clock)
-    async with Clients(settings.aws, telemetry, limiters, loader, credentials) as clients:
+    async with Clients(settings, telemetry, limiters, loader, credentials) as clients:
         context = Context(
             settings=settings,
             reader=Reader(clients, Models(loader)),

@@ -48,6 +48,8 @@ class Reader:
         answer = await client.get_caller_identity()
         if not (account_id := text(answer.get("Account"))):
             raise BadResponseError("GetCallerIdentity named no account")
+        if place.account.role_arn is None:
+            self.clients.limiters.note_own(account_id)
         return account_id
 
     async def scopes(self, place: Place, service: str, name: str, scope: Scope, outer: Scoped) -> list[Scoped]:

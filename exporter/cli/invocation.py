@@ -40,7 +40,10 @@ Command = Callable[[Invocation], Coroutine[Any, Any, int]]
 
 def region(settings: Settings) -> str:
     """Return the region of the environment; raises ConfigurationError where an account needs one and there is none."""
-    found = default_region()
+    try:
+        found = default_region()
+    except ValueError as error:
+        raise ConfigurationError([f"AWS's own configuration: {error}"]) from None
     if not found and not all(account.regions for account in settings.accounts):
         raise ConfigurationError(
             ["no region: name one in accounts[].regions, AWS_REGION, AWS_DEFAULT_REGION or the AWS profile"]

@@ -105,10 +105,8 @@ class Poller:
                 async with asyncio.timeout(self._context.settings.poll.timeout) as deadline:
                     DEADLINE.set(deadline)
                     found = list(await source.poll())
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever goes wrong fails this poll alone
                 found, failure = None, poll_error(error)
-                if failure.reason is PollErrorReason.INTERNAL:
-                    log.exception("a poll failed for a reason that is a bug")
                 self._note_failure(source, failure)
             else:
                 self._note_success(source)
@@ -152,8 +150,10 @@ class Poller:
 
     def _note_failure(self, source: Source, failure: PollError) -> None:
         status, error = source.status, text(str(failure))
-        if not status.consecutive_failures:
-            log.warning("source down", **status.key._asdict(), reason=str(failure.reason), err=error)
+        if status.reason != failure.reason:
+            is_bug = failure.reason is PollErrorReason.INTERNAL
+            write = log.error if is_bug else log.warning
+            write("source down", **status.key._asdict(), reason=str(failure.reason), err=error, exc_info=is_bug)
         status.consecutive_failures += 1
         status.reason, status.error = str(failure.reason), error
         self._context.telemetry.poll_errors.labels(status.key.aws_service, status.key.kind, failure.reason).inc()

@@ -8,8 +8,9 @@ from fnmatch import fnmatchcase
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from exporter.catalog import Catalog, Kind, Service
@@ -58,7 +59,15 @@ def _path(path: str) -> str:
 def _url(url: str) -> str:
     if not re.fullmatch(r"https?://\S+", url):
         raise ValueError(f"{url!r} is not an address: https://vpce-1a2b3c.bedrock.us-east-1.vpce.amazonaws.com")
+    if "@" in urlsplit(url).netloc:
+        raise ValueError("must be without user and password: AWS asks for neither")
     return url
+
+
+def _external_id(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[\w+=,.@:/-]{2,1224}", value.get_secret_value(), re.ASCII):
+        raise ValueError("must be 2 to 1224 letters, digits and +=,.@:/_-")
+    return value
 
 
 def _not_empty(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -184,7 +193,7 @@ class Account(Section):
     """One account to read: through a role, or with the default credentials where none is named."""
 
     role_arn: Annotated[str, AfterValidator(_role)] | None = None
-    external_id: str | None = Field(default=None, min_length=2)
+    external_id: Annotated[SecretStr, AfterValidator(_external_id)] | None = None
     regions: tuple[Region, ...] = ()
     """Left out: the region of the environment."""
 

@@ -86,7 +86,8 @@ def test_every_key_of_every_section_is_read():
 def test_accounts_are_read():
     """A role tells its account; the default credentials tell none."""
     assumed, default = load(CATALOG, EVERYTHING).accounts
-    assert (assumed.account_id, assumed.external_id) == ("111122223333", "made-up")
+    assert assumed.external_id is not None
+    assert (assumed.account_id, assumed.external_id.get_secret_value()) == ("111122223333", "made-up")
     assert assumed.regions == ("us-east-1", "eu-west-1")
     assert (default.role_arn, default.account_id, default.regions) == (None, "", ("us-west-2",))
 
