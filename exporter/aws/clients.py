@@ -22,7 +22,7 @@ from botocore.model import OperationModel
 from exporter import __version__
 from exporter.aws.rate import Limiters
 from exporter.settings import Account, Aws
-from exporter.telemetry import Telemetry
+from exporter.telemetry import POLLED, Telemetry
 
 
 class Credentials(NamedTuple):
@@ -196,6 +196,8 @@ class _Meter:
         took = time.monotonic() - context[_BEGAN]
         self._telemetry.request_duration.labels(service, operation).observe(took)
         self._telemetry.requests.labels(service, operation, _code(exception, parsed_response)).inc()
+        if status := POLLED.get():
+            status.calls += 1
 
 
 _SERVICE, _BEGAN = "aws_job_exporter_service", "aws_job_exporter_began"

@@ -2,6 +2,7 @@
 
 from exporter.ledger.ledger import EVERYTHING, Ledger
 from exporter.ledger.record import Dimensions, Record
-from exporter.ledger.tally import Histogram, Tally, status_label
+from exporter.ledger.tally import Histogram, Tally, duration, status_label
+from exporter.ledger.wanted import Wanted
 
-__all__ = ["EVERYTHING", "Dimensions", "Histogram", "Ledger", "Record", "Tally", "status_label"]
+__all__ = ["EVERYTHING", "Dimensions", "Histogram", "Ledger", "Record", "Tally", "Wanted", "duration", "status_label"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from exporter.families import Family, Sample
@@ -29,6 +30,10 @@ class SourceStatus:
     """Why the last poll failed, of a closed list; empty while it succeeds."""
     error: str = ""
     """The same in AWS's words, for people."""
+    calls: int = 0
+    """Requests to AWS that its polls have made since it was found."""
+    last_calls: int = 0
+    """Those of the last poll."""
     jobs: int | None = None
     """Jobs held; None for a source that leads to others and has no jobs itself."""
     details_pending: int | None = None
@@ -37,6 +42,10 @@ class SourceStatus:
     def is_up(self) -> bool:
         """Whether the last poll succeeded."""
         return self.attempts > 0 and self.consecutive_failures == 0
+
+
+POLLED: ContextVar[SourceStatus | None] = ContextVar("POLLED", default=None)
+"""The source whose poll is under way: what it calls counts for it."""
 
 
 def _known(value: float | None) -> Iterable[Sample]:
