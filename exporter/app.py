@@ -15,10 +15,11 @@ from exporter.catalog.models import Models
 from exporter.clock import Clock, SystemClock
 from exporter.exposition import Exposition
 from exporter.failures import Classifier
+from exporter.inventory import Inventory
 from exporter.poller import Context, Poller, roots
 from exporter.settings import Settings
 from exporter.telemetry import Telemetry
-from exporter.web import Site, create_app, serve
+from exporter.web import Inside, Site, create_app, serve
 
 
 @dataclass(frozen=True)
@@ -81,11 +82,13 @@ async def running(
         parts = await stack.enter_async_context(
             assembled(settings, catalog, region, credentials=credentials, clock=clock)
         )
+        inventory = Inventory(lambda: parts.poller.sources, (clock or SystemClock()).time)
+        inside = Inside(inventory, settings=lambda: settings, catalog=lambda: catalog)
         site = Site(
             exposition=parts.exposition,
-            sources=lambda: [source.status for source in parts.poller.sources],
             is_ready=parts.poller.ready.is_set,
             telemetry_path=settings.web.telemetry_path,
+            inside=None if settings.web.disable_pages else inside,
         )
         addresses = await stack.enter_async_context(serve(create_app(site), settings.web.listen_address))
         await stack.enter_async_context(_background(parts.poller.run(parts.roots)))

@@ -15,6 +15,7 @@ from exporter.settings.model import (
     ServiceSettings,
     Settings,
 )
+from exporter.settings.redaction import redacted
 
 __all__ = [
     "DEFAULT_PORT",
@@ -32,4 +33,5 @@ __all__ = [
     "given",
     "load",
     "parse_duration",
+    "redacted",
 ]

@@ -106,6 +106,9 @@ class Web(Section):
     telemetry_path: Annotated[str, AfterValidator(_path)] = Field(
         default="/metrics", description="Path under which to expose metrics."
     )
+    disable_pages: bool = Field(
+        default=False, description="Serve nothing but metrics and health: no pages, no API, no names of jobs."
+    )
 
 
 class Log(Section):

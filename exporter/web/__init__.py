@@ -1,6 +1,7 @@
 """What is served over HTTP."""
 
+from exporter.web.inside import Inside
 from exporter.web.listening import serve
 from exporter.web.site import Site, create_app
 
-__all__ = ["Site", "create_app", "serve"]
+__all__ = ["Inside", "Site", "create_app", "serve"]
