@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from exporter.catalog import Kind
 from exporter.exposition.turns import in_turns
 from exporter.jobs import SourceKey, State
-from exporter.ledger import Ledger, Record, Wanted
+from exporter.ledger import Ledger, Record, Search, Wanted
 from exporter.telemetry import SourceStatus
 
 HOUR = 3600
@@ -128,9 +128,8 @@ class Inventory:
         current = int(self.now() // HOUR)
         failed = Wanted(states=frozenset({State.FAILED}))
         begins = range(current - hours + 1, current + 1)
-        lists = self.lists()
-        counts = await in_turns(sum(source.ledger.finished.count(failed, hour) for source in lists) for hour in begins)
-        return [(hour * HOUR, count) for hour, count in zip(begins, counts, strict=True)]
+        counts = await in_turns(source.ledger.finished.counts(failed, begins) for source in self.lists())
+        return [(hour * HOUR, sum(count[place] for count in counts)) for place, hour in enumerate(begins)]
 
     def overdue(self, limit: int) -> list[Found]:
         """Return the active jobs that have been so for longer than their kind usually takes, the oldest first."""
@@ -165,15 +164,16 @@ class _Search:
     def _stages(self) -> Iterator[list[Found]]:
         if self.after is None or not self.after.is_finished:
             yield self._ordered((source, source.ledger.active(self.wanted)) for source in self.lists)
-        by_hour: defaultdict[int, list[JobList]] = defaultdict(list)
+        by_hour: defaultdict[int, list[tuple[JobList, Search]]] = defaultdict(list)
         for source in self.lists:
+            search = source.ledger.finished.searcher(self.wanted)
             for hour in filter(self._may_hold, source.ledger.finished.hours()):
-                by_hour[hour].append(source)
+                by_hour[hour].append((source, search))
             yield []
         for hour in sorted(by_hour, reverse=True):
             batches: list[tuple[JobList, list[Record]]] = []
-            for source in by_hour[hour]:
-                for batch in source.ledger.finished.search(self.wanted, hour):
+            for source, search in by_hour[hour]:
+                for batch in search(hour):
                     batches.append((source, batch))
                     yield []
             yield self._ordered(batches)

@@ -28,6 +28,7 @@ from exporter.settings import ENVIRONMENT_PREFIX, Account, ServiceSettings, Sett
 from exporter.telemetry import SOURCE_FAMILIES, Telemetry
 from exporter.web import Site, create_app
 from tests import harness
+from tests.inside import inside
 from tests.test_layers import ROOMS
 
 ROOT = Path(__file__).parents[1]
@@ -349,7 +350,7 @@ def test_every_command_is_documented() -> None:
 
 def test_every_path_is_documented() -> None:
     """The README's table of paths has each path that the server answers on, and no other."""
-    site = Site(Exposition(CollectorRegistry(), lambda: 0.0), list, bool, Settings().web.telemetry_path)
+    site = Site(Exposition(CollectorRegistry(), lambda: 0.0), bool, Settings().web.telemetry_path, inside(list))
     paths = [resource.canonical for resource in create_app(site).router.resources()]
     assert [row[0] for row in table(README, "path", "what")] == paths
 

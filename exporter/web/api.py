@@ -12,11 +12,11 @@ from aiohttp import web
 
 from exporter import __version__
 from exporter.web.inside import Inside
-from exporter.web.parameters import JobParameters, ParameterError, Parameters, SourceParameters, cursor
+from exporter.web.parameters import JobParameters, ParameterError, Parameters, SourceParameters, cursor, given
 from exporter.web.rows import JobRow, SourceRow
 from exporter.web.words import moment
 
-DESCRIPTION = Path(__file__).parent / "openapi.yaml"
+_DESCRIPTION = (Path(__file__).parent / "openapi.yaml").read_bytes()
 
 _TIMES = ("created", "started", "finished", "deadline", "as_of", "last_success", "next_poll")
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
@@ -28,12 +28,12 @@ def routes(inside: Inside) -> list[web.RouteDef]:
     """Return the routes below `/api/v1/`."""
 
     async def jobs(request: web.Request) -> Mapping[str, Any]:
-        page = await inside.jobs(JobParameters.of(request, inside.inventory.now()))
+        page = await inside.jobs(JobParameters.of(given(request), inside.inventory.now()))
         rows = [_plain(JobRow.of(found)) for found in page.jobs]
         return {"jobs": rows, "total": page.total, "next": cursor(page.next) if page.next else None}
 
     async def sources(request: web.Request) -> Mapping[str, Any]:
-        rows, following, total = inside.sources(SourceParameters.of(request, inside.inventory.now()))
+        rows, following, total = inside.sources(SourceParameters.of(given(request), inside.inventory.now()))
         return {
             "sources": list(map(_plain, rows)),
             "total": total,
@@ -41,7 +41,7 @@ def routes(inside: Inside) -> list[web.RouteDef]:
         }
 
     async def status(request: web.Request) -> Mapping[str, Any]:
-        Parameters.of(request, inside.inventory.now())
+        Parameters.of(given(request), inside.inventory.now())
         return {
             "version": __version__,
             "time": _time(inside.inventory.now()),
@@ -53,7 +53,7 @@ def routes(inside: Inside) -> list[web.RouteDef]:
         }
 
     async def description(_request: web.Request) -> web.Response:
-        return web.Response(text=DESCRIPTION.read_text(), content_type="application/yaml", headers=_HEADERS)
+        return web.Response(body=_DESCRIPTION, content_type="application/yaml", headers=_HEADERS)
 
     return [
         web.get("/api/v1/jobs", partial(_answer, jobs)),

@@ -22,7 +22,7 @@ from exporter.ledger import Wanted
 from exporter.settings import redacted
 from exporter.web import kinds
 from exporter.web.inside import Inside
-from exporter.web.parameters import JobParameters, ParameterError, Parameters, SourceParameters, cursor
+from exporter.web.parameters import Given, JobParameters, ParameterError, Parameters, SourceParameters, cursor, given
 from exporter.web.rows import JobRow, SourceRow
 from exporter.web.words import ago, moment, span
 
@@ -134,7 +134,7 @@ class Bar(NamedTuple):
 async def _overview(inside: Inside, request: web.Request) -> Context:
     """What is going on now."""
     inventory = inside.inventory
-    Parameters.of(request, inventory.now())
+    Parameters.of(_given(request), inventory.now())
     states = await inventory.states()
     failures = await inventory.failures(_DAY)
     most = max(count for _, count in failures)
@@ -157,7 +157,7 @@ async def _overview(inside: Inside, request: web.Request) -> Context:
 
 async def _jobs(inside: Inside, request: web.Request) -> Context:
     """A table of jobs, filtered."""
-    asked = JobParameters.of(request, inside.inventory.now())
+    asked = JobParameters.of(_given(request), inside.inventory.now())
     page = await inside.jobs(asked)
     return {
         "jobs": _rows(page.jobs),
@@ -170,7 +170,7 @@ async def _jobs(inside: Inside, request: web.Request) -> Context:
 
 async def _sources(inside: Inside, request: web.Request) -> Context:
     """Every source, grouped by account, region and service."""
-    asked = SourceParameters.of(request, inside.inventory.now())
+    asked = SourceParameters.of(_given(request), inside.inventory.now())
     rows, following, total = inside.sources(asked)
     groups = [(place, list(group)) for place, group in groupby(rows, key=lambda row: row[:3])]
     return {
@@ -184,13 +184,13 @@ async def _sources(inside: Inside, request: web.Request) -> Context:
 
 async def _kinds(inside: Inside, request: web.Request) -> Context:
     """The catalog: what is polled, by which operation and with which permissions."""
-    Parameters.of(request, inside.inventory.now())
+    Parameters.of(_given(request), inside.inventory.now())
     return {"kinds": kinds.rows(inside.settings(), inside.catalog())}
 
 
 async def _config(inside: Inside, request: web.Request) -> Context:
     """The configuration as it took effect."""
-    Parameters.of(request, inside.inventory.now())
+    Parameters.of(_given(request), inside.inventory.now())
     text = yaml.safe_dump(redacted(inside.settings()), sort_keys=False, allow_unicode=True, width=100)
     return {"configuration": text}
 
@@ -201,11 +201,15 @@ def _rows(jobs: Iterable[Found]) -> list[JobRow]:
 
 def _filters(inside: Inside, request: web.Request, asked: JobParameters | SourceParameters) -> Context:
     """Return what a form of filters needs: what was asked for, as it stood in the address, and what can be."""
-    given = {name: values for name in request.query if (values := list(filter(None, request.query.getall(name))))}
     sources = inside.inventory.lists() if isinstance(asked, JobParameters) else None
     keys = [source.status.key for source in sources] if sources else [s.key for s in inside.inventory.statuses()]
     choices = {label: sorted({getattr(key, label) for key in keys} - {""}) for label in _LABELS}
-    return {"given": given, "choices": choices, "limit": asked.limit}
+    return {"given": _given(request), "choices": choices, "limit": asked.limit}
+
+
+def _given(request: web.Request) -> Given:
+    """Return the parameters of a request that have a value: a form sends every field."""
+    return {name: kept for name, values in given(request).items() if (kept := list(filter(None, values)))}
 
 
 _LABELS = ("aws_service", "kind", "account_id", "region", "scope")

@@ -64,6 +64,15 @@ def cursor(position: Position) -> str:
     return f"{'f' if position.is_finished else 'a'}{-position.age!r}-{position.digest}"
 
 
+Given = Mapping[str, Sequence[str]]
+"""The parameters of an address, each with its values."""
+
+
+def given(request: web.Request) -> Given:
+    """Return the parameters of a request."""
+    return {name: request.query.getall(name) for name in request.query}
+
+
 class ParameterError(Exception):
     """A request asks for something that cannot be: names the parameter, the value and what is allowed."""
 
@@ -74,13 +83,11 @@ class Parameters(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     @classmethod
-    def of(cls, request: web.Request, now: float) -> Self:
-        """Return what a request asks for; raises ParameterError. A parameter without a value was not given."""
-        given = {name: [value for value in request.query.getall(name) if value] for name in request.query}
+    def of(cls, given: Given, now: float) -> Self:
+        """Return what a request asks for; raises ParameterError."""
+        values = {name: _value(cls, name, values) for name, values in given.items()}
         try:
-            return cls.model_validate(
-                {name: _value(cls, name, values) for name, values in given.items() if values}, context={"now": now}
-            )
+            return cls.model_validate(values, context={"now": now})
         except ValidationError as error:
             problem = error.errors(include_url=False)[0]
             raise ParameterError(_explained(problem, cls)) from None
