@@ -12,10 +12,13 @@
 
   // Makes the children of one element those of another, touching only what differs. What has an id keeps its element.
   function patch(now, then) {
-    const known = new Map([...now.children].filter((child) => child.id).map((child) => [child.id, child]));
+    const known = byId(now);
+    const wanted = byId(then);
     let here = now.firstChild;
     for (const there of [...then.childNodes]) {
       const kept = there.id && known.get(there.id);
+      // What stands before it goes rather than that it is moved: moved, it would lose the focus.
+      while (kept && here && here !== kept && !wanted.has(here.id)) here = drop(here);
       if (kept && kept !== here) now.insertBefore(kept, here);
       const match = kept || (here && !here.id && here.nodeName === there.nodeName ? here : null);
       if (!match) {
@@ -25,11 +28,17 @@
       update(match, there);
       here = match.nextSibling;
     }
-    while (here) {
-      const next = here.nextSibling;
-      here.remove();
-      here = next;
-    }
+    while (here) here = drop(here);
+  }
+
+  function byId(parent) {
+    return new Map([...parent.children].filter((child) => child.id).map((child) => [child.id, child]));
+  }
+
+  function drop(node) {
+    const next = node.nextSibling;
+    node.remove();
+    return next;
   }
 
   function update(now, then) {
