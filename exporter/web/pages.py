@@ -28,7 +28,7 @@ from exporter.web.words import ago, moment, span
 
 _HERE = Path(__file__).parent
 _DAY = 24
-_FEW = 8
+_FEW = 5
 """So many jobs and sources of each sort stand on the first page."""
 
 _STATIC = {
@@ -146,6 +146,7 @@ async def _overview(inside: Inside, request: web.Request) -> Context:
         "states": states,
         "shown": [state for state in State if any(counts[state] for counts in states.values())],
         "active": sum(counts[state] for counts in states.values() for state in LIVE),
+        "few": _FEW,
         "bars": [Bar(begin, count, count / most if most else 0.0) for begin, count in failures],
         "most": most,
         "failed": sum(count for _, count in failures),
