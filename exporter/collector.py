@@ -66,6 +66,10 @@ def _last_finished(view: JobView) -> Iterable[Sample]:
     return [((str(state),), finished) for state, (finished, _) in view.tally.last.items()]
 
 
+def _last_failed(view: JobView) -> Iterable[Sample]:
+    return [((reason,), finished) for reason, finished in view.tally.last_failed.items()]
+
+
 def _last_duration(view: JobView) -> Iterable[Sample]:
     return [((str(state),), duration) for state, (_, duration) in view.tally.last.items() if duration is not None]
 
@@ -148,6 +152,13 @@ JOB_FAMILIES: tuple[Family[JobView], ...] = (
         "When the last job finished.",
         ("state",),
         _last_finished,
+    ),
+    _family(
+        "aws_job_last_failed_timestamp_seconds",
+        "gauge",
+        "When the last job finished that failed for the reason.",
+        ("reason",),
+        _last_failed,
     ),
     _family(
         "aws_job_last_created_timestamp_seconds",

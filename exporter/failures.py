@@ -60,7 +60,7 @@ def _compile(value: Any, info: ValidationInfo) -> re.Pattern[str]:
         for branch in branches:
             re.compile(branch)
         return re.compile("|".join(f"(?:{branch})" for branch in branches), re.IGNORECASE)
-    except (re.error, TypeError) as error:
+    except (re.error, TypeError, OverflowError, RecursionError) as error:
         raise ValueError(f"rule {rule!r}: {branch!r} is no regular expression: {error}") from None
 
 

@@ -65,13 +65,13 @@ def loopback_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def tool() -> Callable[[str], str]:
-    """Find a program that a check calls; without it the check is skipped, and in CI it fails."""
+def tool() -> Callable[..., str]:
+    """Find a program that a check calls, by any of its names; without it the check is skipped, and in CI it fails."""
 
-    def find(name: str) -> str:
-        if path := shutil.which(name):
+    def find(*names: str) -> str:
+        if path := next(filter(None, map(shutil.which, names)), None):
             return path
-        reason = f"{name} is not installed"
+        reason = f"{names[0]} is not installed"
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)

@@ -92,8 +92,9 @@ class Running:
 
     def samples(self, name: str, *wanted: str, **labels: str) -> dict[tuple[str, ...], float]:
         """Return the samples of a metric that carry `labels`, by the values of their `wanted` labels."""
-        lines = self.exposition.render(Format.TEXT).decode().splitlines(keepends=True)
-        text = "".join(line for line in lines if line.startswith((f"{name}{{", f"{name} ")))
+        # Not splitlines(): a value of a label may hold what ends a line elsewhere.
+        lines = self.exposition.render(Format.TEXT).decode().split("\n")
+        text = "".join(f"{line}\n" for line in lines if line.startswith((f"{name}{{", f"{name} ")))
         samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
         found = [sample for sample in samples if labels.items() <= sample.labels.items()]
         return {tuple(sample.labels[label] for label in wanted): sample.value for sample in found}

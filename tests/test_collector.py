@@ -134,6 +134,9 @@ aws_job_last_finished_timestamp_seconds{state="succeeded"} 19000.0
 aws_job_last_finished_timestamp_seconds{state="failed"} 18000.0
 aws_job_last_finished_timestamp_seconds{state="deleting"} 19500.0
 """,
+    "aws_job_last_failed_timestamp_seconds": """
+aws_job_last_failed_timestamp_seconds{reason="capacity"} 18000.0
+""",
     "aws_job_last_created_timestamp_seconds": """
 aws_job_last_created_timestamp_seconds 19800.0
 """,

@@ -8,26 +8,23 @@ import textwrap
 from argparse import ArgumentParser, _SubParsersAction
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import yaml
 from prometheus_client import CollectorRegistry
-from prometheus_client.metrics import MetricWrapperBase
 from pydantic import BaseModel, TypeAdapter
 
 from exporter import cli
 from exporter.aws import PollErrorReason
 from exporter.catalog import Catalog, Kind
-from exporter.collector import JOB_FAMILIES
 from exporter.exposition import Exposition
 from exporter.failures import Reason
-from exporter.families import Family
 from exporter.jobs import SourceKey, State
 from exporter.settings import ENVIRONMENT_PREFIX, Account, ServiceSettings, Settings, load
-from exporter.telemetry import SOURCE_FAMILIES, Telemetry
 from exporter.web import Site, create_app
 from tests import harness
+from tests.exported import Row, families, series
 from tests.inside import inside
 from tests.test_layers import ROOMS
 
@@ -51,45 +48,7 @@ def named(file: Path) -> str:
     return str(file.relative_to(ROOT))
 
 
-class Row(NamedTuple):
-    """A family as a table describes it."""
-
-    name: str
-    type: str
-    labels: frozenset[str]
-
-
 # What the code has.
-
-
-def families() -> set[Row]:
-    """Return every family that the exporter exports by itself."""
-    tables: list[Family[Any]] = [*JOB_FAMILIES, *SOURCE_FAMILIES]
-    instruments = map(instrument_row, vars(Telemetry()).values())
-    return {*map(row, tables), *filter(None, instruments)}
-
-
-def row(family: Family[Any]) -> Row:
-    """Return a family as it is documented."""
-    return Row(family.name, family.type, frozenset(family.labels))
-
-
-def instrument_row(value: Any) -> Row | None:
-    """Return one of the exporter's own instruments as it is documented; None for what is no instrument."""
-    if not isinstance(value, MetricWrapperBase):
-        return None
-    kind = str(value._type)
-    return Row(value._name + ("_total" if kind == "counter" else ""), kind, frozenset(value._labelnames))
-
-
-def series() -> set[str]:
-    """Return the name of every series that a query can ask for."""
-    suffixes = {"histogram": ("_bucket", "_count", "_sum"), "gaugehistogram": ("_bucket", "_gcount", "_gsum")}
-    own = {family.name for family in Telemetry().registry.collect()}
-    return {
-        *(family.name + suffix for family in families() for suffix in suffixes.get(family.type, ("",))),
-        *(name + suffix for name in own for suffix in ("", "_total")),
-    }
 
 
 def settings(model: Any = Settings, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -28,6 +28,7 @@ ROOMS = (
     "clock",
     "durations",
     "jobs",
+    "printable",
     "",  # the package itself, which holds nothing but the version
 )
 """From top to bottom."""

@@ -233,3 +233,16 @@ def test_an_old_failure_at_the_first_listing_gives_no_reason_a_series(ledger):
     """Nobody saw it fail, and nothing counts it."""
     ledger.take([job(state=State.FAILED, ended=0.0)], now=10 * DAY)
     assert ledger.reasons == set()
+
+
+def test_a_time_in_the_future_moves_no_end(ledger):
+    """What has ended has ended: a wrong clock may not keep a job counting for ever."""
+    ledger.take([job(state=State.FAILED, created=0.0, ended=1000 * DAY)], now=DAY)
+    assert ids(ledger, 2 * DAY) == {"a"}
+    assert ids(ledger, 2 * DAY + 1) == set()
+
+
+def test_a_creation_in_the_future_hides_no_other(ledger):
+    """What is created from now on is asked for all the same."""
+    ledger.take([job(created=1000 * DAY)], now=DAY)
+    assert ledger.newest_created == DAY

@@ -117,6 +117,32 @@ def test_the_last_duration_is_that_of_the_latest_finish(newest):
     assert found.last == {State.SUCCEEDED: (200.0, pytest.approx(20.0)), State.FAILED: (900.0, 900.0)}
 
 
+def test_the_last_failure_is_known_for_each_reason():
+    """Also where AWS told the reason only when it was asked; a job that did not fail has none."""
+    records = [
+        record(State.FAILED, finished=100.0, reason="capacity"),
+        record(State.FAILED, finished=300.0, reason="capacity"),
+        record(State.DELETING, finished=400.0, reason="capacity"),
+        record(State.SUCCEEDED, finished=500.0),
+    ]
+    found = tally(records, BOUNDS)
+    found.explain(record(State.FAILED, finished=200.0, reason="quota"))
+    assert found.last_failed == {"capacity": 300.0, "quota": 200.0}
+    assert found.reasons == {"capacity": 2, "quota": 1}
+
+
+def test_the_last_failure_of_a_reason_goes_with_its_last_job():
+    """And is looked for anew where others failed for the same reason."""
+    older, newer = (record(State.FAILED, finished=end, reason="capacity") for end in (100.0, 300.0))
+    found = tally([older, newer], BOUNDS)
+    found.remove(newer)
+    assert found.is_without_last
+    found.find_last([older])
+    assert (found.last_failed, found.is_without_last) == ({"capacity": 100.0}, False)
+    found.remove(older)
+    assert found.last_failed == {}
+
+
 def test_the_queue_is_from_creation_to_start():
     """Of active jobs as well; a job that has not started is in no bucket yet."""
     records = [record(created=0.0, started=30.0), record(created=0.0, started=400.0), record(created=0.0)]

@@ -20,6 +20,7 @@ from botocore.loaders import Loader
 from botocore.model import OperationModel
 
 from exporter import __version__
+from exporter.aws.answers import StrictParserFactory
 from exporter.aws.rate import Limiters
 from exporter.settings import Account, Aws
 from exporter.telemetry import POLLED, Telemetry
@@ -148,6 +149,7 @@ def _session(telemetry: Telemetry, loader: Loader) -> AioSession:
     """Return a session with a fast reader of times and the service models of a loader."""
     session = AioSession()
     session.register_component("data_loader", loader)
+    session.register_component("response_parser_factory", StrictParserFactory())
     session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
     _Meter(telemetry).watch(session)
     session.register("before-sign", _readdress)
@@ -208,4 +210,9 @@ def _code(exception: Exception | None, answer: Any) -> str:
     """Return AWS's error code, else the HTTP status, else the name of what went wrong on the way."""
     if exception is not None or not answer:
         return type(exception).__name__
-    return str(answer.get("Error", {}).get("Code") or answer["ResponseMetadata"]["HTTPStatusCode"])
+    code = str(answer.get("Error", {}).get("Code"))
+    # A label of a metric: whoever answers in AWS's place may write anything there.
+    return code if _CODE.fullmatch(code) else str(answer["ResponseMetadata"]["HTTPStatusCode"])
+
+
+_CODE = re.compile(r"(?!None$)[A-Za-z0-9.:_-]{1,100}")

@@ -111,7 +111,8 @@ _EXCEPTIONS: tuple[tuple[tuple[type[Exception], ...], PollErrorReason], ...] = (
         ),
         PollErrorReason.NETWORK,
     ),
-    ((exceptions.ParamValidationError,), PollErrorReason.INVALID_REQUEST),
+    # An id with half of a surrogate pair cannot be sent back.
+    ((exceptions.ParamValidationError, UnicodeEncodeError), PollErrorReason.INVALID_REQUEST),
 )
 
 _THROTTLED, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _SERVER = 429, 401, 403, 404, 500

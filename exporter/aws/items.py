@@ -18,6 +18,9 @@ Item = Mapping[str, Any]
 _MILLISECONDS = 1e11
 """Seconds stay below it until the year 5138; epoch milliseconds have been above it since 1973."""
 
+_NEVER = 253_402_300_800
+"""The end of the year 9999, the last that a datetime can hold."""
+
 
 def at(item: Any, path: str) -> Any:
     """Return what stands at a path of the catalog, None where the item has nothing there."""
@@ -72,16 +75,24 @@ def _value(argument: Any, values: Mapping[str, Any]) -> Any:
 
 
 def seconds(value: Any) -> float | None:
-    """Return a time as seconds since 1970-01-01 UTC: AWS writes datetimes, epoch milliseconds and ISO strings."""
+    """Return a time as seconds since 1970-01-01 UTC: AWS writes datetimes, epoch milliseconds and ISO strings.
+
+    None for what is no time of a job: `0001-01-01T00:00:00Z` is how Go writes that there is none.
+    """
+    time = _seconds(value)
+    return time if time is not None and 0 <= time < _NEVER else None
+
+
+def _seconds(value: Any) -> float | None:
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
     if isinstance(value, datetime):
         return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return value / 1000 if value > _MILLISECONDS else float(value)
+        return min(value, _NEVER * 1000) / 1000 if value > _MILLISECONDS else float(max(value, -1))
     return None
 
 
@@ -99,12 +110,18 @@ def containers(scope: Scope, item: Any) -> Iterator[tuple[str, str]]:
 
 
 def text(value: Any) -> str:
-    """Return a value as text: times in ISO form, nothing as the empty string, what UTF-8 cannot hold as `?`."""
+    """Return a value as text: times in ISO form, nothing as the empty string, what UTF-8 cannot hold as `?`.
+
+    Raises BadResponseError for what is nested too deeply to be shown.
+    """
     if isinstance(value, str):
         return value if value.isascii() else _encodable(value)
     if value is None:
         return ""
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+    try:
+        return value.isoformat() if isinstance(value, datetime) else str(value)
+    except RecursionError:
+        raise BadResponseError("a value is nested too deeply") from None
 
 
 def _encodable(value: str) -> str:
@@ -195,10 +212,13 @@ def _records(kind: Kind) -> Callable[[Item], Mapping[str, int]]:
     getters: list[tuple[str, Callable[[Item], Any]]] = [(name, getter(path)) for name, path in kind.records.items()]
 
     def records(item: Item) -> Mapping[str, int]:
-        counts = {name: count for name, get in getters if isinstance(count := get(item), int)}
+        counts = {name: count for name, get in getters if type(count := get(item)) is int and 0 <= count < _MOST}
         return counts or _NO_RECORDS
 
     return records
 
+
+_MOST = 1 << 63
+"""No list of AWS's has so many records: a `long` ends below it."""
 
 _NO_RECORDS: Mapping[str, int] = MappingProxyType({})

@@ -46,7 +46,9 @@ class Reader:
         """Return the id of the account that the credentials belong to (STS GetCallerIdentity)."""
         client = await self.clients.client(place.account, place.region, "sts")
         answer = await client.get_caller_identity()
-        return str(answer["Account"])
+        if not (account_id := text(answer.get("Account"))):
+            raise BadResponseError("GetCallerIdentity named no account")
+        return account_id
 
     async def scopes(self, place: Place, service: str, name: str, scope: Scope, outer: Scoped) -> list[Scoped]:
         """Return every container of one sort, within `outer`."""
@@ -112,10 +114,15 @@ class Reader:
         seen: set[str] = set()
         while True:
             page = await call(**arguments)
-            yield at(page, items) or ()
+            listed = at(page, items)
+            if not isinstance(listed, list | None):
+                raise BadResponseError(f"{operation} gave {type(listed).__name__} for {items}, not a list")
+            yield listed or ()
             token = page.get(paging.output_token) if paging.output_token else None
             if not token:
                 return
+            if not isinstance(token, str):
+                raise BadResponseError(f"{operation} gave a page token that is no text")
             if token in seen:
                 raise BadResponseError(f"{operation} gave the same page token twice")
             seen.add(token)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import reprlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,13 +22,19 @@ def in_words(problem: Mapping[str, Any]) -> str:
     """Return what is wrong with one value, and the value where the words do not show it."""
     message = _IN_OUR_WORDS.get(problem["type"]) or problem["msg"].removeprefix("Value error, ")
     message = message.replace("Input should be", "must be").replace("String should match pattern", "must match")
-    value = json.dumps(problem["input"], default=str)
-    shown = "" if problem["type"] == "missing" or value.strip('"') in message else f", not {_short(value)}"
-    return f"{message}{shown}"
+    value = shown(problem["input"])
+    told = problem["type"] == "missing" or value.strip('"') in message
+    return message if told else f"{message}, not {value}"
 
 
-def _short(value: str) -> str:
-    return value if len(value) <= _LONG else f"{value[:_LONG]}..."
+def shown(value: Any) -> str:
+    """Return a value of a configuration as JSON, cut where it is long."""
+    try:
+        text = json.dumps(value, default=str)
+    except (TypeError, ValueError, RecursionError):
+        # YAML has keys that JSON has not, such as dates.
+        text = reprlib.repr(value)
+    return text if len(text) <= _LONG else f"{text[:_LONG]}..."
 
 
 _LONG = 200

@@ -6,6 +6,7 @@ import sys
 
 from exporter.cli.invocation import Invocation
 from exporter.failures import Classifier
+from exporter.printable import printable
 from exporter.settings import ConfigurationError, given, load
 
 
@@ -30,5 +31,5 @@ async def classify(invocation: Invocation) -> int:
     classifier = Classifier.built_in(invocation.settings().reasons)
     for message in options.messages or map(str.rstrip, sys.stdin):
         reason, rule = classifier.classify(message, status=options.status, code=options.code, service=options.service)
-        print(f"{reason:<18}  {rule.name if rule else '(no rule)'}  |  {' '.join(message.split())}")
+        print(f"{reason:<18}  {rule.name if rule else '(no rule)'}  |  {printable(' '.join(message.split()))}")
     return 0

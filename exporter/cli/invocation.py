@@ -11,6 +11,7 @@ from typing import Any
 
 from exporter.aws import default_region
 from exporter.catalog import Catalog
+from exporter.printable import printable
 from exporter.settings import ENVIRONMENT_PREFIX, ConfigurationError, Settings, given, load
 from exporter.telemetry import configure_logging
 
@@ -48,8 +49,8 @@ def region(settings: Settings) -> str:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return rows as text in columns."""
-    lines = [columns, *rows]
+    """Return rows as text in columns; no cell can steer the terminal or begin a line."""
+    lines = [[printable(cell) for cell in line] for line in (columns, *rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
     return "\n".join(padded)

@@ -105,8 +105,9 @@ class Ledger:
         if record is None or job.id not in self._unexplained:
             return
         reason = self._reason(job)
-        self._finished.put(Record(job, record.finished, reason))
-        self._tally(job).reasons[reason] += 1
+        explained = Record(job, record.finished, reason)
+        self._finished.put(explained)
+        self._tally(job).explain(explained)
         if self._unexplained.pop(job.id):
             self.failures_total[job.dimensions, reason] += 1
 
@@ -138,7 +139,8 @@ class Ledger:
 
     def _take(self, job: Job, now: float, horizon: float) -> None:
         if job.created is not None:
-            self.newest_created = max(self.newest_created or 0.0, job.created)
+            # A time in the future would have the planner ask for nothing that is created before it.
+            self.newest_created = max(self.newest_created or 0.0, min(job.created, now))
         if not job.state.is_final:
             self._take_active(job, horizon)
         elif before := self._finished.get(job.id):
@@ -234,7 +236,7 @@ class Ledger:
             self._unexplained.pop(job_id, None)
             tally = self._tally(record.job)
             tally.remove(record)
-            if record.job.state in tally.without_last:
+            if tally.is_without_last:
                 tally.find_last(other for other in self._finished if other.job.dimensions == record.job.dimensions)
         return record
 

@@ -22,9 +22,9 @@ class Record(NamedTuple):
 
 
 def finish_of(job: Job, *, was_known: bool, now: float) -> float:
-    """Return when a finished job ended, as near as AWS and the polls tell."""
+    """Return when a finished job ended, as near as AWS and the polls tell: what has ended did not end in the future."""
     told = (job.ended, job.updated)
-    return first(told if was_known else (*told, job.started, job.created), now)
+    return min(first(told if was_known else (*told, job.started, job.created), now), now)
 
 
 def first(times: Iterable[float | None], otherwise: float) -> float:

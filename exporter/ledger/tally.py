@@ -54,8 +54,10 @@ class Tally:
     queue: Histogram = field(init=False)
     last: dict[State, tuple[float, float | None]] = field(default_factory=dict)
     """For each final state when the last job finished, and its run time where AWS tells it."""
-    without_last: set[State] = field(default_factory=set)
-    """States whose last job was removed while others remain."""
+    last_failed: dict[str, float] = field(default_factory=dict)
+    """For each reason when the last job finished that failed for it."""
+    is_without_last: bool = False
+    """Whether the last job of a state or a reason was removed while others remain."""
     oldest_active: dict[tuple[str, State], float] = field(default_factory=dict)
     last_created: float | None = None
     next_deadline: float | None = None
@@ -68,7 +70,8 @@ class Tally:
         other = copy(self)
         other.statuses, other.reasons, other.records = copy(self.statuses), copy(self.reasons), copy(self.records)
         other.durations = {state: histogram.copy() for state, histogram in self.durations.items()}
-        other.queue, other.last, other.oldest_active = self.queue.copy(), copy(self.last), copy(self.oldest_active)
+        other.queue, other.last, other.last_failed = self.queue.copy(), copy(self.last), copy(self.last_failed)
+        other.oldest_active = copy(self.oldest_active)
         return other
 
     def add(self, record: Record) -> None:
@@ -90,12 +93,22 @@ class Tally:
             self.last.pop(state, None)
             self.durations.pop(state, None)
         elif record.finished == self.last.get(state, (None,))[0]:
-            self.without_last.add(state)
+            self.is_without_last = True
+        if record.reason is not None and not self.reasons[record.reason]:
+            self.last_failed.pop(record.reason, None)
+        elif record.reason is not None and record.finished == self.last_failed.get(record.reason):
+            self.is_without_last = True
+
+    def explain(self, record: Record) -> None:
+        """Count the reason of a job that is counted already: AWS told it only when asked."""
+        self._sum_reason(record, 1)
+        self._note_last_failed(record)
 
     def find_last(self, records: Iterable[Record]) -> None:
         """Find the last finished jobs again, among all that are counted."""
         self.last.clear()
-        self.without_last.clear()
+        self.last_failed.clear()
+        self.is_without_last = False
         for record in records:
             self._note_last(record)
 
@@ -104,12 +117,15 @@ class Tally:
         self.statuses[status_label(job), job.state] += times
         for result, count in job.records.items():
             self.records[result] += count * times
-        if record.reason is not None and job.state is State.FAILED:
-            self.reasons[record.reason] += times
+        self._sum_reason(record, times)
         if job.created is not None and job.started is not None:
             self.queue.observe(max(0.0, job.started - job.created), times)
         if record.finished is not None and (seconds := duration(job)) is not None:
             self.durations.setdefault(job.state, Histogram(self.bounds)).observe(seconds, times)
+
+    def _sum_reason(self, record: Record, times: int) -> None:
+        if record.reason is not None and record.job.state is State.FAILED:
+            self.reasons[record.reason] += times
 
     def _add_active(self, job: Job) -> None:
         status = (job.status, job.state)
@@ -122,6 +138,12 @@ class Tally:
         state, finished = record.job.state, record.finished or 0.0
         if finished >= self.last.get(state, (finished, None))[0]:
             self.last[state] = (finished, duration(record.job))
+        self._note_last_failed(record)
+
+    def _note_last_failed(self, record: Record) -> None:
+        if record.reason is not None and record.job.state is State.FAILED:
+            finished = record.finished or 0.0
+            self.last_failed[record.reason] = max(finished, self.last_failed.get(record.reason, finished))
 
 
 def status_label(job: Job) -> str:

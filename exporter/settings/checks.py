@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +10,7 @@ from pydantic import ValidationError
 from exporter.catalog import Catalog, Service
 from exporter.catalog.kind import plural
 from exporter.catalog.own import extended
-from exporter.catalog.problems import in_words
+from exporter.catalog.problems import in_words, shown
 from exporter.catalog.spelling import did_you_mean
 from exporter.settings.model import Patterns, ServiceSettings, Settings
 
@@ -68,7 +67,7 @@ def _scope(service: Service, key: str, value: Any) -> Iterator[Problem]:
     elif scopes[key] not in service.outer_scopes:
         yield key, "found within other containers, so it takes patterns: {include: [...], exclude: [...]}"
     elif not isinstance(value, list) or not value or not all(isinstance(item, str) and item for item in value):
-        yield key, f"{json.dumps(value)} is not a list of ids; leave the key out to find them all"
+        yield key, f"{shown(value)} is not a list of ids; leave the key out to find them all"
 
 
 def _patterns(key: str, value: Any) -> Iterator[Problem]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +14,7 @@ from exporter.settings.errors import ConfigurationError
 
 def read(file: Path) -> dict[str, Any]:
     """Return the content of a configuration file, nothing for an empty one; raises ConfigurationError."""
-    try:
-        content = yaml.load(file.read_text("utf-8"), _StrictLoader)  # noqa: S506 - a safe loader
-    except OSError as error:
-        raise ConfigurationError([f"{file}: {error.strerror}"]) from None
-    except UnicodeDecodeError:
-        raise ConfigurationError([f"{file}: not UTF-8 text"]) from None
-    except yaml.MarkedYAMLError as error:
-        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ConfigurationError([f"{file}{line}: not valid YAML: {error.problem}"]) from None
-    except yaml.YAMLError as error:
-        raise ConfigurationError([f"{file}: not valid YAML: {' '.join(str(error).split())}"]) from None
+    content = _parsed(file)
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -34,8 +26,52 @@ def read(file: Path) -> dict[str, Any]:
     return content
 
 
+def _parsed(file: Path) -> Any:
+    """Return what a file says; raises ConfigurationError where it says nothing that YAML could mean."""
+    try:
+        text = file.read_text("utf-8")
+    except OSError as error:
+        raise ConfigurationError([f"{file}: {error.strerror}"]) from None
+    except UnicodeDecodeError:
+        raise ConfigurationError([f"{file}: not UTF-8 text"]) from None
+    try:
+        return yaml.load(text, _StrictLoader)  # noqa: S506 - a safe loader
+    except yaml.MarkedYAMLError as error:
+        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ConfigurationError([f"{file}{line}: not valid YAML: {error.problem}"]) from None
+    except yaml.reader.ReaderError as error:
+        number = text.count("\n", 0, error.position) + 1
+        wrong = f"a text holds no U+{ord(text[error.position]):04X}"
+        raise ConfigurationError([f"{file}:{number}: not valid YAML: {wrong}"]) from None
+    except RecursionError:
+        raise ConfigurationError([f"{file}: not valid YAML: nested too deeply"]) from None
+
+
+_MOST_NODES = 100_000
+"""So many values may a file hold once its aliases are written out: a few lines of them can stand for billions."""
+
+
 class _StrictLoader(yaml.SafeLoader):
-    """YAML in which a key that stands twice is an error, not a silent loss."""
+    """YAML in which a key that stands twice is an error, not a silent loss, and a value that is none of its kind, too.
+
+    Aliases work, unless they lead into themselves or to more than can be meant.
+    """
+
+    def get_single_node(self) -> yaml.Node | None:
+        """Return the whole document; raises ConstructorError where its aliases make it endless."""
+        node: yaml.Node | None = super().get_single_node()
+        if node is not None:
+            _size(node, {})
+        return node
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 - PyYAML's signature
+        try:
+            return super().construct_object(node, deep)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            # PyYAML lets through what Python says of a month 13, a `!!float` of letters or a number of 5000 digits.
+            kind = node.tag.rpartition(":")[2]
+            problem = f"{str(node.value)[:_SHOWN]!r} is no {kind}"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
         seen = set()
@@ -45,3 +81,27 @@ class _StrictLoader(yaml.SafeLoader):
                 raise yaml.constructor.ConstructorError(None, None, f"{name!r} stands twice", key.start_mark)
             seen.add(name)
         return super().construct_mapping(node, deep)
+
+
+_SHOWN = 80
+"""So much of a wrong value is told."""
+
+
+def _size(node: yaml.Node, sizes: dict[int, int | None]) -> int:
+    """Return how many values a node holds, its aliases written out; `sizes` are those that are known."""
+    if id(node) not in sizes:
+        sizes[id(node)] = None
+        sizes[id(node)] = 1 + sum(_size(inner, sizes) for inner in _inside(node))
+    size = sizes[id(node)]
+    if size is None:
+        raise yaml.constructor.ConstructorError(None, None, "an alias leads into itself", node.start_mark)
+    if size > _MOST_NODES:
+        raise yaml.constructor.ConstructorError(None, None, "too large", node.start_mark)
+    return size
+
+
+def _inside(node: yaml.Node) -> Iterator[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        yield from itertools.chain.from_iterable(node.value)
+    elif isinstance(node, yaml.SequenceNode):
+        yield from node.value

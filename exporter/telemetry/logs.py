@@ -12,6 +12,8 @@ from typing import TextIO
 import structlog
 from structlog.typing import EventDict, Processor
 
+from exporter.printable import printable
+
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 
 
@@ -47,10 +49,12 @@ def _logfmt(_logger: object, _method: str, event: EventDict) -> str:
 
 def _quoted(value: object) -> str:
     text = str(value).lower() if value is None or isinstance(value, bool) else str(value)
-    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+    return (
+        text if text == printable(text) and _PLAIN.fullmatch(text) else printable(json.dumps(text, ensure_ascii=False))
+    )
 
 
-_PLAIN = re.compile(r"[^\s\"=\x00-\x1f\x7f-\x9f\u2028\u2029]*")
+_PLAIN = re.compile(r"[^\s\"=]*")
 
 
 def _upper_level(_logger: object, _method: str, event: EventDict) -> EventDict:
@@ -67,6 +71,6 @@ _CHAIN: list[Processor] = [
 """Gives a record the keys of Prometheus' promslog."""
 
 _RENDERERS: Mapping[str, Processor] = {
-    "json": structlog.processors.JSONRenderer(),
+    "json": structlog.processors.JSONRenderer(lambda event, **options: printable(json.dumps(event, **options))),
     "logfmt": _logfmt,
 }

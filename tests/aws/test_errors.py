@@ -32,6 +32,7 @@ EXCEPTIONS = [
     (exceptions.LoginRefreshRequired(), "expired_credentials"),
     (ResponseParserError("made up"), "bad_response"),
     (BadResponseError("made up"), "bad_response"),
+    (UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"), "invalid_request"),
     (exceptions.HTTPClientError(**WHY), "network"),
     (exceptions.ConnectionClosedError(**URL), "network"),
     (exceptions.EndpointConnectionError(**URL, **WHY), "network"),

@@ -47,6 +47,32 @@ def test_an_argument_without_value_is_left_out():
     assert resolve({"arn": "$arn", "version": "$version"}, {"arn": "a"}) == {"arn": "a"}
 
 
+NO_TIMES = [
+    "0001-01-01T00:00:00Z",
+    -1,
+    float("nan"),
+    float("inf"),
+    -(10**400),
+    10**400,
+    1e300,
+    "9999-12-31T24:00:00",
+    True,
+]
+
+
+@pytest.mark.parametrize("value", NO_TIMES)
+def test_what_is_no_time_of_a_job_is_none(value):
+    """A NaN, an infinity, a time before 1970: nobody could calculate with it."""
+    assert seconds(value) is None
+
+
+def test_counts_of_records_are_numbers_that_can_be():
+    """No sign, no truth value, nothing larger than AWS's types hold."""
+    read = job_reader(BEDROCK)
+    for count in (-1, True, 10**400, 1.5, "7"):
+        assert not read({"jobArn": "a", "status": "Completed", "totalRecordCount": count}, {}).records
+
+
 NOON = datetime(2026, 9, 21, 12, tzinfo=UTC)
 
 TIMES = [

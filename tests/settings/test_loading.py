@@ -307,6 +307,17 @@ WRONG_IN_FILE = {
         "poll.details_budget",
         "greater than or equal to 1, not 0",
     ),
+    "a date for a list of ids": (
+        "services: {cleanroomsml: {memberships: 2026-01-01}}",
+        "services.cleanroomsml.memberships",
+        '"2026-01-01" is not a list of ids',
+    ),
+    "keys that JSON has not": ("web: {listen_address: {2026-01-01: x}}", "web.listen_address", "must be a list"),
+    "an expression that repeats too much": (
+        "reasons: [{name: x, reason: other, text: 'a{99999999999999}'}]",
+        "reasons.0.text",
+        "is no regular expression",
+    ),
     "an address that is none": ("aws: {endpoint_url: localhost}", "aws.endpoint_url", "'localhost' is not an address"),
 }
 
@@ -337,7 +348,15 @@ WRONG_YAML = {
     ),
     "a brace that stays open": ("log: {}\npoll: {", "exporter.yml:2: ", "not valid YAML"),
     "a tab": ("poll:\n\tinterval: 5m", "exporter.yml:2: ", "not valid YAML"),
-    "a control character": (b"poll: {interval: \x00}", "exporter.yml: ", "not valid YAML"),
+    "a control character": (b"poll: {interval: \x00}", "exporter.yml:1: ", "not valid YAML"),
+    "a month that is none": ("poll:\n  interval: 2026-13-01", "exporter.yml:2: ", "'2026-13-01' is no timestamp"),
+    "an alias into itself": ("accounts: &a [*a]", "exporter.yml:1: ", "an alias leads into itself"),
+    "aliases without end": (
+        "\n".join(["a0: &a0 [x]", *(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 40))]),
+        "exporter.yml:",
+        "too large",
+    ),
+    "nested without end": ("[" * 50_000, "exporter.yml: ", "nested too deeply"),
     "two documents": ("poll: {}\n---\nlog: {}", "exporter.yml:2: ", "not valid YAML"),
     "an object of Python": ("poll: !!python/object:x.Y {}", "exporter.yml:1: ", "not valid YAML"),
     "not UTF-8": (b"log: {level: \xff\xfe}", "exporter.yml: ", "not UTF-8"),

@@ -1,0 +1,146 @@
+"""What Prometheus is given: scrape configuration, recording rules, alerts with their unit tests and runbooks."""
+
+import re
+import subprocess
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+import yaml
+
+from tests.exported import series
+
+ROOT = Path(__file__).parents[2]
+PROMETHEUS = ROOT / "config" / "prometheus"
+RUNBOOKS = ROOT / "docs" / "runbooks"
+
+
+GROUPS = yaml.safe_load((PROMETHEUS / "rules" / "aws-job-exporter.yml").read_text())["groups"]
+RULES = [rule for group in GROUPS for rule in group["rules"]]
+RECORDED = {rule["record"]: rule for rule in RULES if "record" in rule}
+ALERTS = {rule["alert"]: rule for rule in RULES if "alert" in rule}
+
+TESTS = [test for file in PROMETHEUS.glob("tests/*.yml") for test in yaml.safe_load(file.read_text())["tests"]]
+CASES = [case for test in TESTS for case in test["alert_rule_test"]]
+
+
+def minutes(time):
+    """Return the minutes of a duration such as `1h30m`."""
+    return sum(int(number) * {"h": 60, "m": 1}[unit] for number, unit in re.findall(r"(\d+)([hm])", time))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("check", "config", "prometheus.yml"),
+        ("check", "rules", "--lint=all", "--lint-fatal", "rules/aws-job-exporter.yml"),
+        ("test", "rules", "tests/alerts.yml"),
+        ("test", "rules", "tests/days.yml"),
+    ],
+    ids=" ".join,
+)
+def test_promtool_has_no_objection(tool, arguments):
+    """Prometheus's own tool reads the files, and the unit tests of the alerts hold."""
+    done = subprocess.run([tool("promtool"), *arguments], cwd=PROMETHEUS, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_prometheus_loads_every_file_of_rules():
+    """None lies beside the configuration unread."""
+    (pattern,) = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())["rule_files"]
+    assert sorted(PROMETHEUS.glob(pattern)) == sorted(PROMETHEUS.glob("rules/*"))
+
+
+def test_a_rule_is_read_after_what_it_asks_for():
+    """Prometheus goes through one group in its order, and through several in none."""
+    for group in GROUPS:
+        known: set[str | None] = set()
+        for rule in group["rules"]:
+            assert {name for name in RECORDED if re.search(rf"{name}(?!:)", rule["expr"])} <= known
+            known.add(rule.get("record"))
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_an_alert_is_tested(alert):
+    """It fires; before that it does not; and it resolves while the test still runs."""
+    tests = [
+        [(minutes(case["eval_time"]), bool(case["exp_alerts"])) for case in test["alert_rule_test"]]
+        for test in TESTS
+        if test["alert_rule_test"][0]["alertname"] == alert
+    ]
+    assert all(times == sorted(times) for times in tests)
+    courses = ["".join("fires " if fires else "quiet " for _, fires in times) for times in tests]
+    assert any(re.search("quiet (fires )+quiet", course) for course in courses), courses
+
+
+def test_no_test_is_of_an_alert_that_does_not_exist():
+    """Nor does a test change its subject."""
+    assert {case["alertname"] for case in CASES} == ALERTS.keys()
+    assert all(len({case["alertname"] for case in test["alert_rule_test"]}) == 1 for test in TESTS)
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_an_alert_says_what_a_person_needs(alert):
+    """A sentence that is always the same, one with this case's labels, how bad it is, and where to go on."""
+    rule = ALERTS[alert]
+    assert re.fullmatch(r"([A-Z]+[a-z0-9]+)+", alert)
+    assert alert.startswith("AwsJob")
+    assert rule["labels"] in ({"severity": word} for word in ("critical", "warning", "info"))
+    annotations = rule["annotations"]
+    assert re.fullmatch(r"[A-Z][^{}]+\.", annotations["summary"])
+    assert "{{" in annotations["description"]
+    assert annotations["description"].endswith(".")
+    assert urlsplit(annotations["runbook_url"]).path.endswith(f"/docs/runbooks/{alert}.md")
+    assert annotations.keys() <= {"summary", "description", "runbook_url", "jobs_url", "sources_url"}
+
+
+@pytest.mark.parametrize("name", [*RECORDED, *ALERTS])
+def test_a_rule_asks_for_what_there_is(name):
+    """Every series is exported or recorded; an alert compares, and ranks nothing, for ranks move."""
+    expression = {**RECORDED, **ALERTS}[name]["expr"]
+    asked = set(re.findall(r"\b(?:source:|aws_job)\w+(?::\w+)*", expression))
+    assert asked <= series() | RECORDED.keys()
+    if name in ALERTS:
+        assert re.search(r"[<>]|==|absent\(", expression)
+        assert not re.search(r"\b(topk|bottomk|limitk)\b", expression)
+
+
+def test_every_recorded_series_is_asked_for():
+    """By an alert or by another rule."""
+    expressions = [rule["expr"] for rule in (*ALERTS.values(), *RECORDED.values())]
+    assert [name for name in RECORDED if not any(name in expression for expression in expressions)] == []
+
+
+def test_links_lead_to_pages_with_their_filters():
+    """As the tests of the alerts see them: rendered, with what must be escaped in a scope."""
+    urls = {
+        url
+        for case in CASES
+        for alert in case["exp_alerts"]
+        for name, url in alert["exp_annotations"].items()
+        if name in {"jobs_url", "sources_url"}
+    }
+    for url in urls:
+        parts = urlsplit(url)
+        assert parts.netloc == "exporter:10058"
+        assert parts.path in {"/jobs", "/sources", "/config"}
+        assert "{" not in url
+        assert {key for key, _ in parse_qsl(parts.query, keep_blank_values=True)} <= FILTERS
+    assert any(dict(parse_qsl(urlsplit(url).query)).get("scope") == "a1b2/c3" for url in urls)
+
+
+FILTERS = {"account_id", "region", "aws_service", "kind", "scope", "state", "reason"}
+
+
+def test_every_alert_has_a_runbook_and_no_runbook_lacks_its_alert():
+    """Their names are the alerts'."""
+    assert {file.stem for file in RUNBOOKS.glob("*.md")} - {"README"} == ALERTS.keys()
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_a_runbook_tells_what_to_do(alert):
+    """Meaning, impact, diagnosis with queries, mitigation."""
+    text = (RUNBOOKS / f"{alert}.md").read_text()
+    assert text.startswith(f"# {alert}\n")
+    assert re.findall(r"^## (.*)", text, re.MULTILINE) == ["Meaning", "Impact", "Diagnosis", "Mitigation"]
+    assert "```promql\n" in text

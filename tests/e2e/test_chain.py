@@ -1,0 +1,277 @@
+"""The whole chain, every part of it real: a job fails in AWS, and the right message reaches the right receiver.
+
+The simulator and the receiver stand in this process and speak HTTP; the exporter, Prometheus and Alertmanager are
+processes of their own, with the rules and the configuration that we ship. Only their times are shortened.
+"""
+
+import asyncio
+import os
+import re
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import parse_qs, urlsplit
+
+import aiohttp
+import pytest
+import yaml
+from aiohttp import web
+
+from exporter.simulator import AwsError, Simulator, World
+from exporter.simulator.calls import Call
+from tests.harness import ACCOUNT, BEDROCK, CATALOG, REGION
+
+CONFIG = Path(__file__).parents[2] / "config"
+
+WINDOW = 20
+"""Seconds that stand for the hour in which a failure is news."""
+
+PATIENCE = 60
+"""Seconds after which a message that has not come will not come."""
+
+
+@dataclass
+class Receiver:
+    """What Alertmanager calls: remembers each alert that it is told of, with the time."""
+
+    heard: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
+    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def listen(self, request: web.Request) -> web.Response:
+        """Take in a message."""
+        message = await request.json()
+        async with self._changed:
+            self.heard += [(time.time(), {"receiver": message["receiver"], **alert}) for alert in message["alerts"]]
+            self._changed.notify_all()
+        return web.Response()
+
+    def told(self, name: str, status: str, since: float) -> list[dict[str, Any]]:
+        """Return what was heard of an alert since a time."""
+        return [
+            alert
+            for at, alert in self.heard
+            if at >= since and (alert["labels"]["alertname"], alert["status"]) == (name, status)
+        ]
+
+    async def hear(self, name: str, status: str, since: float) -> dict[str, Any]:
+        """Wait for an alert and print how long it took since its cause."""
+        async with asyncio.timeout(PATIENCE), self._changed:
+            await self._changed.wait_for(lambda: self.told(name, status, since))
+        sys.stdout.write(f"{name} {status}: {time.time() - since:.1f} s after its cause\n")
+        return self.told(name, status, since)[0]
+
+
+class Outage:
+    """A hook of the simulator that cuts services off."""
+
+    def __init__(self) -> None:
+        self.services: set[str] = set()
+
+    async def __call__(self, call: Call) -> None:
+        """Answer nothing but errors for these services."""
+        if call.service in self.services:
+            raise AwsError("ServiceUnavailableException", "Cut off.", 503)
+
+
+@dataclass
+class Chain:
+    """The running parts."""
+
+    aws: Simulator
+    outage: Outage
+    receiver: Receiver
+    exporter_url: str
+
+    @classmethod
+    @asynccontextmanager
+    async def running(cls, folder: Path, tool: Callable[..., str]) -> AsyncIterator[Self]:
+        """Start everything, wait until Prometheus scrapes, and stop it in the end."""
+        exporter, prometheus, alertmanager, receiver_port = free_ports(4)
+        receiver, outage = Receiver(), Outage()
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(served(receiver, receiver_port))
+            aws = await stack.enter_async_context(Simulator(World(CATALOG, account=ACCOUNT, region=REGION)))
+            aws.hooks.append(outage)
+            commands = [
+                exporter_command(folder, aws.endpoint_url, exporter),
+                alertmanager_command(
+                    folder, tool("alertmanager", "prometheus-alertmanager"), alertmanager, receiver_port
+                ),
+                prometheus_command(folder, tool("prometheus"), prometheus, exporter, alertmanager),
+            ]
+            for command in commands:
+                await stack.enter_async_context(process(folder, *command))
+            for port in (exporter, alertmanager, prometheus):
+                await ready(f"http://127.0.0.1:{port}/-/ready")
+            yield cls(aws, outage, receiver, f"http://127.0.0.1:{exporter}")
+
+    def fail_a_job(self) -> float:
+        """Have a job fail that has run for a minute, and return when it does."""
+        now = time.time()
+        self.aws.world.add_job(BEDROCK, created=now - 60, path=[(0, "InProgress"), (60, "Failed")])
+        return now
+
+
+def free_ports(number: int) -> list[int]:
+    """Return ports that nobody listens on."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    ports = [found.getsockname()[1] for found in sockets]
+    for found in sockets:
+        found.close()
+    return ports
+
+
+def exporter_command(folder: Path, aws: str, port: int) -> list[str]:
+    """Return the command of an exporter that polls every second."""
+    settings = {
+        "web": {"listen_address": f"127.0.0.1:{port}"},
+        "poll": {"interval": "1s", "stale_after": "3s", "timeout": "5s"},
+        "aws": {"endpoint_url": aws, "requests_per_second": 100, "burst": 100, "max_attempts": 1},
+        "services": {"bedrock": {"kinds": [BEDROCK.key]}, "glue": {"kinds": ["data_quality_ruleset_evaluation_run"]}},
+    }
+    (folder / "exporter.yml").write_text(yaml.safe_dump(settings))
+    return [sys.executable, "-m", "exporter", "--config.file", str(folder / "exporter.yml")]
+
+
+def prometheus_command(folder: Path, program: str, port: int, exporter: int, alertmanager: int) -> list[str]:
+    """Return the command of a Prometheus with our configuration and rules, where a minute takes a second."""
+    settings = yaml.safe_load((CONFIG / "prometheus" / "prometheus.yml").read_text())
+    settings["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    settings["rule_files"] = ["rules.yml"]
+    settings["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = [f"127.0.0.1:{alertmanager}"]
+    (scrape,) = settings["scrape_configs"]
+    scrape |= {"scrape_interval": "1s", "scrape_timeout": "1s"}
+    scrape["static_configs"] = [{"targets": [f"127.0.0.1:{exporter}"]}]
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(settings))
+    rules = (CONFIG / "prometheus" / "rules" / "aws-job-exporter.yml").read_text()
+    rules = re.sub(r"for: (\d+)m", r"for: \1s", rules).replace(
+        "aws_job_last_failed_timestamp_seconds < 3600", f"aws_job_last_failed_timestamp_seconds < {WINDOW}"
+    )
+    (folder / "rules.yml").write_text(rules)
+    return [
+        program,
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'tsdb'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
+
+
+def alertmanager_command(folder: Path, program: str, port: int, receiver: int) -> list[str]:
+    """Return the command of an Alertmanager with our routes and inhibitions, and a receiver that listens here."""
+    settings = yaml.safe_load((CONFIG / "alertmanager" / "alertmanager.yml").read_text())
+    del settings["global"]["slack_api_url_file"]
+    settings["templates"] = [str(CONFIG / "alertmanager" / "templates" / "*.tmpl")]
+    settings["route"] |= {"group_wait": "1s", "group_interval": "1s"}
+    settings["receivers"] = [
+        {"name": found["name"], "webhook_configs": [{"url": f"http://127.0.0.1:{receiver}/", "send_resolved": True}]}
+        for found in settings["receivers"]
+    ]
+    (folder / "alertmanager.yml").write_text(yaml.safe_dump(settings))
+    return [
+        program,
+        f"--config.file={folder / 'alertmanager.yml'}",
+        f"--storage.path={folder / 'alertmanager'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--cluster.listen-address=",
+    ]
+
+
+@asynccontextmanager
+async def served(receiver: Receiver, port: int) -> AsyncIterator[None]:
+    """Listen to Alertmanager."""
+    app = web.Application()
+    app.router.add_post("/", receiver.listen)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def process(folder: Path, *command: str) -> AsyncIterator[None]:
+    """Run a program; what it says is shown if the test fails."""
+    keys = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "made-up", "AWS_REGION": REGION}
+    log = folder / f"{Path(command[0]).name}.log"
+    with log.open("wb") as output:
+        running = await asyncio.create_subprocess_exec(
+            *command, stdout=output, stderr=output, env={**os.environ, **keys}, cwd=CONFIG.parent
+        )
+    try:
+        yield
+    finally:
+        if running.returncode is None:
+            running.terminate()
+        await asyncio.wait_for(running.wait(), 15)
+        sys.stdout.write(log.read_text(errors="replace")[-4000:])
+
+
+async def ready(url: str) -> None:
+    """Wait until a program says that it is ready."""
+    async with asyncio.timeout(PATIENCE), aiohttp.ClientSession() as session:
+        while True:
+            try:
+                async with session.get(url) as answer:
+                    if answer.ok:
+                        return
+            except aiohttp.ClientError:
+                pass
+            await asyncio.sleep(0.1)
+
+
+@pytest.fixture
+async def chain(tmp_path, tool):
+    """Run the whole chain."""
+    async with Chain.running(tmp_path, tool) as running:
+        yield running
+
+
+async def test_a_failed_job_is_told_and_an_outage_is_told_in_its_place(chain):
+    """A failure arrives and resolves; when AWS is cut off, that is told, and nothing more of the jobs."""
+    failed = chain.fail_a_job()
+    alert = await chain.receiver.hear("AwsJobFailed", "firing", failed)
+    expected = {
+        "account_id": ACCOUNT,
+        "region": REGION,
+        "aws_service": "bedrock",
+        "kind": BEDROCK.key,
+        "severity": "warning",
+        "job": "aws-job-exporter",
+    }
+    assert expected.items() <= alert["labels"].items()
+    assert alert["receiver"] == "chat"
+    assert alert["annotations"]["runbook_url"].endswith("/docs/runbooks/AwsJobFailed.md")
+    await the_link_leads_to_the_job(chain, alert)
+
+    await chain.receiver.hear("AwsJobFailed", "resolved", failed)
+    assert time.time() - failed > WINDOW
+
+    chain.outage.services = {"bedrock"}
+    cut_off = time.time()
+    down = await chain.receiver.hear("AwsJobSourceDown", "firing", cut_off)
+    assert down["labels"]["aws_service"] == "bedrock"
+    chain.fail_a_job()
+
+    chain.outage.services = {"bedrock", "glue"}
+    await chain.receiver.hear("AwsJobExporterBlind", "firing", time.time())
+    assert chain.receiver.told("AwsJobFailed", "firing", cut_off) == []
+
+    chain.fail_a_job()
+    chain.outage.services = set()
+    back = time.time()
+    await chain.receiver.hear("AwsJobFailed", "firing", back)
+    await chain.receiver.hear("AwsJobExporterBlind", "resolved", back)
+
+
+async def the_link_leads_to_the_job(chain: Chain, alert: dict[str, Any]) -> None:
+    """What the message links to is a page of this exporter that shows the job."""
+    url = urlsplit(alert["annotations"]["jobs_url"])
+    assert f"{url.scheme}://{url.netloc}" == chain.exporter_url
+    assert parse_qs(url.query)["reason"] == [alert["labels"]["reason"]]

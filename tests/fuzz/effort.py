@@ -1,0 +1,23 @@
+"""How much is tried: the same few examples in every run, or, with HYPOTHESIS_PROFILE=long, new ones for long."""
+
+import os
+
+from hypothesis import HealthCheck, Phase, settings
+
+IS_LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
+TIMES = 20
+
+
+def bounded(examples: int, *, shrink: bool = True) -> settings:
+    """Return settings for so many examples, the same in every run; in the long profile twenty times as many new ones.
+
+    Examples that poll take too long to be made smaller.
+    """
+    return settings(
+        max_examples=examples * TIMES if IS_LONG else examples,
+        derandomize=not IS_LONG,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate, *([Phase.shrink] if shrink else [])],
+        suppress_health_check=list(HealthCheck),
+    )

@@ -1,0 +1,77 @@
+"""Whatever AWS lists: a job with numbers that are numbers, or an answer that is said to be bad."""
+
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.aws.errors import BadResponseError
+from exporter.aws.items import containers, job_reader, seconds, text
+from exporter.ledger import Ledger
+from tests.fuzz import answers
+from tests.fuzz.answers import MODELS, listing
+from tests.fuzz.effort import bounded
+from tests.fuzz.wild import anything, times
+from tests.harness import CATALOG, NOW
+
+KINDS = list(CATALOG.kinds())
+SCOPES = [(kind.service, scope) for kind in KINDS for _, scope in kind.scopes]
+LOOKBACK = 200 * 365 * 86_400.0
+
+
+def checked(job):
+    """Hold a job to what its fields promise."""
+    for time in (job.created, job.started, job.ended, job.updated, job.deadline):
+        assert time is None or (isinstance(time, float) and 0 <= time < 253_402_300_800)
+    for word in (job.id, job.name, job.status, job.message, job.code, *job.dimensions):
+        assert isinstance(word, str)
+        word.encode()
+    assert job.id
+    assert all(type(count) is int and count >= 0 for count in job.records.values())
+    return job
+
+
+@bounded(400)
+@given(data=st.data())
+def test_wild_items_are_jobs_or_bad_answers(data):
+    """Each item of a wild list is read or refused; what was read is counted, each job once."""
+    kind = data.draw(st.sampled_from(KINDS), label="kind")
+    read = job_reader(kind, sorted(kind.dimensions))
+    jobs = {}
+    for item in data.draw(listing(kind), label="items")[:50]:
+        try:
+            job = checked(read(item, {"account_id": "111122223333"}))
+        except BadResponseError:
+            continue
+        jobs[job.id] = job
+    ledger = Ledger(LOOKBACK, lambda _: "other", [60.0])
+    ledger.take(jobs.values(), NOW)
+    ledger.take(jobs.values(), NOW + 60)
+    counted = ledger.tallies(NOW + 60).values()
+    assert sum(tally.statuses.total() for tally in counted) == len(jobs)
+    assert all(math.isfinite(histogram.sum) for tally in counted for histogram in tally.durations.values())
+    assert all(finished <= NOW + 60 for tally in counted for finished, _ in tally.last.values())
+
+
+@bounded(150)
+@given(data=st.data())
+def test_wild_containers_are_named_or_bad_answers(data):
+    """Each container of a wild discovery has an id that can be exposed, or is refused."""
+    service, scope = data.draw(st.sampled_from(SCOPES), label="scope")
+    operation = MODELS.operation(scope.service or service, scope.operation)
+    for item in data.draw(answers.containers(operation, scope), label="items")[:50]:
+        try:
+            for identifier, name in containers(scope, item):
+                assert identifier
+                (identifier + name).encode()
+        except BadResponseError:
+            pass
+
+
+@bounded(300)
+@given(value=anything | times)
+def test_a_time_is_a_number_within_the_calendar_or_none(value):
+    """No NaN, no infinity, no year 0 and no year 10000, whatever stands where a time should."""
+    time = seconds(value)
+    assert time is None or 0 <= time < 253_402_300_800
+    text(value).encode()

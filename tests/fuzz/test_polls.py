@@ -1,0 +1,204 @@
+"""Wild answers over HTTP into a whole exporter: polls succeed or say why not, and whatever is exposed can be read."""
+
+import asyncio
+import json
+import math
+from collections.abc import Iterator
+
+import botocore.loaders
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as read_text
+
+from exporter.aws.errors import BadResponseError
+from exporter.aws.items import job_reader
+from exporter.catalog import Kind
+from exporter.exposition import Format
+from exporter.simulator import World
+from tests.fuzz.answers import DAMAGE, MODELS, answers, containers, encoded, listing, structures, tree, wrapped
+from tests.fuzz.effort import bounded
+from tests.fuzz.wild import HOSTILE, anything, rarely, texts
+from tests.harness import CATALOG, CUSTOMIZATION, NOW, HandClock, Running, configured, running, simulated
+
+KINDS = list(CATALOG.kinds())
+HEADERS = {"Content-Type": "application/json"}
+LOOKBACK = "200y"
+"""So long that every job counts."""
+
+STAGES = ("list", "discovery", "details")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def models() -> Iterator[None]:
+    """Let all simulators share one loader's cache: a service model takes longer to load than an example."""
+    shared = botocore.loaders.Loader()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.loaders, "Loader", lambda *_, **__: shared)
+        yield
+
+
+def settle(world: World, kind: Kind) -> str:
+    """Add one container of each sort and in the innermost one failed job; return its status."""
+    scope = None
+    for name, _ in kind.scopes:
+        scope = world.add_scope(kind.service, name, within=scope)
+    failed = next((words[0] for state, words in kind.states.items() if state == "failed"), None)
+    first = next(iter(kind.state_of))
+    world.add_job(kind, scope=scope, created=NOW - 60, path=[(0, first), (30, failed or first)], message="", code="")
+    return failed or first
+
+
+def parsed(exporter: Running) -> None:
+    """Hold both formats to their parsers, and every time to be a number."""
+    for form, read in ((Format.TEXT, read_text), (Format.OPENMETRICS, read_openmetrics)):
+        for family in read(exporter.exposition.render(form).decode()):
+            for sample in family.samples:
+                assert "timestamp_seconds" not in sample.name or math.isfinite(sample.value), sample
+                assert not sample.name.startswith("aws_job") or not math.isnan(sample.value), sample
+
+
+def no_bug(exporter: Running) -> None:
+    """Fail where anything went wrong for a reason that nobody foresaw."""
+    for name in ("aws_job_exporter_poll_errors_total", "aws_job_exporter_detail_errors_total"):
+        assert not any(exporter.samples(name, "kind", reason="internal").values()), name
+    parsed(exporter)
+
+
+@st.composite
+def replies(draw, operation, content):
+    """Draw an answer of an operation as status and body."""
+    if rarely(draw, 6):
+        error = {"__type": draw(texts), "message": draw(anything), "Message": draw(texts)}
+        body = json.dumps(draw(st.just(error) | anything)).encode()
+        return draw(st.sampled_from((400, 403, 404, 429, 500, 503, 301))), body
+    body = encoded(operation, draw(answers(operation, content)))
+    if rarely(draw, 4):
+        body = DAMAGE[draw(st.sampled_from(sorted(DAMAGE)))](body)
+    return draw(st.sampled_from((200, 200, 200, 204, 300))), body
+
+
+def attacked(draw, kind):
+    """Draw the operation of a kind that is answered wildly, and two answers."""
+    possible = [stage for stage in STAGES if stage == "list" or (kind.scopes if stage == "discovery" else kind.details)]
+    stage = draw(st.sampled_from(possible))
+    if stage == "list":
+        operation = MODELS.operation(kind.service, kind.operation)
+        content = listing(kind).map(lambda items: wrapped(operation, kind.items, items))
+    elif stage == "discovery":
+        _, scope = draw(st.sampled_from(kind.scopes))
+        operation = MODELS.operation(scope.service or kind.service, scope.operation)
+        content = containers(operation, scope).map(lambda items: wrapped(operation, scope.items, items))
+    else:
+        operation = MODELS.operation(kind.service, kind.details.operation)
+        wanted = tree(filter(None, (kind.details.reason, kind.details.code)))
+        content = structures(operation.output_shape, wanted)
+    content |= anything
+    return operation, [draw(replies(operation, content)) for _ in range(2)]
+
+
+async def play(kind: Kind, operation, bodies) -> None:
+    """Poll two wild answers, then honest ones."""
+    clock, left = HandClock(), list(bodies)
+
+    async def hook(call):
+        if not left or call.operation != operation.name:
+            return None
+        status, body = left[0]
+        return web.Response(status=status, body=body, headers=HEADERS)
+
+    async with simulated(clock) as aws:
+        status = settle(aws.world, kind)
+        aws.hooks.append(hook)
+        services = {kind.service: {"kinds": [kind.key], "dimensions": sorted(kind.dimensions)}}
+        settings = configured(
+            aws.endpoint_url, services, poll={"lookback": LOOKBACK, "resync": "10m"}, metrics={"per_job": True}
+        )
+        async with running(settings, clock) as exporter:
+            while left:
+                no_bug(exporter)
+                if not exporter.up(kind=kind.key):
+                    assert len(left) == 1 or not exporter.samples("aws_jobs", "status", kind=kind.key)
+                left.pop(0)
+                await exporter.turn(1300)
+            no_bug(exporter)
+            for _ in kind.scopes:
+                await exporter.turn(1300)
+            assert set(exporter.samples("aws_job_exporter_source_up", "kind", "scope").values()) == {1}
+            assert 1 in exporter.samples("aws_jobs", *kind.dimensions, kind=kind.key, status=status).values()
+
+
+@bounded(30, shrink=False)
+@given(data=st.data())
+def test_a_wild_answer_is_a_good_poll_or_a_failed_one_with_a_reason(data):
+    """No bug, no half of a list; and when AWS answers well again the numbers are right again."""
+    kind = data.draw(st.sampled_from(KINDS), label="kind")
+    operation, bodies = attacked(data.draw, kind)
+    asyncio.run(play(kind, operation, bodies))
+
+
+async def count(kind: Kind, body: bytes) -> tuple[float | None, float]:
+    """Return whether a kind's source is up after one wild answer, and how many jobs it counts."""
+    clock = HandClock()
+
+    async def hook(call):
+        return web.Response(body=body, headers=HEADERS) if call.operation == kind.operation else None
+
+    async with simulated(clock) as aws:
+        settle(aws.world, kind)
+        aws.hooks.append(hook)
+        settings = configured(aws.endpoint_url, {kind.service: {"kinds": [kind.key]}}, poll={"lookback": LOOKBACK})
+        async with running(settings, clock) as exporter:
+            no_bug(exporter)
+            jobs = exporter.samples("aws_jobs", "scope", "status", "state", kind=kind.key).values()
+            return exporter.up(kind=kind.key), sum(jobs)
+
+
+@bounded(15, shrink=False)
+@given(data=st.data())
+def test_counts_add_up_to_the_jobs_that_were_listed(data):
+    """Each job once, whatever its fields say; none at all where one item could not be told from the others."""
+    json_kinds = [kind for kind in KINDS if MODELS.service(kind.service).resolved_protocol in ("json", "rest-json")]
+    kind = data.draw(st.sampled_from(json_kinds), label="kind")
+    items = data.draw(listing(kind), label="items")
+    operation = MODELS.operation(kind.service, kind.operation)
+    read = job_reader(kind)
+    try:
+        listed = {read(item, {}).id for item in items}
+    except BadResponseError:
+        listed = None
+    up, counted = asyncio.run(count(kind, encoded(operation, wrapped(operation, kind.items, items))))
+    if listed is None:
+        assert not up
+        assert counted == 0
+    else:
+        # botocore may refuse what the reader would take: then nothing of it counts.
+        assert counted == (len(listed) if up else 0)
+
+
+async def test_hostile_ids_are_asked_about_like_others():
+    """Why a job failed is asked with its id as AWS gave it, and where that cannot be sent it is no bug."""
+    clock, asked = HandClock(), []
+    jobs = [{"jobArn": f"{name}-{number}", "status": "Failed"} for number, name in enumerate(HOSTILE)]
+
+    async def hook(call):
+        if call.operation == CUSTOMIZATION.operation:
+            return web.json_response({"modelCustomizationJobSummaries": jobs})
+        if call.operation == "GetModelCustomizationJob":
+            asked.append(call.arguments)
+            return web.json_response({"failureMessage": "access denied"})
+        return None
+
+    async with simulated(clock) as aws:
+        aws.hooks.append(hook)
+        services = {"bedrock": {"kinds": [CUSTOMIZATION.key]}}
+        settings = configured(aws.endpoint_url, services, poll={"details_budget": 1000})
+        async with running(settings, clock) as exporter:
+            for _ in range(6):
+                no_bug(exporter)
+                await exporter.turn(70)
+            assert asked
+            assert set(exporter.samples("aws_job_exporter_details_pending", "kind").values()) == {0}
+            assert sum(exporter.by("reason", "aws_job_failures", kind=CUSTOMIZATION.key).values()) == len(jobs)
