@@ -40,7 +40,7 @@ lint: $(DEV) ## Check style, format and types
 bench: $(DEV) ## Measure the exporter beside the alternatives, in under 5 minutes
 	$(BIN)/python -m tests.benchmarks build/bench.json
 
-screenshots: $(DEV) ## Show the demo's pages in docs/images: needs Debian's chromium
+screenshots: $(DEV) ## Take the pictures of the demo's pages: needs Debian's chromium
 	$(BIN)/python -m tests.e2e.screenshots docs/images
 
 lock: $(DEV) ## Bring the locks up to date with pyproject.toml
