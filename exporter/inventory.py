@@ -6,13 +6,14 @@ import heapq
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import blake2b
 from itertools import chain
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeGuard
 
 from exporter.catalog import Kind
 from exporter.exposition.turns import in_turns
-from exporter.jobs import SourceKey, State
+from exporter.jobs import LIVE, SourceKey, State
 from exporter.ledger import Ledger, Record, Search, Wanted
 from exporter.telemetry import SourceStatus
 
@@ -25,7 +26,6 @@ class Polled(Protocol):
     status: SourceStatus
 
 
-@runtime_checkable
 class JobList(Protocol):
     """A source of jobs."""
 
@@ -46,8 +46,13 @@ class Places:
 
     def takes(self, key: SourceKey) -> bool:
         """Whether a source is one of those."""
+        return not self._asked or all(key[place] in values for place, values in self._asked)
+
+    @cached_property
+    def _asked(self) -> list[tuple[int, frozenset[str]]]:
+        """What is asked for, by its place in a key."""
         wanted = (self.account_id, self.region, self.aws_service, self.kind, self.scope)
-        return all(not values or value in values for values, value in zip(wanted, key, strict=True))
+        return [(place, values) for place, values in enumerate(wanted) if values]
 
 
 class Position(NamedTuple):
@@ -102,7 +107,7 @@ class Inventory:
 
     def lists(self, places: Places = Places()) -> list[JobList]:
         """Return the sources of jobs."""
-        return [source for source in self._sources() if isinstance(source, JobList) and places.takes(source.status.key)]
+        return [source for source in self._sources() if _has_jobs(source) and places.takes(source.status.key)]
 
     async def jobs(self, places: Places, wanted: Wanted, limit: int, after: Position | None = None) -> Page:
         """Return at most `limit` jobs that come after a position."""
@@ -110,9 +115,11 @@ class Inventory:
         steps = await in_turns(_Search(lists, wanted, limit + 1, after).steps())
         found = list(chain.from_iterable(steps))
         last = found[limit - 1].position if len(found) > limit else None
-        counts = [source.ledger.count(wanted) for source in lists]
-        total = None if None in counts else sum(filter(None, counts))
-        return Page(found[:limit], last, total)
+        return Page(found[:limit], last, await self._total(lists, wanted))
+
+    async def _total(self, lists: list[JobList], wanted: Wanted) -> int | None:
+        counts = await in_turns(source.ledger.count(wanted) for source in lists)
+        return None if None in counts else sum(filter(None, counts))
 
     async def states(self) -> Mapping[str, Counter[State]]:
         """Return how many jobs of each service are in each state."""
@@ -131,16 +138,10 @@ class Inventory:
         counts = await in_turns(source.ledger.finished.counts(failed, begins) for source in self.lists())
         return [(hour * HOUR, sum(count[place] for count in counts)) for place, hour in enumerate(begins)]
 
-    def overdue(self, limit: int) -> list[Found]:
+    async def overdue(self, limit: int) -> list[Found]:
         """Return the active jobs that have been so for longer than their kind usually takes, the oldest first."""
-        now = self.now()
-        found = (
-            Found(Position.of(source.status.key, record), source, record)
-            for source in self.lists()
-            for record in source.ledger.active(Wanted(created_until=now - source.kind.longest_run))
-            if record.job.state.is_live
-        )
-        return heapq.nsmallest(limit, found, key=lambda job: job.record.job.created or 0.0)
+        found = await in_turns(_overdue(source, self.now()) for source in self.lists())
+        return heapq.nsmallest(limit, chain.from_iterable(found), key=lambda job: job.record.job.created or 0.0)
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,11 @@ class _Search:
 
     def _stages(self) -> Iterator[list[Found]]:
         if self.after is None or not self.after.is_finished:
-            yield self._ordered((source, source.ledger.active(self.wanted)) for source in self.lists)
+            active: list[tuple[JobList, list[Record]]] = []
+            for source in self.lists:
+                active.append((source, source.ledger.active(self.wanted)))
+                yield []
+            yield self._ordered(active)
         by_hour: defaultdict[int, list[tuple[JobList, Search]]] = defaultdict(list)
         for source in self.lists:
             search = source.ledger.finished.searcher(self.wanted)
@@ -192,6 +197,16 @@ class _Search:
             for record in records
         )
         return sorted((job for job in found if self.after is None or job.position > self.after), key=_position)
+
+
+def _has_jobs(source: Polled) -> TypeGuard[JobList]:
+    """Whether a source lists jobs: others lead to such."""
+    return hasattr(source, "ledger")
+
+
+def _overdue(source: JobList, now: float) -> list[Found]:
+    records = source.ledger.active(Wanted(states=LIVE, created_until=now - source.kind.longest_run))
+    return [Found(Position.of(source.status.key, record), source, record) for record in records]
 
 
 def _position(job: Found) -> Any:

@@ -177,7 +177,7 @@ async def test_jobs_are_overdue_that_run_for_longer_than_their_kind_does():
         job("odd", State.UNKNOWN, NOW - usual - MINUTE, updated=NOW),
         job("nobody knows", State.RUNNING, created=0.0)._replace(created=None),
     ]
-    assert [each.record.job.name for each in inventory(listed(jobs)).overdue(5)] == ["more", "overdue"]
+    assert [each.record.job.name for each in await inventory(listed(jobs)).overdue(5)] == ["more", "overdue"]
 
 
 def test_sources_are_told_in_the_order_of_their_keys():

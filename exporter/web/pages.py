@@ -31,6 +31,9 @@ _DAY = 24
 _FEW = 5
 """So many jobs and sources of each sort stand on the first page."""
 
+_MANY = 200
+"""More choices than these are typed, not chosen from a list."""
+
 _STATIC = {
     file.name: (file.read_bytes(), {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}[file.suffix])
     for file in sorted((_HERE / "static").iterdir())
@@ -67,7 +70,9 @@ _TEMPLATES = Environment(
     lstrip_blocks=True,
 )
 _TEMPLATES.filters.update(ago=ago, moment=moment, span=span)
-_TEMPLATES.globals.update(link=_link, same=_same, version=__version__, assets=_VERSION, State=State, Reason=Reason)
+_TEMPLATES.globals.update(
+    many=_MANY, link=_link, same=_same, version=__version__, assets=_VERSION, State=State, Reason=Reason
+)
 
 Context = Mapping[str, Any]
 
@@ -151,7 +156,7 @@ async def _overview(inside: Inside, request: web.Request) -> Context:
         "most": most,
         "failed": sum(count for _, count in failures),
         "newest": _rows(newest.jobs),
-        "overdue": _rows(inventory.overdue(_FEW)),
+        "overdue": _rows(await inventory.overdue(_FEW)),
         "down": down[:_FEW],
     }
 

@@ -130,7 +130,7 @@ class JobParameters(PlaceParameters):
             states=frozenset(self.state),
             statuses=frozenset(self.status),
             reasons=frozenset(self.reason),
-            text=self.name.lower(),
+            text=self.name.strip().lower(),
             created_since=self.created_since,
             created_until=self.created_until,
             finished_since=self.finished_since,

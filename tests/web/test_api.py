@@ -82,6 +82,7 @@ async def test_a_job_is_told_with_all_that_is_known(shown):
         ("status=Failed", ["broken"]),
         ("reason=not_found", ["broken"]),
         ("reason=throttled", []),
+        ("name=%20broken%20", ["broken"]),
         ("name=", ["running", "trained", "broken", "well"]),
         ("scope=", ["running", "trained", "broken", "well"]),
         ("finished_since=90m", ["trained", "broken"]),
