@@ -166,7 +166,7 @@ class _Search:
         if self.after is None or not self.after.is_finished:
             active: list[tuple[JobList, list[Record]]] = []
             for source in self.lists:
-                active.append((source, source.ledger.active(self.wanted)))
+                active.append((source, source.ledger.moving(self.wanted)))
                 yield []
             yield self._ordered(active)
         by_hour: defaultdict[int, list[tuple[JobList, Search]]] = defaultdict(list)
@@ -205,7 +205,7 @@ def _has_jobs(source: Polled) -> TypeGuard[JobList]:
 
 
 def _overdue(source: JobList, now: float) -> list[Found]:
-    records = source.ledger.active(Wanted(states=LIVE, created_until=now - source.kind.longest_run))
+    records = source.ledger.moving(Wanted(states=LIVE, created_until=now - source.kind.longest_run))
     return [Found(Position.of(source.status.key, record), source, record) for record in records]
 
 

@@ -1,5 +1,6 @@
 """What every test stands on: no AWS but a made-up one, no network but the loopback."""
 
+import logging
 import os
 import shutil
 import socket
@@ -8,6 +9,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 import pytest
+import structlog
 
 ISOLATED = {
     "AWS_CONFIG_FILE": os.devnull,
@@ -32,6 +34,18 @@ def aws_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+
+
+@pytest.fixture
+def restored_logging() -> Iterator[None]:
+    """Give the process its logging back."""
+    loggers = [logging.getLogger(name) for name in (None, "aiobotocore", "asyncio", "botocore", "aiohttp.access")]
+    handlers, levels = loggers[0].handlers[:], [(logger, logger.level) for logger in loggers]
+    yield
+    loggers[0].handlers[:] = handlers
+    for logger, level in levels:
+        logger.setLevel(level)
+    structlog.reset_defaults()
 
 
 @pytest.fixture(autouse=True)

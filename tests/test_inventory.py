@@ -83,7 +83,7 @@ async def test_all_pages_together_hold_what_is_looked_for(first, second, wanted,
     records = [
         record
         for source in sources
-        for record in [*source.ledger.active(ALL), *source.ledger.finished]
+        for record in [*source.ledger.moving(ALL), *source.ledger.finished]
         if wanted.takes(record)
     ]
     assert sorted(each.record.job.name for each in found) == sorted(record.job.name for record in records)

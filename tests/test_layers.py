@@ -27,6 +27,7 @@ ROOMS = (
     "catalog",
     "clock",
     "durations",
+    "redaction",
     "jobs",
     "printable",
     "",  # the package itself, which holds nothing but the version

@@ -1,10 +1,11 @@
 """The only room that knows aiobotocore: sessions and clients, listing, scope discovery, details."""
 
-from exporter.aws.clients import Clients, Credentials, default_region
+from exporter.aws.clients import Clients
 from exporter.aws.errors import PollError, PollErrorReason, poll_error
 from exporter.aws.models import catalog_loader
 from exporter.aws.rate import DEADLINE, Limiters
 from exporter.aws.reader import Place, Reader, Scoped
+from exporter.aws.sessions import Credentials, default_region
 
 __all__ = [
     "DEADLINE",

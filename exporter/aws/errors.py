@@ -11,6 +11,8 @@ from botocore import exceptions
 from botocore.discovery import EndpointDiscoveryException
 from botocore.parsers import ResponseParserError
 
+from exporter.redaction import redacted
+
 
 class PollErrorReason(StrEnum):
     """The closed list."""
@@ -42,10 +44,10 @@ _REFUSALS = {
 
 
 class PollError(Exception):
-    """A poll failed: `reason` of the closed list, the text in AWS's own words."""
+    """A poll failed: `reason` of the closed list, the text in AWS's own words but for secrets."""
 
     def __init__(self, reason: PollErrorReason, text: str) -> None:
-        super().__init__(text)
+        super().__init__(redacted(text))
         self.reason = reason
 
 
@@ -62,17 +64,18 @@ _CODES = {
         "TransactionInProgressException"
     ),
     PollErrorReason.EXPIRED_CREDENTIALS: (
-        "ExpiredToken ExpiredTokenException InvalidClientTokenId InvalidSignatureException RequestExpired "
+        "ExpiredToken ExpiredTokenException IDPRejectedClaim InvalidClientTokenId InvalidIdentityToken "
+        "InvalidSignatureException RequestExpired "
         "SignatureDoesNotMatch TokenRefreshRequired UnrecognizedClientException"
     ),
     PollErrorReason.ACCESS_DENIED: (
         "AccessDenied AccessDeniedException AuthFailure AuthorizationError NotAuthorized OptInRequired "
-        "SubscriptionRequiredException UnauthorizedOperation"
+        "RegionDisabledException SubscriptionRequiredException UnauthorizedOperation"
     ),
     PollErrorReason.NOT_FOUND: "EntityNotFoundException NotFoundException ResourceNotFound ResourceNotFoundException",
     PollErrorReason.SERVER_ERROR: (
-        "InternalError InternalFailure InternalServerError InternalServerException InternalServiceException "
-        "ServiceUnavailable ServiceUnavailableException"
+        "IDPCommunicationError InternalError InternalFailure InternalServerError InternalServerException "
+        "InternalServiceException ServiceUnavailable ServiceUnavailableException"
     ),
 }
 _REASONS = {code: reason for reason, codes in _CODES.items() for code in codes.split()}
@@ -130,6 +133,14 @@ def poll_error(error: Exception) -> PollError:
         if isinstance(error, types):
             return PollError(reason, str(error) or type(error).__name__)
     return PollError(PollErrorReason.INTERNAL, f"{type(error).__name__}: {error}")
+
+
+def credentials_error(error: Exception) -> PollError:
+    """Return what an exception means where credentials were looked for: a missing file of a token is no bug."""
+    failure = poll_error(error)
+    if failure.reason is PollErrorReason.INTERNAL or isinstance(error, FileNotFoundError | PermissionError):
+        return PollError(PollErrorReason.EXPIRED_CREDENTIALS, f"no credentials: {failure}")
+    return failure
 
 
 def error_reason(answer: Mapping[str, Any]) -> PollErrorReason:

@@ -76,7 +76,7 @@ class Limiter:
     """Stands before every request that one bucket is for: listing, discovery and details, retries included."""
 
     def __init__(self, bucket: TokenBucket, clock: Clock, note_wait: Callable[[float], None]) -> None:
-        self._bucket = bucket
+        self.bucket = bucket
         self._clock = clock
         self._note_wait = note_wait
         self._turn = asyncio.Lock()
@@ -94,7 +94,7 @@ class Limiter:
         try:
             with _paused(DEADLINE.get()):
                 async with self._turn:
-                    while seconds := self._bucket.take():
+                    while seconds := self.bucket.take():
                         await self._clock.sleep(seconds)
         finally:
             self._note_wait(self._clock.monotonic() - began)
@@ -103,9 +103,9 @@ class Limiter:
         if not parsed_response:
             return
         if parsed_response["ResponseMetadata"]["HTTPStatusCode"] < _REDIRECTS:
-            self._bucket.succeeded()
+            self.bucket.succeeded()
         elif error_reason(parsed_response) is PollErrorReason.THROTTLED:
-            self._bucket.throttled()
+            self.bucket.throttled()
 
 
 DEADLINE: ContextVar[asyncio.Timeout | None] = ContextVar("DEADLINE", default=None)
@@ -137,15 +137,27 @@ class Limiters:
         self._telemetry = telemetry
         self._clock = clock
         self._limiters: dict[tuple[str, str, str], Limiter] = {}
+        self._own = ""
 
     def of(self, account: Account, region: str, service: str) -> Limiter:
-        """Return the limiter of a service; roles of the same account share it."""
-        key = (account.account_id, region, service)
+        """Return the limiter of a service; whoever reads the same account shares it."""
+        key = (account.account_id or self._own, region, service)
         if key not in self._limiters:
-            self._limiters[key] = self._limiter(*key)
+            bucket = TokenBucket(self._settings.requests_per_second, self._settings.burst, self._clock.monotonic)
+            self._limiters[key] = Limiter(bucket, self._clock, self._telemetry.rate_limit_wait.labels(service).inc)
+            self._publish(*key)
         return self._limiters[key]
 
-    def _limiter(self, account_id: str, region: str, service: str) -> Limiter:
-        bucket = TokenBucket(self._settings.requests_per_second, self._settings.burst, self._clock.monotonic)
-        self._telemetry.rate_limit.labels(account_id, region, service).set_function(lambda: bucket.rate)
-        return Limiter(bucket, self._clock, self._telemetry.rate_limit_wait.labels(service).inc)
+    def note_own(self, account_id: str) -> None:
+        """Note which account the default credentials are for: what was asked to find out counts as its own."""
+        self._own = account_id
+        for key in [key for key in self._limiters if not key[0]]:
+            limiter = self._limiters.pop(key)
+            if self._limiters.setdefault((account_id, *key[1:]), limiter) is limiter:
+                self._publish(account_id, *key[1:])
+
+    def _publish(self, account_id: str, region: str, service: str) -> None:
+        """Show the rate of a limiter, once it is known whose it is."""
+        if account_id:
+            bucket = self._limiters[account_id, region, service].bucket
+            self._telemetry.rate_limit.labels(account_id, region, service).set_function(lambda: bucket.rate)

@@ -7,6 +7,8 @@ import reprlib
 from collections.abc import Mapping
 from typing import Any
 
+from exporter.redaction import redacted
+
 _IN_OUR_WORDS = {
     "dict_type": "must be keys and values",
     "mapping_type": "must be keys and values",
@@ -21,7 +23,8 @@ _IN_OUR_WORDS = {
 def in_words(problem: Mapping[str, Any]) -> str:
     """Return what is wrong with one value, and the value where the words do not show it."""
     message = _IN_OUR_WORDS.get(problem["type"]) or problem["msg"].removeprefix("Value error, ")
-    message = message.replace("Input should be", "must be").replace("String should match pattern", "must match")
+    message = redacted(message).replace("Input should be", "must be")
+    message = message.replace("String should match pattern", "must match")
     value = shown(problem["input"])
     told = problem["type"] == "missing" or value.strip('"') in message
     return message if told else f"{message}, not {value}"
@@ -34,6 +37,7 @@ def shown(value: Any) -> str:
     except (TypeError, ValueError, RecursionError):
         # YAML has keys that JSON has not, such as dates.
         text = reprlib.repr(value)
+    text = redacted(text)
     return text if len(text) <= _LONG else f"{text[:_LONG]}..."
 
 

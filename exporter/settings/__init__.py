@@ -9,13 +9,14 @@ from exporter.settings.model import (
     ENVIRONMENT_PREFIX,
     Account,
     Aws,
+    Limits,
     Log,
     Metrics,
     Selection,
     ServiceSettings,
     Settings,
 )
-from exporter.settings.redaction import redacted
+from exporter.settings.redaction import without_secrets
 
 __all__ = [
     "DEFAULT_PORT",
@@ -23,6 +24,7 @@ __all__ = [
     "Account",
     "Aws",
     "ConfigurationError",
+    "Limits",
     "Log",
     "Metrics",
     "Selection",
@@ -33,5 +35,5 @@ __all__ = [
     "given",
     "load",
     "parse_duration",
-    "redacted",
+    "without_secrets",
 ]

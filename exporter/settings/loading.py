@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, InitSettingsSourc
 from exporter.catalog import Catalog
 from exporter.catalog.problems import in_words
 from exporter.catalog.spelling import did_you_mean
+from exporter.redaction import REDACTED
 from exporter.settings import checks, flags
 from exporter.settings.errors import ConfigurationError
 from exporter.settings.file import read
@@ -122,6 +123,8 @@ def _explain(problem: Any, places: _Places) -> str:
     origin = places.origin(path)
     if problem["type"] == "extra_forbidden":
         return f"{origin}: unknown key{did_you_mean(path[-1], _keys_beside(path))}"
+    if "external_id" in path:
+        problem = {**problem, "input": REDACTED}
     # A list or a mapping has one form on one line.
     hint = "; write it as JSON" if problem["type"] in _STRUCTURED and not origin.startswith(f"{places.file}: ") else ""
     return f"{origin}: {in_words(problem)}{hint}"

@@ -8,8 +8,9 @@ from fnmatch import fnmatchcase
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from exporter.catalog import Catalog, Kind, Service
@@ -58,7 +59,15 @@ def _path(path: str) -> str:
 def _url(url: str) -> str:
     if not re.fullmatch(r"https?://\S+", url):
         raise ValueError(f"{url!r} is not an address: https://vpce-1a2b3c.bedrock.us-east-1.vpce.amazonaws.com")
+    if "@" in urlsplit(url).netloc:
+        raise ValueError("must be without user and password: AWS asks for neither")
     return url
+
+
+def _external_id(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[\w+=,.@:/-]{2,1224}", value.get_secret_value(), re.ASCII):
+        raise ValueError("must be 2 to 1224 letters, digits and +=,.@:/_-")
+    return value
 
 
 def _not_empty(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -109,6 +118,7 @@ class Web(Section):
     disable_pages: bool = Field(
         default=False, description="Serve nothing but metrics and health: no pages, no API, no names of jobs."
     )
+    enable_lifecycle: bool = Field(default=False, description="Enable reload via HTTP request.")
 
 
 class Log(Section):
@@ -149,6 +159,9 @@ class Metrics(Section):
     per_job_finished: int = Field(
         default=50, ge=0, description="How many finished jobs of a source get series of their own, newest first."
     )
+    per_job_active: int = Field(
+        default=500, ge=0, description="How many active jobs of a source get series of their own, oldest first."
+    )
     duration_buckets: Annotated[tuple[Duration, ...], AfterValidator(_not_empty), AfterValidator(_ascending)] = Field(
         default=(60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14_400.0, 28_800.0, 86_400.0, 172_800.0),
         description="Upper bounds of the duration histograms.",
@@ -156,10 +169,28 @@ class Metrics(Section):
 
 
 class Limits(Section):
-    """What keeps the number of series in bounds."""
+    """What keeps memory and the number of series in bounds, whatever AWS lists."""
 
+    series: int = Field(
+        default=1_000_000,
+        ge=1,
+        description="How many series about jobs there are in all; more drop families.",
+    )
+    series_per_source: int = Field(
+        default=10_000, ge=1, description="How many series about jobs a source has; more drop families."
+    )
     dimension_values: int = Field(
         default=50, ge=1, description="How many values of a dimension a source exports; more become `other`."
+    )
+    jobs_per_source: int = Field(
+        default=500_000, ge=1, description="How many finished jobs of a source count; of more, the newest."
+    )
+    sources: int = Field(default=20_000, ge=1, description="How many sources are polled; more are not discovered.")
+    pages: int = Field(
+        default=5000, ge=1, description="How many pages a list of AWS may have; a longer one fails the poll."
+    )
+    message_length: int = Field(
+        default=4000, ge=100, description="How many characters of a failure message or a name are held."
     )
 
 
@@ -187,7 +218,7 @@ class Account(Section):
     """One account to read: through a role, or with the default credentials where none is named."""
 
     role_arn: Annotated[str, AfterValidator(_role)] | None = None
-    external_id: str | None = Field(default=None, min_length=2)
+    external_id: Annotated[SecretStr, AfterValidator(_external_id)] | None = None
     regions: tuple[Region, ...] = ()
     """Left out: the region of the environment."""
 

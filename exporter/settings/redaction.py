@@ -5,17 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from exporter.redaction import REDACTED, redacted
 from exporter.settings.model import Settings
 
-REDACTED = "<redacted>"
-
 _SECRET = re.compile(r"external_?id|secret|password|passwd|token|credential|private_?key|api_?key", re.IGNORECASE)
-_USER = re.compile(r"(?<=://)[^/@\s]+@")
-"""A name and a password before a host."""
 
 
-def redacted(settings: Settings) -> dict[str, Any]:
-    """Return the settings as plain values, secrets replaced by `<redacted>`."""
+def without_secrets(settings: Settings) -> dict[str, Any]:
+    """Return the settings as plain values, secrets replaced by `[redacted]`."""
     shown: dict[str, Any] = _shown(settings.model_dump(mode="json"))
     return shown
 
@@ -27,4 +24,4 @@ def _shown(value: Any, key: str = "") -> Any:
         return [_shown(inner, key) for inner in value]
     if not isinstance(value, str):
         return value
-    return REDACTED if _SECRET.search(key) else _USER.sub(f"{REDACTED}@", value)
+    return REDACTED if _SECRET.search(key) else redacted(value)

@@ -32,6 +32,12 @@ class Telemetry:
         GCCollector(registry=self.registry)
         self.build_info = self._gauge("build_info", "The exporter's version; always 1.", "version", "pythonversion")
         self.build_info.labels(__version__, platform.python_version()).set(1)
+        self.reload_successful = self._gauge(
+            "config_last_reload_successful", "Whether the last attempt to read the configuration succeeded."
+        )
+        self.reload_time = self._gauge(
+            "config_last_reload_success_timestamp_seconds", "When the configuration in effect was read."
+        )
         self.poll_duration = self._histogram(
             "poll_duration_seconds",
             "How long polls took.",

@@ -7,12 +7,14 @@ import logging
 import re
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor
 
 from exporter.printable import printable
+from exporter.redaction import redacted
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 
@@ -26,9 +28,10 @@ def configure_logging(level: str, form: str, stream: TextIO | None = None) -> No
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=LEVELS[level], force=True)
-    # What they warn of fails a poll, which is logged once; they would do so with a traceback for each source.
+    # What they warn of fails a poll, which is logged once; they would do so with a traceback for each source. Their
+    # debugging holds whole requests and answers, with the keys that STS hands out: nobody gets to see it.
     for library in ("aiobotocore", "botocore"):
-        logging.getLogger(library).setLevel(logging.DEBUG if level == "debug" else logging.ERROR)
+        logging.getLogger(library).setLevel(logging.INFO if level == "debug" else logging.ERROR)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -42,7 +45,7 @@ def configure_logging(level: str, form: str, stream: TextIO | None = None) -> No
 
 def _logfmt(_logger: object, _method: str, event: EventDict) -> str:
     """Render a record on one line, whatever its values hold: what is not plain is quoted as JSON quotes it."""
-    first = [key for key in ("time", "level", "msg") if key in event]
+    first = [key for key in ("time", "level", "source", "msg") if key in event]
     keys = [*first, *(key for key in event if key not in first)]
     return " ".join(f"{key}={_quoted(event[key])}" for key in keys)
 
@@ -61,12 +64,30 @@ def _upper_level(_logger: object, _method: str, event: EventDict) -> EventDict:
     return {**event, "level": "WARN" if event["level"] == "warning" else event["level"].upper()}
 
 
+def _headed(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Begin with when, how grave and where, as promslog does: `source=loop.py:120`."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    source = f"{event.pop('filename')}:{event.pop('lineno')}"
+    return {"time": now, "level": event.pop("level"), "source": source, **event}
+
+
+def _discreet(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Take out what looks like a secret, whoever logged it."""
+    return {
+        key: value if isinstance(value, int | float | None) else redacted(str(value)) for key, value in event.items()
+    }
+
+
+_PLACE = structlog.processors.CallsiteParameter
+
 _CHAIN: list[Processor] = [
     structlog.stdlib.add_log_level,
     _upper_level,
-    structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+    structlog.processors.CallsiteParameterAdder({_PLACE.FILENAME, _PLACE.LINENO}),
+    _headed,
     structlog.processors.format_exc_info,
     structlog.processors.EventRenamer("msg"),
+    _discreet,
 ]
 """Gives a record the keys of Prometheus' promslog."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from exporter.families import Family, Sample
 from exporter.jobs import SourceKey
@@ -26,6 +26,7 @@ class SourceStatus:
     last_success: float | None = None
     last_duration: float = 0.0
     next_poll: float | None = None
+    """None where it is to be polled as soon as possible."""
     reason: str = ""
     """Why the last poll failed, of a closed list; empty while it succeeds."""
     error: str = ""
@@ -37,11 +38,25 @@ class SourceStatus:
     jobs: int | None = None
     """Jobs held; None for a source that leads to others and has no jobs itself."""
     details_pending: int | None = None
+    series: int | None = None
+    """Series about its jobs."""
+    series_dropped: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Series that it goes without, by their family and the limit that says so."""
+    jobs_dropped: int = 0
+    """Jobs that finished within the lookback and do not count."""
+    sources_dropped: int = 0
+    """Sources that it leads to and that are not polled."""
 
     @property
     def is_up(self) -> bool:
         """Whether the last poll succeeded."""
         return self.attempts > 0 and self.consecutive_failures == 0
+
+    def renewed(self, newer: SourceStatus) -> SourceStatus:
+        """Go on under another configuration: polled as often and called as `newer` says."""
+        self.interval = newer.interval
+        self.scope_kind, self.scope_name = newer.scope_kind, newer.scope_name
+        return self
 
 
 POLLED: ContextVar[SourceStatus | None] = ContextVar("POLLED", default=None)
@@ -112,5 +127,33 @@ SOURCE_FAMILIES: tuple[Family[SourceStatus], ...] = (
         "Failed jobs of the source whose reason AWS has not been asked for yet.",
         (),
         lambda status: _known(status.details_pending),
+    ),
+    Family(
+        f"{PREFIX}series",
+        "gauge",
+        "Series about the jobs of the source, as of its last successful poll.",
+        (),
+        lambda status: _known(status.series),
+    ),
+    Family(
+        f"{PREFIX}series_dropped",
+        "gauge",
+        "Series about the jobs of the source that are left out because of a limit.",
+        ("family", "bound"),
+        lambda status: status.series_dropped.items(),
+    ),
+    Family(
+        f"{PREFIX}jobs_dropped",
+        "gauge",
+        "Jobs of the source that finished within the lookback and do not count because of limits.jobs_per_source.",
+        (),
+        lambda status: _known(status.jobs_dropped or None),
+    ),
+    Family(
+        f"{PREFIX}sources_dropped",
+        "gauge",
+        "Sources that this one leads to and that are not polled because of limits.sources.",
+        (),
+        lambda status: _known(status.sources_dropped or None),
     ),
 )

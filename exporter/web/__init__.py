@@ -1,7 +1,8 @@
 """What is served over HTTP."""
 
 from exporter.web.inside import Inside
+from exporter.web.lifecycle import Reload
 from exporter.web.listening import serve
 from exporter.web.site import Site, create_app
 
-__all__ = ["Inside", "Site", "create_app", "serve"]
+__all__ = ["Inside", "Reload", "Site", "create_app", "serve"]

@@ -7,6 +7,9 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+_GRACE = 4.0
+"""Seconds that answers under way have to be read when the server closes."""
+
 
 @asynccontextmanager
 async def serve(app: web.Application, listen_addresses: Sequence[str]) -> AsyncIterator[list[tuple[str, int]]]:
@@ -14,7 +17,8 @@ async def serve(app: web.Application, listen_addresses: Sequence[str]) -> AsyncI
 
     Raises OSError where an address cannot be listened on.
     """
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=3.0)
+    # aiohttp lets a request under way end for so long, and then for as long again.
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_GRACE / 2)
     await runner.setup()
     try:
         for address in listen_addresses:

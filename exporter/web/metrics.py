@@ -17,6 +17,9 @@ def routes(path: str, exposition: Exposition) -> list[web.RouteDef]:
         form = choose_format(request.headers.get("Accept", ""))
         gzipped = accepts_gzip(request.headers.get("Accept-Encoding", ""))
         body = await exposition.body(form, gzipped=gzipped)
+        if request.transport:
+            # All is with the kernel when the handler ends: closing the server may cut off what is not.
+            request.transport.set_write_buffer_limits(high=0)
         headers = {"Content-Type": form.value, "Vary": "Accept, Accept-Encoding", "Content-Length": str(body.length)}
         if gzipped:
             headers["Content-Encoding"] = "gzip"

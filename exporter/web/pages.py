@@ -19,7 +19,7 @@ from exporter.failures import Reason
 from exporter.inventory import HOUR, Found, Places
 from exporter.jobs import LIVE, State
 from exporter.ledger import Wanted
-from exporter.settings import redacted
+from exporter.settings import without_secrets
 from exporter.web import kinds
 from exporter.web.inside import Inside
 from exporter.web.parameters import Given, JobParameters, ParameterError, Parameters, SourceParameters, cursor, given
@@ -197,7 +197,7 @@ async def _kinds(inside: Inside, request: web.Request) -> Context:
 async def _config(inside: Inside, request: web.Request) -> Context:
     """The configuration as it took effect."""
     Parameters.of(_given(request), inside.inventory.now())
-    text = yaml.safe_dump(redacted(inside.settings()), sort_keys=False, allow_unicode=True, width=100)
+    text = yaml.safe_dump(without_secrets(inside.settings()), sort_keys=False, allow_unicode=True, width=100)
     return {"configuration": text}
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from exporter.exposition import Exposition
-from exporter.web import api, health, metrics, pages
+from exporter.web import api, health, lifecycle, metrics, pages
 from exporter.web.inside import Inside
 
 
@@ -21,6 +21,8 @@ class Site:
     telemetry_path: str
     inside: Inside | None = None
     """What pages and API show; without it there are neither."""
+    reload: lifecycle.Reload | None = None
+    """None where it is not allowed over HTTP."""
 
 
 def create_app(site: Site) -> web.Application:
@@ -31,5 +33,5 @@ def create_app(site: Site) -> web.Application:
         # The metrics take the place of a page where the configuration says so.
         routes += [route for route in others if route.path != site.telemetry_path]
     app = web.Application()
-    app.add_routes([*routes, *health.routes(site.is_ready)])
+    app.add_routes([*routes, *health.routes(site.is_ready), *lifecycle.routes(site.reload)])
     return app

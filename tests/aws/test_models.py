@@ -15,7 +15,7 @@ from exporter.catalog.models import Models
 from exporter.catalog.own import extended
 from exporter.clock import SystemClock
 from exporter.jobs import Job
-from exporter.settings import Account, Aws
+from exporter.settings import Account, Aws, Settings
 from exporter.simulator import SimulatedScope, Simulator, World
 from exporter.telemetry import Telemetry
 from tests.harness import ACCOUNT, BEDROCK, CATALOG, LOOKOUT, NOW, REGION
@@ -75,8 +75,8 @@ def limiters(settings):
 async def reader(simulator: Simulator, loader: Loader):
     """Give a reader whose clients and paging have the models of a loader."""
     credentials = Credentials("AKIAIOSFODNN7EXAMPLE", "made-up")
-    settings = Aws(endpoint_url=simulator.endpoint_url, requests_per_second=1e6, burst=1000)
-    async with Clients(settings, Telemetry(), limiters(settings), loader, credentials) as clients:
+    aws = Aws(endpoint_url=simulator.endpoint_url, requests_per_second=1e6, burst=1000)
+    async with Clients(Settings(aws=aws), Telemetry(), limiters(aws), loader, credentials) as clients:
         yield Reader(clients, Models(loader))
 
 
@@ -190,6 +190,6 @@ def test_services_that_the_catalog_does_not_know_stay_whole():
 async def test_clients_find_their_endpoints(service):
     """Each service's client is made as for AWS itself."""
     credentials = Credentials("AKIAIOSFODNN7EXAMPLE", "made-up")
-    async with Clients(Aws(), Telemetry(), limiters(Aws()), CUT, credentials) as clients:
+    async with Clients(Settings(), Telemetry(), limiters(Aws()), CUT, credentials) as clients:
         client = await clients.client(Account(), REGION, service)
         assert client.meta.endpoint_url.startswith("https://")

@@ -23,7 +23,7 @@ from exporter.aws import (
 )
 from exporter.aws.rate import DEADLINE, Limiter, TokenBucket
 from exporter.catalog.models import Models
-from exporter.settings import Account, Aws
+from exporter.settings import Account, Aws, Settings
 from exporter.simulator import AwsError
 from exporter.telemetry import Telemetry
 from tests.harness import (
@@ -230,7 +230,7 @@ class Reading:
         """Return one of the exporter's own metrics."""
         return self.telemetry.registry.get_sample_value(f"aws_job_exporter_{name}", labels)
 
-    def rate(self, service="bedrock", account_id=""):
+    def rate(self, service="bedrock", account_id=ACCOUNT):
         """Return the rate that a service is asked at now."""
         return self.value("rate_limit", account_id=account_id, region=REGION, aws_service=service)
 
@@ -253,9 +253,10 @@ async def reading(aws, clock, **settings):
     limited = {"endpoint_url": aws.endpoint_url, "max_attempts": 1, "requests_per_second": 1, "burst": 2, **settings}
     aws_settings = Aws.model_validate(limited)
     limiters = Limiters(aws_settings, telemetry, clock)
+    limiters.note_own(ACCOUNT)
     credentials = Credentials("AKIAIOSFODNN7EXAMPLE", "made-up")
     loader = catalog_loader(CATALOG)
-    async with Clients(aws_settings, telemetry, limiters, loader, credentials) as clients:
+    async with Clients(Settings(aws=aws_settings), telemetry, limiters, loader, credentials) as clients:
         yield Reading(Reader(clients, Models(loader)), telemetry, clock)
 
 

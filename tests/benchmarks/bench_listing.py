@@ -22,7 +22,7 @@ from exporter.aws import Clients, Credentials, Limiters, Place, Reader, Scoped, 
 from exporter.catalog import Catalog
 from exporter.catalog.models import Models
 from exporter.clock import SystemClock
-from exporter.settings import Account, Aws
+from exporter.settings import Account, Aws, Settings
 from exporter.simulator import Simulator, World
 from exporter.telemetry import Telemetry
 
@@ -130,7 +130,7 @@ async def _exporter(url: str) -> AsyncIterator[Callable[[], Awaitable[int]]]:
     loader = catalog_loader(CATALOG)
     settings, telemetry = Aws(endpoint_url=url, requests_per_second=1e6, burst=1000), Telemetry()
     limiters = Limiters(settings, telemetry, SystemClock())
-    async with Clients(settings, telemetry, limiters, loader, KEYS) as clients:
+    async with Clients(Settings(aws=settings), telemetry, limiters, loader, KEYS) as clients:
         reader = Reader(clients, Models(loader))
 
         async def count() -> int:

@@ -5,11 +5,8 @@ import json
 import re
 import signal
 import socket
-import sys
-from contextlib import asynccontextmanager
 from pathlib import Path
 
-import aiohttp
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
@@ -17,7 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporter import __version__
 from exporter.cli import main
 from exporter.settings import Settings, load
-from tests.harness import ACCOUNT, BEDROCK, CATALOG, LOOKOUT, NOW, PATIENCE, REGION, HandClock, simulated
+from tests.harness import ACCOUNT, BEDROCK, CATALOG, LOOKOUT, NOW, REGION, HandClock, simulated
+from tests.processes import announced, scrape, started, stopped
 
 ROOT = Path(__file__).parents[2]
 REFUSING = "http://127.0.0.1:9"
@@ -300,48 +298,6 @@ async def test_regions_of_the_configuration_suffice(run, aws, monkeypatch):
     code, out, _ = await polled_once(run, aws, ONE, "--output=table", f"--accounts={accounts}")
     assert code == 0
     assert {row["REGION"] for row in rows(out)} == {"us-west-2", "eu-west-1"}
-
-
-@asynccontextmanager
-async def started(*arguments):
-    """Yield a process of the exporter; what still runs in the end is killed."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "exporter", "--web.listen-address=127.0.0.1:0", *arguments),
-        cwd=ROOT,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
-
-
-async def announced(process, stream, pattern):
-    """Read lines until one tells an address."""
-    async with asyncio.timeout(PATIENCE):
-        while line := await stream.readline():
-            if match := re.search(pattern, line.decode()):
-                return match[1]
-        _, err = await process.communicate()
-    pytest.fail(f"it ended without saying where it listens: {err.decode()}")
-
-
-async def stopped(process, number):
-    """Send a signal; return the exit code and what was written to stderr, within five seconds."""
-    process.send_signal(number)
-    async with asyncio.timeout(5):
-        _, err = await process.communicate()
-    return process.returncode, err.decode()
-
-
-async def scrape(url):
-    """Return the metrics of an exporter by their names."""
-    async with aiohttp.ClientSession() as session, session.get(url) as response:
-        assert response.status == 200
-        return {family.name: family for family in text_string_to_metric_families(await response.text())}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

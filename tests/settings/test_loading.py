@@ -77,8 +77,17 @@ def test_every_key_of_every_section_is_read():
         "details_budget": 1,
     }
     assert (settings.metrics.per_job, settings.metrics.per_job_finished) == (True, 10)
+    assert settings.metrics.per_job_active == 20
     assert settings.metrics.duration_buckets == (60.0, 3600.0, 86_400.0)
-    assert settings.limits.dimension_values == 7
+    assert settings.limits.model_dump() == {
+        "series": 50_000,
+        "series_per_source": 500,
+        "dimension_values": 7,
+        "jobs_per_source": 9000,
+        "sources": 300,
+        "pages": 20,
+        "message_length": 1000,
+    }
     assert settings.aws.endpoint_url == "https://vpce-1a2b3c.bedrock.us-east-1.vpce.amazonaws.com"
     assert (settings.aws.connect_timeout, settings.aws.read_timeout, settings.aws.max_attempts) == (2.0, 10.0, 5)
 
@@ -86,7 +95,8 @@ def test_every_key_of_every_section_is_read():
 def test_accounts_are_read():
     """A role tells its account; the default credentials tell none."""
     assumed, default = load(CATALOG, EVERYTHING).accounts
-    assert (assumed.account_id, assumed.external_id) == ("111122223333", "made-up")
+    assert assumed.external_id is not None
+    assert (assumed.account_id, assumed.external_id.get_secret_value()) == ("111122223333", "made-up")
     assert assumed.regions == ("us-east-1", "eu-west-1")
     assert (default.role_arn, default.account_id, default.regions) == (None, "", ("us-west-2",))
 

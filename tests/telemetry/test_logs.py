@@ -11,20 +11,9 @@ import structlog
 from exporter.telemetry import configure_logging
 from exporter.telemetry.logs import LEVELS
 
-TIME = re.compile(r"time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z ")
-LIBRARIES = ("aiobotocore", "asyncio", "botocore", "aiohttp.access")
-
-
-@pytest.fixture(autouse=True)
-def restored_logging():
-    """Give the process its logging back."""
-    root, libraries = logging.getLogger(), [logging.getLogger(name) for name in LIBRARIES]
-    handlers, levels = root.handlers[:], [(logger, logger.level) for logger in (root, *libraries)]
-    yield
-    root.handlers[:] = handlers
-    for logger, level in levels:
-        logger.setLevel(level)
-    structlog.reset_defaults()
+TIME = re.compile(r"time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (?=level=)")
+SOURCE = re.compile(r"(?<= )source=test_logs\.py:\d+ (?=msg=)")
+pytestmark = pytest.mark.usefixtures("restored_logging")
 
 
 @pytest.fixture
@@ -35,14 +24,14 @@ def log():
 
 @pytest.fixture
 def logfmt():
-    """Log in logfmt, and return what reads the lines without their time."""
+    """Log in logfmt, and return what reads the lines without their time and the line that wrote them."""
     stream = io.StringIO()
     configure_logging("info", "logfmt", stream)
 
     def lines():
         found = stream.getvalue().splitlines()
-        assert all(TIME.match(line) for line in found), found
-        return [TIME.sub("", line, count=1) for line in found]
+        assert all(TIME.match(line) and SOURCE.search(line) for line in found), found
+        return [SOURCE.sub("", TIME.sub("", line, count=1), count=1) for line in found]
 
     return lines
 
@@ -56,7 +45,7 @@ def jsons():
 
 
 def test_logfmt_has_the_keys_of_prometheus(logfmt, log):
-    """Time, level, message, then what the record adds, in that order."""
+    """Time, level, source, message, then what the record adds, in promslog's order."""
     log.info("Listening on", address="127.0.0.1:10058", tls=False)
     assert logfmt() == ['level=INFO msg="Listening on" address=127.0.0.1:10058 tls=false']
 
@@ -65,7 +54,9 @@ def test_json_has_the_same_keys(jsons, log):
     """Numbers stay numbers."""
     log.info("source up", kind="model_invocation_job", jobs=7)
     (record,) = jsons()
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", record.pop("time"))
+    assert list(record)[:3] == ["time", "level", "source"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", record.pop("time"))
+    assert re.fullmatch(r"test_logs\.py:\d+", record.pop("source"))
     assert record == {"level": "INFO", "msg": "source up", "kind": "model_invocation_job", "jobs": 7}
 
 
@@ -115,7 +106,7 @@ def test_libraries_log_in_the_same_json(jsons):
     """One reader suffices for the whole process."""
     logging.getLogger("x").error("broken")
     (record,) = jsons()
-    assert record.keys() == {"time", "level", "msg"}
+    assert record.keys() == {"time", "level", "source", "msg"}
     assert (record["level"], record["msg"]) == ("ERROR", "broken")
 
 
@@ -182,4 +173,4 @@ def test_the_log_goes_to_stderr(capsys, log):
     log.info("it")
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err.endswith("level=INFO msg=it\n")
+    assert printed.err.endswith(" msg=it\n")

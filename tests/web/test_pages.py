@@ -230,16 +230,15 @@ async def test_the_configuration_is_told_without_its_secrets(shown):
     role = "arn:aws:iam::111122223333:role/reader"
     shown.settings = Settings(
         accounts=[{"role_arn": role, "external_id": "hush-hush", "regions": ["eu-west-1"]}],
-        aws={"endpoint_url": "http://user:hush@localhost:1"},
-        kinds={"own": {"service": "glue", "api_token": "hush"}},
+        kinds={"own": {"service": "glue", "api_token": "hush", "title": "see http://user:hush@localhost:1"}},
         reasons=[{"name": "licence", "reason": "dependency", "text": "no licence"}],
     )
     page = await shown.text("/config")
     (text,) = re.findall(r"<pre[^>]*>(.*?)</pre>", page, re.DOTALL)
     told = yaml.safe_load(html.unescape(text))
     assert "hush" not in page
-    assert told["accounts"] == [{"role_arn": role, "external_id": "<redacted>", "regions": ["eu-west-1"]}]
-    assert told["aws"]["endpoint_url"] == "http://<redacted>@localhost:1"
+    assert told["accounts"] == [{"role_arn": role, "external_id": "[redacted]", "regions": ["eu-west-1"]}]
+    assert told["kinds"]["own"]["title"] == "see http://[redacted]@localhost:1"
     assert told["poll"]["interval"] == "1m"
     assert "no licence" in told["reasons"][0]["text"]
 

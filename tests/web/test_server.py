@@ -83,6 +83,13 @@ async def test_metrics_are_compressed_for_who_takes_it(client, accept):
     assert b"things 7.0" in gzip.decompress(await response.read())
 
 
+async def test_an_answer_that_is_over_is_with_the_kernel(client):
+    """What a transport still held would be lost if the process ended now."""
+    await client.get("/metrics")
+    (connection,) = client.server.handler.connections
+    assert connection.transport.get_write_buffer_limits() == (0, 0)
+
+
 @pytest.mark.parametrize("encoding", ["identity", "gzip"])
 async def test_caches_are_told_what_the_answer_depends_on(client, encoding):
     """A cache between must not give one client another's format."""

@@ -1,0 +1,101 @@
+"""Who hands out credentials: STS and the agent of EKS Pod Identity."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aiohttp import web
+
+from tests.harness import ACCOUNT
+
+
+@dataclass
+class Issuer:
+    """Hands out keys `ASIAMADEUP00000001`, 2, 3 ... that count for `lifetime`, and notes what it is asked."""
+
+    lifetime: timedelta = timedelta(hours=1)
+    address: str = ""
+    asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
+    """Of each request: operation, access key or authorization, and the form."""
+    connections: set[Any] = field(default_factory=set)
+    broken: Callable[[], web.Response] | None = None
+    """What is answered in place of credentials."""
+    _issued: int = 0
+
+    def keys(self) -> list[str]:
+        """Return the access keys that AWS was asked with, as what they end with."""
+        return [key[-1] for operation, key, _ in self.asked if operation == "GetCallerIdentity"]
+
+    def askers(self, operation: str) -> list[str]:
+        """Return who asked for something."""
+        return [who for name, who, _ in self.asked if name == operation]
+
+    async def query(self, request: web.Request) -> web.Response:
+        """Answer as STS does."""
+        self.connections.add(request.transport)
+        form = {name: str(value) for name, value in (await request.post()).items()}
+        operation = form["Action"]
+        signed = re.search(r"Credential=([^/]+)/", request.headers.get("Authorization", ""))
+        self.asked.append((operation, signed[1] if signed else "", form))
+        if operation == "GetCallerIdentity":
+            return _result(operation, f"<Arn>arn</Arn><UserId>id</UserId><Account>{ACCOUNT}</Account>")
+        given = "".join(f"<{name}>{value}</{name}>" for name, value in self._keys("SessionToken").items())
+        return self.broken() if self.broken else _result(operation, f"<Credentials>{given}</Credentials>")
+
+    async def container(self, request: web.Request) -> web.Response:
+        """Answer as the agent of a container does."""
+        self.asked.append(("container", request.headers.get("Authorization", ""), {}))
+        return self.broken() if self.broken else web.json_response(self._keys("Token"))
+
+    def _keys(self, token: str) -> dict[str, str]:
+        self._issued += 1
+        end = (datetime.now(UTC) + self.lifetime).strftime("%Y-%m-%dT%H:%M:%SZ")
+        key = f"ASIAMADEUP{self._issued:08}"
+        return {"AccessKeyId": key, "SecretAccessKey": "made-up", token: "made-up", "Expiration": end}
+
+
+def _result(operation: str, content: str) -> web.Response:
+    body = f"<{operation}Response><{operation}Result>{content}</{operation}Result></{operation}Response>"
+    return web.Response(text=body, content_type="text/xml")
+
+
+@asynccontextmanager
+async def issuing(**options: Any) -> AsyncIterator[Issuer]:
+    """Yield an issuer on a port of this machine."""
+    issuer = Issuer(**options)
+    app = web.Application()
+    app.add_routes([web.post("/", issuer.query), web.get("/v1/credentials", issuer.container)])
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        issuer.address = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        yield issuer
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def silent() -> AsyncIterator[tuple[str, list[str]]]:
+    """Yield the address of a server that never answers, and the methods that it was asked with."""
+    asked: list[str] = []
+    handling: set[asyncio.Task[Any] | None] = set()
+    over = asyncio.Event()
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        handling.add(asyncio.current_task())
+        asked.append((await reader.readline()).decode().partition(" ")[0])
+        await over.wait()
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(hang, "127.0.0.1", 0) as server:
+        yield "http://{}:{}".format(*server.sockets[0].getsockname()), asked
+        over.set()
+        await asyncio.gather(*filter(None, handling), return_exceptions=True)

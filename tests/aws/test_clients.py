@@ -1,0 +1,119 @@
+"""Clients: made once, off the event loop, and kept with their connections."""
+
+import asyncio
+import threading
+from collections import Counter
+from contextlib import asynccontextmanager
+from itertools import product
+
+import pytest
+from botocore.loaders import JSONFileLoader, Loader
+from freezegun import freeze_time
+
+from exporter.aws import Clients, Credentials, Limiters, PollError
+from exporter.aws.sessions import Session
+from exporter.clock import SystemClock
+from exporter.settings import Account, Settings
+from exporter.telemetry import Telemetry
+from tests.aws.issuer import issuing, silent
+from tests.harness import REGION
+
+KEYS = Credentials("AKIAIOSFODNN7EXAMPLE", "made-up")
+ROLES = [Account(role_arn=f"arn:aws:iam::{number}:role/reader") for number in ("111122223333", "444455556666")]
+
+
+class Watched(JSONFileLoader):  # type: ignore[misc] # botocore has no types
+    """Notes which files are read, and in which thread."""
+
+    def __init__(self):
+        self.read: Counter[str] = Counter()
+        self.threads = set()
+
+    def load_file(self, file_path):
+        """Read a file."""
+        content = super().load_file(file_path)
+        if content is not None:
+            self.read[file_path] += 1
+            self.threads.add(threading.get_ident())
+        return content
+
+
+@asynccontextmanager
+async def clients_of(address, loader=None, *, keys=KEYS, aws=None, **sections):
+    """Yield clients of an AWS."""
+    settings = Settings.model_validate({"aws": {"endpoint_url": address, **(aws or {})}, **sections})
+    telemetry = Telemetry()
+    limiters = Limiters(settings.aws, telemetry, SystemClock())
+    async with Clients(settings, telemetry, limiters, loader or Loader(), keys) as clients:
+        yield clients
+
+
+async def test_models_are_read_once_for_all_accounts_and_never_on_the_event_loop():
+    """Some of them take 100 ms (aiobotocore#1023), and 20 MB."""
+    files = Watched()
+    async with issuing() as sts, clients_of(sts.address, Loader(file_loader=files)) as clients:
+        wanted = product(ROLES, ("us-east-1", "eu-west-1"), ("bedrock", "cleanroomsml", "sts"))
+        await asyncio.gather(*(clients.client(*key) for key in wanted))
+    assert any("cleanroomsml" in path for path in files.read)
+    assert set(files.read.values()) == {1}
+    assert threading.get_ident() not in files.threads
+
+
+async def test_a_client_is_made_once_however_many_ask_at_the_same_time():
+    """Each has connections of its own."""
+    async with issuing() as sts, clients_of(sts.address) as clients:
+        found = await asyncio.gather(*(clients.client(ROLES[0], REGION, "bedrock") for _ in range(10)))
+        assert len(set(map(id, found))) == 1
+        assert len(sts.askers("AssumeRole")) == 1
+
+
+async def test_the_next_poll_finds_the_connection_of_the_last_one():
+    """A new one costs three round trips; whoever closes it in the meantime is not asked on it."""
+    with freeze_time("2026-09-21", real_asyncio=True) as clock:
+        async with issuing() as sts, clients_of(sts.address) as clients:
+            for interval in (0, 66, 132):
+                clock.tick(interval)
+                await (await clients.client(Account(), REGION, "sts")).get_caller_identity()
+            assert len(sts.connections) == 1
+            clock.tick(240)
+            await (await clients.client(Account(), REGION, "sts")).get_caller_identity()
+            assert len(sts.connections) == 2
+
+
+@pytest.mark.parametrize("region", ["eu-central-1", "us-east-1"])
+async def test_credentials_are_asked_for_in_the_region_of_the_environment(monkeypatch, region):
+    """Alone, botocore does not read AWS_REGION, and would ask the one STS in us-east-1."""
+    monkeypatch.setenv("AWS_REGION", region)
+    session = Session(Settings(), Telemetry(), Loader(), asyncio.Lock())
+    async with session.create_client("sts", aws_access_key_id="made", aws_secret_access_key="up") as sts:
+        assert sts.meta.endpoint_url == f"https://sts.{region}.amazonaws.com"
+
+
+@pytest.mark.parametrize(("variable", "value"), [("AWS_RETRY_MODE", "legacy"), ("AWS_MAX_ATTEMPTS", "9")])
+async def test_the_environment_changes_no_retries(monkeypatch, variable, value):
+    """The settings say how often a request is tried, the mode is always `standard`."""
+    monkeypatch.setenv(variable, value)
+    async with issuing() as sts, clients_of(sts.address) as clients:
+        client = await clients.client(Account(), REGION, "bedrock")
+        assert client.meta.config.retries == {"mode": "standard", "total_max_attempts": 3}
+
+
+async def test_no_poll_that_has_a_slot_waits_for_a_connection():
+    """By default, a client has ten."""
+    async with issuing() as sts, clients_of(sts.address, poll={"concurrency": 40}) as clients:
+        client = await clients.client(Account(), REGION, "bedrock")
+        assert client.meta.config.max_pool_connections == 40
+
+
+async def test_what_gets_credentials_keeps_to_the_settings_as_well(monkeypatch, tmp_path):
+    """STS that hangs would be waited for a minute, five times; and it is asked at the same address."""
+    token = tmp_path / "token"
+    token.write_text("a-token")
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(token))
+    monkeypatch.setenv("AWS_ROLE_ARN", str(ROLES[0].role_arn))
+    async with silent() as (address, asked):
+        aws = {"read_timeout": "100ms", "max_attempts": 1}
+        async with clients_of(address, keys=None, aws=aws) as clients:
+            with pytest.raises(PollError, match="Read timeout"):
+                await clients.client(Account(), REGION, "bedrock")
+        assert asked == ["POST"]

@@ -1,0 +1,93 @@
+"""What the log tells of a source: one line for each change, whatever happens in between."""
+
+import io
+import json
+
+import pytest
+
+from exporter import app
+from exporter.aws import PollError, PollErrorReason
+from exporter.jobs import SourceKey
+from exporter.telemetry import SourceStatus, configure_logging
+from tests.harness import ACCOUNT, CATALOG, REGION, HandClock, configured
+
+pytestmark = pytest.mark.usefixtures("restored_logging")
+
+KEY = SourceKey(ACCOUNT, REGION, "bedrock", "model_invocation_job", "")
+DENIED = PollError(PollErrorReason.ACCESS_DENIED, "not authorized")
+THROTTLED = PollError(PollErrorReason.THROTTLED, "slow down")
+
+
+class Scripted:
+    """A source whose polls go as the test says: None for a success, else what is raised."""
+
+    def __init__(self, script):
+        self.status = SourceStatus(KEY, interval=60.0)
+        self._script = iter(script)
+
+    async def poll(self):
+        """Do what is next; lead to nothing."""
+        if (error := next(self._script)) is not None:
+            raise error
+        return ()
+
+    def adopt(self, before):
+        """Nothing was known."""
+
+    def forget(self):
+        """Nothing was published."""
+
+
+async def logged(*script, form="json"):
+    """Return the lines of a source's polls."""
+    stream = io.StringIO()
+    configure_logging("info", form, stream)
+    source = Scripted(script)
+    async with app.assembled(configured("http://localhost:1"), CATALOG, REGION, clock=HandClock()) as parts:
+        for _ in script:
+            await parts.poller.poll(source)
+    return stream.getvalue().splitlines()
+
+
+async def told(*script):
+    """Return what each line tells: the message, and why."""
+    return [(line["msg"], line.get("reason")) for line in map(json.loads, await logged(*script))]
+
+
+async def test_a_source_that_stays_as_it_is_is_no_news():
+    """Neither up, nor down."""
+    assert await told(None, None, None) == []
+    assert await told(*[DENIED] * 50) == [("source down", "access_denied")]
+
+
+async def test_each_change_is_one_line():
+    """Also from one reason to another."""
+    assert await told(None, DENIED, DENIED, THROTTLED, THROTTLED, DENIED, None, None) == [
+        ("source down", "access_denied"),
+        ("source down", "throttled"),
+        ("source down", "access_denied"),
+        ("source up", None),
+    ]
+
+
+async def test_a_source_that_comes_and_goes_is_told_each_time():
+    """Two lines for each outage."""
+    assert await told(*[DENIED, None] * 5) == [("source down", "access_denied"), ("source up", None)] * 5
+
+
+async def test_a_line_says_which_source_and_what_aws_said():
+    """As the labels of the metrics do."""
+    (line,) = map(json.loads, await logged(DENIED))
+    place = {"account_id": ACCOUNT, "region": REGION, "aws_service": "bedrock", "kind": KEY.kind, "scope": ""}
+    assert place.items() <= line.items()
+    assert (line["level"], line["err"]) == ("WARN", "not authorized")
+    assert "exception" not in line
+
+
+@pytest.mark.parametrize("form", ["json", "logfmt"])
+async def test_a_bug_has_a_stack_trace_once_and_on_one_line(form):
+    """Nothing else has any."""
+    (line,) = await logged(*[ZeroDivisionError("made up")] * 5, form=form)
+    assert "Traceback (most recent call last)" in line
+    assert "ZeroDivisionError: made up" in line
+    assert "ERROR" in line
