@@ -11,7 +11,7 @@ import pytest
 
 from exporter import app
 from exporter.aws import Credentials
-from tests.harness import BEDROCK, CATALOG, NOW, PATIENCE, REGION, HandClock, configured, simulated
+from tests.harness import BEDROCK, CATALOG, CUSTOMIZATION, NOW, PATIENCE, REGION, HandClock, configured, simulated
 
 KEYS = Credentials("AKIAIOSFODNN7EXAMPLE", "made-up")
 
@@ -94,7 +94,21 @@ async def test_what_is_polled_is_shown(aws, clock):
         assert source["calls"] == aws.requests["bedrock", "ListModelInvocationJobs"]
         assert job["name"] in (await get(exporter, "/jobs"))[1]
         assert aws.endpoint_url in (await get(exporter, "/config"))[1]
-        assert "1 of the" in (await get(exporter, "/kinds"))[1]
+        assert ">1 of the" in (await get(exporter, "/kinds"))[1]
+
+
+async def test_pages_show_what_a_reload_brought(aws, clock):
+    """The configuration that is in effect, not the one of the start."""
+    web = {"listen_address": ["127.0.0.1:0"]}
+    before = configured(aws.endpoint_url, {"bedrock": {"kinds": [BEDROCK.key]}}, web=web)
+    after = configured(aws.endpoint_url, {"bedrock": {"kinds": [BEDROCK.key, CUSTOMIZATION.key]}}, web=web)
+    read = app.Configuration(after, CATALOG, REGION)
+    async with app.running(before, CATALOG, REGION, credentials=KEYS, clock=clock, read=lambda: read) as exporter:
+        await ready(exporter)
+        assert ">1 of the" in (await get(exporter, "/kinds"))[1]
+        assert await exporter.reload() == ()
+        assert ">2 of the" in (await get(exporter, "/kinds"))[1]
+        assert CUSTOMIZATION.key in (await get(exporter, "/config"))[1]
 
 
 async def test_pages_can_be_left_out(aws, clock):
