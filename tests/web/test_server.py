@@ -123,6 +123,7 @@ async def test_it_is_ready_once_every_source_was_tried(client, exporter):
     "path",
     [
         "/favicon.ico",
+        "/static/none.css",
         "/static/",
         "/static/../site.py",
         "/api/v1/",
