@@ -20,10 +20,10 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test lint bench dist sbom lock clean
+.PHONY: help demo test lint bench screenshots dist sbom lock clean
 
 help: ## Print the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
 demo: $(RUNTIME) ## Serve against the embedded simulator: no AWS account needed
 	$(BIN)/aws-job-exporter demo
@@ -49,6 +49,8 @@ dist: $(DEV) ## Build the wheel and the sdist in dist/
 sbom: $(DEV) ## Write the bill of materials of what is shipped, from its lock, to build/sbom.cdx.json
 	@mkdir -p build
 	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o build/sbom.cdx.json requirements.txt
+screenshots: $(DEV) ## Take the pictures of the demo's pages: needs Debian's chromium
+	$(BIN)/python -m tests.e2e.screenshots docs/images
 
 lock: $(DEV) ## Bring the locks up to date with pyproject.toml
 	$(COMPILE) --group dev pyproject.toml -o requirements-dev.txt
