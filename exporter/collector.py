@@ -195,7 +195,7 @@ JOB_FAMILIES: tuple[Family[JobView], ...] = (
     _family(
         "aws_job_records",
         "gauge",
-        "Records of the jobs that are active or finished within the lookback, by what became of them.",
+        "Records of the jobs that are active or finished within the lookback: total, processed, succeeded, failed.",
         ("result",),
         _records,
     ),

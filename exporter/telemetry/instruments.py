@@ -86,9 +86,15 @@ class Telemetry:
             "detail_errors_total", "Failed questions for a job's failure reason.", "aws_service", "kind", "reason"
         )
 
-        self.http_responses = self._counter("http_responses_total", "Answers to HTTP requests.", "code")
+        self.http_responses = self._counter(
+            "http_responses_total",
+            "Answers to HTTP requests; 503 is one scrape too many, 401 and 429 come from the web configuration file.",
+            "code",
+        )
         self.http_connections_dropped = self._counter(
-            "http_connections_dropped_total", "HTTP connections that were broken off or turned away.", "reason"
+            "http_connections_dropped_total",
+            "HTTP connections that were broken off, because they were slow, or others waited while all were taken (full).",
+            "reason",
         )
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
