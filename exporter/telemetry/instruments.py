@@ -93,7 +93,7 @@ class Telemetry:
         )
         self.http_connections_dropped = self._counter(
             "http_connections_dropped_total",
-            "HTTP connections that were broken off, because they were slow, or others waited while all were taken (full).",
+            "HTTP connections that were broken off: slow ones, and where too many were open (full).",
             "reason",
         )
 
