@@ -28,13 +28,25 @@ from tests import harness, metrics_page
 from tests.exported import Row, families, series
 from tests.inside import inside
 from tests.test_layers import ROOMS
+from tests.web.greeting import self_signed
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 METRICS = ROOT / "docs" / "metrics.md"
+CHANGELOG = ROOT / "CHANGELOG.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 PAGES = ROOT / "docs" / "pages.md"
+CONFIGURATION = ROOT / "docs" / "configuration.md"
+CONCEPTS = ROOT / "docs" / "concepts.md"
+COMMANDS = ROOT / "docs" / "commands.md"
+ALERTS = ROOT / "docs" / "alerts.md"
+IAM = ROOT / "docs" / "iam.md"
+WEB = ROOT / "docs" / "web.md"
+INDEX = ROOT / "docs" / "README.md"
+RELIABILITY = ROOT / "docs" / "reliability.md"
+RULES = ROOT / "config" / "prometheus" / "rules" / "aws-job-exporter.yml"
 SAMPLE = ROOT / "config" / "exporter.yml"
+EXAMPLES = sorted(file for file in (ROOT / "config" / "examples").glob("*.yml") if file.name != "web.yml")
 CATALOG = Catalog()
 
 DOCUMENTS = [
@@ -131,6 +143,11 @@ def is_path(word: str) -> bool:
     return not word.startswith("--") and word not in commands()
 
 
+def links(text: str) -> list[str]:
+    """Return where the links of a text lead."""
+    return re.findall(r"\]\(([^)\s]+)\)", text)
+
+
 def slug(heading: str) -> str:
     """Return the anchor that a heading gets."""
     return re.sub(r"[^\w -]", "", heading.strip().lower()).replace(" ", "-")
@@ -151,13 +168,6 @@ def test_every_family_is_documented_and_no_other() -> None:
     assert len(rows) == len(families())
 
 
-def test_the_readme_lists_the_families_about_jobs() -> None:
-    """Names, types and labels in the README's table are those of all families that are not about the exporter."""
-    rows = documented(README, "further labels")
-    assert set(rows) == {family for family in families() if not family.name.startswith("aws_job_exporter_")}
-    assert len(rows) == len(set(rows))
-
-
 def test_the_labels_of_a_source_are_documented() -> None:
     """docs/metrics.md explains each label that all families about jobs carry."""
     assert [row[0] for row in table(METRICS, "label", "meaning")] == [*SourceKey._fields]
@@ -170,11 +180,14 @@ def test_every_family_has_a_query() -> None:
     assert [name for name, series in names.items() if not series & asked] == []
 
 
-@pytest.mark.parametrize("document", [README, METRICS, ARCHITECTURE], ids=named)
+@pytest.mark.parametrize("document", [file for file in DOCUMENTS if file != CHANGELOG], ids=named)
 def test_a_metric_that_is_named_exists(document: Path) -> None:
-    """What a document writes like one of our metrics is one; the departures from a plan may name what never was."""
+    """What a document writes like one of our metrics is one; the departures from a plan may name what never was.
+
+    Recorded series, `source:aws_jobs_pending:sum`, are those of the rules.
+    """
     text = re.sub(r"^## Departures.*?(?=^## |\Z)", "", document.read_text(), flags=re.DOTALL | re.MULTILINE)
-    words = set(re.findall(r"\b(?:aws_jobs?_\w*[a-z]|aws_jobs)\b", text))
+    words = set(re.findall(r"(?<!:)\b(?:aws_jobs?_\w*[a-z]|aws_jobs)\b", text))
     assert words - {"aws_job_exporter"} - series() - {family.name for family in families()} == set()
 
 
@@ -188,19 +201,20 @@ def test_queries_are_promql(document: Path, tmp_path: Path, tool: Callable[[str]
     assert (result.returncode, result.stderr) == (0, "")
 
 
-def test_the_scrape_configuration_is_one(tmp_path: Path, tool: Callable[[str], str]) -> None:
-    """Promtool accepts the README's configuration of Prometheus."""
-    (example,) = (block for block in blocks(README, "yaml") if block.startswith("scrape_configs:"))
+@pytest.mark.parametrize("document", [README, ALERTS], ids=named)
+def test_the_scrape_configuration_is_one(document: Path, tmp_path: Path, tool: Callable[[str], str]) -> None:
+    """Promtool accepts a document's configuration of Prometheus."""
+    (example,) = (block for block in blocks(document, "yaml") if block.startswith("scrape_configs:"))
     file = tmp_path / "prometheus.yml"
     file.write_text(example)
     subprocess.run([tool("promtool"), "check", "config", file], check=True)
 
 
-def test_the_readme_explains_every_state_and_reason() -> None:
+def test_every_state_and_reason_is_explained() -> None:
     """The tables of states and of reasons hold each word of the code, and no other."""
-    states = [word for row in table(README, "state", "meaning") for word in re.findall(r"\w+", row[0])]
+    states = [word for row in table(CONCEPTS, "state", "meaning") for word in re.findall(r"\w+", row[0])]
     assert states == [*State]
-    assert [row[0] for row in table(README, "reason", "meaning")] == [*Reason]
+    assert [row[0] for row in table(CONCEPTS, "reason", "meaning")] == [*Reason]
 
 
 def test_every_reason_of_a_failed_poll_is_explained() -> None:
@@ -212,12 +226,12 @@ def test_every_reason_of_a_failed_poll_is_explained() -> None:
 
 
 def test_every_setting_is_documented_and_no_other() -> None:
-    """The README's table has each key once; the catalog names the keys of scopes."""
-    keys = [row[0] for row in table(README, "key", "flag", "default", "meaning")]
+    """docs/configuration.md has each key once; the catalog names the keys of scopes."""
+    keys = [row[0] for row in table(CONFIGURATION, "key", "flag", "default", "meaning")]
     assert sorted(keys) == sorted([*dict(settings()), "services.SERVICE.SCOPES"])
 
 
-@pytest.mark.parametrize("row", table(README, "key", "flag", "default", "meaning"), ids=lambda row: row[0])
+@pytest.mark.parametrize("row", table(CONFIGURATION, "key", "flag", "default", "meaning"), ids=lambda row: row[0])
 def test_a_setting_is_documented_as_it_is(row: list[str]) -> None:
     """Each row names a flag that exists, and the default that the setting has."""
     key, flag, default, _ = row
@@ -233,23 +247,50 @@ def test_a_setting_is_documented_as_it_is(row: list[str]) -> None:
 
 
 def test_every_flag_is_documented() -> None:
-    """Each flag that sets something stands in the README's table."""
-    documented = {row[1] for row in table(README, "key", "flag", "default", "meaning")}
+    """Each flag that sets something stands in the table of docs/configuration.md."""
+    documented = {row[1] for row in table(CONFIGURATION, "key", "flag", "default", "meaning")}
     flags = {option for option in parser()._option_string_actions if "." in option and not option.startswith("--no-")}
     assert flags <= documented
 
 
-def examples() -> list[str]:
-    """Return the configurations that the README shows."""
-    return [block for block in blocks(README, "yaml") if not block.startswith("scrape_configs:")]
+def examples() -> Iterator[Any]:
+    """Yield the configurations that documents show: blocks whose keys are all the configuration's."""
+    for document in DOCUMENTS:
+        for number, block in enumerate(blocks(document, "yaml")):
+            if set(yaml.safe_load(block)) <= Settings.model_fields.keys():
+                yield pytest.param(block, id=f"{named(document)}-{number}")
 
 
-@pytest.mark.parametrize("example", examples())
+@pytest.mark.parametrize("example", [*examples()])
 def test_an_example_of_a_configuration_is_valid(example: str, tmp_path: Path) -> None:
-    """The exporter accepts each configuration that the README shows."""
+    """The exporter accepts each configuration that a document shows."""
     file = tmp_path / "exporter.yml"
     file.write_text(example)
     assert cli.main(["check-config", str(file)]) == 0
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Lay the samples where they are meant to lie, with a certificate, and return the folder."""
+    folder = tmp_path_factory.mktemp("installed")
+    for file, content in zip(("server.crt", "server.key"), self_signed("exporter", "exporter.example"), strict=True):
+        (folder / file).write_bytes(content)
+    for sample in EXAMPLES[0].parent.iterdir():
+        (folder / sample.name).write_text(sample.read_text().replace("/etc/aws-job-exporter", str(folder)))
+    return folder
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=named)
+def test_a_sample_for_a_common_case_is_valid(example: Path, installed: Path) -> None:
+    """The exporter accepts it, with the files that it names."""
+    assert cli.main(["check-config", str(installed / example.name)]) == 0
+
+
+def test_every_sample_is_listed() -> None:
+    """docs/configuration.md has a line for each sample, and the file begins with what it is for."""
+    listed = {Path(link).name for row in table(CONFIGURATION, "file", "for whom") for link in links(row[0])}
+    assert listed == {SAMPLE.name, *(example.name for example in EXAMPLES)}
+    assert all(example.read_text().startswith("# ") for example in EXAMPLES)
 
 
 def test_a_variable_that_is_named_exists() -> None:
@@ -299,15 +340,16 @@ def test_documented_calls_are_understood(document: Path) -> None:
             parser().parse_args(arguments)
 
 
-def test_a_flag_that_is_named_exists() -> None:
-    """Each flag that the README names is one of the program or of a command."""
+@pytest.mark.parametrize("document", [README, CONFIGURATION, COMMANDS, CONCEPTS, IAM, WEB], ids=named)
+def test_a_flag_that_is_named_exists(document: Path) -> None:
+    """Each flag that a document names is one of the program or of a command."""
     options = {option for each in (parser(), *commands().values()) for option in each._option_string_actions}
-    assert flags(README) <= options
+    assert flags(document) <= options
 
 
 def test_every_command_is_documented() -> None:
-    """The README's table of commands has each command, and no other."""
-    calls = [row[0].split() for row in table(README, "command", "what it does")]
+    """docs/commands.md has each command, and no other."""
+    calls = [row[0].split() for row in table(COMMANDS, "command", "what it does")]
     assert [words[1] for words in calls if len(words) > 1] == [*commands()]
 
 
@@ -315,10 +357,10 @@ def test_every_command_is_documented() -> None:
 
 
 def test_every_path_is_documented() -> None:
-    """The README's table of paths has each path that the server answers on, and no other."""
+    """docs/web.md has each path that the server answers on, and no other."""
     site = Site(Exposition(CollectorRegistry(), lambda: 0.0), bool, Settings().web.telemetry_path, inside(list))
     paths = [resource.canonical for resource in create_app(site).router.resources()]
-    assert [row[0] for row in table(README, "path", "what")] == paths
+    assert [row[0] for row in table(WEB, "path", "what")] == paths
 
 
 @pytest.mark.parametrize(("what", "model"), [("jobs", JobParameters), ("sources", SourceParameters)])
@@ -344,14 +386,14 @@ async def test_the_example_of_a_test_works() -> None:
 
 
 def listed_kinds() -> list[tuple[Kind, str, str]]:
-    """Return the kinds of the README's table with what it says of each."""
-    rows = table(README, "kind", "AWS operation", "scope")
+    """Return the kinds of the table in docs/concepts.md with what it says of each."""
+    rows = table(CONCEPTS, "kind", "AWS operation", "scope")
     kinds = {str(kind): kind for kind in CATALOG.kinds()}
     return [(kinds[name], operation, scope) for name, operation, scope in rows]
 
 
 def test_the_listed_kinds_are_as_listed() -> None:
-    """The README tells the operation and the scopes of the kinds that it lists."""
+    """docs/concepts.md tells the operation and the scopes of the kinds that it lists."""
     assert len(listed_kinds()) == 5
     for kind, operation, scope in listed_kinds():
         assert operation == kind.operation
@@ -359,7 +401,7 @@ def test_the_listed_kinds_are_as_listed() -> None:
 
 
 def test_the_policy_allows_what_the_listed_kinds_need() -> None:
-    """The README's policy allows the operations of these kinds and what their arguments need, and nothing else."""
+    """The policy of docs/iam.md allows the operations of these kinds, what their arguments need, and nothing else."""
     needed: set[str] = set()
     for kind, *_ in listed_kinds():
         steps = [(kind.service, kind.operation, kind.arguments)]
@@ -368,16 +410,64 @@ def test_the_policy_allows_what_the_listed_kinds_need() -> None:
         for service, operation, arguments in steps:
             needed.add(f"{CATALOG[service].iam_prefix}:{operation}")
             needed.update(action for name in arguments for action in CATALOG[service].permissions.get(name, ()))
-    (policy,) = map(json.loads, blocks(README, "json"))
+    (policy,) = (json.loads(block) for block in blocks(IAM, "json") if "bedrock:" in block)
     (statement,) = policy["Statement"]
     assert sorted(statement["Action"]) == sorted(needed)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=named)
+def test_blocks_are_what_they_say(document: Path) -> None:
+    """JSON and YAML can be read, and a shell understands the commands."""
+    for block in blocks(document, "json"):
+        json.loads(block)
+    for block in blocks(document, "yaml"):
+        yaml.safe_load(block)
+    for block in blocks(document, "sh"):
+        subprocess.run(["bash", "-n"], input=block, text=True, check=True)
+
+
+def test_every_alert_is_listed() -> None:
+    """docs/alerts.md has each alert with its severity and summary, in the order of the rules."""
+    expected = [
+        [f"[{rule['alert']}](runbooks/{rule['alert']}.md)", rule["labels"]["severity"], rule["annotations"]["summary"]]
+        for group in yaml.safe_load(RULES.read_text())["groups"]
+        for rule in group["rules"]
+        if "alert" in rule
+    ]
+    assert table(ALERTS, "alert", "severity", "summary") == expected
+
+
+@pytest.mark.parametrize("runbook", sorted((ROOT / "docs" / "runbooks").glob("*.md")), ids=named)
+def test_a_runbook_speaks_of_what_exists(runbook: Path) -> None:
+    """A word between backticks is a reason, a state, a label, a family, a command, a service or a part of a key."""
+    known = {*Reason, *PollErrorReason, *State, *SourceKey._fields, *series(), *commands(), *CATALOG.names}
+    known |= {word for row in families() for word in row.labels}
+    known |= {part for key in dict(settings()) for part in key.split(".")}
+    known |= {"account", "include", "exclude", "scrape_timeout"}
+    words = re.findall(r"`([a-z_]+)`", re.sub(r"^```.*?^```", "", runbook.read_text(), flags=re.DOTALL | re.MULTILINE))
+    assert set(words) <= known
+
+
+def test_the_front_page_counts_right() -> None:
+    """The README counts kinds, services, faults and alerts as they are."""
+    kinds = list(CATALOG.kinds())
+    many = f"{len(kinds)} kinds of job, of {len({kind.service for kind in kinds})} services"
+    text = " ".join(README.read_text().split())
+    assert many in text
+    assert f"tried with {len(table(RELIABILITY, 'fault'))} faults" in text
+    assert f"has {len(table(ALERTS, 'alert', 'severity'))} alerts" in text
+
+
+def test_every_document_is_in_the_index() -> None:
+    """docs/README.md has a line for each document beside it."""
+    listed = {link for row in table(INDEX, "document") for link in links(row[0])}
+    assert {file.name for file in (ROOT / "docs").glob("*.md")} - {"README.md"} <= listed
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
 def test_links_lead_somewhere(document: Path) -> None:
     """Every relative link points to a file of the repository, and every anchor to a heading."""
-    text = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.DOTALL | re.MULTILINE)
-    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+    for link in links(re.sub(r"^```.*?^```", "", document.read_text(), flags=re.DOTALL | re.MULTILINE)):
         if re.match(r"[a-z]+:", link):
             continue
         path, _, anchor = link.partition("#")

@@ -116,7 +116,7 @@ async def demo(invocation: Invocation) -> int:
             simulated(settings),
             lambda: simulated(invocation.read(**defaults)),
             Credentials("AKIADEMO", "demo"),
-            lambda address: print(_DEMO.format(address=address), flush=True),
+            lambda address: print(_DEMO.format(address=address, aws=simulator.endpoint_url), flush=True),
         )
     return 0
 
@@ -124,8 +124,9 @@ async def demo(invocation: Invocation) -> int:
 _DEMO = """
 The demo runs against a simulated AWS with a week of jobs behind it.
 
-  Metrics:  {address}/metrics
   Pages:    {address}/
+  Metrics:  {address}/metrics
+  AWS:      {aws} (for --aws.endpoint-url, with any credentials)
 
 Let a Prometheus scrape it and ask, for instance, how many jobs are where:
 
