@@ -33,6 +33,15 @@
 {{- end }}
 {{- end }}
 
+{{- define "aws-job-exporter.pullSecrets" -}}
+{{- with concat (default list .Values.global.imagePullSecrets) .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ if kindIs "map" . }}{{ .name }}{{ else }}{{ . }}{{ end }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
 {{/* The labels that choose the exporter's pods; no other pod of the release has them. */}}
 {{- define "aws-job-exporter.selector" -}}
 app.kubernetes.io/name: {{ include "aws-job-exporter.name" . }}

@@ -23,11 +23,8 @@ spec:
   # A service called aws-job-exporter would become variables that look like the exporter's own.
   enableServiceLinks: false
   terminationGracePeriodSeconds: {{ $values.terminationGracePeriodSeconds }}
-  {{- with concat (default list $values.global.imagePullSecrets) $values.imagePullSecrets }}
-  imagePullSecrets:
-    {{- range . }}
-    - name: {{ kindIs "map" . | ternary .name . }}
-    {{- end }}
+  {{- with include "aws-job-exporter.pullSecrets" . }}
+  {{- . | nindent 2 }}
   {{- end }}
   {{- range $key := list "priorityClassName" "dnsPolicy" "runtimeClassName" }}
   {{- with index $values $key }}
@@ -109,7 +106,7 @@ spec:
         - {name: tls, mountPath: /etc/aws-job-exporter/tls, readOnly: true}
         {{- end }}
         {{- if $values.web.basicAuth.secretName }}
-        - {name: client, mountPath: /etc/aws-job-exporter/client, readOnly: true}
+        {{- include "aws-job-exporter.getMounts" . | nindent 8 }}
         {{- end }}
         {{- with $values.extraVolumeMounts }}
         {{- toYaml . | nindent 8 }}
@@ -120,11 +117,14 @@ spec:
   volumes:
     - name: config
       {{- include "aws-job-exporter.configVolume" . | nindent 6 }}
-    {{- range $name, $secret := dict "client" $values.web.basicAuth.secretName "tls" $values.web.tls.secretName "web" $web }}
+    {{- range $name, $secret := dict "tls" $values.web.tls.secretName "web" $web }}
     {{- with $secret }}
     - name: {{ $name }}
-      secret: {secretName: {{ . }}, defaultMode: 0440}
+      secret: {secretName: {{ . }}}
     {{- end }}
+    {{- end }}
+    {{- if $values.web.basicAuth.secretName }}
+    {{- include "aws-job-exporter.getVolumes" . | nindent 4 }}
     {{- end }}
     {{- with $values.extraVolumes }}
     {{- toYaml . | nindent 4 }}
@@ -148,11 +148,11 @@ spec:
 {{- define "aws-job-exporter.configVolume" -}}
 {{- $name := include "aws-job-exporter.fullname" . }}
 {{- if .Values.existingSecret -}}
-secret: {secretName: {{ .Values.existingSecret }}, defaultMode: 0440}
+secret: {secretName: {{ .Values.existingSecret }}}
 {{- else if .Values.existingConfigMap -}}
 configMap: {name: {{ .Values.existingConfigMap }}}
 {{- else if eq .Values.configKind "Secret" -}}
-secret: {secretName: {{ $name }}, defaultMode: 0440}
+secret: {secretName: {{ $name }}}
 {{- else -}}
 configMap: {name: {{ $name }}}
 {{- end }}

@@ -42,12 +42,27 @@
 {{- define "aws-job-exporter.get" -}}
 - python3
 - -I
-- -c
-- {{ .root.Files.Get "files/get.py" | toJson }}
+- /etc/aws-job-exporter/get/get.py
 - {{ .url }}
 {{- if .root.Values.web.basicAuth.secretName }}
 - /etc/aws-job-exporter/client/{{ .root.Values.web.basicAuth.usernameKey }}
 - /etc/aws-job-exporter/client/{{ .root.Values.web.basicAuth.passwordKey }}
+{{- end }}
+{{- end }}
+
+{{- define "aws-job-exporter.getMounts" -}}
+- {name: get, mountPath: /etc/aws-job-exporter/get, readOnly: true}
+{{- if .Values.web.basicAuth.secretName }}
+- {name: client, mountPath: /etc/aws-job-exporter/client, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "aws-job-exporter.getVolumes" -}}
+- name: get
+  configMap: {name: {{ include "aws-job-exporter.fullname" . }}-get}
+{{- with .Values.web.basicAuth.secretName }}
+- name: client
+  secret: {secretName: {{ . }}}
 {{- end }}
 {{- end }}
 
