@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from prometheus_client import Metric
 
 from exporter.catalog import Kind
 from exporter.failures import Reason
@@ -26,7 +29,7 @@ class JobView:
     dimensions: Dimensions
     tally: Tally
     single: list[Record]
-    """The jobs that get series of their own: the active ones and the newest finished up to the limit."""
+    """The jobs that get series of their own: the oldest active and the newest finished ones, up to the limits."""
 
 
 def job_views(kind: Kind, ledger: Ledger, settings: Metrics, now: float) -> Iterator[JobView]:
@@ -34,10 +37,12 @@ def job_views(kind: Kind, ledger: Ledger, settings: Metrics, now: float) -> Iter
 
     A combination that was counted once stays, its gauges at 0. Without dimensions there is one view.
     """
-    single = ledger.newest(now, settings.per_job_finished) if settings.per_job else []
+    single: defaultdict[Dimensions, list[Record]] = defaultdict(list)
+    if settings.per_job:
+        for record in ledger.newest(now, settings.per_job_finished, settings.per_job_active):
+            single[record.job.dimensions].append(record)
     for dimensions, tally in (ledger.tallies(now) or {(): Tally(settings.duration_buckets)}).items():
-        own = [record for record in single if record.job.dimensions == dimensions]
-        yield JobView(kind, ledger, settings, dimensions, tally, own)
+        yield JobView(kind, ledger, settings, dimensions, tally, single[dimensions])
 
 
 def _jobs(view: JobView) -> Iterable[Sample]:
@@ -217,3 +222,40 @@ JOB_FAMILIES: tuple[Family[JobView], ...] = (
         "aws_job_finished_timestamp_seconds", "gauge", "When a job finished.", ("job_id", "job_name"), _job_finished
     ),
 )
+
+OPTIONAL = (
+    "aws_job_info",
+    "aws_job_created_timestamp_seconds",
+    "aws_job_finished_timestamp_seconds",
+    "aws_job_queue_duration_seconds",
+    "aws_job_duration_seconds",
+    "aws_job_records",
+    "aws_job_last_duration_seconds",
+    "aws_job_last_created_timestamp_seconds",
+    "aws_job_next_deadline_timestamp_seconds",
+    "aws_job_last_failed_timestamp_seconds",
+    "aws_job_last_finished_timestamp_seconds",
+    "aws_job_oldest_active_timestamp_seconds",
+    "aws_job_failures",
+)
+"""What a source with too many series goes without, in this order; its counts and its counters always stay."""
+
+
+def dropped(families: Sequence[Metric], most: int) -> Mapping[str, int]:
+    """Return the names of the families to drop, whole, to have no more than `most` series, and how many each has."""
+    series = {family.name: len(family.samples) for family in families}
+    excess = sum(series.values()) - most
+    without: dict[str, int] = {}
+    for name in OPTIONAL:
+        if excess <= 0:
+            break
+        if series[name]:
+            without[name] = series[name]
+            excess -= series[name]
+    return without
+
+
+def essential(kind: Kind) -> int:
+    """Return how many series one combination of the dimensions' values has at the least."""
+    finals = sum(state in FINAL for state in kind.states)
+    return len(kind.state_of) + 1 + finals + len(Reason)

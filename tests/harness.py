@@ -39,14 +39,18 @@ class HandClock:
     """A clock that stands until it is turned; who sleeps wakes when it is turned past the end of the sleep."""
 
     now: float = NOW
+    wrong: float = 0.0
+    """By how many seconds the machine's wall clock is ahead: AWS's clock and the monotonic one are always right."""
     _sleepers: dict[asyncio.Future[None], float] = field(default_factory=dict)
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     def time(self) -> float:
-        """Return what the clock shows."""
-        return self.now
+        """Return what the clock on the wall shows."""
+        return self.now + self.wrong
 
-    monotonic = time
+    def monotonic(self) -> float:
+        """Return how far the clock was turned."""
+        return self.now
 
     async def sleep(self, seconds: float) -> None:
         """Wait until the clock was turned so far."""
@@ -144,5 +148,5 @@ async def running(settings: Settings, clock: HandClock, *, catalog: Catalog = CA
 @asynccontextmanager
 async def simulated(clock: HandClock, *, catalog: Catalog = CATALOG, **options: Any) -> AsyncIterator[Simulator]:
     """Yield an empty simulated AWS on the test's clock."""
-    async with Simulator(World(catalog, account=ACCOUNT, region=REGION), clock=clock.time, **options) as simulator:
+    async with Simulator(World(catalog, account=ACCOUNT, region=REGION), clock=clock.monotonic, **options) as simulator:
         yield simulator

@@ -235,11 +235,164 @@ def test_an_old_failure_at_the_first_listing_gives_no_reason_a_series(ledger):
     assert ledger.reasons == set()
 
 
+def inherited(ledger, lookback=DAY, classify=lambda job: job.message or "unspecified", bounds=()):
+    """Return a ledger with other rules that took over what one knows."""
+    heir = Ledger(lookback, classify, bounds)
+    for _ in heir.inherit(ledger):
+        pass
+    return heir
+
+
+HISTORY = [
+    job("running", created=5.0, updated=6.0),
+    job("done", State.SUCCEEDED, created=0.0, started=10.0, ended=200.0),
+    job("broken", State.FAILED, created=3.0, started=10.0, ended=50.0, message="licence"),
+    job("other", State.SUCCEEDED, created=0.0, ended=70.0, dimensions=("model",)),
+]
+
+
+def test_what_is_inherited_adds_up_as_if_it_had_been_seen(ledger):
+    """Under the new buckets and rules; the old ledger stays as it is."""
+    rules = (DAY, lambda job: job.message.upper(), (60.0, 120.0))
+    ledger.take(HISTORY, now=300.0)
+    fresh = Ledger(*rules)
+    fresh.take(HISTORY, now=300.0)
+    before = ledger.tallies(300.0)
+    heir = inherited(ledger, *rules)
+    assert heir.tallies(300.0) == fresh.tallies(300.0)
+    assert ids(heir, 300.0) == ids(ledger, 300.0)
+    assert ledger.tallies(300.0) == before
+
+
+def test_counters_are_inherited_and_go_on(ledger):
+    """Nothing that was counted counts again, and nothing that follows is missed."""
+    ledger.take([job(created=0.0), job("b", created=0.0, details={"id": "b"})], now=1.0)
+    ended = [
+        job(state=State.SUCCEEDED, created=0.0, ended=5.0),
+        job("b", State.FAILED, created=0.0, ended=6.0, details={"id": "b"}),
+    ]
+    ledger.take(ended, now=10.0)
+    heir = inherited(ledger, lookback=3 * DAY)
+    heir.take([*ended, job("c", State.SUCCEEDED, created=2.0, ended=9.0)], now=20.0)
+    assert heir.finished_total == {((), State.SUCCEEDED): 2, ((), State.FAILED): 1}
+    assert [waiting.id for waiting in heir.unexplained()] == ["b"]
+    heir.explain(ended[1]._replace(message="licence"))
+    assert heir.failures_total == {((), "licence"): 1}
+
+
+def test_what_left_a_shorter_lookback_counts_no_second_time(ledger):
+    """It is back with a longer one, and was counted when it finished."""
+    ledger.take([job(created=0.0)], now=1.0)
+    ended = job(state=State.SUCCEEDED, created=0.0, ended=5.0)
+    ledger.take([ended], now=10.0)
+    ledger.take([ended], now=2 * DAY)
+    assert ids(ledger, 2 * DAY) == set()
+    heir = inherited(ledger, lookback=7 * DAY)
+    heir.take([ended, job("late", State.SUCCEEDED, created=6.0, ended=2 * DAY)], now=2 * DAY + 60)
+    assert ids(heir, 2 * DAY + 60) == {"a", "late"}
+    assert heir.finished_total == {((), State.SUCCEEDED): 2}
+
+
+def test_a_combination_that_was_counted_once_is_inherited(ledger):
+    """Its counters may not vanish because its jobs have."""
+    ledger.take([job(state=State.SUCCEEDED, created=0.0, ended=5.0, dimensions=("model",))], now=10.0)
+    ledger.take([], now=20.0)
+    assert set(inherited(ledger).tallies(20.0)) == {("model",)}
+
+
+def test_a_ledger_that_has_seen_nothing_leaves_nothing(ledger):
+    """What had finished before the first listing is still not counted."""
+    heir = inherited(ledger)
+    heir.take(HISTORY, now=300.0)
+    assert heir.since == 300.0
+    assert not heir.finished_total
+
+
+def bounded(most, ends, now=DAY):
+    """Return a ledger that holds few finished jobs and saw one end at each of some times."""
+    ledger = Ledger(lookback=DAY, classify=str, most=most)
+    ledger.take([job(f"job/{n}", state=State.SUCCEEDED, ended=end) for n, end in enumerate(ends)], now)
+    return ledger
+
+
+def test_of_too_many_finished_jobs_those_that_ended_last_are_held():
+    """However they are spread over the hours; the others are counted."""
+    ends = [100.0 * n for n in range(1, 201)]
+    for most in (1, 3, 36, 37, 165, 199):
+        ledger = bounded(most, ends)
+        assert sorted(record.finished or 0.0 for record in ledger.newest(DAY, 10**9)) == ends[-most:]
+        assert ledger.dropped(DAY) == 200 - most
+        assert ledger.tallies(DAY)[()].statuses.total() == most
+
+
+def test_as_many_finished_jobs_as_allowed_are_all_held():
+    """The limit itself is allowed."""
+    ledger = bounded(200, [100.0 * n for n in range(1, 201)])
+    assert (len(ledger), ledger.dropped(DAY)) == (200, 0)
+
+
+def test_more_jobs_than_allowed_that_ended_in_one_instant_are_all_dropped():
+    """A bound is a bound, and of equals none is better."""
+    ledger = bounded(5, [50.0] * 6)
+    assert (len(ledger), ledger.dropped(DAY)) == (0, 6)
+
+
+def test_a_dropped_job_that_is_listed_again_is_not_counted_again():
+    """It finished once, and it still leaves no trace but the number of those that were dropped."""
+    ledger = Ledger(lookback=DAY, classify=str, most=2)
+    ledger.take([], 0.0)
+    jobs = [job(f"job/{n}", state=State.SUCCEEDED, ended=100.0 + n) for n in range(5)]
+    for now in (1000.0, 2000.0):
+        ledger.take(jobs, now)
+        assert ledger.finished_total == {((), State.SUCCEEDED): 5}
+        assert (len(ledger), ledger.dropped(now)) == (2, 3)
+    ledger.take(jobs, 2 * DAY)
+    assert ledger.dropped(2 * DAY) == 0
+
+
+def test_active_jobs_are_never_dropped():
+    """Their number must be right."""
+    ledger = Ledger(lookback=DAY, classify=str, most=2)
+    ledger.take([job(f"job/{n}", created=1.0) for n in range(9)], 10.0)
+    assert (len(ledger), ledger.active(10.0), ledger.dropped(10.0)) == (9, 9, 0)
+
+
+def test_the_oldest_active_jobs_are_shown():
+    """A job that is shown stays until it ends."""
+    ledger = Ledger(lookback=DAY, classify=str)
+    ledger.take([job(f"job/{n}", created=float(n)) for n in (3, 1, 2)], 10.0)
+    assert [record.job.id for record in ledger.newest(10.0, 0, active=2)] == ["job/1", "job/2"]
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_job_that_is_listed_again_after_the_clock_was_ahead_finished_once(told):
+    """Whether AWS tells its end or not, and whether it was active when the clock jumped."""
+    end: dict[str, Any] = {"ended" if told else "updated": 500.0}
+    ledger = Ledger(lookback=DAY, classify=str)
+    ledger.take([job("active", created=1.0)], 10.0)
+    both = [job("active", state=State.SUCCEEDED, created=1.0, **end)]
+    both += [job("done", state=State.SUCCEEDED, created=2.0, **end)]
+    for now in (600.0, 600.0 + 30 * DAY, 700.0, 800.0):
+        ledger.take(both, now)
+    assert ledger.finished_total == {((), State.SUCCEEDED): 2}
+    if told:
+        assert ledger.tallies(800.0)[()].statuses.total() == 2
+
+
 def test_a_time_in_the_future_moves_no_end(ledger):
     """What has ended has ended: a wrong clock may not keep a job counting for ever."""
     ledger.take([job(state=State.FAILED, created=0.0, ended=1000 * DAY)], now=DAY)
     assert ids(ledger, 2 * DAY) == {"a"}
     assert ids(ledger, 2 * DAY + 1) == set()
+
+
+def test_a_job_whose_end_lies_in_the_future_finishes_once(ledger):
+    """Also when it is listed again after it has left the lookback."""
+    ledger.take([job(created=0.0)], now=DAY)
+    for now in (DAY + 1, 2 * DAY, 3 * DAY, 5 * DAY):
+        ledger.take([job(state=State.FAILED, created=0.0, ended=1000 * DAY)], now=now)
+    assert ledger.finished_total == {((), State.FAILED): 1}
+    assert ids(ledger, 5 * DAY) == set()
 
 
 def test_a_creation_in_the_future_hides_no_other(ledger):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
@@ -129,9 +130,22 @@ def _encodable(value: str) -> str:
     return value.encode(errors="replace").decode()
 
 
-def job_reader(kind: Kind, dimensions: Iterable[str] = ()) -> Callable[[Item, Mapping[str, str]], Job]:
+def cut(words: str, longest: int) -> str:
+    """Return a text with its begin and its end, if it has more than `longest` characters."""
+    if len(words) <= longest:
+        return words
+    mark = f" [... {len(words) - longest} characters ...] "
+    begin = (longest - len(mark)) // 2
+    # A cause stands at the begin of what AWS says, and at the end of what a program says.
+    return words[:begin] + mark + words[begin + len(mark) - longest :]
+
+
+def job_reader(
+    kind: Kind, dimensions: Iterable[str] = (), longest: int = sys.maxsize
+) -> Callable[[Item, Mapping[str, str]], Job]:
     """Return the function that reads an item of a kind, listed in the given scopes, and these of its dimensions.
 
+    Messages, names and dimensions are cut to `longest` characters.
     It raises BadResponseError for an item that is no structure, or that nothing identifies.
     """
     # A poll calls it for each of a hundred thousand items: whatever is the same for all of them is found out here.
@@ -142,22 +156,23 @@ def job_reader(kind: Kind, dimensions: Iterable[str] = ()) -> Callable[[Item, Ma
     records, details, failed = _records(kind), kind.details, State.FAILED
 
     def read(item: Item, scopes: Mapping[str, str]) -> Job:
-        identifier, status, message = identity(item), text(status_at(item)), text(reason(item))
+        identifier, status = identity(item), cut(text(status_at(item)), longest)
+        message = cut(text(reason(item)), longest)
         created, started, ended, updated, deadline = [time and seconds(time(item)) for time in times]
         job = Job(
             identifier,
             status,
             state(status, item),
-            text(name(item)),
+            cut(text(name(item)), longest),
             created,
             started,
             ended,
             updated,
             deadline,
             message,
-            text(code(item)),
+            cut(text(code(item)), longest),
             records(item),
-            tuple([text(label(item)) for label in labels]) if labels else (),
+            tuple([cut(text(label(item)), longest) for label in labels]) if labels else (),
         )
         if details and job.state is failed and not message:
             return job._replace(details=resolve(details.arguments, {**scopes, **item}))

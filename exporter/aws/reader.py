@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import product
 from typing import Any, NamedTuple
@@ -12,11 +12,11 @@ from botocore import xform_name
 
 from exporter.aws.clients import Clients
 from exporter.aws.errors import BadResponseError
-from exporter.aws.items import Item, at, containers, job_reader, nested, resolve, text
+from exporter.aws.items import Item, at, containers, cut, job_reader, nested, resolve, text
 from exporter.catalog import Kind, Scope
 from exporter.catalog.models import Models, shape_at
 from exporter.jobs import ALL, Job, Query
-from exporter.settings import Account
+from exporter.settings import Account, Limits
 
 _USUAL_PAGE = 100
 
@@ -41,6 +41,7 @@ class Reader:
 
     clients: Clients
     models: Models
+    limits: Limits = field(default_factory=Limits)
 
     async def account_id(self, place: Place) -> str:
         """Return the id of the account that the credentials belong to (STS GetCallerIdentity)."""
@@ -69,7 +70,7 @@ class Reader:
 
         Of a job that two pages list, the later one counts.
         """
-        read = job_reader(kind, dimensions)
+        read = job_reader(kind, dimensions, self.limits.message_length)
         arguments = {**resolve(kind.arguments, scope.ids), **self._filter(kind, query)}
         jobs: dict[str, Job] = {}
         for values in product(*kind.sweep.values()):
@@ -101,7 +102,8 @@ class Reader:
         client = await self.clients.client(place.account, place.region, kind.service)
         answer = await getattr(client, xform_name(details.operation))(**job.details)
         code = text(at(answer, details.code)) if details.code else ""
-        return job._replace(message=text(at(answer, details.reason)), code=code, details=None)
+        message = cut(text(at(answer, details.reason)), self.limits.message_length)
+        return job._replace(message=message, code=code, details=None)
 
     async def _pages(
         self, place: Place, service: str, operation: str, arguments: dict[str, Any], items: str
@@ -114,14 +116,11 @@ class Reader:
             # The catalog may say less than the shape allows: some operations document a smaller page.
             arguments = {paging.limit: paging.page_size, **arguments}
         seen: set[str] = set()
-        while True:
+        while len(seen) < self.limits.pages:
             page = await call(**arguments)
-            listed = at(page, items)
-            if not isinstance(listed, list | None):
-                raise BadResponseError(f"{operation} gave {type(listed).__name__} for {items}, not a list")
-            yield listed or ()
+            yield _listed(page, items, operation)
             token = page.get(paging.output_token) if paging.output_token else None
-            if not token:
+            if token in (None, ""):
                 return
             if not isinstance(token, str):
                 raise BadResponseError(f"{operation} gave a page token that is no text")
@@ -129,3 +128,14 @@ class Reader:
                 raise BadResponseError(f"{operation} gave the same page token twice")
             seen.add(token)
             arguments = {**arguments, paging.input_token: token}
+        raise BadResponseError(f"{operation} listed {self.limits.pages} pages and more; see limits.pages")
+
+
+def _listed(page: Item, items: str, operation: str) -> Sequence[Item]:
+    """Return what a page lists; raises BadResponseError where that is no list."""
+    listed = at(page, items)
+    if listed is None:
+        return ()
+    if not isinstance(listed, list):
+        raise BadResponseError(f"{operation} gave {items} that is no list")
+    return listed

@@ -29,10 +29,14 @@ class Invocation:
 
     def settings(self, **defaults: Any) -> Settings:
         """Read the configuration and begin to log; raises ConfigurationError."""
-        file = getattr(self.options, "config.file", None) or os.environ.get(f"{ENVIRONMENT_PREFIX}CONFIG__FILE")
-        settings = load(self.catalog, Path(file) if file else None, given(self.options), defaults)
+        settings = self.read(**defaults)
         configure_logging(settings.log.level, settings.log.format)
         return settings
+
+    def read(self, **defaults: Any) -> Settings:
+        """Read the configuration from its places as they are now; raises ConfigurationError."""
+        file = getattr(self.options, "config.file", None) or os.environ.get(f"{ENVIRONMENT_PREFIX}CONFIG__FILE")
+        return load(self.catalog, Path(file) if file else None, given(self.options), defaults)
 
 
 Command = Callable[[Invocation], Coroutine[Any, Any, int]]

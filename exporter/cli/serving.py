@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
 import time
 from collections.abc import Callable, Sequence
 
@@ -13,8 +11,9 @@ from exporter import __version__, app
 from exporter.aws import Credentials
 from exporter.catalog import Catalog
 from exporter.cli.invocation import FailedError, Invocation, region, table
+from exporter.cli.signals import Signals
 from exporter.exposition import Format
-from exporter.settings import Aws, Settings
+from exporter.settings import Aws, Settings, Web, format_duration
 from exporter.simulator import Simulator, World, populate
 from exporter.telemetry import SourceStatus
 
@@ -22,44 +21,60 @@ log = structlog.get_logger("exporter")
 
 
 async def serve(invocation: Invocation) -> int:
-    """Poll and serve until SIGTERM or SIGINT."""
-    settings = invocation.settings()
-    await _serve(settings, settings.catalog(invocation.catalog), region(settings))
+    """Poll and serve until SIGTERM or SIGINT; read the configuration again upon SIGHUP."""
+    await _serve(
+        _configuration(invocation.settings(), invocation.catalog),
+        lambda: _configuration(invocation.read(), invocation.catalog),
+    )
     return 0
 
 
+def _configuration(settings: Settings, built_in: Catalog) -> app.Configuration:
+    return app.Configuration(settings, settings.catalog(built_in), region(settings))
+
+
 async def _serve(
-    settings: Settings,
-    catalog: Catalog,
-    region: str,
+    configuration: app.Configuration,
+    read: app.Read,
     credentials: Credentials | None = None,
     announce: Callable[[str], None] = lambda _: None,
 ) -> None:
+    signals = Signals.caught()
     log.info("Starting aws-job-exporter", version=__version__)
     app.calm_collector()
-    stopped = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     try:
-        async with app.running(settings, catalog, region, credentials=credentials) as exporter:
-            for host, port in exporter.addresses:
-                log.info("Listening on", address=_address(host, port))
-            announce(_url(*exporter.addresses[0]))
-            await stopped.wait()
+        async with (
+            app.running(*configuration, credentials=credentials, read=read) as exporter,
+            app.background(signals.each_hangup(exporter.reload)),
+        ):
+            _log_listening(exporter, configuration.settings.web)
+            announce(_url(*exporter.addresses[0], has_tls=exporter.has_tls))
+            await signals.stop.wait()
             log.info("Stopping")
     except OSError as error:
-        raise FailedError(
-            f"cannot listen on {', '.join(settings.web.listen_address)}: {error.strerror or error}"
-        ) from None
+        raise FailedError(f"cannot listen: {error.strerror or error}") from None
+
+
+def _log_listening(exporter: app.Exporter, web: Web) -> None:
+    """Log where and how it listens, in the words of the exporter-toolkit."""
+    if web.systemd_socket:
+        log.info("Listening on systemd activated listeners instead of port listeners.")
+    tls = "TLS is enabled." if exporter.has_tls else "TLS is disabled."
+    for host, port in exporter.addresses:
+        log.info("Listening on", address=_address(host, port))
+        log.info(tls, http2=False, address=_address(host, port))
+    if exporter.guard and (limit := exporter.guard.rate_limit).interval:
+        log.info("Rate Limiter is enabled.", burst=limit.burst, interval=format_duration(limit.interval))
 
 
 def _address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _url(host: str, port: int) -> str:
+def _url(host: str, port: int, *, has_tls: bool) -> str:
     """Return where a person on this machine reaches an address."""
-    return f"http://{_address('localhost' if host in _EVERYWHERE else host, port)}"
+    scheme = "https" if has_tls else "http"
+    return f"{scheme}://{_address('localhost' if host in _EVERYWHERE else host, port)}"
 
 
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - recognised, not bound
@@ -79,23 +94,27 @@ async def once(invocation: Invocation) -> int:
 
 
 async def demo(invocation: Invocation) -> int:
-    """Serve against the embedded simulator until SIGTERM or SIGINT."""
+    """Serve against the embedded simulator until SIGTERM or SIGINT; read the configuration again upon SIGHUP."""
     catalog = invocation.catalog
-    settings = invocation.settings(
-        services=dict.fromkeys(catalog.names),
-        poll={"interval": "10s", "discovery_interval": "1m"},
+    defaults = {
+        "services": dict.fromkeys(catalog.names),
+        "poll": {"interval": "10s", "discovery_interval": "1m"},
         # The simulator has no quota, and a visitor no patience.
-        aws={"requests_per_second": 100, "burst": 100},
-        accounts=[{"regions": ["us-east-1"]}],
-    )
+        "aws": {"requests_per_second": 100, "burst": 100},
+        "accounts": [{"regions": ["us-east-1"]}],
+    }
+    settings = invocation.settings(**defaults)
     world = World(catalog)
     populate(world, catalog, seed=invocation.options.seed, now=time.time())
     async with Simulator(world) as simulator:
-        aws = Aws.model_validate({**settings.aws.model_dump(), "endpoint_url": simulator.endpoint_url})
+
+        def simulated(settings: Settings) -> app.Configuration:
+            aws = Aws.model_validate({**settings.aws.model_dump(), "endpoint_url": simulator.endpoint_url})
+            return app.Configuration(settings.model_copy(update={"aws": aws}), catalog, "us-east-1")
+
         await _serve(
-            settings.model_copy(update={"aws": aws}),
-            catalog,
-            "us-east-1",
+            simulated(settings),
+            lambda: simulated(invocation.read(**defaults)),
             Credentials("AKIADEMO", "demo"),
             lambda address: print(_DEMO.format(address=address), flush=True),
         )

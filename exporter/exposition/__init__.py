@@ -2,5 +2,6 @@
 
 from exporter.exposition.blocks import Exposition
 from exporter.exposition.format import Format
+from exporter.exposition.turns import in_turns
 
-__all__ = ["Exposition", "Format"]
+__all__ = ["Exposition", "Format", "in_turns"]

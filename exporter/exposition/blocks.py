@@ -44,7 +44,7 @@ class Exposition:
     """All that is exposed. What both formats write alike is held, joined and compressed once for both."""
 
     def __init__(self, own: CollectorRegistry, clock: Callable[[], float]) -> None:
-        """Expose the blocks that are published and the exporter's own registry."""
+        """Expose the blocks that are published and the exporter's own registry; `clock` never jumps."""
         self._own = own
         self._own_time = float("-inf")
         self._clock = clock
@@ -56,7 +56,7 @@ class Exposition:
         self._next_expiry = float("inf")
 
     def publish(self, key: Hashable, families: Iterable[Metric], expires: float = float("inf")) -> None:
-        """Replace the block `key`; it disappears by itself at `expires`, seconds since 1970-01-01 UTC."""
+        """Replace the block `key`; it disappears by itself when the clock reaches `expires`."""
         self._replace(key, rendered(families), expires)
 
     async def publish_in_turns(self, key: Hashable, families: Iterable[Metric], expires: float = float("inf")) -> None:
@@ -84,7 +84,7 @@ class Exposition:
 
     async def _refresh(self) -> None:
         now = self._clock()
-        if not 0 <= now - self._own_time < _OWN_FRESH:
+        if now - self._own_time >= _OWN_FRESH:
             await self.publish_in_turns(_OWN, self._own.collect())
             self._own_time = now
 

@@ -67,8 +67,8 @@ class Archive:
         self.pop(record.job.id)
         key = fingerprint(record.job.id)
         self._packed[key] = self._pack(record)
-        self._hours[_hour(record.finished)].append(key)
-        self._created[_hour(record.job.created)] += 1
+        self._hours[hour_of(record.finished)].append(key)
+        self._created[hour_of(record.job.created)] += 1
         self._oldest = min(self._oldest, record.finished or 0.0)
 
     def pop(self, job_id: str) -> Record | None:
@@ -78,8 +78,8 @@ class Archive:
         if packed is None:
             return None
         record = self._unpack(packed)
-        self._hours[_hour(record.finished)].remove(key)
-        self._created[_hour(record.job.created)] -= 1
+        self._hours[hour_of(record.finished)].remove(key)
+        self._created[hour_of(record.job.created)] -= 1
         self._release(packed)
         return record
 
@@ -96,27 +96,44 @@ class Archive:
         """Return what finished before a time, and hold it no longer."""
         if horizon <= self._oldest:
             return []
-        old = [key for hour in self._hours if hour <= _hour(horizon) for key in self._hours[hour]]
-        records = [self._unpack(self._packed[key]) for key in old]
+        hours = [hour for hour in self._hours if hour <= hour_of(horizon)]
+        records = [self._unpack(self._packed[key]) for hour in hours for key in self._hours[hour]]
         gone = [record for record in records if (record.finished or 0.0) < horizon]
         for record in gone:
-            self.pop(record.job.id)
+            key = fingerprint(record.job.id)
+            self._created[hour_of(record.job.created)] -= 1
+            self._release(self._packed.pop(key))
+        # All at once: taken out one by one, a million of one hour would shift the list a million times.
+        for hour in hours:
+            self._hours[hour] = [key for key in self._hours[hour] if key in self._packed]
         self._hours = defaultdict(list, {hour: keys for hour, keys in self._hours.items() if keys})
         self._created = +self._created
         left = (record.finished or 0.0 for record in records)
         self._oldest = min((time for time in left if time >= horizon), default=horizon)
         return gone
 
+    def horizon_of(self, most: int) -> float:
+        """Return the earliest time since which no more than `most` finished."""
+        excess = len(self._packed) - most
+        if excess <= 0:
+            return -math.inf
+        for hour in sorted(self._hours):
+            if excess <= len(self._hours[hour]):
+                break
+            excess -= len(self._hours[hour])
+        ends = sorted(self._unpack(self._packed[key]).finished or 0.0 for key in self._hours[hour])
+        return math.nextafter(ends[excess - 1], math.inf)
+
     def created_since(self, time: float) -> int:
         """Return about how many were created since a time: to the hour."""
-        return sum(count for hour, count in self._created.items() if hour >= _hour(time))
+        return sum(count for hour, count in self._created.items() if hour >= hour_of(time))
 
     def unlisted(self, fingerprints: AbstractSet[int], created_after: float) -> list[str]:
         """Return the ids that were created after a time and whose fingerprints are not among these."""
         if created_after == -math.inf:
             return [self._unpack(self._packed[key]).job.id for key in self._packed.keys() - fingerprints]
         # What was created after a time has finished after it.
-        hours = [hour for hour in self._hours if hour >= _hour(created_after)]
+        hours = [hour for hour in self._hours if hour >= hour_of(created_after)]
         records = [
             self._unpack(self._packed[key]) for hour in hours for key in self._hours[hour] if key not in fingerprints
         ]
@@ -184,5 +201,6 @@ def fingerprint(text: str) -> int:
     return hash(text) & _BITS
 
 
-def _hour(time: float | None) -> int:
+def hour_of(time: float | None) -> int:
+    """Return the hour that a time is in."""
     return int((time or 0.0) // _HOUR)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from exporter.jobs import Job, State
-from exporter.ledger.archive import Archive, fingerprint
+from exporter.ledger.archive import Archive, fingerprint, hour_of
 from exporter.ledger.record import Dimensions, Record, finish_of, first
 from exporter.ledger.tally import Tally
 
@@ -27,9 +27,18 @@ class Ledger:
     Active jobs are held as they are, finished ones packed and in running sums, so that a poll costs what it changes.
     """
 
-    def __init__(self, lookback: float, classify: Classify, bounds: Sequence[float] = ()) -> None:
-        """Hold durations in buckets up to each of `bounds` seconds."""
+    def __init__(
+        self, lookback: float, classify: Classify, bounds: Sequence[float] = (), most: float = math.inf
+    ) -> None:
+        """Hold durations in buckets up to each of `bounds` seconds, and `most` finished jobs."""
         self._lookback = lookback
+        self._most = most
+        self._dropped: Counter[int] = Counter()
+        """How many finished in each hour of the jobs that were dropped to hold no more than `most`."""
+        self._floor = EVERYTHING
+        """What finished before was dropped for that reason."""
+        self._passed = EVERYTHING
+        """The last end of a job that was ever let go: seen again, because the clock was set back, it is not new."""
         self._classify = classify
         self._bounds = bounds
         self._active: dict[str, Record] = {}
@@ -38,7 +47,7 @@ class Ledger:
         """Fingerprints of jobs that left the lookback and whose end AWS does not tell, with their creation: seen
         again, they are still over."""
         self._forgotten: dict[int, float] = {}
-        """Fingerprints of finished jobs that one listing lacked, with their end: listed again, they do not finish
+        """Fingerprints of finished jobs that are not held and may be listed again, with their end: they do not finish
         again."""
         self._tallies: dict[Dimensions, Tally] = {}
         self.since: float | None = None
@@ -50,6 +59,8 @@ class Ledger:
         self.reasons: set[str] = set()
         """Every reason that a job of the source ever failed for."""
         self.newest_created: float | None = None
+        self._horizon = -math.inf
+        """What finished before was let go."""
 
     def __len__(self) -> int:
         return len(self._active) + len(self._finished)
@@ -71,7 +82,32 @@ class Ledger:
         if complete_from is not None:
             self._forget_unlisted(listed.keys(), complete_from)
         self._expire(horizon)
-        self.since = now if self.since is None else self.since
+        self._horizon = horizon
+        self._bound(horizon)
+        # A first listing by a clock that was ahead: what ends from now on is new all the same.
+        self.since = now if self.since is None else min(self.since, now)
+
+    def inherit(self, before: Ledger) -> Iterator[None]:
+        """Take over what another ledger knows, and go on with its counters; yield after each finished job.
+
+        Sums and reasons follow from this ledger's lookback, buckets and rules. Both are whole only at the end.
+        """
+        self._active, self._unexplained = dict(before._active), dict(before._unexplained)
+        self._expired, self._forgotten = dict(before._expired), dict(before._forgotten)
+        self.finished_total, self.failures_total = before.finished_total.copy(), before.failures_total.copy()
+        self.reasons, self.newest_created = set(before.reasons), before.newest_created
+        # A longer lookback brings back what was let go: it was counted in its time and must not count again.
+        self._horizon, self._passed = before._horizon, before._passed
+        if self._most <= before._most:
+            self._floor, self._dropped = before._floor, before._dropped.copy()
+        self.since = None if before.since is None else max(before.since, before._horizon)
+        for dimensions, tally in before._tallies.items():
+            self._tallies[dimensions] = Tally(self._bounds, last_created=tally.last_created)
+        for record in before._finished:
+            reason = record.reason if record.reason is None else self._reason(record.job)
+            self._finished.put(record._replace(reason=reason))
+            self._tally(record.job).add(record._replace(reason=reason))
+            yield
 
     def explain(self, job: Job) -> None:
         """Take in a failed job with the `message` and `code` that AWS gave when asked for them."""
@@ -92,11 +128,24 @@ class Ledger:
             sums.setdefault(record.job.dimensions, Tally(self._bounds)).add(record)
         return sums
 
-    def newest(self, now: float, finished: int) -> list[Record]:
-        """Return what counts at `now`: the active jobs, and the newest finished ones, at most `finished` of those."""
+    def dropped(self, now: float) -> int:
+        """Return about how many jobs finished within the lookback and do not count, because they would be too many."""
+        return sum(count for hour, count in self._dropped.items() if hour >= hour_of(now - self._lookback))
+
+    def active(self, now: float) -> int:
+        """Return how many jobs have not finished and count at `now`."""
+        return len(self._counted_active(now))
+
+    def newest(self, now: float, finished: int, active: int | None = None) -> list[Record]:
+        """Return what counts at `now`: at most `active` of the active jobs, the oldest, and `finished` that ended last.
+
+        The oldest active ones, so that a job that was shown once stays until it ends.
+        """
         horizon = now - self._lookback
-        newest = self._finished.newest(finished)
-        return [*self._counted_active(now), *(record for record in newest if _finish(record) >= horizon)]
+        counted, newest = self._counted_active(now), self._finished.newest(finished)
+        if active is not None and active < len(counted):
+            counted = sorted(counted, key=lambda record: record.job.created or 0.0)[:active]
+        return [*counted, *(record for record in newest if _finish(record) >= horizon)]
 
     def unexplained(self) -> list[Job]:
         """Return the failed jobs that AWS must still be asked about, the newest first."""
@@ -119,8 +168,16 @@ class Ledger:
             self._take_active(job, horizon)
         elif before := self._finished.get(job.id):
             self._change(before, job)
-        elif fingerprint(job.id) not in self._expired:
+        elif not self._is_over(job, now, horizon):
             self._finish(job, now, horizon)
+
+    def _is_over(self, job: Job, now: float, horizon: float) -> bool:
+        """Whether a finished job left the lookback before; not, if only a clock that was behind made it seem so."""
+        key = fingerprint(job.id)
+        if key in self._expired and job.ended is not None and horizon <= job.ended <= now:
+            del self._expired[key]
+            self._forgotten[key] = job.ended
+        return key in self._expired
 
     def _take_active(self, job: Job, horizon: float) -> None:
         self._expired.pop(fingerprint(job.id), None)
@@ -133,10 +190,15 @@ class Ledger:
         """Take in a job that is seen finished for the first time."""
         was_active = self._active.pop(job.id, None) is not None
         finished = finish_of(job, was_known=was_active, now=now)
-        if finished < horizon:
+        if finished < max(horizon, self._floor):
             self._finish_late(job, finished, was_active=was_active)
             return
-        is_new = self.since is not None and finished >= self.since and fingerprint(job.id) not in self._forgotten
+        is_new = (
+            self.since is not None
+            and finished >= self.since
+            and finished > self._passed
+            and fingerprint(job.id) not in self._forgotten
+        )
         self._forgotten.pop(fingerprint(job.id), None)
         record = Record(job, finished, self._settled(job, is_counted=was_active or is_new))
         self._finished.put(record)
@@ -148,6 +210,7 @@ class Ledger:
         """Take in a job that left the lookback before it was seen finished: AWS is not asked about it any more."""
         self._note_expired(Record(job, finished))
         if was_active:
+            self._forgotten[fingerprint(job.id)] = finished
             self._count(Record(job, finished, self._reason(job) if job.state is State.FAILED else None))
 
     def _change(self, before: Record, job: Job) -> None:
@@ -191,18 +254,36 @@ class Ledger:
             if (key in fingerprints if complete_from == EVERYTHING else created >= oldest)
         }
 
-    def _expire(self, horizon: float) -> None:
-        """Let go of what left the lookback."""
-        for record in self._finished.pop_finished_before(horizon):
+    def _let_go(self, horizon: float) -> list[Record]:
+        """Let go of what finished before a time, and return it."""
+        gone = self._finished.pop_finished_before(horizon)
+        for record in gone:
             self._unexplained.pop(record.job.id, None)
             self._tally(record.job).remove(record)
             self._note_expired(record)
-        self._forgotten = {key: finished for key, finished in self._forgotten.items() if finished >= horizon}
+        self._passed = max([self._passed, *map(_finish, gone)])
+        return gone
+
+    def _bound(self, horizon: float) -> None:
+        """Drop what finished first of more jobs than may be held: the lookback of this source becomes shorter."""
+        if self._dropped:
+            self._dropped = Counter({hour: n for hour, n in self._dropped.items() if hour >= hour_of(horizon)})
+        if len(self._finished) > self._most:
+            self._floor = self._finished.horizon_of(int(self._most))
+            self._dropped.update(hour_of(record.finished) for record in self._let_go(self._floor))
+
+    def _expire(self, horizon: float) -> None:
+        """Let go of what left the lookback."""
+        self._let_go(horizon)
+        # By AWS's time, where it tells one: a wall clock that is ahead for a while would count them again.
+        old = horizon if self.newest_created is None else min(horizon, self.newest_created - self._lookback)
+        self._forgotten = {key: finished for key, finished in self._forgotten.items() if finished >= old}
         for job_id in [job_id for job_id, record in self._active.items() if not _is_fresh(record.job, horizon)]:
             del self._active[job_id]
 
     def _note_expired(self, record: Record) -> None:
-        if record.job.ended is None:
+        # An end in the future is none, either: the job would be read again as one that ended just then.
+        if record.job.ended is None or record.job.ended > _finish(record):
             self._expired[fingerprint(record.job.id)] = first((record.job.created,), _finish(record))
 
     def _remove_finished(self, job_id: str) -> Record | None:

@@ -1,8 +1,9 @@
 """When to read which source; no source ever touches another."""
 
+from exporter.poller.bounds import Budget
 from exporter.poller.context import Context, Source
 from exporter.poller.discovery import AccountSource, ScopeSource, roots
 from exporter.poller.listing import JobSource
 from exporter.poller.loop import Poller
 
-__all__ = ["AccountSource", "Context", "JobSource", "Poller", "ScopeSource", "Source", "roots"]
+__all__ = ["AccountSource", "Budget", "Context", "JobSource", "Poller", "ScopeSource", "Source", "roots"]

@@ -10,6 +10,7 @@ from exporter.aws import Reader
 from exporter.clock import Clock
 from exporter.exposition import Exposition
 from exporter.failures import Classifier
+from exporter.poller.bounds import Budget
 from exporter.settings import Settings
 from exporter.telemetry import SourceStatus, Telemetry
 
@@ -24,6 +25,7 @@ class Context:
     telemetry: Telemetry
     classifier: Classifier
     clock: Clock
+    budget: Budget
 
 
 class Source(Protocol):
@@ -33,6 +35,12 @@ class Source(Protocol):
 
     async def poll(self) -> Iterable[Source]:
         """Read it once and return the sources that it leads to; raises what went wrong, then nothing has changed."""
+
+    def adopt(self, before: Source) -> Iterable[Source]:
+        """Go on where a source of the same key is, under another configuration; return what it leads to, as known now.
+
+        `before` may be in the middle of its last poll.
+        """
 
     def forget(self) -> None:
         """Take away what it published."""

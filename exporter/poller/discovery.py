@@ -18,18 +18,34 @@ class AccountSource:
 
     def __init__(self, context: Context, catalog: Catalog, place: Place) -> None:
         key = SourceKey(place.account.account_id, place.region, "sts", "account", "")
-        self.status = SourceStatus(key, context.settings.poll.discovery_interval)
+        self.status = _leading_status(key, context)
         self._context = context
         self._place = place
         self._selections = context.settings.selections(catalog)
+        self._account_id = ""
 
     async def poll(self) -> Iterable[Source]:
         """Ask STS: a role that cannot be assumed shows here, once, and not on every source of the account."""
-        account_id = await self._context.reader.account_id(self._place)
-        return [source for selection in self._selections for source in self._sources(account_id, selection)]
+        self._account_id = await self._context.reader.account_id(self._place)
+        return self._children()
+
+    def adopt(self, before: Source) -> Iterable[Source]:
+        """Lead to what is configured now; ask STS again where the way to AWS is another."""
+        self.status = before.status.renewed(self.status)
+        if isinstance(before, AccountSource):
+            self._keep(before)
+        return self._children() if self._account_id else ()
+
+    def _keep(self, before: AccountSource) -> None:
+        self._account_id = before._account_id
+        if before._context.reader is not self._context.reader:
+            self.status.next_poll = None
 
     def forget(self) -> None:
         """Nothing is published."""
+
+    def _children(self) -> list[Source]:
+        return [source for selection in self._selections for source in self._sources(self._account_id, selection)]
 
     def _sources(self, account_id: str, selection: Selection) -> Iterable[Source]:
         """Yield a source for each kind without a container, and one for each sort of container."""
@@ -61,15 +77,33 @@ class ScopeSource:
         self._kinds = kinds
         self._settings = selection.settings
         self._account = account
+        self._found: Sequence[Scoped] = ()
         key = SourceKey(account.ids["account_id"], place.region, self._service.service, self._scope, "")
-        self.status = SourceStatus(key, context.settings.poll.discovery_interval)
+        self.status = _leading_status(key, context)
 
     async def poll(self) -> Iterable[Source]:
         """List the containers."""
         scope = self._service.scopes[self._scope]
-        found = await self._context.reader.scopes(self._place, self._service.service, self._scope, scope, self._account)
+        reader = self._context.reader
+        self._found = await reader.scopes(self._place, self._service.service, self._scope, scope, self._account)
+        return self._taken()
+
+    def adopt(self, before: Source) -> Iterable[Source]:
+        """Lead to those of the containers found last that are chosen now."""
+        self.status = before.status.renewed(self.status)
+        if isinstance(before, ScopeSource):
+            self._keep(before)
+        return self._taken()
+
+    def _keep(self, before: ScopeSource) -> None:
+        if before._service.scopes[self._scope] == self._service.scopes[self._scope]:
+            self._found = before._found
+        else:
+            self.status.next_poll = None
+
+    def _taken(self) -> list[Source]:
         patterns = self._settings.patterns(self._scope)
-        taken = (scoped for scoped in found if patterns.takes(scoped.name, scoped.ids[self._scope]))
+        taken = (scoped for scoped in self._found if patterns.takes(scoped.name, scoped.ids[self._scope]))
         return [source for scoped in taken for source in self.children(scoped)]
 
     def forget(self) -> None:
@@ -80,6 +114,12 @@ class ScopeSource:
         for kind in self._kinds:
             key = self.status.key._replace(kind=kind.key, scope=scoped.ids.get(kind.outer_scope, ""))
             yield JobSource(self._context, self._place, key, kind, scoped, self._settings)
+
+
+def _leading_status(key: SourceKey, context: Context) -> SourceStatus:
+    """Return the status of a source that leads to others: while it fails, it is polled as often as those would be."""
+    poll = context.settings.poll
+    return SourceStatus(key, poll.discovery_interval, retry_interval=poll.interval)
 
 
 def roots(context: Context, catalog: Catalog, default_region: str) -> list[Source]:

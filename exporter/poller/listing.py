@@ -6,23 +6,48 @@ import asyncio
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import structlog
 
 from exporter.aws import DEADLINE, Place, PollErrorReason, Scoped, poll_error
 from exporter.catalog import Kind
-from exporter.collector import JOB_FAMILIES, job_views
+from exporter.collector import JOB_FAMILIES, essential, job_views
+from exporter.exposition import in_turns
+from exporter.failures import Classifier, Rule
 from exporter.families import metrics
 from exporter.jobs import Job, Query, SourceKey, State
 from exporter.ledger import Ledger
 from exporter.planner import Plan, full, incremental, missing
+from exporter.poller.bounds import drops, fitted, note_change
 from exporter.poller.context import Context, Source
 from exporter.poller.dimensions import FewValues
 from exporter.poller.inner import InnerScopes
-from exporter.settings import ServiceSettings
+from exporter.settings import ServiceSettings, Settings
 from exporter.telemetry import SourceStatus
 
 log = structlog.get_logger(__name__)
+
+
+class _Rules(NamedTuple):
+    """What a ledger's sums follow from besides its jobs."""
+
+    lookback: float
+    duration_buckets: tuple[float, ...]
+    reasons: tuple[Rule, ...]
+    jobs_per_source: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> _Rules:
+        """Return the rules of a configuration."""
+        return cls(
+            settings.poll.lookback, settings.metrics.duration_buckets, settings.reasons, settings.limits.jobs_per_source
+        )
+
+
+def _reason(classifier: Classifier, service: str, job: Job) -> str:
+    return classifier.classify(job.message, status=job.status, code=job.code, service=service).reason
 
 
 class JobSource:
@@ -34,14 +59,22 @@ class JobSource:
         interval = settings.interval or context.settings.poll.interval
         self.status = SourceStatus(key, interval, kind.outer_scope, scope.name)
         self.kind = kind
-        self.ledger = Ledger(context.settings.poll.lookback, self._classify, context.settings.metrics.duration_buckets)
         self._context = context
         self._place = place
+        self._rules = _Rules.of(context.settings)
+        self.ledger, self._ledger_rules = self._new_ledger(), self._rules
         self._inner = InnerScopes(context, place, kind, scope, settings)
         self._dimensions = tuple(name for name in settings.dimensions if name in kind.dimensions)
-        self._few = FewValues(context.settings.limits.dimension_values)
+        limits = context.settings.limits
+        self._few = FewValues(limits.dimension_values, max(1, limits.series_per_source // essential(kind)))
+        # What makes it the same list of jobs: of another one, nothing that is known is right.
+        bounds = (limits.dimension_values, limits.series_per_source) if self._dimensions else None
+        self._meaning = (kind, scope.ids, self._dimensions, bounds)
+        self._patterns = [settings.patterns(name) for name, _ in kind.scopes[1:]]
         self._unknown: set[str] = set()
-        self._resync = -math.inf
+        self._read_in_full = -math.inf
+        self._ahead = 0.0
+        self._read_at: float | None = None
         self._scopes: Sequence[Scoped] = ()
         self._asked: Counter[str] = Counter()
         context.telemetry.unknown_statuses.labels(*self._labels)
@@ -51,16 +84,20 @@ class JobSource:
     async def poll(self) -> Iterable[Source]:
         """Read what can have changed, ask why jobs failed, and publish."""
         began = self._context.clock.monotonic()
+        if self._ledger_rules != self._rules:
+            await self._rebuild()
         scopes = await self._inner.all()
         is_full, plan = self._plan(scopes)
         jobs, complete_from = await self._read(plan, scopes)
-        now = self._context.clock.time()
+        now, ended = self._context.clock.time(), self._context.clock.monotonic()
         self._note_unknown(jobs)
         self.ledger.take(jobs, now, complete_from)
         self._scopes = scopes
         if is_full:
-            self._resync = began + self._context.settings.poll.resync
-        expires = now + self._outlives(now, took=self._context.clock.monotonic() - began)
+            self._read_in_full = began
+        self._ahead = now - ended
+        expires = ended + self._outlives(ended, took=ended - began)
+        self._read_at = ended
         await self._publish(now, expires)
         if self.ledger.unexplained():
             # After the list is out: asking takes a request for each job.
@@ -70,11 +107,46 @@ class JobSource:
 
     def _outlives(self, now: float, took: float) -> float:
         """Return the seconds for which the numbers stay: three polls at least, at the pace that they really have."""
-        since = now - self.status.last_success if self.status.last_success and self.status.is_up else 0.0
+        since = now - self._read_at if self._read_at is not None and self.status.is_up else 0.0
         return max(self._context.settings.stale_after(self.status.interval), 3 * max(took, since))
+
+    def adopt(self, before: Source) -> Iterable[Source]:
+        """Go on with the ledger of the same list of jobs; begin anew where the configuration means another one."""
+        self.status = before.status.renewed(self.status)
+        if isinstance(before, JobSource):
+            self._keep(before)
+        return ()
+
+    def _keep(self, before: JobSource) -> None:
+        if before._meaning == self._meaning:
+            self.ledger, self._ledger_rules = before.ledger, before._ledger_rules
+            self._few, self._unknown, self._asked = before._few, before._unknown, before._asked
+            self._read_in_full, self._scopes = before._read_in_full, before._scopes
+            self._ahead, self._read_at = before._ahead, before._read_at
+        if before._published_by() != self._published_by():
+            self.status.next_poll = None
+
+    def _published_by(self) -> tuple[Any, ...]:
+        """Return what decides, besides AWS, which numbers are published."""
+        settings = self._context.settings
+        return self._meaning, self._rules, self._patterns, settings.metrics, settings.limits
+
+    async def _rebuild(self) -> None:
+        """Add up what is known anew, by the rules that the configuration gives now."""
+        ledger = self._new_ledger()
+        await in_turns(ledger.inherit(self.ledger))
+        self.ledger, self._ledger_rules = ledger, self._rules
+        self._read_in_full = -math.inf
+
+    def _new_ledger(self) -> Ledger:
+        # Nothing of the source itself: a ledger outlives it at a reload.
+        classifier, service = self._context.classifier, self.kind.service
+        rules, classify = self._rules, partial(_reason, classifier, service)
+        return Ledger(rules.lookback, classify, rules.duration_buckets, rules.jobs_per_source)
 
     def forget(self) -> None:
         """Take the source's job metrics away."""
+        self._context.budget.hold(self.status.key, 0)
         self._context.exposition.withdraw(("jobs", self.status.key))
 
     async def _read(self, plan: Plan, scopes: Sequence[Scoped]) -> tuple[list[Job], float | None]:
@@ -85,12 +157,18 @@ class JobSource:
         return jobs + await self._list(rest.queries, scopes), rest.complete_from
 
     def _plan(self, scopes: Sequence[Scoped]) -> tuple[bool, Plan]:
-        """Return the listings to make: in full at first, when the containers changed, and at each resync."""
-        if self._context.clock.monotonic() < self._resync and scopes == self._scopes:
+        """Return the listings to make: in full at first, when containers or the clock changed, and at each resync."""
+        resync = self._read_in_full + self._context.settings.poll.resync
+        if self._context.clock.monotonic() < resync and scopes == self._scopes and not self._clock_was_set():
             page_size = self._context.reader.page_size(self.kind)
             if plan := incremental(self.kind, self.ledger, page_size):
                 return False, plan
         return True, full(self.kind, self.ledger, self._context.clock.time(), self._context.settings.poll.lookback)
+
+    def _clock_was_set(self) -> bool:
+        """Whether the wall clock has jumped since the last poll: by it, jobs leave the lookback."""
+        ahead = self._context.clock.time() - self._context.clock.monotonic()
+        return abs(ahead - self._ahead) > _JUMP
 
     async def _list(self, queries: Iterable[Query], scopes: Iterable[Scoped]) -> list[Job]:
         """Return every job that the queries find in the containers; of a job that several list, the last one counts."""
@@ -120,7 +198,9 @@ class JobSource:
             async with asyncio.timeout(self._context.settings.poll.timeout) as own:
                 DEADLINE.set(own)
                 # The newest first, but for those that were asked about in vain: they may not keep the others waiting.
-                waiting = sorted(self.ledger.unexplained(), key=lambda job: self._asked[job.id])
+                unexplained = self.ledger.unexplained()
+                self._asked = Counter({job.id: self._asked[job.id] for job in unexplained})
+                waiting = sorted(unexplained, key=lambda job: self._asked[job.id])
                 for job in waiting[: self._context.settings.poll.details_budget]:
                     if not await self._ask(job):
                         return
@@ -145,32 +225,36 @@ class JobSource:
         return True
 
     async def _publish(self, now: float, expires: float) -> None:
+        before = drops(self.status)
         self.status.jobs = len(self.ledger)
+        self.status.jobs_dropped = self.ledger.dropped(now)
         self.status.details_pending = len(self.ledger.unexplained())
         settings = self._context.settings
         views = job_views(self.kind, self.ledger, settings.metrics, now)
         none = ("",) * len(self._dimensions)
         labelled = [((*self.status.key, *(view.dimensions or none)), view) for view in views]
         families = metrics(JOB_FAMILIES, (*SourceKey._fields, *self._dimensions), labelled)
+        unshown = self.ledger.active(now) - settings.metrics.per_job_active if settings.metrics.per_job else 0
+        families = fitted(families, self.status, self._context.budget, max(0, unshown))
+        note_change(self.status, before)
         await self._context.exposition.publish_in_turns(("jobs", self.status.key), families, expires)
-
-    def _classify(self, job: Job) -> str:
-        return self._context.classifier.classify(
-            job.message, status=job.status, code=job.code, service=self.kind.service
-        ).reason
 
     def _note_unknown(self, jobs: Iterable[Job]) -> None:
         """Count jobs with a status that the catalog does not know, and log each such status once."""
         unknown = [job.status for job in jobs if job.state is State.UNKNOWN]
         self._context.telemetry.unknown_statuses.labels(*self._labels).inc(len(unknown))
-        for status in sorted(set(unknown) - self._unknown):
+        new = sorted(set(unknown) - self._unknown)[: _TOLD_MOST - len(self._unknown)]
+        for status in new:
             log.warning("status unknown to the catalog", **self.status.key._asdict(), status=status)
-        self._unknown.update(unknown)
+        self._unknown.update(new)
 
     @property
     def _labels(self) -> tuple[str, str]:
         return self.status.key.aws_service, self.status.key.kind
 
+
+_JUMP = 10.0
+"""Seconds by which the wall clock may be set between two polls without consequences: it moves the lookback as much."""
 
 _NO_ANSWER_EVER = {PollErrorReason.ACCESS_DENIED, PollErrorReason.NOT_FOUND, PollErrorReason.INVALID_REQUEST}
 """Errors upon which a job's reason is not asked for again."""
@@ -182,6 +266,9 @@ _NO_ANSWER_NOW = {
     PollErrorReason.TIMEOUT,
 }
 """Errors that other jobs would meet as well."""
+
+_TOLD_MOST = 50
+"""So many statuses that are unknown to the catalog are logged; AWS would not make up more."""
 
 _ASKED_MOST = 5
 """So often is a job's reason asked for, if AWS cannot answer; then it counts without one."""

@@ -9,11 +9,13 @@ from exporter.settings.model import (
     ENVIRONMENT_PREFIX,
     Account,
     Aws,
+    Limits,
     Log,
     Metrics,
     Selection,
     ServiceSettings,
     Settings,
+    Web,
 )
 
 __all__ = [
@@ -22,11 +24,13 @@ __all__ = [
     "Account",
     "Aws",
     "ConfigurationError",
+    "Limits",
     "Log",
     "Metrics",
     "Selection",
     "ServiceSettings",
     "Settings",
+    "Web",
     "add_flags",
     "format_duration",
     "given",

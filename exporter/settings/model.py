@@ -104,6 +104,14 @@ class ConfigFile(Section):
     file: Path | None = Field(default=None, description="Configuration file (YAML).")
 
 
+class WebConfigFile(Section):
+    """Where TLS, passwords and headers are configured."""
+
+    file: Annotated[Path | None, BeforeValidator(lambda path: path or None)] = Field(
+        default=None, description="Path to configuration file that can enable TLS or authentication."
+    )
+
+
 class Web(Section):
     """What is served, and where."""
 
@@ -112,9 +120,20 @@ class Web(Section):
         description="Addresses on which to expose metrics and web interface. Repeatable for multiple addresses. "
         "Examples: :10058, 127.0.0.1:10058, [::1]:10058.",
     )
+    systemd_socket: bool = Field(
+        default=False, description="Use systemd socket activation listeners instead of port listeners (Linux only)."
+    )
+    config: WebConfigFile = WebConfigFile()
     telemetry_path: Annotated[str, AfterValidator(_path)] = Field(
         default="/metrics", description="Path under which to expose metrics."
     )
+    max_requests: int = Field(
+        default=40, ge=0, description="Maximum number of parallel scrape requests. Use 0 to disable."
+    )
+    disable_exporter_metrics: bool = Field(
+        default=False, description="Exclude metrics about the exporter's process (process_*, python_*)."
+    )
+    enable_lifecycle: bool = Field(default=False, description="Enable reload via HTTP request.")
 
 
 class Log(Section):
@@ -155,6 +174,9 @@ class Metrics(Section):
     per_job_finished: int = Field(
         default=50, ge=0, description="How many finished jobs of a source get series of their own, newest first."
     )
+    per_job_active: int = Field(
+        default=500, ge=0, description="How many active jobs of a source get series of their own, oldest first."
+    )
     duration_buckets: Annotated[tuple[Duration, ...], AfterValidator(_not_empty), AfterValidator(_ascending)] = Field(
         default=(60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14_400.0, 28_800.0, 86_400.0, 172_800.0),
         description="Upper bounds of the duration histograms.",
@@ -162,10 +184,28 @@ class Metrics(Section):
 
 
 class Limits(Section):
-    """What keeps the number of series in bounds."""
+    """What keeps memory and the number of series in bounds, whatever AWS lists."""
 
+    series: int = Field(
+        default=1_000_000,
+        ge=1,
+        description="How many series about jobs there are in all; more drop families.",
+    )
+    series_per_source: int = Field(
+        default=10_000, ge=1, description="How many series about jobs a source has; more drop families."
+    )
     dimension_values: int = Field(
         default=50, ge=1, description="How many values of a dimension a source exports; more become `other`."
+    )
+    jobs_per_source: int = Field(
+        default=500_000, ge=1, description="How many finished jobs of a source count; of more, the newest."
+    )
+    sources: int = Field(default=20_000, ge=1, description="How many sources are polled; more are not discovered.")
+    pages: int = Field(
+        default=5000, ge=1, description="How many pages a list of AWS may have; a longer one fails the poll."
+    )
+    message_length: int = Field(
+        default=4000, ge=100, description="How many characters of a failure message or a name are held."
     )
 
 

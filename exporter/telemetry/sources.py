@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from exporter.families import Family, Sample
 from exporter.jobs import SourceKey
@@ -20,11 +21,14 @@ class SourceStatus:
     scope_kind: str = ""
     scope_name: str = ""
     """What people call the scope."""
+    retry_interval: float = math.inf
+    """Takes the place of a longer `interval` after a failed poll."""
     attempts: int = 0
     consecutive_failures: int = 0
     last_success: float | None = None
     last_duration: float = 0.0
     next_poll: float | None = None
+    """None where it is to be polled as soon as possible."""
     reason: str = ""
     """Why the last poll failed, of a closed list; empty while it succeeds."""
     error: str = ""
@@ -32,11 +36,25 @@ class SourceStatus:
     jobs: int | None = None
     """Jobs held; None for a source that leads to others and has no jobs itself."""
     details_pending: int | None = None
+    series: int | None = None
+    """Series about its jobs."""
+    series_dropped: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Series that it goes without, by their family and the limit that says so."""
+    jobs_dropped: int = 0
+    """Jobs that finished within the lookback and do not count."""
+    sources_dropped: int = 0
+    """Sources that it leads to and that are not polled."""
 
     @property
     def is_up(self) -> bool:
         """Whether the last poll succeeded."""
         return self.attempts > 0 and self.consecutive_failures == 0
+
+    def renewed(self, newer: SourceStatus) -> SourceStatus:
+        """Go on under another configuration: polled as often and called as `newer` says."""
+        self.interval = newer.interval
+        self.scope_kind, self.scope_name = newer.scope_kind, newer.scope_name
+        return self
 
 
 def _known(value: float | None) -> Iterable[Sample]:
@@ -103,5 +121,33 @@ SOURCE_FAMILIES: tuple[Family[SourceStatus], ...] = (
         "Failed jobs of the source whose reason AWS has not been asked for yet.",
         (),
         lambda status: _known(status.details_pending),
+    ),
+    Family(
+        f"{PREFIX}series",
+        "gauge",
+        "Series about the jobs of the source, as of its last successful poll.",
+        (),
+        lambda status: _known(status.series),
+    ),
+    Family(
+        f"{PREFIX}series_dropped",
+        "gauge",
+        "Series about the jobs of the source that are left out because of a limit.",
+        ("family", "bound"),
+        lambda status: status.series_dropped.items(),
+    ),
+    Family(
+        f"{PREFIX}jobs_dropped",
+        "gauge",
+        "Jobs of the source that finished within the lookback and do not count because of limits.jobs_per_source.",
+        (),
+        lambda status: _known(status.jobs_dropped or None),
+    ),
+    Family(
+        f"{PREFIX}sources_dropped",
+        "gauge",
+        "Sources that this one leads to and that are not polled because of limits.sources.",
+        (),
+        lambda status: _known(status.sources_dropped or None),
     ),
 )

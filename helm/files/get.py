@@ -1,4 +1,6 @@
-"""Read a page of the exporter as a probe: arguments are its URL and, where there is a password, files of name and password.
+"""Read a page of the exporter as a probe does.
+
+Arguments: its URL and, where there is a password, the files that hold name and password.
 
 Takes any certificate, as the kubelet does: it asks whether the exporter answers, not who it is.
 """

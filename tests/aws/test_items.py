@@ -215,3 +215,20 @@ def test_times_in_any_form_are_read_from_an_item():
     item = {"jobArn": "arn:1", "status": "Submitted", "submitTime": NOW * 1000, "endTime": "rubbish"}
     job = job_reader(BEDROCK)(item, {})
     assert (job.created, job.ended) == (NOW, None)
+
+
+def test_a_message_of_any_length_is_held_with_its_begin_and_its_end():
+    """An exception says at the end what was wrong, AWS at the begin."""
+    item = {"jobArn": "arn:1", "status": "Failed", "message": "AccessDenied" + 100_000 * "x" + "OutOfMemory"}
+    message = job_reader(BEDROCK, longest=200)(item, {}).message
+    assert len(message) == 200
+    assert message.startswith("AccessDenied")
+    assert message.endswith("OutOfMemory")
+    assert "99823 characters" in message
+
+
+def test_a_message_that_is_just_short_enough_stays_as_it_is():
+    """The limit itself is allowed."""
+    item = {"jobArn": "arn:1", "status": "Failed", "message": 200 * "x"}
+    assert job_reader(BEDROCK, longest=200)(item, {}).message == 200 * "x"
+    assert job_reader(BEDROCK, longest=199)(item, {}).message != 200 * "x"

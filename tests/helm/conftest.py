@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -72,7 +73,7 @@ def refusal(template):
     return run
 
 
-class Manifests(list):
+class Manifests(list[Any]):
     """Manifests, to choose from."""
 
     def of(self, *kinds):

@@ -21,7 +21,10 @@ EXAMPLES = {file.name.removesuffix("-values.yaml"): yaml.safe_load(file.read_tex
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 LINKED = {
     f"files/{name}/{file.name}": file.read_bytes()
-    for name, folder in {"rules": CONFIG / "prometheus" / "rules", "dashboards": CONFIG / "grafana" / "dashboards"}.items()
+    for name, folder in {
+        "rules": CONFIG / "prometheus" / "rules",
+        "dashboards": CONFIG / "grafana" / "dashboards",
+    }.items()
     for file in folder.iterdir()
     if file.name != ".gitkeep"
 }
@@ -59,7 +62,9 @@ def without(content, key):
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_helm_has_no_objection(helm, example):
     """`helm lint --strict` finds nothing in the chart, with any of the values in `ci`."""
-    assert "0 chart(s) failed" in helm("lint", "--strict", CHART, "--values", CHART / f"ci/{example}-values.yaml").stdout
+    assert (
+        "0 chart(s) failed" in helm("lint", "--strict", CHART, "--values", CHART / f"ci/{example}-values.yaml").stdout
+    )
 
 
 def test_the_version_is_the_project_s():
@@ -73,7 +78,9 @@ def test_the_package_is_whole(helm, template, tmp_path):
     helm("package", CHART, "--destination", tmp_path)
     (package,) = tmp_path.glob("*.tgz")
     with tarfile.open(package) as archive:
-        held = {name.partition("/")[2]: archive.extractfile(name).read() for name in archive.getnames()}
+        archive.extractall(tmp_path, filter="data")
+    folder = tmp_path / "aws-job-exporter"
+    held = {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
     assert {name: content for name, content in held.items() if re.match("files/(rules|dashboards)/", name)} == LINKED
     assert LINKED.keys() >= {"files/rules/aws-job-exporter.yml"}
     templates = {str(file.relative_to(CHART)) for file in CHART.glob("templates/**/*") if file.is_file()}
@@ -153,7 +160,10 @@ WRONG = [
     ({"aws": {"region": "Frankfurt"}}, "aws.region: Does not match pattern"),
     ({"serviceMonitor": {"interval": "often"}}, "serviceMonitor.interval: Does not match pattern"),
     ({"serviceMonitor": {"labels": {"release": 1}}}, "serviceMonitor.labels.release: Invalid type. Expected: string"),
-    ({"prometheusRule": {"alerts": {"AwsJobFailed": {"severity": "x"}}}}, "Additional property severity is not allowed"),
+    (
+        {"prometheusRule": {"alerts": {"AwsJobFailed": {"severity": "x"}}}},
+        "Additional property severity is not allowed",
+    ),
     ({"web": {"config": {"basic_auth": {}}}}, "web.config: Additional property basic_auth is not allowed"),
     ({"networkPolicy": {"egress": {"https": ["10.0.0.1"]}}}, "networkPolicy.egress.https.0: Does not match pattern"),
     ({"extraArgs": ["log.level=debug"]}, "extraArgs.0: Does not match pattern '^--'"),
@@ -165,10 +175,19 @@ WRONG = [
     ({"config": {"web": {"listen_address": ":80"}}}, "config.web.listen_address: set containerPort"),
     ({"config": {"web": {"config": {"file": "x"}}}}, "config.web.config: set web.config or web.existingSecret"),
     ({"config": {"shard": {"count": 2}}, "shards": 2}, "config.shard: leave it out, because shards sets it"),
-    ({"web": {"config": {"rate_limit": {"burst": 1}}, "existingSecret": "b"}}, "web.config and web.existingSecret: set one"),
-    ({"web": {"config": {"basic_auth_users": {"a": "b"}}}}, "web.basicAuth.secretName: name a Secret with username and"),
+    (
+        {"web": {"config": {"rate_limit": {"burst": 1}}, "existingSecret": "b"}},
+        "web.config and web.existingSecret: set one",
+    ),
+    (
+        {"web": {"config": {"basic_auth_users": {"a": "b"}}}},
+        "web.basicAuth.secretName: name a Secret with username and",
+    ),
     ({"web": {"tls": {"caKey": "ca.crt"}}}, "web.tls.caKey: is a key of web.tls.secretName, which is empty"),
-    ({"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}}, "with both, Prometheus counts every job twice"),
+    (
+        {"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}},
+        "with both, Prometheus counts every job twice",
+    ),
     ({"ingress": {"enabled": True}}, "ingress.hosts: name a host"),
     ({"httpRoute": {"enabled": True}}, "httpRoute.parentRefs: name a gateway"),
     (

@@ -31,6 +31,9 @@ class Scripted:
             raise error
         return ()
 
+    def adopt(self, before):
+        """Nothing was known."""
+
     def forget(self):
         """Nothing was published."""
 

@@ -83,3 +83,12 @@ def test_the_name_of_a_scope_stands_beside_its_id():
 def test_up_is_what_the_last_poll_was(attempts, failures, up):
     """However many failed before it."""
     assert SourceStatus(KEY, 60.0, attempts=attempts, consecutive_failures=failures).is_up is up
+
+
+def test_what_a_source_goes_without_is_told_with_the_limit_that_says_so():
+    """And nothing is told while nothing is missing."""
+    found = exposed(series=40, series_dropped={("aws_job_info", "series"): 9}, jobs_dropped=3, sources_dropped=2)
+    assert found[f"{P}series"][0] == 40
+    assert found[f"{P}series_dropped"] == (9, {**KEY._asdict(), "family": "aws_job_info", "bound": "series"})
+    assert (found[f"{P}jobs_dropped"][0], found[f"{P}sources_dropped"][0]) == (3, 2)
+    assert not {f"{P}series_dropped", f"{P}jobs_dropped", f"{P}sources_dropped"} & exposed(series=40).keys()

@@ -1,0 +1,283 @@
+"""Signals to a real process: it reads its file again, and it ends in good order, whatever hangs."""
+
+import asyncio
+import re
+import signal
+import socket
+import sys
+import textwrap
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+import yaml
+
+from tests.harness import BEDROCK, CUSTOMIZATION, NOW, PATIENCE, HandClock, simulated
+from tests.processes import ROOT, announced, scrape, started
+
+LISTENING = r'msg="Listening on" address=(\S+)'
+ONE = {"bedrock": {"kinds": [BEDROCK.key]}}
+COMPLAINTS = ("Traceback", "destroyed", "nclosed", "never retrieved", "never awaited", "level=ERROR")
+
+pytestmark = pytest.mark.usefixtures("aws_credentials")
+
+
+@pytest.fixture
+async def aws():
+    """Return a simulated AWS."""
+    async with simulated(HandClock()) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def config(aws, tmp_path):
+    """Return a function that writes the configuration file, and returns it."""
+    file = tmp_path / "exporter.yml"
+
+    def write(services=None, **sections):
+        content = {"aws": {"endpoint_url": aws.endpoint_url}, "services": services or ONE, **sections}
+        file.write_text(yaml.safe_dump(content))
+        return file
+
+    return write
+
+
+@asynccontextmanager
+async def serving(file, *flags):
+    """Yield a process that serves, and its address."""
+    async with started("serve", f"--config.file={file}", *flags) as process:
+        yield process, await announced(process, process.stderr, LISTENING)
+
+
+async def logged(process, pattern):
+    """Wait for a line of the log."""
+    return await announced(process, process.stderr, f"({pattern})")
+
+
+async def ended(process):
+    """Return the exit code, and check that nothing was left undone."""
+    async with asyncio.timeout(PATIENCE):
+        _, err = await process.communicate()
+    assert [line for line in err.decode().splitlines() if any(word in line for word in COMPLAINTS)] == []
+    return process.returncode
+
+
+async def value(address, name):
+    """Return the value of a metric with one series."""
+    ((sample,),) = [
+        family.samples for family in (await scrape(f"http://{address}/metrics")).values() if family.name == name
+    ]
+    return sample.value
+
+
+async def post(address):
+    """Ask for a reload over HTTP; return the status and the text."""
+    async with aiohttp.ClientSession() as session, session.post(f"http://{address}/-/reload") as response:
+        return response.status, await response.text()
+
+
+async def until_exported(address, kind):
+    """Wait until a kind has a source that is up."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            family = (await scrape(f"http://{address}/metrics")).get("aws_job_exporter_source_up")
+            if family and any(sample.labels["kind"] == kind and sample.value for sample in family.samples):
+                return
+
+
+async def until_ready(address):
+    """Wait until every source was tried."""
+    async with asyncio.timeout(PATIENCE), aiohttp.ClientSession() as session:
+        while True:
+            async with session.get(f"http://{address}/-/ready") as response:
+                if response.status == 200:
+                    return
+
+
+async def test_a_hangup_reloads(config):
+    """What can change does, the log at once; what cannot is named."""
+    async with serving(config()) as (process, address):
+        config({"bedrock": None}, log={"format": "json"}, web={"telemetry_path": "/elsewhere"})
+        process.send_signal(signal.SIGHUP)
+        assert "keys=web.telemetry_path" in await logged(process, ".*need a restart.*")
+        assert await logged(process, '.*"msg": "Completed loading of configuration".*')
+        await until_exported(address, CUSTOMIZATION.key)
+        process.send_signal(signal.SIGTERM)
+        assert await ended(process) == 0
+
+
+async def test_a_hangup_with_a_wrong_file_is_survived(config):
+    """The log tells what is wrong, and so does the metric."""
+    async with serving(config()) as (process, address):
+        file = config({"bedrok": None})
+        process.send_signal(signal.SIGHUP)
+        assert f"{file}: services.bedrok" in await logged(process, ".*Error reloading.*")
+        assert await value(address, "aws_job_exporter_config_last_reload_successful") == 0
+        process.send_signal(signal.SIGTERM)
+        assert await ended(process) == 0
+
+
+async def test_a_request_reloads(config):
+    """Where the flag allows it; flags win over the file as they did at the start."""
+    async with serving(config(), "--web.enable-lifecycle", "--poll.lookback=2d") as (process, address):
+        config({"bedrock": None}, poll={"lookback": "1d"})
+        assert await post(address) == (200, "")
+        await until_exported(address, CUSTOMIZATION.key)
+        file = config(poll={"intervall": "1m"})
+        assert await post(address) == (500, f"{file}: poll.intervall: unknown key; did you mean `interval`?\n")
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(PATIENCE):
+            await process.communicate()
+    assert process.returncode == 0
+
+
+async def test_a_request_reloads_nothing_by_default(config):
+    """Whoever reaches the metrics does not rule the exporter."""
+    async with serving(config()) as (_, address):
+        assert await post(address) == (403, "Lifecycle API is not enabled.")
+
+
+async def test_the_demo_reloads_too():
+    """It goes on against its simulator."""
+    async with started("demo", "--web.enable-lifecycle") as demo:
+        url = await announced(demo, demo.stdout, r"(http://\S+)/metrics")
+        assert await post(url.removeprefix("http://")) == (200, "")
+        demo.send_signal(signal.SIGTERM)
+        assert await ended(demo) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_an_aws_that_hangs_delays_no_end(aws, config, number):
+    """A poll under way is given up."""
+    asked, never = asyncio.Event(), asyncio.Event()
+
+    async def hang(call):
+        asked.set()
+        await never.wait()
+
+    aws.hooks.append(hang)
+    async with serving(config()) as (process, _):
+        async with asyncio.timeout(PATIENCE):
+            await asked.wait()
+        process.send_signal(number)
+        assert await ended(process) == 0
+    never.set()
+
+
+SILENT_RESOLVER = """
+    import socket, sys, time
+    from exporter.cli import main
+    real = socket.getaddrinfo
+    def silent(host, *arguments, **options):
+        if host == "bedrock.invalid":
+            print("msg=asked", file=sys.stderr, flush=True)
+            time.sleep(600)
+        return real(host, *arguments, **options)
+    socket.getaddrinfo = silent
+    sys.exit(main())
+"""
+
+
+async def test_a_name_server_that_is_silent_delays_no_end(config):
+    """Python would wait for the thread that asks it."""
+    flags = ("--aws.endpoint-url=http://bedrock.invalid", "--web.listen-address=127.0.0.1:0")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", textwrap.dedent(SILENT_RESOLVER), f"--config.file={config()}", *flags),
+        cwd=ROOT,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        await logged(process, "msg=asked")
+        process.send_signal(signal.SIGTERM)
+        assert await ended(process) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+
+
+@pytest.fixture
+def large(aws, config):
+    """Return a configuration whose exposition is larger than what a kernel holds of it."""
+    for number in range(3_000):
+        aws.world.add_job(BEDROCK, created=NOW - number, path=[(0, "InProgress")], name="j" * 1_000)
+    return config(metrics={"per_job": True, "per_job_active": 3_000})
+
+
+KERNEL = 4 * 1024**2
+"""Bytes that Linux buffers of a connection at most (net.ipv4.tcp_wmem)."""
+
+
+class SlowReader:
+    """Has read the head of an answer, and takes the rest when it is told to."""
+
+    def __init__(self, connection, length):
+        self._connection = connection
+        self._left = length
+
+    async def has_all(self):
+        """Read on to the end, and tell whether that was the end of the answer."""
+        loop = asyncio.get_running_loop()
+        while read := await loop.sock_recv(self._connection, 100_000):
+            self._left -= len(read)
+        return self._left == 0
+
+
+@asynccontextmanager
+async def reading_slowly(address):
+    """Yield a client that is in the middle of a scrape, of which no kernel holds the rest."""
+    host, port = address.split(":")
+    loop = asyncio.get_running_loop()
+    with socket.socket() as connection:
+        connection.settimeout(0)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        await loop.sock_connect(connection, (host, int(port)))
+        await loop.sock_sendall(connection, b"GET /metrics HTTP/1.1\r\nHost: exporter\r\n\r\n")
+        head, _, body = (await loop.sock_recv(connection, 2048)).partition(b"\r\n\r\n")
+        (length,) = map(int, re.findall(rb"Content-Length: (\d+)", head))
+        assert length > KERNEL
+        yield SlowReader(connection, length - len(body))
+
+
+async def refused(address):
+    """Return when nobody listens any more."""
+    host, port = address.split(":")
+    try:
+        while True:
+            _, writer = await asyncio.open_connection(host, int(port))
+            writer.close()
+    except ConnectionRefusedError:
+        return
+
+
+async def test_a_slow_reader_gets_the_whole_answer(large):
+    """It is let finish, while nobody else comes in."""
+    async with serving(large) as (process, address):
+        await until_ready(address)
+        async with reading_slowly(address) as reader, asyncio.timeout(PATIENCE):
+            process.send_signal(signal.SIGTERM)
+            await logged(process, ".*Stopping.*")
+            await refused(address)
+            assert process.returncode is None
+            assert await reader.has_all()
+        assert await ended(process) == 0
+
+
+async def test_a_reader_that_stopped_reading_is_cut_off(large):
+    """Its patience is not ours."""
+    async with serving(large) as (process, address):
+        await until_ready(address)
+        async with reading_slowly(address):
+            process.send_signal(signal.SIGTERM)
+            assert await ended(process) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_second_signal_ends_at_once(large, number):
+    """Without the grace that is left."""
+    async with serving(large) as (process, address):
+        await until_ready(address)
+        async with reading_slowly(address):
+            process.send_signal(signal.SIGTERM)
+            await logged(process, ".*Stopping.*")
+            process.send_signal(number)
+            assert await ended(process) == -number

@@ -1,0 +1,233 @@
+"""Thirty days with a fault in every seventh part: nothing grows, and not one job is counted twice or not at all."""
+
+import asyncio
+import gc
+import itertools
+import random
+import tracemalloc
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from exporter.catalog import Kind
+from exporter.jobs import State
+from exporter.poller import JobSource
+from exporter.simulator import AwsError, SimulatedScope, World
+from exporter.simulator.calls import Call
+from exporter.simulator.world import Arrival
+from tests.harness import (
+    BEDROCK,
+    CUSTOMIZATION,
+    INFERENCE,
+    NOW,
+    TRAINED,
+    HandClock,
+    Running,
+    configured,
+    running,
+    simulated,
+)
+
+HOUR, DAY = 3600.0, 86_400.0
+STEP = 3.3 * HOUR
+"""Every source is due within it: an interval and its jitter."""
+WARM, END = NOW + 10.5 * DAY, NOW + 30.5 * DAY
+"""Warm once the first jobs have left the lookback of a week, while no scope is on a visit; then nothing may grow."""
+GROWTH = 1.05
+"""By so much may memory and the jobs that are held be more: they come and last at random, and caches fill."""
+DESCRIPTORS = Path("/proc/self/fd")
+SPARE = 8
+"""By so many may tasks and descriptors be more: a connection or two for each source, kept alive at both ends."""
+REASONS = {"Rate exceeded": "throttled", "User is not authorized to perform: s3:GetObject": "access_denied"}
+FOREIGN = [
+    tracemalloc.Filter(inclusive=False, filename_pattern=pattern)
+    for pattern in ("*/simulator/*", "*/tests/*", "<string>", "<frozen*")
+]
+"""The simulated AWS remembers every job that ever was."""
+
+
+class Faults:
+    """What goes wrong: for some hours all that one service is asked, at other times one request of fifty."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._hours: dict[tuple[str, int], str] = {}
+        self._hangs = 4
+        self.over = asyncio.Event()
+        self.met: Counter[str] = Counter()
+
+    async def __call__(self, call: Call) -> web.StreamResponse | None:
+        """Let a call go wrong."""
+        if not NOW + HOUR < call.now < END:
+            return None
+        fault = self._fault(call.service, int(call.now // (6 * HOUR)))
+        self.met[fault] += 1
+        match fault:
+            case "throttled":
+                raise AwsError("ThrottlingException", "Rate exceeded", 429)
+            case "broken":
+                raise AwsError("InternalServerException", "not now", 500)
+            case "denied" if not call.operation.startswith("Get"):
+                # Denied for good to tell why a job failed, AWS is not asked again: its reason would be lost.
+                raise AwsError("AccessDeniedException", "no", 403)
+            case "reset":
+                return web.StreamResponse(headers={"Content-Length": "1000", "Connection": "close"})
+            case "html":
+                return web.Response(text="<html>Service unavailable</html>", content_type="text/html")
+            case "hanging":
+                await self.over.wait()
+        return None
+
+    def _fault(self, service: str, hours: int) -> str:
+        if (service, hours) not in self._hours:
+            names = ["throttled", "broken", "denied", "reset", "html", *(["hanging"] if self._hangs else [])]
+            self._hours[service, hours] = self._rng.choice(names) if self._rng.random() < 1 / 7 else ""
+        fault = self._hours[service, hours]
+        if fault == "hanging":
+            self._hangs -= 1
+            self._hours[service, hours] = ""
+        return fault or ("broken" if self._rng.random() < 0.02 else "")
+
+
+class Life:
+    """The jobs of one list: a new one every two hours, which takes minutes or most of a day."""
+
+    def __init__(self, world: World, kind: Kind, rng: random.Random, scope: SimulatedScope | None = None) -> None:
+        self._world, self._kind, self._rng, self._scope = world, kind, rng, scope
+        words = {state: kind.states[state][0] for state in kind.states}
+        self._begin = [words[state] for state in (State.PENDING, State.RUNNING) if state in words]
+        self._ends = [words[state] for state in (State.SUCCEEDED, State.FAILED, State.STOPPED)]
+        self.finished: list[tuple[float, State, str]] = []
+        """When each job finishes, its state and why it fails."""
+
+    def arrivals(self, begin: float) -> Iterator[Arrival]:
+        """Yield every new job with its time."""
+        for number in itertools.count():
+            created = begin + number * 2 * HOUR + self._rng.uniform(1, HOUR)
+            yield created, lambda created=created: self._add(created)  # type: ignore[misc]
+
+    def expected(self, until: float) -> tuple[Counter[str], Counter[str]]:
+        """Return what finished since the exporter started, by state, and what failed, by reason."""
+        seen = [(state, reason) for ended, state, reason in self.finished if NOW < ended <= until]
+        return Counter(str(state) for state, _ in seen), Counter(reason for _, reason in seen if reason)
+
+    def _add(self, created: float) -> None:
+        lasts = self._rng.choice((300.0, 2 * HOUR, 17 * HOUR)) * self._rng.uniform(0.8, 1.2)
+        end = self._rng.choice(self._ends)
+        state = self._kind.state_of[end]
+        message = self._rng.choice(list(REASONS)) if state is State.FAILED else ""
+        steps = [*self._begin, *(["ON_ITS_WAY"] if self._rng.random() < 0.05 else [])]
+        path = [(number * lasts / 4, step) for number, step in enumerate(steps)]
+        self._world.add_job(self._kind, scope=self._scope, created=created, path=[*path, (lasts, end)], message=message)
+        self.finished.append((created + lasts, state, REASONS.get(message, "")))
+
+
+def visitors(world: World, rng: random.Random) -> Iterator[Arrival]:
+    """Yield collaborations that come every other day, each with a life of its own, and go after a day."""
+    for day in range(1, 30, 2):
+        come: list[SimulatedScope] = []
+
+        def enter(come: list[SimulatedScope] = come, day: int = day) -> None:
+            come.append(world.add_scope("cleanroomsml", "collaboration", name=f"visitor-{day}"))
+            life = Life(world, INFERENCE, rng, come[0])
+            for moment, add in itertools.takewhile(
+                lambda arrival: arrival[0] < NOW + (day + 1) * DAY, life.arrivals(NOW + day * DAY)
+            ):
+                world.feed(iter([(moment, add)]))
+
+        yield NOW + day * DAY, enter
+        yield NOW + (day + 1) * DAY, lambda come=come: world.remove_scope(come[0])  # type: ignore[misc]
+
+
+def settled(world: World) -> dict[tuple[str, str], Life]:
+    """Return the life of each list that is there all the time, by its kind and scope."""
+    rng = random.Random(1)
+    membership = world.add_scope("cleanroomsml", "membership")
+    model = world.add_scope("cleanroomsml", "trained_model", within=membership)
+    collaboration = world.add_scope("cleanroomsml", "collaboration")
+    places = ((BEDROCK, None, ""), (CUSTOMIZATION, None, ""))
+    scoped = ((TRAINED, model, membership.id), (INFERENCE, collaboration, collaboration.id))
+    lives = {(kind.key, outer): Life(world, kind, rng, scope) for kind, scope, outer in (*places, *scoped)}
+    for life in lives.values():
+        world.feed(life.arrivals(NOW - 9 * DAY))
+    world.feed(visitors(world, rng))
+    return lives
+
+
+def size(exporter: Running) -> dict[str, float]:
+    """Return all that could grow."""
+    gc.collect()
+    snapshot = tracemalloc.take_snapshot().filter_traces(FOREIGN)
+    ledgers = [source.ledger for source in exporter.poller.sources if isinstance(source, JobSource)]
+    return {
+        "memory": sum(trace.size for trace in snapshot.traces),
+        "tasks": len(asyncio.all_tasks()),
+        "jobs": sum(map(len, ledgers)),
+        "series": len(exporter.samples("aws_jobs", "kind", "scope", "status")),
+        "descriptors": len(list(DESCRIPTORS.iterdir())) if DESCRIPTORS.exists() else 0,
+    }
+
+
+async def pass_until(exporter: Running, moment: float) -> None:
+    """Let the time pass, poll by poll."""
+    while exporter.clock.now < moment:
+        await exporter.turn(STEP)
+
+
+async def recovered(exporter: Running) -> None:
+    """Poll without faults until every source is up and every reason is known."""
+    for _ in range(10):
+        await exporter.turn(STEP)
+        up = exporter.samples("aws_job_exporter_source_up", "kind", "scope")
+        pending = exporter.samples("aws_job_exporter_details_pending", "kind", "scope")
+        if set(up.values()) == {1} and set(pending.values()) == {0}:
+            return
+    pytest.fail(f"not up again: {up} {pending}")
+
+
+async def test_a_month_of_faults_ends_with_flat_memory_and_exact_counters() -> None:
+    """Throttling, errors, resets, pages that are none, hanging, unknown statuses, scopes that come and go."""
+    clock = HandClock()
+    async with simulated(clock) as aws:
+        lives = settled(aws.world)
+        faults = Faults(random.Random(2))
+        aws.hooks.append(faults)
+        settings = configured(
+            aws.endpoint_url,
+            {
+                "bedrock": {"kinds": [BEDROCK.key, CUSTOMIZATION.key]},
+                "cleanroomsml": {"kinds": [TRAINED.key, INFERENCE.key]},
+            },
+            poll={"interval": "3h", "discovery_interval": "3h"},
+            aws={"read_timeout": "1s"},
+        )
+        tracemalloc.start()
+        try:
+            async with running(settings, clock) as exporter:
+                await pass_until(exporter, WARM)
+                warm = size(exporter)
+                await pass_until(exporter, END)
+                faults.over.set()
+                await recovered(exporter)
+                for (kind, scope), life in lives.items():
+                    compare(exporter, kind, scope, life)
+                assert {"throttled", "broken", "denied", "reset", "html", "hanging"} <= faults.met.keys()
+                end = size(exporter)
+        finally:
+            tracemalloc.stop()
+            faults.over.set()
+        assert all(end[name] <= GROWTH * warm[name] for name in ("memory", "jobs")), (warm, end)
+        assert end["series"] == warm["series"], (warm, end)
+        assert all(end[name] <= warm[name] + SPARE for name in ("tasks", "descriptors")), (warm, end)
+
+
+def compare(exporter: Running, kind: str, scope: str, life: Life) -> None:
+    """Hold the counters of a list to what happened."""
+    finished, failed = life.expected(exporter.clock.now)
+    counted = exporter.by("state", "aws_jobs_finished_total", kind=kind, scope=scope)
+    assert {state: count for state, count in counted.items() if count} == finished, kind
+    reasons = exporter.by("reason", "aws_jobs_failed_total", kind=kind, scope=scope)
+    assert {reason: count for reason, count in reasons.items() if count} == failed, kind

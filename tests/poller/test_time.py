@@ -1,0 +1,134 @@
+"""Wall clocks jump, are corrected and change to winter time; what is exported does not mind."""
+
+import re
+import time
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+import exporter as package
+from exporter.clock import SystemClock
+from exporter.simulator import AwsError
+from tests.harness import BEDROCK, NOW, HandClock, configured, running, simulated
+
+HOUR, DAY = 3600.0, 86_400.0
+PACKAGE = Path(package.__file__).parent
+JUMPS = pytest.mark.parametrize("jump", [DAY, -HOUR, 5.0, -5.0, -400 * DAY, 30 * DAY])
+INTERVAL = 66.0
+
+
+@asynccontextmanager
+async def history(clock):
+    """Yield an AWS with jobs that finish all the time, and settings to read it."""
+    async with simulated(clock) as aws:
+        for n in range(-200, 60):
+            path = [(0, "Submitted"), (60, "InProgress"), (25 * 60, "Failed" if n % 3 else "Completed")]
+            aws.world.add_job(BEDROCK, created=NOW + n * HOUR + 100, path=path, message="Rate exceeded")
+        yield aws, configured(aws.endpoint_url, {"bedrock": {"kinds": [BEDROCK.key]}}, poll={"resync": "10h"})
+
+
+def counts(exporter):
+    """Return the counts and the counters."""
+    names = {"aws_jobs": "status", "aws_job_failures": "reason"}
+    totals = {"aws_jobs_finished_total": "state", "aws_jobs_failed_total": "reason"}
+    return {name: exporter.by(label, name) for name, label in {**names, **totals}.items()}
+
+
+@JUMPS
+async def test_a_wall_clock_that_jumps_and_jumps_back_changes_nothing(jump):
+    """Not one job is counted twice, none is lost from a count, and polls go on at their pace."""
+    jumping, steady = HandClock(), HandClock()
+    async with (
+        history(jumping) as (_, ours),
+        history(steady) as (_, theirs),
+        running(ours, jumping) as exporter,
+        running(theirs, steady) as reference,
+    ):
+        for wrong in (0.0, jump, jump, 0.0, 0.0):
+            jumping.wrong = wrong
+            for _ in range(10):
+                await exporter.turn(INTERVAL)
+                await reference.turn(INTERVAL)
+                assert exporter.up(kind=BEDROCK.key) == 1
+        assert counts(exporter) == counts(reference)
+        for _ in range(3):
+            await exporter.turn(12 * HOUR)
+            await reference.turn(12 * HOUR)
+        assert counts(exporter) == counts(reference)
+        total = "aws_job_exporter_poll_duration_seconds_count"
+        assert exporter.value(total, kind=BEDROCK.key) == reference.value(total, kind=BEDROCK.key)
+
+
+@JUMPS
+async def test_numbers_grow_stale_by_time_that_passes(jump):
+    """A jump forwards does not drop good numbers, one backwards does not keep bad ones."""
+    clock = HandClock()
+
+    async def fail(_call):
+        raise AwsError("InternalServerException", "not now", 500)
+
+    async with history(clock) as (aws, settings), running(settings, clock) as exporter:
+        clock.wrong = jump
+        await exporter.turn(INTERVAL)
+        aws.hooks.append(fail)
+        clock.wrong = 0.0
+        await exporter.turn(INTERVAL)
+        assert exporter.samples("aws_jobs") != {}
+        await exporter.turn(300.0 - INTERVAL - 1)
+        assert exporter.samples("aws_jobs") != {}
+        await exporter.turn(2)
+        assert exporter.samples("aws_jobs") == {}
+
+
+async def test_a_clock_that_was_wrong_at_the_start_and_is_corrected():
+    """What finishes after the correction is new, though the first listing claims to have been made later."""
+    clock = HandClock(wrong=DAY)
+    async with history(clock) as (_, settings), running(settings, clock) as exporter:
+        clock.wrong = 0.0
+        await exporter.turn(INTERVAL)
+        for _ in range(3):
+            await exporter.turn(2 * HOUR)
+        finished = sum(exporter.by("state", "aws_jobs_finished_total").values())
+        assert finished == 6
+
+
+@pytest.mark.parametrize("change", ["2026-10-25T00:30", "2026-03-29T00:30"])
+async def test_summer_and_winter_time_change_nothing(change, monkeypatch):
+    """An hour that comes twice or not at all: AWS and the exporter count in UTC."""
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        begin = datetime.fromisoformat(change).replace(tzinfo=UTC).timestamp()
+        clock = HandClock(begin)
+        async with simulated(clock) as aws:
+            path = [(0, "Submitted"), (60, "InProgress"), (2 * HOUR, "Completed")]
+            aws.world.add_job(BEDROCK, created=begin - HOUR, path=path)
+            services = {"bedrock": {"kinds": [BEDROCK.key]}}
+            async with running(configured(aws.endpoint_url, services), clock) as exporter:
+                oldest = exporter.value("aws_job_oldest_active_timestamp_seconds", status="InProgress")
+                assert oldest == begin - HOUR
+                for _ in range(60):
+                    await exporter.turn(INTERVAL)
+                assert exporter.value("aws_job_last_duration_seconds", state="succeeded") == 2 * HOUR
+                assert exporter.value("aws_job_last_finished_timestamp_seconds", state="succeeded") == begin + HOUR
+                assert exporter.value("aws_jobs_finished_total", state="succeeded") == 1
+                assert exporter.value("aws_jobs", status="Completed") == 1
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_the_systems_clock_is_two_clocks():
+    """One that is set, one that is not."""
+    clock = SystemClock()
+    assert time.time() - 60 < clock.time() <= time.time()
+    assert time.monotonic() - 60 < clock.monotonic() <= time.monotonic()
+
+
+def test_nobody_asks_the_wall_but_the_clock():
+    """A clock that is an argument can be turned; the simulated AWS, the demo and the log have their own time."""
+    asks = re.compile(r"\btime\.time\b|\bdatetime\.now\b|\butcnow\b|\b(local|gm)time\b|\btime_ns\b")
+    asking = {file for file in PACKAGE.rglob("*.py") if asks.search(file.read_text())}
+    assert {file.relative_to(PACKAGE).parts[0] for file in asking} == {"clock.py", "simulator", "cli", "telemetry"}

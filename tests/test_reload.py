@@ -1,0 +1,476 @@
+"""A new configuration under a running exporter: what it does not mean to change does not change."""
+
+import asyncio
+import gc
+import threading
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import aiohttp
+import pytest
+import yaml
+
+from exporter import app, cli
+from exporter.aws import Clients, Credentials
+from exporter.cli.invocation import Invocation
+from exporter.poller import Context, JobSource
+from exporter.settings import ConfigurationError, load
+from exporter.simulator import AwsError
+from tests.harness import (
+    BEDROCK,
+    CATALOG,
+    CUSTOMIZATION,
+    NOW,
+    PATIENCE,
+    REGION,
+    HandClock,
+    Running,
+    simulated,
+)
+
+HOUR, DAY = 3_600.0, 86_400.0
+OWN = "aws_job_exporter_"
+ONE = {"bedrock": {"kinds": [BEDROCK.key]}}
+
+
+class Configured:
+    """A configuration file that tests change."""
+
+    def __init__(self, file, aws):
+        self.file = file
+        self._aws = {"endpoint_url": aws.endpoint_url, "max_attempts": 1, "requests_per_second": 1e12}
+
+    def write(self, services=None, *, aws=None, **sections):
+        """Write a whole file."""
+        content = {"services": services or ONE, "aws": {**self._aws, **(aws or {})}, **sections}
+        self.file.write_text(yaml.safe_dump({"web": {"listen_address": "127.0.0.1:0"}, **content}))
+
+    def read(self):
+        """Return what the file says now."""
+        settings = load(CATALOG, self.file)
+        return app.Configuration(settings, settings.catalog(CATALOG), REGION)
+
+
+@dataclass
+class Reloading(Running):
+    """An exporter that polls when the clock is turned, and reads its file again when it is told to."""
+
+    exporter: app.Exporter = field(kw_only=True)
+
+    async def reload(self):
+        """Reload and wait until all that is to be polled now was polled; return what is wrong."""
+        problems = await self.reload_only()
+        await self.settle()
+        return problems
+
+    async def reload_only(self):
+        """Reload, and let tasks that end do so."""
+        problems = await self.exporter.reload()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        return problems
+
+
+@pytest.fixture
+def clock():
+    """Return a clock that the test turns."""
+    return HandClock()
+
+
+@pytest.fixture
+async def aws(clock):
+    """Return a simulated AWS with one job that runs for a minute."""
+    async with simulated(clock) as simulator:
+        simulator.world.add_job(BEDROCK, created=NOW, path=[(0, "InProgress"), (60, "Completed")])
+        yield simulator
+
+
+@pytest.fixture
+def config(aws, tmp_path):
+    """Return a configuration that reads one kind."""
+    config = Configured(tmp_path / "exporter.yml", aws)
+    config.write()
+    return config
+
+
+@asynccontextmanager
+async def running(config, clock, read=None):
+    """Yield an exporter after its first polls."""
+    keys = Credentials("AKIAIOSFODNN7EXAMPLE", "made-up")
+    read = read or config.read
+    async with app.running(*config.read(), credentials=keys, clock=clock, read=read) as exporter:
+        exporting = Reloading(exporter.poller, exporter.exposition, clock, exporter=exporter)
+        await exporting.settle()
+        yield exporting
+
+
+def listed(aws, kind=BEDROCK):
+    """Return how often a kind was listed."""
+    return aws.requests[kind.service, kind.operation]
+
+
+async def until(condition):
+    """Let the loop turn until something holds."""
+    while not condition():  # noqa: ASYNC110 - what is waited for tells nobody
+        await asyncio.sleep(0)
+
+
+def polls(exporter):
+    """Return how often a kind was polled."""
+    return exporter.value(f"{OWN}poll_duration_seconds_count", kind=BEDROCK.key)
+
+
+async def test_a_source_that_stays_keeps_all_that_is_known_of_it(aws, clock, config):
+    """Its numbers, its counters and its pace, while another one comes."""
+    async with running(config, clock) as exporter:
+        await exporter.turn(70)
+        before, asked = exporter.samples("aws_jobs_finished_total", "state", kind=BEDROCK.key), listed(aws)
+        assert before["succeeded",] == 1
+        config.write({"bedrock": None})
+        assert await exporter.reload() == ()
+        assert exporter.samples("aws_jobs_finished_total", "state", kind=BEDROCK.key) == before
+        assert exporter.value(f"{OWN}source_last_success_timestamp_seconds", kind=BEDROCK.key) == NOW + 70
+        assert listed(aws) == asked
+        assert exporter.up(kind=CUSTOMIZATION.key) == 1
+        await exporter.turn(70)
+        assert listed(aws) > asked
+
+
+async def test_a_source_that_is_gone_takes_its_series_with_it(aws, clock, config):
+    """At once, and those of the others stay."""
+    config.write({"bedrock": None})
+    async with running(config, clock) as exporter:
+        config.write()
+        await exporter.reload()
+        assert exporter.up(kind=CUSTOMIZATION.key) is None
+        assert exporter.samples("aws_jobs", kind=CUSTOMIZATION.key) == {}
+        assert exporter.value("aws_jobs", kind=BEDROCK.key, status="InProgress") == 1
+        asked = listed(aws, CUSTOMIZATION)
+        await exporter.turn(700)
+        assert listed(aws, CUSTOMIZATION) == asked
+
+
+async def test_the_exporters_own_counters_go_on(aws, clock, config):
+    """They are about the process."""
+    async with running(config, clock) as exporter:
+        assert polls(exporter) == 1
+        config.write(poll={"interval": "30s"})
+        await exporter.reload()
+        await exporter.turn(60)
+        assert polls(exporter) == 2
+
+
+async def test_a_reload_needs_no_answer_of_aws(aws, clock, config):
+    """In an outage it takes effect as well, and what is down is tried at once: it may have been repaired."""
+
+    async def refuse(call):
+        raise AwsError("InternalFailure", "down", 500)
+
+    config.write({"bedrock": None, "cleanroomsml": None})
+    membership = aws.world.add_scope("cleanroomsml", "membership", name="ours")
+    async with running(config, clock) as exporter:
+        aws.hooks.append(refuse)
+        await exporter.turn(70)
+        assert exporter.up(kind=BEDROCK.key) == 0
+        aws.hooks.clear()
+        config.write({**ONE, "cleanroomsml": {"kinds": ["trained_model_version"]}})
+        asked = aws.requests["sts", "GetCallerIdentity"]
+        await exporter.reload()
+        assert aws.requests["sts", "GetCallerIdentity"] == asked
+        assert exporter.up(kind=CUSTOMIZATION.key) is None
+        assert exporter.up(kind=BEDROCK.key) == 1
+        assert exporter.up(kind="trained_model_version", scope=membership.id) == 1
+
+
+async def test_a_choice_among_scopes_counts_at_once(aws, clock, config):
+    """Nothing needs to be discovered again."""
+    ours = aws.world.add_scope("cleanroomsml", "membership", name="ours")
+    theirs = aws.world.add_scope("cleanroomsml", "membership", name="theirs")
+    config.write({"cleanroomsml": {"kinds": ["trained_model_version"]}})
+    async with running(config, clock) as exporter:
+        discovered = aws.requests["cleanrooms", "ListMemberships"]
+        for pattern, found in (("ours", {ours.id}), ("*", {ours.id, theirs.id})):
+            config.write({"cleanroomsml": {"kinds": ["trained_model_version"], "memberships": {"include": [pattern]}}})
+            await exporter.reload()
+            assert set(exporter.by("scope", f"{OWN}source_up", kind="trained_model_version")) == found
+        assert aws.requests["cleanrooms", "ListMemberships"] == discovered
+
+
+async def test_a_shorter_interval_counts_from_now_on(aws, clock, config):
+    """Who waited for an hour does not wait for its end."""
+    config.write({"bedrock": {**ONE["bedrock"], "interval": "1h"}})
+    async with running(config, clock) as exporter:
+        config.write()
+        await exporter.reload()
+        asked = listed(aws)
+        await exporter.turn(61)
+        assert listed(aws) == asked + 1
+
+
+async def test_other_dimensions_begin_anew_without_a_gap(aws, clock, config):
+    """The old numbers stay until the new ones are there."""
+    async with running(config, clock) as exporter:
+        asked, over = asyncio.Event(), asyncio.Event()
+
+        async def hold(call):
+            if call.operation == BEDROCK.operation:
+                asked.set()
+                await over.wait()
+
+        aws.hooks.append(hold)
+        config.write({"bedrock": {**ONE["bedrock"], "dimensions": ["model_id"]}})
+        await exporter.reload_only()
+        async with asyncio.timeout(PATIENCE):
+            await asked.wait()
+        assert exporter.value("aws_jobs", kind=BEDROCK.key, status="InProgress") == 1
+        assert exporter.up(kind=BEDROCK.key) == 1
+        over.set()
+        await exporter.settle()
+        ((model,),) = [key for key, value in exporter.samples("aws_jobs", "model_id", state="running").items() if value]
+        assert model
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"poll": {"lookback": "1d"}},
+        {"metrics": {"duration_buckets": ["10m", "1h"]}},
+        {"reasons": [{"name": "ours", "reason": "dependency", "text": "licence"}]},
+    ],
+    ids=["lookback", "buckets", "reasons"],
+)
+async def test_what_the_sums_follow_from_may_change(aws, clock, config, change):
+    """They are added up anew at once, and the counters go on."""
+    path = [(0, "InProgress"), (300, "Failed")]
+    aws.world.add_job(BEDROCK, created=NOW, path=path, message="no licence left")
+    async with running(config, clock) as exporter:
+        await exporter.turn(400)
+        counters = [exporter.samples(name, *labels) for name, *labels in COUNTERS]
+        assert sum(counters[0].values()) == 2
+        config.write(**change)
+        await exporter.reload()
+        assert [exporter.samples(name, *labels) for name, *labels in COUNTERS] == counters
+        assert exporter.value("aws_jobs", status="Failed") == 1
+        buckets = exporter.by("le", "aws_job_duration_seconds_bucket", state="failed")
+        expected = {"600.0": 1, "3600.0": 1, "+Inf": 1} if "metrics" in change else {"300.0": 1, "60.0": 0}
+        assert expected.items() <= buckets.items()
+        reasons = {reason for reason, value in exporter.by("reason", "aws_job_failures").items() if value}
+        assert (reasons == {"dependency"}) == ("reasons" in change)
+
+
+COUNTERS = [("aws_jobs_finished_total", "state"), ("aws_jobs_failed_total", "reason")]
+
+
+async def test_a_longer_lookback_finds_again_and_counts_once(aws, clock, config):
+    """What had left the lookback was counted when it finished."""
+    config.write(poll={"lookback": "1h", "resync": "30d"})
+    async with running(config, clock) as exporter:
+        await exporter.turn(70)
+        await exporter.turn(2 * HOUR)
+        assert exporter.value("aws_jobs", status="Completed") == 0
+        assert exporter.value("aws_jobs_finished_total", state="succeeded") == 1
+        config.write(poll={"lookback": "1d", "resync": "30d"})
+        await exporter.reload()
+        assert exporter.value("aws_jobs", status="Completed") == 1
+        assert exporter.value("aws_jobs_finished_total", state="succeeded") == 1
+
+
+def sessions():
+    """Return the HTTP sessions that are open."""
+    return {thing for thing in gc.get_objects() if type(thing) is aiohttp.ClientSession and not thing.closed}
+
+
+async def test_a_poll_under_way_ends_with_the_clients_that_it_began_with(aws, clock, config):
+    """They are closed afterwards, and the next poll has new ones."""
+    async with running(config, clock) as exporter:
+        first = sessions()
+        asked, over = asyncio.Event(), asyncio.Event()
+
+        async def hold(call):
+            if call.operation == BEDROCK.operation and not asked.is_set():
+                asked.set()
+                await over.wait()
+
+        aws.hooks.append(hold)
+        await clock.turn(70)
+        async with asyncio.timeout(PATIENCE):
+            await asked.wait()
+        config.write(aws={"read_timeout": "7s"})
+        polled = listed(aws)
+        await exporter.reload_only()
+        assert first <= sessions()
+        over.set()
+        await exporter.settle()
+        async with asyncio.timeout(PATIENCE):
+            await until(lambda: not first & sessions())
+        assert listed(aws) == polled + 1
+        assert not any(exporter.by("reason", f"{OWN}poll_errors_total").values())
+        assert exporter.up(kind=BEDROCK.key) == 1
+
+
+async def test_a_source_that_goes_in_the_middle_of_a_poll_comes_back_as_new(aws, clock, config):
+    """Its poll is given up, and neither it nor its clients are left."""
+    async with running(config, clock) as exporter:
+        first, asked, never = sessions(), asyncio.Event(), asyncio.Event()
+
+        async def hang(call):
+            if call.operation == BEDROCK.operation:
+                asked.set()
+                await never.wait()
+
+        aws.hooks.append(hang)
+        await clock.turn(70)
+        async with asyncio.timeout(PATIENCE):
+            await asked.wait()
+        config.write({"bedrock": {"kinds": [CUSTOMIZATION.key]}}, aws={"read_timeout": "7s"})
+        await exporter.reload()
+        assert exporter.samples("aws_jobs", kind=BEDROCK.key) == {}
+        async with asyncio.timeout(PATIENCE):
+            await until(lambda: not first & sessions())
+        aws.hooks.clear()
+        never.set()
+        config.write(aws={"read_timeout": "7s"})
+        await exporter.reload()
+        assert exporter.up(kind=BEDROCK.key) == 1
+        assert exporter.up(kind=CUSTOMIZATION.key) is None
+
+
+async def test_many_reloads_leave_nothing_behind(aws, clock, config):
+    """Neither clients nor sources of the configurations between the first one and the last one."""
+    held = []
+    async with running(config, clock) as exporter:
+        for seconds in range(5, 10):
+            config.write(aws={"read_timeout": f"{seconds}s"})
+            await exporter.reload()
+            await exporter.turn(70)
+            gc.collect()
+            held.append(sum(isinstance(thing, Clients | Context | JobSource) for thing in gc.get_objects()))
+    assert held[0] == held[-1]
+
+
+async def test_clients_outlive_a_reload_that_does_not_concern_them(aws, clock, config):
+    """To open connections again costs time and requests."""
+    async with running(config, clock) as exporter:
+        before = sessions()
+        config.write(poll={"interval": "30s"}, metrics={"per_job": True})
+        await exporter.reload()
+        await exporter.turn(70)
+        assert sessions() == before
+        assert exporter.samples("aws_job_info", "status")
+
+
+async def test_ending_while_old_clients_are_in_use_closes_them(aws, clock, config):
+    """Both generations."""
+    before, never = sessions(), asyncio.Event()
+
+    async def hang(call):
+        await never.wait()
+
+    async with running(config, clock) as exporter:
+        aws.hooks.append(hang)
+        await clock.turn(70)
+        config.write(aws={"read_timeout": "7s"})
+        await exporter.reload_only()
+    never.set()
+    assert sessions() == before
+
+
+async def test_a_wrong_file_changes_nothing(aws, clock, config):
+    """It is told what is wrong with it, each problem on one line; the next right one heals."""
+    async with running(config, clock) as exporter:
+        assert exporter.value(f"{OWN}config_last_reload_successful") == 1
+        assert exporter.value(f"{OWN}config_last_reload_success_timestamp_seconds") == NOW
+        config.write({"bedrok": None}, poll={"intervall": "1m"})
+        await exporter.turn(70)
+        (problem,) = await exporter.reload()
+        assert problem.startswith(f"{config.file}: poll.intervall: unknown key")
+        assert exporter.value(f"{OWN}config_last_reload_successful") == 0
+        assert exporter.value(f"{OWN}config_last_reload_success_timestamp_seconds") == NOW
+        await exporter.turn(70)
+        assert exporter.up(kind=BEDROCK.key) == 1
+        config.write()
+        assert await exporter.reload() == ()
+        assert exporter.value(f"{OWN}config_last_reload_successful") == 1
+        assert exporter.value(f"{OWN}config_last_reload_success_timestamp_seconds") == clock.now
+
+
+async def test_a_bug_in_a_reload_ends_nothing(aws, clock, config):
+    """And nobody believes that it worked."""
+
+    def read():
+        raise RuntimeError("a bug")
+
+    async with running(config, clock, read) as exporter:
+        assert await exporter.reload() == ("internal error: see the log",)
+        assert exporter.value(f"{OWN}config_last_reload_successful") == 0
+        await exporter.turn(70)
+        assert exporter.up(kind=BEDROCK.key) == 1
+
+
+async def test_the_file_behind_a_symlink_is_read(aws, clock, config, tmp_path):
+    """As Kubernetes swaps it: the directory's link leads elsewhere, the file's path stays."""
+
+    def version(name, services):
+        (tmp_path / name).mkdir()
+        config.file = tmp_path / name / "exporter.yml"
+        config.write(services)
+
+    version("..2026_1", ONE)
+    version("..2026_2", {"bedrock": None})
+    (tmp_path / "..data").symlink_to("..2026_1")
+    config.file = tmp_path / "mounted.yml"
+    config.file.symlink_to("..data/exporter.yml")
+    async with running(config, clock) as exporter:
+        (tmp_path / "..data_tmp").symlink_to("..2026_2")
+        (tmp_path / "..data_tmp").rename(tmp_path / "..data")
+        assert await exporter.reload() == ()
+        assert exporter.up(kind=CUSTOMIZATION.key) == 1
+
+
+async def test_two_reloads_at_once_come_one_after_the_other(aws, clock, config):
+    """The second one reads when the first one is done."""
+    begun: list[None] = []
+    go_on = threading.Event()
+
+    def read():
+        begun.append(None)
+        assert go_on.wait(PATIENCE)
+        return config.read()
+
+    async with running(config, clock, read) as exporter, asyncio.timeout(PATIENCE):
+        both = asyncio.gather(exporter.exporter.reload(), exporter.exporter.reload())
+        await until(lambda: begun)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert len(begun) == 1
+        go_on.set()
+        assert [*map(list, await both)] == [[], []]
+    assert len(begun) == 2
+
+
+def test_flags_and_variables_keep_their_precedence(tmp_path, monkeypatch):
+    """What the file says later does not win over them."""
+    file = tmp_path / "exporter.yml"
+    monkeypatch.setenv("AWS_JOB_EXPORTER_POLL__LOOKBACK", "2d")
+    options = cli._parser().parse_args(["--poll.interval=30s", f"--config.file={file}"])
+    file.write_text("poll: {interval: 5m, lookback: 9d, resync: 2h}")
+    read = Invocation(options, CATALOG).read
+    assert read().poll.resync == 2 * HOUR
+    file.write_text("poll: {interval: 6m, lookback: 8d, resync: 3h}")
+    poll = read().poll
+    assert (poll.interval, poll.lookback, poll.resync) == (30, 2 * DAY, 3 * HOUR)
+    file.unlink()
+    with pytest.raises(ConfigurationError, match="No such file"):
+        read()
+
+
+async def test_accounts_come_and_go(aws, clock, config):
+    """Each with its sources; the one that stays is not asked again."""
+    async with running(config, clock) as exporter:
+        config.write(accounts=[{"regions": [REGION]}, {"regions": ["eu-west-1"]}])
+        await exporter.reload()
+        assert set(exporter.by("region", f"{OWN}source_up", kind=BEDROCK.key)) == {REGION, "eu-west-1"}
+        assert polls(exporter) == 2
+        config.write(accounts=[{"regions": ["eu-west-1"]}])
+        await exporter.reload()
+        assert set(exporter.by("region", f"{OWN}source_up")) == {"eu-west-1"}

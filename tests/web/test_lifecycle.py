@@ -1,0 +1,48 @@
+"""Reloading over HTTP, where it is allowed."""
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from prometheus_client import CollectorRegistry
+
+from exporter.exposition import Exposition
+from exporter.web import Site, create_app
+
+
+async def answer(method, reload):
+    """Return the status and the text of an answer."""
+    site = Site(Exposition(CollectorRegistry(), lambda: 0.0), list, bool, "/metrics", reload=reload)
+    async with TestClient(TestServer(create_app(site))) as client:
+        response = await client.request(method, "/-/reload")
+        return response.status, await response.text()
+
+
+def reloading(*problems):
+    """Return a reload that finds these problems."""
+
+    async def reload():
+        return problems
+
+    return reload
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+async def test_a_reload_that_worked(method):
+    """As Prometheus answers it."""
+    assert await answer(method, reloading()) == (200, "")
+
+
+async def test_a_reload_that_did_not_says_why():
+    """Each problem on its line."""
+    assert await answer("POST", reloading("a: wrong", "b: wrong")) == (500, "a: wrong\nb: wrong\n")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+async def test_without_the_flag_it_is_refused(method):
+    """In Prometheus' words."""
+    assert await answer(method, None) == (403, "Lifecycle API is not enabled.")
+
+
+@pytest.mark.parametrize("reload", [None, reloading()], ids=["disabled", "enabled"])
+async def test_a_link_cannot_reload(reload):
+    """GET changes nothing."""
+    assert (await answer("GET", reload))[0] == 405
