@@ -20,7 +20,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test lint bench dist sbom lock clean
+.PHONY: help demo test lint bench dist sbom chart lock clean
 
 help: ## Print the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 14
@@ -49,6 +49,10 @@ dist: $(DEV) ## Build the wheel and the sdist in dist/
 sbom: $(DEV) ## Write the bill of materials of what is shipped, from its lock, to build/sbom.cdx.json
 	@mkdir -p build
 	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o build/sbom.cdx.json requirements.txt
+
+chart: $(DEV) ## Write the chart's table of values and package the chart into build/
+	$(BIN)/python helm/document.py
+	PATH="$(CURDIR)/$(BIN):$$PATH" helm package helm --destination build
 
 lock: $(DEV) ## Bring the locks up to date with pyproject.toml
 	$(COMPILE) --group dev pyproject.toml -o requirements-dev.txt

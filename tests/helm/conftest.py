@@ -15,6 +15,14 @@ CHART = Path(__file__).parents[2] / "helm"
 DASHBOARD = '{"title": "{{ .Values }} {{kind}} ü", "uid": "made-up"}\n'
 """A dashboard with what Helm must not touch."""
 
+NOTES = """{{- define "notes" }}%s{{ end -}}
+apiVersion: v1
+kind: Notes
+metadata: {name: notes}
+text: {{ include "notes" . | toJson }}
+"""
+"""A manifest of the notes, which `helm template` leaves out."""
+
 
 @pytest.fixture(scope="session")
 def helm(tool):
@@ -31,14 +39,28 @@ def helm(tool):
 
 
 @pytest.fixture(scope="session")
-def template(helm, tmp_path_factory):
+def chart(tmp_path_factory):
+    """Return a copy of the chart with one more dashboard."""
+    folder = shutil.copytree(CHART, tmp_path_factory.mktemp("chart") / "chart")
+    (folder / "files" / "dashboards" / "made_up.json").write_text(DASHBOARD)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def chart_with_notes(chart, tmp_path_factory):
+    """Return one that also renders its notes."""
+    folder = shutil.copytree(chart, tmp_path_factory.mktemp("notes") / "chart")
+    (folder / "templates" / "notes.yaml").write_text(NOTES % (folder / "templates" / "NOTES.txt").read_text())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def template(helm, chart, tmp_path_factory):
     """Return a function that runs `helm template` with values, once for the same ones."""
     folder = tmp_path_factory.mktemp("values")
-    charted = shutil.copytree(CHART, folder / "chart")
-    (charted / "files" / "dashboards" / "made_up.json").write_text(DASHBOARD)
     known = {}
 
-    def run(values=None, chart=charted):
+    def run(values=None, chart=chart):
         key = json.dumps([values, str(chart)], sort_keys=True)
         if key not in known:
             file = folder / "values.yaml"

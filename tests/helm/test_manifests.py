@@ -530,11 +530,11 @@ def test_prometheus_takes_the_rules(render, tool, tmp_path, name):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_dashboards_are_handed_on_byte_for_byte(render):
+def test_dashboards_are_handed_on_byte_for_byte(render, chart):
     """Each in a ConfigMap that Grafana's sidecar finds, and by a GrafanaDashboard for its operator."""
     folder = CHART.parent / "config" / "grafana" / "dashboards"
-    made_up = '{"title": "{{ .Values }} {{kind}} ü", "uid": "made-up"}\n'
-    expected = {"made_up.json": made_up, **{file.name: file.read_text() for file in folder.glob("*.json")}}
+    expected = {file.name: file.read_text() for file in (chart / "files" / "dashboards").glob("*.json")}
+    assert expected.keys() - {"made_up.json"} == {file.name for file in folder.glob("*.json")}
     maps = [each for each in render(EXAMPLES["eks"]).of("ConfigMap") if "-dashboard-" in each["metadata"]["name"]]
     assert {name: text for each in maps for name, text in each["data"].items()} == expected
     assert len(maps) == len(expected)
@@ -546,3 +546,45 @@ def test_dashboards_are_handed_on_byte_for_byte(render):
     references = [each["spec"]["configMapRef"] for each in manifests.of("GrafanaDashboard")]
     assert sorted(each["key"] for each in references) == sorted(expected)
     assert all(each["key"] in manifests.one("ConfigMap", each["name"])["data"] for each in references)
+
+
+# What the notes say.
+
+
+@pytest.fixture
+def notes(render, chart_with_notes):
+    """Return a function that gives what Helm prints after an installation."""
+
+    def printed(values):
+        return render(values, chart_with_notes).one("Notes", "notes")["text"]
+
+    return printed
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "unsaid"),
+    [
+        (
+            "default",
+            ["deployment/r-aws-job-exporter", "http://localhost:10058/metrics", "config.services names no service"],
+            ["externalUrl is empty", "is empty. The Prometheus of"],
+        ),
+        (
+            "eks",
+            ["/jobs-metrics", "with the role that", "can read the pages"],
+            ["nothing tells Prometheus", "names no"],
+        ),
+        (
+            "shards",
+            ["statefulset/r-aws-job-exporter", "--service-account aws-job-exporter --role-arn"],
+            ["serviceMonitor"],
+        ),
+        ("web", ["https://localhost:10058/metrics", "serviceMonitor.labels is empty"], ["can read the pages"]),
+        ("openshift", ["keys in the Secret aws-keys", "--namespace exporters"], ["names no role"]),
+    ],
+)
+def test_the_notes_are_about_this_installation(notes, name, said, unsaid):
+    """How to reach it, where its credentials come from, and what is still to do."""
+    text = notes(EXAMPLES[name])
+    assert [words for words in said if words not in text] == []
+    assert [words for words in unsaid if words in text] == []
