@@ -124,8 +124,8 @@ def flags(document: Path) -> set[str]:
 
 
 def is_path(word: str) -> bool:
-    """Whether a word behind the program's name is no argument of it: `git clone ... aws-job-exporter`, `make -C`."""
-    return not word.startswith("--") and word not in commands()
+    """Whether a word behind the program's name is no argument: `git clone ... aws-job-exporter`, `make -C`, `kubectl exec`."""
+    return word == "--" or (not word.startswith("--") and word not in commands())
 
 
 def slug(heading: str) -> str:

@@ -30,8 +30,9 @@ def helm(tool):
     own = Path(sys.executable).with_name("helm")
     program = str(own) if own.exists() else tool("helm")
 
-    def run(*arguments, check=True):
-        done = subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, check=False)
+    def run(*arguments, check=True, cwd=None):
+        command = [program, *map(str, arguments)]
+        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
 

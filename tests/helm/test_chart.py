@@ -3,6 +3,7 @@
 import copy as copying
 import json
 import re
+import shlex
 import tarfile
 from pathlib import Path
 
@@ -216,3 +217,26 @@ def test_a_chart_of_charts_can_include_it(helm, render, tmp_path):
     assert manifests.container["image"] == f"mirror.example.com/aws-job-exporter/aws-job-exporter:v{__version__}"
     assert manifests.workload["metadata"]["name"] == "r-jobs"
     assert render({"jobs": {"enabled": False}}, umbrella) == []
+
+
+# What the documents show.
+
+
+def test_the_readme_s_examples_are_valid(render):
+    """Each block of values is rendered."""
+    examples = re.findall(r"```yaml\n(.*?)```", (CHART / "README.md").read_text(), re.DOTALL)
+    assert len(examples) == 3
+    for example in examples:
+        assert render(yaml.safe_load(example)).workload
+
+
+@pytest.mark.parametrize("document", [CHART / "README.md", CHART.parent / "README.md"], ids=["chart", "project"])
+def test_the_documented_installation_works(helm, document, tmp_path):
+    """With this chart in the place of the published one; the values are anybody's."""
+    (tmp_path / "values.yaml").write_text("{}")
+    (line,) = re.findall(r"^helm install (.*)$", document.read_text().replace("\\\n", ""), re.MULTILINE)
+    words = shlex.split(line)
+    assert words[-2:] == ["aws-job-exporter", "oci://ghcr.io/aws-job-exporter/charts/aws-job-exporter"]
+    rendered = helm("template", *words[:-1], CHART, cwd=tmp_path).stdout
+    (deployment,) = (each for each in yaml.safe_load_all(rendered) if each["kind"] == "Deployment")
+    assert (deployment["metadata"]["name"], deployment["metadata"]["namespace"]) == ("aws-job-exporter", "monitoring")

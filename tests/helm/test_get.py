@@ -10,7 +10,6 @@ from threading import Thread
 
 import bcrypt
 import pytest
-import yaml
 
 from tests.processes import announced, started
 from tests.web.greeting import self_signed
@@ -117,12 +116,3 @@ async def test_the_exporter_answers_its_probe(render, certificate, login, tmp_pa
         url = url.replace("localhost:10058", address)
         assert get(url, *login).returncode == 0
         assert "HTTP Error 401" in get(url).stderr
-
-
-def test_an_example_of_values_is_valid(render):
-    """What the chart's README shows is rendered."""
-    text = (GET.parents[1] / "README.md").read_text()
-    examples = [yaml.safe_load(block.partition("```")[0]) for block in text.split("```yaml\n")[1:]]
-    assert len(examples) == 3
-    for example in examples:
-        assert render(example).workload
