@@ -124,7 +124,7 @@ def flags(document: Path) -> set[str]:
 
 
 def is_path(word: str) -> bool:
-    """Whether a word behind the program's name is no argument: `git clone ... aws-job-exporter`, `make -C`, `kubectl exec`."""
+    """Whether a word behind the program's name is none of its arguments: `git clone`, `make -C`, `kubectl exec`."""
     return word == "--" or (not word.startswith("--") and word not in commands())
 
 
