@@ -20,10 +20,10 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test lint bench dist sbom chart lock clean
+.PHONY: help demo test lint bench screenshots dist sbom docs chart lock clean
 
 help: ## Print the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
 demo: $(RUNTIME) ## Serve against the embedded simulator: no AWS account needed
 	$(BIN)/aws-job-exporter demo
@@ -50,8 +50,14 @@ sbom: $(DEV) ## Write the bill of materials of what is shipped, from its lock, t
 	@mkdir -p build
 	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o build/sbom.cdx.json requirements.txt
 
-chart: $(DEV) ## Write the chart's table of values and package the chart into build/
+screenshots: $(DEV) ## Take the pictures of the demo's pages: needs Debian's chromium
+	$(BIN)/python -m tests.e2e.screenshots docs/images
+
+docs: $(DEV) ## Write the tables of docs/metrics.md from the families, and that of helm/README.md from the values
+	$(BIN)/python -m tests.metrics_page
 	$(BIN)/python helm/document.py
+
+chart: $(DEV) ## Package the Helm chart into build/
 	PATH="$(CURDIR)/$(BIN):$$PATH" helm package helm --destination build
 
 lock: $(DEV) ## Bring the locks up to date with pyproject.toml

@@ -109,7 +109,7 @@ def test_every_value_is_described():
 
 
 def test_the_readme_has_the_values_as_they_are():
-    """`make chart` writes its table anew."""
+    """`make docs` writes its table anew."""
     text = (CHART / "README.md").read_text()
     assert readme(text, values(TEXT)) == text
 
