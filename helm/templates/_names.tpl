@@ -44,8 +44,8 @@ imagePullSecrets:
 
 {{/* The labels that choose the exporter's pods; no other pod of the release has them. */}}
 {{- define "aws-job-exporter.selector" -}}
-app.kubernetes.io/name: {{ include "aws-job-exporter.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "aws-job-exporter.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: exporter
 {{- end }}
 
@@ -72,7 +72,7 @@ annotations:
 
 {{/* The labels that choose the pod of `helm test`. */}}
 {{- define "aws-job-exporter.testSelector" -}}
-app.kubernetes.io/name: {{ include "aws-job-exporter.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "aws-job-exporter.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: test
 {{- end }}

@@ -60,7 +60,7 @@ spec:
         {{- end }}
         {{- if kindIs "map" $values.extraArgs }}
         {{- range $flag, $value := $values.extraArgs }}
-        - {{ printf "--%s=%v" $flag $value | quote }}
+        - {{ printf "--%s=%s" $flag (kindIs "string" $value | ternary $value (toJson $value)) | quote }}
         {{- end }}
         {{- else }}
         {{- range $values.extraArgs }}

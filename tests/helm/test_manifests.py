@@ -163,9 +163,13 @@ def test_a_configuration_of_one_s_own_is_mounted(render):
 
 
 def test_numbers_stay_what_they_are(render):
-    """Account ids and large limits are not turned into 1.1e+11."""
+    """Account ids and large limits are not turned into 1.1e+11, wherever they stand."""
     config = {"accounts": [{"id": 111122223333}], "limits": {"dimension_values": 1000000}, "aws": {"burst": 2.5}}
-    assert yaml.safe_load(render({"config": config}).one("ConfigMap")["data"]["exporter.yml"]) == config
+    values = {"config": config, "serviceMonitor": {"enabled": True, "sampleLimit": 2000000}}
+    manifests = render({**values, "extraArgs": {"poll.concurrency": 3000000, "metrics.per-job": True}})
+    assert yaml.safe_load(manifests.one("ConfigMap")["data"]["exporter.yml"]) == config
+    assert manifests.one("ServiceMonitor")["spec"]["sampleLimit"] == 2000000
+    assert manifests.container["args"][-2:] == ["--metrics.per-job=true", "--poll.concurrency=3000000"]
 
 
 @example
