@@ -12,7 +12,9 @@ import yaml
 
 CHART = Path(__file__).parents[2] / "helm"
 
-DASHBOARD = '{"title": "{{ .Values }} {{kind}} ü", "uid": "made-up"}\n'
+DASHBOARD = (
+    r'{"title": "{{ .Values }} {{kind}} ü", "exporter_url": "label_replace(up, \"url\", \"http://$1\", ...)"}' + "\n"
+)
 """A dashboard with what Helm must not touch."""
 
 NOTES = """{{- define "notes" }}%s{{ end -}}

@@ -534,21 +534,47 @@ def test_prometheus_takes_the_rules(render, tool, tmp_path, name):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def boards(manifests):
+    """Return the dashboards in the ConfigMaps by the names of their files."""
+    maps = [each for each in manifests.of("ConfigMap") if "-dashboard-" in each["metadata"]["name"]]
+    assert all(len(each["data"]) == 1 for each in maps)
+    return {name: text for each in maps for name, text in each["data"].items()}
+
+
 def test_dashboards_are_handed_on_byte_for_byte(render, chart):
-    """Each in a ConfigMap that Grafana's sidecar finds, and by a GrafanaDashboard for its operator."""
-    folder = CHART.parent / "config" / "grafana" / "dashboards"
+    """Every one that the project has, and nothing in one is a template of Helm's."""
+    own = {file.name for file in (CHART.parent / "config" / "grafana" / "dashboards").glob("*.json")}
     expected = {file.name: file.read_text() for file in (chart / "files" / "dashboards").glob("*.json")}
-    assert expected.keys() - {"made_up.json"} == {file.name for file in folder.glob("*.json")}
-    maps = [each for each in render(EXAMPLES["eks"]).of("ConfigMap") if "-dashboard-" in each["metadata"]["name"]]
-    assert {name: text for each in maps for name, text in each["data"].items()} == expected
-    assert len(maps) == len(expected)
-    for each in maps:
-        assert each["metadata"]["namespace"] == "monitoring"
-        assert each["metadata"]["labels"]["grafana_dashboard"] == "1"
-        assert each["metadata"]["annotations"] == {"grafana_folder": "AWS"}
+    assert expected.keys() == own | {"made_up.json"}
+    assert boards(render({"dashboards": {"enabled": True}})) == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "address"),
+    [
+        ({"externalUrl": "https://jobs.example.com/"}, "https://jobs.example.com"),
+        ({"web": {"tls": {"secretName": "certificate"}}}, "https://$1"),
+    ],
+)
+def test_dashboards_link_to_where_the_pages_are(render, values, address):
+    """Their variable for the address of the pages begins with the right one, and nothing else is different."""
+    plain = boards(render({"dashboards": {"enabled": True}}))
+    found = boards(render({"dashboards": {"enabled": True}, **values}))
+    for name, text in plain.items():
+        assert ("exporter_url" in text) == ("http://$1" in text)
+        assert found[name] == text.replace("http://$1", address)
+
+
+def test_grafana_finds_the_dashboards(render):
+    """Its sidecar by a label, its operator by a GrafanaDashboard for each."""
+    for each in render(EXAMPLES["eks"]).of("ConfigMap"):
+        if "-dashboard-" in each["metadata"]["name"]:
+            assert each["metadata"]["namespace"] == "monitoring"
+            assert each["metadata"]["labels"]["grafana_dashboard"] == "1"
+            assert each["metadata"]["annotations"] == {"grafana_folder": "AWS"}
     manifests = render(EXAMPLES["everything"])
     references = [each["spec"]["configMapRef"] for each in manifests.of("GrafanaDashboard")]
-    assert sorted(each["key"] for each in references) == sorted(expected)
+    assert sorted(each["key"] for each in references) == sorted(boards(manifests))
     assert all(each["key"] in manifests.one("ConfigMap", each["name"])["data"] for each in references)
 
 
