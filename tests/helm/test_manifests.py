@@ -311,6 +311,15 @@ def test_shards_are_a_stateful_set(render):
     assert "strategy" not in spec
 
 
+def test_each_shard_is_scraped_once(render):
+    """A monitor finds one of the two services that lead to the shards."""
+    manifests = render({"shards": 4, "serviceMonitor": {"enabled": True}})
+    selector = manifests.one("ServiceMonitor")["spec"]["selector"]["matchLabels"]
+    services = [each["metadata"] for each in manifests.of("Service")]
+    assert len(services) == 2
+    assert [each["name"] for each in services if matches(selector, each["labels"])] == [NAME]
+
+
 def test_an_exporter_can_become_shards(render):
     """Its service stays as it is: Kubernetes makes none headless that was not."""
     assert render({"shards": 3}).one("Service") == render().one("Service")
