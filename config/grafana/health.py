@@ -21,7 +21,7 @@ from config.grafana.panels import (
     ranking,
     rows,
 )
-from config.grafana.queries import SERVICE, SOURCE, TARGET, down, latest, milliseconds, select
+from config.grafana.queries import SERVICE, SOURCE, TARGET, down, latest, milliseconds, select, total
 from config.grafana.variables import HEALTH, places, scopes, services, several
 
 OWN = f'{TARGET}, aws_service=~"$aws_service"'
@@ -186,6 +186,55 @@ DOWN = rows(
     links=[TO_SOURCE],
 )
 
+EXPORTERS = rows(
+    About(
+        "Exporters",
+        "Which version runs where, since when, and whether its configuration is the file's. Not read: the log says "
+        "what is wrong with the file.",
+        12,
+        6,
+    ),
+    {"instance": "Instance", "version": "Version", "pythonversion": "Python"},
+    [
+        Column(
+            f"{milliseconds(latest(f'process_start_time_seconds{{{TARGET}}}', 'instance'))} * on (instance) "
+            "group_left (version, pythonversion) "
+            + latest(f"aws_job_exporter_build_info{{{TARGET}}}", "instance", "version", "pythonversion"),
+            "Started",
+            "dateTimeFromNow",
+        ),
+        Column(
+            milliseconds(
+                latest(f"aws_job_exporter_config_last_reload_success_timestamp_seconds{{{TARGET}}}", "instance")
+            ),
+            "Configuration read",
+            "dateTimeFromNow",
+        ),
+        Column(
+            latest(f"aws_job_exporter_config_last_reload_successful{{{TARGET}}}", "instance"),
+            "Last read well",
+            "bool_yes_no",
+            {None: BAD, 1: PLAIN},
+        ),
+    ],
+)
+
+LEFT_OUT = rows(
+    About(
+        "Left out because of limits",
+        "What the other dashboards lack because a source is over a limit. Raise the limit, or leave out a dimension or "
+        "a scope: see the bounds in docs/metrics.md.",
+        12,
+        6,
+    ),
+    {"aws_service": "Service", "kind": "Kind", "account_id": "Account", "region": "Region", "scope": "Scope"},
+    [
+        Column(total(select(f"aws_job_exporter_{what}_dropped"), *SOURCE), what.capitalize(), steps={None: WARNING})
+        for what in ("series", "jobs", "sources")
+    ],
+    links=[TO_SOURCE],
+)
+
 ROWS: Rows = {
     "": [
         *STATS,
@@ -337,14 +386,14 @@ ROWS: Rows = {
             About(
                 "Memory",
                 "Resident memory of each exporter. It grows with the jobs held; if only memory grows, report it.",
-                8,
+                6,
             ),
             {"{{instance}}": f"process_resident_memory_bytes{{{TARGET}}}"},
             "bytes",
         ),
         lines(
             About(
-                "CPU", "Share of one core that each exporter uses. Near 1, polls and scrapes become late: split it.", 8
+                "CPU", "Share of one core that each exporter uses. Near 1, polls and scrapes become late: split it.", 6
             ),
             {"{{instance}}": f"rate(process_cpu_seconds_total{{{TARGET}}}[$__rate_interval])"},
             "percentunit",
@@ -353,28 +402,22 @@ ROWS: Rows = {
             About(
                 "Jobs held",
                 "Jobs in the memory of each exporter: active ones, and those that ended within poll.lookback.",
-                8,
+                6,
             ),
             {"{{instance}}": f"sum by (instance) ({select('aws_job_exporter_jobs')})"},
             "short",
         ),
-        rows(
+        lines(
             About(
-                "Exporters",
-                "Which version runs where, and since when. Two versions for long: an update that stopped.",
-                24,
-                5,
+                "Series",
+                "Series about jobs that each exporter has, before its limits. Near limits.series: fewer dimensions, or "
+                "no series of single jobs.",
+                6,
             ),
-            {"instance": "Instance", "version": "Version", "pythonversion": "Python"},
-            [
-                Column(
-                    f"1000 * max by (instance) (process_start_time_seconds{{{TARGET}}}) * on (instance) "
-                    "group_left (version, pythonversion) "
-                    f"max by (instance, version, pythonversion) (aws_job_exporter_build_info{{{TARGET}}})",
-                    "Started",
-                    "dateTimeFromNow",
-                )
-            ],
+            {"{{instance}}": f"sum by (instance) ({select('aws_job_exporter_series')})"},
+            "short",
         ),
+        EXPORTERS,
+        LEFT_OUT,
     ],
 }

@@ -115,7 +115,7 @@ def test_panel_title_description_rule(dashboard):
         assert re.fullmatch(r"[A-Z].{39,}[.?]", panel["description"])
 
 
-UNITS = {"none", "short", "percentunit", "bytes", "s", "dateTimeFromNow", "reqps"}
+UNITS = {"none", "short", "percentunit", "bytes", "s", "dateTimeFromNow", "reqps", "bool_yes_no"}
 """Those of the linter's list that are used here."""
 
 
