@@ -14,7 +14,7 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import AnnotationQuery, DashboardCursorSync
 
 from config.grafana.queries import SOURCE, latest, select
-from config.grafana.variables import DATASOURCE, TAG, datasource, exporter_url, siblings, targets
+from config.grafana.variables import DATASOURCE, TAG, TITLES, datasource, exporter_url, siblings, targets
 
 Panels = Sequence[stat.Panel | timeseries.Panel | table.Panel | bargauge.Panel]
 
@@ -66,10 +66,10 @@ def failures(*, is_shown: bool) -> Event:
     return Event("Failed jobs", expression, "red", text, is_shown)
 
 
-def framed(uid: str, title: str, description: str, since: str) -> dashboard.Dashboard:
+def framed(uid: str, description: str, since: str) -> dashboard.Dashboard:
     """Return a dashboard with what all have and no panels."""
     empty = (
-        dashboard.Dashboard(title)
+        dashboard.Dashboard(TITLES[uid])
         .uid(uid)
         .description(description)
         .tags([TAG, "aws"])
@@ -78,7 +78,7 @@ def framed(uid: str, title: str, description: str, since: str) -> dashboard.Dash
         .time(since, "now")
         .timezone("browser")
         .tooltip(DashboardCursorSync.CROSSHAIR)
-        .link(siblings())
+        .links([*siblings(uid)])
     )
     for variable in (datasource(), *targets()):
         empty.with_variable(variable)

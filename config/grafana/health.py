@@ -21,7 +21,7 @@ from config.grafana.panels import (
     ranking,
     rows,
 )
-from config.grafana.queries import SERVICE, SOURCE, TARGET, down, latest, milliseconds, select, total
+from config.grafana.queries import SERVICE, SOURCE, TARGET, down, exporters, latest, milliseconds, select, total
 from config.grafana.variables import HEALTH, places, scopes, services, several
 
 OWN = f'{TARGET}, aws_service=~"$aws_service"'
@@ -42,7 +42,7 @@ TO_KIND = link(
 
 RESTARTS = Event(
     "Exporter started",
-    milliseconds(latest(f"process_start_time_seconds{{{TARGET}}}", "job", "instance")),
+    milliseconds(latest(exporters(f"process_start_time_seconds{{{TARGET}}}"), "job", "instance")),
     "blue",
     "{{instance}}",
 )
@@ -51,7 +51,7 @@ RESTARTS = Event(
 def dashboard() -> Dashboard:
     """Return the dashboard."""
     what = "Whether the exporter sees everything, how it fares with AWS, and what it costs."
-    empty = framed(HEALTH, "AWS jobs / Exporter health", what, "now-6h")
+    empty = framed(HEALTH, what, "now-6h")
     up = "aws_job_exporter_source_up"
     kinds = several("kind", "Kind", f"label_values({select(up, sources=SERVICE)}, kind)")
     for variable in (*places(up), services(up), kinds, scopes()):
@@ -152,7 +152,7 @@ STATS = [
             4,
             4,
         ),
-        f"sum(up{{{TARGET}}})",
+        f"sum({exporters(f'up{{{TARGET}}}', lately=True)})",
         steps={None: BAD, 1: PLAIN},
     ),
 ]
@@ -197,7 +197,7 @@ EXPORTERS = rows(
     {"instance": "Instance", "version": "Version", "pythonversion": "Python"},
     [
         Column(
-            f"{milliseconds(latest(f'process_start_time_seconds{{{TARGET}}}', 'instance'))} * on (instance) "
+            f"{milliseconds(latest(exporters(f'process_start_time_seconds{{{TARGET}}}'), 'instance'))} * on (instance) "
             "group_left (version, pythonversion) "
             + latest(f"aws_job_exporter_build_info{{{TARGET}}}", "instance", "version", "pythonversion"),
             "Started",
@@ -388,14 +388,14 @@ ROWS: Rows = {
                 "Resident memory of each exporter. It grows with the jobs held; if only memory grows, report it.",
                 6,
             ),
-            {"{{instance}}": f"process_resident_memory_bytes{{{TARGET}}}"},
+            {"{{instance}}": exporters(f"process_resident_memory_bytes{{{TARGET}}}")},
             "bytes",
         ),
         lines(
             About(
                 "CPU", "Share of one core that each exporter uses. Near 1, polls and scrapes become late: split it.", 6
             ),
-            {"{{instance}}": f"rate(process_cpu_seconds_total{{{TARGET}}}[$__rate_interval])"},
+            {"{{instance}}": exporters(f"rate(process_cpu_seconds_total{{{TARGET}}}[$__rate_interval])")},
             "percentunit",
         ),
         lines(

@@ -59,7 +59,7 @@ HERE = ("account_id", "region", "scope")
 def dashboard() -> Dashboard:
     """Return the dashboard."""
     what = "One kind of job: what its jobs do, how long they take, why they fail."
-    empty = framed(KIND, "AWS jobs / One kind", what, "now-24h")
+    empty = framed(KIND, what, "now-24h")
     held = "aws_job_exporter_jobs"
     chosen = [
         one("aws_service", "Service", f"label_values({select(held, sources=PLACE)}, aws_service)"),

@@ -35,7 +35,7 @@ from config.grafana.queries import (
     select,
     total,
 )
-from config.grafana.variables import HEALTH, KIND, OVERVIEW, places, scopes, services, several
+from config.grafana.variables import CARRIED, HEALTH, KIND, OVERVIEW, places, scopes, services, several
 
 EACH_KIND = ("aws_service", "kind")
 
@@ -44,7 +44,7 @@ SERIES = "aws_service=${__field.labels.aws_service}&kind=${__field.labels.kind}"
 
 TO_KIND = link(
     "This kind",
-    f"/d/{KIND}?${{datasource:queryparam}}&${{job:queryparam}}&${{instance:queryparam}}&${{__url_time_range}}"
+    f"/d/{KIND}?{CARRIED}&${{__url_time_range}}"
     "&var-aws_service=${__data.fields.aws_service}&var-kind=${__data.fields.kind}",
 )
 TO_SOURCE = link(
@@ -60,7 +60,7 @@ TO_REASON = link(
 )
 TO_HEALTH = link(
     "Exporter health",
-    f"/d/{HEALTH}?${{datasource:queryparam}}&${{job:queryparam}}&${{instance:queryparam}}&${{__url_time_range}}",
+    f"/d/{HEALTH}?{CARRIED}&${{__url_time_range}}",
 )
 
 USUAL = f"""clamp_min(3 * {quantile(0.9, "aws_job_duration_seconds", 'state="succeeded"', by=SOURCE)}, 3600)"""
@@ -70,7 +70,7 @@ USUAL = f"""clamp_min(3 * {quantile(0.9, "aws_job_duration_seconds", 'state="suc
 def dashboard() -> Dashboard:
     """Return the dashboard."""
     what = "All services at a glance: what runs, what failed, what needs attention."
-    empty = framed(OVERVIEW, "AWS jobs / Overview", what, "now-6h")
+    empty = framed(OVERVIEW, what, "now-6h")
     held = "aws_job_exporter_jobs"
     kinds = several("kind", "Kind", f"label_values({select(held, sources=SERVICE)}, kind)")
     for variable in (*places(held), services(held), kinds, scopes()):

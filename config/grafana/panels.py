@@ -166,8 +166,8 @@ def painted(colour: str) -> list[DynamicConfigValue]:
 
 
 def link(title: str, url: str) -> DashboardLink:
-    """Return a link from what was clicked on."""
-    return DashboardLink(title).url(url).target_blank(True)
+    """Return a link from what was clicked on; the exporter's pages open beside the dashboard."""
+    return DashboardLink(title).url(url).target_blank(not url.startswith("/d/"))
 
 
 def _described(panel: Panel, about: About) -> Panel:

@@ -85,6 +85,12 @@ def failure_ratio(*by: str) -> str:
     return f"{failed} / ({ended} > 0)"
 
 
+def exporters(metric: str, *, lately: bool = False) -> str:
+    """Return what any target may have, such as its memory, of exporters alone; `lately` also of those that are gone."""
+    known = f"aws_job_exporter_build_info{{{TARGET}}}"
+    return f"{metric} and on (job, instance) {f'last_over_time({known}[1d])' if lately else known}"
+
+
 def down() -> str:
     """Return the sources that no exporter can read."""
     return f"{latest(select('aws_job_exporter_source_up'), *SOURCE)} == 0"

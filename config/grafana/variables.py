@@ -20,6 +20,11 @@ TAG = "aws-job-exporter"
 OVERVIEW, KIND, HEALTH = "aws-job-overview", "aws-job-kind", "aws-job-exporter-health"
 """The dashboards' uids, which their addresses have."""
 
+TITLES = {OVERVIEW: "AWS jobs: overview", KIND: "AWS jobs: one kind", HEALTH: "AWS jobs: exporter health"}
+
+CARRIED = "&".join(f"${{{name}:queryparam}}" for name in ("datasource", "job", "instance", "account_id", "region"))
+"""What a link to another dashboard takes along; not the kinds: one dashboard takes one of them, the others several."""
+
 
 def datasource() -> DatasourceVariable:
     """Return the choice of a Prometheus."""
@@ -89,12 +94,10 @@ def exporter_url() -> QueryVariable:
     )
 
 
-def siblings() -> DashboardLink:
-    """Return the links to the other dashboards, which keep the time and the choices."""
-    return (
-        DashboardLink("Dashboards of aws-job-exporter")
-        .type(DashboardLinkType.DASHBOARDS)
-        .tags([TAG])
-        .include_vars(True)
-        .keep_time(True)
-    )
+def siblings(uid: str) -> list[DashboardLink]:
+    """Return the links of a dashboard to the others, which keep the time and what all of them let choose."""
+    return [
+        DashboardLink(title).type(DashboardLinkType.LINK).icon("dashboard").url(f"/d/{other}?{CARRIED}").keep_time(True)
+        for other, title in TITLES.items()
+        if other != uid
+    ]

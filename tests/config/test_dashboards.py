@@ -16,13 +16,13 @@ from config.grafana import files
 from config.grafana.panels import STATE_COLOURS
 from exporter.collector import JOB_FAMILIES
 from exporter.jobs import SourceKey, State
-from exporter.telemetry import SOURCE_FAMILIES, Telemetry
+from exporter.telemetry import SOURCE_FAMILIES
 from tests.dashboards import DASHBOARDS, FOLDER, expanded, panels, targets, variables
-from tests.exported import families, series
+from tests.exported import families, row, series
 
 TARGETS = list(targets())
 EXPORTED = families()
-REGISTRY = {family.name for family in Telemetry().registry.collect()}
+OF_SOURCES = {*map(row, JOB_FAMILIES), *map(row, SOURCE_FAMILIES)}
 CHECKED = {"stat", "timeseries", "table", "gauge"}
 """The types of panels that the linter looks at and Grafana still has."""
 
@@ -86,7 +86,9 @@ def test_template_label_promql_rule(dashboard):
     """What a choice is made from is a function of Grafana with a query in it."""
     for variable in variables(dashboard).values():
         if variable["type"] == "query":
-            function, inside = re.fullmatch(r"([a-z_]+)\((.+)\)", variable["query"]).groups()
+            found = re.fullmatch(r"([a-z_]+)\((.+)\)", variable["query"])
+            assert found
+            function, inside = found.groups()
             assert function in {"label_names", "label_values", "metrics", "query_result"}
             query = re.sub(r", \w+$", "", inside) if function == "label_values" else inside
             promql_parser.parse(expanded(query))
@@ -195,11 +197,10 @@ def test_uneditable_dashboard(dashboard):
 def labels(name):
     """Return the labels that a series has beside those of its target; None for one that is not ours."""
     plain = re.sub(r"_(bucket|gcount|gsum|count|sum)$", "", name)
-    for row in EXPORTED:
-        if row.name in {name, plain}:
-            sources = {family.name for family in (*JOB_FAMILIES, *SOURCE_FAMILIES)}
-            common = {*SourceKey._fields} if row.name in sources else set()
-            return {*row.labels, *common, *(["le"] if name.endswith("_bucket") else [])}
+    for known in EXPORTED:
+        if known.name in {name, plain}:
+            common = {*SourceKey._fields} if known in OF_SOURCES else set()
+            return {*known.labels, *common, *(["le"] if name.endswith("_bucket") else [])}
     return set() if name in {"up", *series()} else None
 
 
@@ -230,7 +231,7 @@ def test_every_family_about_jobs_and_sources_is_shown():
     }
     single = {"aws_job_info", "aws_job_created_timestamp_seconds", "aws_job_finished_timestamp_seconds"}
     unneeded = {"aws_job_last_created_timestamp_seconds"}
-    assert {family.name for family in (*JOB_FAMILIES, *SOURCE_FAMILIES)} - shown == single | unneeded
+    assert {family.name for family in OF_SOURCES} - shown == single | unneeded
 
 
 @each_target
@@ -275,8 +276,9 @@ FILTERS = {*SourceKey._fields, "state", "reason"}
 
 
 def links(dashboard):
-    """Return the address of each link in the panels of a dashboard."""
-    return [link["url"] for panel in panels(dashboard) for link in panel["fieldConfig"]["defaults"].get("links", [])]
+    """Return the address of each link of a dashboard and of its panels."""
+    inside = [link for panel in panels(dashboard) for link in panel["fieldConfig"]["defaults"].get("links", [])]
+    return [link["url"] for link in (*dashboard["links"], *inside)]
 
 
 @each_dashboard
@@ -291,8 +293,10 @@ def test_links_lead_to_pages_with_their_filters(dashboard):
             assert parts.path in {"/jobs", "/sources"}
             assert names <= FILTERS
         else:
-            other = uids[parts.path.removeprefix("/d/")]
-            assert {name.removeprefix("var-") for name in names} <= variables(other).keys()
+            other = variables(uids[parts.path.removeprefix("/d/")])
+            carried = re.findall(r"\$\{(\w+):queryparam\}", parts.query)
+            assert {*carried, *(name.removeprefix("var-") for name in names)} <= other.keys()
+            assert all(other[name].get("multi") == variables(dashboard)[name].get("multi") for name in carried)
 
 
 @each_dashboard

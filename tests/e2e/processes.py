@@ -44,7 +44,7 @@ def exporter_command(folder: Path, aws: str, port: int, services: Mapping[str, A
 def prometheus_command(
     folder: Path, program: str, port: int, rules: str, *, exporters: list[str], alertmanagers: list[str]
 ) -> list[str]:
-    """Return the command of a Prometheus with our configuration, which scrapes every second."""
+    """Return the command of a Prometheus with our configuration, which scrapes every second, itself included."""
     settings = yaml.safe_load((CONFIG / "prometheus" / "prometheus.yml").read_text())
     settings["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
     settings["rule_files"] = ["rules.yml"]
@@ -52,6 +52,7 @@ def prometheus_command(
     (scrape,) = settings["scrape_configs"]
     scrape |= {"scrape_interval": "1s", "scrape_timeout": "1s"}
     scrape["static_configs"] = [{"targets": exporters}]
+    settings["scrape_configs"] += [{"job_name": "prometheus", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}]
     (folder / "prometheus.yml").write_text(yaml.safe_dump(settings))
     (folder / "rules.yml").write_text(rules)
     return [

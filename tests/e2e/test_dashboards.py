@@ -126,8 +126,9 @@ async def stand(folder: Path, prometheus: str) -> AsyncIterator[Stand]:
         running = Stand(f"http://127.0.0.1:{port}", session, instances)
         await running.until('count(aws_jobs_failed_total{reason="other"} offset 3s) > 1')
         refusals.refused.add(("comprehend", "List"))
-        for kind in (kind for kind in CATALOG.kinds() if str(kind) in KINDS and not kind.scope):
-            fail_a_job(aws.world, kind, time.time())
+        for found in CATALOG.kinds():
+            if str(found) in KINDS and not found.scope:
+                fail_a_job(aws.world, found, time.time())
         await running.until("count(count by (instance, kind) (increase(aws_jobs_failed_total[20s]) > 0)) > 3")
         await running.until("count(increase(aws_job_exporter_detail_errors_total[10s]) > 0) > 1")
         await running.until("count(increase(aws_job_exporter_poll_errors_total[10s]) > 0) > 1")
@@ -150,6 +151,10 @@ async def test_every_panel_has_data(tmp_path, tool):
             assert bool(found) != (str(target) in EMPTY), f"{target}: {target.query}"
             named = set(re.findall(r"\{\{(\w+)\}\}", target.legend))
             assert all(named <= series["metric"].keys() for series in found), target
+            instances = {series["metric"].get("instance") for series in found}
+            assert instances <= {None, *prometheus.instances}, f"{target} is not about exporters alone"
+            if target.panel["title"] == "Exporters up":
+                assert [series["value"][1] for series in found] == ["2"]
         for target in targets():
             if target.dashboard != "health":
                 await counts_once(prometheus, target)
