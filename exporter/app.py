@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import structlog
+from aiohttp.web import Application
 
 from exporter.aws import Clients, Credentials, Limiters, Reader, catalog_loader
 from exporter.catalog import Catalog
@@ -18,9 +19,9 @@ from exporter.clock import Clock, SystemClock
 from exporter.exposition import Exposition
 from exporter.failures import Classifier
 from exporter.poller import Budget, Context, Poller, roots
-from exporter.settings import ConfigurationError, Settings
+from exporter.settings import ConfigurationError, Settings, Web
 from exporter.telemetry import Telemetry, configure_logging
-from exporter.web import Reload, Site, create_app, serve
+from exporter.web import Guard, Reload, Site, WebConfigFile, create_app, from_systemd, listen, serve
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +38,13 @@ class Exporter:
     addresses: list[tuple[str, int]]
     """Host and port of each address that is listened on."""
     reload: Reload
+    guard: Guard | None
+    """What the web configuration file asks for, if there is one."""
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether it is served by HTTPS."""
+        return self.guard is not None and self.guard.has_tls
 
 
 class Configuration(NamedTuple):
@@ -75,9 +83,9 @@ class _Connection(NamedTuple):
 class Assembly:
     """Makes contexts from configurations: with one exposition and one telemetry, and the same clients if they fit."""
 
-    def __init__(self, credentials: Credentials | None, clock: Clock | None) -> None:
+    def __init__(self, credentials: Credentials | None, clock: Clock | None, web: Web) -> None:
         self.clock = clock or SystemClock()
-        self.telemetry = Telemetry()
+        self.telemetry = Telemetry(process=not web.disable_exporter_metrics)
         self.exposition = Exposition(self.telemetry.registry, self.clock.monotonic)
         self._budget = Budget()
         self._credentials = credentials
@@ -127,7 +135,7 @@ async def assembled(
     clock: Clock | None = None,
 ) -> AsyncIterator[Parts]:
     """Yield the parts of an exporter; closes every client in the end."""
-    assembly = Assembly(credentials, clock)
+    assembly = Assembly(credentials, clock, settings.web)
     context = await assembly.context(Configuration(settings, catalog, region))
     assembly.telemetry.reload_successful.set(1)
     assembly.telemetry.reload_time.set(assembly.clock.time())
@@ -216,9 +224,10 @@ async def running(
 ) -> AsyncIterator[Exporter]:
     """Poll and serve until the block ends; `read` gives the configuration at a reload, which changes nothing without.
 
-    Raises OSError where an address cannot be listened on.
+    Raises OSError where an address cannot be listened on, ConfigurationError where the web configuration file is wrong.
     """
     configuration = Configuration(settings, catalog, region)
+    guard = Guard(WebConfigFile(settings.web.config.file)) if settings.web.config.file else None
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(
             assembled(settings, catalog, region, credentials=credentials, clock=clock)
@@ -229,11 +238,24 @@ async def running(
             sources=lambda: [source.status for source in parts.poller.sources],
             is_ready=parts.poller.ready.is_set,
             telemetry_path=settings.web.telemetry_path,
+            max_requests=settings.web.max_requests,
             reload=reloader.reload if settings.web.enable_lifecycle else None,
         )
-        addresses = await stack.enter_async_context(serve(create_app(site), settings.web.listen_address))
+        addresses = await stack.enter_async_context(_served(create_app(site), settings.web, guard, parts.telemetry))
         await stack.enter_async_context(background(reloader.run(), parts.poller.run(parts.roots)))
-        yield Exporter(parts.poller, parts.exposition, addresses, reloader.reload)
+        yield Exporter(parts.poller, parts.exposition, addresses, reloader.reload, guard)
+
+
+@asynccontextmanager
+async def _served(
+    application: Application, web: Web, guard: Guard | None, telemetry: Telemetry
+) -> AsyncIterator[list[tuple[str, int]]]:
+    """Serve an application as the settings say."""
+    if guard:
+        guard.protect(application)
+    sockets = from_systemd() if web.systemd_socket else await listen(web.listen_address)
+    async with serve(application, sockets, guard.tls if guard else None, telemetry) as addresses:
+        yield addresses
 
 
 def calm_collector() -> None:

@@ -18,7 +18,7 @@ class AccountSource:
 
     def __init__(self, context: Context, catalog: Catalog, place: Place) -> None:
         key = SourceKey(place.account.account_id, place.region, "sts", "account", "")
-        self.status = SourceStatus(key, context.settings.poll.discovery_interval)
+        self.status = _leading_status(key, context)
         self._context = context
         self._place = place
         self._selections = context.settings.selections(catalog)
@@ -79,7 +79,7 @@ class ScopeSource:
         self._account = account
         self._found: Sequence[Scoped] = ()
         key = SourceKey(account.ids["account_id"], place.region, self._service.service, self._scope, "")
-        self.status = SourceStatus(key, context.settings.poll.discovery_interval)
+        self.status = _leading_status(key, context)
 
     async def poll(self) -> Iterable[Source]:
         """List the containers."""
@@ -114,6 +114,12 @@ class ScopeSource:
         for kind in self._kinds:
             key = self.status.key._replace(kind=kind.key, scope=scoped.ids.get(kind.outer_scope, ""))
             yield JobSource(self._context, self._place, key, kind, scoped, self._settings)
+
+
+def _leading_status(key: SourceKey, context: Context) -> SourceStatus:
+    """Return the status of a source that leads to others: while it fails, it is polled as often as those would be."""
+    poll = context.settings.poll
+    return SourceStatus(key, poll.discovery_interval, retry_interval=poll.interval)
 
 
 def roots(context: Context, catalog: Catalog, default_region: str) -> list[Source]:

@@ -150,7 +150,8 @@ class Poller:
         self._note_readiness()
         status = source.status
         reason = PollErrorReason(status.reason) if status.reason else None
-        due = began + pause(status.interval, status.consecutive_failures, reason, self._rng)
+        interval = min(status.interval, status.retry_interval) if reason else status.interval
+        due = began + pause(interval, reason, self._rng)
         wait = max(0.0, due - self._clock.monotonic())
         status.next_poll = self._clock.time() + wait
         return wait

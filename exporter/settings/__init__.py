@@ -15,6 +15,7 @@ from exporter.settings.model import (
     Selection,
     ServiceSettings,
     Settings,
+    Web,
 )
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Selection",
     "ServiceSettings",
     "Settings",
+    "Web",
     "add_flags",
     "format_duration",
     "given",

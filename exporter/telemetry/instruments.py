@@ -23,13 +23,15 @@ PREFIX = "aws_job_exporter"
 class Telemetry:
     """Owns the instruments, all in one registry that is an argument of whoever serves it, never a global."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, process: bool = True) -> None:
+        """Have those of the process (`process_*`, `python_*`) only where they are wanted."""
         # A second series for each counter and histogram, which Prometheus would store and nobody asks for.
         disable_created_metrics()  # type: ignore[no-untyped-call] # prometheus_client gives it no types
         self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
-        GCCollector(registry=self.registry)
+        if process:
+            ProcessCollector(registry=self.registry)
+            PlatformCollector(registry=self.registry)
+            GCCollector(registry=self.registry)
         self.build_info = self._gauge("build_info", "The exporter's version; always 1.", "version", "pythonversion")
         self.build_info.labels(__version__, platform.python_version()).set(1)
         self.reload_successful = self._gauge(
@@ -70,6 +72,11 @@ class Telemetry:
         )
         self.detail_errors = self._counter(
             "detail_errors_total", "Failed questions for a job's failure reason.", "aws_service", "kind", "reason"
+        )
+
+        self.http_responses = self._counter("http_responses_total", "Answers to HTTP requests.", "code")
+        self.http_connections_dropped = self._counter(
+            "http_connections_dropped_total", "HTTP connections that were broken off or turned away.", "reason"
         )
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -20,6 +21,8 @@ class SourceStatus:
     scope_kind: str = ""
     scope_name: str = ""
     """What people call the scope."""
+    retry_interval: float = math.inf
+    """Takes the place of a longer `interval` after a failed poll."""
     attempts: int = 0
     consecutive_failures: int = 0
     last_success: float | None = None

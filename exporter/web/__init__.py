@@ -3,5 +3,7 @@
 from exporter.web.lifecycle import Reload
 from exporter.web.listening import serve
 from exporter.web.site import Site, create_app
+from exporter.web.sockets import from_systemd, listen
+from exporter.web.toolkit import Guard, WebConfigFile
 
-__all__ = ["Reload", "Site", "create_app", "serve"]
+__all__ = ["Guard", "Reload", "Site", "WebConfigFile", "create_app", "from_systemd", "listen", "serve"]

@@ -20,6 +20,8 @@ class Site:
     sources: Callable[[], Iterable[SourceStatus]]
     is_ready: Callable[[], bool]
     telemetry_path: str
+    max_requests: int = 0
+    """Scrapes at the same time; 0: any number."""
     reload: lifecycle.Reload | None = None
     """None where it is not allowed over HTTP."""
 
@@ -27,7 +29,7 @@ class Site:
 def create_app(site: Site) -> web.Application:
     """Return the web application."""
     app = web.Application()
-    app.add_routes(metrics.routes(site.telemetry_path, site.exposition))
+    app.add_routes(metrics.routes(site.telemetry_path, site.exposition, site.max_requests))
     if site.telemetry_path != "/":
         app.add_routes(pages.routes(site.telemetry_path, site.sources))
     app.add_routes(health.routes(site.is_ready))

@@ -15,7 +15,7 @@ from exporter import __version__
 from exporter.exposition import Exposition, Format
 from exporter.jobs import SourceKey
 from exporter.telemetry import SourceStatus
-from exporter.web import Site, create_app, serve
+from exporter.web import Site, create_app, from_systemd, listen, serve
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 
@@ -57,6 +57,13 @@ async def client(exporter):
     """Return a client of an exporter."""
     async with browsing(exporter) as client:
         yield client
+
+
+@asynccontextmanager
+async def serving(exporter, *addresses):
+    """Serve an exporter on addresses."""
+    async with serve(create_app(exporter.site()), await listen(addresses)) as served:
+        yield served
 
 
 def source(kind, **fields):
@@ -102,11 +109,22 @@ async def test_caches_are_told_what_the_answer_depends_on(client, encoding):
     assert {word.strip() for word in response.headers["Vary"].split(",")} == {"Accept", "Accept-Encoding"}
 
 
-async def test_the_head_of_metrics_is_the_head_of_the_answer(client):
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+@pytest.mark.parametrize("accept", ["*/*", OPENMETRICS])
+async def test_the_head_of_metrics_is_the_head_of_the_answer(client, accept, encoding):
     """Probes ask for it."""
-    response = await client.head("/metrics", headers={"Accept-Encoding": "identity"})
-    assert response.status == 200
-    assert response.headers["Content-Type"] == Format.TEXT.value
+    headers = {"Accept": accept, "Accept-Encoding": encoding}
+    head, answer = await client.head("/metrics", headers=headers), await client.get("/metrics", headers=headers)
+    assert (head.status, await head.read()) == (200, b"")
+    for name in ("Content-Type", "Content-Length", "Content-Encoding", "Vary"):
+        assert head.headers.get(name) == answer.headers.get(name)
+
+
+async def test_an_accept_header_in_several_lines_is_one_list(client):
+    """RFC 9110, 5.2."""
+    headers = [("Accept", "text/plain;q=0.1"), ("Accept", OPENMETRICS), ("Accept-Encoding", "identity")]
+    response = await client.get("/metrics", headers=headers)
+    assert response.headers["Content-Type"] == Format.OPENMETRICS.value
 
 
 async def test_the_status_page_shows_every_source(client, exporter):
@@ -220,7 +238,7 @@ def has_ipv6():
 @pytest.mark.skipif(not has_ipv6(), reason="no IPv6 loopback")
 async def test_several_addresses_are_served(exporter):
     """Of both families of the Internet protocol, each with its port."""
-    async with serve(create_app(exporter.site()), ["127.0.0.1:0", "[::1]:0"]) as addresses, client_session() as session:
+    async with serving(exporter, "127.0.0.1:0", "[::1]:0") as addresses, client_session() as session:
         assert [host for host, _ in addresses] == ["127.0.0.1", "::1"]
         for host, port in addresses:
             url = f"http://[{host}]:{port}/-/healthy" if ":" in host else f"http://{host}:{port}/-/healthy"
@@ -228,11 +246,36 @@ async def test_several_addresses_are_served(exporter):
                 assert response.status == 200
 
 
+@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 loopback")
+async def test_an_address_without_a_host_is_every_address(exporter):
+    """Of both families, on one port even where the system chooses it."""
+    async with serving(exporter, ":0") as [(host, port)], client_session() as session:
+        assert host == "::"
+        for name in ("127.0.0.1", "[::1]"):
+            async with session.get(f"http://{name}:{port}/-/healthy") as response:
+                assert response.status == 200
+
+
+async def test_a_name_is_every_address_of_it(exporter):
+    """The loopback's, for instance."""
+    async with serving(exporter, "localhost:0") as addresses:
+        assert {host for host, _ in addresses} <= {"127.0.0.1", "::1"}
+
+
+async def test_sockets_of_systemd_are_for_the_process_that_is_named(monkeypatch):
+    """Not for its children, which inherit the variables."""
+    monkeypatch.setenv("LISTEN_FDS", "1")
+    for process in ("1", "", "words"):
+        monkeypatch.setenv("LISTEN_PID", process)
+        with pytest.raises(OSError, match="no socket activation file descriptors found"):
+            from_systemd()
+
+
 async def test_when_serving_ends_the_port_is_free(exporter):
     """Another exporter can have it."""
-    async with serve(create_app(exporter.site()), ["127.0.0.1:0"]) as [(host, port)]:
+    async with serving(exporter, "127.0.0.1:0") as [(host, port)]:
         pass
-    async with serve(create_app(exporter.site()), [f"{host}:{port}"]) as addresses:
+    async with serving(exporter, f"{host}:{port}") as addresses:
         assert addresses == [(host, port)]
 
 
@@ -242,9 +285,9 @@ async def test_an_address_in_use_is_an_error_and_the_others_are_let_go(exporter)
         used, unused = (f"127.0.0.1:{listener.getsockname()[1]}" for listener in (taken, free))
         free.close()
         with pytest.raises(OSError, match="in use"):
-            async with serve(create_app(exporter.site()), [unused, used]):
+            async with serving(exporter, unused, used):
                 pytest.fail("listened on an address in use")
-    async with serve(create_app(exporter.site()), [unused]) as addresses:
+    async with serving(exporter, unused) as addresses:
         assert len(addresses) == 1
 
 
