@@ -336,3 +336,10 @@ def test_the_data_source_and_the_files_are_provisioned():
     assert source["type"] == "prometheus"
     (scrape,) = yaml.safe_load((FOLDER.parent / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
     assert source["jsonData"]["timeInterval"] == scrape["scrape_interval"]
+
+
+def test_every_dashboard_is_documented():
+    """docs/dashboards.md tells of each by its title and its file, and of no other."""
+    text = (FOLDER.parents[1] / "docs" / "dashboards.md").read_text()
+    told = set(re.findall(r"^\| (AWS jobs: [\w ]+) \| \[(\w+)\.json\]", text, re.MULTILINE))
+    assert told == {(dashboard["title"], name) for name, dashboard in DASHBOARDS.items()}
