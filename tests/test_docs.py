@@ -23,14 +23,17 @@ from exporter.failures import Reason
 from exporter.jobs import SourceKey, State
 from exporter.settings import ENVIRONMENT_PREFIX, Account, ServiceSettings, Settings, load
 from exporter.web import Site, create_app
+from exporter.web.parameters import JobParameters, SourceParameters
 from tests import harness
 from tests.exported import Row, families, series
+from tests.inside import inside
 from tests.test_layers import ROOMS
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 METRICS = ROOT / "docs" / "metrics.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
+PAGES = ROOT / "docs" / "pages.md"
 SAMPLE = ROOT / "config" / "exporter.yml"
 CATALOG = Catalog()
 
@@ -308,9 +311,18 @@ def test_every_command_is_documented() -> None:
 
 def test_every_path_is_documented() -> None:
     """The README's table of paths has each path that the server answers on, and no other."""
-    site = Site(Exposition(CollectorRegistry(), lambda: 0.0), list, bool, Settings().web.telemetry_path)
+    site = Site(Exposition(CollectorRegistry(), lambda: 0.0), bool, Settings().web.telemetry_path, inside(list))
     paths = [resource.canonical for resource in create_app(site).router.resources()]
     assert [row[0] for row in table(README, "path", "what")] == paths
+
+
+@pytest.mark.parametrize(("what", "model"), [("jobs", JobParameters), ("sources", SourceParameters)])
+def test_every_parameter_is_documented(what: str, model: type[BaseModel]) -> None:
+    """docs/pages.md explains each parameter of pages and API, and marks those that take several values."""
+    rows = table(PAGES, f"parameter of {what}", "meaning")
+    assert [row[0] for row in rows] == list(model.model_fields)
+    several = [name for name, field in model.model_fields.items() if field.default == ()]
+    assert [row[0] for row in rows if "*" in row[1]] == several
 
 
 def test_every_room_is_described() -> None:

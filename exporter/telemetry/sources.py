@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from exporter.families import Family, Sample
@@ -33,6 +34,10 @@ class SourceStatus:
     """Why the last poll failed, of a closed list; empty while it succeeds."""
     error: str = ""
     """The same in AWS's words, for people."""
+    calls: int = 0
+    """Requests to AWS that its polls have made since it was found."""
+    last_calls: int = 0
+    """Those of the last poll."""
     jobs: int | None = None
     """Jobs held; None for a source that leads to others and has no jobs itself."""
     details_pending: int | None = None
@@ -55,6 +60,10 @@ class SourceStatus:
         self.interval = newer.interval
         self.scope_kind, self.scope_name = newer.scope_kind, newer.scope_name
         return self
+
+
+POLLED: ContextVar[SourceStatus | None] = ContextVar("POLLED", default=None)
+"""The source whose poll is under way: what it calls counts for it."""
 
 
 def _known(value: float | None) -> Iterable[Sample]:
