@@ -37,15 +37,22 @@ from config.grafana.queries import (
     select,
     total,
 )
-from config.grafana.variables import KIND, one, places, scopes
+from config.grafana.variables import ENDED_IN_TIME, KIND, one, places, scopes
 
 JOBS = "${exporter_url}/jobs?aws_service=${aws_service}&kind=${kind}"
 
 TO_STATE = link("The jobs in this state, on the exporter's page", f"{JOBS}&state=${{__field.labels.state}}")
 TO_STATE_OF_ROW = link("The jobs in this state, on the exporter's page", f"{JOBS}&state=${{__data.fields.state}}")
-TO_REASON = link(
+TO_ENDED = link(
+    "The jobs that ended so, on the exporter's page", f"{JOBS}&state=${{__field.labels.state}}&{ENDED_IN_TIME}"
+)
+TO_REASON_OF_LOOKBACK = link(
     "The jobs that failed for this reason, on the exporter's page",
     f"{JOBS}&state=failed&reason=${{__field.labels.reason}}",
+)
+TO_REASON = link(
+    "The jobs that failed for this reason, on the exporter's page",
+    f"{JOBS}&state=failed&reason=${{__field.labels.reason}}&{ENDED_IN_TIME}",
 )
 TO_PLACE = link(
     "These jobs, on the exporter's page",
@@ -77,7 +84,7 @@ STATS = [
         ),
         total(finished('state="failed"')),
         steps={None: PLAIN, 0.5: BAD},
-    ).data_links([link("The failed jobs, on the exporter's page", f"{JOBS}&state=failed")]),
+    ).data_links([link("The failed jobs, on the exporter's page", f"{JOBS}&state=failed&{ENDED_IN_TIME}")]),
     numbers(
         About(
             "Failure ratio",
@@ -170,7 +177,7 @@ ROWS: Rows = {
                 About("Jobs ended", "How jobs ended. Where failed ones begin to show, see the reasons below.", 12),
                 {"{{state}}": total(finished(window="$__interval"), "state") + " > 0"},
             )
-        ).data_links([TO_STATE]),
+        ).data_links([TO_ENDED]),
     ],
     "How long": [
         lines(
@@ -214,7 +221,7 @@ ROWS: Rows = {
             f"sort_desc({total(select('aws_job_failures'), 'reason')} > 0)",
             "{{reason}}",
             steps={None: BAD},
-        ).data_links([TO_REASON]),
+        ).data_links([TO_REASON_OF_LOOKBACK]),
         rows(
             About(
                 "Last failures",

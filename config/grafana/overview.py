@@ -35,7 +35,7 @@ from config.grafana.queries import (
     select,
     total,
 )
-from config.grafana.variables import CARRIED, HEALTH, KIND, OVERVIEW, places, scopes, services, several
+from config.grafana.variables import CARRIED, ENDED_IN_TIME, HEALTH, KIND, OVERVIEW, places, scopes, services, several
 
 EACH_KIND = ("aws_service", "kind")
 
@@ -54,9 +54,13 @@ TO_SOURCE = link(
 )
 TO_JOBS = link("The jobs of this kind, on the exporter's page", f"${{exporter_url}}/jobs?{ROW}")
 TO_STATE = link("The jobs in this state, on the exporter's page", "${exporter_url}/jobs?state=${__field.labels.state}")
+TO_ENDED = link(
+    "The jobs that ended so, on the exporter's page",
+    f"${{exporter_url}}/jobs?state=${{__field.labels.state}}&{ENDED_IN_TIME}",
+)
 TO_REASON = link(
     "The jobs that failed for this reason, on the exporter's page",
-    "${exporter_url}/jobs?state=failed&reason=${__field.labels.reason}",
+    f"${{exporter_url}}/jobs?state=failed&reason=${{__field.labels.reason}}&{ENDED_IN_TIME}",
 )
 TO_HEALTH = link(
     "Exporter health",
@@ -85,6 +89,8 @@ STATS = [
         ),
         total(finished('state="failed"')),
         steps={None: PLAIN, 0.5: BAD},
+    ).data_links(
+        [link("The failed jobs, on the exporter's page", f"${{exporter_url}}/jobs?state=failed&{ENDED_IN_TIME}")]
     ),
     numbers(
         About(
@@ -211,7 +217,7 @@ ROWS: Rows = {
                 ),
                 {"{{state}}": total(finished(window="$__interval"), "state") + " > 0"},
             )
-        ).data_links([TO_STATE]),
+        ).data_links([TO_ENDED]),
         bars(
             About(
                 "Failures by reason",

@@ -17,6 +17,9 @@ DATASOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 
 TAG = "aws-job-exporter"
 
+ENDED_IN_TIME = "finished_since=${__from:date:seconds}&finished_until=${__to:date:seconds}"
+"""What has the exporter's page of jobs show those that ended in the chosen time."""
+
 OVERVIEW, KIND, HEALTH = "aws-job-overview", "aws-job-kind", "aws-job-exporter-health"
 """The dashboards' uids, which their addresses have."""
 

@@ -17,6 +17,7 @@ from config.grafana.panels import STATE_COLOURS
 from exporter.collector import JOB_FAMILIES
 from exporter.jobs import SourceKey, State
 from exporter.telemetry import SOURCE_FAMILIES
+from exporter.web.parameters import JobParameters, PlaceParameters, SourceParameters
 from tests.dashboards import DASHBOARDS, FOLDER, expanded, panels, targets, variables
 from tests.exported import families, row, series
 
@@ -272,7 +273,7 @@ def test_a_state_has_one_colour_everywhere():
         assert painted == STATE_COLOURS
 
 
-FILTERS = {*SourceKey._fields, "state", "reason"}
+PAGES: dict[str, type[PlaceParameters]] = {"/jobs": JobParameters, "/sources": SourceParameters}
 
 
 def links(dashboard):
@@ -290,8 +291,7 @@ def test_links_lead_to_pages_with_their_filters(dashboard):
         parameters = [word for word in parts.query.split("&") if not word.startswith("${")]
         names = {word.partition("=")[0] for word in parameters}
         if parts.netloc:
-            assert parts.path in {"/jobs", "/sources"}
-            assert names <= FILTERS
+            assert names <= PAGES[parts.path].model_fields.keys()
         else:
             other = variables(uids[parts.path.removeprefix("/d/")])
             carried = re.findall(r"\$\{(\w+):queryparam\}", parts.query)

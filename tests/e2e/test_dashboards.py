@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import pytest
@@ -155,6 +156,8 @@ async def test_every_panel_has_data(tmp_path, tool):
             assert instances <= {None, *prometheus.instances}, f"{target} is not about exporters alone"
             if target.panel["title"] == "Exporters up":
                 assert [series["value"][1] for series in found] == ["2"]
+            if found:
+                await links_work(prometheus, target, found[0]["metric"])
         for target in targets():
             if target.dashboard != "health":
                 await counts_once(prometheus, target)
@@ -168,6 +171,21 @@ async def shown(prometheus: Stand, target: Target) -> list[dict[str, Any]]:
     for service, kind in (name.split("/") for name in KINDS):
         found += await prometheus.asked_by(target, aws_service=service, kind=kind)
     return found
+
+
+async def links_work(prometheus: Stand, target: Target, labels: Mapping[str, str]) -> None:
+    """Follow the links from a series or a row to the exporter's pages, as Grafana fills them in."""
+    chosen = {"exporter_url": f"http://{prometheus.instances[0]}", "aws_service": "bedrock", "kind": BEDROCK.key}
+    times = {"__from:date:seconds": f"{time.time() - HOUR:.0f}", "__to:date:seconds": f"{time.time():.0f}"}
+    for link in target.panel["fieldConfig"]["defaults"].get("links", []):
+        if not link["url"].startswith("/d/"):
+            url = re.sub(
+                r"\$\{(?:__data\.fields\.|__field\.labels\.)?(.+?)(?::percentencode)?\}",
+                lambda found: quote({**chosen, **times, **labels}.get(found[1], ""), safe=":/"),
+                link["url"],
+            )
+            async with prometheus.session.get(url) as answer:
+                assert answer.status == 200, f"{target}: {url}: {await answer.text()}"
 
 
 async def counts_once(prometheus: Stand, target: Target) -> None:
