@@ -20,7 +20,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test lint bench dashboards screenshots dist sbom lock clean
+.PHONY: help demo test lint bench dashboards screenshots dist sbom docs lock clean
 
 help: ## Print the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -55,6 +55,9 @@ sbom: $(DEV) ## Write the bill of materials of what is shipped, from its lock, t
 
 screenshots: $(DEV) ## Take the pictures of the demo's pages: needs Debian's chromium
 	$(BIN)/python -m tests.e2e.screenshots docs/images
+
+docs: $(DEV) ## Write the tables of docs/metrics.md from the families of the code
+	$(BIN)/python -m tests.metrics_page
 
 lock: $(DEV) ## Bring the locks up to date with pyproject.toml
 	$(COMPILE) --group dev pyproject.toml -o requirements-dev.txt
