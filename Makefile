@@ -20,7 +20,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test lint bench screenshots dist sbom docs chart lock clean
+.PHONY: help demo test lint bench dashboards screenshots dist sbom docs chart lock clean
 
 help: ## Print the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -41,6 +41,9 @@ lint: $(DEV) ## Check style, format and types, the Dockerfile and the workflows
 
 bench: $(DEV) ## Measure the exporter beside the alternatives, in under 5 minutes
 	$(BIN)/python -m tests.benchmarks build/bench.json
+
+dashboards: $(DEV) ## Write the dashboards into the files that Grafana reads
+	$(BIN)/python -m config.grafana
 
 dist: $(DEV) ## Build the wheel and the sdist in dist/
 	rm -rf dist

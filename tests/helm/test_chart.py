@@ -27,7 +27,6 @@ LINKED = {
         "dashboards": CONFIG / "grafana" / "dashboards",
     }.items()
     for file in folder.iterdir()
-    if file.name != ".gitkeep"
 }
 
 
@@ -83,7 +82,7 @@ def test_the_package_is_whole(helm, template, tmp_path):
     folder = tmp_path / "aws-job-exporter"
     held = {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
     assert {name: content for name, content in held.items() if re.match("files/(rules|dashboards)/", name)} == LINKED
-    assert LINKED.keys() >= {"files/rules/aws-job-exporter.yml"}
+    assert LINKED.keys() >= {"files/rules/aws-job-exporter.yml", "files/dashboards/overview.json"}
     templates = {str(file.relative_to(CHART)) for file in CHART.glob("templates/**/*") if file.is_file()}
     own = {"Chart.yaml", "README.md", "values.yaml", "values.schema.json", ".helmignore", "files/get.py"}
     assert held.keys() == {*LINKED, *templates, *own}
