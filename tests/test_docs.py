@@ -139,8 +139,8 @@ def flags(document: Path) -> set[str]:
 
 
 def is_path(word: str) -> bool:
-    """Whether a word behind the program's name is no argument of it: `git clone ... aws-job-exporter`, `make -C`."""
-    return not word.startswith("--") and word not in commands()
+    """Whether a word behind the program's name is none of its arguments: `git clone`, `make -C`, `kubectl exec`."""
+    return word == "--" or (not word.startswith("--") and word not in commands())
 
 
 def links(text: str) -> list[str]:
