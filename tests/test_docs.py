@@ -254,8 +254,8 @@ def test_every_flag_is_documented() -> None:
 
 
 def examples() -> Iterator[Any]:
-    """Yield the configurations that documents show: blocks whose keys are all the configuration's."""
-    for document in DOCUMENTS:
+    """Yield the configurations that documents show: blocks whose keys are all the configuration's, not the chart's."""
+    for document in (document for document in DOCUMENTS if document.parent.name != "helm"):
         for number, block in enumerate(blocks(document, "yaml")):
             if set(yaml.safe_load(block)) <= Settings.model_fields.keys():
                 yield pytest.param(block, id=f"{named(document)}-{number}")

@@ -350,6 +350,17 @@ async def test_the_demo_serves_until_it_is_told_to_stop(number):
 
 
 @pytest.mark.usefixtures("aws_credentials")
+async def test_the_demo_tells_where_its_aws_is(run):
+    """Other commands can ask it."""
+    async with started("demo") as demo:
+        address = await announced(demo, demo.stdout, r"AWS: +(http://\S+)")
+        flags = (f"--services={ONE}", f"--aws.endpoint-url={address}", "--output=table")
+        code, out, _ = await asyncio.to_thread(run, "once", *flags)
+    assert code == 0
+    assert int(next(row["JOBS"] for row in rows(out) if row["KIND"] == BEDROCK.key)) > 0
+
+
+@pytest.mark.usefixtures("aws_credentials")
 async def test_serving_needs_no_configuration_file(aws):
     """The environment's credentials and region suffice, and no command means serve."""
     async with started(f"--aws.endpoint-url={aws.endpoint_url}", f"--services={ONE}") as exporter:
