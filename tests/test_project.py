@@ -51,8 +51,8 @@ def test_documented_targets_exist(document: str) -> None:
 
 
 def test_the_example_of_a_kind_is_a_good_one(tmp_path: Path) -> None:
-    """The entry that CONTRIBUTING.md shows passes the catalog's own check."""
-    example = re.findall(r"```yaml\n(service:.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
-    (tmp_path / "bedrock.yaml").write_text(*example)
+    """The entry that docs/catalog.md shows passes the catalog's own check."""
+    example = re.findall(r"```yaml\n(service:.*?)```", (ROOT / "docs" / "catalog.md").read_text(), re.DOTALL)
+    (tmp_path / "bedrock-agent.yaml").write_text(*example)
     (kind,) = Catalog(tmp_path).kinds()
     assert Checker(Models()).problems(kind) == []
