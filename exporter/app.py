@@ -24,7 +24,7 @@ from exporter.web import Reload, Site, create_app, serve
 
 log = structlog.get_logger(__name__)
 
-_NEEDS_RESTART = ("web",)
+_NEEDS_RESTART = ("web", "shard")
 """Sections of the settings that count from the start to the end of the process."""
 
 
@@ -109,7 +109,11 @@ class Assembly:
             return before
         # What a service was slowed down to is AWS's doing, and holds for other roles and kinds, too.
         fit = before and before.needs[0] == settings.aws
-        limiters = before.limiters if before and fit else Limiters(settings.aws, self.telemetry, self.clock)
+        limiters = (
+            before.limiters
+            if before and fit
+            else Limiters(settings.aws, self.telemetry, self.clock, settings.shard.count)
+        )
         loader, stack = catalog_loader(catalog), AsyncExitStack()
         clients = await stack.enter_async_context(
             Clients(settings, self.telemetry, limiters, loader, self._credentials)
@@ -129,6 +133,8 @@ async def assembled(
     """Yield the parts of an exporter; closes every client in the end."""
     assembly = Assembly(credentials, clock)
     context = await assembly.context(Configuration(settings, catalog, region))
+    assembly.telemetry.shard.labels(str(settings.shard.index or 0)).set(1)
+    assembly.telemetry.shards.set(settings.shard.count)
     assembly.telemetry.reload_successful.set(1)
     assembly.telemetry.reload_time.set(assembly.clock.time())
     try:

@@ -2,6 +2,7 @@
 
 from exporter.aws.clients import Clients
 from exporter.aws.errors import PollError, PollErrorReason, poll_error
+from exporter.aws.landscape import Member, beneath, members, offers, regions
 from exporter.aws.models import catalog_loader
 from exporter.aws.rate import DEADLINE, Limiters
 from exporter.aws.reader import Place, Reader, Scoped
@@ -12,12 +13,17 @@ __all__ = [
     "Clients",
     "Credentials",
     "Limiters",
+    "Member",
     "Place",
     "PollError",
     "PollErrorReason",
     "Reader",
     "Scoped",
+    "beneath",
     "catalog_loader",
     "default_region",
+    "members",
+    "offers",
     "poll_error",
+    "regions",
 ]

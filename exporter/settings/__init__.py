@@ -5,6 +5,7 @@ from exporter.settings.errors import ConfigurationError
 from exporter.settings.flags import add_flags, given
 from exporter.settings.loading import load
 from exporter.settings.model import (
+    ALL_REGIONS,
     DEFAULT_PORT,
     ENVIRONMENT_PREFIX,
     Account,
@@ -12,12 +13,15 @@ from exporter.settings.model import (
     Limits,
     Log,
     Metrics,
+    Organization,
     Selection,
     ServiceSettings,
     Settings,
+    Shard,
 )
 
 __all__ = [
+    "ALL_REGIONS",
     "DEFAULT_PORT",
     "ENVIRONMENT_PREFIX",
     "Account",
@@ -26,9 +30,11 @@ __all__ = [
     "Limits",
     "Log",
     "Metrics",
+    "Organization",
     "Selection",
     "ServiceSettings",
     "Settings",
+    "Shard",
     "add_flags",
     "format_duration",
     "given",

@@ -38,6 +38,8 @@ class Telemetry:
         self.reload_time = self._gauge(
             "config_last_reload_success_timestamp_seconds", "When the configuration in effect was read."
         )
+        self.shard = self._gauge("shard_info", "Which of the shards this exporter is; always 1.", "shard")
+        self.shards = self._gauge("shards", "How many exporters share the sources.")
         self.poll_duration = self._histogram(
             "poll_duration_seconds",
             "How long polls took.",
