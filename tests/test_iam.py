@@ -123,7 +123,7 @@ def test_without_roles_the_base_is_who_reads():
 
 def test_an_organisation_is_listed_and_its_roles_assumed():
     """The own account is read without a role; units are asked for only where one is named."""
-    organization = {"role_name": "a/b"}
+    organization: dict[str, object] = {"role_name": "a/b"}
     settings = configured("http://localhost", {"bedrock": {}}, accounts={"organization": organization})
     listed = {"organizations:ListAccounts": iam.ANY, "sts:AssumeRole": ("arn:*:iam::*:role/a/b",)}
     assert iam.base(settings, CATALOG) == {**iam.reading(settings, CATALOG), **listed}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, cached_property
 
 from botocore.model import OperationModel, ServiceModel
@@ -102,5 +102,5 @@ class Services:
         return found
 
 
-_OWN = {"sts": Identity, "organizations": Organization}
+_OWN: Mapping[str, Callable[[World], Identity | Organization]] = {"sts": Identity, "organizations": Organization}
 """Services that list no jobs, and what they do."""
