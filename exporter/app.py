@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from exporter.aws import Clients, Credentials, Limiters, Reader, catalog_loader
+from exporter.aws import Clients, Credentials, Endpoints, Limiters, Reader, catalog_loader
 from exporter.catalog import Catalog
 from exporter.catalog.models import Models
 from exporter.clock import Clock, SystemClock
@@ -91,6 +91,7 @@ class Assembly:
         return Context(
             settings=settings,
             reader=self._connection.reader,
+            endpoints=Endpoints(self.clock, ask=settings.aws.endpoint_url is None),
             exposition=self.exposition,
             telemetry=self.telemetry,
             classifier=Classifier.built_in(settings.reasons),

@@ -2,7 +2,7 @@
 
 from exporter.aws.clients import Clients
 from exporter.aws.errors import PollError, PollErrorReason, poll_error
-from exporter.aws.landscape import Member, beneath, members, offers, regions
+from exporter.aws.landscape import Endpoints, Member, beneath, members, regions
 from exporter.aws.models import catalog_loader
 from exporter.aws.rate import DEADLINE, Limiters
 from exporter.aws.reader import Place, Reader, Scoped
@@ -12,6 +12,7 @@ __all__ = [
     "DEADLINE",
     "Clients",
     "Credentials",
+    "Endpoints",
     "Limiters",
     "Member",
     "Place",
@@ -23,7 +24,6 @@ __all__ = [
     "catalog_loader",
     "default_region",
     "members",
-    "offers",
     "poll_error",
     "regions",
 ]

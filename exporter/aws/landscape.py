@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import socket
 from functools import cache
@@ -19,6 +20,7 @@ from exporter.aws.errors import BadResponseError
 from exporter.aws.items import at, text
 from exporter.aws.reader import Place, Reader
 from exporter.catalog.models import regions as known_regions
+from exporter.clock import Clock
 
 
 class Member(NamedTuple):
@@ -80,16 +82,39 @@ async def regions(reader: Reader, place: Place) -> list[str]:
     return [region for region in found if region in known_regions()]
 
 
-async def offers(service: str, region: str, *, ask: bool) -> bool:
-    """Return whether a service has an endpoint in a region.
+class Endpoints:
+    """Knows which services a region has; `ask` says whether the name server may be asked."""
 
-    botocore's data tells of most services; of the others, if `ask`, the name server. In doubt it has one.
-    """
-    if known := _known(service):
-        return region in known
-    # Behind a proxy, names need not resolve here.
-    host = await asyncio.to_thread(_host, service, region) if ask and not getproxies() else ""
-    return not host or await _resolves(host)
+    def __init__(self, clock: Clock, *, ask: bool) -> None:
+        self._clock = clock
+        self._ask = ask
+        self._told: dict[str, tuple[float, bool]] = {}
+        """When the name server told of a host, and what: each account of an organisation wants to know."""
+
+    async def has(self, service: str, region: str) -> bool:
+        """Return whether a service has an endpoint in a region.
+
+        botocore's data tells of most services; of the others, the name server. In doubt it has one.
+        """
+        if known := _known(service):
+            return region in known
+        # Behind a proxy, names need not resolve here.
+        if not self._ask or getproxies():
+            return True
+        host = await asyncio.to_thread(_host, service, region)
+        return not host or await self._resolved(host)
+
+    async def _resolved(self, host: str) -> bool:
+        now = self._clock.monotonic()
+        told, found = self._told.get(host, (-math.inf, True))
+        if now - told >= _BELIEVED:
+            found = await _resolves(host)
+            self._told[host] = now, found
+        return found
+
+
+_BELIEVED = 3600.0
+"""Seconds for which a name server is taken by its word."""
 
 
 async def _resolves(host: str) -> bool:

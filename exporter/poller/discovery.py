@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from exporter.aws import Member, Place, Scoped, offers
+from exporter.aws import Member, Place, Scoped
 from exporter.catalog import Catalog, Kind
 from exporter.jobs import SourceKey
 from exporter.poller.context import Context, Source
@@ -38,8 +38,8 @@ class AccountSource:
 
     async def _not_offered(self) -> frozenset[str]:
         names = [selection.service.service for selection in self._selections]
-        ask = self._context.settings.aws.endpoint_url is None
-        return frozenset([name for name in names if not await offers(name, self._place.region, ask=ask)])
+        endpoints, region = self._context.endpoints, self._place.region
+        return frozenset([name for name in names if not await endpoints.has(name, region)])
 
     def adopt(self, before: Source) -> Iterable[Source]:
         """Lead to what is configured now; ask STS again where the way to AWS is another."""

@@ -4,7 +4,8 @@ import socket
 
 import pytest
 
-from exporter.aws import landscape, offers
+from exporter.aws import Endpoints, landscape
+from tests.harness import HandClock
 
 
 @pytest.mark.parametrize(
@@ -20,7 +21,7 @@ from exporter.aws import landscape, offers
 )
 async def test_botocore_tells_of_most_services(service, region, expected):
     """What it does not know is taken to be there."""
-    assert await offers(service, region, ask=False) is expected
+    assert await Endpoints(HandClock(), ask=False).has(service, region) is expected
 
 
 @pytest.mark.parametrize(
@@ -46,19 +47,34 @@ def test_the_host_of_an_endpoint(service, host):
     ],
 )
 async def test_only_a_name_server_that_knows_says_no(monkeypatch, error, expected):
-    """Its failure takes no service away. The network is what cannot be had here."""
+    """Its failure takes no service away. It is asked once an hour, however many accounts want to know."""
+    asked = []
 
-    def lookup(*_, **__):
+    def lookup(host, *_, **__):
+        asked.append(host)
         raise error
 
+    # The network is what cannot be had here.
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
-    assert await offers("cleanroomsml", "eu-west-3", ask=True) is expected
+    clock = HandClock()
+    endpoints = Endpoints(clock, ask=True)
+    for seconds, times in ((0, 1), (3599, 1), (1, 2)):
+        clock.now += seconds
+        assert await endpoints.has("cleanroomsml", "eu-west-3") is expected
+        assert asked == ["cleanrooms-ml.eu-west-3.amazonaws.com"] * times
+
+
+@pytest.mark.parametrize(("service", "region"), [("neptune-graph", "eu-west-3"), ("cleanroomsml", "eu-west-3")])
+async def test_a_host_that_cannot_be_told_is_taken_to_be_there(service, region):
+    """Its name depends on more than the region, or must not be asked for."""
+    endpoints = Endpoints(HandClock(), ask=service != "cleanroomsml")
+    assert await endpoints.has(service, region)
 
 
 async def test_behind_a_proxy_names_tell_nothing(monkeypatch):
     """They are resolved there, so none is asked for here."""
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:3128")
-    assert await offers("cleanroomsml", "eu-west-3", ask=True)
+    assert await Endpoints(HandClock(), ask=True).has("cleanroomsml", "eu-west-3")
 
 
 async def test_a_host_that_is_there():

@@ -1,17 +1,26 @@
 """A whole organisation: its accounts and their regions, in moto."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from exporter.cli import main
 from tests.harness import CUSTOMIZATION, NOW, REGION, HandClock, configured, running
+from tests.test_reload import Configured
+from tests.test_reload import running as reloading
 
 OWN = "123456789012"
 """moto's account of the default credentials, which is the one that manages the organisation."""
 
 SERVICES = {"bedrock": {"kinds": [CUSTOMIZATION.key]}}
 ROLE = "monitoring/aws-job-exporter"
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """Wait for longer than usual: moto answers one request at a time."""
+    monkeypatch.setattr("tests.harness.PATIENCE", 60.0)
 
 
 @pytest.fixture
@@ -62,7 +71,7 @@ def read(exporter):
 
 async def test_every_active_account_is_read(moto, organizations, join):
     """The own one without a role; AWS lists 20 to a page; what is closed is left out."""
-    accounts = {join(f"team-{number}") for number in range(24)}
+    accounts = {join(f"team-{number}") for number in range(21)}
     closed = accounts.pop()
     organizations.close_account(AccountId=closed)
     async with running(settings(moto), HandClock()) as exporter:
@@ -118,24 +127,6 @@ async def test_accounts_come_and_go(moto, organizations, join):
     assert clock.now == NOW + 660
 
 
-async def test_all_regions_of_all_accounts(moto, client, join):
-    """Those that are enabled, and in each the services that it has: Lookout for Equipment is in three regions."""
-    account = join("team")
-    enabled = {region["RegionName"] for region in client("ec2").describe_regions()["Regions"]}
-    services = {**SERVICES, "lookoutequipment": {"inference_schedulers": ["pump-7"]}}
-    async with running(settings(moto, services, regions="all"), HandClock()) as exporter:
-        sources = exporter.samples("aws_job_exporter_source_up", "kind", "region", account_id=account)
-    assert {region for kind, region in sources if kind == "account"} == enabled
-    assert {region for kind, region in sources if kind == "inference_execution"} == {
-        "ap-northeast-2",
-        "eu-west-1",
-        "us-east-1",
-    }
-    bedrock = {region for kind, region in sources if kind == CUSTOMIZATION.key}
-    assert REGION in bedrock
-    assert bedrock < enabled
-
-
 def test_the_doctor_goes_through_an_organisation(moto, join, capsys):
     """One line for each account, one for the list of them."""
     account = join("team")
@@ -145,3 +136,35 @@ def test_the_doctor_goes_through_an_organisation(moto, join, capsys):
     lines = [line.split()[:6] for line in capsys.readouterr().out.splitlines()]
     assert [account, REGION, "bedrock", CUSTOMIZATION.key, "ok", "1"] in lines
     assert [REGION, "organizations", "account", "ok", "1", "6"] in lines
+
+
+async def test_all_regions(moto, client, tmp_path, aws_credentials):
+    """Those that are enabled, in each the services that it has; through a reload, those found last."""
+    config = Configured(tmp_path / "exporter.yml", SimpleNamespace(endpoint_url=moto))
+    accounts = [{"regions": "all"}]
+    # AWS had Lookout for Equipment in three regions.
+    lookout = {"lookoutequipment": {"inference_schedulers": ["pump-7"]}}
+    config.write(lookout, accounts=accounts)
+    enabled = {region["RegionName"] for region in client("ec2").describe_regions()["Regions"]}
+    three = {"ap-northeast-2", "eu-west-1", "us-east-1"}
+    async with reloading(config, HandClock()) as exporter:
+        found = exporter.samples("aws_job_exporter_source_up", "kind", "region")
+        assert {region for kind, region in found if kind == "account"} == enabled
+        assert {region for kind, region in found if kind == "inference_execution"} == three
+        config.write({"lookoutequipment": {}}, accounts=accounts, poll={"lookback": "1d"})
+        assert await exporter.reload() == ()
+        found = exporter.samples("aws_job_exporter_source_up", "kind", "region")
+        assert {region for kind, region in found if kind == "account"} == enabled
+        assert {region for kind, region in found if kind == "inference_scheduler"} == three
+        assert exporter.up(aws_service="ec2", kind="region") == 1
+
+
+def test_the_doctor_asks_for_regions(moto, organizations, capsys):
+    """Once for each account."""
+    accounts = {"organization": {"role_name": ROLE, "regions": "all"}}
+    services = {"lookoutequipment": {"inference_schedulers": ["pump-7"]}}
+    arguments = (f"--accounts={json.dumps(accounts)}", f"--services={json.dumps(services)}")
+    # moto has no Lookout for Equipment.
+    assert main(["doctor", f"--aws.endpoint-url={moto}", *arguments]) == 1
+    lines = [line.split()[:6] for line in capsys.readouterr().out.splitlines()]
+    assert [OWN, REGION, "ec2", "region", "ok", "1"] in lines
