@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import structlog
+
 from exporter.aws import Member, Place, Scoped
 from exporter.catalog import Catalog, Kind
 from exporter.jobs import SourceKey
@@ -12,6 +14,8 @@ from exporter.poller.listing import JobSource
 from exporter.poller.sharding import owns
 from exporter.settings import ALL_REGIONS, Selection
 from exporter.telemetry import SourceStatus
+
+log = structlog.get_logger(__name__)
 
 
 class AccountSource:
@@ -33,8 +37,14 @@ class AccountSource:
         """Ask STS: a role that cannot be assumed shows here, once, and not on every source of the account."""
         self._account_id = await self._context.reader.account_id(self._place)
         if ALL_REGIONS in self._place.account.regions:
-            self._absent = await self._not_offered()
+            self._note_absent(await self._not_offered())
         return self._children()
+
+    def _note_absent(self, absent: frozenset[str]) -> None:
+        if absent - self._absent:
+            names = ", ".join(sorted(absent - self._absent))
+            log.info("left out, for the region does not have them", services=names, **self.status.key._asdict())
+        self._absent = absent
 
     async def _not_offered(self) -> frozenset[str]:
         names = [selection.service.service for selection in self._selections]
