@@ -20,10 +20,10 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test lint bench lock clean
+.PHONY: help demo test lint bench screenshots dist sbom docs lock clean
 
 help: ## Print the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
 demo: $(RUNTIME) ## Serve against the embedded simulator: no AWS account needed
 	$(BIN)/aws-job-exporter demo
@@ -32,13 +32,28 @@ test: lint ## Lint, then run the tests with branch coverage
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage report --fail-under=$(COVERAGE)
 
-lint: $(DEV) ## Check style, format and types
+lint: $(DEV) ## Check style, format and types, the Dockerfile and the workflows
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/zizmor --offline --quiet --persona pedantic --collect=all .
 
 bench: $(DEV) ## Measure the exporter beside the alternatives, in under 5 minutes
 	$(BIN)/python -m tests.benchmarks build/bench.json
+
+dist: $(DEV) ## Build the wheel and the sdist in dist/
+	rm -rf dist
+	$(BIN)/python -m hatchling build
+
+sbom: $(DEV) ## Write the bill of materials of what is shipped, from its lock, to build/sbom.cdx.json
+	@mkdir -p build
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o build/sbom.cdx.json requirements.txt
+screenshots: $(DEV) ## Take the pictures of the demo's pages: needs Debian's chromium
+	$(BIN)/python -m tests.e2e.screenshots docs/images
+
+docs: $(DEV) ## Write the tables of docs/metrics.md from the families of the code
+	$(BIN)/python -m tests.metrics_page
 
 lock: $(DEV) ## Bring the locks up to date with pyproject.toml
 	$(COMPILE) --group dev pyproject.toml -o requirements-dev.txt

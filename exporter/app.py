@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import structlog
+from aiohttp.web import Application
 
 from exporter.aws import Clients, Credentials, Endpoints, Limiters, Reader, catalog_loader
 from exporter.catalog import Catalog
@@ -17,10 +18,11 @@ from exporter.catalog.models import Models
 from exporter.clock import Clock, SystemClock
 from exporter.exposition import Exposition
 from exporter.failures import Classifier
+from exporter.inventory import Inventory
 from exporter.poller import Budget, Context, Poller, roots
-from exporter.settings import ConfigurationError, Settings
+from exporter.settings import ConfigurationError, Settings, Web
 from exporter.telemetry import Telemetry, configure_logging
-from exporter.web import Reload, Site, create_app, serve
+from exporter.web import Guard, Inside, Reload, Site, WebConfigFile, create_app, from_systemd, listen, serve
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +39,13 @@ class Exporter:
     addresses: list[tuple[str, int]]
     """Host and port of each address that is listened on."""
     reload: Reload
+    guard: Guard | None
+    """What the web configuration file asks for, if there is one."""
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether it is served by HTTPS."""
+        return self.guard is not None and self.guard.has_tls
 
 
 class Configuration(NamedTuple):
@@ -75,9 +84,9 @@ class _Connection(NamedTuple):
 class Assembly:
     """Makes contexts from configurations: with one exposition and one telemetry, and the same clients if they fit."""
 
-    def __init__(self, credentials: Credentials | None, clock: Clock | None) -> None:
+    def __init__(self, credentials: Credentials | None, clock: Clock | None, web: Web) -> None:
         self.clock = clock or SystemClock()
-        self.telemetry = Telemetry()
+        self.telemetry = Telemetry(process=not web.disable_exporter_metrics)
         self.exposition = Exposition(self.telemetry.registry, self.clock.monotonic)
         self._budget = Budget()
         self._credentials = credentials
@@ -132,7 +141,7 @@ async def assembled(
     clock: Clock | None = None,
 ) -> AsyncIterator[Parts]:
     """Yield the parts of an exporter; closes every client in the end."""
-    assembly = Assembly(credentials, clock)
+    assembly = Assembly(credentials, clock, settings.web)
     context = await assembly.context(Configuration(settings, catalog, region))
     assembly.telemetry.shard.labels(str(settings.shard.index or 0)).set(1)
     assembly.telemetry.shards.set(settings.shard.count)
@@ -148,11 +157,12 @@ async def assembled(
 class Reloader:
     """Puts a new configuration into effect while the exporter runs; two attempts at once come one after the other."""
 
-    def __init__(self, parts: Parts, settings: Settings, read: Read) -> None:
+    def __init__(self, parts: Parts, configuration: Configuration, read: Read) -> None:
         self._assembly = parts.assembly
         self._poller = parts.poller
         self._telemetry = parts.telemetry
-        self._settings = settings
+        self.configuration = configuration
+        """What is in effect."""
         self._read = read
         self._turn = asyncio.Lock()
         self._group = asyncio.TaskGroup()
@@ -186,14 +196,14 @@ class Reloader:
         return ()
 
     async def _apply(self, new: Configuration) -> None:
-        before, clients = self._settings, self._assembly.clients
+        before, clients = self.configuration.settings, self._assembly.clients
         kept = {name: getattr(before, name) for name in _NEEDS_RESTART}
         if changed := list(_changed(before, new.settings)):
             log.warning("These settings need a restart; they stay as they were", keys=", ".join(changed))
-        self._settings = new.settings.model_copy(update=kept)
-        if self._settings.log != before.log:
-            configure_logging(self._settings.log.level, self._settings.log.format)
-        context = await self._assembly.context(new._replace(settings=self._settings))
+        self.configuration = new = new._replace(settings=new.settings.model_copy(update=kept))
+        if new.settings.log != before.log:
+            configure_logging(new.settings.log.level, new.settings.log.format)
+        context = await self._assembly.context(new)
         self._poller.replace(context, roots(context, new.catalog, new.region))
         if self._assembly.clients is not clients:
             self._group.create_task(self._retire(clients))
@@ -223,24 +233,43 @@ async def running(
 ) -> AsyncIterator[Exporter]:
     """Poll and serve until the block ends; `read` gives the configuration at a reload, which changes nothing without.
 
-    Raises OSError where an address cannot be listened on.
+    Raises OSError where an address cannot be listened on, ConfigurationError where the web configuration file is wrong.
     """
     configuration = Configuration(settings, catalog, region)
+    guard = Guard(WebConfigFile(settings.web.config.file)) if settings.web.config.file else None
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(
             assembled(settings, catalog, region, credentials=credentials, clock=clock)
         )
-        reloader = Reloader(parts, settings, read or (lambda: configuration))
+        reloader = Reloader(parts, configuration, read or (lambda: configuration))
+        inside = Inside(
+            Inventory(lambda: parts.poller.sources, parts.assembly.clock.time),
+            settings=lambda: reloader.configuration.settings,
+            catalog=lambda: reloader.configuration.catalog,
+        )
         site = Site(
             exposition=parts.exposition,
-            sources=lambda: [source.status for source in parts.poller.sources],
             is_ready=parts.poller.ready.is_set,
             telemetry_path=settings.web.telemetry_path,
+            max_requests=settings.web.max_requests,
+            inside=None if settings.web.disable_pages else inside,
             reload=reloader.reload if settings.web.enable_lifecycle else None,
         )
-        addresses = await stack.enter_async_context(serve(create_app(site), settings.web.listen_address))
+        addresses = await stack.enter_async_context(_served(create_app(site), settings.web, guard, parts.telemetry))
         await stack.enter_async_context(background(reloader.run(), parts.poller.run(parts.roots)))
-        yield Exporter(parts.poller, parts.exposition, addresses, reloader.reload)
+        yield Exporter(parts.poller, parts.exposition, addresses, reloader.reload, guard)
+
+
+@asynccontextmanager
+async def _served(
+    application: Application, web: Web, guard: Guard | None, telemetry: Telemetry
+) -> AsyncIterator[list[tuple[str, int]]]:
+    """Serve an application as the settings say."""
+    if guard:
+        guard.protect(application)
+    sockets = from_systemd() if web.systemd_socket else await listen(web.listen_address)
+    async with serve(application, sockets, guard.tls if guard else None, telemetry) as addresses:
+        yield addresses
 
 
 def calm_collector() -> None:

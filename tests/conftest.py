@@ -37,6 +37,12 @@ def aws_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def resolver() -> dict[str, str | None]:
+    """Return the host names that a test makes up, with their addresses; None for one that no resolver knows."""
+    return {}
+
+
+@pytest.fixture
 def restored_logging() -> Iterator[None]:
     """Give the process its logging back."""
     loggers = [logging.getLogger(name) for name in (None, "aiobotocore", "asyncio", "botocore", "aiohttp.access")]
@@ -49,7 +55,7 @@ def restored_logging() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def loopback_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def loopback_only(monkeypatch: pytest.MonkeyPatch, resolver: dict[str, str | None]) -> Iterator[None]:
     """Refuse what would leave this machine, and fail the test that tried, even if its code coped."""
     refused: list[str] = []
 
@@ -66,6 +72,8 @@ def loopback_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         return wrapper
 
     def lookup(host: Any, *args: Any, **kwargs: Any) -> Any:
+        if host in resolver and (host := resolver[host]) is None:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         if host and not _is_loopback(host) and not _address(host):
             refuse(host)
         return getaddrinfo(host, *args, **kwargs)

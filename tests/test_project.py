@@ -1,11 +1,8 @@
-"""The project's own files agree with each other: the locks, the metadata, the wheel and the documented commands."""
+"""The project's own files agree with each other: the locks, the metadata, the workflows and the documented commands."""
 
 import re
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
-from zipfile import ZipFile
 
 import pytest
 
@@ -43,17 +40,6 @@ def test_the_oldest_python_is_told_the_same_everywhere() -> None:
     assert minors == list(range(minors[0], minors[-1] + 1))
     assert PROJECT["project"]["requires-python"] == f">=3.{minors[0]}"
     assert PROJECT["tool"]["ruff"]["target-version"] == f"py3{minors[0]}"
-
-
-def test_the_wheel_holds_the_whole_package(tmp_path: Path) -> None:
-    """Every file of the package is in the wheel: modules, the catalog's data, templates, `py.typed`."""
-    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
-    subprocess.run(command, cwd=ROOT, check=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    files = {str(file.relative_to(ROOT)) for file in ROOT.glob("exporter/**/*") if file.is_file()}
-    missing = {file for file in files if not file.endswith(".pyc")} - set(ZipFile(wheel).namelist())
-    assert not missing
-    assert {"exporter/py.typed", "exporter/catalog/bedrock.yaml"} <= files
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])

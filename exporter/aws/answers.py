@@ -1,68 +1,80 @@
-"""AWS's answers, read strictly: what is not the answer that was asked for fails, it does not count as an empty one.
-
-botocore takes a body that is no JSON for a structure without members, so a proxy's page would say: there are no jobs.
-"""
+"""Whether an answer is one: botocore takes what it cannot read for an empty list, and then jobs would vanish."""
 
 from __future__ import annotations
 
 import json
-from functools import cache
+from collections.abc import Mapping
 from typing import Any
+from xml.etree import ElementTree as ET
 
-from aiobotocore.parsers import AioResponseParser, AioResponseParserFactory
+from aiobotocore.parsers import AioResponseParserFactory
+from botocore.model import StructureShape
 from botocore.parsers import ResponseParserError
 
 _ERRORS = 301
 """From this HTTP status on botocore reads an answer as an error; those may be in any form."""
 
 
-class StrictParserFactory(AioResponseParserFactory):  # type: ignore[misc] # botocore has no types
-    """Makes botocore's parsers for one answer each; whatever they cannot read is a ResponseParserError."""
+class StrictParserFactory(AioResponseParserFactory):  # type: ignore[misc] # aiobotocore has no types
+    """Makes parsers that raise ResponseParserError for an answer that is none, whatever botocore would make of it."""
 
-    def create_parser(self, protocol_name: str) -> Any:
-        """Return a parser for one answer in a protocol."""
-        parser = super().create_parser(protocol_name)
-        parser.__class__ = _strict(parser.__class__)
-        return parser
+    def create_parser(self, protocol_name: str) -> _StrictParser:
+        """Return the parser of a protocol."""
+        return _StrictParser(super().create_parser(protocol_name), is_json="json" in protocol_name)
 
 
-class _Strict(AioResponseParser):  # type: ignore[misc] # botocore has no types
-    """Stands before a parser of botocore's and lets it read what it should."""
+class _StrictParser:
+    def __init__(self, parser: Any, *, is_json: bool) -> None:
+        self._parser = parser
+        self._is_empty = _is_empty_json if is_json else _is_empty_xml
 
-    _is_error = False
-
-    async def parse(self, response: Any, shape: Any) -> Any:
-        self._is_error = response["status_code"] >= _ERRORS
+    async def parse(self, response: Mapping[str, Any], shape: StructureShape | None) -> dict[str, Any]:
+        """Return an answer as `shape` says; raises ResponseParserError where it cannot be that."""
+        is_success = response["status_code"] < _ERRORS
         try:
-            return await super().parse(response, shape)
-        except ResponseParserError:
-            raise
+            parsed: dict[str, Any] = {**await self._parser.parse(response, shape)}
         except Exception as error:
-            # What a parser stumbles over is as manifold as what can stand in an answer.
-            raise ResponseParserError(f"unreadable answer: {type(error).__name__}: {error}") from error
+            if not is_success:
+                return _unreadable(response)
+            raise ResponseParserError(f"an answer that cannot be read: {_shortened(response['body'])}") from error
+        if is_success and shape is not None:
+            self._check(parsed, response["body"], shape)
+        return parsed
 
-    def _parse_body_as_json(self, body: bytes) -> Any:
-        if self._is_error:
-            content = super()._parse_body_as_json(body)
-            return content if isinstance(content, dict) else {}
+    def _check(self, parsed: Mapping[str, Any], body: bytes, shape: StructureShape) -> None:
+        """Raise ResponseParserError where what was read of a body is not what its shape promises."""
+        missing = [name for name in shape.required_members if name in shape.members and parsed.get(name) is None]
+        if missing:
+            raise ResponseParserError(f"an answer without {', '.join(missing)}: {_shortened(body)}")
+        # Nothing was found: there is nothing, which some services do not say, or it is something else altogether.
+        if shape.members and not parsed.keys() & shape.members.keys() and not self._is_empty(body, shape):
+            raise ResponseParserError(f"an answer with nothing that was asked for: {_shortened(body)}")
+
+
+def _is_empty_json(body: bytes, shape: StructureShape) -> bool:
+    """Whether a body is an answer in which each member is left out or null."""
+    try:
         content = json.loads(body)
-        if not isinstance(content, dict):
-            raise ResponseParserError(f"unreadable answer: JSON, but no object: {body[:80]!r}")
-        return content
-
-    def _parse_xml_string_to_dom(self, body: bytes) -> Any:
-        root = super()._parse_xml_string_to_dom(body)
-        if not self._is_error and root.tag.lower() == "html":
-            raise ResponseParserError("unreadable answer: a page of HTML")
-        return root
-
-    def _initial_body_parse(self, body: bytes) -> Any:
-        if not body and not self._is_error:
-            raise ResponseParserError("unreadable answer: it is empty")
-        return super()._initial_body_parse(body)
+    except ValueError:
+        return False
+    names = {member.serialization.get("name", name) for name, member in shape.members.items()}
+    return isinstance(content, dict) and (not content or not names.isdisjoint(content))
 
 
-@cache
-def _strict(lenient: Any) -> Any:
-    """Return a class of parsers that read as `lenient` does, but strictly."""
-    return type(f"Strict{lenient.__name__}", (_Strict, lenient), {})
+def _is_empty_xml(body: bytes, _: StructureShape) -> bool:
+    """Whether a body, which is XML, is no page of HTML."""
+    return ET.fromstring(body).tag.lower() != "html"  # noqa: S314 - botocore's parser read it, too
+
+
+def _unreadable(response: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an error that only its HTTP status tells of."""
+    status = response["status_code"]
+    return {
+        "Error": {"Code": str(status), "Message": _shortened(response["body"])},
+        "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": dict(response["headers"])},
+    }
+
+
+def _shortened(body: bytes) -> str:
+    """Return the beginning of a body, for people."""
+    return repr(body[:80].decode(errors="replace"))

@@ -10,7 +10,7 @@ from typing import Any
 from aiobotocore.session import AioSession
 from botocore.model import OperationModel
 
-from exporter.telemetry import Telemetry
+from exporter.telemetry import POLLED, Telemetry
 
 _LOG = logging.getLogger(__name__)
 
@@ -38,6 +38,8 @@ class Meter:
         took, code = time.monotonic() - context[_BEGAN], _code(exception, parsed_response)
         self._telemetry.request_duration.labels(service, operation).observe(took)
         self._telemetry.requests.labels(service, operation, code).inc()
+        if status := POLLED.get():
+            status.calls += 1
         _LOG.debug("%s %s answered %s after %.3f s", service, operation, code, took)
 
 

@@ -118,12 +118,9 @@ class Reader:
         seen: set[str] = set()
         while len(seen) < self.limits.pages:
             page = await call(**arguments)
-            listed = at(page, items)
-            if not isinstance(listed, list | None):
-                raise BadResponseError(f"{operation} gave {type(listed).__name__} for {items}, not a list")
-            yield listed or ()
+            yield _listed(page, items, operation)
             token = page.get(paging.output_token) if paging.output_token else None
-            if not token:
+            if token in (None, ""):
                 return
             if not isinstance(token, str):
                 raise BadResponseError(f"{operation} gave a page token that is no text")
@@ -132,3 +129,13 @@ class Reader:
             seen.add(token)
             arguments = {**arguments, paging.input_token: token}
         raise BadResponseError(f"{operation} listed {self.limits.pages} pages and more; see limits.pages")
+
+
+def _listed(page: Item, items: str, operation: str) -> Sequence[Item]:
+    """Return what a page lists; raises BadResponseError where that is no list."""
+    listed = at(page, items)
+    if listed is None:
+        return ()
+    if not isinstance(listed, list):
+        raise BadResponseError(f"{operation} gave {items} that is no list")
+    return listed

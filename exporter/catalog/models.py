@@ -14,6 +14,9 @@ from botocore.model import ListShape, OperationModel, ServiceModel, Shape, Strin
 from exporter.catalog.kind import BARE, Arguments, Details, Kind, Scope
 from exporter.catalog.spelling import did_you_mean
 
+LEFT_OUT = "left-out"
+"""The name of the file among botocore's data that lists the services whose models an image was built without."""
+
 # What AWS calls the three parts of paging, for the operations that botocore has no paginator for.
 _INPUT_TOKENS = ("NextToken", "nextToken", "Marker", "startingToken")
 _OUTPUT_TOKENS = ("NextToken", "nextToken", "NextMarker", "Marker")
@@ -43,8 +46,7 @@ class Models:
             try:
                 data = self._loader.load_service_model(name, "service-2")
             except UnknownServiceError:
-                known = self._loader.list_available_services("service-2")
-                raise LookupError(f"botocore has no service {name!r}{did_you_mean(name, known)}") from None
+                raise LookupError(self._unknown(name)) from None
             self._services[name] = ServiceModel(data, service_name=name)
         return self._services[name]
 
@@ -72,6 +74,17 @@ class Models:
             limit = config.get("limit_key", "")
         page_size = inputs[limit].metadata.get("max") if limit else None
         return Paging(input_token, output_token, limit, page_size)
+
+    def _unknown(self, name: str) -> str:
+        """Return why there is no model of a service: an image has those that its build kept."""
+        try:
+            left_out: list[str] = self._loader.load_data(LEFT_OUT)
+        except DataNotFoundError:
+            left_out = []
+        if name in left_out:
+            return f"this image has no model of {name!r}: build one that has it with --build-arg MODELS=all"
+        known = [*self._loader.list_available_services("service-2"), *left_out]
+        return f"botocore has no service {name!r}{did_you_mean(name, known)}"
 
     def _paginators(self, service: str) -> Mapping[str, Any]:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import platform
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +26,11 @@ Every flag below is also a key of the configuration file (--poll.interval: `poll
 and a variable of the environment (AWS_JOB_EXPORTER_POLL__INTERVAL=60s).
 Flags win over the environment, the environment wins over the file.
 """
+
+_VERSION = f"""\
+aws-job-exporter, version {__version__}
+  python version:   {platform.python_version()}
+  platform:         {sys.platform}/{platform.machine()}"""
 
 _EPILOG = "Exit codes: 0 well, 1 it failed while running, 2 wrong usage or configuration."
 
@@ -74,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.set_defaults(command=serving.serve)
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    parser.add_argument("--version", action="version", version=_VERSION)
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     def add(name: str, command: Command, text: str) -> argparse.ArgumentParser:

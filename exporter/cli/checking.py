@@ -8,6 +8,7 @@ from exporter.cli.invocation import Invocation
 from exporter.failures import Classifier
 from exporter.printable import printable
 from exporter.settings import ConfigurationError, given, load
+from exporter.web import WebConfigFile
 
 
 async def check_config(invocation: Invocation) -> int:
@@ -15,7 +16,9 @@ async def check_config(invocation: Invocation) -> int:
     problems: list[str] = []
     for file in invocation.options.files:
         try:
-            load(invocation.catalog, file, given(invocation.options))
+            settings = load(invocation.catalog, file, given(invocation.options))
+            if web := settings.web.config.file:
+                WebConfigFile(web).check()
         except ConfigurationError as error:
             problems += error.problems
         else:

@@ -13,7 +13,7 @@ from exporter.catalog import Catalog
 from exporter.cli.invocation import FailedError, Invocation, region, sharded, table
 from exporter.cli.signals import Signals
 from exporter.exposition import Format
-from exporter.settings import Aws, Settings
+from exporter.settings import Aws, Settings, Web, format_duration
 from exporter.simulator import Simulator, World, populate
 from exporter.telemetry import SourceStatus
 
@@ -47,23 +47,34 @@ async def _serve(
             app.running(*configuration, credentials=credentials, read=read) as exporter,
             app.background(signals.each_hangup(exporter.reload)),
         ):
-            for host, port in exporter.addresses:
-                log.info("Listening on", address=_address(host, port))
-            announce(_url(*exporter.addresses[0]))
+            _log_listening(exporter, configuration.settings.web)
+            announce(_url(*exporter.addresses[0], has_tls=exporter.has_tls))
             await signals.stop.wait()
             log.info("Stopping")
     except OSError as error:
-        addresses = ", ".join(configuration.settings.web.listen_address)
-        raise FailedError(f"cannot listen on {addresses}: {error.strerror or error}") from None
+        raise FailedError(f"cannot listen: {error.strerror or error}") from None
+
+
+def _log_listening(exporter: app.Exporter, web: Web) -> None:
+    """Log where and how it listens, in the words of the exporter-toolkit."""
+    if web.systemd_socket:
+        log.info("Listening on systemd activated listeners instead of port listeners.")
+    tls = "TLS is enabled." if exporter.has_tls else "TLS is disabled."
+    for host, port in exporter.addresses:
+        log.info("Listening on", address=_address(host, port))
+        log.info(tls, http2=False, address=_address(host, port))
+    if exporter.guard and (limit := exporter.guard.rate_limit).interval:
+        log.info("Rate Limiter is enabled.", burst=limit.burst, interval=format_duration(limit.interval))
 
 
 def _address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _url(host: str, port: int) -> str:
+def _url(host: str, port: int, *, has_tls: bool) -> str:
     """Return where a person on this machine reaches an address."""
-    return f"http://{_address('localhost' if host in _EVERYWHERE else host, port)}"
+    scheme = "https" if has_tls else "http"
+    return f"{scheme}://{_address('localhost' if host in _EVERYWHERE else host, port)}"
 
 
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - recognised, not bound
@@ -114,7 +125,7 @@ _DEMO = """
 The demo runs against a simulated AWS with a week of jobs behind it.
 
   Metrics:  {address}/metrics
-  Sources:  {address}/
+  Pages:    {address}/
 
 Let a Prometheus scrape it and ask, for instance, how many jobs are where:
 

@@ -24,8 +24,7 @@ class AccountSource:
     def __init__(self, context: Context, catalog: Catalog, place: Place, member: Member | None = None) -> None:
         account_id = member.account_id if member else place.account.account_id
         key = SourceKey(account_id, place.region, "sts", "account", "")
-        name = member.name if member else ""
-        self.status = SourceStatus(key, context.settings.poll.discovery_interval, "account" if name else "", name)
+        self.status = leading_status(key, context, member)
         self._context = context
         self._place = place
         self._selections = context.settings.selections(catalog)
@@ -102,7 +101,7 @@ class ScopeSource:
         self._account = account
         self._found: Sequence[Scoped] = ()
         key = SourceKey(account.ids["account_id"], place.region, self._service.service, self._scope, "")
-        self.status = SourceStatus(key, context.settings.poll.discovery_interval)
+        self.status = leading_status(key, context)
 
     async def poll(self) -> Iterable[Source]:
         """List the containers."""
@@ -139,3 +138,9 @@ class ScopeSource:
             # What leads to others, every shard reads; what they lead to, one of them.
             if owns(self._context.settings.shard, key):
                 yield JobSource(self._context, self._place, key, kind, scoped, self._settings)
+
+
+def leading_status(key: SourceKey, context: Context, member: Member | None = None) -> SourceStatus:
+    """Return the status of a source that leads to others: while it fails, it is polled as often as those would be."""
+    poll, name = context.settings.poll, member.name if member else ""
+    return SourceStatus(key, poll.discovery_interval, "account" if name else "", name, retry_interval=poll.interval)

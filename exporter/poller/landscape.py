@@ -8,9 +8,8 @@ from exporter.aws import Member, Place, beneath, members, regions
 from exporter.catalog import Catalog
 from exporter.jobs import SourceKey
 from exporter.poller.context import Context, Source
-from exporter.poller.discovery import AccountSource
+from exporter.poller.discovery import AccountSource, leading_status
 from exporter.settings import ALL_REGIONS, Account, Organization
-from exporter.telemetry import SourceStatus
 
 
 class OrganizationSource:
@@ -18,7 +17,7 @@ class OrganizationSource:
 
     def __init__(self, context: Context, catalog: Catalog, organization: Organization, region: str) -> None:
         key = SourceKey("", region, "organizations", "account", "")
-        self.status = SourceStatus(key, context.settings.poll.discovery_interval)
+        self.status = leading_status(key, context)
         self._context = context
         self._catalog = catalog
         self._organization = organization
@@ -73,8 +72,7 @@ class RegionsSource:
     def __init__(self, context: Context, catalog: Catalog, place: Place, member: Member | None) -> None:
         account_id = member.account_id if member else place.account.account_id
         key = SourceKey(account_id, place.region, "ec2", "region", "")
-        name = member.name if member else ""
-        self.status = SourceStatus(key, context.settings.poll.discovery_interval, "account" if name else "", name)
+        self.status = leading_status(key, context, member)
         self._context = context
         self._catalog = catalog
         self._place = place

@@ -18,7 +18,9 @@ from exporter.settings.model import (
     ServiceSettings,
     Settings,
     Shard,
+    Web,
 )
+from exporter.settings.redaction import without_secrets
 
 __all__ = [
     "ALL_REGIONS",
@@ -35,9 +37,11 @@ __all__ = [
     "ServiceSettings",
     "Settings",
     "Shard",
+    "Web",
     "add_flags",
     "format_duration",
     "given",
     "load",
     "parse_duration",
+    "without_secrets",
 ]

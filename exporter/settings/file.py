@@ -14,28 +14,41 @@ from exporter.settings.errors import ConfigurationError
 
 def read(file: Path) -> dict[str, Any]:
     """Return the content of a configuration file, nothing for an empty one; raises ConfigurationError."""
-    content = _parsed(file)
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise ConfigurationError([f"{file}: the top level must be keys and values"])
-    if not all(isinstance(key, str) for key in content):
-        raise ConfigurationError([f"{file}: keys must be words"])
+    content = parse(file, read_bytes(file))
     if "config" in content:
         raise ConfigurationError([f"{file}: config: belongs to the command line (--config.file), not into the file"])
     return content
 
 
-def _parsed(file: Path) -> Any:
-    """Return what a file says; raises ConfigurationError where it says nothing that YAML could mean."""
+def read_bytes(file: Path) -> bytes:
+    """Return the content of any file; raises ConfigurationError."""
     try:
-        text = file.read_text("utf-8")
+        return file.read_bytes()
     except OSError as error:
         raise ConfigurationError([f"{file}: {error.strerror}"]) from None
+    except ValueError:
+        raise ConfigurationError([f"{str(file)!r}: not the name of a file"]) from None
+
+
+def parse(file: Path, content: bytes, loader: type[StrictLoader] | None = None) -> dict[str, Any]:
+    """Return the keys and values of a YAML file, none of an empty one; raises ConfigurationError."""
+    try:
+        parsed = _parsed(file, content.decode(), loader or StrictLoader)
     except UnicodeDecodeError:
         raise ConfigurationError([f"{file}: not UTF-8 text"]) from None
+    if parsed is None:
+        return {}
+    if not isinstance(parsed, dict):
+        raise ConfigurationError([f"{file}: the top level must be keys and values"])
+    if not all(isinstance(key, str) for key in parsed):
+        raise ConfigurationError([f"{file}: keys must be words"])
+    return parsed
+
+
+def _parsed(file: Path, text: str, loader: type[StrictLoader]) -> Any:
+    """Return what a text says; raises ConfigurationError where it says nothing that YAML could mean."""
     try:
-        return yaml.load(text, _StrictLoader)  # noqa: S506 - a safe loader
+        return yaml.load(text, loader)  # noqa: S506 - a safe loader
     except yaml.MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ConfigurationError([f"{file}{line}: not valid YAML: {error.problem}"]) from None
@@ -51,7 +64,7 @@ _MOST_NODES = 100_000
 """So many values may a file hold once its aliases are written out: a few lines of them can stand for billions."""
 
 
-class _StrictLoader(yaml.SafeLoader):
+class StrictLoader(yaml.SafeLoader):
     """YAML in which a key that stands twice is an error, not a silent loss, and a value that is none of its kind, too.
 
     Aliases work, unless they lead into themselves or to more than can be meant.
@@ -65,6 +78,7 @@ class _StrictLoader(yaml.SafeLoader):
         return node
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 - PyYAML's signature
+        """Return the value of a node, of the kind that it says."""
         try:
             return super().construct_object(node, deep)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
@@ -74,6 +88,7 @@ class _StrictLoader(yaml.SafeLoader):
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
+        """Return the keys and values of a node, each key once."""
         seen = set()
         for key, _ in node.value:
             name = key.value if isinstance(key, yaml.ScalarNode) else None

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from exporter.settings.model import Section, Settings
@@ -85,13 +86,12 @@ def _flag(path: tuple[str, ...]) -> str:
     return f"--{'.'.join(path).replace('_', '-')}"
 
 
-def _settings() -> Iterator[_Setting]:
-    """Yield each single setting."""
-    for name, field in Settings.model_fields.items():
-        section = field.annotation
-        if isinstance(section, type) and issubclass(section, Section):
-            defaults = section().model_dump(mode="json")
-            for key, inner in section.model_fields.items():
-                yield _Setting((name, key), inner, defaults[key])
+def _settings(section: type[BaseModel] = Settings, within: tuple[str, ...] = ()) -> Iterator[_Setting]:
+    """Yield each single setting, of sections within sections too."""
+    defaults = section().model_dump(mode="json") if within else {}
+    for name, field in section.model_fields.items():
+        inner, path = field.annotation, (*within, name)
+        if isinstance(inner, type) and issubclass(inner, Section):
+            yield from _settings(inner, path)
         else:
-            yield _Setting((name,), field, None)
+            yield _Setting(path, field, defaults.get(name))

@@ -137,6 +137,14 @@ class ConfigFile(Section):
     file: Path | None = Field(default=None, description="Configuration file (YAML).")
 
 
+class WebConfigFile(Section):
+    """Where TLS, passwords and headers are configured."""
+
+    file: Annotated[Path | None, BeforeValidator(lambda path: path or None)] = Field(
+        default=None, description="Path to configuration file that can enable TLS or authentication."
+    )
+
+
 class Web(Section):
     """What is served, and where."""
 
@@ -145,8 +153,21 @@ class Web(Section):
         description="Addresses on which to expose metrics and web interface. Repeatable for multiple addresses. "
         "Examples: :10058, 127.0.0.1:10058, [::1]:10058.",
     )
+    systemd_socket: bool = Field(
+        default=False, description="Use systemd socket activation listeners instead of port listeners (Linux only)."
+    )
+    config: WebConfigFile = WebConfigFile()
     telemetry_path: Annotated[str, AfterValidator(_path)] = Field(
         default="/metrics", description="Path under which to expose metrics."
+    )
+    max_requests: int = Field(
+        default=40, ge=0, description="Maximum number of parallel scrape requests. Use 0 to disable."
+    )
+    disable_exporter_metrics: bool = Field(
+        default=False, description="Exclude metrics about the exporter's process (process_*, python_*)."
+    )
+    disable_pages: bool = Field(
+        default=False, description="Serve nothing but metrics and health: no pages, no API, no names of jobs."
     )
     enable_lifecycle: bool = Field(default=False, description="Enable reload via HTTP request.")
 

@@ -2,9 +2,10 @@
 
 from exporter.simulator.calls import Call
 from exporter.simulator.errors import AwsError
+from exporter.simulator.faults import Fault
 from exporter.simulator.population import populate
 from exporter.simulator.residents import SimulatedJob, SimulatedScope
 from exporter.simulator.server import Simulator
 from exporter.simulator.world import World
 
-__all__ = ["AwsError", "Call", "SimulatedJob", "SimulatedScope", "Simulator", "World", "populate"]
+__all__ = ["AwsError", "Call", "Fault", "SimulatedJob", "SimulatedScope", "Simulator", "World", "populate"]

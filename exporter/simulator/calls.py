@@ -6,6 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from aiohttp import web
+
+from exporter.catalog.models import Paging
+from exporter.simulator.responses import Response
+
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
@@ -18,6 +23,12 @@ class Call:
     access_key: str
     arguments: Mapping[str, Any]
     now: float
+    paging: Paging
+    """How the operation is read page by page."""
+    request: web.BaseRequest
+    """The request as it came, on its connection."""
+    sound: Callable[[Call], Response]
+    """Answers a call as if nothing were wrong."""
 
 
 Operation = Callable[[Call], Mapping[str, Any]]

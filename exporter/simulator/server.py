@@ -8,6 +8,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import cache, partial
 from typing import Self
 
 from aiohttp import web
@@ -16,6 +17,7 @@ from botocore.model import OperationModel
 from exporter.catalog import Catalog
 from exporter.simulator.calls import Call
 from exporter.simulator.errors import AwsError
+from exporter.simulator.faults import Faults
 from exporter.simulator.requests import Request
 from exporter.simulator.responses import Response
 from exporter.simulator.services import Service, Services
@@ -44,11 +46,15 @@ class Simulator:
         self.world = world
         self.requests: Counter[tuple[str, str]] = Counter()
         """How often each (service, operation) was called."""
-        self.hooks: list[Hook] = []
+        self.faults = Faults()
+        self.hooks: list[Hook] = [self.faults]
         self._services = Services(catalog or world.catalog, world, page_size)
+        self._paging = cache(world.models.paging)
         self._clock = clock
         self._address = (host, port)
-        self._runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=_PATIENCE)
+        # Who hangs up is answered no more: a fault may keep a call for ever.
+        self._server = web.Server(self._handle, access_log=None, handler_cancellation=True)
+        self._runner = web.ServerRunner(self._server, shutdown_timeout=_PATIENCE)
 
     async def __aenter__(self) -> Self:
         await self._runner.setup()
@@ -64,6 +70,11 @@ class Simulator:
         host, port, *_ = self._runner.addresses[0]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._server.connections)
+
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         path, _, query = request.raw_path.partition("?")
         read = Request(request.method, path, query, request.headers, await request.read())
@@ -72,14 +83,28 @@ class Simulator:
             missing = AwsError("MissingAuthenticationTokenException", "Missing Authentication Token", 403)
             return _unaddressed(missing)
         key, region, signing_name = signature.groups()
-        return await self._serve(read, key, region, signing_name)
+        return await self._serve(request, read, key, region, signing_name)
 
-    async def _serve(self, request: Request, key: str, region: str, signing_name: str) -> web.StreamResponse:
+    async def _serve(
+        self, connected: web.BaseRequest, request: Request, key: str, region: str, signing_name: str
+    ) -> web.StreamResponse:
         service, operation, request_id = None, None, str(uuid.uuid4())
         try:
             service, operation = self._services.find(signing_name, request)
-            call = self._call(service, operation, request, (key, region))
-            return await self._hooked(call) or _sent(self._answer(service, operation, call, request_id))
+            self.requests[service.name, operation.name] += 1
+            call = Call(
+                service=service.name,
+                operation=operation.name,
+                account=self.world.account_of(key),
+                region=region,
+                access_key=key,
+                arguments=service.reader.arguments(operation, request),
+                now=self._clock(),
+                paging=self._paging(service.name, operation.name),
+                request=connected,
+                sound=partial(self._answer, service, operation, request_id),
+            )
+            return await self._hooked(call) or _sent(call.sound(call))
         except AwsError as error:
             failure = error
         except Exception:  # noqa: BLE001 - whatever goes wrong, a client sees what AWS would say
@@ -87,27 +112,13 @@ class Simulator:
             failure = AwsError("InternalFailure", "The request processing has failed because of an internal error", 500)
         return self._failed(service or self._services.signed(signing_name), operation, failure, request_id)
 
-    def _call(self, service: Service, operation: OperationModel, request: Request, signer: tuple[str, str]) -> Call:
-        """Return a request as it is understood; raises AwsError where its arguments are not allowed."""
-        self.requests[service.name, operation.name] += 1
-        key, region = signer
-        return Call(
-            service=service.name,
-            operation=operation.name,
-            account=self.world.account_of(key),
-            region=region,
-            access_key=key,
-            arguments=service.reader.arguments(operation, request),
-            now=self._clock(),
-        )
-
     async def _hooked(self, call: Call) -> web.StreamResponse | None:
         for hook in self.hooks:
             if (response := await hook(call)) is not None:
                 return response
         return None
 
-    def _answer(self, service: Service, operation: OperationModel, call: Call, request_id: str) -> Response:
+    def _answer(self, service: Service, operation: OperationModel, request_id: str, call: Call) -> Response:
         self.world.advance(call.now)
         return service.writer.answer(operation, service.operations[operation.name](call), request_id)
 

@@ -33,7 +33,7 @@ from exporter.jobs import Job, SourceKey, State
 from exporter.ledger import Ledger
 from exporter.settings import Metrics
 from exporter.telemetry import SOURCE_FAMILIES, SourceStatus, Telemetry
-from exporter.web import Site, create_app, serve
+from exporter.web import Site, create_app, listen, serve
 
 SOURCES = 1000
 NOW = 1_790_000_000.0
@@ -101,13 +101,13 @@ class Exporter:
     async def run(self, ready: Any) -> None:
         """Serve until killed, after having told the port."""
         await self._publish(SOURCES)
-        site = Site(self._exposition, list, lambda: True, "/metrics")
+        site = Site(self._exposition, lambda: True, "/metrics")
         app = create_app(site)
         app.router.add_get("/cpu", self._cpu)
         app.router.add_get("/publish/{sources}", self._publish_now)
         app.router.add_get("/publishing/{seconds}", self._publish_steadily)
         app.router.add_get("/lag", self._lag)
-        async with serve(app, [f"{HOST}:0"]) as [(_, port)]:
+        async with serve(app, await listen([f"{HOST}:0"])) as [(_, port)]:
             ready.send(port)
             await asyncio.Event().wait()
 

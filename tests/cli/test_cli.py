@@ -5,6 +5,7 @@ import json
 import re
 import signal
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporter import __version__
 from exporter.cli import main
-from exporter.settings import Settings, load
+from exporter.settings import flags, load
 from tests.harness import ACCOUNT, BEDROCK, CATALOG, LOOKOUT, NOW, REGION, HandClock, simulated
 from tests.processes import announced, scrape, started, stopped
 
@@ -22,11 +23,7 @@ REFUSING = "http://127.0.0.1:9"
 """Where no AWS listens."""
 
 COMMANDS = ("serve", "once", "check-config", "classify", "iam-policy", "doctor", "kinds", "demo")
-FLAGS = [
-    f"--{section}.{key}".replace("_", "-")
-    for section, field in Settings.model_fields.items()
-    for key in getattr(field.annotation, "model_fields", ())
-]
+FLAGS = [f"--{'.'.join(path)}".replace("_", "-") for path in flags.paths() if len(path) > 1]
 GOOD, WRONG_KEY, WRONG_SERVICE = "poll: {interval: 2m}", "poll: {intervall: 2m}", "services: {bedrok: {}}"
 
 
@@ -129,8 +126,49 @@ def test_a_flag_is_not_guessed_from_its_beginning(run):
 
 
 def test_the_version(run):
-    """For bug reports."""
-    assert run("--version") == (0, [f"aws-job-exporter {__version__}"], [])
+    """For bug reports, and for scripts that read it as they read Prometheus's."""
+    code, out, err = run("--version")
+    assert (code, err) == (0, [])
+    assert out[0] == f"aws-job-exporter, version {__version__}"
+    assert [line.partition(":")[0] for line in out[1:]] == ["  python version", "  platform"]
+
+
+def test_a_web_configuration_file_is_checked_too(run, file):
+    """The one that the configuration names, or the flag."""
+    web = file("rate_limit: {burst: many}", "web.yml")
+    named, good = file(f"web: {{config: {{file: {web}}}}}", "named.yml"), file(GOOD, "good.yml")
+    for arguments in ((named,), (good, f"--web.config.file={web}")):
+        code, out, err = run("check-config", *arguments)
+        assert (code, out) == (2, [])
+        (line,) = err
+        assert line.startswith(f"aws-job-exporter: {web}: rate_limit.burst: must be a valid integer")
+    file("rate_limit: {burst: 1}", "web.yml")
+    assert run("check-config", named) == (0, [f"{named}: valid"], [])
+
+
+@pytest.mark.usefixtures("aws_credentials")
+def test_a_wrong_web_configuration_file_starts_nothing(run, tmp_path):
+    """It is wrong usage, in one line."""
+    code, out, err = run(f"--web.config.file={tmp_path}/missing.yml", "--log.level=error")
+    assert (code, out) == (2, [])
+    assert err == [f"aws-job-exporter: {tmp_path}/missing.yml: No such file or directory"]
+
+
+@pytest.mark.usefixtures("aws_credentials")
+def test_without_a_socket_of_systemd(run):
+    """In the exporter-toolkit's words."""
+    code, out, err = run("--web.systemd-socket", f"--aws.endpoint-url={REFUSING}", "--log.level=error")
+    assert (code, out) == (1, [])
+    assert err == ["aws-job-exporter: cannot listen: no socket activation file descriptors found"]
+
+
+@pytest.mark.parametrize("given", [["--web.disable-exporter-metrics"], []])
+@pytest.mark.usefixtures("aws_credentials")
+async def test_metrics_of_the_process_can_be_left_out(run, aws, given):
+    """Those about sources and AWS stay."""
+    _, out, _ = await polled_once(run, aws, ONE, *given)
+    assert any(line.startswith(("process_", "python_")) for line in out) is not bool(given)
+    assert any(line.startswith("aws_job_exporter_source_up") for line in out)
 
 
 def test_help_names_every_flag_and_every_command(run, monkeypatch):
@@ -320,6 +358,37 @@ async def test_serving_needs_no_configuration_file(aws):
         code, err = await stopped(exporter, signal.SIGTERM)
     assert code == 0
     assert "Traceback" not in err
+
+
+HAND_OVER = """\
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
+"""
+
+
+@pytest.mark.usefixtures("aws_credentials")
+async def test_a_socket_of_systemd():
+    """Handed over as systemd does it: the third descriptor, and whom it is for."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        flags = ("--web.systemd-socket", f"--aws.endpoint-url={REFUSING}", f"--services={ONE}")
+        port, descriptor = listener.getsockname()[1], listener.fileno()
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", HAND_OVER, str(descriptor), "-m", "exporter", *flags),
+            cwd=ROOT,
+            pass_fds=[descriptor],
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            assert await announced(process, process.stderr, r'msg="Listening on" address=127.0.0.1:(\d+)') == str(port)
+            assert "aws_job_exporter_build_info" in await scrape(f"http://127.0.0.1:{port}/metrics")
+            assert (await stopped(process, signal.SIGTERM))[0] == 0
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.communicate()
 
 
 def test_a_new_kind_is_drafted(run):

@@ -200,7 +200,7 @@ def large(aws, config):
     """Return a configuration whose exposition is larger than what a kernel holds of it."""
     for number in range(3_000):
         aws.world.add_job(BEDROCK, created=NOW - number, path=[(0, "InProgress")], name="j" * 1_000)
-    return config(metrics={"per_job": True})
+    return config(metrics={"per_job": True, "per_job_active": 3_000})
 
 
 KERNEL = 4 * 1024**2

@@ -205,9 +205,9 @@ def test_a_wrong_variable_is_named(name, value):
 
 
 @bounded(60)
-@given(path=st.sampled_from(sorted(paths())), value=unset)
+@given(path=st.sampled_from(sorted(paths() - {("web", "config", "file")})), value=unset)
 def test_a_wrong_flag_is_named(file, path, value):
-    """Exit code 2 and the flag's name, whether argparse or the settings refuse it."""
+    """Exit code 2 and the flag's name, whether argparse or the settings refuse it; another file is named itself."""
     file.write_text("")
     flag = f"--{'.'.join(path).replace('_', '-')}"
     with contextlib.redirect_stderr(io.StringIO()) as said, contextlib.redirect_stdout(io.StringIO()):

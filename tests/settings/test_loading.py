@@ -65,6 +65,9 @@ def test_every_key_of_every_section_is_read():
     settings = load(CATALOG, EVERYTHING)
     assert settings.web.listen_address == ("127.0.0.1:9100", "[::1]:9100")
     assert settings.web.telemetry_path == "/prometheus"
+    assert settings.web.config.file == Path("web.yml")
+    assert (settings.web.systemd_socket, settings.web.disable_exporter_metrics) == (True, True)
+    assert settings.web.max_requests == 7
     assert (settings.log.level, settings.log.format) == ("warn", "json")
     assert settings.poll.model_dump(mode="json") == {
         "interval": "2m",
@@ -188,6 +191,7 @@ PRECEDENCE = {
     "poll.interval": ("1m", "2m", "3m", "4m"),
     "log.level": ("info", "warn", "error", "debug"),
     "web.telemetry_path": ("/metrics", "/file", "/environment", "/flag"),
+    "web.max_requests": (40, 0, 2, 3),
     "metrics.per_job_finished": (50, 1, 2, 3),
     "aws.max_attempts": (3, 4, 5, 6),
 }
@@ -263,6 +267,7 @@ UNDERSCORES = {
     "POLL_INTERVAL": "POLL__INTERVAL",
     "poll_interval": "POLL__INTERVAL",
     "WEB_LISTEN_ADDRESS": "WEB__LISTEN_ADDRESS",
+    "WEB_CONFIG_FILE": "WEB__CONFIG__FILE",
     "WEB__LISTEN__ADDRESS": "WEB__LISTEN_ADDRESS",
     "CONFIG_FILE": "CONFIG__FILE",
 }
@@ -285,6 +290,16 @@ def test_merge_keys_are_yaml_too(read):
     """`<<` is how YAML says a thing once."""
     content = "services:\n  bedrock: &often {interval: 5m}\n  lookoutequipment:\n    <<: *often\n"
     assert read(content).services["lookoutequipment"].interval == 300.0
+
+
+def test_a_section_within_a_section_is_set_everywhere(read, monkeypatch):
+    """`web.config.file` in the file, in a variable and as a flag."""
+    content = "web: {config: {file: file.yml}}"
+    assert read(content).web.config.file == Path("file.yml")
+    monkeypatch.setenv(f"{PREFIX}WEB__CONFIG__FILE", "environment.yml")
+    assert read(content).web.config.file == Path("environment.yml")
+    assert read(content, "--web.config.file=flag.yml").web.config.file == Path("flag.yml")
+    assert read(content, "--web.config.file=").web.config.file is None
 
 
 WRONG_IN_FILE = {
@@ -374,6 +389,17 @@ WRONG_IN_FILE = {
         "web.telemetry_path",
         "'/-/healthy' is no path for metrics: health checks have their place below /-/",
     ),
+    "a negative limit of scrapes": (
+        "web: {max_requests: -1}",
+        "web.max_requests",
+        "greater than or equal to 0, not -1",
+    ),
+    "an unknown key of a section within a section": (
+        "web: {config: {files: web.yml}}",
+        "web.config.files",
+        "did you mean `file`?",
+    ),
+    "an empty path": ("web: {telemetry_path: ''}", "web.telemetry_path", "'' is not a path"),
     "failures that never get a reason": (
         "poll: {details_budget: 0}",
         "poll.details_budget",

@@ -3,33 +3,61 @@
 import pytest
 
 from exporter.exposition import Format
-from exporter.web.negotiation import accepts_gzip, choose_format
+from exporter.web.negotiation import accepts_gzip, negotiate
+
+TEXT, OPENMETRICS = Format.TEXT.value, Format.OPENMETRICS.value
+UTF8 = OPENMETRICS.replace("underscores", "allow-utf-8")
+PROTO = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
+OM, OM0 = "application/openmetrics-text;version=1.0.0", "application/openmetrics-text;version=0.0.1"
+TEXT0, TEXT1 = "text/plain;version=0.0.4", "text/plain;version=1.0.0"
+ALLOW = ";escaping=allow-utf-8"
 
 PROMETHEUS = {
-    "2.42": "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
-    "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
-    "2.42 native histograms": "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"
-    "encoding=delimited,application/openmetrics-text;version=1.0.0;q=0.8,"
-    "application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
-    "2.49": "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,"
-    "text/plain;version=0.0.4;q=0.3",
-    "2.55": "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
-    "application/openmetrics-text;version=0.0.1;escaping=allow-utf-8;q=0.4,"
-    "text/plain;version=0.0.4;escaping=allow-utf-8;q=0.3,*/*;q=0.2",
-    "3.0": "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
-    "application/openmetrics-text;version=0.0.1;escaping=allow-utf-8;q=0.5,"
-    "text/plain;version=1.0.0;escaping=allow-utf-8;escaping=allow-utf-8;q=0.4,"
-    "text/plain;version=0.0.4;escaping=allow-utf-8;q=0.3,*/*;q=0.2",
-    "3.14": "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
-    "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
-    "text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+    "2.42 to 2.48": (f"{OM},{OM0};q=0.75,{TEXT0};q=0.5,*/*;q=0.1", OPENMETRICS),
+    "2.42 to 2.48 with native histograms": (
+        f"{PROTO},{OM};q=0.8,{OM0};q=0.75,{TEXT0};q=0.5,*/*;q=0.1",
+        OPENMETRICS,
+    ),
+    "2.49, whose last weight is impossible": (f"{OM};q=0.5,{OM0};q=0.4,{TEXT0};q=0.3,*/*;q=2", OPENMETRICS),
+    "2.50 to 2.55": (f"{OM};q=0.5,{OM0};q=0.4,{TEXT0};q=0.3,*/*;q=0.2", OPENMETRICS),
+    "2.50 to 2.55 with protobuf first": (
+        f"{PROTO};q=0.5,{OM};q=0.4,{OM0};q=0.3,{TEXT0};q=0.2,*/*;q=0.1",
+        OPENMETRICS,
+    ),
+    "2.55 with UTF-8 names": (
+        f"{OM}{ALLOW};q=0.5,{OM0}{ALLOW};q=0.4,{TEXT0}{ALLOW};q=0.3,*/*;q=0.2",
+        UTF8,
+    ),
+    "3.0 to 3.4": (
+        f"{OM}{ALLOW};q=0.6,{OM0}{ALLOW};q=0.5,{TEXT1}{ALLOW}{ALLOW};q=0.4,{TEXT0}{ALLOW};q=0.3,*/*;q=0.2",
+        UTF8,
+    ),
+    "3.0 to 3.4 with protobuf first": (
+        f"{PROTO}{ALLOW};q=0.6,{OM}{ALLOW};q=0.5,{OM0}{ALLOW};q=0.4,{TEXT1}{ALLOW}{ALLOW};q=0.3,{TEXT0};q=0.2,*/*;q=0.1",
+        UTF8,
+    ),
+    "3.5 and later": (f"{OM}{ALLOW};q=0.6,{OM0};q=0.5,{TEXT1}{ALLOW};q=0.4,{TEXT0};q=0.3,*/*;q=0.2", UTF8),
+    "3.5 and later with protobuf first": (
+        f"{PROTO};q=0.6,{OM}{ALLOW};q=0.5,{OM0};q=0.4,{TEXT1}{ALLOW};q=0.3,{TEXT0};q=0.2,*/*;q=0.1",
+        UTF8,
+    ),
+    "3.x with underscores": (f"{OM};escaping=underscores;q=0.6,{OM0};q=0.5,{TEXT0};q=0.3,*/*;q=0.2", OPENMETRICS),
+    "3.x with an escaping that we do not do": (f"{OM};escaping=values;q=0.6,*/*;q=0.2", OPENMETRICS),
+    "3.x that takes text 0.0.4 only": (f"{TEXT0};q=0.6,*/*;q=0.5", TEXT),
+    "3.x that takes text 1.0.0 only": (f"{TEXT1}{ALLOW};q=0.6,*/*;q=0.5", TEXT),
+    "3.x that takes OpenMetrics 0.0.1 only": (f"{OM0};q=0.6,*/*;q=0.5", TEXT),
+    "the documentation's example": (
+        f"{PROTO};q=0.5,{OM}{ALLOW};q=0.4,{OM0};q=0.3,{TEXT0};q=0.2,/;q=0.1",
+        UTF8,
+    ),
+    "a parameter in quotes, in capitals": ('Application/OpenMetrics-Text; Version="1.0.0"; Q=1.000', OPENMETRICS),
 }
 
 
-@pytest.mark.parametrize("accept", PROMETHEUS.values(), ids=PROMETHEUS.keys())
-def test_prometheus_gets_openmetrics(accept):
-    """Every version since 2.42 likes it best of what is offered."""
-    assert choose_format(accept) is Format.OPENMETRICS
+@pytest.mark.parametrize(("accept", "content_type"), PROMETHEUS.values(), ids=PROMETHEUS.keys())
+def test_prometheus_gets_what_it_likes_best(accept, content_type):
+    """Of what is offered: text 0.0.4 and OpenMetrics 1.0.0, whose escaping is the one that was asked for."""
+    assert negotiate(accept).content_type == content_type
 
 
 @pytest.mark.parametrize(
@@ -44,18 +72,15 @@ def test_prometheus_gets_openmetrics(accept):
         "application/openmetrics-text;version=2.0.0",
         "application/openmetrics-text;q=0",
         "application/openmetrics-text;q=rubbish",
+        "application/openmetrics-text;q=nan",
+        "application/openmetrics-text;q=-1",
+        "*/*;q=2",
         ";;;,,,=",
     ],
 )
 def test_everyone_else_gets_text(accept):
     """The text format is the last resort, and what a browser or curl reads."""
-    assert choose_format(accept) is Format.TEXT
-
-
-def test_prometheus_2_49_sends_an_impossible_quality():
-    """Its `*/*;q=2` counts as 1, and so it gets the text format; it parses both."""
-    accept = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=2"
-    assert choose_format(accept) is Format.TEXT
+    assert negotiate(accept) == (Format.TEXT, TEXT)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +95,14 @@ def test_prometheus_2_49_sends_an_impossible_quality():
         ("br, zstd", False),
         ("gzip;q=0", False),
         ("gzip;q=0, *", False),
+        ("*;q=0", False),
+        ("x-gzip", True),
+        ("gzip;q=0.5, identity;q=1", False),
+        ("gzip, identity", True),
+        ("identity;q=0, gzip;q=0.1", True),
+        ("identity;q=0, *", True),
+        ("identity;q=0", False),
+        ("gzip;q=2", False),
     ],
 )
 def test_gzip_is_used_only_where_it_is_taken(header, accepted):

@@ -1,0 +1,92 @@
+"""What a request must pass before it is answered, in the exporter-toolkit's order."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+from aiohttp import web
+
+from exporter.settings import ConfigurationError
+from exporter.web.connections import Handler
+from exporter.web.toolkit import tls
+from exporter.web.toolkit.auth import Authenticator, credentials
+from exporter.web.toolkit.file import WebConfigFile
+from exporter.web.toolkit.rate import RateLimiter
+from exporter.web.toolkit.schema import WebConfig
+
+TlsContext = Callable[[], Awaitable[ssl.SSLContext]]
+"""Gives the context for a new connection; raises ConfigurationError."""
+
+log = structlog.get_logger(__name__)
+
+_HEADERS = web.RequestKey("web_config_headers", dict[str, str])
+
+
+class Guard:
+    """Stands before an application. Users and headers are read for each request, the rate limit only at start."""
+
+    def __init__(self, file: WebConfigFile) -> None:
+        """Read the file and all that it names; raises ConfigurationError."""
+        self._file = file
+        config = file.check()
+        self.has_tls = config.tls_server_config.is_enabled
+        self.rate_limit = config.rate_limit
+        self._limiter = RateLimiter(config.rate_limit.interval, config.rate_limit.burst, time.monotonic)
+        self._authenticator = Authenticator()
+
+    @property
+    def tls(self) -> TlsContext | None:
+        """What gives each new connection its context; None where the exporter started without TLS."""
+        return self._file.context if self.has_tls else None
+
+    def protect(self, app: web.Application) -> None:
+        """Let nothing of an application be answered that does not pass."""
+        app.middlewares.insert(0, self._admit)
+        app.on_response_prepare.append(_set_headers)
+
+    @web.middleware
+    async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            config = await self._file.config()
+        except ConfigurationError as error:
+            log.error("Unable to parse configuration", err=str(error))  # noqa: TRY400 - its text says all
+            raise _error(web.HTTPInternalServerError) from None
+        if self.has_tls:
+            _check_names(request, config)
+        if not self._limiter.allows():
+            raise _error(web.HTTPTooManyRequests)
+        request[_HEADERS] = config.http_server_config.headers
+        if config.basic_auth_users and not await self._is_known(request, config):
+            refusal = _error(web.HTTPUnauthorized)
+            refusal.headers["WWW-Authenticate"] = "Basic"
+            raise refusal
+        return await handler(request)
+
+    async def _is_known(self, request: web.Request, config: WebConfig) -> bool:
+        given = credentials(request.headers.get("Authorization", ""))
+        return given is not None and await self._authenticator.admits(*given, config.basic_auth_users)
+
+
+def _check_names(request: web.Request, config: WebConfig) -> None:
+    """Break off a connection whose client has none of the names that the file allows."""
+    allowed = config.tls_server_config.client_allowed_sans
+    certificate = request.get_extra_info("peercert")
+    if allowed and not tls.is_allowed(certificate, allowed):
+        log.warning("could not find allowed SANs in client cert", found=tls.names(certificate))
+        if request.transport:
+            request.transport.abort()
+        raise _error(web.HTTPForbidden)
+
+
+def _error(kind: type[web.HTTPError]) -> web.HTTPError:
+    """Return an error as Go's http.Error writes it."""
+    error = kind(headers={"X-Content-Type-Options": "nosniff"})
+    error.text = f"{error.reason}\n"
+    return error
+
+
+async def _set_headers(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(request.get(_HEADERS, {}))

@@ -1,0 +1,164 @@
+"""Contexts for TLS connections, from what a web configuration file says."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from exporter.web.toolkit.openssl import CIPHERS, CURVES, VERSIONS
+from exporter.web.toolkit.schema import TlsServerConfig
+
+_CLIENTS = {
+    "": ssl.CERT_NONE,
+    "NoClientCert": ssl.CERT_NONE,
+    "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
+    "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
+}
+_UNVERIFIED = {"RequestClientCert", "RequireAnyClientCert", "RequireClientCert"}
+
+
+class TlsError(ValueError):
+    """What is wrong with a `tls_server_config`, in one line."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """Certificate, key and the certificates that clients' are checked with: PEM, as it was read."""
+
+    cert: bytes
+    key: bytes = field(repr=False)
+    client_ca: bytes
+
+
+def read(config: TlsServerConfig, folder: Path) -> Material:
+    """Read what the configuration names; raises TlsError."""
+    if not (config.cert or config.cert_file):
+        raise TlsError("missing one of cert or cert_file")
+    if not (config.key or config.key_file):
+        raise TlsError("missing one of key or key_file")
+
+    def content(name: str) -> bytes:
+        file, inline = str(getattr(config, f"{name}_file")), str(getattr(config, name))
+        try:
+            return (folder / file).read_bytes() if file else inline.encode()
+        except (OSError, ValueError) as error:
+            raise TlsError(f"failed to read {name}_file ({file!r} in {folder}): {_words(error)}") from None
+
+    return Material(content("cert"), content("key"), content("client_ca"))
+
+
+def context(config: TlsServerConfig, material: Material) -> ssl.SSLContext:
+    """Return the context for a connection; raises TlsError, also for what Python's ssl cannot do."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.set_alpn_protocols(["http/1.1"])
+    _choose_versions(made, config)
+    _choose_ciphers(made, config)
+    _load_pair(made, material)
+    _verify_clients(made, config, material)
+    return made
+
+
+def _choose_versions(made: ssl.SSLContext, config: TlsServerConfig) -> None:
+    low, high = VERSIONS[config.min_version], VERSIONS[config.max_version]
+    if low > high:
+        raise TlsError(f"min_version {config.min_version} is above max_version {config.max_version}")
+    made.minimum_version, made.maximum_version = low, high
+
+
+def _choose_ciphers(made: ssl.SSLContext, config: TlsServerConfig) -> None:
+    if not config.prefer_server_cipher_suites:
+        made.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
+    if names := [CIPHERS[name] for name in config.cipher_suites if name in CIPHERS]:
+        made.set_ciphers(":".join(names))
+    elif config.cipher_suites and config.max_version == "TLS13":
+        # All that are named are of TLS 1.3, so there is none for a client that speaks 1.2.
+        made.minimum_version = ssl.TLSVersion.TLSv1_3
+    elif config.cipher_suites:
+        raise TlsError("cipher_suites has none for max_version TLS12")
+    match config.curve_preferences:
+        case (curve,):
+            made.set_ecdh_curve(CURVES[curve])
+        case (_, _, *_):
+            raise TlsError("curve_preferences: Python's ssl takes one curve; name one, or leave the key out")
+
+
+def _load_pair(made: ssl.SSLContext, material: Material) -> None:
+    def no_password() -> str:
+        """Keep OpenSSL from asking the terminal for the password of a key."""
+        raise TlsError("failed to load X509KeyPair: the key is encrypted")
+
+    try:
+        with _as_file(material.cert) as cert, _as_file(material.key) as key:
+            made.load_cert_chain(cert, key, no_password)
+    except ssl.SSLError as error:
+        raise TlsError(f"failed to load X509KeyPair: {_words(error)}") from None
+
+
+def _verify_clients(made: ssl.SSLContext, config: TlsServerConfig, material: Material) -> None:
+    kind = config.client_auth_type
+    if kind in _UNVERIFIED:
+        raise TlsError(
+            f"client_auth_type {kind} takes certificates that nobody verifies, which Python's ssl cannot do; "
+            "use RequireAndVerifyClientCert"
+        )
+    if kind not in _CLIENTS:
+        raise TlsError(f"invalid ClientAuth: {kind}; one of: {', '.join(filter(None, _CLIENTS))}")
+    made.verify_mode = _CLIENTS[kind]
+    if made.verify_mode == ssl.CERT_NONE:
+        if config.client_ca or config.client_ca_file:
+            raise TlsError("client CA's have been configured without a Client Auth Policy")
+        if config.client_allowed_sans:
+            raise TlsError("client_allowed_sans needs client_auth_type RequireAndVerifyClientCert")
+    elif config.client_ca or config.client_ca_file:
+        _trust(made, material.client_ca)
+    else:
+        made.load_default_certs(ssl.Purpose.CLIENT_AUTH)
+
+
+def _trust(made: ssl.SSLContext, client_ca: bytes) -> None:
+    try:
+        # What is not ASCII stands between the certificates, as a comment.
+        made.load_verify_locations(cadata=client_ca.decode("ascii", "ignore"))
+    except (ssl.SSLError, ValueError) as error:
+        raise TlsError(f"failed to load client_ca: {_words(error)}") from None
+
+
+def _words(error: Exception) -> str:
+    """Return what OpenSSL or the system says, without the line of a source."""
+    words = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+    return str(words).lower().replace("_", " ")
+
+
+@contextmanager
+def _as_file(content: bytes) -> Iterator[str]:
+    """Yield the path of a file with this content, which is all that OpenSSL loads a certificate from.
+
+    On Linux it is in memory only: a container may have no place to write, and a key belongs on no disk.
+    """
+    if sys.platform == "linux":
+        with open(os.memfd_create("pem"), "wb", buffering=0) as file:  # noqa: PTH123 - a descriptor, not a path
+            file.write(content)
+            yield f"/proc/self/fd/{file.fileno()}"
+    else:
+        with tempfile.NamedTemporaryFile(buffering=0) as named:
+            named.write(content)
+            yield named.name
+
+
+def is_allowed(certificate: Mapping[str, Any] | None, sans: Iterable[str]) -> bool:
+    """Whether a client's certificate has one of these names: DNS, e-mail, IP address or URI."""
+    return not set(names(certificate)).isdisjoint(sans)
+
+
+def names(certificate: Mapping[str, Any] | None) -> list[str]:
+    """Return the alternative names of a certificate as `getpeercert` gives it; none where there is no certificate."""
+    alternatives = (certificate or {}).get("subjectAltName", ())
+    return [str(ip_address(name.strip())) if kind == "IP Address" else name for kind, name in alternatives]

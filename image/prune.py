@@ -1,0 +1,61 @@
+"""Takes the models that the exporter never reads out of the installed botocore: for the image, never for a machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+import botocore
+
+from exporter.catalog import Catalog
+from exporter.catalog.models import LEFT_OUT
+
+OWN = ("account", "organizations", "sts")
+"""What the exporter asks beside the catalog's services: who it is, which accounts and regions there are."""
+
+BOTOCORE = ("signin", "sso", "sso-oidc")
+"""What botocore asks for credentials by itself."""
+
+FILES = ("service-2.", "paginators-1.", "endpoint-rule-set-1.")
+"""How the files begin that a client is made of; waiters and examples are for others."""
+
+
+def needed(catalog: Catalog) -> set[str]:
+    """Return the services whose models the exporter reads."""
+    scopes = {scope.service for kind in catalog.kinds() for _, scope in kind.scopes if scope.service}
+    return {*catalog.names, *scopes, *OWN, *BOTOCORE}
+
+
+def prune(data: Path, services: set[str]) -> None:
+    """Leave of botocore's data only what clients of these services are made of, and a list of what is gone.
+
+    Raises LookupError where the data lack a service.
+    """
+    folders = {folder.name: folder for folder in data.iterdir() if folder.is_dir()}
+    if missing := services - folders.keys():
+        raise LookupError(f"botocore has no {', '.join(sorted(missing))}")
+    left_out = sorted(folders.keys() - services)
+    for name in left_out:
+        shutil.rmtree(folders[name])
+    for name in services:
+        *outdated, newest = sorted(folders[name].iterdir())
+        for version in outdated:
+            shutil.rmtree(version)
+        for file in newest.iterdir():
+            if not file.name.startswith(FILES):
+                file.unlink()
+    (data / f"{LEFT_OUT}.json").write_text(json.dumps(left_out))
+
+
+def main() -> None:
+    """Prune the botocore that is imported here, if asked to."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("models", choices=("all", "catalog"), help="Which services' models to keep.")
+    if parser.parse_args().models == "catalog":
+        prune(Path(botocore.__file__).parent / "data", needed(Catalog()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""What GitHub runs and shows: workflows hold to our rules of security, forms and hooks to the project."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+WORKFLOWS = {file.name: file for file in sorted(ROOT.glob(".github/workflows/*.yml"))}
+MAKEFILE = (ROOT / "Makefile").read_text()
+
+
+def read(file: Path) -> Any:
+    """Return what a YAML file says; `on` is a word here and no truth."""
+    return yaml.load(file.read_text(), yaml.BaseLoader)
+
+
+def jobs(workflow: str) -> dict[str, Any]:
+    """Return the jobs of a workflow."""
+    found: dict[str, Any] = read(WORKFLOWS[workflow])["jobs"]
+    return found
+
+
+def steps(workflow: str) -> Iterator[dict[str, Any]]:
+    """Yield every step of a workflow."""
+    for job in jobs(workflow).values():
+        yield from job["steps"]
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS)
+def test_a_workflow_may_do_nothing_but_what_a_job_asks_for(workflow: str) -> None:
+    """Nothing is permitted at the top; each job names what it needs, and how long it may take."""
+    assert read(WORKFLOWS[workflow])["permissions"] == {}
+    assert read(WORKFLOWS[workflow])["concurrency"]
+    for name, job in jobs(workflow).items():
+        assert isinstance(job["permissions"], dict), name
+        assert 0 < int(job["timeout-minutes"]) <= 45, name
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS)
+def test_actions_are_pinned(workflow: str) -> None:
+    """Every action is named by a commit, with the version that it is in a comment."""
+    lines = [line.strip(" -") for line in WORKFLOWS[workflow].read_text().splitlines() if "uses:" in line]
+    assert len(lines) == sum("uses" in step for step in steps(workflow)) > 0
+    assert [line for line in lines if not re.fullmatch(r"uses: [\w./-]+@[0-9a-f]{40} # v\d+(\.\d+)+", line)] == []
+
+
+def test_an_action_has_one_commit() -> None:
+    """All workflows use the same version of an action."""
+    used = {step["uses"] for workflow in WORKFLOWS for step in steps(workflow) if "uses" in step}
+    assert len(used) == len({name.partition("@")[0] for name in used})
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS)
+def test_a_checkout_keeps_no_credentials(workflow: str) -> None:
+    """No later step finds the token in the checkout."""
+    checkouts = [step for step in steps(workflow) if step.get("uses", "").startswith("actions/checkout@")]
+    assert [step for step in checkouts if step["with"]["persist-credentials"] != "false"] == []
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS)
+def test_scripts_hold_no_expressions(workflow: str) -> None:
+    """What comes from outside reaches a script as a variable, never as a part of the script."""
+    assert [step["run"] for step in steps(workflow) if "${{" in step.get("run", "")] == []
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS)
+def test_scripts_call_what_exists(workflow: str) -> None:
+    """Targets of the Makefile and scripts of ours that a workflow calls are there."""
+    scripts = "\n".join(step.get("run", "") for step in steps(workflow))
+    targets = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
+    called = {target for line in re.findall(r"^make (.+)$", scripts, re.MULTILINE) for target in line.split()}
+    assert called
+    assert called <= targets
+    assert ".ci/run" in scripts
+    assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
+
+
+def test_every_python_is_tested() -> None:
+    """The matrix has the versions that the classifiers name."""
+    named = re.findall(r"Python :: (3\.\d+)", (ROOT / "pyproject.toml").read_text())
+    assert jobs("ci.yml")["test"]["strategy"]["matrix"]["python"] == named
+
+
+def test_only_what_publishes_may_write() -> None:
+    """Tests have no right to write; what is published was tested before."""
+    rights = {name: set(job["permissions"].values()) for name, job in {**jobs("ci.yml"), **jobs("release.yml")}.items()}
+    assert rights["test"] == {"read"}
+    assert all("test" in before("release.yml", name) for name in ("pypi", "image", "chart", "release"))
+
+
+def before(workflow: str, job: str) -> set[str]:
+    """Return the jobs that a job waits for, also by way of others."""
+    direct = set(jobs(workflow)[job].get("needs", ()))
+    return direct.union(*(before(workflow, name) for name in direct))
+
+
+def test_the_build_arguments_are_the_dockerfiles() -> None:
+    """The release gives the image's build every argument of the labels, and none that it does not take."""
+    (push,) = (step for step in steps("release.yml") if "docker/build-push-action" in step.get("uses", ""))
+    given = set(re.findall(r"^(\w+)=", push["with"]["build-args"], re.MULTILINE))
+    taken = set(re.findall(r"^ARG (\w+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
+    assert given == taken - {"BASE", "BUILDER", "MODELS"}
+
+
+def test_the_hooks_are_what_make_lint_calls() -> None:
+    """Who commits with pre-commit has passed `make lint`."""
+    (repository,) = read(ROOT / ".pre-commit-config.yaml")["repos"]
+    hooks = {hook["entry"].removeprefix(".venv/bin/").split(" --force")[0] for hook in repository["hooks"]}
+    (recipe,) = re.findall(r"^lint:.*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)
+    called = set(re.findall(r"\$\(BIN\)/(.*)", recipe))
+    assert {command.removesuffix(" --check").removesuffix(" Dockerfile") for command in called} == hooks
+
+
+SCHEMAS = {
+    "workflows/*.yml": "github-workflows",
+    "dependabot.yml": "dependabot",
+    "ISSUE_TEMPLATE/config.yml": "github-issue-config",
+    "ISSUE_TEMPLATE/[!c]*.yml": "github-issue-forms",
+}
+
+
+@pytest.mark.parametrize("files", SCHEMAS)
+def test_github_takes_its_files(files: str) -> None:
+    """What stands in `.github` holds to GitHub's schemas: a form that does not is shown to nobody."""
+    checker = Path(sys.executable).with_name("check-jsonschema")
+    found = sorted(map(str, (ROOT / ".github").glob(files)))
+    assert found
+    subprocess.run([checker, "--builtin-schema", f"vendor.{SCHEMAS[files]}", *found], check=True)
+
+
+def test_dependabot_keeps_what_it_can() -> None:
+    """It looks at the locks and at the actions, and waits before it takes a new release."""
+    updates = read(ROOT / ".github" / "dependabot.yml")["updates"]
+    assert {update["package-ecosystem"] for update in updates} == {"pip", "github-actions"}
+    assert all(int(update["cooldown"]["default-days"]) >= 7 for update in updates)

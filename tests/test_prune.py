@@ -1,0 +1,90 @@
+"""Pruning botocore for the image: clients of the services that stay can be made, those that go are named."""
+
+import json
+import runpy
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import botocore
+import pytest
+from botocore.loaders import Loader
+
+from exporter.catalog.models import Models
+from tests.harness import CATALOG
+
+SCRIPT = runpy.run_path(str(Path(__file__).parents[1] / "image" / "prune.py"))
+needed: Callable[..., set[str]] = SCRIPT["needed"]
+prune: Callable[..., None] = SCRIPT["prune"]
+"""The image's script is no module of ours."""
+
+WHOLE = Path(botocore.__file__).parent / "data"
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Copy the data of a few services, one of which has several versions of its API."""
+    for name in ("bedrock", "sts", "ec2", "cloudfront"):
+        shutil.copytree(WHOLE / name, tmp_path / name)
+    for file in WHOLE.glob("*.json"):
+        shutil.copy(file, tmp_path)
+    return tmp_path
+
+
+def models(data: Path) -> Models:
+    """Return the models of one folder and of no other."""
+    return Models(Loader(extra_search_paths=[str(data)], include_default_search_paths=False))
+
+
+def test_what_is_needed_follows_from_the_catalog() -> None:
+    """Services of kinds and of their scopes, and those that credentials and accounts come from."""
+    wanted = needed(CATALOG)
+    assert {"bedrock", "cleanroomsml", "cleanrooms", "sts", "organizations"} <= wanted
+    assert {kind.service for kind in CATALOG.kinds()} <= wanted
+    assert wanted <= {folder.name for folder in WHOLE.iterdir()}
+    assert "ec2" not in wanted
+
+
+def test_only_the_newest_models_of_what_is_needed_stay(data: Path) -> None:
+    """Services that stay have what a client is made of, in one version; the others are gone, and listed."""
+    versions = sorted(folder.name for folder in (data / "cloudfront").iterdir())
+    prune(data, {"bedrock", "sts", "cloudfront"})
+    assert [folder.name for folder in (data / "cloudfront").iterdir()] == versions[-1:]
+    assert {file.name.split("-")[0] for file in data.glob("bedrock/*/*")} == {"service", "paginators", "endpoint"}
+    assert {file.name for file in WHOLE.glob("*.json")} < {file.name for file in data.glob("*.json")}
+    assert json.loads((data / "left-out.json").read_text()) == ["ec2"]
+    assert models(data).operation("bedrock", "ListModelInvocationJobs")
+    assert models(data).paging("bedrock", "ListModelInvocationJobs").page_size == 1000
+
+
+@pytest.mark.parametrize(
+    ("service", "words"),
+    [
+        ("ec2", "this image has no model of 'ec2': build one that has it with --build-arg MODELS=all"),
+        ("ec3", "botocore has no service 'ec3'; did you mean `ec2`?"),
+    ],
+)
+def test_a_service_that_was_left_out_is_told_from_one_that_does_not_exist(data: Path, service: str, words: str) -> None:
+    """Who asks for a model that is not there learns whether another image would have it."""
+    prune(data, {"bedrock", "sts"})
+    with pytest.raises(LookupError) as caught:
+        models(data).service(service)
+    assert caught.value.args == (words,)
+
+
+def test_a_service_that_botocore_lacks_stops_the_build(data: Path) -> None:
+    """An image without a service of the catalog is not made, and nothing is touched."""
+    with pytest.raises(LookupError, match="botocore has no glue"):
+        prune(data, {"bedrock", "glue"})
+    assert (data / "ec2").exists()
+
+
+def test_all_models_can_be_kept(monkeypatch: Any) -> None:
+    """With `all` nothing happens; anything but `all` and `catalog` is refused."""
+    monkeypatch.setattr("sys.argv", ["prune.py", "all"])
+    SCRIPT["main"]()
+    assert (WHOLE / "ec2").exists()
+    monkeypatch.setattr("sys.argv", ["prune.py", "none"])
+    with pytest.raises(SystemExit):
+        SCRIPT["main"]()

@@ -1,0 +1,57 @@
+"""The bill of materials: what `make sbom` writes is valid and lists what the lock pins."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+ROOT = Path(__file__).parents[1]
+LOCK = (ROOT / "requirements.txt").read_text().replace("\\\n", "")
+PINNED = {
+    (name, version): set(re.findall(r"sha256:(\w+)", hashes))
+    for name, version, hashes in re.findall(r"^(\S+)==([^\s;]+)(.*)$", LOCK, re.MULTILINE)
+}
+"""The hashes of each package and version of the lock."""
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Run the Makefile's recipe with the environment of this test, into another file."""
+    file = tmp_path_factory.mktemp("sbom") / "sbom.json"
+    (recipe,) = re.findall(r"^\t\$\(BIN\)/(cyclonedx-py .*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    program, *arguments = recipe.replace("build/sbom.cdx.json", str(file)).split()
+    subprocess.run([Path(sys.executable).with_name(program), *arguments], cwd=ROOT, check=True)
+    return file.read_text()
+
+
+def test_the_bill_is_valid(text: str) -> None:
+    """It holds to the schema of the version that it names."""
+    version = SchemaVersion.from_version(json.loads(text)["specVersion"])
+    assert JsonStrictValidator(version).validate_str(text) is None
+
+
+def test_the_bill_lists_what_the_lock_pins(text: str) -> None:
+    """Every package that is shipped, and no other, with its version, its address and its hashes."""
+    components = json.loads(text)["components"]
+    assert {(each["name"], each["version"]): hashes(each) for each in components} == PINNED
+    assert len(PINNED) > 20
+    for each in components:
+        assert re.match(rf"pkg:pypi/{re.escape(each['name'])}@{re.escape(each['version'])}($|\?)", each["purl"])
+
+
+def test_the_bill_is_about_the_exporter(text: str) -> None:
+    """What it is the bill of is named."""
+    about = json.loads(text)["metadata"]["component"]
+    assert (about["name"], about["type"]) == ("aws-job-exporter", "application")
+
+
+def hashes(component: dict[str, Any]) -> set[str]:
+    """Return the SHA-256 hashes of a component's files."""
+    references = component["externalReferences"]
+    return {each["content"] for reference in references for each in reference.get("hashes", ())}

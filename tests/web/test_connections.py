@@ -1,0 +1,367 @@
+"""Clients that are slow, many, silent or hostile take nothing from the others."""
+
+import asyncio
+import socket
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import pytest
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Gauge
+from structlog.testing import capture_logs
+
+from exporter.exposition import Exposition
+from exporter.web import Site, create_app, listen, serve
+from exporter.web.connections import Connections, Limits
+from tests.harness import PATIENCE
+from tests.web.greeting import greeting
+
+SCRAPERS = 200
+HEALTHY = b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n"
+SCRAPE = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
+SHORT = 0.05
+"""Seconds after which a test's server loses its patience."""
+
+
+@dataclass
+class Server:
+    """A server on a port, and how its clients speak to it."""
+
+    port: int
+    connections: Connections
+
+    @asynccontextmanager
+    async def connected(self, *, receive_buffer=0):
+        """Yield a connection; a small buffer makes a client that does not read hold the server up."""
+        client = socket.socket()
+        if receive_buffer:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        client.setblocking(False)  # noqa: FBT003 - its signature
+        await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", self.port))
+        reader, writer = await asyncio.open_connection(sock=client, limit=2**14 if receive_buffer else 2**16)
+        try:
+            yield reader, writer
+        finally:
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+
+    async def ask(self, request, *, count=1):
+        """Send bytes over a connection of their own and return the status lines of so many answers."""
+        async with asyncio.timeout(PATIENCE), self.connected() as (reader, writer):
+            writer.write(request)
+            return [await answer(reader) for _ in range(count)]
+
+    def dropped(self, reason):
+        """Return how many connections were given up."""
+        return self.connections._telemetry.http_connections_dropped.labels(reason)._value.get()
+
+    async def is_healthy(self):
+        """Whether it answers."""
+        return await self.ask(HEALTHY) == [200]
+
+
+async def answer(reader):
+    """Read one answer and return its status."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    lines = head.lower().split(b"\r\n")
+    length = next((int(line.partition(b":")[2]) for line in lines if line.startswith(b"content-length:")), 0)
+    await reader.readexactly(length)
+    return int(head.split()[1])
+
+
+async def ended(reader):
+    """Wait until the server has closed a connection, and return what came before."""
+    read = b""
+    with suppress(ConnectionError):
+        async with asyncio.timeout(PATIENCE):
+            while data := await reader.read(2**16):
+                read += data
+    return read
+
+
+@asynccontextmanager
+async def serving(*, series=10, max_requests=40, limits=None):
+    """Yield a server with so many series."""
+    registry = CollectorRegistry()
+    gauge = Gauge("things", "Things.", ["name"], registry=registry)
+    for number in range(series):
+        gauge.labels(f"{number:04000}").set(number)
+    site = Site(Exposition(registry, lambda: 0.0), lambda: True, "/metrics", max_requests=max_requests)
+    app = create_app(site)
+    async with serve(app, await listen(["127.0.0.1:0"]), limits=limits) as addresses:
+        yield Server(addresses[0][1], kept(app))
+
+
+def kept(app) -> Connections:
+    """Return the connections of an application that is served."""
+    connections = app.middlewares[0].__self__
+    assert isinstance(connections, Connections)
+    return connections
+
+
+MUCH = 3_000
+"""Series of more bytes than the buffers of a connection hold, so that who does not read is noticed."""
+
+
+@asynccontextmanager
+async def held(server, count):
+    """Yield while so many clients have asked for the metrics and read only their beginning."""
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        begun: asyncio.Queue[bytes] = asyncio.Queue()
+        over = asyncio.Event()
+
+        async def begin():
+            async with server.connected(receive_buffer=4096) as (reader, writer):
+                writer.write(SCRAPE)
+                await begun.put(await reader.readline())
+                await over.wait()
+                writer.transport.abort()
+
+        for _ in range(count):
+            group.create_task(begin())
+        yield [int((await begun.get()).split()[1]) for _ in range(count)]
+        over.set()
+
+
+async def test_many_scrape_at_once():
+    """All get what they ask for, or are told to come again; between them the server is healthy."""
+    async with serving(max_requests=0) as server:
+        scrapes = [asyncio.create_task(server.ask(SCRAPE)) for _ in range(SCRAPERS)]
+        assert await server.is_healthy()
+        assert await asyncio.gather(*scrapes) == [[200]] * SCRAPERS
+
+
+async def test_more_scrapes_than_allowed_are_refused():
+    """Those that came first go on; when they are over there is room again. Health has no limit."""
+    async with serving(series=MUCH, max_requests=2) as server:
+        async with held(server, 2) as statuses:
+            assert statuses == [200, 200]
+            async with server.connected() as (reader, writer):
+                writer.write(SCRAPE.replace(b"Host", b"Connection: close\r\nHost"))
+                refusal = await ended(reader)
+            assert refusal.startswith(b"HTTP/1.1 503 ")
+            assert server.connections._telemetry.http_responses.labels("503")._value.get() == 1
+            assert b"\r\nContent-Type: text/plain; charset=utf-8\r\n" in refusal
+            assert refusal.endswith(b"\r\n\r\nLimit of concurrent requests reached (2), try again later.\n")
+            assert await server.is_healthy()
+        await until(lambda: not server.connections)
+        assert await server.ask(SCRAPE) == [200]
+
+
+async def until(condition):
+    """Wait until something holds."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110 - nobody tells when a connection is gone
+            await asyncio.sleep(SHORT)
+
+
+async def test_a_slow_reader_is_broken_off(caplog):
+    """With less than it asked for; nothing is logged as an error."""
+    limits = Limits(answer=20 * SHORT)
+    async with serving(series=MUCH, limits=limits) as server, server.connected(receive_buffer=4096) as (reader, writer):
+        writer.write(SCRAPE)
+        assert await reader.read(1)
+        await until(lambda: not server.connections)
+        assert len(await ended(reader)) < MUCH * 4000
+    assert not caplog.records
+
+
+async def test_a_slow_reader_costs_little_memory():
+    """What is sent is shared; a connection holds what one step of sending left."""
+    async with serving(series=MUCH) as server, held(server, 5):
+        waiting = [connection.transport.get_write_buffer_size() for connection in server.connections._all]
+        assert len(waiting) == 5
+        assert 0 < max(waiting) < 1_000_000
+
+
+DRIPS = {
+    "nothing": b"",
+    "half a line": b"GET /metr",
+    "half of the headers": b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX-",
+}
+
+
+@pytest.mark.parametrize("begin", DRIPS.values(), ids=DRIPS.keys())
+async def test_who_asks_nothing_is_broken_off(begin):
+    """However it goes on dripping."""
+    async with serving(limits=Limits(first_request=SHORT)) as server, server.connected() as (reader, writer):
+        writer.write(begin)
+        assert await ended(reader) == b""
+        assert server.dropped("slow") == 1
+
+
+async def test_who_asks_nothing_more_is_broken_off():
+    """A second request has its time, too."""
+    async with serving(limits=Limits(next_request=SHORT)) as server, server.connected() as (reader, writer):
+        writer.write(HEALTHY)
+        assert await answer(reader) == 200
+        writer.write(b"GET /metr")
+        assert await ended(reader) == b""
+
+
+async def test_who_has_asked_in_time_may_stay():
+    """The time for the first request is over with its answer."""
+    async with serving() as server, server.connected() as (reader, writer):
+        (connection,) = await only(server)
+        assert not connection._timer.cancelled()
+        writer.write(HEALTHY)
+        assert await answer(reader) == 200
+        await until(lambda: connection in server.connections._waiting)
+        assert connection._timer.cancelled()
+
+
+async def only(server):
+    """Return the connections of a server once it has one."""
+    await until(lambda: len(server.connections) == 1)
+    return server.connections._all
+
+
+async def test_silent_connections_give_way():
+    """One more than there may be takes the place of the oldest; whoever asks is answered."""
+    async with serving(limits=Limits(connections=50)) as server, AsyncExitStack() as stack:
+        silent = [await stack.enter_async_context(server.connected()) for _ in range(50)]
+        for oldest, _ in silent[:5]:
+            reader, writer = await stack.enter_async_context(server.connected())
+            writer.write(HEALTHY)
+            assert await answer(reader) == 200
+            assert await ended(oldest) == b""
+        assert len(server.connections) == 50
+        assert server.dropped("full") == 5
+
+
+async def test_connections_that_are_answered_are_not_given_up():
+    """Then the newcomer is turned away."""
+    async with serving(series=MUCH, limits=Limits(connections=2)) as server, held(server, 2) as statuses:
+        assert statuses == [200, 200]
+        async with server.connected() as (reader, writer):
+            with suppress(ConnectionError):
+                writer.write(HEALTHY)
+            assert await ended(reader) == b""
+
+
+async def test_connections_with_tls_have_the_same_limits(written, certificates):
+    """The first answer ends the first time, and the second begins."""
+    file = written("tls_server_config: {cert_file: server.crt, key_file: server.key}")
+    async with greeting(file, certificates, Limits(next_request=SHORT)) as server, asyncio.timeout(PATIENCE):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=server.client())
+        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert await answer(reader) == 200
+        assert await ended(reader) == b""
+        writer.transport.abort()
+
+
+async def test_half_open_handshakes_keep_nobody_waiting(written, certificates):
+    """Clients of TLS that say nothing, or rubbish."""
+    file = written("tls_server_config: {cert_file: server.crt, key_file: server.key}")
+    async with greeting(file, certificates, Limits(first_request=SHORT)) as server:
+        silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(50)]
+        for _, writer in silent[::2]:
+            writer.write(b"GET / HTTP/1.1\r\n\r\n")
+        for reader, writer in silent:
+            await ended(reader)
+            writer.close()
+    async with greeting(file, certificates) as server:
+        silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(50)]
+        assert await server.get() == (200, "Hello World!")
+        for _, writer in silent:
+            writer.close()
+
+
+def get(path, version="1.1", extra=b""):
+    """Return a request."""
+    return f"GET {path} HTTP/{version}\r\nHost: localhost\r\n".encode() + extra + b"\r\n"
+
+
+ODD = {
+    "a header of 64 kB": (get("/metrics", extra=b"X: " + b"x" * 65_536 + b"\r\n"), {400}),
+    "headers of 64 kB in all": (get("/metrics", extra=b"X: y\r\n" * 11_000), {400}),
+    "a path of 64 kB": (get("/" + "x" * 65_536), {400, 414}),
+    "a body of 10 MB": (get("/metrics", extra=b"Content-Length: 10000000\r\n") + b"x" * 10_000_000, {200}),
+    "a posted body of 10 MB": (
+        b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n" + b"x" * 10_000_000,
+        {405},
+    ),
+    "a chunk that is no chunk": (get("/metrics", extra=b"Transfer-Encoding: chunked\r\n") + b"zzz\r\n", {200, 400}),
+    "two lengths": (get("/metrics", extra=b"Content-Length: 1\r\nContent-Length: 2\r\n"), {400}),
+    "a length and chunks": (get("/metrics", extra=b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n"), {400}),
+    "no HTTP": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", {400}),
+    "a line that is none": (b"rubbish\r\n\r\n", {400}),
+    "a method that is none": (b"FROB /metrics HTTP/1.1\r\nHost: x\r\n\r\n", {400, 405}),
+    "HTTP 9.9": (get("/metrics", "9.9"), {400, 505}),
+    "HTTP 1.0": (b"GET /metrics HTTP/1.0\r\n\r\n", {200}),
+    "an absolute URI": (get("http://localhost/metrics"), {200}),
+    "an absolute URI of another host": (get("http://example.com/metrics"), {200}),
+    "two slashes": (get("//metrics"), {404}),
+    "two slashes and a host": (get("//localhost/metrics"), {404}),
+    "no slash": (get("metrics"), {400, 404}),
+    "dots": (get("/../../etc/passwd"), {404}),
+    "a NUL": (get("/metrics%00"), {404}),
+    "bytes that are no UTF-8": (get("/%ff%fe"), {404}),
+    "a header that is no UTF-8": (get("/metrics", extra=b"Accept: \xff\xfe\r\n"), {200, 400}),
+    "an upgrade": (get("/metrics", extra=b"Connection: Upgrade\r\nUpgrade: websocket\r\n"), {200}),
+    "CONNECT": (b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com\r\n\r\n", {400, 404, 405}),
+}
+
+
+@pytest.mark.parametrize(("request_bytes", "statuses"), ODD.values(), ids=ODD.keys())
+async def test_odd_requests(request_bytes, statuses, caplog):
+    """They get an answer that says so; the server goes on, and nothing is logged as an error."""
+    async with serving() as server:
+        (status,) = await server.ask(request_bytes)
+        assert status in statuses
+        assert await server.is_healthy()
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_requests_in_a_row_without_waiting():
+    """Pipelining: as many answers, in the same order."""
+    async with serving() as server:
+        odd = get("/nothing")
+        assert await server.ask((HEALTHY + odd) * 100, count=200) == [200, 404] * 100
+
+
+async def test_a_flood_without_reading_is_broken_off():
+    """Requests that nobody reads the answers of do not pile up: aiohttp stops reading, and then time is up."""
+    async with serving(series=MUCH, limits=Limits(answer=20 * SHORT)) as server:
+        async with server.connected(receive_buffer=4096) as (reader, writer):
+            writer.write(SCRAPE * 100_000)
+            assert await reader.read(1)
+            (connection,) = server.connections._all
+            assert len(connection._inner._messages) < 100
+            await until(lambda: not server.connections)
+        assert await server.is_healthy()
+
+
+async def test_an_accident_with_one_connection_is_not_the_servers():
+    """It is logged, and the next one is tried anew."""
+
+    async def context():
+        raise ZeroDivisionError
+
+    with capture_logs() as logged:
+        async with serve(web.Application(), await listen(["127.0.0.1:0"]), context) as [(_, port)]:
+            for _ in range(2):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                assert await ended(reader) == b""
+                writer.close()
+    assert [line["event"] for line in logged] == ["Cannot open a connection"] * 2
+
+
+async def test_an_answer_under_way_is_finished_when_the_server_stops():
+    """A scrape is not cut off by a restart."""
+    entered, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(_request):
+        entered.set()
+        await go_on.wait()
+        return web.Response(text="whole")
+
+    app = web.Application()
+    app.add_routes([web.get("/", slow)])
+    async with asyncio.timeout(PATIENCE):
+        async with serve(app, await listen(["127.0.0.1:0"])) as addresses:
+            client = asyncio.create_task(Server(addresses[0][1], kept(app)).ask(get("/")))
+            await entered.wait()
+            asyncio.get_running_loop().call_later(SHORT, go_on.set)
+        assert await client == [200]

@@ -1,0 +1,132 @@
+"""What a web configuration file may say beyond the exporter-toolkit's own cases, and how it is wrong."""
+
+import re
+import subprocess
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+
+from exporter.settings import ConfigurationError
+from exporter.web.toolkit import WebConfigFile
+
+DURATIONS = {"0": 0, "1s": 1, "1m30s": 90, "1.5h": 5400, "500ms": 0.5, "250us": 0.00025, "3000000000": 3, ".5s": 0.5}
+
+
+@pytest.mark.parametrize(("text", "seconds"), DURATIONS.items(), ids=DURATIONS.keys())
+def test_durations_are_gos(text, seconds, written):
+    """A number alone counts nanoseconds."""
+    config = WebConfigFile(written(f"rate_limit: {{interval: {text}, burst: 1}}")).check()
+    assert config.rate_limit.interval == pytest.approx(seconds)
+
+
+PAIR = "cert_file: server.crt, key_file: server.key"
+WRONG = {
+    "a duration with days": ("rate_limit: {interval: 1d}", "rate_limit.interval: '1d' is not a duration"),
+    "a duration in words": ("rate_limit: {interval: soon}", "rate_limit.interval: 'soon' is not a duration"),
+    "a burst in words": ("rate_limit: {burst: many}", "rate_limit.burst: must be a valid integer"),
+    "a key twice": ("rate_limit: {}\nrate_limit: {}", "web.yml:2: not valid YAML: 'rate_limit' stands twice"),
+    "an unknown section": ("tls_config: {}", "tls_config: unknown key; did you mean `tls_server_config`"),
+    "a section that is a list": ("rate_limit: []", "rate_limit: must be keys and values, not []"),
+    "users that are a list": ("basic_auth_users: [alice]", "basic_auth_users: must be keys and values"),
+    "neither true nor false": (
+        "http_server_config: {http2: maybe}",
+        "http_server_config.http2: must be a valid boolean",
+    ),
+    "a header of two lines": (
+        'http_server_config: {headers: {Content-Security-Policy: "a\\r\\nb: c"}}',
+        "one line without control characters",
+    ),
+    "versions in disorder": (
+        "tls_server_config: {cert_file: server.crt, key_file: server.key, min_version: TLS13, max_version: TLS12}",
+        "min_version TLS13 is above max_version TLS12",
+    ),
+    "no cipher for the version": (
+        f"tls_server_config: {{{PAIR}, max_version: TLS12, cipher_suites: [TLS_AES_128_GCM_SHA256]}}",
+        "cipher_suites has none for max_version TLS12",
+    ),
+    "a policy that does not exist": (
+        "tls_server_config: {cert_file: server.crt, key_file: server.key, client_auth_type: Always}",
+        "invalid ClientAuth: Always; one of: NoClientCert, ",
+    ),
+    "a name that no file has": (
+        'tls_server_config: {cert_file: "a\\0b", key_file: server.key}',
+        "failed to read cert_file ('a\\x00b' in ",
+    ),
+    "another's key": (
+        "tls_server_config: {cert_file: server.crt, key_file: client.key}",
+        "failed to load X509KeyPair: key values mismatch",
+    ),
+    "a certificate that is none": (
+        "tls_server_config: {cert: words, key_file: server.key}",
+        "failed to load X509KeyPair: ",
+    ),
+    "client CAs that are none": (
+        f"tls_server_config: {{{PAIR}, client_ca: words, client_auth_type: RequireAndVerifyClientCert}}",
+        "failed to load client_ca: ",
+    ),
+}
+
+
+@pytest.mark.parametrize(("content", "problem"), WRONG.values(), ids=WRONG.keys())
+def test_what_is_wrong_is_one_line(content, problem, written):
+    """It names the file, the key and what is allowed."""
+    with pytest.raises(ConfigurationError, match=re.escape(problem)) as raised:
+        WebConfigFile(written(content)).check()
+    (line,) = raised.value.problems
+    assert "web.yml" in line
+    assert "\n" not in line
+
+
+def test_a_name_that_no_file_has_is_one_line(tmp_path):
+    """A configuration file can write one."""
+    with pytest.raises(ConfigurationError, match="not the name of a file"):
+        WebConfigFile(tmp_path / "a\0b").check()
+
+
+def test_an_encrypted_key_is_refused_without_asking_the_terminal(written, certificates):
+    """Nobody sits there."""
+    key = serialization.load_pem_private_key((certificates / "server.key").read_bytes(), None)
+    secret = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"word"),
+    )
+    file = written("tls_server_config: {cert_file: server.crt, key_file: encrypted.key}")
+    file.with_name("encrypted.key").write_bytes(secret)
+    with pytest.raises(ConfigurationError, match="the key is encrypted"):
+        WebConfigFile(file).check()
+
+
+SECRETS = {
+    "a hash that is a list": "basic_auth_users: {alice: [SECRET]}",
+    "a hash that is short": "basic_auth_users: {alice: SECRET}",
+    "a key that is a list": "tls_server_config: {cert_file: server.crt, key: [SECRET]}",
+    "a key that is none": "tls_server_config: {cert_file: server.crt, key: SECRET}",
+}
+
+
+@pytest.mark.parametrize("content", SECRETS.values(), ids=SECRETS.keys())
+def test_an_error_tells_no_secret(content, written):
+    """Neither a key nor a hash."""
+    with pytest.raises(ConfigurationError) as raised:
+        WebConfigFile(written(content)).check()
+    assert "SECRET" not in str(raised.value)
+
+
+async def test_a_context_is_made_anew_only_when_something_changed(written, certificates):
+    """A handshake is dear enough; a certificate that was renewed in place is seen by the next connection."""
+    path = written("tls_server_config: {cert_file: server.crt, key_file: server.key}")
+    file = WebConfigFile(path)
+    first = await file.context()
+    assert await file.context() is first
+    for name in ("crt", "key"):
+        path.with_name(f"server.{name}").write_bytes((certificates / f"client.{name}").read_bytes())
+    assert await file.context() is not first
+
+
+def test_keys_without_values_and_merged_keys(written, tool):
+    """As promtool takes them."""
+    path = written("tls_server_config:\nhttp_server_config: &h\n  headers:\nrate_limit:\nbasic_auth_users:\n")
+    WebConfigFile(path).check()
+    command = [tool("promtool"), "check", "web-config", written("tls_server_config:\nbasic_auth_users:\n")]
+    subprocess.run(command, check=True)
