@@ -451,7 +451,7 @@ def test_every_alert_is_listed() -> None:
 
 @pytest.mark.parametrize("runbook", sorted((ROOT / "docs" / "runbooks").glob("*.md")), ids=named)
 def test_a_runbook_goes_through_reasons_that_exist(runbook: Path) -> None:
-    """What stands before the colon of an item, as in "* `throttled`, `capacity`: wait", are reasons of a job or a poll."""
+    """What stands before the colon of an item, as in "* `throttled`: wait", are reasons of a job or a poll."""
     heads = re.findall(r"^\* ((?:`[a-z_]+`(?:, )?)+):", runbook.read_text(), re.MULTILINE)
     assert {word for head in heads for word in re.findall(r"\w+", head)} <= {*Reason, *PollErrorReason}
 
