@@ -265,7 +265,7 @@ def examples() -> Iterator[Any]:
     """Yield the configurations that documents show: blocks whose keys are all the configuration's, not the chart's."""
     for document in (document for document in DOCUMENTS if document.parent.name != "helm"):
         for number, block in enumerate(blocks(document, "yaml")):
-            if set(yaml.safe_load(block)) <= Settings.model_fields.keys():
+            if set(re.findall(r"^([^\s#][^:]*):", block, re.MULTILINE)) <= Settings.model_fields.keys():
                 yield pytest.param(block, id=f"{named(document)}-{number}")
 
 
