@@ -20,6 +20,7 @@ from tests.harness import (
     BEDROCK,
     CATALOG,
     CUSTOMIZATION,
+    INFERENCE,
     NOW,
     PATIENCE,
     REGION,
@@ -474,3 +475,23 @@ async def test_accounts_come_and_go(aws, clock, config):
         config.write(accounts=[{"regions": ["eu-west-1"]}])
         await exporter.reload()
         assert set(exporter.by("region", f"{OWN}source_up")) == {"eu-west-1"}
+
+
+@pytest.mark.parametrize("most", [8, 5, 3])
+async def test_a_reload_keeps_to_the_limit_of_sources(aws, clock, config, most):
+    """Those that are polled stay, as far as the limit of now allows; what is more waits, and is counted."""
+    for _ in range(6):
+        aws.world.add_scope("cleanroomsml", "collaboration")
+    services = {"cleanroomsml": {"kinds": [INFERENCE.key]}, **ONE}
+    config.write(services, limits={"sources": 5})
+    async with running(config, clock) as exporter:
+        before = set(exporter.by("scope", f"{OWN}source_up", kind=INFERENCE.key))
+        config.write(services, limits={"sources": most})
+        for _ in range(2):
+            await exporter.reload()
+            assert len(list(exporter.poller.sources)) == most
+            after = set(exporter.by("scope", f"{OWN}source_up", kind=INFERENCE.key))
+            assert before <= after or after <= before
+            dropped = sum(exporter.by("kind", f"{OWN}sources_dropped").values())
+            # The account, its discovery, batch inference, and a source for each of six collaborations.
+            assert dropped == 9 - most
