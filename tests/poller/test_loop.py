@@ -37,6 +37,10 @@ class Scripted:
         await self._script()
         return ()
 
+    def adopt(self, before):
+        """Lead to nothing."""
+        return ()
+
     def forget(self):
         """Nothing was published."""
 
