@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.jobs import ALL, Job, Query
+from exporter.jobs import ALL, Job, Query, State
 from exporter.ledger import EVERYTHING, Ledger
 from exporter.planner import MARGIN, Plan, full, incremental, missing
 from tests.harness import BEDROCK

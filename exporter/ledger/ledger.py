@@ -70,6 +70,11 @@ class Ledger:
         """When the oldest job was created that may still move."""
         return min(self._created_of_active(), default=None)
 
+    @property
+    def has_undated(self) -> bool:
+        """Whether there is an active job whose creation time is unknown."""
+        return any(record.job.created is None for record in self._active.values())
+
     def take(self, listing: Iterable[Job], now: float, complete_from: float | None = EVERYTHING) -> None:
         """Take in a listing made at `now` that left out no job created after `complete_from`; None: it may have.
 
@@ -240,8 +245,9 @@ class Ledger:
         """Forget what a complete listing would have shown."""
         fingerprints = {fingerprint(job_id) for job_id in listed}
         for job_id, record in list(self._active.items()):
-            created = first((record.job.created,), EVERYTHING)
-            if fingerprint(job_id) not in fingerprints and (created > complete_from or complete_from == EVERYTHING):
+            # While the creation of one is unknown, the planner has all active jobs listed.
+            created = first((record.job.created,), math.inf)
+            if fingerprint(job_id) not in fingerprints and created > complete_from:
                 del self._active[job_id]
         for job_id in self._finished.unlisted(fingerprints, complete_from):
             if (gone := self._remove_finished(job_id)) is not None:
