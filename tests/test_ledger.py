@@ -308,6 +308,33 @@ def test_a_ledger_that_has_seen_nothing_leaves_nothing(ledger):
     assert not heir.finished_total
 
 
+def test_the_last_end_is_right_after_many_jobs_are_gone(ledger):
+    """Of each combination that lost its last one, and of the others as before."""
+    ends = [
+        job(f"{model}/{n}", State.SUCCEEDED, ended=100.0 + min(n, 50), dimensions=(model,))
+        for model in ("a", "b", "c")
+        for n in range(60)
+    ]
+    ledger.take(ends, now=200.0)
+    ledger.take([end for n, end in enumerate(ends) if n < 40 or n >= 60], now=210.0)
+    last = {model: tally.last[State.SUCCEEDED][0] for (model,), tally in ledger.tallies(210.0).items()}
+    assert last == {"a": 139.0, "b": 150.0, "c": 150.0}
+
+
+def test_a_listing_can_be_taken_in_step_by_step(ledger):
+    """Each step is short, whatever there is to take in, to forget and to drop; interrupted, it can be made again."""
+    jobs = [job(f"job/{n}", State.SUCCEEDED, created=0.0, ended=100.0 + n) for n in range(500)]
+    ledger.take([], now=0.0)
+    steps = ledger.taking(jobs, now=1000.0)
+    for _ in range(250):
+        next(steps)
+    assert sum(1 for _ in ledger.taking(jobs, now=1000.0)) >= 500
+    assert ledger.finished_total == {((), State.SUCCEEDED): 500}
+    assert sum(1 for _ in ledger.taking(jobs[:100], now=1060.0)) >= 500
+    assert sum(1 for _ in ledger.taking([], DAY + 1000.0, None)) >= 100
+    assert len(ledger) == 0
+
+
 def bounded(most, ends, now=DAY):
     """Return a ledger that holds few finished jobs and saw one end at each of some times."""
     ledger = Ledger(lookback=DAY, classify=str, most=most)

@@ -3,7 +3,7 @@
 from exporter.aws.clients import Clients
 from exporter.aws.errors import PollError, PollErrorReason, poll_error
 from exporter.aws.models import catalog_loader
-from exporter.aws.rate import DEADLINE, Limiters
+from exporter.aws.rate import DEADLINE, Limiters, paused
 from exporter.aws.reader import Place, Reader, Scoped
 from exporter.aws.sessions import Credentials, default_region
 
@@ -19,5 +19,6 @@ __all__ = [
     "Scoped",
     "catalog_loader",
     "default_region",
+    "paused",
     "poll_error",
 ]

@@ -37,7 +37,7 @@ class Scripted:
         await self._script()
         return ()
 
-    def adopt(self, before):
+    def adopt(self, _):
         """Lead to nothing."""
         return ()
 
