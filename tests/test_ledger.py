@@ -377,6 +377,23 @@ def test_a_dropped_job_that_is_listed_again_is_not_counted_again():
     assert ledger.dropped(2 * DAY) == 0
 
 
+@pytest.mark.parametrize("told", [True, False], ids=["end told", "end unknown"])
+def test_what_was_dropped_is_back_where_more_may_be_held(told):
+    """All of it, or `dropped` would have to tell; and it is counted no second time."""
+    small = Ledger(lookback=DAY, classify=str, most=2)
+    small.take([], 0.0)
+    end = "ended" if told else "updated"
+    jobs = [job(f"job/{n}", State.SUCCEEDED, created=50.0 + n, **{end: 100.0 + n}) for n in range(5)]
+    small.take(jobs, 1000.0)
+    large = Ledger(lookback=DAY, classify=str, most=10)
+    for _ in large.inherit(small):
+        pass
+    tagged = [each._replace(updated=1030.0) for each in jobs]
+    large.take(tagged, 1060.0)
+    assert (len(large), large.dropped(1060.0)) == (5, 0)
+    assert large.finished_total == {((), State.SUCCEEDED): 5}
+
+
 def test_active_jobs_are_never_dropped():
     """Their number must be right."""
     ledger = Ledger(lookback=DAY, classify=str, most=2)

@@ -108,7 +108,7 @@ class Ledger:
         Sums and reasons follow from this ledger's lookback, buckets and rules. Both are whole only at the end.
         """
         self._active, self._unexplained = dict(before._active), dict(before._unexplained)
-        self._expired, self._forgotten = dict(before._expired), dict(before._forgotten)
+        self._forgotten = dict(before._forgotten)
         self.finished_total, self.failures_total = before.finished_total.copy(), before.failures_total.copy()
         self.reasons, self.newest_created = set(before.reasons), before.newest_created
         # A longer lookback brings back what was let go: it was counted in its time and must not count again.
@@ -116,6 +116,10 @@ class Ledger:
         if self._most <= before._most:
             self._floor, self._dropped = before._floor, before._dropped.copy()
         self.since = None if before.since is None else max(before.since, before._horizon)
+        # Created since then, jobs count if they are listed again: they were over for the ledger before alone.
+        begin = max(before._horizon + before._lookback - self._lookback, self._floor)
+        for key, created in before._expired.items():
+            (self._forgotten if created >= begin else self._expired)[key] = created
         for dimensions, tally in before._tallies.items():
             self._tallies[dimensions] = Tally(self._bounds, last_created=tally.last_created)
         for record in before._finished:
