@@ -14,7 +14,7 @@ from exporter import app, cli
 from exporter.aws import Clients, Credentials
 from exporter.cli.invocation import Invocation
 from exporter.poller import Context, JobSource
-from exporter.settings import ConfigurationError, load
+from exporter.settings import Account, ConfigurationError, load
 from exporter.simulator import AwsError
 from tests.harness import (
     BEDROCK,
@@ -358,6 +358,16 @@ async def test_clients_outlive_a_reload_that_does_not_concern_them(aws, clock, c
         await exporter.turn(70)
         assert sessions() == before
         assert exporter.samples("aws_job_info", "status")
+
+
+async def test_clients_have_a_connection_for_each_slot_of_now(aws, clock, config):
+    """No poll that has a slot waits for a connection, also after a reload."""
+    async with running(config, clock) as exporter:
+        config.write(poll={"concurrency": 40})
+        await exporter.reload()
+        clients = exporter.poller._context.reader.clients
+        client = await clients.client(Account(), REGION, BEDROCK.service)
+        assert client.meta.config.max_pool_connections == 40
 
 
 async def test_ending_while_old_clients_are_in_use_closes_them(aws, clock, config):
