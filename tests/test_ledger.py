@@ -419,8 +419,7 @@ def test_a_job_that_is_listed_again_after_the_clock_was_ahead_finished_once(told
     for now in (600.0, 600.0 + 30 * DAY, 700.0, 800.0):
         ledger.take(both, now)
     assert ledger.finished_total == {((), State.SUCCEEDED): 2}
-    if told:
-        assert ledger.tallies(800.0)[()].statuses.total() == 2
+    assert ledger.tallies(800.0)[()].statuses.total() == 2
 
 
 def test_a_time_in_the_future_moves_no_end(ledger):
@@ -443,3 +442,30 @@ def test_a_creation_in_the_future_hides_no_other(ledger):
     """What is created from now on is asked for all the same."""
     ledger.take([job(created=1000 * DAY)], now=DAY)
     assert ledger.newest_created == DAY
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["end told", "end unknown"])
+def test_what_a_clock_that_was_ahead_let_go_is_back(ledger, told):
+    """With the end that it had, though somebody has tagged it since, and counted no second time."""
+    ledger.take([], 0.0)
+    end: dict[str, Any] = {"ended" if told else "updated": 10.0}
+    done = job(state=State.SUCCEEDED, created=5.0, **end)
+    ledger.take([done], 60.0)
+    ledger.take([done], 9 * DAY)
+    assert ids(ledger, 9 * DAY) == set()
+    ledger.take([done._replace(updated=100.0)], 120.0)
+    assert [record.finished for record in ledger.newest(120.0, 9)] == [10.0]
+    assert ledger.finished_total == {((), State.SUCCEEDED): 1}
+
+
+def test_a_longer_lookback_finds_what_ended_at_a_time_that_aws_does_not_tell(ledger):
+    """It ended when it was first seen over."""
+    ledger.take([job(created=0.0)], 1.0)
+    done = job(state=State.SUCCEEDED, created=0.0, updated=10.0)
+    ledger.take([done], 60.0)
+    ledger.take([done], 2 * DAY)
+    assert ids(ledger, 2 * DAY) == set()
+    heir = inherited(ledger, lookback=7 * DAY)
+    heir.take([done], 2 * DAY + 60)
+    assert ids(heir, 2 * DAY + 60) == {"a"}
+    assert heir.finished_total == {((), State.SUCCEEDED): 1}

@@ -45,8 +45,8 @@ class Ledger:
         self._active: dict[str, Record] = {}
         self._finished = Archive()
         self._expired: dict[int, float] = {}
-        """Fingerprints of jobs that left the lookback and whose end AWS does not tell, with their creation: seen
-        again, they are still over."""
+        """Fingerprints of jobs that were let go and whose end AWS does not tell, with their end: seen again, they are
+        still over."""
         self._forgotten: dict[int, float] = {}
         """Fingerprints of finished jobs that are not held and may be listed again, with their end: they do not finish
         again."""
@@ -108,7 +108,7 @@ class Ledger:
         Sums and reasons follow from this ledger's lookback, buckets and rules. Both are whole only at the end.
         """
         self._active, self._unexplained = dict(before._active), dict(before._unexplained)
-        self._forgotten = dict(before._forgotten)
+        self._expired, self._forgotten = dict(before._expired), dict(before._forgotten)
         self.finished_total, self.failures_total = before.finished_total.copy(), before.failures_total.copy()
         self.reasons, self.newest_created = set(before.reasons), before.newest_created
         # A longer lookback brings back what was let go: it was counted in its time and must not count again.
@@ -116,10 +116,6 @@ class Ledger:
         if self._most <= before._most:
             self._floor, self._dropped = before._floor, before._dropped.copy()
         self.since = None if before.since is None else max(before.since, before._horizon)
-        # Created since then, jobs count if they are listed again: they were over for the ledger before alone.
-        begin = max(before._horizon + before._lookback - self._lookback, self._floor)
-        for key, created in before._expired.items():
-            (self._forgotten if created >= begin else self._expired)[key] = created
         for dimensions, tally in before._tallies.items():
             self._tallies[dimensions] = Tally(self._bounds, last_created=tally.last_created)
         for record in before._finished:
@@ -191,12 +187,16 @@ class Ledger:
             self._finish(job, now, horizon)
 
     def _is_over(self, job: Job, now: float, horizon: float) -> bool:
-        """Whether a finished job left the lookback before; not, if only a clock that was behind made it seem so."""
+        """Whether a finished job was let go before; not, if it counts again: the clock was set, or a limit."""
         key = fingerprint(job.id)
-        if key in self._expired and job.ended is not None and horizon <= job.ended <= now:
+        if key not in self._expired:
+            return False
+        ended = first((job.ended,), self._expired[key])
+        if max(horizon, self._floor) <= ended <= now:
             del self._expired[key]
-            self._forgotten[key] = job.ended
-        return key in self._expired
+            self._forgotten[key] = ended
+            return False
+        return True
 
     def _take_active(self, job: Job, horizon: float) -> None:
         self._expired.pop(fingerprint(job.id), None)
@@ -209,6 +209,8 @@ class Ledger:
         """Take in a job that is seen finished for the first time."""
         was_active = self._active.pop(job.id, None) is not None
         finished = finish_of(job, was_known=was_active, now=now)
+        if not was_active and job.ended is None:
+            finished = min(finished, self._forgotten.get(fingerprint(job.id), finished))
         if finished < max(horizon, self._floor):
             self._finish_late(job, finished, was_active=was_active)
             return
@@ -266,12 +268,12 @@ class Ledger:
             if (gone := self._remove_finished(job_id)) is not None:
                 self._forgotten[fingerprint(job_id)] = _finish(gone)
             yield
-        # What was created so long before a listing begins is listed no more.
+        # What ended so long before a listing begins was created before it, and is listed no more.
         oldest = complete_from - _LISTED_LONGEST
         self._expired = {
-            key: created
-            for key, created in self._expired.items()
-            if (key in fingerprints if complete_from == EVERYTHING else created >= oldest)
+            key: finished
+            for key, finished in self._expired.items()
+            if (key in fingerprints if complete_from == EVERYTHING else finished >= oldest)
         }
 
     def _let_go(self, horizon: float, dropped: Counter[int] | None = None) -> Iterator[None]:
@@ -315,7 +317,7 @@ class Ledger:
     def _note_expired(self, record: Record) -> None:
         # An end in the future is none, either: the job would be read again as one that ended just then.
         if record.job.ended is None or record.job.ended > _finish(record):
-            self._expired[fingerprint(record.job.id)] = first((record.job.created,), _finish(record))
+            self._expired[fingerprint(record.job.id)] = _finish(record)
 
     def _remove_finished(self, job_id: str) -> Record | None:
         if record := self._finished.pop(job_id):
