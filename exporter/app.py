@@ -18,10 +18,11 @@ from exporter.catalog.models import Models
 from exporter.clock import Clock, SystemClock
 from exporter.exposition import Exposition
 from exporter.failures import Classifier
+from exporter.inventory import Inventory
 from exporter.poller import Budget, Context, Poller, roots
 from exporter.settings import ConfigurationError, Settings, Web
 from exporter.telemetry import Telemetry, configure_logging
-from exporter.web import Guard, Reload, Site, WebConfigFile, create_app, from_systemd, listen, serve
+from exporter.web import Guard, Inside, Reload, Site, WebConfigFile, create_app, from_systemd, listen, serve
 
 log = structlog.get_logger(__name__)
 
@@ -150,11 +151,12 @@ async def assembled(
 class Reloader:
     """Puts a new configuration into effect while the exporter runs; two attempts at once come one after the other."""
 
-    def __init__(self, parts: Parts, settings: Settings, read: Read) -> None:
+    def __init__(self, parts: Parts, configuration: Configuration, read: Read) -> None:
         self._assembly = parts.assembly
         self._poller = parts.poller
         self._telemetry = parts.telemetry
-        self._settings = settings
+        self.configuration = configuration
+        """What is in effect."""
         self._read = read
         self._turn = asyncio.Lock()
         self._group = asyncio.TaskGroup()
@@ -188,14 +190,14 @@ class Reloader:
         return ()
 
     async def _apply(self, new: Configuration) -> None:
-        before, clients = self._settings, self._assembly.clients
+        before, clients = self.configuration.settings, self._assembly.clients
         kept = {name: getattr(before, name) for name in _NEEDS_RESTART}
         if changed := list(_changed(before, new.settings)):
             log.warning("These settings need a restart; they stay as they were", keys=", ".join(changed))
-        self._settings = new.settings.model_copy(update=kept)
-        if self._settings.log != before.log:
-            configure_logging(self._settings.log.level, self._settings.log.format)
-        context = await self._assembly.context(new._replace(settings=self._settings))
+        self.configuration = new = new._replace(settings=new.settings.model_copy(update=kept))
+        if new.settings.log != before.log:
+            configure_logging(new.settings.log.level, new.settings.log.format)
+        context = await self._assembly.context(new)
         self._poller.replace(context, roots(context, new.catalog, new.region))
         if self._assembly.clients is not clients:
             self._group.create_task(self._retire(clients))
@@ -233,13 +235,18 @@ async def running(
         parts = await stack.enter_async_context(
             assembled(settings, catalog, region, credentials=credentials, clock=clock)
         )
-        reloader = Reloader(parts, settings, read or (lambda: configuration))
+        reloader = Reloader(parts, configuration, read or (lambda: configuration))
+        inside = Inside(
+            Inventory(lambda: parts.poller.sources, parts.assembly.clock.time),
+            settings=lambda: reloader.configuration.settings,
+            catalog=lambda: reloader.configuration.catalog,
+        )
         site = Site(
             exposition=parts.exposition,
-            sources=lambda: [source.status for source in parts.poller.sources],
             is_ready=parts.poller.ready.is_set,
             telemetry_path=settings.web.telemetry_path,
             max_requests=settings.web.max_requests,
+            inside=None if settings.web.disable_pages else inside,
             reload=reloader.reload if settings.web.enable_lifecycle else None,
         )
         addresses = await stack.enter_async_context(_served(create_app(site), settings.web, guard, parts.telemetry))

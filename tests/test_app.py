@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import socket
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -10,7 +11,7 @@ import pytest
 
 from exporter import app
 from exporter.aws import Credentials
-from tests.harness import BEDROCK, CATALOG, NOW, PATIENCE, REGION, HandClock, configured, simulated
+from tests.harness import BEDROCK, CATALOG, CUSTOMIZATION, NOW, PATIENCE, REGION, HandClock, configured, simulated
 
 KEYS = Credentials("AKIAIOSFODNN7EXAMPLE", "made-up")
 
@@ -30,9 +31,10 @@ async def aws(clock):
 
 
 @asynccontextmanager
-async def running(aws, clock, address="127.0.0.1:0"):
+async def running(aws, clock, address="127.0.0.1:0", **web):
     """Yield a running exporter."""
-    settings = configured(aws.endpoint_url, {"bedrock": {"kinds": [BEDROCK.key]}}, web={"listen_address": [address]})
+    web = {"listen_address": [address], **web}
+    settings = configured(aws.endpoint_url, {"bedrock": {"kinds": [BEDROCK.key]}}, web=web)
     async with app.running(settings, CATALOG, REGION, credentials=KEYS, clock=clock) as exporter:
         yield exporter
 
@@ -79,12 +81,52 @@ async def test_what_is_polled_is_served(aws, clock):
     assert line.endswith(" 1.0")
 
 
+async def test_what_is_polled_is_shown(aws, clock):
+    """From AWS to the pages and the API, with the configuration that is in force."""
+    async with running(aws, clock) as exporter:
+        await ready(exporter)
+        answer = json.loads((await get(exporter, "/api/v1/jobs"))[1])
+        (job,) = answer["data"]["jobs"]
+        sources = json.loads((await get(exporter, "/api/v1/sources?kind=model_invocation_job"))[1])
+        (source,) = sources["data"]["sources"]
+        assert (job["status"], job["state"], answer["data"]["total"]) == ("Submitted", "pending", 1)
+        assert (source["health"], source["jobs"], source["last_poll_calls"]) == ("up", 1, source["calls"])
+        assert source["calls"] == aws.requests["bedrock", "ListModelInvocationJobs"]
+        assert job["name"] in (await get(exporter, "/jobs"))[1]
+        assert aws.endpoint_url in (await get(exporter, "/config"))[1]
+        assert ">1 of the" in (await get(exporter, "/kinds"))[1]
+
+
+async def test_pages_show_what_a_reload_brought(aws, clock):
+    """The configuration that is in effect, not the one of the start."""
+    web = {"listen_address": ["127.0.0.1:0"]}
+    before = configured(aws.endpoint_url, {"bedrock": {"kinds": [BEDROCK.key]}}, web=web)
+    after = configured(aws.endpoint_url, {"bedrock": {"kinds": [BEDROCK.key, CUSTOMIZATION.key]}}, web=web)
+    read = app.Configuration(after, CATALOG, REGION)
+    async with app.running(before, CATALOG, REGION, credentials=KEYS, clock=clock, read=lambda: read) as exporter:
+        await ready(exporter)
+        assert ">1 of the" in (await get(exporter, "/kinds"))[1]
+        assert await exporter.reload() == ()
+        assert ">2 of the" in (await get(exporter, "/kinds"))[1]
+        assert CUSTOMIZATION.key in (await get(exporter, "/config"))[1]
+
+
+async def test_pages_can_be_left_out(aws, clock):
+    """Names of jobs can be sensitive."""
+    async with running(aws, clock, disable_pages=True) as exporter:
+        await ready(exporter)
+        statuses = {
+            path: (await get(exporter, path))[0] for path in ("/", "/jobs", "/api/v1/jobs", "/metrics", "/-/ready")
+        }
+    assert statuses == {"/": 404, "/jobs": 404, "/api/v1/jobs": 404, "/metrics": 200, "/-/ready": 200}
+
+
 async def test_a_scrape_never_asks_aws(aws, clock):
     """It costs what serving bytes costs."""
     async with running(aws, clock) as exporter:
         await ready(exporter)
         asked = dict(aws.requests)
-        for path in ("/metrics", "/", "/-/ready"):
+        for path in ("/metrics", "/", "/jobs", "/sources", "/api/v1/status", "/-/ready"):
             assert (await get(exporter, path))[0] == 200
         assert aws.requests == asked
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import bench_ledger, bench_listing, bench_polling
+from tests.benchmarks import bench_ledger, bench_listing, bench_pages, bench_polling
 from tests.benchmarks.bench_polling import Fleet
 from tests.benchmarks.report import Row, Target, report
 
@@ -36,6 +36,12 @@ def test_a_fleet_is_polled_in_time() -> None:
     values = {row.name: row.value for row in bench_polling.sources(Fleet(2, ("us-east-1",), 2, interval=1.0))}
     assert values["4 sources: polled in time"] == 100
     assert values["4 sources: series"] > 0
+
+
+def test_pages_are_measured() -> None:
+    """Each page costs CPU, and finds what it is asked for."""
+    rows = list(bench_pages.rows(jobs=1000, sources=4))
+    assert all(row.value > 0 for row in rows)
 
 
 def test_a_report_tells_what_is_missed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,14 +23,17 @@ from exporter.failures import Reason
 from exporter.jobs import SourceKey, State
 from exporter.settings import ENVIRONMENT_PREFIX, Account, ServiceSettings, Settings, load
 from exporter.web import Site, create_app
-from tests import harness
+from exporter.web.parameters import JobParameters, SourceParameters
+from tests import harness, metrics_page
 from tests.exported import Row, families, series
+from tests.inside import inside
 from tests.test_layers import ROOMS
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 METRICS = ROOT / "docs" / "metrics.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
+PAGES = ROOT / "docs" / "pages.md"
 SAMPLE = ROOT / "config" / "exporter.yml"
 CATALOG = Catalog()
 
@@ -99,7 +102,7 @@ def table(document: Path, *columns: str) -> list[list[str]]:
 def documented(document: Path, labels: str) -> list[Row]:
     """Return the families that tables with this title of the third column describe."""
     rows = table(document, "name", "type", labels)
-    return [Row(name, kind, frozenset(re.findall(r"\w+", words))) for name, kind, words, *_ in rows]
+    return [Row(name, kind, tuple(re.findall(r"\w+", words))) for name, kind, words, *_ in rows]
 
 
 def code(document: Path) -> str:
@@ -124,8 +127,8 @@ def flags(document: Path) -> set[str]:
 
 
 def is_path(word: str) -> bool:
-    """Whether a word behind the program's name is no argument of it: `git clone ... aws-job-exporter`, `make -C`."""
-    return not word.startswith("--") and word not in commands()
+    """Whether a word behind the program's name is none of its arguments: `git clone`, `make -C`, `kubectl exec`."""
+    return word == "--" or (not word.startswith("--") and word not in commands())
 
 
 def slug(heading: str) -> str:
@@ -136,8 +139,13 @@ def slug(heading: str) -> str:
 # Metrics.
 
 
+def test_the_tables_of_metrics_are_those_of_the_code() -> None:
+    """`make docs` would change nothing: names, types, labels and meanings are the families' own."""
+    assert METRICS.read_text() == metrics_page.written(METRICS.read_text())
+
+
 def test_every_family_is_documented_and_no_other() -> None:
-    """Names, types and labels in docs/metrics.md are those of the code, each once."""
+    """docs/metrics.md has each family once."""
     rows = [*documented(METRICS, "further labels"), *documented(METRICS, "labels")]
     assert set(rows) == families()
     assert len(rows) == len(families())
@@ -308,9 +316,18 @@ def test_every_command_is_documented() -> None:
 
 def test_every_path_is_documented() -> None:
     """The README's table of paths has each path that the server answers on, and no other."""
-    site = Site(Exposition(CollectorRegistry(), lambda: 0.0), list, bool, Settings().web.telemetry_path)
+    site = Site(Exposition(CollectorRegistry(), lambda: 0.0), bool, Settings().web.telemetry_path, inside(list))
     paths = [resource.canonical for resource in create_app(site).router.resources()]
     assert [row[0] for row in table(README, "path", "what")] == paths
+
+
+@pytest.mark.parametrize(("what", "model"), [("jobs", JobParameters), ("sources", SourceParameters)])
+def test_every_parameter_is_documented(what: str, model: type[BaseModel]) -> None:
+    """docs/pages.md explains each parameter of pages and API, and marks those that take several values."""
+    rows = table(PAGES, f"parameter of {what}", "meaning")
+    assert [row[0] for row in rows] == list(model.model_fields)
+    several = [name for name, field in model.model_fields.items() if field.default == ()]
+    assert [row[0] for row in rows if "*" in row[1]] == several
 
 
 def test_every_room_is_described() -> None:

@@ -14,6 +14,7 @@ ROOMS = (
     "web",
     "poller",
     "aws",
+    "inventory",
     "exposition",
     "planner",
     "collector",

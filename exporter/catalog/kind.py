@@ -7,6 +7,7 @@ from datetime import date
 from functools import cached_property
 from string import Formatter
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import quote
 
 from pydantic import (
     AfterValidator,
@@ -19,7 +20,7 @@ from pydantic import (
 )
 
 from exporter.durations import Duration
-from exporter.jobs import State
+from exporter.jobs import Job, State
 
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 """A name of ours: a kind, a scope, a dimension."""
@@ -155,7 +156,8 @@ class Kind(Entry):
     longest_run: Duration = 86_400.0
     """How long a job usually runs at most: so far before the lookback reaches a first listing by creation time."""
     console: Annotated[str, AfterValidator(_as_url)] | None = None
-    """The job's page in the AWS console; takes `{region}`, `{id}`, `{name}` and fields of the job (`{jobArn}`)."""
+    """The job's page in the AWS console, or the list of them; takes `{region}`, `{id}`, `{suffix}` (what follows the
+    last slash of the id), `{name}` and, where several fields are the id, those (`{JobName}`)."""
     opt_in: bool = False
     """Costly, noisy or seen by another kind already: polled only where a configuration names the kind."""
     permissions: Mapping[str, tuple[Action, ...]] = Field(default_factory=dict)
@@ -187,8 +189,13 @@ class Kind(Entry):
     def _says_things_once(self) -> Self:
         if twice := sorted(set(self.sweep) & set(self.arguments)):
             raise ValueError(f"sweep: given as an argument as well: {', '.join(twice)}")
-        if len(self.id) > 1 and "id" in self._placeholders():
-            raise ValueError("console: an {id} of several fields stands in no URL, name the field")
+        return self
+
+    @model_validator(mode="after")
+    def _console_can_be_filled(self) -> Self:
+        known = dict.fromkeys(("region", "name", *(self.id if len(self.id) > 1 else ("id", "suffix"))))
+        if unknown := [field for field in self._placeholders() if field not in known]:
+            raise ValueError(f"console: {{{unknown[0]}}} is none of {', '.join(f'{{{field}}}' for field in known)}")
         return self
 
     def __str__(self) -> str:
@@ -214,7 +221,17 @@ class Kind(Entry):
         for group, paths in groups.items():
             yield from ((f"{group}.{key}", path) for key, path in paths.items() if path)
         yield from ((f"refine.{number}.when", rule.when) for number, rule in enumerate(self.refine))
-        yield from (("console", field) for field in self._placeholders() if field not in _PLACES)
+
+    def console_url(self, region: str, job: Job) -> str | None:
+        """Return the job's page in the AWS console; None where the catalog does not know it."""
+        parts = job.id.split("/") if len(self.id) > 1 else []
+        if self.console is None or len(parts) not in {0, len(self.id)}:
+            return None
+        values = {"region": region, "name": job.name, "id": job.id, "suffix": job.id.rpartition("/")[2]}
+        values |= dict(zip(self.id, parts, strict=False))
+        url = self.console.format_map({field: quote(value, safe=":/") for field, value in values.items()})
+        domain = next((domain for prefix, domain in _CONSOLES.items() if region.startswith(prefix)), _CONSOLE)
+        return url.replace(_CONSOLE, domain, 1)
 
     def _placeholders(self) -> list[str]:
         return [field for _, field, _, _ in Formatter().parse(self.console or "") if field]
@@ -227,5 +244,6 @@ def plural(scope: str) -> str:
     return f"{scope}es" if scope.endswith("x") else f"{scope}s"
 
 
-_PLACES = {"region", "id", "name"}
-"""What a console's URL may take besides fields of the job."""
+_CONSOLE = "console.aws.amazon.com"
+_CONSOLES = {"cn-": "console.amazonaws.cn", "us-gov-": "console.amazonaws-us-gov.com"}
+"""Where the console is, by the region's beginning, in partitions of AWS that have one of their own."""

@@ -125,7 +125,7 @@ _DEMO = """
 The demo runs against a simulated AWS with a week of jobs behind it.
 
   Metrics:  {address}/metrics
-  Sources:  {address}/
+  Pages:    {address}/
 
 Let a Prometheus scrape it and ask, for instance, how many jobs are where:
 

@@ -5,17 +5,25 @@ from __future__ import annotations
 import marshal
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from itertools import count
 from typing import Any, NamedTuple
 
 from exporter.jobs import Job, State
 from exporter.ledger.record import Dimensions, Record
+from exporter.ledger.wanted import Wanted
 
 _HOUR = 3600.0
 _BITS = (1 << 60) - 1
 _COUNTS = ("total", "processed", "succeeded", "failed")
+_NUMBER = 4
+"""Bytes before each packed record, which say what it shares with others: found without unpacking the rest."""
+_BATCH = 500
+"""Records that are looked at in one step of a search."""
+
+Search = Callable[[int], Iterator[list[Record]]]
+"""Finds what finished in an hour, counted from 1970-01-01 UTC: a few records at a time, in no order."""
 
 
 class _Shared(NamedTuple):
@@ -92,6 +100,42 @@ class Archive:
             found += [self._unpack(self._packed[key]) for key in self._hours[hour]]
         return sorted(found, key=lambda record: record.finished or 0.0, reverse=True)[:number]
 
+    def hours(self) -> Iterable[int]:
+        """Return the hours in which something finished, counted from 1970-01-01 UTC."""
+        return [hour for hour, keys in self._hours.items() if keys]
+
+    def searcher(self, wanted: Wanted) -> Search:
+        """Return what finds the jobs that are looked for of those that finished in an hour.
+
+        It yields a few at a time, in no order, for a search takes turns with other work. A record is unpacked only
+        where what it shares with others, and its bytes, leave it a chance.
+        """
+        shared, text = self._with(wanted), wanted.traces
+
+        def search(hour: int) -> Iterator[list[Record]]:
+            keys = list(self._hours.get(hour, ()))
+            for start in range(0, len(keys), _BATCH):
+                found = (self._packed.get(key) for key in keys[start : start + _BATCH])
+                likely = (packed for packed in found if packed and packed[:_NUMBER] in shared)
+                if text:
+                    likely = (packed for packed in likely if shared[packed[:_NUMBER]] or text in packed.lower())
+                yield [record for record in map(self._unpack, likely) if wanted.takes(record)]
+
+        return search
+
+    def counts(self, wanted: Wanted, hours: Iterable[int]) -> list[int]:
+        """Return how many finished in each hour in the states, with the statuses and reasons that are looked for."""
+        shared = self._with(wanted)
+        return [sum(self._packed[key][:_NUMBER] in shared for key in self._hours.get(hour, ())) for hour in hours]
+
+    def _with(self, wanted: Wanted) -> dict[bytes, bool]:
+        """Return the numbers of what records share that is looked for, and whether the text stands in their ids."""
+        return {
+            _bytes(number): wanted.text in shared.prefix.lower()
+            for number, shared in self._shared.items()
+            if wanted.takes_shared(shared.status, shared.state, shared.reason)
+        }
+
     def pop_finished_before(self, horizon: float) -> list[Record]:
         """Return what finished before a time, and hold it no longer."""
         if horizon <= self._oldest:
@@ -154,11 +198,12 @@ class Archive:
         counts = tuple(job.records.get(result) for result in _COUNTS) if job.records else None
         details = None if job.details is None else dict(job.details)
         times = (job.created, job.started, job.ended, updated, finished)
-        return marshal.dumps((self._number(shared), suffix, job.name, job.message, counts, details, *times))
+        packed = marshal.dumps((suffix, job.name, job.message, counts, details, *times))
+        return _bytes(self._number(shared)) + packed
 
     def _unpack(self, packed: bytes) -> Record:
-        number, suffix, name, message, counts, details, *times = marshal.loads(packed)  # noqa: S302 - its own bytes
-        prefix, status, state, code, dimensions, reason = self._shared[number]
+        suffix, name, message, counts, details, *times = marshal.loads(packed[_NUMBER:])  # noqa: S302 - its own bytes
+        prefix, status, state, code, dimensions, reason = self._shared[_number(packed)]
         created, started, ended, updated, finished = times
         job = Job(
             id=prefix + suffix,
@@ -188,7 +233,7 @@ class Archive:
 
     def _release(self, packed: bytes) -> None:
         """Note that a record uses what it shared no more."""
-        number = marshal.loads(packed)[0]  # noqa: S302 - its own bytes
+        number = _number(packed)
         self._uses[number] -= 1
         if not self._uses[number]:
             del self._uses[number]
@@ -204,6 +249,14 @@ def _counts(values: Any) -> dict[str, int]:
 def fingerprint(text: str) -> int:
     """Return a hash of 60 bits: Python's integers hold 30 in a digit, and a third digit would take 16 bytes more."""
     return hash(text) & _BITS
+
+
+def _bytes(number: int) -> bytes:
+    return number.to_bytes(_NUMBER)
+
+
+def _number(packed: bytes) -> int:
+    return int.from_bytes(packed[:_NUMBER])
 
 
 def hour_of(time: float | None) -> int:

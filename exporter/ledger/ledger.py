@@ -10,7 +10,8 @@ from collections.abc import Set as AbstractSet
 from exporter.jobs import Job, State
 from exporter.ledger.archive import Archive, fingerprint, hour_of
 from exporter.ledger.record import Dimensions, Record, finish_of, first
-from exporter.ledger.tally import Tally
+from exporter.ledger.tally import Tally, status_label
+from exporter.ledger.wanted import Wanted
 
 Classify = Callable[[Job], str]
 """Tells the reason, of a closed list, for which a job failed."""
@@ -75,6 +76,31 @@ class Ledger:
     def has_undated(self) -> bool:
         """Whether there is an active job whose creation time is unknown."""
         return any(record.job.created is None for record in self._active.values())
+
+    @property
+    def finished(self) -> Archive:
+        """The finished jobs, to be searched."""
+        return self._finished
+
+    def moving(self, wanted: Wanted) -> list[Record]:
+        """Return the jobs that may still move and are looked for."""
+        return [record for record in self._active.values() if wanted.takes(record)]
+
+    def statuses(self) -> Counter[tuple[str, State]]:
+        """Return how many jobs there are in each status, as of the last listing."""
+        counts = Counter((status_label(record.job), record.job.state) for record in self._active.values())
+        for tally in self._tallies.values():
+            counts.update(tally.statuses)
+        return counts
+
+    def count(self, wanted: Wanted) -> int | None:
+        """Return how many jobs are looked for; None where no sum tells."""
+        if not wanted.is_counted:
+            return None
+        if wanted.reasons:
+            return sum(tally.reasons[reason] for tally in self._tallies.values() for reason in wanted.reasons)
+        counts = self.statuses().items()
+        return sum(number for (status, state), number in counts if wanted.takes_shared(status, state, None))
 
     def take(self, listing: Iterable[Job], now: float, complete_from: float | None = EVERYTHING) -> None:
         """Take in a listing made at `now` that left out no job created after `complete_from`; None: it may have.

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from exporter.jobs import Job, State
 from exporter.ledger.record import Record
+from exporter.ledger.wanted import label
 
 
 @dataclass
@@ -113,7 +114,7 @@ class Tally:
         """Note when a finished job ended, if that is the last."""
         state, finished = record.job.state, record.finished or 0.0
         if finished >= self.last.get(state, (finished, None))[0]:
-            self.last[state] = (finished, _duration(record.job))
+            self.last[state] = (finished, duration(record.job))
         self._note_last_failed(record)
 
     def _sum(self, record: Record, times: int) -> None:
@@ -124,8 +125,8 @@ class Tally:
         self._sum_reason(record, times)
         if job.created is not None and job.started is not None:
             self.queue.observe(max(0.0, job.started - job.created), times)
-        if record.finished is not None and (duration := _duration(job)) is not None:
-            self.durations.setdefault(job.state, Histogram(self.bounds)).observe(duration, times)
+        if record.finished is not None and (seconds := duration(job)) is not None:
+            self.durations.setdefault(job.state, Histogram(self.bounds)).observe(seconds, times)
 
     def _sum_reason(self, record: Record, times: int) -> None:
         if record.reason is not None and record.job.state is State.FAILED:
@@ -145,11 +146,11 @@ class Tally:
 
 
 def status_label(job: Job) -> str:
-    """Return a job's status as a label: one that the catalog does not know is free text, and so is `unknown`."""
-    return "unknown" if job.state is State.UNKNOWN else job.status
+    """Return a job's status as a label."""
+    return label(job.status, job.state)
 
 
-def _duration(job: Job) -> float | None:
+def duration(job: Job) -> float | None:
     """Return the run time of a finished job in seconds; None where AWS does not tell both its begin and its end."""
     begin = job.created if job.started is None else job.started
     end = job.updated if job.ended is None else job.ended

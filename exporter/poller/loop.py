@@ -18,7 +18,7 @@ from exporter.jobs import SourceKey
 from exporter.poller.bounds import drops, note_change
 from exporter.poller.context import Context, Source
 from exporter.poller.schedule import pause
-from exporter.telemetry import SOURCE_FAMILIES, SourceStatus
+from exporter.telemetry import POLLED, SOURCE_FAMILIES, SourceStatus
 
 log = structlog.get_logger(__name__)
 
@@ -176,7 +176,8 @@ class Poller:
         """Return when a poll began, its wait for a lane and a slot left out, and what it found."""
         key = source.status.key
         async with self._lanes[key.account_id, key.region, key.aws_service], self._slots, self._noted(key):
-            began = self._clock.monotonic()
+            began, calls = self._clock.monotonic(), source.status.calls
+            POLLED.set(source.status)
             try:
                 async with asyncio.timeout(self._context.settings.poll.timeout) as deadline:
                     DEADLINE.set(deadline)
@@ -186,6 +187,7 @@ class Poller:
                 self._note_failure(source, failure)
             else:
                 self._note_success(source)
+            source.status.last_calls = source.status.calls - calls
             with _boundary(source):
                 self._note_poll(source, self._clock.monotonic() - began)
         return began, found

@@ -17,6 +17,7 @@ from exporter.settings.model import (
     Settings,
     Web,
 )
+from exporter.settings.redaction import without_secrets
 
 __all__ = [
     "DEFAULT_PORT",
@@ -36,4 +37,5 @@ __all__ = [
     "given",
     "load",
     "parse_duration",
+    "without_secrets",
 ]

@@ -133,6 +133,9 @@ class Web(Section):
     disable_exporter_metrics: bool = Field(
         default=False, description="Exclude metrics about the exporter's process (process_*, python_*)."
     )
+    disable_pages: bool = Field(
+        default=False, description="Serve nothing but metrics and health: no pages, no API, no names of jobs."
+    )
     enable_lifecycle: bool = Field(default=False, description="Enable reload via HTTP request.")
 
 

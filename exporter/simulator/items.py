@@ -147,7 +147,7 @@ class JobForm(ListedForm):
 
     def _fact(self, job: SimulatedJob, key: str, path: str, shape: Shape, fact: Any, owner: Owner) -> Any:
         """Return what a path shall lead to, None where that is nothing."""
-        if key == "console" or key.startswith("id."):
+        if key.startswith("id."):
             return self._id(job, path, shape, owner)
         if key.startswith("refine."):
             return fact or 0
@@ -184,8 +184,8 @@ def _told_by(scope: Place, member: str) -> Any:
 
 
 def _has_precedence(path: tuple[str, str]) -> bool:
-    """Whether a path tells more of what stands in its place than a console's URL or a refinement."""
-    return not path[0].startswith(("console", "refine."))
+    """Whether a path tells more of what stands in its place than a refinement."""
+    return not path[0].startswith("refine.")
 
 
 def _dimension(shape: Shape, path: str, owner: Owner) -> Any:

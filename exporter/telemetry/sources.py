@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from exporter.families import Family, Sample
@@ -33,6 +34,10 @@ class SourceStatus:
     """Why the last poll failed, of a closed list; empty while it succeeds."""
     error: str = ""
     """The same in AWS's words, for people."""
+    calls: int = 0
+    """Requests to AWS that its polls have made since it was found."""
+    last_calls: int = 0
+    """Those of the last poll."""
     jobs: int | None = None
     """Jobs held; None for a source that leads to others and has no jobs itself."""
     details_pending: int | None = None
@@ -55,6 +60,10 @@ class SourceStatus:
         self.interval = newer.interval
         self.scope_kind, self.scope_name = newer.scope_kind, newer.scope_name
         return self
+
+
+POLLED: ContextVar[SourceStatus | None] = ContextVar("POLLED", default=None)
+"""The source whose poll is under way: what it calls counts for it."""
 
 
 def _known(value: float | None) -> Iterable[Sample]:
@@ -83,14 +92,14 @@ SOURCE_FAMILIES: tuple[Family[SourceStatus], ...] = (
     Family(
         f"{PREFIX}source_failure_info",
         "gauge",
-        "Why the last poll of the source failed; absent while the source is up.",
+        "Why the last poll of the source failed; always 1.",
         ("reason",),
         lambda status: [((status.reason,), 1)] if status.reason else [],
     ),
     Family(
         f"{PREFIX}source_last_success_timestamp_seconds",
         "gauge",
-        "When the source was last read completely; what its other metrics are as of.",
+        "When the source was last read completely: what its other metrics are as of.",
         (),
         lambda status: _known(status.last_success),
     ),
@@ -132,14 +141,14 @@ SOURCE_FAMILIES: tuple[Family[SourceStatus], ...] = (
     Family(
         f"{PREFIX}series_dropped",
         "gauge",
-        "Series about the jobs of the source that are left out because of a limit.",
+        "Series about the jobs of the source that are left out; bound is the limit that says so.",
         ("family", "bound"),
         lambda status: status.series_dropped.items(),
     ),
     Family(
         f"{PREFIX}jobs_dropped",
         "gauge",
-        "Jobs of the source that finished within the lookback and do not count because of limits.jobs_per_source.",
+        "Jobs that finished within the lookback, to the hour, and do not count because of limits.jobs_per_source.",
         (),
         lambda status: _known(status.jobs_dropped or None),
     ),

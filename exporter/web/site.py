@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiohttp import web
 
 from exporter.exposition import Exposition
-from exporter.telemetry import SourceStatus
-from exporter.web import health, lifecycle, metrics, pages
+from exporter.web import api, health, lifecycle, metrics, pages
+from exporter.web.inside import Inside
 
 
 @dataclass(frozen=True)
@@ -17,21 +17,23 @@ class Site:
     """What the server shows."""
 
     exposition: Exposition
-    sources: Callable[[], Iterable[SourceStatus]]
     is_ready: Callable[[], bool]
     telemetry_path: str
-    max_requests: int = 0
-    """Scrapes at the same time; 0: any number."""
+    inside: Inside | None = None
+    """What pages and API show; without it there are neither."""
     reload: lifecycle.Reload | None = None
     """None where it is not allowed over HTTP."""
+    max_requests: int = 0
+    """Scrapes at the same time; 0: any number."""
 
 
 def create_app(site: Site) -> web.Application:
     """Return the web application."""
+    routes = metrics.routes(site.telemetry_path, site.exposition, site.max_requests)
+    if site.inside:
+        others = [*pages.routes(site.inside, site.telemetry_path), *api.routes(site.inside)]
+        # The metrics take the place of a page where the configuration says so.
+        routes += [route for route in others if route.path != site.telemetry_path]
     app = web.Application()
-    app.add_routes(metrics.routes(site.telemetry_path, site.exposition, site.max_requests))
-    if site.telemetry_path != "/":
-        app.add_routes(pages.routes(site.telemetry_path, site.sources))
-    app.add_routes(health.routes(site.is_ready))
-    app.add_routes(lifecycle.routes(site.reload))
+    app.add_routes([*routes, *health.routes(site.is_ready), *lifecycle.routes(site.reload)])
     return app

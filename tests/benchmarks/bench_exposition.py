@@ -101,7 +101,7 @@ class Exporter:
     async def run(self, ready: Any) -> None:
         """Serve until killed, after having told the port."""
         await self._publish(SOURCES)
-        site = Site(self._exposition, list, lambda: True, "/metrics")
+        site = Site(self._exposition, lambda: True, "/metrics")
         app = create_app(site)
         app.router.add_get("/cpu", self._cpu)
         app.router.add_get("/publish/{sources}", self._publish_now)

@@ -41,6 +41,9 @@ TARGETS = {
     "memory of a finished job, tracemalloc": Target(most=250),
     "memory of a finished job, RSS": Target(most=250),
     "CPU of a poll, 1,000,000 finished jobs held / 1,000": Target(most=1.5),
+    "CPU of a page of jobs, 100,000 held": Target(most=200),
+    "CPU of a page of jobs by a rare name, 100,000 held": Target(most=200),
+    "CPU of the first page, 100,000 held": Target(most=200),
     "10,000 sources: polled in time": Target(least=100),
     "10,000 sources: CPU, steady": Target(most=1),
 }

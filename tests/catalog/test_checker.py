@@ -85,10 +85,6 @@ def test_nothing_is_wrong():
             {"refine": [{"from": "succeeded", "to": "partial", "when": "PipelineExecutionArn"}]},
             "refine.0.when: 'PipelineExecutionArn' is a string, not one of: boolean, integer, ",
         ),
-        (
-            {"console": "https://console/{Arn}"},
-            "console: no 'Arn' in PipelineExecutionSummary; did you mean `PipelineExecutionArn`?",
-        ),
         (states(failed=[]), "states: not mapped: Failed"),
         (
             states(failed=["Failed", "Stoped"]),

@@ -60,7 +60,8 @@ def kind_of(**changes: Any) -> Kind:
         ({"console": "console.aws.amazon.com"}, "does not begin with https://"),
         ({"console": "https://console/{"}, "kinds.job.console"),
         ({"console": "https://console/{}"}, "a pair of braces without a name"),
-        ({"id": ["name", "run"], "console": "https://console/{id}"}, "name the field"),
+        ({"console": "https://console/{runId}"}, "{runId} is none of {region}, {name}, {id}, {suffix}"),
+        ({"id": ["name", "run"], "console": "https://console/{id}"}, "{id} is none of {region}, {name}, {run}"),
         ({"opt_in": "perhaps"}, "kinds.job.opt_in"),
     ],
 )
@@ -125,11 +126,10 @@ def test_longest_run_is_a_day_unless_told():
 
 
 def test_paths_of_a_kind():
-    """Whatever is read from an item has a path that is told: ids, corrections and the fields of the URL too."""
+    """Whatever is read from an item has a path that is told: ids and corrections too."""
     kind = kind_of(
         id=["name", "run"],
         refine=[{"from": "succeeded", "to": "partial", "when": "counts.failed"}],
-        console="https://{region}.console/{name}/{runId}",
     )
     assert dict(kind.paths()) == {
         "id.0": "name",
@@ -137,7 +137,6 @@ def test_paths_of_a_kind():
         "status": "status",
         "times.created": "createdAt",
         "refine.0.when": "counts.failed",
-        "console": "runId",
     }
 
 

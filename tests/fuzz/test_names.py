@@ -29,6 +29,7 @@ from exporter.web import Site, create_app
 from tests.fuzz.effort import bounded
 from tests.fuzz.wild import HOSTILE, texts
 from tests.harness import NOW, PATIENCE, HandClock, configured, running, simulated
+from tests.inside import Polled, inside
 
 STEERS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 FAMILY: Family[str] = Family("aws_job_info", "gauge", "One job.", ("job_name",), lambda name: [((name,), 1)])
@@ -126,7 +127,7 @@ def test_a_table_keeps_its_lines_and_the_terminal_its_colours(cells):
 
 
 class Structure(HTMLParser):
-    """Notes every tag and attribute of a page, and its text."""
+    """Notes every tag of a page with the names of its attributes, and its text."""
 
     def __init__(self, page):
         super().__init__()
@@ -136,7 +137,7 @@ class Structure(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         """Note a tag."""
-        self.found.append((tag, attrs))
+        self.found.append((tag, [name for name, _ in attrs]))
 
     def handle_comment(self, data):
         """Note a comment: it could hide what follows."""
@@ -148,19 +149,19 @@ class Structure(HTMLParser):
 
 
 async def page(word):
-    """Return the status page with one source that is down, whose every text is `word`."""
+    """Return the page of sources with one that is down, whose every text is `word`."""
     key = SourceKey(*[word] * 5)
     status = SourceStatus(key, 60.0, "membership", word, attempts=1, consecutive_failures=1, reason=word, error=word)
     exposition = Exposition(CollectorRegistry(), lambda: NOW)
-    app = create_app(Site(exposition, lambda: [status], lambda: True, "/metrics"))
-    async with TestClient(TestServer(app)) as client, client.get("/") as response:
+    app = create_app(Site(exposition, lambda: True, "/metrics", inside(lambda: [Polled(status)])))
+    async with TestClient(TestServer(app)) as client, client.get("/sources") as response:
         return Structure(await response.text())
 
 
 async def test_a_page_has_no_tag_from_the_data():
     """The same tags and attributes whatever a source is called; the text is there as it is."""
     plain = (await page("plain")).found
-    for name in HOSTILE:
+    for name in filter(text, HOSTILE):
         hostile = await page(text(name))
         assert hostile.found == plain
         assert text(name).replace("\r\n", "\n").split("\n")[0] in hostile.text

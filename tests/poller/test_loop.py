@@ -18,6 +18,7 @@ from tests.harness import (
     CUSTOMIZATION,
     PATIENCE,
     REGION,
+    TRAINED,
     HandClock,
     configured,
     running,
@@ -172,3 +173,30 @@ async def test_a_poll_that_ends_late_ends_no_other(clock):
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+
+
+async def test_what_was_ready_stays_ready_while_sources_come(clock):
+    """A readiness probe must not take the target away because a membership was found."""
+    services = {"cleanroomsml": {"kinds": [TRAINED.key]}}
+    async with simulated(clock) as aws, running(configured(aws.endpoint_url, services), clock) as exporter:
+        assert exporter.poller.ready.is_set()
+        before = len(list(exporter.poller.sources))
+        aws.world.add_scope("cleanroomsml", "membership")
+        await exporter.turn(700)
+        assert len(list(exporter.poller.sources)) > before
+        assert exporter.poller.ready.is_set()
+
+
+async def test_the_calls_of_a_poll_count_for_its_source(clock):
+    """Those of the last poll and all of them, retries included; another source's are its own."""
+    async with simulated(clock, page_size=2) as aws:
+        for _ in range(5):
+            aws.world.add_job(BEDROCK, created=clock.now - 60, path=[(0, "Submitted")])
+        async with running(configured(aws.endpoint_url, {"bedrock": {"kinds": [BEDROCK.key]}}), clock) as exporter:
+            statuses = {source.status.key.kind: source.status for source in exporter.poller.sources}
+            jobs, account = statuses[BEDROCK.key], statuses["account"]
+            first = jobs.last_calls
+            await exporter.turn(70)
+            assert first == jobs.calls - jobs.last_calls > 2
+            assert jobs.calls == aws.requests["bedrock", "ListModelInvocationJobs"]
+            assert account.calls == 1

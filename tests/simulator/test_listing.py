@@ -34,7 +34,7 @@ def swept(kind: Kind, scope: Any) -> list[dict[str, Any]]:
 
 def told(kind: Kind) -> list[tuple[str, str]]:
     """Return the paths to what a job of the world holds under the same key."""
-    return [(key, path) for key, path in kind.paths() if not key.startswith(("dimensions.", "refine.", "console"))]
+    return [(key, path) for key, path in kind.paths() if not key.startswith(("dimensions.", "refine."))]
 
 
 def in_order(kind: Kind, found: list[Any]) -> list[Any]:

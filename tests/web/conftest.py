@@ -1,11 +1,19 @@
-"""Certificates and hashes for the exporter-toolkit's cases, made for each run."""
+"""A site whose sources a test sets; certificates and hashes for the exporter-toolkit's cases, made for each run."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import bcrypt
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from prometheus_client import CollectorRegistry
 
+from exporter.exposition import Exposition
+from exporter.settings import Settings
+from exporter.web import Site, create_app
+from tests.inside import NOW, inside
 from tests.web.greeting import self_signed
 
 PASSWORDS = {"alice": "alice123", "carol": "carol123", "dave": "dave123"}
@@ -45,3 +53,36 @@ def written(tmp_path: Path, certificates: Path) -> Callable[[str], Path]:
         return file
 
     return write
+
+
+@dataclass
+class Shown:
+    """What pages and API show."""
+
+    sources: list[Any] = field(default_factory=list)
+    settings: Settings = field(default_factory=Settings)
+    client: Any = None
+
+    async def text(self, path, status=200):
+        """Return a page, having looked at its status."""
+        response = await self.client.get(path)
+        assert response.status == status, await response.text()
+        return await response.text()
+
+    async def data(self, path):
+        """Return what the API answers."""
+        response = await self.client.get(path)
+        assert response.status == 200, await response.text()
+        return (await response.json())["data"]
+
+
+@pytest.fixture
+async def shown():
+    """Return what a site shows, and the site's client."""
+    shown = Shown()
+    looking = inside(lambda: shown.sources)
+    looking = type(looking)(looking.inventory, lambda: shown.settings, looking.catalog)
+    site = Site(Exposition(CollectorRegistry(), lambda: NOW), lambda: True, "/metrics", looking)
+    async with TestClient(TestServer(create_app(site))) as client:
+        shown.client = client
+        yield shown

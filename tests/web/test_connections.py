@@ -87,7 +87,7 @@ async def serving(*, series=10, max_requests=40, limits=None):
     gauge = Gauge("things", "Things.", ["name"], registry=registry)
     for number in range(series):
         gauge.labels(f"{number:04000}").set(number)
-    site = Site(Exposition(registry, lambda: 0.0), list, lambda: True, "/metrics", max_requests=max_requests)
+    site = Site(Exposition(registry, lambda: 0.0), lambda: True, "/metrics", max_requests=max_requests)
     app = create_app(site)
     async with serve(app, await listen(["127.0.0.1:0"]), limits=limits) as addresses:
         yield Server(addresses[0][1], kept(app))

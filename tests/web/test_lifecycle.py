@@ -10,7 +10,7 @@ from exporter.web import Site, create_app
 
 async def answer(method, reload):
     """Return the status and the text of an answer."""
-    site = Site(Exposition(CollectorRegistry(), lambda: 0.0), list, bool, "/metrics", reload=reload)
+    site = Site(Exposition(CollectorRegistry(), lambda: 0.0), bool, "/metrics", reload=reload)
     async with TestClient(TestServer(create_app(site))) as client:
         response = await client.request(method, "/-/reload")
         return response.status, await response.text()

@@ -1,4 +1,4 @@
-"""What is served over HTTP: the exposition, the status page, and whether the exporter lives and is ready."""
+"""What is served over HTTP: the exposition, and whether the exporter lives and is ready."""
 
 import gzip
 import socket
@@ -11,11 +11,10 @@ from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
-from exporter import __version__
 from exporter.exposition import Exposition, Format
-from exporter.jobs import SourceKey
 from exporter.telemetry import SourceStatus
 from exporter.web import Site, create_app, from_systemd, listen, serve
+from tests.inside import Polled, inside, status
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 
@@ -26,6 +25,7 @@ class Exporter:
 
     sources: list[SourceStatus] = field(default_factory=list)
     is_ready: bool = False
+    has_pages: bool = True
 
     def site(self, telemetry_path="/metrics"):
         """Return what the server is made from; the exporter has one metric."""
@@ -33,9 +33,9 @@ class Exporter:
         Gauge("things", "Things.", registry=registry).set(7)
         return Site(
             exposition=Exposition(registry, lambda: 0.0),
-            sources=lambda: self.sources,
             is_ready=lambda: self.is_ready,
             telemetry_path=telemetry_path,
+            inside=inside(lambda: map(Polled, self.sources)) if self.has_pages else None,
         )
 
 
@@ -64,11 +64,6 @@ async def serving(exporter, *addresses):
     """Serve an exporter on addresses."""
     async with serve(create_app(exporter.site()), await listen(addresses)) as served:
         yield served
-
-
-def source(kind, **fields):
-    """Return how a source goes that was tried once."""
-    return SourceStatus(SourceKey("1", "us-east-1", "bedrock", kind, ""), 60.0, **{"attempts": 1, **fields})
 
 
 async def test_metrics_in_the_text_format(client):
@@ -127,67 +122,11 @@ async def test_an_accept_header_in_several_lines_is_one_list(client):
     assert response.headers["Content-Type"] == Format.OPENMETRICS.value
 
 
-async def test_the_status_page_shows_every_source(client, exporter):
-    """With its jobs, and why it is down."""
-    failed = {"consecutive_failures": 1, "reason": "access_denied", "error": "User: made-up is not authorized"}
-    exporter.sources = [source("fine", jobs=4711), source("broken", **failed), source("new", attempts=0)]
-    response = await client.get("/")
-    page = await response.text()
-    assert response.content_type == "text/html"
-    assert __version__ in page
-    assert 'href="/metrics"' in page
-    for text in ("fine", "4711", "broken", "access_denied", "User: made-up is not authorized", "not tried yet"):
-        assert text in page
-
-
-async def test_sources_that_are_down_come_first(client, exporter):
-    """They are what somebody looks for."""
-    exporter.sources = [source("a-up"), source("z-down", consecutive_failures=1), source("b-up")]
-    page = await (await client.get("/")).text()
-    assert page.index("z-down") < page.index("a-up") < page.index("b-up")
-
-
-SCRIPT = '<script>alert("x")</script>'
-
-
-@pytest.mark.parametrize("name", ["account_id", "region", "aws_service", "kind", "scope"])
-async def test_hostile_names_are_escaped(client, exporter, name):
-    """Every part of a source comes from AWS or from a configuration."""
-    key = SourceKey("1", "r", "s", "k", "")._replace(**{name: SCRIPT})
-    exporter.sources = [SourceStatus(key, 60.0)]
-    page = await (await client.get("/")).text()
-    assert "<script" not in page
-    assert "&lt;script&gt;" in page
-
-
-async def test_hostile_errors_are_escaped(client, exporter):
-    """An error's words are AWS's, or a proxy's."""
-    exporter.sources = [source("k", consecutive_failures=1, reason="network", error=SCRIPT)]
-    page = await (await client.get("/")).text()
-    assert "<script" not in page
-    assert "&lt;script&gt;" in page
-
-
-async def test_a_hostile_telemetry_path_is_escaped(exporter):
-    """Even where it is the own configuration's."""
-    async with browsing(exporter, telemetry_path='/"><script>') as client:
-        assert "<script" not in await (await client.get("/")).text()
-
-
-async def test_the_status_page_may_run_no_script(client):
-    """Should something get through the escaping, the browser stops it."""
-    headers = (await client.get("/")).headers
-    policy = headers["Content-Security-Policy"]
-    assert "default-src 'none'" in policy
-    assert "script-src" not in policy
-    assert headers["X-Content-Type-Options"] == "nosniff"
-
-
 @pytest.mark.parametrize("is_ready", [False, True])
 async def test_it_is_healthy_as_long_as_it_answers(client, exporter, is_ready):
     """A restart would not make AWS answer."""
     exporter.is_ready = is_ready
-    exporter.sources = [source("k", consecutive_failures=9)]
+    exporter.sources = [status(consecutive_failures=9)]
     assert (await client.get("/-/healthy")).status == 200
 
 
@@ -198,32 +137,72 @@ async def test_it_is_ready_once_every_source_was_tried(client, exporter):
     assert (await client.get("/-/ready")).status == 200
 
 
-@pytest.mark.parametrize("path", ["/favicon.ico", "/metrics/", "/-/", "/metrics/../etc/passwd", "/-/quit"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/favicon.ico",
+        "/static/none.css",
+        "/static/",
+        "/static/../site.py",
+        "/api/v1/",
+        "/metrics/",
+        "/-/",
+        "/metrics/../etc/passwd",
+        "/-/quit",
+    ],
+)
 async def test_other_paths_are_not_found(client, path):
     """There is nothing else."""
     assert (await client.get(path)).status == 404
 
 
-@pytest.mark.parametrize("path", ["/", "/metrics", "/-/healthy", "/-/ready"])
+@pytest.mark.parametrize("path", ["/", "/jobs", "/api/v1/jobs", "/metrics", "/-/healthy", "/-/ready"])
 async def test_nothing_can_be_posted(client, path):
     """The server only shows."""
     assert (await client.post(path)).status == 405
 
 
 async def test_the_telemetry_path_can_be_chosen(exporter):
-    """Then the usual one is not there, and the status page leads to it."""
+    """Then the usual one is not there, and the pages lead to it."""
     async with browsing(exporter, telemetry_path="/prometheus") as client:
         assert (await client.get("/prometheus")).content_type == "text/plain"
         assert (await client.get("/metrics")).status == 404
-        assert 'href="/prometheus"' in await (await client.get("/")).text()
+        assert 'href="./prometheus"' in await (await client.get("/")).text()
 
 
 async def test_metrics_may_stand_at_the_root(exporter):
-    """They take the place of the status page."""
+    """They take the place of the first page."""
     async with browsing(exporter, telemetry_path="/") as client:
         response = await client.get("/", headers={"Accept-Encoding": "identity"})
         assert "things 7.0" in await response.text()
         assert (await client.get("/-/healthy")).status == 200
+
+
+async def test_metrics_may_take_the_place_of_any_page(exporter):
+    """The configuration has the last word."""
+    async with browsing(exporter, telemetry_path="/jobs") as client:
+        response = await client.get("/jobs", headers={"Accept-Encoding": "identity"})
+        assert "things 7.0" in await response.text()
+        assert (await client.get("/sources")).content_type == "text/html"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/", "/jobs", "/sources", "/kinds", "/config", "/static/style.css"),
+        *("/api/v1/jobs", "/api/v1/sources", "/api/v1/status", "/api/v1/openapi.yaml"),
+    ],
+)
+async def test_without_pages_there_are_metrics_and_health_and_nothing_else(exporter, path):
+    """Names and messages of jobs can be sensitive."""
+    async with browsing(exporter) as client:
+        assert (await client.get(path)).status == 200
+    exporter.has_pages = False
+    async with browsing(exporter) as client:
+        assert (await client.get(path)).status == 404
+        assert (await client.get("/metrics")).status == 200
+        assert (await client.get("/-/healthy")).status == 200
+        assert (await client.get("/-/ready")).status == 503
 
 
 def has_ipv6():

@@ -1,0 +1,126 @@
+"""A job and a source as pages and API show them; every time in seconds since 1970-01-01 UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from exporter.inventory import Found
+from exporter.jobs import State
+from exporter.ledger import duration
+from exporter.telemetry import SourceStatus
+
+
+class JobRow(NamedTuple):
+    """One job."""
+
+    account_id: str
+    region: str
+    aws_service: str
+    kind: str
+    scope: str
+    scope_name: str
+    id: str
+    name: str
+    status: str
+    state: State
+    created: float | None
+    started: float | None
+    finished: float | None
+    deadline: float | None
+    duration_seconds: float | None
+    """The run time of a finished job, where AWS tells both its begin and its end."""
+    reason: str | None
+    """Why it failed, of a closed list."""
+    code: str
+    message: str
+    """The same in AWS's words."""
+    records: Mapping[str, int]
+    console_url: str | None
+    as_of: float | None
+    """When its source was last read completely."""
+
+    @classmethod
+    def of(cls, found: Found) -> JobRow:
+        """Return the row of a job."""
+        job, status, kind = found.record.job, found.source.status, found.source.kind
+        return cls(
+            *status.key,
+            scope_name=status.scope_name,
+            id=job.id,
+            name=job.name,
+            status=job.status,
+            state=job.state,
+            created=job.created,
+            started=job.started,
+            finished=found.record.finished,
+            deadline=job.deadline,
+            duration_seconds=duration(job) if job.state.is_final else None,
+            reason=found.record.reason if job.state is State.FAILED else None,
+            code=job.code,
+            message=job.message,
+            records=dict(job.records),
+            console_url=kind.console_url(status.key.region, job),
+            as_of=status.last_success,
+        )
+
+    @property
+    def title(self) -> str:
+        """What people call it, else the end of its id."""
+        return self.name or self.id.rpartition("/")[2]
+
+    @property
+    def digest(self) -> str:
+        """A short name of its own within a page."""
+        return f"{hash((self.account_id, self.region, self.kind, self.id)) & 0xFFFFFFFFFFFF:x}"
+
+
+class SourceRow(NamedTuple):
+    """One source."""
+
+    account_id: str
+    region: str
+    aws_service: str
+    kind: str
+    scope: str
+    scope_name: str
+    health: str
+    reason: str
+    """Why the last poll failed, of a closed list; empty while it succeeds."""
+    error: str
+    """The same in AWS's words."""
+    consecutive_failures: int
+    interval_seconds: float
+    last_success: float | None
+    next_poll: float | None
+    last_poll_duration_seconds: float | None
+    last_poll_calls: int
+    calls: int
+    jobs: int | None
+    """Jobs held; None for a source that leads to others and has none."""
+
+    @classmethod
+    def of(cls, status: SourceStatus) -> SourceRow:
+        """Return the row of a source."""
+        return cls(
+            *status.key,
+            scope_name=status.scope_name,
+            health=health(status),
+            reason=status.reason,
+            error=status.error,
+            consecutive_failures=status.consecutive_failures,
+            interval_seconds=status.interval,
+            last_success=status.last_success,
+            next_poll=status.next_poll,
+            last_poll_duration_seconds=status.last_duration if status.attempts else None,
+            last_poll_calls=status.last_calls,
+            calls=status.calls,
+            jobs=status.jobs,
+        )
+
+
+def health(status: SourceStatus) -> str:
+    """Return how a source goes in the words of Prometheus' own API."""
+    if not status.attempts:
+        return "unknown"
+    return "up" if status.is_up else "down"

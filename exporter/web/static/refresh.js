@@ -1,0 +1,99 @@
+// Brings the page up to date every few seconds, in place: focus, scroll, what is typed and what is open stay as they are.
+"use strict";
+
+(() => {
+  const EVERY = 10_000;
+  const main = document.getElementById("main");
+  const updated = document.getElementById("updated");
+  const pause = document.getElementById("pause");
+  let paused = false;
+
+  const isRefreshed = document.querySelector('nav [aria-current="page"]') && !document.querySelector("main pre");
+
+  // Makes the children of one element those of another, touching only what differs. What has an id keeps its element.
+  function patch(now, then) {
+    const known = byId(now);
+    const wanted = byId(then);
+    let here = now.firstChild;
+    for (const there of [...then.childNodes]) {
+      const kept = there.id && known.get(there.id);
+      // What stands before it goes rather than that it is moved: moved, it would lose the focus.
+      while (kept && here && here !== kept && !wanted.has(here.id)) here = drop(here);
+      if (kept && kept !== here) now.insertBefore(kept, here);
+      const match = kept || (here && !here.id && here.nodeName === there.nodeName ? here : null);
+      if (!match) {
+        now.insertBefore(there, here);
+        continue;
+      }
+      update(match, there);
+      here = match.nextSibling;
+    }
+    while (here) here = drop(here);
+  }
+
+  function byId(parent) {
+    return new Map([...parent.children].filter((child) => child.id).map((child) => [child.id, child]));
+  }
+
+  function drop(node) {
+    const next = node.nextSibling;
+    node.remove();
+    return next;
+  }
+
+  function update(now, then) {
+    if (now.nodeType !== Node.ELEMENT_NODE) {
+      if (now.nodeValue !== then.nodeValue) now.nodeValue = then.nodeValue;
+      return;
+    }
+    if (now.nodeName === "FORM" || now.isEqualNode(then)) return;
+    for (const { name } of [...now.attributes]) {
+      if (name !== "open" && !then.hasAttribute(name)) now.removeAttribute(name);
+    }
+    for (const { name, value } of then.attributes) {
+      if (now.getAttribute(name) !== value) now.setAttribute(name, value);
+    }
+    patch(now, then);
+  }
+
+  async function refresh() {
+    const isBusy = paused || document.hidden || !getSelection().isCollapsed;
+    if (!isBusy) {
+      try {
+        const answer = await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout(EVERY) });
+        if (!answer.ok) throw new Error(answer.status);
+        const there = new DOMParser().parseFromString(await answer.text(), "text/html");
+        if (!paused) {
+          patch(main, there.getElementById("main"));
+          updated.textContent = `Updated ${new Date().toISOString().slice(11, 19)}`;
+          updated.classList.remove("late");
+        }
+      } catch {
+        updated.textContent = "The exporter does not answer";
+        updated.classList.add("late");
+      }
+    }
+    setTimeout(refresh, EVERY);
+  }
+
+  // An address is easier to read and to share without the filters that are not used.
+  document.addEventListener("submit", (event) => {
+    for (const field of event.target.elements) field.disabled ||= field.name && !field.value;
+  });
+  addEventListener("pageshow", () => {
+    for (const field of document.querySelectorAll("form [name]")) field.disabled = false;
+  });
+
+  if (isRefreshed) {
+    pause.addEventListener("click", () => {
+      paused = !paused;
+      pause.setAttribute("aria-pressed", String(paused));
+      if (paused) updated.textContent = "Paused";
+      else updated.textContent = "";
+      sessionStorage.setItem("paused", paused ? "yes" : "");
+    });
+    if (sessionStorage.getItem("paused")) pause.click();
+    document.getElementById("live").hidden = false;
+    setTimeout(refresh, EVERY);
+  }
+})();

@@ -1,0 +1,50 @@
+"""Times and durations as people read them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+
+
+def moment(seconds: float | None) -> datetime | None:
+    """Return seconds since 1970-01-01 UTC as a time; None where there is none, or none that a calendar has."""
+    if seconds is None:
+        return None
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def span(seconds: float | None) -> str:
+    """Return a duration in its two largest units: 5400 gives `1 h 30 min`."""
+    if seconds is None:
+        return ""
+    if abs(seconds) < 1:
+        return f"{round(seconds * 1000)} ms" if seconds else "0 s"
+    rest = round(abs(seconds))
+    parts: list[str] = []
+    for unit, size in _UNITS:
+        number, rest = divmod(rest, size)
+        if number or parts:
+            parts.append(f"{number} {unit}" if number else "")
+    return " ".join(filter(None, parts[:2]))
+
+
+def ago(seconds: float | None, now: float) -> str:
+    """Return how a time stands to now: `3 min ago`, `in 20 s`."""
+    if seconds is None:
+        return "never"
+    passed = now - seconds
+    if abs(passed) < 1:
+        return "now"
+    return f"{_largest(passed)} ago" if passed > 0 else f"in {_largest(-passed)}"
+
+
+def _largest(seconds: float) -> str:
+    """Return a duration in its largest unit; hours up to two days, for `26 h ago` says more than `1 d ago`."""
+    for unit, size in _UNITS:
+        if seconds >= (2 * size if unit == "d" else size):
+            return f"{int(seconds // size)} {unit}"
+    return "1 s"

@@ -1,0 +1,65 @@
+"""Debian's Chromium, driven by playwright: it speaks to the loopback only and leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from aiohttp import web
+from playwright.sync_api import Browser, sync_playwright
+
+from exporter.web import listen, serve
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
+PATIENCE = 20_000.0
+"""Milliseconds after which a test gives up waiting for the browser."""
+
+
+@contextmanager
+def chromium(path: str) -> Iterator[Browser]:
+    """Yield a browser with an empty profile."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS, timeout=3 * PATIENCE)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def served(app: web.Application) -> Iterator[str]:
+    """Serve an application in a thread of its own and yield its address: the browser's driver keeps this one."""
+    started = threading.Event()
+    ended: list[Callable[[], Any]] = []
+    address: list[str] = []
+
+    async def run() -> None:
+        end = asyncio.Event()
+        async with serve(app, await listen(["127.0.0.1:0"])) as [(host, port)]:
+            address.append(f"http://{host}:{port}")
+            loop = asyncio.get_running_loop()
+            ended.append(lambda: loop.call_soon_threadsafe(end.set))
+            started.set()
+            await end.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
+    thread.start()
+    if not started.wait(PATIENCE / 1000):
+        raise TimeoutError("the server did not start")
+    try:
+        yield address[0]
+    finally:
+        ended[0]()
+        thread.join(PATIENCE / 1000)

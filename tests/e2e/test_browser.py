@@ -1,0 +1,261 @@
+"""The pages in a real browser: nothing is blocked, nothing complains, everybody can use them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from prometheus_client import CollectorRegistry
+
+from exporter.exposition import Exposition
+from exporter.jobs import Job, State
+from exporter.web import Site, create_app
+from tests.e2e.browser import PATIENCE, chromium, served
+from tests.inside import BEDROCK, DAY, HOUR, MINUTE, NOW, TRAINING, Listed, Polled, inside, job, listed, status
+
+ROOT = Path(__file__).parents[2]
+PAGES = ["", "jobs", "jobs?state=failed&name=nightly", "sources", "kinds", "config", "jobs?state=wrong"]
+HOSTILE = "\"'><img src=x onerror=hit()><script>hit()</script>{{ hit() }}${hit()}javascript:hit()"
+LONG = "a" * 300
+
+
+def jobs() -> list[Job]:
+    """Return jobs of every sort: failed, active, overdue, hostile, endless."""
+    hostile = job("hostile", State.FAILED, NOW - HOUR, code="other", message=f"{HOSTILE}\n{LONG}")
+    return [
+        job("nightly-1", State.FAILED, NOW - 3 * HOUR, code="throttled", message="Rate exceeded. " * 60),
+        job("nightly-2", State.FAILED, NOW - 30 * MINUTE, code="not_found", message="No such bucket."),
+        job("nightly-3", State.RUNNING, NOW - 5 * MINUTE),
+        job("overdue", State.RUNNING, NOW - 9 * DAY, deadline=NOW + HOUR, records={"total": 12345, "failed": 1}),
+        hostile._replace(id=HOSTILE, name=HOSTILE, status=HOSTILE, state=State.FAILED),
+        job(LONG),
+        *(job(f"daily-{number}", state, NOW - number * HOUR) for number, state in enumerate(State, 4)),
+    ]
+
+
+@dataclass
+class Shown:
+    """What the site shows; a test may change it."""
+
+    sources: list[Any] = field(default_factory=list)
+
+    def fill(self) -> Listed:
+        """Show sources and jobs of every sort, and return the first source."""
+        first = listed(jobs(), BEDROCK, next_poll=NOW + 30, calls=9, last_calls=2)
+        down = status(
+            TRAINING, consecutive_failures=3, reason="access_denied", error=f"{HOSTILE} {LONG}", last_success=None
+        )
+        new = status(TRAINING, attempts=0, region="eu-west-1", last_success=None)
+        self.sources = [
+            first,
+            listed([job("other")], TRAINING, scope=LONG, scope_name=HOSTILE),
+            Polled(down),
+            Polled(new),
+        ]
+        return first
+
+
+@pytest.fixture(scope="module")
+def shown() -> Shown:
+    """Return what the site shows."""
+    return Shown()
+
+
+@pytest.fixture(scope="module")
+def address(shown: Shown) -> Iterator[str]:
+    """Return where the site is."""
+    exposition = Exposition(CollectorRegistry(), lambda: NOW)
+    site = Site(exposition, lambda: True, "/metrics", inside(lambda: shown.sources))
+    with served(create_app(site)) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def browser(tool: Callable[[str], str]) -> Iterator[Browser]:
+    """Return the browser."""
+    with chromium(tool("chromium")) as browser:
+        yield browser
+
+
+@dataclass
+class Visit:
+    """A person's visit: the page, and what the browser had to complain of."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def visit(browser: Browser, address: str, shown: Shown) -> Iterator[Callable[..., Visit]]:
+    """Return a function that opens a page; in the end nothing may have been complained of."""
+    shown.fill()
+    visits: list[Visit] = []
+
+    def open_page(path: str, **options: Any) -> Visit:
+        context = browser.new_context(base_url=address, **options)
+        context.set_default_timeout(PATIENCE)
+        visited = Visit(context.new_page())
+        visits.append(visited)
+        note = visited.complaints.append
+        visited.page.on("console", lambda message: note(f"{message.type}: {message.text}"))
+        visited.page.on("pageerror", lambda error: note(f"error: {error}"))
+        visited.page.on("dialog", lambda dialog: note(f"dialog: {dialog.message}"))
+        context.expose_function("hit", lambda: note("a job's name ran as a script"))
+        context.add_init_script(
+            "addEventListener('securitypolicyviolation',"
+            " event => console.error('blocked ' + event.violatedDirective + ' ' + event.blockedURI))"
+        )
+        visited.page.goto(path or "/")
+        return visited
+
+    yield open_page
+    complaints = [complaint for visited in visits for complaint in visited.complaints]
+    for visited in visits:
+        visited.page.context.close()
+    # That an address is wrong is for the person to see; the browser notes its status, too.
+    assert [each for each in complaints if "400 (Bad Request)" not in each] == []
+
+
+@pytest.fixture(scope="module")
+def axe(tool: Callable[[str], str]) -> str:
+    """Return axe-core, which judges accessibility: npm fetches it, and its lock has the hash."""
+    folder = ROOT / "build" / "axe"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(Path(__file__).parent / "axe" / name, folder)
+    script = folder / "node_modules" / "axe-core" / "axe.min.js"
+    if not script.exists():
+        command = [tool("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        result = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+        if result.returncode:
+            reason = f"npm could not fetch axe-core: {result.stderr[-500:]}"
+            pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+    return script.read_text()
+
+
+LIGHT, DARK = {"color_scheme": "light"}, {"color_scheme": "dark"}
+DESKTOP, PHONE = {"viewport": {"width": 1280, "height": 900}}, {"viewport": {"width": 390, "height": 844}}
+
+
+@pytest.mark.parametrize("scheme", [LIGHT, DARK], ids=["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("path", PAGES)
+def test_everybody_can_read_a_page(visit: Any, axe: str, path: str, size: Any, scheme: Any) -> None:
+    """No serious or critical finding, also with everything unfolded, and no scrolling to the side."""
+    page = visit(path, **size, **scheme).page
+    for summary in page.locator("summary").all()[:3]:
+        summary.click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= size["viewport"]["width"]
+    page.evaluate(axe)
+    findings = page.evaluate("axe.run().then(result => result.violations)")
+    grave = [finding for finding in findings if finding["impact"] in {"serious", "critical"}]
+    assert [(finding["id"], finding["nodes"][0]["html"]) for finding in grave] == []
+
+
+def test_dark_is_dark(visit: Any) -> None:
+    """Who works at night asked for it."""
+    brightness = "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).reduce((sum, part) => sum + +part, 0)"
+    assert visit("", **DARK).page.evaluate(brightness) < 150
+    assert visit("", **LIGHT).page.evaluate(brightness) > 600
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
+def test_jobs_are_filtered(visit: Any, *, scripts: bool) -> None:
+    """By the form, and the address tells: it can be sent to somebody. Enter is enough."""
+    page = visit("jobs", java_script_enabled=scripts).page
+    page.get_by_label("Name or id contains").fill("NIGHTLY")
+    page.get_by_label("State").select_option("failed")
+    page.get_by_label("Name or id contains").press("Enter")
+    expect(page.locator(".jobs .name")).to_have_text(["nightly-2", "nightly-1"])
+    query = page.url.partition("?")[2]
+    assert {"name=NIGHTLY", "state=failed"} <= set(query.split("&"))
+    if scripts:
+        assert query == "name=NIGHTLY&state=failed"
+    page.get_by_title("Take this filter away").filter(has_text="state").click()
+    expect(page.locator(".jobs .name")).to_have_text(["nightly-3", "nightly-2", "nightly-1"])
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
+def test_every_page_is_led_to(visit: Any, *, scripts: bool) -> None:
+    """From each page to each other."""
+    page = visit("", java_script_enabled=scripts).page
+    for name in ("Jobs", "Sources", "Kinds", "Configuration", "Overview"):
+        page.get_by_role("navigation", name="Pages", exact=True).get_by_role("link", name=name).click()
+        expect(page).to_have_title(f"{name} · AWS job exporter")
+    page.locator(".tiles a").filter(has_text="failed in 24 h").click()
+    expect(page.locator(".chips")).to_contain_text("state: failed")
+    expect(page.locator(".jobs tbody tr").first).to_be_visible()
+
+
+def test_the_keyboard_is_enough(visit: Any) -> None:
+    """The first key leads past the head, and a job's details open without a mouse."""
+    page = visit("jobs?name=nightly-1").page
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#main")).to_be_focused()
+    summary = page.locator(".job summary")
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        if summary.evaluate("element => element === document.activeElement"):
+            break
+    expect(summary).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator(".job details")).to_have_attribute("open", "")
+
+
+def test_a_page_comes_up_to_date_in_place(visit: Any, shown: Shown) -> None:
+    """What is open, typed, focused and scrolled to stays as it is."""
+    page = visit("jobs?limit=100", **PHONE).page
+    page.clock.install()
+    page.reload()
+    row = page.locator(".jobs tr").filter(has_text="nightly-1")
+    row.locator(".job summary").click()
+    page.get_by_label("Name or id contains").fill("half a wo")
+    page.evaluate("scrollTo(0, 400)")
+    page.evaluate(
+        "window.before = [...document.querySelectorAll('tr')].find(row => row.innerText.includes('nightly-1'))"
+    )
+    shown.sources = [listed([*jobs(), job("brand-new", State.RUNNING, NOW)])]
+    page.clock.run_for(10_000)
+    expect(page.locator(".jobs .name").first).to_have_text("brand-new")
+    expect(row.locator(".job details")).to_have_attribute("open", "")
+    expect(page.locator(".note")).to_have_count(0)
+    assert page.evaluate("before.isConnected && before.innerText.includes('nightly-1')")
+    expect(page.get_by_label("Name or id contains")).to_be_focused()
+    expect(page.get_by_label("Name or id contains")).to_have_value("half a wo")
+    assert page.evaluate("scrollY") >= 400
+
+
+def test_a_person_can_pause(visit: Any, shown: Shown) -> None:
+    """To read on; the next page is paused, too."""
+    page = visit("jobs").page
+    page.clock.install()
+    page.reload()
+    page.get_by_role("button", name="Pause").click()
+    shown.sources = [listed([job("brand-new", State.RUNNING, NOW)])]
+    page.clock.run_for(30_000)
+    assert page.locator(".jobs .name").first.inner_text() == "nightly-3"
+    page.get_by_role("button", name="Pause").click()
+    page.clock.run_for(10_000)
+    expect(page.locator(".jobs .name").first).to_have_text("brand-new")
+
+
+def test_who_looks_at_an_old_page_is_told(browser: Browser, address: str, shown: Shown) -> None:
+    """An exporter that is gone looks like one where nothing happens."""
+    shown.fill()
+    context = browser.new_context(base_url=address)
+    page = context.new_page()
+    page.clock.install()
+    page.goto("/")
+    context.set_offline(offline=True)
+    page.clock.run_for(10_000)
+    expect(page.locator("#updated")).to_have_text("The exporter does not answer")
+    context.close()

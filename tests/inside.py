@@ -1,0 +1,75 @@
+"""Sources with jobs, for what asks all of them: no poll has to run for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from exporter.catalog import Catalog, Kind
+from exporter.inventory import Inventory
+from exporter.jobs import Job, SourceKey, State
+from exporter.ledger import Ledger
+from exporter.settings import Settings
+from exporter.telemetry import SourceStatus
+from exporter.web import Inside
+
+NOW = 1_790_000_000.0
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
+LOOKBACK = 7 * DAY
+CATALOG = Catalog()
+BEDROCK = CATALOG["bedrock"].kinds["model_invocation_job"]
+TRAINING = CATALOG["sagemaker"].kinds["training_job"]
+
+
+@dataclass
+class Listed:
+    """A source of jobs, as the poller has it after a poll."""
+
+    status: SourceStatus
+    kind: Kind
+    ledger: Ledger
+
+
+@dataclass
+class Polled:
+    """A source without jobs."""
+
+    status: SourceStatus
+
+
+def status(kind: Kind = BEDROCK, **fields: Any) -> SourceStatus:
+    """Return how a source goes that was polled once, a moment ago."""
+    key = SourceKey("111122223333", "us-east-1", kind.service, kind.key, "")
+    place = {name: fields.pop(name) for name in SourceKey._fields if name in fields}
+    return SourceStatus(key._replace(**place), 60.0, **{"attempts": 1, "last_success": NOW, **fields})
+
+
+def classify(job: Job) -> str:
+    """Return the reason of a failed job: its code, where it has one."""
+    return job.code or "other"
+
+
+def listed(jobs: Iterable[Job], kind: Kind = BEDROCK, now: float = NOW, **fields: Any) -> Listed:
+    """Return a source that lists these jobs."""
+    ledger = Ledger(LOOKBACK, classify)
+    ledger.take(jobs, now)
+    return Listed(status(kind, jobs=len(ledger), **fields), kind, ledger)
+
+
+def job(name: str, state: State = State.SUCCEEDED, created: float = NOW - HOUR, **fields: Any) -> Job:
+    """Return a job; a finished one has run for a minute."""
+    ended = created + MINUTE if state.is_final else None
+    status = {State.FAILED: "Failed", State.RUNNING: "InProgress", State.SUCCEEDED: "Completed"}.get(state, state.value)
+    arn = f"arn:aws:bedrock:us-east-1:111122223333:model-invocation-job/{name}"
+    return Job(
+        **{"id": arn, "status": status, "state": state, "name": name, "created": created, "ended": ended, **fields}
+    )
+
+
+def inside(
+    sources: Callable[[], Iterable[Any]], settings: Settings | None = None, now: Callable[[], float] = lambda: NOW
+) -> Inside:
+    """Return what pages and API show of these sources."""
+    shown = settings or Settings()
+    return Inside(Inventory(sources, now), settings=lambda: shown, catalog=lambda: CATALOG)

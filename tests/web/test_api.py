@@ -1,0 +1,258 @@
+"""The JSON API answers what it is asked, says what is wrong with a question, and is what its description says."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+import schemathesis
+import yaml
+from aiohttp.test_utils import TestServer
+from hypothesis import Phase, given, settings
+from prometheus_client import CollectorRegistry
+from schemathesis import GenerationMode
+
+from exporter import __version__
+from exporter.exposition import Exposition
+from exporter.failures import Reason
+from exporter.jobs import State
+from exporter.web import Site, create_app
+from exporter.web.parameters import JobParameters, SourceParameters
+from exporter.web.rows import JobRow, SourceRow
+from tests.inside import BEDROCK, HOUR, MINUTE, NOW, TRAINING, Polled, inside, job, listed, status
+
+ROOT = Path(__file__).parents[2]
+DESCRIPTION = yaml.safe_load((ROOT / "exporter" / "web" / "openapi.yaml").read_text())
+SCHEMAS = DESCRIPTION["components"]["schemas"]
+
+FAILED = job(
+    "broken",
+    State.FAILED,
+    NOW - HOUR,
+    started=NOW - HOUR + 10,
+    message="no such bucket",
+    code="not_found",
+    records={"total": 3},
+)
+FILLED = [
+    listed([FAILED, job("running", State.RUNNING, NOW - MINUTE), job("well", created=NOW - 2 * HOUR)]),
+    listed([job("trained")._replace(id="arn:aws:sagemaker:us-east-1:1:training-job/trained")], TRAINING),
+    Polled(status(TRAINING, consecutive_failures=2, reason="throttled", error="Rate exceeded", region="eu-west-1")),
+]
+
+
+async def test_a_job_is_told_with_all_that_is_known(shown):
+    """Times in RFC 3339, the reason, the words of AWS and its page in the console."""
+    shown.sources = FILLED
+    data = await shown.data("/api/v1/jobs?name=broken")
+    assert (data["total"], data["next"]) == (None, None)
+    assert data["jobs"] == [
+        {
+            "account_id": "111122223333",
+            "region": "us-east-1",
+            "aws_service": "bedrock",
+            "kind": BEDROCK.key,
+            "scope": "",
+            "scope_name": "",
+            "id": FAILED.id,
+            "name": "broken",
+            "status": "Failed",
+            "state": "failed",
+            "created": "2026-09-21T13:13:20.000Z",
+            "started": "2026-09-21T13:13:30.000Z",
+            "finished": "2026-09-21T13:14:20.000Z",
+            "deadline": None,
+            "duration_seconds": 50.0,
+            "reason": "not_found",
+            "code": "not_found",
+            "message": "no such bucket",
+            "records": {"total": 3},
+            "console_url": "https://us-east-1.console.aws.amazon.com/bedrock/home?region=us-east-1#/batch-inference",
+            "as_of": "2026-09-21T14:13:20.000Z",
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("", ["running", "trained", "broken", "well"]),
+        ("aws_service=sagemaker", ["trained"]),
+        ("aws_service=sagemaker&aws_service=bedrock&kind=training_job", ["trained"]),
+        ("state=failed&state=running", ["running", "broken"]),
+        ("status=Failed", ["broken"]),
+        ("reason=not_found", ["broken"]),
+        ("reason=throttled", []),
+        ("name=%20broken%20", ["broken"]),
+        ("name=", ["running", "trained", "broken", "well"]),
+        ("scope=", ["running", "trained", "broken", "well"]),
+        ("finished_since=90m", ["trained", "broken"]),
+        ("finished_until=2026-09-21T13:00:00Z", ["well"]),
+        ("finished_until=2026-09-21T15:00:00%2B02:00", ["well"]),
+        (f"created_since={NOW - 300}", ["running"]),
+        ("region=eu-west-1", []),
+    ],
+)
+async def test_jobs_are_filtered(shown, query, names):
+    """By the labels of the metrics and by what the job is."""
+    shown.sources = FILLED
+    data = await shown.data(f"/api/v1/jobs?{query}")
+    assert [job["name"] for job in data["jobs"]] == names
+
+
+async def test_pages_follow_each_other(shown):
+    """By the cursor that each answer has, until there is none."""
+    shown.sources = FILLED
+    names, address = [], "/api/v1/jobs?limit=1"
+    while address:
+        data = await shown.data(address)
+        names += [job["name"] for job in data["jobs"]]
+        address = data["next"] and f"/api/v1/jobs?limit=1&cursor={data['next']}"
+    assert names == ["running", "trained", "broken", "well"]
+    assert data["total"] == 4
+
+
+async def test_a_time_that_no_calendar_has_is_not_told(shown):
+    """AWS's numbers are not ours; an answer is more than one job."""
+    shown.sources = [listed([job("odd", State.RUNNING, 1e18)])]
+    (odd,) = (await shown.data("/api/v1/jobs"))["jobs"]
+    assert odd["created"] is None
+    assert "odd" in await shown.text("/jobs")
+
+
+async def test_sources_are_told(shown):
+    """How each goes, and why not."""
+    shown.sources = FILLED
+    data = await shown.data("/api/v1/sources?health=down")
+    assert (data["total"], data["next"]) == (1, None)
+    (source,) = data["sources"]
+    assert {name: source[name] for name in ("region", "health", "reason", "error", "consecutive_failures")} == {
+        "region": "eu-west-1",
+        "health": "down",
+        "reason": "throttled",
+        "error": "Rate exceeded",
+        "consecutive_failures": 2,
+    }
+    assert source["jobs"] is None
+
+
+async def test_sources_have_pages(shown):
+    """There may be ten thousand of them."""
+    shown.sources = FILLED
+    first = await shown.data("/api/v1/sources?limit=2")
+    second = await shown.data(f"/api/v1/sources?limit=2&cursor={first['next']}")
+    assert [len(page["sources"]) for page in (first, second)] == [2, 1]
+    assert (first["total"], second["next"]) == (3, None)
+
+
+async def test_the_status_adds_up(shown):
+    """Sources by health, jobs by service and state, failures by hour."""
+    shown.sources = FILLED
+    data = await shown.data("/api/v1/status")
+    assert data["version"] == __version__
+    assert data["sources"] == {"up": 2, "down": 1, "unknown": 0}
+    assert data["jobs"]["bedrock"] == {"running": 1, "failed": 1, "succeeded": 1}
+    assert [hour for hour in data["failures"] if hour["failed"]] == [{"hour": "2026-09-21T13:00:00.000Z", "failed": 1}]
+
+
+@pytest.mark.parametrize(
+    ("path", "error"),
+    [
+        ("jobs?state=faild", "state: must be 'pending', 'running', "),
+        ("jobs?reason=whatever", "reason: must be 'access_denied', "),
+        ("jobs?stat=failed", "stat: unknown parameter; did you mean `state` or `status`?"),
+        ("jobs?limit=0", 'limit: must be greater than or equal to 1, not "0"'),
+        ("jobs?limit=1001", 'limit: must be less than or equal to 1000, not "1001"'),
+        ("jobs?limit=many", 'limit: must be a valid integer, unable to parse string as an integer, not "many"'),
+        ("jobs?limit=1&limit=2", "limit: given 2 times, takes one value"),
+        ("jobs?cursor=x", 'cursor: is no cursor: take it from the answer before, as it stands there, not "x"'),
+        ("jobs?finished_since=yesterday", "finished_since: must be a time: 2026-11-21T08:30:00Z, seconds since"),
+        ("jobs?created_until=1e300", "created_until: must be a time: "),
+        ("jobs?created_until=nan", "created_until: must be a time: "),
+        ("sources?health=sick", "health: must be 'up', 'down' or 'unknown', not \"sick\""),
+        ("sources?cursor=-1", 'cursor: must be greater than or equal to 0, not "-1"'),
+        ("status?state=failed", "state: unknown parameter"),
+    ],
+)  # fmt: skip
+async def test_a_wrong_question_is_explained(shown, path, error):
+    """The parameter, what is allowed, the value; on the page of the same name, too."""
+    response = await shown.client.get(f"/api/v1/{path}")
+    answer = await response.json()
+    assert response.status == 400
+    assert (answer["status"], answer["errorType"]) == ("error", "bad_data")
+    assert answer["error"].startswith(error)
+    if not path.startswith("status"):
+        assert "This address asks for something that cannot be" in await shown.text(f"/{path}", status=400)
+
+
+async def test_nothing_is_kept_on_the_way(shown):
+    """Neither caches nor browsers may keep names of jobs, or guess what an answer is."""
+    for path in ("/api/v1/jobs", "/api/v1/sources", "/api/v1/status"):
+        headers = (await shown.client.get(path)).headers
+        assert headers["Cache-Control"] == "no-store"
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Content-Type"] == "application/json; charset=utf-8"
+
+
+# The description.
+
+
+async def test_the_description_is_served(shown):
+    """As it stands in the repository."""
+    assert yaml.safe_load(await shown.text("/api/v1/openapi.yaml")) == DESCRIPTION
+
+
+def test_the_description_has_every_path():
+    """And no other."""
+    site = Site(Exposition(CollectorRegistry(), lambda: NOW), bool, "/metrics", inside(list))
+    paths = {resource.canonical for resource in create_app(site).router.resources()}
+    assert {path for path in paths if path.startswith("/api/")} - {"/api/v1/openapi.yaml"} == set(DESCRIPTION["paths"])
+
+
+@pytest.mark.parametrize(("path", "model"), [("jobs", JobParameters), ("sources", SourceParameters)])
+def test_the_description_has_every_parameter(path, model):
+    """With its default."""
+    described = DESCRIPTION["paths"][f"/api/v1/{path}"]["get"]["parameters"]
+    common = DESCRIPTION["components"]["parameters"]
+    parameters = [common[entry["$ref"].rpartition("/")[2]] if "$ref" in entry else entry for entry in described]
+    assert [entry["name"] for entry in parameters] == list(model.model_fields)
+    defaults = {entry["name"]: entry["schema"].get("default") for entry in parameters}
+    assert defaults["limit"] == model.model_fields["limit"].default
+
+
+@pytest.mark.parametrize(("name", "row"), [("Job", JobRow), ("Source", SourceRow)])
+def test_the_description_has_every_field(name, row):
+    """Each is always there."""
+    assert SCHEMAS[name]["required"] == list(SCHEMAS[name]["properties"]) == list(row._fields)
+
+
+def test_the_description_has_every_word():
+    """The closed lists are the code's."""
+    assert SCHEMAS["State"]["enum"] == [*State]
+    assert SCHEMAS["Reason"]["enum"] == [*Reason]
+
+
+async def test_the_api_does_as_it_is_described():
+    """Schemathesis asks what the description allows, and what it does not, and looks at each answer."""
+    site = Site(Exposition(CollectorRegistry(), lambda: NOW), bool, "/metrics", inside(lambda: FILLED))
+    async with TestServer(create_app(site)) as server:
+        await asyncio.to_thread(ask_everything, str(server.make_url("")))
+
+
+def ask_everything(url):
+    """Ask examples of every operation; wrong ones where there is a parameter to be wrong."""
+    schema = schemathesis.openapi.from_dict(DESCRIPTION)
+    for path, entry in DESCRIPTION["paths"].items():
+        ask_examples(schema[path]["GET"], GenerationMode.POSITIVE, url)
+        if entry["get"].get("parameters"):
+            ask_examples(schema[path]["GET"], GenerationMode.NEGATIVE, url)
+
+
+def ask_examples(operation, mode, url):
+    """Ask examples of one operation, the same in each run."""
+
+    @given(case=operation.as_strategy(generation_mode=mode))
+    @settings(max_examples=30, derandomize=True, deadline=None, database=None, phases=[Phase.generate])
+    def ask(case):
+        case.call_and_validate(base_url=url)
+
+    ask()

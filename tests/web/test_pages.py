@@ -1,0 +1,253 @@
+"""The pages as a server sends them: they show what is asked for, and nothing of it is taken for HTML."""
+
+import html
+import re
+from html.parser import HTMLParser
+
+import pytest
+import yaml
+from aiohttp.test_utils import TestClient, TestServer
+from prometheus_client import CollectorRegistry
+
+from exporter import __version__
+from exporter.exposition import Exposition
+from exporter.jobs import Job, SourceKey, State
+from exporter.settings import Settings
+from exporter.telemetry import SourceStatus
+from exporter.web import Site, create_app
+from tests.inside import BEDROCK, CATALOG, DAY, HOUR, NOW, TRAINING, Polled, inside, job, listed, status
+
+PAGES = ["/", "/jobs", "/sources", "/kinds", "/config"]
+SCRIPT = '"\'><script>alert("x")</script>{{ 7 * 7 }}'
+DOWN = status(TRAINING, consecutive_failures=2, reason="access_denied", error="User: made-up is not authorized")
+
+
+class Links(HTMLParser):
+    """Collects every address that a page refers to, and its scripts and styles."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.addresses, self.inline = [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        """Look at a tag."""
+        attributes = dict(attrs)
+        self.addresses += [value for name, value in attrs if name in {"href", "src", "action", "formaction"}]
+        self.inline += [name for name in attributes if name == "style" or name.startswith("on")]
+        if tag == "style" or (tag == "script" and "src" not in attributes):
+            self.inline.append(tag)
+
+
+def rows(page):
+    """Return the rows of a page's tables as text."""
+    plain = re.sub(r"<(?!/?tr)[^>]*>", " ", page)
+    return [" ".join(row.split()) for row in re.findall(r"<tr[^>]*>(.*?)</tr>", plain, re.DOTALL)]
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_a_page_is_closed_to_what_is_not_ours(shown, path):
+    """A strict policy, no inline script or style, and every address is beside the page or in the AWS console."""
+    shown.sources = [listed([job("a", State.FAILED, code="timeout")]), Polled(DOWN)]
+    response = await shown.client.get(path)
+    policy = response.headers["Content-Security-Policy"]
+    assert response.content_type == "text/html"
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    links = Links(await response.text())
+    assert links.inline == []
+    assert [each for each in links.addresses if not re.match(r"\./|#|https://us-east-1\.console\.aws\.", each)] == []
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_a_page_without_any_source_is_a_page(shown, path):
+    """As it is until the credentials have answered."""
+    assert __version__ in await shown.text(path)
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_what_a_page_leads_to_is_there(shown, path):
+    """Every address of ours that a page names answers."""
+    shown.sources = [
+        listed([job("a", State.FAILED, code="timeout"), job("b", State.RUNNING, NOW - 9 * DAY)]),
+        Polled(DOWN),
+    ]
+    for address in set(Links(await shown.text(path)).addresses):
+        if address.startswith("./"):
+            assert (await shown.client.get(address[1:])).status == 200, address
+
+
+@pytest.mark.parametrize("field", ["account_id", "region", "aws_service", "kind", "scope"])
+async def test_a_hostile_source_is_escaped(shown, field):
+    """Every part of a source comes from AWS or from a configuration."""
+    source = listed([job("a", State.FAILED)], scope_name=SCRIPT)
+    source.status.key = source.status.key._replace(**{field: SCRIPT})
+    shown.sources = [source]
+    assert "<script>" not in "".join([await shown.text(path) for path in PAGES])
+    assert "&lt;script&gt;" in await shown.text("/sources")
+
+
+async def test_a_hostile_job_is_escaped(shown):
+    """Names and messages are whatever somebody called them."""
+    hostile = Job(SCRIPT, SCRIPT, State.FAILED, SCRIPT, NOW - HOUR, ended=NOW - 60, message=SCRIPT, code="other")
+    shown.sources = [listed([hostile, hostile._replace(id="odd", state=State.UNKNOWN, updated=NOW)])]
+    for path in ("/", "/jobs"):
+        page = await shown.text(path)
+        assert "<script>" not in page
+        assert "{{ 7 * 7 }}" in page
+        assert "&lt;script&gt;" in page
+
+
+async def test_hostile_errors_and_addresses_are_escaped(shown):
+    """An error's words are AWS's or a proxy's, and an address is whatever somebody was sent."""
+    shown.sources = [Polled(status(consecutive_failures=1, reason="network", error=SCRIPT))]
+    pages = [await shown.text(path) for path in ("/", "/sources")]
+    pages += [await shown.text("/jobs?name=%22%3E%3Cscript%3E&scope=%3Cscript%3E&scope=2")]
+    pages += [await shown.text("/jobs?%3Cscript%3E=1", 400), await shown.text("/jobs?state=%3Cscript%3E", 400)]
+    assert [page for page in pages if "<script>" in page] == []
+
+
+async def test_a_hostile_telemetry_path_is_escaped():
+    """Even where it is the own configuration's."""
+    site = Site(Exposition(CollectorRegistry(), lambda: NOW), bool, '/"><script>', inside(list))
+    async with TestClient(TestServer(create_app(site))) as client:
+        assert "<script>" not in await (await client.get("/")).text()
+
+
+async def test_the_first_page_tells_what_needs_attention(shown):
+    """What is down, what failed last and why, and what takes too long."""
+    failed = job("broken", State.FAILED, NOW - HOUR, message="no such bucket", code="not_found")
+    old = job("ancient", State.FAILED, NOW - 2 * DAY)
+    shown.sources = [listed([failed, old, job("stuck", State.RUNNING, NOW - 8 * DAY)]), Polled(DOWN)]
+    page = await shown.text("/")
+    for words in ("broken", "not_found", "no such bucket", "stuck", "access_denied", "User: made-up is not authorized"):
+        assert words in page
+    assert "ancient" not in page
+    assert "bedrock 1 2" in rows(page)
+    assert "state=failed&amp;finished_since=" in page
+
+
+async def test_the_first_page_says_so_if_all_is_well(shown):
+    """Silence could mean that nothing is read."""
+    shown.sources = [listed([job("fine")])]
+    assert "Nothing: no source is down" in await shown.text("/")
+
+
+async def test_a_job_is_shown_with_its_whole_message_and_its_console(shown):
+    """An alert leads here in one click, and the answer is on the page."""
+    message = "Cause. " * 400 + "The end."
+    trained = job("trained", State.FAILED, message=message, code="code_error")
+    shown.sources = [listed([trained], TRAINING)]
+    page = await shown.text("/jobs?aws_service=sagemaker&state=failed")
+    assert message in page
+    assert "https://us-east-1.console.aws.amazon.com/sagemaker/home?region=us-east-1#/jobs/trained" in page
+    assert "1 job" in page
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("name=ALPHA", ["alpha"]),
+        ("state=running", ["beta"]),
+        ("aws_service=", ["beta", "alpha"]),
+        ("state=stopped", []),
+    ],
+)
+async def test_jobs_are_filtered_by_the_address(shown, query, found):
+    """A form sends fields without a value, too."""
+    shown.sources = [listed([job("alpha"), job("beta", State.RUNNING)])]
+    page = await shown.text(f"/jobs?{query}")
+    assert re.findall(r'class="name">(\w+)<', page) == found
+    assert ("No job is like that" in page) is not found
+
+
+async def test_filters_outlive_the_form(shown):
+    """What the form has no field for stays, several values of one field too."""
+    shown.sources = [listed([job("alpha")])]
+    page = await shown.text(f"/jobs?state=failed&state=succeeded&finished_until={NOW}&limit=7")
+    hidden = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page)
+    assert sorted(hidden) == [
+        ("finished_until", str(NOW)),
+        ("limit", "7"),
+        ("state", "failed"),
+        ("state", "succeeded"),
+    ]
+    assert "state: failed, succeeded" in page
+
+
+async def test_a_list_of_jobs_has_pages(shown):
+    """And a way back to the first one."""
+    shown.sources = [listed([job(f"job-{number}", created=NOW - number * HOUR) for number in range(1, 4)])]
+    page = await shown.text("/jobs?limit=2&name=job")
+    (following,) = re.findall(r'href="\.([^"]*)" rel="next"', page)
+    page = await shown.text(following.replace("&amp;", "&"))
+    assert re.findall(r'class="name">([\w-]+)<', page) == ["job-3"]
+    assert "First page" in page
+    assert 'rel="next"' not in page
+
+
+async def test_jobs_of_a_source_that_is_down_are_told_as_old(shown):
+    """A wrong number is worse than none, but the last one known helps who knows that it is."""
+    shown.sources = [listed([job("a")], consecutive_failures=1, reason="network")]
+    assert "1 source is down" in await shown.text("/jobs")
+
+
+async def test_sources_are_grouped_and_told(shown):
+    """By account, region and service; how each goes, and why not."""
+    account = SourceStatus(SourceKey("", "eu-west-1", "sts", "account", ""), 600.0)
+    shown.sources = [listed([job("a")], next_poll=NOW + 30, calls=12, last_calls=3), Polled(DOWN), Polled(account)]
+    table = rows(await shown.text("/sources"))
+    assert "bedrock 111122223333 in us-east-1 1/1 up" in table
+    assert any(row.startswith(f"{BEDROCK.key} up Last success now Next poll in 30 s") for row in table)
+    assert any("Calls 3 of 12" in row for row in table)
+    assert "access_denied User: made-up is not authorized 2 polls in a row" in table
+    assert any("not polled yet" in row for row in table)
+
+
+async def test_sources_are_filtered(shown):
+    """By how they go."""
+    shown.sources = [listed([job("a")]), Polled(DOWN)]
+    page = await shown.text("/sources?health=down&aws_service=sagemaker")
+    assert "1 source<" in page
+    assert "training_job" in page
+
+
+async def test_every_kind_is_told(shown):
+    """With its operation and its permissions; those that are polled first."""
+    shown.settings = Settings(services={"sagemaker": {"kinds": ["training_job"]}})
+    page = await shown.text("/kinds")
+    table = rows(page)
+    assert f"1 of the {len(list(CATALOG.kinds()))} kinds" in page
+    assert len(table) == len(list(CATALOG.kinds())) + 2
+    assert table[1].startswith("sagemaker/ training_job ")
+    assert table[1].endswith("Permissions sagemaker:ListTrainingJobs sagemaker:DescribeTrainingJob")
+
+
+async def test_the_configuration_is_told_without_its_secrets(shown):
+    """It is what `check-config` would take, but for what must not be seen."""
+    role = "arn:aws:iam::111122223333:role/reader"
+    shown.settings = Settings(
+        accounts=[{"role_arn": role, "external_id": "hush-hush", "regions": ["eu-west-1"]}],
+        kinds={"own": {"service": "glue", "api_token": "hush", "title": "see http://user:hush@localhost:1"}},
+        reasons=[{"name": "licence", "reason": "dependency", "text": "no licence"}],
+    )
+    page = await shown.text("/config")
+    (text,) = re.findall(r"<pre[^>]*>(.*?)</pre>", page, re.DOTALL)
+    told = yaml.safe_load(html.unescape(text))
+    assert "hush" not in page
+    assert told["accounts"] == [{"role_arn": role, "external_id": "[redacted]", "regions": ["eu-west-1"]}]
+    assert told["kinds"]["own"]["title"] == "see http://[redacted]@localhost:1"
+    assert told["poll"]["interval"] == "1m"
+    assert "no licence" in told["reasons"][0]["text"]
+
+
+async def test_what_pages_are_made_with_may_be_kept(shown):
+    """Its address changes with it."""
+    for address in Links(await shown.text("/")).addresses:
+        if "/static/" in address:
+            response = await shown.client.get(address[1:])
+            assert response.headers["Cache-Control"] == "public, max-age=86400"
+            assert response.content_type in {"text/css", "text/javascript", "image/svg+xml"}
+            assert re.search(r"\?v=[0-9a-f]{12}$", address)

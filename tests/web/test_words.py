@@ -1,0 +1,45 @@
+"""Times and durations as people read them."""
+
+import pytest
+
+from exporter.web.words import ago, moment, span
+from tests.inside import DAY, HOUR, MINUTE, NOW
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (None, ""),
+        (0, "0 s"),
+        (0.0124, "12 ms"),
+        (59.6, "1 min"),
+        (90, "1 min 30 s"),
+        (HOUR, "1 h"),
+        (HOUR + 29, "1 h"),
+        (26 * HOUR + 5 * MINUTE, "1 d 2 h"),
+        (9 * DAY, "9 d"),
+    ],
+)
+def test_a_duration_has_two_units_at_most(seconds, words):
+    """The rest says nothing."""
+    assert span(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("passed", "words"),
+    [(0.4, "now"), (5, "5 s ago"), (90, "1 min ago"), (26 * HOUR, "26 h ago"), (3 * DAY, "3 d ago"), (-20, "in 20 s")],
+)
+def test_a_time_is_told_as_it_stands_to_now(passed, words):
+    """People ask how long ago, not when."""
+    assert ago(NOW - passed, NOW) == words
+
+
+def test_what_never_was_is_never():
+    """A source that was never read."""
+    assert ago(None, NOW) == "never"
+
+
+@pytest.mark.parametrize("seconds", [None, 1e18, -1e18, float("inf"), float("nan")])
+def test_not_every_number_is_a_time(seconds):
+    """AWS's numbers are not ours."""
+    assert moment(seconds) is None
