@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
+from hashlib import sha256
 from types import MappingProxyType
 from typing import Any
 
@@ -100,11 +101,13 @@ def _seconds(value: Any) -> float | None:
 def containers(scope: Scope, item: Any) -> Iterator[tuple[str, str]]:
     """Yield the id and the name of a listed container, unless the catalog passes over its like.
 
-    Raises BadResponseError for a container that nothing identifies, or that has an endless id.
+    Raises BadResponseError for a container that nothing identifies.
     """
     if any(text(at(item, path)) != value for path, value in scope.where.items()):
         return
-    identifier = _identified(text(item if scope.id == BARE else at(item, scope.id)), scope.operation, scope.id)
+    identifier = text(item if scope.id == BARE else at(item, scope.id))
+    if not identifier:
+        raise BadResponseError(f"{scope.operation} listed an item without {scope.id}")
     yield identifier, text(at(item, scope.name)) if scope.name else identifier
 
 
@@ -144,7 +147,7 @@ def job_reader(
     """Return the function that reads an item of a kind, listed in the given scopes, and these of its dimensions.
 
     Messages, names and dimensions are cut to `longest` characters.
-    It raises BadResponseError for an item that is no structure, that nothing identifies, or that has an endless id.
+    It raises BadResponseError for an item that is no structure, or that nothing identifies.
     """
     # A poll calls it for each of a hundred thousand items: whatever is the same for all of them is found out here.
     identity, status_at, state = _identity(kind), getter(kind.status), _state(kind)
@@ -188,31 +191,22 @@ def _nothing(_: Item) -> None:
 
 
 def _identity(kind: Kind) -> Callable[[Item], str]:
-    """Return the function that joins what identifies an item; it raises BadResponseError where none can."""
+    """Return the function that joins what identifies an item; it raises BadResponseError where nothing does."""
     getters = [getter(path) for path in kind.id]
 
     def identity(item: Item) -> str:
         parts = [text(get(item)) for get in getters] if isinstance(item, dict) else []
         found = parts[0] if len(parts) == 1 else "/".join(filter(None, parts))
-        return _identified(found, kind.operation, " and ".join(kind.id))
+        if not found:
+            raise BadResponseError(f"{kind.operation} listed an item without {' and '.join(kind.id)}")
+        # Not just cut, because two would become one.
+        return found if len(found) <= _LONGEST_ID else f"{found[:_LONGEST_ID]}#{sha256(found.encode()).hexdigest()}"
 
     return identity
 
 
-def _identified(identifier: str, operation: str, paths: str) -> str:
-    """Return what identifies an item; raises BadResponseError where that is nothing, or no id of AWS's.
-
-    An id is not cut, because two would become one.
-    """
-    if not identifier:
-        raise BadResponseError(f"{operation} listed an item without {paths}")
-    if len(identifier) > _LONGEST_ID:
-        raise BadResponseError(f"{operation} listed an item with {len(identifier)} characters of {paths}")
-    return identifier
-
-
 _LONGEST_ID = 8192
-"""Four times the longest ARN: some ids are made of several parts."""
+"""Four times the characters of the longest ARN: some ids are made of several parts."""
 
 
 def _state(kind: Kind) -> Callable[[str, Item], State]:
