@@ -29,8 +29,7 @@ demo: $(RUNTIME) ## Serve against the embedded simulator: no AWS account needed
 	$(BIN)/aws-job-exporter demo
 
 test: lint ## Lint, then run the tests with branch coverage
-	$(BIN)/coverage run -m pytest
-	$(BIN)/coverage report --fail-under=$(COVERAGE)
+	$(BIN)/pytest --numprocesses=auto --dist=worksteal --cov --cov-report=term --cov-fail-under=$(COVERAGE)
 
 lint: $(DEV) ## Check style, format and types, the Dockerfile and the workflows
 	$(BIN)/ruff check

@@ -42,6 +42,10 @@ class Telemetry:
             "config_last_reload_success_timestamp_seconds",
             "When the configuration in effect was read: at the start, or at the last reload that succeeded.",
         )
+        self.shard = self._gauge(
+            "shard_info", "Which shard this exporter is (`shard.index`), 0 where there is one only; always 1.", "shard"
+        )
+        self.shards = self._gauge("shards", "How many exporters share the sources (`shard.count`).")
         self.poll_duration = self._histogram(
             "poll_duration_seconds",
             "How long polls took.",
