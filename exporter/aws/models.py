@@ -52,6 +52,10 @@ class _Files(JSONFileLoader):  # type: ignore[misc] # botocore has no types
         """Return what a file says, None where there is no such file."""
         content = super().load_file(file_path)
         service, _, file = PurePath(file_path).parts[-3:]
+        if service in self._reads and file == "service-2.sdk-extras":
+            # botocore would merge members into shapes that are cut away, and what is left is no shape. The catalog's
+            # operations need none of them: they presign copies between regions.
+            return None
         if content is None or file != "service-2" or service not in self._reads:
             return content
         return _Cut(content).model(self._reads[service])

@@ -162,6 +162,13 @@ def test_inputs_errors_and_page_tokens_stay():
         assert "ThrottlingException" in {shape.name for shape in operation.error_shapes}
 
 
+@pytest.mark.parametrize("service", CATALOG.names)
+def test_the_errors_of_a_service_are_known_by_their_codes(service):
+    """What botocore adds to a model does not make its shapes unreadable."""
+    codes = [{shape.error_code for shape in Models(models).service(service).error_shapes} for models in (WHOLE, CUT)]
+    assert codes[0] == codes[1]
+
+
 def test_an_answer_to_a_question_has_no_more_than_the_reason():
     """Plain texts stay, because page tokens are among them; structures and lists do not."""
     members = Models(CUT).operation("bedrock", "GetModelCustomizationJob").output_shape.members
