@@ -36,6 +36,7 @@ class _Shared(NamedTuple):
     code: str
     dimensions: Dimensions
     reason: str | None
+    is_dated: bool
 
 
 class Archive:
@@ -124,8 +125,11 @@ class Archive:
         return search
 
     def counts(self, wanted: Wanted, hours: Iterable[int]) -> list[int]:
-        """Return how many finished in each hour in the states, with the statuses and reasons that are looked for."""
-        shared = self._with(wanted)
+        """Return how many finished in each hour in the states, with the statuses and reasons that are looked for.
+
+        A job of which nobody knows when it finished is in no hour.
+        """
+        shared = {number for number in self._with(wanted) if self._shared[_number(number)].is_dated}
         return [sum(self._packed[key][:_NUMBER] in shared for key in self._hours.get(hour, ())) for hour in hours]
 
     def _with(self, wanted: Wanted) -> dict[bytes, bool]:
@@ -186,7 +190,9 @@ class Archive:
     def _pack(self, record: Record) -> bytes:
         job = record.job
         prefix, slash, suffix = job.id.rpartition("/")
-        shared = _Shared(prefix + slash, job.status, job.state, job.code, job.dimensions, record.reason)
+        shared = _Shared(
+            prefix + slash, job.status, job.state, job.code, job.dimensions, record.reason, record.is_dated
+        )
         # Once a job has ended, its update time and its deadline say nothing more.
         updated = None if job.ended is not None else job.updated
         finished = None if record.finished == job.ended else record.finished
@@ -198,7 +204,7 @@ class Archive:
 
     def _unpack(self, packed: bytes) -> Record:
         suffix, name, message, counts, details, *times = marshal.loads(packed[_NUMBER:])  # noqa: S302 - its own bytes
-        prefix, status, state, code, dimensions, reason = self._shared[_number(packed)]
+        prefix, status, state, code, dimensions, reason, is_dated = self._shared[_number(packed)]
         created, started, ended, updated, finished = times
         job = Job(
             id=prefix + suffix,
@@ -215,7 +221,7 @@ class Archive:
             dimensions=dimensions,
             details=details,
         )
-        return Record(job, ended if finished is None else finished, reason)
+        return Record(job, ended if finished is None else finished, reason, is_dated)
 
     def _number(self, shared: _Shared) -> int:
         """Return the number that stands for what records share, and note one more use of it."""
