@@ -109,6 +109,11 @@ class Inventory:
         """Return the sources of jobs."""
         return [source for source in self._sources() if _has_jobs(source) and places.takes(source.status.key)]
 
+    def several(self) -> list[str]:
+        """Return which labels of a place tell jobs apart: where there is one account, nobody needs to read it."""
+        keys = [source.status.key for source in self._sources() if _has_jobs(source)]
+        return [label for label in ("account_id", "region") if len({getattr(key, label) for key in keys}) > 1]
+
     async def jobs(self, places: Places, wanted: Wanted, limit: int, after: Position | None = None) -> Page:
         """Return at most `limit` jobs that come after a position."""
         lists = self.lists(places)

@@ -102,12 +102,21 @@ async def _page(
     request: web.Request,
 ) -> web.Response:
     """Render a page; what is wrong with the address is said on a page, too."""
-    common = {"page": name, "metrics": metrics, "now": inside.inventory.now()}
+    common = {"page": name, "metrics": metrics, "now": inside.inventory.now(), "several": inside.inventory.several()}
     try:
-        template, status, values = f"{name}.html", 200, await context(inside, request)
+        values = await context(inside, request)
     except ParameterError as error:
-        template, status, values = "error.html", 400, {"error": str(error)}
-    text = _TEMPLATES.get_template(template).render(common, **values)
+        return refusal(str(error), 400, "This address asks for something that cannot be", name, metrics)
+    return _html(_TEMPLATES.get_template(f"{name}.html").render(common, **values))
+
+
+def refusal(problem: str, status: int, title: str, page: str, metrics: str) -> web.Response:
+    """Return a page that tells why there is no other, and leads to one that there is."""
+    template = _TEMPLATES.get_template("error.html")
+    return _html(template.render(error=problem, title=title, page=page, metrics=metrics), status)
+
+
+def _html(text: str, status: int = 200) -> web.Response:
     headers = {**_SECURITY, "Cache-Control": "no-store"}
     return web.Response(text=text, content_type="text/html", status=status, headers=headers)
 
