@@ -178,7 +178,7 @@ async def _jobs(inside: Inside, request: web.Request) -> Context:
         "jobs": _rows(page.jobs),
         "total": page.total,
         "next": cursor(page.next) if page.next else None,
-        "down": inside.health()["down"],
+        "health": inside.health(),
         **_filters(inside, request, asked),
     }
 

@@ -186,7 +186,7 @@ def test_jobs_are_filtered(visit: Any, *, scripts: bool) -> None:
 def test_every_page_is_led_to(visit: Any, *, scripts: bool) -> None:
     """From each page to each other."""
     page = visit("", java_script_enabled=scripts).page
-    for name in ("Jobs", "Sources", "Kinds", "Configuration", "Overview"):
+    for name in ("Jobs", "Sources", "Kinds", "Config", "Overview"):
         page.get_by_role("navigation", name="Pages", exact=True).get_by_role("link", name=name).click()
         expect(page).to_have_title(f"{name} · AWS job exporter")
     page.locator(".tiles a").filter(has_text="failed in 24 h").click()

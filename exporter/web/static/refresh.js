@@ -51,7 +51,7 @@
       if (name !== "open" && !then.hasAttribute(name)) now.removeAttribute(name);
     }
     for (const { name, value } of then.attributes) {
-      if (now.getAttribute(name) !== value) now.setAttribute(name, value);
+      if (name !== "open" && now.getAttribute(name) !== value) now.setAttribute(name, value);
     }
     patch(now, then);
   }
