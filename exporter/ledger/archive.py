@@ -5,7 +5,7 @@ from __future__ import annotations
 import marshal
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from itertools import count
 from typing import Any, NamedTuple
@@ -21,9 +21,6 @@ _NUMBER = 4
 """Bytes before each packed record, which say what it shares with others: found without unpacking the rest."""
 _BATCH = 500
 """Records that are looked at in one step of a search."""
-
-Search = Callable[[int], Iterator[list[Record]]]
-"""Finds what finished in an hour, counted from 1970-01-01 UTC: a few records at a time, in no order."""
 
 
 class _Shared(NamedTuple):
@@ -105,24 +102,20 @@ class Archive:
         """Return the hours in which something finished, counted from 1970-01-01 UTC."""
         return [hour for hour, keys in self._hours.items() if keys]
 
-    def searcher(self, wanted: Wanted) -> Search:
-        """Return what finds the jobs that are looked for of those that finished in an hour.
+    def search(self, wanted: Wanted, hour: int) -> Iterator[list[Record]]:
+        """Yield the jobs that are looked for of those that finished in an hour, counted from 1970-01-01 UTC.
 
-        It yields a few at a time, in no order, for a search takes turns with other work. A record is unpacked only
-        where what it shares with others, and its bytes, leave it a chance.
+        A few at a time, in no order, for a search takes turns with other work. A record is unpacked only where what
+        it shares with others, and its bytes, leave it a chance.
         """
         shared, text = self._with(wanted), wanted.traces
-
-        def search(hour: int) -> Iterator[list[Record]]:
-            keys = list(self._hours.get(hour, ()))
-            for start in range(0, len(keys), _BATCH):
-                found = (self._packed.get(key) for key in keys[start : start + _BATCH])
-                likely = (packed for packed in found if packed and packed[:_NUMBER] in shared)
-                if text:
-                    likely = (packed for packed in likely if shared[packed[:_NUMBER]] or text in packed.lower())
-                yield [record for record in map(self._unpack, likely) if wanted.takes(record)]
-
-        return search
+        keys = list(self._hours.get(hour, ()))
+        for start in range(0, len(keys), _BATCH):
+            found = (self._packed.get(key) for key in keys[start : start + _BATCH])
+            likely = (packed for packed in found if packed and packed[:_NUMBER] in shared)
+            if text:
+                likely = (packed for packed in likely if shared[packed[:_NUMBER]] or text in packed.lower())
+            yield [record for record in map(self._unpack, likely) if wanted.takes(record)]
 
     def counts(self, wanted: Wanted, hours: Iterable[int]) -> list[int]:
         """Return how many finished in each hour in the states, with the statuses and reasons that are looked for.

@@ -93,6 +93,8 @@ class Ledger:
             return None
         if wanted.reasons:
             return sum(tally.reasons[reason] for tally in self._tallies.values() for reason in wanted.reasons)
+        if not (wanted.states or wanted.statuses):
+            return len(self)
         counts = self.statuses().items()
         return sum(number for (status, state), number in counts if wanted.takes_shared(status, state, None))
 
