@@ -107,11 +107,11 @@ async def _page(
     try:
         values = await context(inside, request)
     except ParameterError as error:
-        return refusal(str(error), 400, "This address asks for something that cannot be", name, metrics)
+        return refusal(str(error), 400, "This address asks for something that cannot be", metrics, name)
     return _html(_TEMPLATES.get_template(f"{name}.html").render(common, **values))
 
 
-def refusal(problem: str, status: int, title: str, page: str, metrics: str) -> web.Response:
+def refusal(problem: str, status: int, title: str, metrics: str, page: str = "") -> web.Response:
     """Return a page that tells why there is no other, and leads to one that there is."""
     template = _TEMPLATES.get_template("error.html")
     return _html(template.render(error=problem, title=title, page=page, metrics=metrics), status)

@@ -40,8 +40,7 @@ def _answer(request: web.Request, error: web.HTTPException, telemetry_path: str)
     if request.path.startswith("/api/"):
         answer = api.refusal(f"{request.method} {path}: {error.reason}", error.status)
     elif "text/html" in request.headers.get("Accept", ""):
-        title = error.reason or "Error"
-        answer = pages.refusal(f"{path}: {error.text}", error.status, title, "overview", f".{telemetry_path}")
+        answer = pages.refusal(path, error.status, str(error.text), f".{telemetry_path}")
     else:
         raise error
     if "Allow" in error.headers:

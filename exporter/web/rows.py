@@ -73,7 +73,7 @@ class JobRow(NamedTuple):
     @property
     def digest(self) -> str:
         """A short name of its own within a page."""
-        return f"{hash((self.account_id, self.region, self.kind, self.id)) & 0xFFFFFFFFFFFF:x}"
+        return f"{hash((self.account_id, self.region, self.kind, self.scope, self.id)) & 0xFFFFFFFFFFFF:x}"
 
 
 class SourceRow(NamedTuple):

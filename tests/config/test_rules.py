@@ -135,7 +135,7 @@ def test_links_lead_to_pages_with_their_filters():
     assert any(dict(parse_qsl(urlsplit(url).query)).get("scope") == "a1b2/c3" for url in urls)
 
 
-PARAMETERS = {"/jobs": JobParameters, "/sources": SourceParameters, "/config": Parameters}
+PARAMETERS: dict[str, type[Parameters]] = {"/jobs": JobParameters, "/sources": SourceParameters, "/config": Parameters}
 """What each page that an alert leads to can be asked for."""
 
 
