@@ -20,7 +20,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test lint bench screenshots dist sbom lock clean
+.PHONY: help demo test lint bench dashboards screenshots dist sbom docs chart lock clean
 
 help: ## Print the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -29,8 +29,7 @@ demo: $(RUNTIME) ## Serve against the embedded simulator: no AWS account needed
 	$(BIN)/aws-job-exporter demo
 
 test: lint ## Lint, then run the tests with branch coverage
-	$(BIN)/coverage run -m pytest
-	$(BIN)/coverage report --fail-under=$(COVERAGE)
+	$(BIN)/pytest --numprocesses=auto --dist=worksteal --cov --cov-report=term --cov-fail-under=$(COVERAGE)
 
 lint: $(DEV) ## Check style, format and types, the Dockerfile and the workflows
 	$(BIN)/ruff check
@@ -42,6 +41,9 @@ lint: $(DEV) ## Check style, format and types, the Dockerfile and the workflows
 bench: $(DEV) ## Measure the exporter beside the alternatives, in under 5 minutes
 	$(BIN)/python -m tests.benchmarks build/bench.json
 
+dashboards: $(DEV) ## Write the dashboards into the files that Grafana reads
+	$(BIN)/python -m config.grafana
+
 dist: $(DEV) ## Build the wheel and the sdist in dist/
 	rm -rf dist
 	$(BIN)/python -m hatchling build
@@ -49,8 +51,16 @@ dist: $(DEV) ## Build the wheel and the sdist in dist/
 sbom: $(DEV) ## Write the bill of materials of what is shipped, from its lock, to build/sbom.cdx.json
 	@mkdir -p build
 	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o build/sbom.cdx.json requirements.txt
+
 screenshots: $(DEV) ## Take the pictures of the demo's pages: needs Debian's chromium
 	$(BIN)/python -m tests.e2e.screenshots docs/images
+
+docs: $(DEV) ## Write the tables of docs/metrics.md from the families, and that of helm/README.md from the values
+	$(BIN)/python -m tests.metrics_page
+	$(BIN)/python helm/document.py
+
+chart: $(DEV) ## Package the Helm chart into build/
+	PATH="$(CURDIR)/$(BIN):$$PATH" helm package helm --destination build
 
 lock: $(DEV) ## Bring the locks up to date with pyproject.toml
 	$(COMPILE) --group dev pyproject.toml -o requirements-dev.txt

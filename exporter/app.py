@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import structlog
 from aiohttp.web import Application
 
-from exporter.aws import Clients, Credentials, Limiters, Reader, catalog_loader
+from exporter.aws import Clients, Credentials, Endpoints, Limiters, Reader, catalog_loader
 from exporter.catalog import Catalog
 from exporter.catalog.models import Models
 from exporter.clock import Clock, SystemClock
@@ -26,7 +26,7 @@ from exporter.web import Guard, Inside, Reload, Site, WebConfigFile, create_app,
 
 log = structlog.get_logger(__name__)
 
-_NEEDS_RESTART = ("web",)
+_NEEDS_RESTART = ("web", "shard")
 """Sections of the settings that count from the start to the end of the process."""
 
 
@@ -100,6 +100,7 @@ class Assembly:
         return Context(
             settings=settings,
             reader=self._connection.reader,
+            endpoints=Endpoints(self.clock, ask=settings.aws.endpoint_url is None),
             exposition=self.exposition,
             telemetry=self.telemetry,
             classifier=Classifier.built_in(settings.reasons),
@@ -118,7 +119,11 @@ class Assembly:
             return before
         # What a service was slowed down to is AWS's doing, and holds for other roles and kinds, too.
         fit = before and before.needs[0] == settings.aws
-        limiters = before.limiters if before and fit else Limiters(settings.aws, self.telemetry, self.clock)
+        limiters = (
+            before.limiters
+            if before and fit
+            else Limiters(settings.aws, self.telemetry, self.clock, settings.shard.count)
+        )
         loader, stack = catalog_loader(catalog), AsyncExitStack()
         clients = await stack.enter_async_context(
             Clients(settings, self.telemetry, limiters, loader, self._credentials)
@@ -138,6 +143,8 @@ async def assembled(
     """Yield the parts of an exporter; closes every client in the end."""
     assembly = Assembly(credentials, clock, settings.web)
     context = await assembly.context(Configuration(settings, catalog, region))
+    assembly.telemetry.shard.labels(str(settings.shard.index or 0)).set(1)
+    assembly.telemetry.shards.set(settings.shard.count)
     assembly.telemetry.reload_successful.set(1)
     assembly.telemetry.reload_time.set(assembly.clock.time())
     try:

@@ -125,18 +125,24 @@ def _family(name: str, kind: Any, text: str, labels: tuple[str, ...], samples: A
 
 
 JOB_FAMILIES: tuple[Family[JobView], ...] = (
-    _family("aws_jobs", "gauge", "Jobs that are active or finished within the lookback.", ("status", "state"), _jobs),
+    _family(
+        "aws_jobs",
+        "gauge",
+        "Jobs that are active or finished within the lookback. Every status of the catalog is there, at 0 if need be.",
+        ("status", "state"),
+        _jobs,
+    ),
     _family(
         "aws_job_failures",
         "gauge",
-        "Failed jobs within the lookback whose reason is known.",
+        "Failed jobs within the lookback whose reason is known. A reason that was seen once stays, at 0.",
         ("reason",),
         _failures,
     ),
     _family(
         "aws_job_duration_seconds",
         "gaugehistogram",
-        "Run time of jobs that finished within the lookback: start, else creation, to end, else last update.",
+        "Run time of jobs that finished within the lookback: from start, else creation, to end, else last update.",
         ("state",),
         _durations,
     ),
@@ -192,7 +198,7 @@ JOB_FAMILIES: tuple[Family[JobView], ...] = (
     _family(
         "aws_job_records",
         "gauge",
-        "Records of the jobs that are active or finished within the lookback.",
+        "Records of the jobs that are active or finished within the lookback: total, processed, succeeded, failed.",
         ("result",),
         _records,
     ),
@@ -207,7 +213,7 @@ JOB_FAMILIES: tuple[Family[JobView], ...] = (
     _family(
         "aws_jobs_failed_total",
         "counter",
-        "Jobs seen to fail since the exporter started.",
+        "Jobs seen to fail since the exporter started. Every reason is there from the start.",
         ("reason",),
         _failures_total,
     ),

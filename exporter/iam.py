@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from exporter.catalog import Catalog, Kind
 from exporter.catalog.models import Models
-from exporter.settings import Selection, ServiceSettings, Settings
+from exporter.settings import Organization, Selection, ServiceSettings, Settings
 
 Resources = tuple[str, ...]
 
@@ -82,14 +82,33 @@ def reading(settings: Settings, catalog: Catalog) -> Permissions:
             for call in calls(kind, selection.settings):
                 for name in actions(call, kind, catalog):
                     found[name].update(_resources(name, kind, selection))
+    if settings.all_regions:
+        found[REGIONS_ACTION].add("*")
     return {name: ANY if "*" in resources else tuple(sorted(resources)) for name, resources in found.items()}
 
 
 def base(settings: Settings, catalog: Catalog) -> Permissions:
-    """Return what the exporter's own identity needs: to assume the roles, and to read where no role is named."""
-    roles = tuple(sorted({account.role_arn for account in settings.accounts if account.role_arn}))
-    own = reading(settings, catalog) if any(account.role_arn is None for account in settings.accounts) else {}
+    """Return what the exporter's own identity needs: to assume the roles, and to read where no role is named.
+
+    An organisation's accounts are listed, and the one that the exporter runs in is read without a role.
+    """
+    if organization := settings.organization:
+        role = f"arn:*:iam::*:role/{organization.role_name}"
+        listing = dict.fromkeys(map("organizations:{}".format, listings(organization)), ANY)
+        return {**reading(settings, catalog), **listing, "sts:AssumeRole": (role,)}
+    roles = tuple(sorted({account.role_arn for account in settings.named_accounts if account.role_arn}))
+    own = reading(settings, catalog) if any(account.role_arn is None for account in settings.named_accounts) else {}
     return {**own, "sts:AssumeRole": roles} if roles else own
+
+
+def listings(organization: Organization) -> Sequence[str]:
+    """Return the operations of Organizations that finding its accounts calls."""
+    return ("ListAccounts", *_OF_UNITS) if organization.units else ("ListAccounts",)
+
+
+REGIONS_ACTION = "ec2:DescribeRegions"
+
+_OF_UNITS = ("ListAccountsForParent", "ListOrganizationalUnitsForParent")
 
 
 def statements(permissions: Permissions) -> list[Statement]:

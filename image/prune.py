@@ -9,10 +9,11 @@ from pathlib import Path
 
 import botocore
 
+from exporter.aws.models import LANDSCAPE
 from exporter.catalog import Catalog
 from exporter.catalog.models import LEFT_OUT
 
-OWN = ("account", "organizations", "sts")
+OWN = {"sts", *(service for service, _ in LANDSCAPE)}
 """What the exporter asks beside the catalog's services: who it is, which accounts and regions there are."""
 
 BOTOCORE = ("signin", "sso", "sso-oidc")

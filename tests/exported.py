@@ -1,6 +1,7 @@
 """What the exporter exports, as the code has it."""
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
 from prometheus_client.metrics import MetricWrapperBase
 
@@ -9,24 +10,30 @@ from exporter.families import Family
 from exporter.telemetry import SOURCE_FAMILIES, Telemetry
 
 
-class Row(NamedTuple):
+@dataclass(frozen=True)
+class Row:
     """A family as the documents describe it."""
 
     name: str
     type: str
-    labels: frozenset[str]
+    labels: tuple[str, ...]
+    help: str = field(default="", compare=False)
 
 
 def families() -> set[Row]:
     """Return every family that the exporter exports by itself."""
     tables: list[Family[Any]] = [*JOB_FAMILIES, *SOURCE_FAMILIES]
-    instruments = map(instrument_row, vars(Telemetry()).values())
-    return {*map(row, tables), *filter(None, instruments)}
+    return {*map(row, tables), *instruments()}
+
+
+def instruments() -> list[Row]:
+    """Return the exporter's own counters, gauges and histograms."""
+    return list(filter(None, map(instrument_row, vars(Telemetry()).values())))
 
 
 def row(family: Family[Any]) -> Row:
     """Return a family as it is documented."""
-    return Row(family.name, family.type, frozenset(family.labels))
+    return Row(family.name, family.type, family.labels, family.help)
 
 
 def instrument_row(value: Any) -> Row | None:
@@ -34,7 +41,8 @@ def instrument_row(value: Any) -> Row | None:
     if not isinstance(value, MetricWrapperBase):
         return None
     kind = str(value._type)
-    return Row(value._name + ("_total" if kind == "counter" else ""), kind, frozenset(value._labelnames))
+    name = value._name + ("_total" if kind == "counter" else "")
+    return Row(name, kind, tuple(value._labelnames), value._documentation)
 
 
 def series() -> set[str]:

@@ -21,10 +21,10 @@ from exporter.catalog import Catalog, Kind
 from exporter.exposition import Exposition
 from exporter.failures import Reason
 from exporter.jobs import SourceKey, State
-from exporter.settings import ENVIRONMENT_PREFIX, Account, ServiceSettings, Settings, load
+from exporter.settings import ENVIRONMENT_PREFIX, Account, Organization, ServiceSettings, Settings, load
 from exporter.web import Site, create_app
 from exporter.web.parameters import JobParameters, SourceParameters
-from tests import harness
+from tests import harness, metrics_page
 from tests.exported import Row, families, series
 from tests.inside import inside
 from tests.test_layers import ROOMS
@@ -45,6 +45,13 @@ DOCUMENTS = [
 WITH_QUERIES = [document for document in DOCUMENTS if "```promql" in document.read_text()]
 
 
+INNER: dict[str, list[tuple[Any, str]]] = {
+    "accounts": [(Account, "[]"), (Organization, ".organization")],
+    "services": [(ServiceSettings, ".SERVICE")],
+}
+"""The models behind settings that are lists, or have keys of the user's own, and how their keys are written."""
+
+
 def named(file: Path) -> str:
     """Return how a file is called in the repository."""
     return str(file.relative_to(ROOT))
@@ -61,8 +68,8 @@ def settings(model: Any = Settings, prefix: str = "") -> Iterator[tuple[str, Any
             yield from settings(field.annotation, f"{key}.")
             continue
         yield key, field
-        if inner := {"accounts": (Account, "[]"), "services": (ServiceSettings, ".SERVICE")}.get(key):
-            yield from settings(inner[0], f"{key}{inner[1]}.")
+        for inner, step in INNER.get(key, ()):
+            yield from settings(inner, f"{key}{step}.")
 
 
 def parser() -> ArgumentParser:
@@ -102,7 +109,7 @@ def table(document: Path, *columns: str) -> list[list[str]]:
 def documented(document: Path, labels: str) -> list[Row]:
     """Return the families that tables with this title of the third column describe."""
     rows = table(document, "name", "type", labels)
-    return [Row(name, kind, frozenset(re.findall(r"\w+", words))) for name, kind, words, *_ in rows]
+    return [Row(name, kind, tuple(re.findall(r"\w+", words))) for name, kind, words, *_ in rows]
 
 
 def code(document: Path) -> str:
@@ -127,8 +134,8 @@ def flags(document: Path) -> set[str]:
 
 
 def is_path(word: str) -> bool:
-    """Whether a word behind the program's name is no argument of it: `git clone ... aws-job-exporter`, `make -C`."""
-    return not word.startswith("--") and word not in commands()
+    """Whether a word behind the program's name is none of its arguments: `git clone`, `make -C`, `kubectl exec`."""
+    return word == "--" or (not word.startswith("--") and word not in commands())
 
 
 def slug(heading: str) -> str:
@@ -139,8 +146,13 @@ def slug(heading: str) -> str:
 # Metrics.
 
 
+def test_the_tables_of_metrics_are_those_of_the_code() -> None:
+    """`make docs` would change nothing: names, types, labels and meanings are the families' own."""
+    assert METRICS.read_text() == metrics_page.written(METRICS.read_text())
+
+
 def test_every_family_is_documented_and_no_other() -> None:
-    """Names, types and labels in docs/metrics.md are those of the code, each once."""
+    """docs/metrics.md has each family once."""
     rows = [*documented(METRICS, "further labels"), *documented(METRICS, "labels")]
     assert set(rows) == families()
     assert len(rows) == len(families())
@@ -217,11 +229,12 @@ def test_a_setting_is_documented_as_it_is(row: list[str]) -> None:
     """Each row names a flag that exists, and the default that the setting has."""
     key, flag, default, _ = row
     options = parser()._option_string_actions
-    expected = "" if "[]" in key or "SERVICE" in key else f"--{key.replace('_', '-')}"
+    expected = "" if any(word in key for word in ("[]", "SERVICE", "organization")) else f"--{key.replace('_', '-')}"
     assert flag == expected
     assert not flag or flag in options
     field = dict(settings()).get(key)
-    if field is None:
+    if field is None or field.is_required():
+        assert not default
         return
     value = TypeAdapter(field.rebuild_annotation()).validate_python(yaml.safe_load(default)) if default else None
     assert value == field.get_default(call_default_factory=True)
@@ -262,12 +275,16 @@ def test_the_sample_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_sample_has_every_key(tmp_path: Path) -> None:
-    """With what is commented out the sample is valid, too, and names every key but the one that leads to it."""
-    file = tmp_path / "exporter.yml"
-    file.write_text(re.sub(r"^#(?=[a-z]|  )", "", SAMPLE.read_text(), flags=re.MULTILINE))
-    assert cli.main(["check-config", str(file)]) == 0
-    content = yaml.safe_load(file.read_text())
-    assert {key for key, _ in settings()} - set(keys(content)) == {"config.file"}
+    """With what is commented out the sample is valid, too, and names every key but the one that leads to it.
+
+    What takes the place of another section is commented out twice.
+    """
+    sample, file, other = SAMPLE.read_text(), tmp_path / "exporter.yml", tmp_path / "other.yml"
+    file.write_text(re.sub(r"^#(?=[a-z]|  )", "", sample, flags=re.MULTILINE))
+    other.write_text("\n".join(re.findall("^##(.*)", sample, re.MULTILINE)))
+    assert cli.main(["check-config", str(file), str(other)]) == 0
+    named = {key for each in (file, other) for key in keys(yaml.safe_load(each.read_text()))}
+    assert {key for key, _ in settings()} - named == {"config.file"}
 
 
 def keys(content: Any, prefix: str = "") -> Iterator[str]:
@@ -275,7 +292,7 @@ def keys(content: Any, prefix: str = "") -> Iterator[str]:
     for name, value in content.items():
         key = f"{prefix}{name}"
         yield key
-        if key == "accounts":
+        if key == "accounts" and isinstance(value, list):
             yield from (inner for account in value for inner in keys(account, "accounts[]."))
         elif key == "services":
             yield from (inner for service in value.values() for inner in keys(service, "services.SERVICE."))

@@ -121,6 +121,26 @@ def test_without_roles_the_base_is_who_reads():
     assert iam.base(Settings(), CATALOG) == iam.reading(Settings(), CATALOG)
 
 
+def test_an_organisation_is_listed_and_its_roles_assumed():
+    """The own account is read without a role; units are asked for only where one is named."""
+    organization: dict[str, object] = {"role_name": "a/b"}
+    settings = configured("http://localhost", {"bedrock": {}}, accounts={"organization": organization})
+    listed = {"organizations:ListAccounts": iam.ANY, "sts:AssumeRole": ("arn:*:iam::*:role/a/b",)}
+    assert iam.base(settings, CATALOG) == {**iam.reading(settings, CATALOG), **listed}
+    organization["exclude"] = ["ou-ab12-11111111"]
+    settings = configured("http://localhost", {"bedrock": {}}, accounts={"organization": organization})
+    within = ("organizations:ListAccountsForParent", "organizations:ListOrganizationalUnitsForParent")
+    assert iam.base(settings, CATALOG) == {**iam.reading(settings, CATALOG), **listed, **dict.fromkeys(within, iam.ANY)}
+
+
+@pytest.mark.parametrize(
+    "accounts", [[{"regions": "all"}], {"organization": {"role_name": "r", "regions": "all"}}], ids=["list", "mapping"]
+)
+def test_who_reads_all_regions_asks_for_them(accounts):
+    """In each account."""
+    assert reading({"bedrock": {}}, accounts=accounts)["ec2:DescribeRegions"] == iam.ANY
+
+
 def test_statements_are_by_service_and_resource():
     """Each with a Sid of its own, all in a stable order."""
     permissions = {"s3:ListJobs": iam.ANY, "a-b:X": iam.ANY, "s3:DescribeJob": iam.ANY, "s3:Z": ("arn:1",)}

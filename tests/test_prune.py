@@ -40,10 +40,10 @@ def models(data: Path) -> Models:
 def test_what_is_needed_follows_from_the_catalog() -> None:
     """Services of kinds and of their scopes, and those that credentials and accounts come from."""
     wanted = needed(CATALOG)
-    assert {"bedrock", "cleanroomsml", "cleanrooms", "sts", "organizations"} <= wanted
+    assert {"bedrock", "cleanroomsml", "cleanrooms", "sts", "organizations", "ec2"} <= wanted
     assert {kind.service for kind in CATALOG.kinds()} <= wanted
     assert wanted <= {folder.name for folder in WHOLE.iterdir()}
-    assert "ec2" not in wanted
+    assert "cloudfront" not in wanted
 
 
 def test_only_the_newest_models_of_what_is_needed_stay(data: Path) -> None:

@@ -17,6 +17,7 @@ from exporter.poller import Context, JobSource
 from exporter.settings import ConfigurationError, load
 from exporter.simulator import AwsError
 from tests.harness import (
+    ACCOUNT,
     BEDROCK,
     CATALOG,
     CUSTOMIZATION,
@@ -474,3 +475,44 @@ async def test_accounts_come_and_go(aws, clock, config):
         config.write(accounts=[{"regions": ["eu-west-1"]}])
         await exporter.reload()
         assert set(exporter.by("region", f"{OWN}source_up")) == {"eu-west-1"}
+
+
+async def test_an_organisation_stays_through_a_reload(aws, config, clock):
+    """What it found last is chosen from anew at once; nothing is asked, and no counter begins again."""
+    aws.world.members.update({ACCOUNT: "management", "000000000001": "prod-a", "000000000002": "prod-b"})
+    organization = {"role_name": "jobs", "regions": [REGION]}
+    config.write(accounts={"organization": organization})
+    async with running(config, clock) as exporter:
+        await exporter.turn(120)
+        assert exporter.value("aws_jobs_finished_total", account_id=ACCOUNT, state="succeeded") == 1
+        asked = aws.requests["organizations", "ListAccounts"]
+        config.write(accounts={"organization": {**organization, "exclude": ["prod-b"]}})
+        assert await exporter.reload() == ()
+        read = exporter.by("account_id", f"{OWN}source_up", kind=BEDROCK.key)
+        assert read.keys() == {ACCOUNT, "000000000001"}
+        assert exporter.value("aws_jobs_finished_total", account_id=ACCOUNT, state="succeeded") == 1
+        # Another way to AWS: it is asked whether the list is the same there.
+        assert aws.requests["organizations", "ListAccounts"] == asked + 1
+
+
+async def test_an_organisation_takes_the_place_of_a_list_and_gives_it_back(aws, config, clock):
+    """Without a restart."""
+    aws.world.members.update({ACCOUNT: "management", "000000000001": "prod-a"})
+    async with running(config, clock) as exporter:
+        config.write(accounts={"organization": {"role_name": "jobs", "regions": [REGION]}})
+        assert await exporter.reload() == ()
+        await exporter.settle()
+        assert exporter.by("account_id", f"{OWN}source_up", kind=BEDROCK.key).keys() == {ACCOUNT, "000000000001"}
+        config.write()
+        assert await exporter.reload() == ()
+        assert exporter.by("account_id", f"{OWN}source_up", kind=BEDROCK.key).keys() == {ACCOUNT}
+        assert exporter.samples(f"{OWN}source_up", aws_service="organizations") == {}
+
+
+async def test_shards_need_a_restart(aws, config, clock):
+    """All of them together: until then each reads what it read."""
+    async with running(config, clock) as exporter:
+        config.write(shard={"count": 2, "index": 1})
+        assert await exporter.reload() == ()
+        assert exporter.value(f"{OWN}shards") == 1
+        assert exporter.up(kind=BEDROCK.key) == 1

@@ -2,6 +2,7 @@
 
 from exporter.aws.clients import Clients
 from exporter.aws.errors import PollError, PollErrorReason, poll_error
+from exporter.aws.landscape import Endpoints, Member, beneath, members, regions
 from exporter.aws.models import catalog_loader
 from exporter.aws.rate import DEADLINE, Limiters
 from exporter.aws.reader import Place, Reader, Scoped
@@ -11,13 +12,18 @@ __all__ = [
     "DEADLINE",
     "Clients",
     "Credentials",
+    "Endpoints",
     "Limiters",
+    "Member",
     "Place",
     "PollError",
     "PollErrorReason",
     "Reader",
     "Scoped",
+    "beneath",
     "catalog_loader",
     "default_region",
+    "members",
     "poll_error",
+    "regions",
 ]

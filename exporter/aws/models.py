@@ -67,7 +67,24 @@ class _Files(JSONFileLoader):  # type: ignore[misc] # botocore has no types
             if details := kind.details:
                 paths = filter(None, (details.reason, details.code))
                 services[kind.service][details.operation].update(map(Read.of, paths))
+        for (service, operation), read in LANDSCAPE.items():
+            services[service][operation].update(map(Read.of, read))
         return services
+
+
+LANDSCAPE = {
+    ("organizations", "ListAccounts"): (
+        "Accounts.Id",
+        "Accounts.Arn",
+        "Accounts.Name",
+        "Accounts.State",
+        "Accounts.Status",
+    ),
+    ("organizations", "ListAccountsForParent"): ("Accounts.Id",),
+    ("organizations", "ListOrganizationalUnitsForParent"): ("OrganizationalUnits.Id",),
+    ("ec2", "DescribeRegions"): ("Regions.RegionName",),
+}
+"""What is read to find accounts and regions. EC2's model is the largest of all."""
 
 
 def _of_kind(kind: Kind) -> Iterator[Read]:

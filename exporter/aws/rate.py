@@ -130,10 +130,11 @@ def _paused(timeout: asyncio.Timeout | None) -> Iterator[None]:
 
 
 class Limiters:
-    """One limiter for each account, region and service, as AWS has a quota for each."""
+    """One limiter for each account, region and service, as AWS has a quota for each; `shards` exporters share it."""
 
-    def __init__(self, settings: Aws, telemetry: Telemetry, clock: Clock) -> None:
-        self._settings = settings
+    def __init__(self, settings: Aws, telemetry: Telemetry, clock: Clock, shards: int = 1) -> None:
+        # AWS's quota is for all shards together.
+        self._rate, self._burst = settings.requests_per_second / shards, max(1, settings.burst // shards)
         self._telemetry = telemetry
         self._clock = clock
         self._limiters: dict[tuple[str, str, str], Limiter] = {}
@@ -143,7 +144,7 @@ class Limiters:
         """Return the limiter of a service; whoever reads the same account shares it."""
         key = (account.account_id or self._own, region, service)
         if key not in self._limiters:
-            bucket = TokenBucket(self._settings.requests_per_second, self._settings.burst, self._clock.monotonic)
+            bucket = TokenBucket(self._rate, self._burst, self._clock.monotonic)
             self._limiters[key] = Limiter(bucket, self._clock, self._telemetry.rate_limit_wait.labels(service).inc)
             self._publish(*key)
         return self._limiters[key]

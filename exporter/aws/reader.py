@@ -57,7 +57,7 @@ class Reader:
         """Return every container of one sort, within `outer`."""
         found: dict[str, Scoped] = {}
         arguments = resolve(scope.arguments, outer.ids)
-        async for items in self._pages(place, scope.service or service, scope.operation, arguments, scope.items):
+        async for items in self.pages(place, scope.service or service, scope.operation, arguments, scope.items):
             for item in items:
                 for identifier, label in containers(scope, item):
                     found[identifier] = Scoped({**outer.ids, name: identifier}, label)
@@ -75,7 +75,7 @@ class Reader:
         jobs: dict[str, Job] = {}
         for values in product(*kind.sweep.values()):
             swept = {**arguments, **dict(zip(kind.sweep, values, strict=True))}
-            async for items in self._pages(place, kind.service, kind.operation, swept, kind.items):
+            async for items in self.pages(place, kind.service, kind.operation, swept, kind.items):
                 for item in items:
                     job = read(item, scope.ids)
                     jobs[job.id] = job
@@ -105,7 +105,7 @@ class Reader:
         message = cut(text(at(answer, details.reason)), self.limits.message_length)
         return job._replace(message=message, code=code, details=None)
 
-    async def _pages(
+    async def pages(
         self, place: Place, service: str, operation: str, arguments: dict[str, Any], items: str
     ) -> AsyncIterator[Sequence[Item]]:
         """Yield what each page lists. Only a missing token ends it: AWS cuts short and empty pages at will."""

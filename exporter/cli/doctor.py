@@ -16,8 +16,8 @@ from exporter import app, iam
 from exporter.aws import PollErrorReason
 from exporter.catalog import Catalog
 from exporter.cli.invocation import Invocation, region, table
-from exporter.poller import JobSource, Poller, ScopeSource, Source
-from exporter.settings import Settings
+from exporter.poller import JobSource, OrganizationSource, Poller, RegionsSource, ScopeSource, Source
+from exporter.settings import Settings, Shard
 from exporter.telemetry import SourceStatus
 
 _HOUR = 3600.0
@@ -34,6 +34,8 @@ async def doctor(invocation: Invocation) -> int:
     """Poll everything once, print how each source is, and tell by the exit code whether every source was read."""
     # The table says what the log would, and says it once.
     settings = invocation.settings(log={"level": "error"})
+    # All sources, whichever shard reads them.
+    settings = settings.model_copy(update={"shard": Shard()})
     catalog = settings.catalog(invocation.catalog)
     async with app.assembled(settings, catalog, region(settings)) as parts:
         round_ = _Round(settings, catalog, parts.poller, parts.telemetry.registry)
@@ -109,7 +111,15 @@ class _Round:
         if isinstance(source, ScopeSource):
             scope = self.catalog[key.aws_service].scopes[key.kind]
             return {iam.Call(scope.service or key.aws_service, scope.operation): discovery}
-        return {iam.Call("sts", "GetCallerIdentity"): discovery}
+        return dict.fromkeys(self._landscape(source), discovery)
+
+    def _landscape(self, source: Source) -> Sequence[iam.Call]:
+        """Return what is called to find accounts and regions."""
+        if isinstance(source, OrganizationSource) and (organization := self.settings.organization):
+            return [iam.Call("organizations", operation) for operation in iam.listings(organization)]
+        if isinstance(source, RegionsSource):
+            return [iam.Call("ec2", "DescribeRegions")]
+        return [iam.Call("sts", "GetCallerIdentity")]
 
     def _counted(self) -> Counter[tuple[str, str]]:
         """Return the requests so far by service and operation, and the refused reasons by service and kind."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
+import socket
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,11 +50,30 @@ def region(settings: Settings) -> str:
         found = default_region()
     except ValueError as error:
         raise ConfigurationError([f"AWS's own configuration: {error}"]) from None
-    if not found and not all(account.regions for account in settings.accounts):
+    # Where to ask for accounts and regions is a question of its own.
+    named = not settings.organization and not settings.all_regions
+    if not found and not (named and all(account.regions for account in settings.named_accounts)):
         raise ConfigurationError(
             ["no region: name one in accounts[].regions, AWS_REGION, AWS_DEFAULT_REGION or the AWS profile"]
         )
     return found
+
+
+def sharded(settings: Settings) -> Settings:
+    """Return the settings with the number of this shard; raises ConfigurationError where nothing tells it."""
+    shard = settings.shard
+    if shard.count == 1 or shard.index is not None:
+        return settings
+    # In a pod both are the pod's name, unless it uses the network of its node.
+    host = os.environ.get("HOSTNAME") or socket.gethostname()
+    ordinal = re.search(r"-(\d{1,4})$", host.partition(".")[0])
+    if ordinal is None or int(ordinal[1]) >= shard.count:
+        problem = (
+            f"shard.index: the host's name, {host!r}, does not end with the number of one of {shard.count} shards "
+            f"(-0 to -{shard.count - 1}): set the index"
+        )
+        raise ConfigurationError([problem])
+    return settings.model_copy(update={"shard": shard.model_copy(update={"index": int(ordinal[1])})})
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

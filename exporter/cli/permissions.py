@@ -59,11 +59,13 @@ def _quoted(text: str) -> str:
 
 
 def _notes(settings: Settings, statements: Iterable[iam.Statement], identity: str) -> Iterator[str]:
-    roles = len({account.role_arn for account in settings.accounts} - {None})
-    if roles and identity == "role":
+    organization = settings.organization
+    roles = len({account.role_arn for account in settings.named_accounts} - {None})
+    which = f"role {organization.role_name}" if organization else f"role that the configuration names ({roles})"
+    if (organization or roles) and identity == "role":
         yield (
-            f"this is the policy of each role that the configuration names ({roles}); --for base prints that of the "
-            "exporter's own identity, which assumes them"
+            f"this is the policy of each {which}; --for base prints that of the exporter's own identity, which assumes "
+            "them"
         )
     if (size := len(_json(statements, indent=None))) > _MANAGED_MOST:
         yield (

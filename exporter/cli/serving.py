@@ -10,7 +10,7 @@ import structlog
 from exporter import __version__, app
 from exporter.aws import Credentials
 from exporter.catalog import Catalog
-from exporter.cli.invocation import FailedError, Invocation, region, table
+from exporter.cli.invocation import FailedError, Invocation, region, sharded, table
 from exporter.cli.signals import Signals
 from exporter.exposition import Format
 from exporter.settings import Aws, Settings, Web, format_duration
@@ -30,7 +30,7 @@ async def serve(invocation: Invocation) -> int:
 
 
 def _configuration(settings: Settings, built_in: Catalog) -> app.Configuration:
-    return app.Configuration(settings, settings.catalog(built_in), region(settings))
+    return app.Configuration(sharded(settings), settings.catalog(built_in), region(settings))
 
 
 async def _serve(
@@ -82,7 +82,7 @@ _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - recognised, not bound
 
 async def once(invocation: Invocation) -> int:
     """Poll everything once, print it, and tell by the exit code whether every source was read."""
-    settings = invocation.settings()
+    settings = sharded(invocation.settings())
     async with app.assembled(settings, settings.catalog(invocation.catalog), region(settings)) as parts:
         await parts.poller.once(parts.roots)
         statuses = [source.status for source in parts.poller.sources]

@@ -2,8 +2,20 @@
 
 from exporter.poller.bounds import Budget
 from exporter.poller.context import Context, Source
-from exporter.poller.discovery import AccountSource, ScopeSource, roots
+from exporter.poller.discovery import AccountSource, ScopeSource
+from exporter.poller.landscape import OrganizationSource, RegionsSource, roots
 from exporter.poller.listing import JobSource
 from exporter.poller.loop import Poller
 
-__all__ = ["AccountSource", "Budget", "Context", "JobSource", "Poller", "ScopeSource", "Source", "roots"]
+__all__ = [
+    "AccountSource",
+    "Budget",
+    "Context",
+    "JobSource",
+    "OrganizationSource",
+    "Poller",
+    "RegionsSource",
+    "ScopeSource",
+    "Source",
+    "roots",
+]

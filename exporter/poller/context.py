@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from exporter.aws import Reader
+from exporter.aws import Endpoints, Reader
 from exporter.clock import Clock
 from exporter.exposition import Exposition
 from exporter.failures import Classifier
@@ -21,6 +21,7 @@ class Context:
 
     settings: Settings
     reader: Reader
+    endpoints: Endpoints
     exposition: Exposition
     telemetry: Telemetry
     classifier: Classifier

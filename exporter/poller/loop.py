@@ -18,6 +18,7 @@ from exporter.jobs import SourceKey
 from exporter.poller.bounds import drops, note_change
 from exporter.poller.context import Context, Source
 from exporter.poller.schedule import pause
+from exporter.poller.sharding import owns
 from exporter.telemetry import POLLED, SOURCE_FAMILIES, SourceStatus
 
 log = structlog.get_logger(__name__)
@@ -259,6 +260,9 @@ class Poller:
 
     def _publish(self, source: Source) -> None:
         status = source.status
+        # What leads to others is read by every shard and told of by one: together they export what one alone does.
+        if not owns(self._context.settings.shard, status.key):
+            return
         families = metrics(SOURCE_FAMILIES, SourceKey._fields, [(status.key, status)])
         self._context.exposition.publish(("source", status.key), families)
 

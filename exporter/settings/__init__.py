@@ -5,6 +5,7 @@ from exporter.settings.errors import ConfigurationError
 from exporter.settings.flags import add_flags, given
 from exporter.settings.loading import load
 from exporter.settings.model import (
+    ALL_REGIONS,
     DEFAULT_PORT,
     ENVIRONMENT_PREFIX,
     Account,
@@ -12,14 +13,17 @@ from exporter.settings.model import (
     Limits,
     Log,
     Metrics,
+    Organization,
     Selection,
     ServiceSettings,
     Settings,
+    Shard,
     Web,
 )
 from exporter.settings.redaction import without_secrets
 
 __all__ = [
+    "ALL_REGIONS",
     "DEFAULT_PORT",
     "ENVIRONMENT_PREFIX",
     "Account",
@@ -28,9 +32,11 @@ __all__ = [
     "Limits",
     "Log",
     "Metrics",
+    "Organization",
     "Selection",
     "ServiceSettings",
     "Settings",
+    "Shard",
     "Web",
     "add_flags",
     "format_duration",

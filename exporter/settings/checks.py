@@ -26,6 +26,9 @@ def problems(settings: Settings, built_in: Catalog) -> Iterator[Problem]:
         yield from (problem.partition(": ")[::2] for problem in error.args)
         return
     yield from _read_twice(settings)
+    shard = settings.shard
+    if shard.index is not None and shard.index >= shard.count:
+        yield "shard.index", f"{shard.index} is none of {shard.count} shards: 0 to {shard.count - 1}"
     for name, service in settings.services.items():
         if name in catalog:
             for key, text in _service(catalog[name], service or ServiceSettings()):
@@ -36,7 +39,7 @@ def problems(settings: Settings, built_in: Catalog) -> Iterator[Problem]:
 
 def _read_twice(settings: Settings) -> Iterator[Problem]:
     seen: dict[tuple[str, str], int] = {}
-    for number, account in enumerate(settings.accounts):
+    for number, account in enumerate(settings.named_accounts):
         for region in account.regions or ("",):
             first = seen.setdefault((account.account_id, region), number)
             if first != number:

@@ -19,7 +19,7 @@ from exporter.redaction import REDACTED
 from exporter.settings import checks, flags
 from exporter.settings.errors import ConfigurationError
 from exporter.settings.file import read
-from exporter.settings.model import ENVIRONMENT_PREFIX, Account, Settings
+from exporter.settings.model import ENVIRONMENT_PREFIX, Account, Organization, OrganizationAccounts, Settings
 
 
 def load(
@@ -119,7 +119,7 @@ def _has(values: Any, path: Sequence[str]) -> bool:
 
 def _explain(problem: Any, places: _Places) -> str:
     """Return one line that names where a wrong value was written, its key, the value and what is allowed."""
-    path = [str(step) for step in problem["loc"] if step != "[key]"]
+    path = [str(step) for step in problem["loc"] if step not in _UNWRITTEN]
     origin = places.origin(path)
     if problem["type"] == "extra_forbidden":
         return f"{origin}: unknown key{did_you_mean(path[-1], _keys_beside(path))}"
@@ -130,7 +130,14 @@ def _explain(problem: Any, places: _Places) -> str:
     return f"{origin}: {in_words(problem)}{hint}"
 
 
+_UNWRITTEN = {"[key]", "[list]", "[organization]"}
+"""Steps of pydantic's own, which no user wrote."""
+
 _STRUCTURED = {"dict_type", "mapping_type", "model_type", "model_attributes_type", "tuple_type"}
+
+
+_TOP = 2
+"""Steps to a key of `accounts` itself."""
 
 
 def _keys_beside(path: Sequence[str]) -> Sequence[str]:
@@ -140,4 +147,6 @@ def _keys_beside(path: Sequence[str]) -> Sequence[str]:
         field = None if step.isdigit() else getattr(model, "model_fields", {}).get(step)
         annotation = field.annotation if field else None
         model = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else Account
+    if path[0] == "accounts" and not path[1].isdigit():
+        model = OrganizationAccounts if len(path) == _TOP else Organization
     return tuple(model.model_fields)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, SecretStr, Tag
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from exporter.catalog import Catalog, Kind, Service
@@ -28,11 +28,39 @@ _LAST_PORT = 65_535
 
 ENVIRONMENT_PREFIX = "AWS_JOB_EXPORTER_"
 
+ALL_REGIONS = "all"
+"""In place of a list of regions: those that are enabled for the account."""
+
+UNIT = "ou-"
+"""How the id of an organizational unit begins."""
+
 
 def _known_region(region: str) -> str:
     if region not in (known := regions()):
         raise ValueError(f"AWS has no region {region!r}{did_you_mean(region, known)}")
     return region
+
+
+def _region_or_all(region: str) -> str:
+    return region if region == ALL_REGIONS else _known_region(region)
+
+
+def _all_alone(regions: tuple[str, ...]) -> tuple[str, ...]:
+    if ALL_REGIONS in regions and len(regions) > 1:
+        raise ValueError("`all` stands alone, other regions are among them")
+    return regions
+
+
+def _role_name(name: str) -> str:
+    if not re.fullmatch(r"([\w+=,.@-]+/)*[\w+=,.@-]{1,64}", name, re.ASCII):
+        raise ValueError(f"{name!r} is not the name of a role: aws-job-exporter, monitoring/aws-job-exporter")
+    return name
+
+
+def _unit_or_pattern(pattern: str) -> str:
+    if pattern.startswith(UNIT) and not re.fullmatch(r"ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}", pattern):
+        raise ValueError(f"{pattern!r} is not the id of an organizational unit: ou-ab12-11111111")
+    return pattern
 
 
 def _role(arn: str) -> str:
@@ -86,7 +114,12 @@ def _as_tuple(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
-Region = Annotated[str, AfterValidator(_known_region)]
+Regions = Annotated[
+    tuple[Annotated[str, AfterValidator(_region_or_all)], ...],
+    BeforeValidator(lambda value: (value,) if value == ALL_REGIONS else value),
+    AfterValidator(_all_alone),
+]
+ExternalId = Annotated[SecretStr, AfterValidator(_external_id)]
 Addresses = Annotated[
     tuple[Annotated[str, AfterValidator(_address)], ...], BeforeValidator(_as_tuple), AfterValidator(_not_empty)
 ]
@@ -232,12 +265,23 @@ class Aws(Section):
     burst: int = Field(default=10, ge=1, description="How many requests a service may get at once after a pause.")
 
 
+class Shard(Section):
+    """Which part of the sources this exporter reads."""
+
+    count: int = Field(default=1, ge=1, le=1000, description="How many exporters share the sources.")
+    index: int | None = Field(
+        default=None,
+        ge=0,
+        description="Which of them this one is, from 0. Left out: the number at the end of the host's name.",
+    )
+
+
 class Account(Section):
     """One account to read: through a role, or with the default credentials where none is named."""
 
     role_arn: Annotated[str, AfterValidator(_role)] | None = None
-    external_id: Annotated[SecretStr, AfterValidator(_external_id)] | None = None
-    regions: tuple[Region, ...] = ()
+    external_id: ExternalId | None = None
+    regions: Regions = ()
     """Left out: the region of the environment."""
 
     @property
@@ -259,6 +303,38 @@ class Patterns(Section):
 
 def _matches(patterns: Iterable[str], names: Sequence[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns for name in names)
+
+
+AccountPattern = Annotated[str, AfterValidator(_unit_or_pattern)]
+
+
+class Organization(Patterns):
+    """Every account of an organisation, each through the role that has the same name in all of them.
+
+    Patterns are on the accounts' names and ids; the id of an organizational unit stands for all accounts within it.
+    """
+
+    role_name: Annotated[str, AfterValidator(_role_name)]
+    external_id: ExternalId | None = None
+    regions: Regions = ()
+    include: tuple[AccountPattern, ...] = ("*",)
+    exclude: tuple[AccountPattern, ...] = ()
+
+    @property
+    def units(self) -> Sequence[str]:
+        """The organizational units that are named."""
+        return [pattern for pattern in (*self.include, *self.exclude) if pattern.startswith(UNIT)]
+
+    def account(self, account_id: str, partition: str) -> Account:
+        """Return an account of the organisation as it is to be read."""
+        arn = f"arn:{partition}:iam::{account_id}:role/{self.role_name}"
+        return Account(role_arn=arn, external_id=self.external_id, regions=self.regions)
+
+
+class OrganizationAccounts(Section):
+    """The accounts of an organisation, in place of a list of accounts."""
+
+    organization: Organization
 
 
 class ServiceSettings(BaseModel):
@@ -298,6 +374,11 @@ class Selection(NamedTuple):
     settings: ServiceSettings
 
 
+def _form_of_accounts(value: object) -> str:
+    """Return which of its two forms `accounts` has."""
+    return "[organization]" if isinstance(value, Mapping | OrganizationAccounts) else "[list]"
+
+
 class Settings(BaseSettings):
     """The whole configuration. Flags win over the environment, the environment over the file."""
 
@@ -315,9 +396,12 @@ class Settings(BaseSettings):
     metrics: Metrics = Metrics()
     limits: Limits = Limits()
     aws: Aws = Aws()
-    accounts: Annotated[tuple[Account, ...], AfterValidator(_not_empty)] = Field(
-        default=(Account(),), description="Accounts and regions to read."
-    )
+    shard: Shard = Shard()
+    accounts: Annotated[
+        Annotated[tuple[Account, ...], AfterValidator(_not_empty), Tag("[list]")]
+        | Annotated[OrganizationAccounts, Tag("[organization]")],
+        Discriminator(_form_of_accounts),
+    ] = Field(default=(Account(),), description="Accounts and regions to read, or the organization that has them.")
     services: Mapping[str, ServiceSettings | None] = Field(
         default_factory=dict, description="Services, kinds and scopes to read."
     )
@@ -327,6 +411,22 @@ class Settings(BaseSettings):
     reasons: tuple[Rule, ...] = Field(
         default=(), description="Rules of your own for failure reasons; they are tried before the built-in ones."
     )
+
+    @property
+    def organization(self) -> Organization | None:
+        """The organisation whose accounts are read, None where accounts are named."""
+        return self.accounts.organization if isinstance(self.accounts, OrganizationAccounts) else None
+
+    @property
+    def named_accounts(self) -> tuple[Account, ...]:
+        """The accounts that are named, none where those of an organisation are read."""
+        return () if isinstance(self.accounts, OrganizationAccounts) else self.accounts
+
+    @property
+    def all_regions(self) -> bool:
+        """Whether regions are to be found."""
+        readers = (self.organization,) if self.organization else self.named_accounts
+        return any(ALL_REGIONS in reader.regions for reader in readers)
 
     def catalog(self, built_in: Catalog) -> Catalog:
         """Return the catalog with the user's own kinds; they were checked when the settings were loaded."""

@@ -1,4 +1,4 @@
-"""Who one is: the two operations of STS that every client of AWS may call first."""
+"""Who one is: the two operations of STS that every client of AWS may call first, and who else there is."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from exporter.simulator.calls import Call, Operation
-from exporter.simulator.errors import invalid
+from exporter.simulator.errors import AwsError, invalid
 from exporter.simulator.world import World
 
 
@@ -44,6 +44,34 @@ class Identity:
         user = {"AssumedRoleId": f"{key}:{session}", "Arn": f"{arn}/{session}"}
         return {"Credentials": credentials, "AssumedRoleUser": user}
 
+
+@dataclass(frozen=True)
+class Organization:
+    """Organizations, as far as it lists accounts."""
+
+    world: World
+
+    @property
+    def operations(self) -> Mapping[str, Operation]:
+        """The operations by their names."""
+        return {"ListAccounts": self.accounts}
+
+    def accounts(self, call: Call) -> dict[str, Any]:
+        """Return a page of the accounts; raises AwsError where the account is in no organisation."""
+        if not self.world.members:
+            raise AwsError("AWSOrganizationsNotInUseException", "Your account is not a member of an organization.", 400)
+        members = sorted(self.world.members.items())
+        start = int(call.arguments.get("NextToken", 0))
+        end = start + min(call.arguments.get("MaxResults", _PAGE), _PAGE)
+        page = [self._account(*member) for member in members[start:end]]
+        return {"Accounts": page, **({"NextToken": str(end)} if members[end:] else {})}
+
+    def _account(self, account: str, name: str) -> dict[str, Any]:
+        arn = f"arn:aws:organizations::{self.world.account}:account/o-exampleorg/{account}"
+        return {"Id": account, "Arn": arn, "Name": name, "State": "ACTIVE"}
+
+
+_PAGE = 20
 
 _COLONS = 5
 """An ARN has six parts."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, cached_property
 
 from botocore.model import OperationModel, ServiceModel
@@ -14,7 +14,7 @@ from exporter.simulator import requests, responses
 from exporter.simulator.calls import Operation
 from exporter.simulator.details import Description
 from exporter.simulator.errors import unknown_operation
-from exporter.simulator.identity import Identity
+from exporter.simulator.identity import Identity, Organization
 from exporter.simulator.listing import Entry, Listing
 from exporter.simulator.requests import Request
 from exporter.simulator.world import World
@@ -34,8 +34,8 @@ class Service:
             if isinstance(entry.listed, Kind) or entry.listed.service or entry.listed.operation not in jobs:
                 self._list(model, entry, world, page_size)
             self._describe(model, entry.listed, world)
-        if self.name == STS:
-            self.operations.update(Identity(world).operations)
+        if own := _OWN.get(self.name):
+            self.operations.update(own(world).operations)
         self.reader = requests.reader(model, self.operations)
 
     def _list(self, model: ServiceModel, entry: Entry, world: World, page_size: int | None) -> None:
@@ -55,7 +55,7 @@ class Service:
 
 
 class Services:
-    """All services that the catalog mentions, each loaded when a request may be for it, and STS."""
+    """All services that the catalog mentions, each loaded when a request may be for it, STS and Organizations."""
 
     def __init__(self, catalog: Catalog, world: World, page_size: int | None) -> None:
         self._catalog = catalog
@@ -94,7 +94,7 @@ class Services:
     @cached_property
     def _entries(self) -> Mapping[str, list[Entry]]:
         """What each service lists: the kinds of its own file, and the scopes of any file that it is named for."""
-        found: defaultdict[str, list[Entry]] = defaultdict(list, {STS: []})
+        found: defaultdict[str, list[Entry]] = defaultdict(list, {name: [] for name in _OWN})
         for kind in self._catalog.kinds():
             found[kind.service].append(Entry(kind.service, kind, kind.scopes))
             for number, (_, scope) in enumerate(kind.scopes):
@@ -102,4 +102,5 @@ class Services:
         return found
 
 
-STS = "sts"
+_OWN: Mapping[str, Callable[[World], Identity | Organization]] = {"sts": Identity, "organizations": Organization}
+"""Services that list no jobs, and what they do."""

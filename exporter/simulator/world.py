@@ -46,6 +46,8 @@ class World:
         self.account = account
         self.region = region
         self.accounts: dict[str, str] = {}
+        self.members: dict[str, str] = {}
+        """The accounts of the organisation with their names, none where there is no organisation."""
         self._places: dict[tuple[str, str], Place] = {}
         self._job_forms: dict[str, JobForm] = {}
         self._scope_forms: dict[tuple[str, str], ScopeForm] = {}

@@ -35,11 +35,17 @@ class Telemetry:
         self.build_info = self._gauge("build_info", "The exporter's version; always 1.", "version", "pythonversion")
         self.build_info.labels(__version__, platform.python_version()).set(1)
         self.reload_successful = self._gauge(
-            "config_last_reload_successful", "Whether the last attempt to read the configuration succeeded."
+            "config_last_reload_successful",
+            "Whether the last attempt to read the configuration succeeded; else the one before is in effect.",
         )
         self.reload_time = self._gauge(
-            "config_last_reload_success_timestamp_seconds", "When the configuration in effect was read."
+            "config_last_reload_success_timestamp_seconds",
+            "When the configuration in effect was read: at the start, or at the last reload that succeeded.",
         )
+        self.shard = self._gauge(
+            "shard_info", "Which shard this exporter is (`shard.index`), 0 where there is one only; always 1.", "shard"
+        )
+        self.shards = self._gauge("shards", "How many exporters share the sources (`shard.count`).")
         self.poll_duration = self._histogram(
             "poll_duration_seconds",
             "How long polls took.",
@@ -49,7 +55,11 @@ class Telemetry:
         )
         self.poll_errors = self._counter("poll_errors_total", "Polls that failed.", "aws_service", "kind", "reason")
         self.requests = self._counter(
-            "aws_requests_total", "Requests sent to AWS, retries included.", "aws_service", "operation", "code"
+            "aws_requests_total",
+            "Requests sent to AWS, retries included; code is AWS's, else the HTTP status, else what went wrong.",
+            "aws_service",
+            "operation",
+            "code",
         )
         self.request_duration = self._histogram(
             "aws_request_duration_seconds",
@@ -59,10 +69,16 @@ class Telemetry:
             buckets=(0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0),
         )
         self.rate_limit = self._gauge(
-            "rate_limit", "Requests a second that AWS is asked at most.", "account_id", "region", "aws_service"
+            "rate_limit",
+            "Requests a second that the service is asked at most: aws.requests_per_second, less while AWS throttles.",
+            "account_id",
+            "region",
+            "aws_service",
         )
         self.rate_limit_wait = self._counter(
-            "rate_limit_wait_seconds_total", "Time that requests waited for the rate limit.", "aws_service"
+            "rate_limit_wait_seconds_total",
+            "Time that requests waited for the rate limit, added up over the requests.",
+            "aws_service",
         )
         self.unknown_statuses = self._counter(
             "unknown_statuses_total",
@@ -74,9 +90,15 @@ class Telemetry:
             "detail_errors_total", "Failed questions for a job's failure reason.", "aws_service", "kind", "reason"
         )
 
-        self.http_responses = self._counter("http_responses_total", "Answers to HTTP requests.", "code")
+        self.http_responses = self._counter(
+            "http_responses_total",
+            "Answers to HTTP requests; 503 is one scrape too many, 401 and 429 come from the web configuration file.",
+            "code",
+        )
         self.http_connections_dropped = self._counter(
-            "http_connections_dropped_total", "HTTP connections that were broken off or turned away.", "reason"
+            "http_connections_dropped_total",
+            "HTTP connections that were broken off: slow ones, and where too many were open (full).",
+            "reason",
         )
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:

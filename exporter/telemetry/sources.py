@@ -92,14 +92,14 @@ SOURCE_FAMILIES: tuple[Family[SourceStatus], ...] = (
     Family(
         f"{PREFIX}source_failure_info",
         "gauge",
-        "Why the last poll of the source failed; absent while the source is up.",
+        "Why the last poll of the source failed; always 1.",
         ("reason",),
         lambda status: [((status.reason,), 1)] if status.reason else [],
     ),
     Family(
         f"{PREFIX}source_last_success_timestamp_seconds",
         "gauge",
-        "When the source was last read completely; what its other metrics are as of.",
+        "When the source was last read completely: what its other metrics are as of.",
         (),
         lambda status: _known(status.last_success),
     ),
@@ -141,14 +141,14 @@ SOURCE_FAMILIES: tuple[Family[SourceStatus], ...] = (
     Family(
         f"{PREFIX}series_dropped",
         "gauge",
-        "Series about the jobs of the source that are left out because of a limit.",
+        "Series about the jobs of the source that are left out; bound is the limit that says so.",
         ("family", "bound"),
         lambda status: status.series_dropped.items(),
     ),
     Family(
         f"{PREFIX}jobs_dropped",
         "gauge",
-        "Jobs of the source that finished within the lookback and do not count because of limits.jobs_per_source.",
+        "Jobs that finished within the lookback, to the hour, and do not count because of limits.jobs_per_source.",
         (),
         lambda status: _known(status.jobs_dropped or None),
     ),

@@ -60,6 +60,30 @@ def test_the_policy_of_the_base(policy):
     ]
 
 
+def test_the_policy_of_an_organisation(policy):
+    """The base lists the accounts and assumes the role in any of them; the role's policy is told from it."""
+    accounts = json.dumps({"organization": {"role_name": "jobs", "include": ["ou-ab12-11111111"]}})
+    code, out, notes = policy("--for", "base", f"--services={ONE}", f"--accounts={accounts}")
+    assert (code, notes) == (0, [])
+    statements = {
+        statement["Sid"]: (statement["Action"], statement["Resource"]) for statement in json.loads(out)["Statement"]
+    }
+    assert statements == {
+        "Bedrock": (["bedrock:ListModelInvocationJobs"], "*"),
+        "Organizations": (
+            [
+                "organizations:ListAccounts",
+                "organizations:ListAccountsForParent",
+                "organizations:ListOrganizationalUnitsForParent",
+            ],
+            "*",
+        ),
+        "StsAssumeRole": (["sts:AssumeRole"], ["arn:*:iam::*:role/jobs"]),
+    }
+    (note,) = policy(f"--services={ONE}", f"--accounts={accounts}")[2]
+    assert "each role jobs" in note
+
+
 def test_a_policy_that_is_too_long_is_told_of(policy):
     """With the number of characters that AWS counts."""
     code, out, notes = policy(f"--services={ALL}")

@@ -61,7 +61,7 @@ def silenced(alert):
 
 def test_what_follows_from_a_cause_is_silent():
     """The exporter's own state is never silenced by a source's, and nothing silences itself."""
-    jobs = {alert for alert in ALERTS if not re.match("AwsJob(Source|Exporter)", alert)}
+    jobs = {alert for alert in ALERTS if not re.match("AwsJob(Source|Exporter|Shards)", alert)}
     assert silenced("AwsJobExporterDown") == ALERTS.keys() - {"AwsJobExporterDown"}
     assert silenced("AwsJobExporterBlind") == {"AwsJobSourceDown", "AwsJobSourceStale"}
     assert silenced("AwsJobSourceDown") == silenced("AwsJobSourceStale") == jobs

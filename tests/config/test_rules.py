@@ -106,6 +106,20 @@ def test_a_rule_asks_for_what_there_is(name):
         assert not re.search(r"\b(topk|bottomk|limitk)\b", expression)
 
 
+def test_annotations_name_only_labels_that_there_are():
+    """As the tests of the alerts see them: a label that was added up over would leave a hole."""
+    for case in CASES:
+        for alert in case["exp_alerts"]:
+            for text in alert["exp_annotations"].values():
+                assert not re.search(r"no value|  | ,| \.|/ |\(\)", text), text
+
+
+@pytest.mark.parametrize("alert", [name for name, rule in ALERTS.items() if "absent(" in rule["expr"]])
+def test_what_alerts_of_nothing_waits_for_several_scrapes(alert):
+    """One that was missed is no absence."""
+    assert minutes(ALERTS[alert]["for"]) >= 5
+
+
 def test_every_recorded_series_is_asked_for():
     """By an alert or by another rule."""
     expressions = [rule["expr"] for rule in (*ALERTS.values(), *RECORDED.values())]

@@ -5,9 +5,7 @@ processes of their own, with the rules and the configuration that we ship. Only 
 """
 
 import asyncio
-import os
 import re
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -17,22 +15,19 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
-import aiohttp
 import pytest
 import yaml
 from aiohttp import web
 
 from exporter.simulator import AwsError, Simulator, World
 from exporter.simulator.calls import Call
+from tests.e2e.processes import CONFIG, PATIENCE, exporter_command, free_ports, process, prometheus_command, ready
 from tests.harness import ACCOUNT, BEDROCK, CATALOG, REGION
 
-CONFIG = Path(__file__).parents[2] / "config"
+SERVICES = {"bedrock": {"kinds": [BEDROCK.key]}, "glue": {"kinds": ["data_quality_ruleset_evaluation_run"]}}
 
 WINDOW = 20
 """Seconds that stand for the hour in which a failure is news."""
-
-PATIENCE = 60
-"""Seconds after which a message that has not come will not come."""
 
 
 @dataclass
@@ -98,11 +93,18 @@ class Chain:
             aws = await stack.enter_async_context(Simulator(World(CATALOG, account=ACCOUNT, region=REGION)))
             aws.hooks.append(outage)
             commands = [
-                exporter_command(folder, aws.endpoint_url, exporter),
+                exporter_command(folder, aws.endpoint_url, exporter, SERVICES),
                 alertmanager_command(
                     folder, tool("alertmanager", "prometheus-alertmanager"), alertmanager, receiver_port
                 ),
-                prometheus_command(folder, tool("prometheus"), prometheus, exporter, alertmanager),
+                prometheus_command(
+                    folder,
+                    tool("prometheus"),
+                    prometheus,
+                    rules(),
+                    exporters=[f"127.0.0.1:{exporter}"],
+                    alertmanagers=[f"127.0.0.1:{alertmanager}"],
+                ),
             ]
             for command in commands:
                 await stack.enter_async_context(process(folder, *command))
@@ -117,48 +119,12 @@ class Chain:
         return now
 
 
-def free_ports(number: int) -> list[int]:
-    """Return ports that nobody listens on."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
-    ports = [found.getsockname()[1] for found in sockets]
-    for found in sockets:
-        found.close()
-    return ports
-
-
-def exporter_command(folder: Path, aws: str, port: int) -> list[str]:
-    """Return the command of an exporter that polls every second."""
-    settings = {
-        "web": {"listen_address": f"127.0.0.1:{port}"},
-        "poll": {"interval": "1s", "stale_after": "3s", "timeout": "5s"},
-        "aws": {"endpoint_url": aws, "requests_per_second": 100, "burst": 100, "max_attempts": 1},
-        "services": {"bedrock": {"kinds": [BEDROCK.key]}, "glue": {"kinds": ["data_quality_ruleset_evaluation_run"]}},
-    }
-    (folder / "exporter.yml").write_text(yaml.safe_dump(settings))
-    return [sys.executable, "-m", "exporter", "--config.file", str(folder / "exporter.yml")]
-
-
-def prometheus_command(folder: Path, program: str, port: int, exporter: int, alertmanager: int) -> list[str]:
-    """Return the command of a Prometheus with our configuration and rules, where a minute takes a second."""
-    settings = yaml.safe_load((CONFIG / "prometheus" / "prometheus.yml").read_text())
-    settings["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
-    settings["rule_files"] = ["rules.yml"]
-    settings["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = [f"127.0.0.1:{alertmanager}"]
-    (scrape,) = settings["scrape_configs"]
-    scrape |= {"scrape_interval": "1s", "scrape_timeout": "1s"}
-    scrape["static_configs"] = [{"targets": [f"127.0.0.1:{exporter}"]}]
-    (folder / "prometheus.yml").write_text(yaml.safe_dump(settings))
-    rules = (CONFIG / "prometheus" / "rules" / "aws-job-exporter.yml").read_text()
-    rules = re.sub(r"for: (\d+)m", r"for: \1s", rules).replace(
+def rules() -> str:
+    """Return our rules, where a minute takes a second."""
+    text = (CONFIG / "prometheus" / "rules" / "aws-job-exporter.yml").read_text()
+    return re.sub(r"for: (\d+)m", r"for: \1s", text).replace(
         "aws_job_last_failed_timestamp_seconds < 3600", f"aws_job_last_failed_timestamp_seconds < {WINDOW}"
     )
-    (folder / "rules.yml").write_text(rules)
-    return [
-        program,
-        f"--config.file={folder / 'prometheus.yml'}",
-        f"--storage.tsdb.path={folder / 'tsdb'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-    ]
 
 
 def alertmanager_command(folder: Path, program: str, port: int, receiver: int) -> list[str]:
@@ -193,37 +159,6 @@ async def served(receiver: Receiver, port: int) -> AsyncIterator[None]:
         yield
     finally:
         await runner.cleanup()
-
-
-@asynccontextmanager
-async def process(folder: Path, *command: str) -> AsyncIterator[None]:
-    """Run a program; what it says is shown if the test fails."""
-    keys = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "made-up", "AWS_REGION": REGION}
-    log = folder / f"{Path(command[0]).name}.log"
-    with log.open("wb") as output:
-        running = await asyncio.create_subprocess_exec(
-            *command, stdout=output, stderr=output, env={**os.environ, **keys}, cwd=CONFIG.parent
-        )
-    try:
-        yield
-    finally:
-        if running.returncode is None:
-            running.terminate()
-        await asyncio.wait_for(running.wait(), 15)
-        sys.stdout.write(log.read_text(errors="replace")[-4000:])
-
-
-async def ready(url: str) -> None:
-    """Wait until a program says that it is ready."""
-    async with asyncio.timeout(PATIENCE), aiohttp.ClientSession() as session:
-        while True:
-            try:
-                async with session.get(url) as answer:
-                    if answer.ok:
-                        return
-            except aiohttp.ClientError:
-                pass
-            await asyncio.sleep(0.1)
 
 
 @pytest.fixture

@@ -66,7 +66,8 @@ def test_the_wheel_holds_the_package_and_its_licence(wheel: Path) -> None:
     with ZipFile(wheel) as archive:
         assert set(archive.namelist()) == PACKAGE | described
         metadata = Parser().parsestr(archive.read(f"{about}/METADATA").decode())
-    assert {"exporter/py.typed", "exporter/catalog/bedrock.yaml", "exporter/web/templates/index.html"} <= PACKAGE
+    needed = ("py.typed", "catalog/bedrock.yaml", "web/templates/overview.html", "web/static/style.css")
+    assert {f"exporter/{name}" for name in needed} <= PACKAGE
     assert metadata["Version"] == __version__
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Requires-Python"] == ">=3.11"

@@ -97,11 +97,73 @@ def test_every_key_of_every_section_is_read():
 
 def test_accounts_are_read():
     """A role tells its account; the default credentials tell none."""
-    assumed, default = load(CATALOG, EVERYTHING).accounts
+    assumed, default = load(CATALOG, EVERYTHING).named_accounts
     assert assumed.external_id is not None
     assert (assumed.account_id, assumed.external_id.get_secret_value()) == ("111122223333", "made-up")
     assert assumed.regions == ("us-east-1", "eu-west-1")
     assert (default.role_arn, default.account_id, default.regions) == (None, "", ("us-west-2",))
+
+
+def test_an_organisation_takes_the_place_of_a_list(read):
+    """Its accounts are read through roles of one name, in the partition that AWS tells."""
+    settings = read(
+        """
+        accounts:
+          organization:
+            role_name: monitoring/aws-job-exporter
+            external_id: made-up
+            regions: all
+            include: ["prod-*", ou-ab12-11111111]
+        """
+    )
+    assert settings.named_accounts == ()
+    organization = settings.organization
+    account = organization.account("111122223333", "aws-us-gov")
+    assert account.role_arn == "arn:aws-us-gov:iam::111122223333:role/monitoring/aws-job-exporter"
+    assert account.external_id.get_secret_value() == "made-up"
+    assert account.regions == organization.regions == ("all",)
+    assert organization.units == ["ou-ab12-11111111"]
+    assert organization.takes("prod-a", "111122223333")
+    assert not organization.takes("sandbox", "111122223333")
+
+
+@pytest.mark.parametrize(
+    ("organization", "key", "told"),
+    [
+        ("{}", "role_name", "is missing"),
+        ("{role_name: a b}", "role_name", "'a b' is not the name of a role"),
+        ("{role_name: r, regions: [moon-1]}", "regions.0", "AWS has no region 'moon-1'"),
+        ("{role_name: r, regions: [all, us-east-1]}", "regions", "`all` stands alone"),
+        ("{role_name: r, include: [ou-x]}", "include.0", "'ou-x' is not the id of an organizational unit"),
+        ("{role_name: r, exclude: [111122223333]}", "exclude.0", "111122223333"),
+        ("{role_name: r, inclde: [x]}", "inclde", "unknown key; did you mean `include` or `exclude`?"),
+        ("{role_name: r, external_id: s p a c e}", "external_id", "must be 2 to 1224"),
+    ],
+)
+def test_a_wrong_organisation_is_told_in_one_line(problem, organization, key, told):
+    """With its file, its key, and what is allowed."""
+    line = problem(f"accounts: {{organization: {organization}}}")
+    assert line.startswith(f"exporter.yml: accounts.organization.{key}: ")
+    assert told in line
+    assert "s p a c e" not in line
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("accounts: {organisation: {}}", "accounts.organisation: unknown key; did you mean `organization`?"),
+        ("accounts: [{role_nam: r}]", "accounts.0.role_nam: unknown key"),
+        ("accounts: 5", "accounts: "),
+        ("shard: {count: 4, index: 4}", "shard.index: 4 is none of 4 shards: 0 to 3"),
+        ("shard: {count: 0}", "shard.count: "),
+        ("shard: {index: -1}", "shard.index: "),
+    ],
+)
+def test_wrong_accounts_and_shards_are_told(read, content, told):
+    """In the form that the file has."""
+    with pytest.raises(ConfigurationError) as raised:
+        read(content)
+    assert any(told in line for line in raised.value.problems), raised.value.problems
 
 
 def test_services_select_kinds_and_scopes():
@@ -178,7 +240,7 @@ def test_accounts_and_services_are_json_in_the_environment(read, monkeypatch):
     monkeypatch.setenv(f"{PREFIX}ACCOUNTS", '[{"regions": ["eu-west-1"]}]')
     monkeypatch.setenv(f"{PREFIX}SERVICES", '{"bedrock": {"interval": "5m"}, "lookoutequipment": null}')
     settings = read(None)
-    assert settings.accounts[0].regions == ("eu-west-1",)
+    assert settings.named_accounts[0].regions == ("eu-west-1",)
     bedrock, lookout = settings.selections(CATALOG)
     assert bedrock.settings.interval == 300.0
     assert LOOKOUT.key in [kind.key for kind in lookout.kinds]

@@ -1,0 +1,102 @@
+"""What stands around the panels of each dashboard, and how it becomes JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from grafana_foundation_sdk.builders import bargauge, dashboard, stat, table, timeseries
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import AnnotationQuery, DashboardCursorSync
+
+from config.grafana.queries import SOURCE, latest, select
+from config.grafana.variables import DATASOURCE, TAG, TITLES, datasource, exporter_url, siblings, targets
+
+Panels = Sequence[stat.Panel | timeseries.Panel | table.Panel | bargauge.Panel]
+
+Rows = Mapping[str, Panels]
+"""Panels under the title of their row; the first row has none."""
+
+
+class _Event(AnnotationQuery):
+    """An annotation with what Prometheus understands in one and the library does not know."""
+
+    def __init__(self, text: str, **known: Any) -> None:
+        super().__init__(**known)
+        self.text = text
+
+    def to_json(self) -> dict[str, object]:
+        """Return the annotation as Grafana reads it."""
+        own = {"titleFormat": self.name, "textFormat": self.text, "useValueForTime": True, "step": "60s"}
+        return {**super().to_json(), **own}
+
+
+@dataclass(frozen=True)
+class Event(Builder[AnnotationQuery]):
+    """Makes an annotation for each value of a query: times in milliseconds."""
+
+    name: str
+    expression: str
+    colour: str
+    text: str
+    """What is told of an event, with the labels of its series in braces."""
+    is_shown: bool = True
+    """Whether the reader sees it before choosing to."""
+
+    def build(self) -> AnnotationQuery:
+        """Return the annotation."""
+        return _Event(
+            self.text,
+            name=self.name,
+            datasource=DATASOURCE,
+            enable=self.is_shown,
+            icon_color=self.colour,
+            expr=self.expression,
+        )
+
+
+def failures(*, is_shown: bool) -> Event:
+    """Return the failures of jobs as events."""
+    expression = f"1000 * {latest(select('aws_job_last_failed_timestamp_seconds'), *SOURCE, 'reason')}"
+    text = "{{aws_service}}/{{kind}} in {{account_id}} {{region}} {{scope}}: {{reason}}"
+    return Event("Failed jobs", expression, "red", text, is_shown)
+
+
+def framed(uid: str, description: str, since: str) -> dashboard.Dashboard:
+    """Return a dashboard with what all have and no panels."""
+    empty = (
+        dashboard.Dashboard(TITLES[uid])
+        .uid(uid)
+        .description(description)
+        .tags([TAG, "aws"])
+        .readonly()
+        .refresh("1m")
+        .time(since, "now")
+        .timezone("browser")
+        .tooltip(DashboardCursorSync.CROSSHAIR)
+        .links([*siblings(uid)])
+    )
+    for variable in (datasource(), *targets()):
+        empty.with_variable(variable)
+    return empty
+
+
+def filled(empty: dashboard.Dashboard, rows: Rows) -> dashboard.Dashboard:
+    """Return a dashboard with its panels, each with a number of its own."""
+    numbers = count(1)
+    empty.with_variable(exporter_url())
+    for title, panels in rows.items():
+        if title:
+            empty.with_row(dashboard.Row(title).id(next(numbers)))
+        for panel in panels:
+            empty.with_panel(panel.id(next(numbers)))
+    return empty
+
+
+def rendered(full: dashboard.Dashboard) -> str:
+    """Return a dashboard as the file that Grafana reads."""
+    return json.dumps(full.build(), cls=JSONEncoder, indent=2, ensure_ascii=False, sort_keys=True) + "\n"

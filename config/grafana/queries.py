@@ -1,0 +1,100 @@
+"""The PromQL that all dashboards share: what is selected, and how it is added up."""
+
+from __future__ import annotations
+
+TARGET = 'job=~"$job", instance=~"$instance"'
+"""What every selector has: the exporters that were chosen."""
+
+PLACE = f'{TARGET}, account_id=~"$account_id", region=~"$region"'
+
+SERVICE = f'{PLACE}, aws_service=~"$aws_service"'
+
+SOURCES = f'{SERVICE}, kind=~"$kind", scope=~"$scope"'
+"""The sources that were chosen."""
+
+SOURCE = ("account_id", "region", "aws_service", "kind", "scope")
+"""The labels of a source."""
+
+
+def select(metric: str, *matchers: str, sources: str = SOURCES) -> str:
+    """Return a selector of a metric: of the chosen sources, unless `sources` says otherwise."""
+    return f"{metric}{{{', '.join([sources, *matchers])}}}"
+
+
+def total(expression: str, *by: str) -> str:
+    """Return the sum of what jobs are counted by, by some labels.
+
+    Several exporters may read the same source: of those that do, the one that counts most is taken. What one of them
+    counts in several series (statuses, dimensions) is added up before that.
+    """
+    labels = list(dict.fromkeys([*SOURCE, *by]))
+    each = f"sum by (job, instance, {', '.join(labels)}) ({expression})"
+    return f"{_by('sum', by)} (max by ({', '.join(labels)}) ({each}))"
+
+
+def latest(expression: str, *by: str) -> str:
+    """Return the latest of some times, by some labels."""
+    return f"{_by('max', by)} ({expression})"
+
+
+def earliest(expression: str, *by: str) -> str:
+    """Return the earliest of some times, by some labels."""
+    return f"{_by('min', by)} ({expression})"
+
+
+def finished(*matchers: str, window: str = "$__range") -> str:
+    """Return how many jobs finished in a window, series by series."""
+    return f"increase({select('aws_jobs_finished_total', *matchers)}[{window}])"
+
+
+def jobs(states: str, *by: str) -> str:
+    """Return how many jobs are in some states now; `states` is a regular expression."""
+    return total(select("aws_jobs", f'state=~"{states}"'), *by)
+
+
+def age(states: str, *by: str) -> str:
+    """Return how long ago the oldest job in some states was created."""
+    oldest = select("aws_job_oldest_active_timestamp_seconds", f'state=~"{states}"')
+    return f"time() - {earliest(oldest, *by)}"
+
+
+def last_failed(*by: str) -> str:
+    """Return when a job last failed."""
+    return milliseconds(latest(select("aws_job_last_failed_timestamp_seconds"), *by))
+
+
+def last_finished(*by: str, state: str = "succeeded") -> str:
+    """Return when a job last finished in a state."""
+    return milliseconds(latest(select("aws_job_last_finished_timestamp_seconds", f'state=~"{state}"'), *by))
+
+
+def milliseconds(time: str) -> str:
+    """Return a time as Grafana reads times."""
+    return f"1000 * {time}"
+
+
+def quantile(share: float, histogram: str, *matchers: str, by: tuple[str, ...] = ()) -> str:
+    """Return a quantile of a gauge histogram of jobs; its buckets are gauges, so without a rate."""
+    return f"histogram_quantile({share}, {total(select(f'{histogram}_bucket', *matchers), *by, 'le')})"
+
+
+def failure_ratio(*by: str) -> str:
+    """Return which share of the jobs that ended in the chosen time failed; absent where none ended."""
+    ended = total(finished('state=~"succeeded|partial|failed"'), *by)
+    failed = total(finished('state="failed"'), *by)
+    return f"{failed} / ({ended} > 0)"
+
+
+def exporters(metric: str, *, lately: bool = False) -> str:
+    """Return what any target may have, such as its memory, of exporters alone; `lately` also of those that are gone."""
+    known = f"aws_job_exporter_build_info{{{TARGET}}}"
+    return f"{metric} and on (job, instance) {f'last_over_time({known}[1d])' if lately else known}"
+
+
+def down() -> str:
+    """Return the sources that no exporter can read."""
+    return f"{latest(select('aws_job_exporter_source_up'), *SOURCE)} == 0"
+
+
+def _by(aggregation: str, labels: tuple[str, ...]) -> str:
+    return f"{aggregation} by ({', '.join(labels)})" if labels else aggregation

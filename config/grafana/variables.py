@@ -1,0 +1,106 @@
+"""What a reader of a dashboard chooses, and the links that carry the choice elsewhere."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders.dashboard import DashboardLink, DatasourceVariable, QueryVariable
+from grafana_foundation_sdk.models.dashboard import (
+    DashboardLinkType,
+    DataSourceRef,
+    VariableOption,
+    VariableRefresh,
+    VariableSort,
+)
+
+from config.grafana.queries import PLACE, TARGET
+
+DATASOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
+
+TAG = "aws-job-exporter"
+
+ENDED_IN_TIME = "finished_since=${__from:date:seconds}&finished_until=${__to:date:seconds}"
+"""What has the exporter's page of jobs show those that ended in the chosen time."""
+
+OVERVIEW, KIND, HEALTH = "aws-job-overview", "aws-job-kind", "aws-job-exporter-health"
+"""The dashboards' uids, which their addresses have."""
+
+TITLES = {OVERVIEW: "AWS jobs: overview", KIND: "AWS jobs: one kind", HEALTH: "AWS jobs: exporter health"}
+
+CARRIED = "&".join(f"${{{name}:queryparam}}" for name in ("datasource", "job", "instance", "account_id", "region"))
+"""What a link to another dashboard takes along; not the kinds: one dashboard takes one of them, the others several."""
+
+
+def datasource() -> DatasourceVariable:
+    """Return the choice of a Prometheus."""
+    return DatasourceVariable("datasource").label("Data source").type("prometheus")
+
+
+def several(name: str, label: str, query: str, *, every: str = ".+") -> QueryVariable:
+    """Return a choice of any number of values, all of them at first; `every` has to match a label that may be empty."""
+    everything = VariableOption(selected=True, text=["All"], value=["$__all"])
+    return _queried(name, label, query).multi(True).include_all(True).all_value(every).current(everything)
+
+
+def one(name: str, label: str, query: str) -> QueryVariable:
+    """Return a choice of one value."""
+    return _queried(name, label, query)
+
+
+def _queried(name: str, label: str, query: str) -> QueryVariable:
+    return (
+        QueryVariable(name)
+        .label(label)
+        .datasource(DATASOURCE)
+        .query(query)
+        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(VariableSort.NATURAL_ASC)
+    )
+
+
+def targets() -> list[QueryVariable]:
+    """Return the choice of exporters."""
+    return [
+        several("job", "Job", "label_values(aws_job_exporter_build_info, job)"),
+        several("instance", "Instance", 'label_values(aws_job_exporter_build_info{job=~"$job"}, instance)'),
+    ]
+
+
+def places(metric: str) -> list[QueryVariable]:
+    """Return the choice of accounts and regions that a metric has."""
+    accounts = f"label_values({metric}{{{TARGET}}}, account_id)"
+    regions = f'label_values({metric}{{{TARGET}, account_id=~"$account_id"}}, region)'
+    return [several("account_id", "Account", accounts, every=".*"), several("region", "Region", regions, every=".*")]
+
+
+def services(metric: str) -> QueryVariable:
+    """Return the choice of services that a metric has."""
+    return several("aws_service", "Service", f"label_values({metric}{{{PLACE}}}, aws_service)")
+
+
+def scopes() -> QueryVariable:
+    """Return the choice of scopes by their names; what has no scope is there while all are chosen."""
+    labels = f'{PLACE}, aws_service=~"$aws_service", kind=~"$kind"'
+    query = f"query_result(max by (scope, scope_name) (aws_job_scope_info{{{labels}}}))"
+    return several("scope", "Scope", query, every=".*").regex('/scope="(?<value>[^"]+)".*scope_name="(?<text>[^"]+)"/')
+
+
+def exporter_url() -> QueryVariable:
+    """Return the address of the exporter's pages: that of the instance, until somebody types another."""
+    address = (
+        'label_replace(max by (instance) (aws_job_exporter_build_info{job=~"$job", instance=~"$instance"}), '
+        '"url", "http://$1", "instance", "(.+)")'
+    )
+    return (
+        one("exporter_url", "Exporter's pages", f"query_result({address})")
+        .regex('/url="([^"]+)"/')
+        .allow_custom_value(True)
+        .description("Where links lead. Type the address that your browser reaches the exporter at.")
+    )
+
+
+def siblings(uid: str) -> list[DashboardLink]:
+    """Return the links of a dashboard to the others, which keep the time and what all of them let choose."""
+    return [
+        DashboardLink(title).type(DashboardLinkType.LINK).icon("dashboard").url(f"/d/{other}?{CARRIED}").keep_time(True)
+        for other, title in TITLES.items()
+        if other != uid
+    ]

@@ -1,0 +1,159 @@
+{{/* The pod, of a Deployment and of a StatefulSet alike. */}}
+{{- define "aws-job-exporter.pod" -}}
+{{- $values := .Values }}
+{{- $web := include "aws-job-exporter.webSecret" . }}
+{{- $labels := mustMergeOverwrite (include "aws-job-exporter.labels" . | fromYaml) (deepCopy $values.commonLabels) (deepCopy $values.podLabels) (include "aws-job-exporter.selector" . | fromYaml) -}}
+metadata:
+  labels:
+    {{- toYaml $labels | nindent 4 }}
+  annotations:
+    kubectl.kubernetes.io/default-container: exporter
+    {{- if not (or $values.existingConfigMap $values.existingSecret) }}
+    checksum/config: {{ toYaml $values.config | sha256sum }}
+    {{- end }}
+    {{- if and $web (not $values.web.existingSecret) }}
+    checksum/web: {{ include "aws-job-exporter.webConfig" . | sha256sum }}
+    {{- end }}
+    {{- with $values.podAnnotations }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+spec:
+  serviceAccountName: {{ include "aws-job-exporter.serviceAccount" . }}
+  automountServiceAccountToken: {{ $values.serviceAccount.automountToken }}
+  # A service called aws-job-exporter would become variables that look like the exporter's own.
+  enableServiceLinks: false
+  terminationGracePeriodSeconds: {{ $values.terminationGracePeriodSeconds }}
+  {{- with include "aws-job-exporter.pullSecrets" . }}
+  {{- . | nindent 2 }}
+  {{- end }}
+  {{- range $key := list "priorityClassName" "dnsPolicy" "runtimeClassName" }}
+  {{- with index $values $key }}
+  {{ $key }}: {{ . }}
+  {{- end }}
+  {{- end }}
+  {{- range $key := list "nodeSelector" "tolerations" "affinity" "hostAliases" "dnsConfig" "initContainers" }}
+  {{- with index $values $key }}
+  {{ $key }}:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- end }}
+  {{- with $values.topologySpreadConstraints }}
+  topologySpreadConstraints:
+    {{- $selector := dict "labelSelector" (dict "matchLabels" (include "aws-job-exporter.selector" $ | fromYaml)) }}
+    {{- range . }}
+    - {{- toYaml (hasKey . "labelSelector" | ternary . (merge (deepCopy .) $selector)) | nindent 6 }}
+    {{- end }}
+  {{- end }}
+  {{- with $values.podSecurityContext }}
+  securityContext:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  containers:
+    - name: exporter
+      image: {{ include "aws-job-exporter.image" . }}
+      imagePullPolicy: {{ $values.image.pullPolicy }}
+      args:
+        - --config.file=/etc/aws-job-exporter/config/{{ include "aws-job-exporter.configKey" . }}
+        - --web.listen-address=:{{ $values.containerPort }}
+        {{- if $web }}
+        - --web.config.file=/etc/aws-job-exporter/web/web.yml
+        {{- end }}
+        {{- if kindIs "map" $values.extraArgs }}
+        {{- range $flag, $value := $values.extraArgs }}
+        - {{ printf "--%s=%s" $flag (kindIs "string" $value | ternary $value (toJson $value)) | quote }}
+        {{- end }}
+        {{- else }}
+        {{- range $values.extraArgs }}
+        - {{ . | quote }}
+        {{- end }}
+        {{- end }}
+      {{- $env := include "aws-job-exporter.env" . | fromYamlArray }}
+      {{- with concat $env $values.extraEnv }}
+      env:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- $envFrom := list }}
+      {{- with $values.aws.credentialsSecret }}
+      {{- $envFrom = list (dict "secretRef" (dict "name" .)) }}
+      {{- end }}
+      {{- with concat $envFrom $values.extraEnvFrom }}
+      envFrom:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      ports:
+        - name: metrics
+          containerPort: {{ $values.containerPort }}
+          protocol: TCP
+      {{- range $probe, $path := dict "livenessProbe" "/-/healthy" "readinessProbe" "/-/ready" "startupProbe" "/-/healthy" }}
+      {{- with index $values $probe }}
+      {{ $probe }}:
+        {{- include "aws-job-exporter.probe" (dict "root" $ "probe" . "path" $path) | nindent 8 }}
+      {{- end }}
+      {{- end }}
+      {{- range $key := list "lifecycle" "resources" "securityContext" }}
+      {{- with index $values $key }}
+      {{ $key }}:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- end }}
+      volumeMounts:
+        # Folders, not single files: Kubernetes swaps what is in them when a ConfigMap or a Secret changes.
+        - {name: config, mountPath: /etc/aws-job-exporter/config, readOnly: true}
+        {{- if $web }}
+        - {name: web, mountPath: /etc/aws-job-exporter/web, readOnly: true}
+        {{- end }}
+        {{- if $values.web.tls.secretName }}
+        - {name: tls, mountPath: /etc/aws-job-exporter/tls, readOnly: true}
+        {{- end }}
+        {{- if $values.web.basicAuth.secretName }}
+        {{- include "aws-job-exporter.getMounts" . | nindent 8 }}
+        {{- end }}
+        {{- with $values.extraVolumeMounts }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+    {{- with $values.extraContainers }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  volumes:
+    - name: config
+      {{- include "aws-job-exporter.configVolume" . | nindent 6 }}
+    {{- range $name, $secret := dict "tls" $values.web.tls.secretName "web" $web }}
+    {{- with $secret }}
+    - name: {{ $name }}
+      secret: {secretName: {{ . }}}
+    {{- end }}
+    {{- end }}
+    {{- if $values.web.basicAuth.secretName }}
+    {{- include "aws-job-exporter.getVolumes" . | nindent 4 }}
+    {{- end }}
+    {{- with $values.extraVolumes }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+{{- end }}
+
+{{- define "aws-job-exporter.env" -}}
+{{- with .Values.aws.region }}
+- {name: AWS_REGION, value: {{ . }}}
+{{- end }}
+{{- if gt (int .Values.shards) 1 }}
+# Which of them a pod is, it takes from the number at the end of its name.
+- {name: AWS_JOB_EXPORTER_SHARD__COUNT, value: {{ .Values.shards | quote }}}
+{{- end }}
+{{- end }}
+
+{{- define "aws-job-exporter.configKey" -}}
+{{- ternary .Values.existingKey "exporter.yml" (or .Values.existingConfigMap .Values.existingSecret | empty | not) }}
+{{- end }}
+
+{{- define "aws-job-exporter.configVolume" -}}
+{{- $name := include "aws-job-exporter.fullname" . }}
+{{- if .Values.existingSecret -}}
+secret: {secretName: {{ .Values.existingSecret }}}
+{{- else if .Values.existingConfigMap -}}
+configMap: {name: {{ .Values.existingConfigMap }}}
+{{- else if eq .Values.configKind "Secret" -}}
+secret: {secretName: {{ $name }}}
+{{- else -}}
+configMap: {name: {{ $name }}}
+{{- end }}
+{{- end }}

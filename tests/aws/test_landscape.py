@@ -1,0 +1,82 @@
+"""Which services a region has."""
+
+import socket
+
+import pytest
+
+from exporter.aws import Endpoints, landscape
+from tests.harness import HandClock
+
+
+@pytest.mark.parametrize(
+    ("service", "region", "expected"),
+    [
+        ("lookoutequipment", "us-east-1", True),
+        ("lookoutequipment", "eu-central-1", False),
+        ("lookoutequipment", "cn-north-1", False),
+        ("batch", "cn-north-1", True),
+        # botocore's data has no word of it.
+        ("cleanroomsml", "eu-central-1", True),
+    ],
+)
+async def test_botocore_tells_of_most_services(service, region, expected):
+    """What it does not know is taken to be there."""
+    assert await Endpoints(HandClock(), ask=False).has(service, region) is expected
+
+
+@pytest.mark.parametrize(
+    ("service", "host"),
+    [
+        ("cleanroomsml", "cleanrooms-ml.eu-west-3.amazonaws.com"),
+        ("mwaa-serverless", "airflow-serverless.eu-west-3.api.aws"),
+        # Depends on more than the region.
+        ("neptune-graph", ""),
+    ],
+)
+def test_the_host_of_an_endpoint(service, host):
+    """As botocore's rules for endpoints give it."""
+    assert landscape._host(service, "eu-west-3") == host
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (socket.gaierror(socket.EAI_NONAME, "no such name"), False),
+        (socket.gaierror(socket.EAI_AGAIN, "the name server does not answer"), True),
+        (OSError("no network"), True),
+    ],
+)
+async def test_only_a_name_server_that_knows_says_no(monkeypatch, error, expected):
+    """Its failure takes no service away. It is asked once an hour, however many accounts want to know."""
+    asked = []
+
+    def lookup(host, *_, **__):
+        asked.append(host)
+        raise error
+
+    # The network is what cannot be had here.
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    clock = HandClock()
+    endpoints = Endpoints(clock, ask=True)
+    for seconds, times in ((0, 1), (3599, 1), (1, 2)):
+        clock.now += seconds
+        assert await endpoints.has("cleanroomsml", "eu-west-3") is expected
+        assert asked == ["cleanrooms-ml.eu-west-3.amazonaws.com"] * times
+
+
+@pytest.mark.parametrize(("service", "region"), [("neptune-graph", "eu-west-3"), ("cleanroomsml", "eu-west-3")])
+async def test_a_host_that_cannot_be_told_is_taken_to_be_there(service, region):
+    """Its name depends on more than the region, or must not be asked for."""
+    endpoints = Endpoints(HandClock(), ask=service != "cleanroomsml")
+    assert await endpoints.has(service, region)
+
+
+async def test_behind_a_proxy_names_tell_nothing(monkeypatch):
+    """They are resolved there, so none is asked for here."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:3128")
+    assert await Endpoints(HandClock(), ask=True).has("cleanroomsml", "eu-west-3")
+
+
+async def test_a_host_that_is_there():
+    """The loopback always is."""
+    assert await landscape._resolves("localhost")

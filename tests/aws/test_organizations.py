@@ -1,0 +1,170 @@
+"""A whole organisation: its accounts and their regions, in moto."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from exporter.cli import main
+from tests.harness import CUSTOMIZATION, NOW, REGION, HandClock, configured, running
+from tests.test_reload import Configured
+from tests.test_reload import running as reloading
+
+OWN = "123456789012"
+"""moto's account of the default credentials, which is the one that manages the organisation."""
+
+SERVICES = {"bedrock": {"kinds": [CUSTOMIZATION.key]}}
+ROLE = "monitoring/aws-job-exporter"
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """Wait for longer than usual: moto answers one request at a time."""
+    monkeypatch.setattr("tests.harness.PATIENCE", 60.0)
+
+
+@pytest.fixture
+def organizations(client):
+    """Return boto3's client of an organisation that has only the account that manages it."""
+    organizations = client("organizations")
+    organizations.create_organization(FeatureSet="ALL")
+    return organizations
+
+
+@pytest.fixture
+def join(organizations):
+    """Return a function that makes an account, in an organizational unit if one is named, and gives its id."""
+
+    def create(name, unit=None):
+        answer = organizations.create_account(AccountName=name, Email=f"{name}@example.com")
+        account = answer["CreateAccountStatus"]["AccountId"]
+        if unit:
+            root = organizations.list_roots()["Roots"][0]["Id"]
+            organizations.move_account(AccountId=account, SourceParentId=root, DestinationParentId=unit)
+        return account
+
+    return create
+
+
+@pytest.fixture
+def unit(organizations):
+    """Return a function that makes an organizational unit and gives its id."""
+
+    def create(name, parent=None):
+        parent = parent or organizations.list_roots()["Roots"][0]["Id"]
+        answer = organizations.create_organizational_unit(ParentId=parent, Name=name)
+        return answer["OrganizationalUnit"]["Id"]
+
+    return create
+
+
+def settings(moto, services=SERVICES, **organization):
+    """Return settings for an organisation in moto."""
+    entry = {"role_name": ROLE, "regions": [REGION], **organization}
+    return configured(moto, services, accounts={"organization": entry})
+
+
+def read(exporter):
+    """Return the accounts whose jobs are read."""
+    return set(exporter.by("account_id", "aws_job_exporter_source_up", kind=CUSTOMIZATION.key))
+
+
+async def test_every_active_account_is_read(moto, organizations, join):
+    """The own one without a role; AWS lists 20 to a page; what is closed is left out."""
+    accounts = {join(f"team-{number}") for number in range(21)}
+    closed = accounts.pop()
+    organizations.close_account(AccountId=closed)
+    async with running(settings(moto), HandClock()) as exporter:
+        assert read(exporter) == {OWN, *accounts}
+        assert exporter.up(aws_service="organizations", kind="account") == 1
+        requests = exporter.by("operation", "aws_job_exporter_aws_requests_total", code="200")
+    assert requests["AssumeRole"] == len(accounts)
+    assert requests["ListAccounts"] == 2
+
+
+async def test_an_account_is_called_by_its_name(moto, join):
+    """So that alerts can tell it: the name joins by the id."""
+    account = join("payments")
+    async with running(settings(moto), HandClock()) as exporter:
+        assert exporter.by("account_id", "aws_job_scope_info", scope_name="payments", scope_kind="account") == {
+            account: 1
+        }
+
+
+async def test_patterns_choose_by_name_and_id(moto, join):
+    """Exclusion wins."""
+    first, second, _ = join("prod-a"), join("prod-b"), join("sandbox")
+    async with running(settings(moto, include=["prod-*", OWN], exclude=[second]), HandClock()) as exporter:
+        assert read(exporter) == {OWN, first}
+
+
+async def test_a_unit_stands_for_all_accounts_within_it(moto, join, unit):
+    """However deep; a unit within another can be excluded from it."""
+    production = unit("production")
+    nested = unit("eu", production)
+    frozen = unit("frozen", nested)
+    outside, top, deep, left_out = join("x"), join("a", production), join("b", nested), join("c", frozen)
+    async with running(settings(moto, include=[production], exclude=[frozen]), HandClock()) as exporter:
+        assert read(exporter) == {top, deep}
+    async with running(settings(moto, exclude=[production]), HandClock()) as exporter:
+        assert read(exporter) == {OWN, outside}
+    assert left_out
+
+
+async def test_accounts_come_and_go(moto, organizations, join):
+    """With the next discovery, and their series with them."""
+    first = join("first")
+    clock = HandClock()
+    async with running(settings(moto), clock) as exporter:
+        assert read(exporter) == {OWN, first}
+        second = join("second")
+        organizations.close_account(AccountId=first)
+        await exporter.turn(660)
+        await exporter.settle()
+        assert read(exporter) == {OWN, second}
+        assert exporter.samples("aws_jobs", account_id=first) == {}
+        assert exporter.samples("aws_job_exporter_source_up", account_id=first) == {}
+    assert clock.now == NOW + 660
+
+
+def test_the_doctor_goes_through_an_organisation(moto, join, capsys):
+    """One line for each account, one for the list of them."""
+    account = join("team")
+    organization = {"role_name": ROLE, "regions": [REGION]}
+    arguments = (f"--accounts={json.dumps({'organization': organization})}", f"--services={json.dumps(SERVICES)}")
+    assert main(["doctor", f"--aws.endpoint-url={moto}", *arguments]) == 0
+    lines = [line.split()[:6] for line in capsys.readouterr().out.splitlines()]
+    assert [account, REGION, "bedrock", CUSTOMIZATION.key, "ok", "1"] in lines
+    assert [REGION, "organizations", "account", "ok", "1", "6"] in lines
+
+
+async def test_all_regions(moto, client, tmp_path, aws_credentials):
+    """Those that are enabled, in each the services that it has; through a reload, those found last."""
+    config = Configured(tmp_path / "exporter.yml", SimpleNamespace(endpoint_url=moto))
+    accounts = [{"regions": "all"}]
+    # AWS had Lookout for Equipment in three regions.
+    lookout = {"lookoutequipment": {"inference_schedulers": ["pump-7"]}}
+    config.write(lookout, accounts=accounts)
+    enabled = {region["RegionName"] for region in client("ec2").describe_regions()["Regions"]}
+    three = {"ap-northeast-2", "eu-west-1", "us-east-1"}
+    async with reloading(config, HandClock()) as exporter:
+        found = exporter.samples("aws_job_exporter_source_up", "kind", "region")
+        assert {region for kind, region in found if kind == "account"} == enabled
+        assert {region for kind, region in found if kind == "inference_execution"} == three
+        config.write({"lookoutequipment": {}}, accounts=accounts, poll={"lookback": "1d"})
+        assert await exporter.reload() == ()
+        found = exporter.samples("aws_job_exporter_source_up", "kind", "region")
+        assert {region for kind, region in found if kind == "account"} == enabled
+        assert {region for kind, region in found if kind == "inference_scheduler"} == three
+        assert exporter.up(aws_service="ec2", kind="region") == 1
+
+
+def test_the_doctor_asks_for_regions(moto, organizations, capsys):
+    """Once for each account."""
+    accounts = {"organization": {"role_name": ROLE, "regions": "all"}}
+    services = {"lookoutequipment": {"inference_schedulers": ["pump-7"]}}
+    arguments = (f"--accounts={json.dumps(accounts)}", f"--services={json.dumps(services)}")
+    # moto has no Lookout for Equipment.
+    assert main(["doctor", f"--aws.endpoint-url={moto}", *arguments]) == 1
+    lines = [line.split()[:6] for line in capsys.readouterr().out.splitlines()]
+    assert [OWN, REGION, "ec2", "region", "ok", "1"] in lines

@@ -1,0 +1,94 @@
+"""The exporter and Prometheus as processes of their own, with the configuration that we ship."""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import yaml
+
+from tests.harness import REGION
+
+CONFIG = Path(__file__).parents[2] / "config"
+
+PATIENCE = 60
+"""Seconds after which a message that has not come will not come."""
+
+
+def free_ports(number: int) -> list[int]:
+    """Return ports that nobody listens on."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    ports = [found.getsockname()[1] for found in sockets]
+    for found in sockets:
+        found.close()
+    return ports
+
+
+def exporter_command(folder: Path, aws: str, port: int, services: Mapping[str, Any]) -> list[str]:
+    """Return the command of an exporter that polls every second."""
+    settings = {
+        "web": {"listen_address": f"127.0.0.1:{port}"},
+        "poll": {"interval": "1s", "stale_after": "3s", "timeout": "5s"},
+        "aws": {"endpoint_url": aws, "requests_per_second": 100, "burst": 100, "max_attempts": 1},
+        "services": services,
+    }
+    (folder / "exporter.yml").write_text(yaml.safe_dump(settings))
+    return [sys.executable, "-m", "exporter", "--config.file", str(folder / "exporter.yml")]
+
+
+def prometheus_command(
+    folder: Path, program: str, port: int, rules: str, *, exporters: list[str], alertmanagers: list[str]
+) -> list[str]:
+    """Return the command of a Prometheus with our configuration, which scrapes every second, itself included."""
+    settings = yaml.safe_load((CONFIG / "prometheus" / "prometheus.yml").read_text())
+    settings["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    settings["rule_files"] = ["rules.yml"]
+    settings["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = alertmanagers
+    (scrape,) = settings["scrape_configs"]
+    scrape |= {"scrape_interval": "1s", "scrape_timeout": "1s"}
+    scrape["static_configs"] = [{"targets": exporters}]
+    settings["scrape_configs"] += [{"job_name": "prometheus", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}]
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(settings))
+    (folder / "rules.yml").write_text(rules)
+    return [
+        program,
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'tsdb'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
+
+
+@asynccontextmanager
+async def process(folder: Path, *command: str) -> AsyncIterator[None]:
+    """Run a program; what it says is shown if the test fails."""
+    keys = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "made-up", "AWS_REGION": REGION}
+    log = folder / f"{Path(command[0]).name}.log"
+    with log.open("wb") as output:
+        running = await asyncio.create_subprocess_exec(
+            *command, stdout=output, stderr=output, env={**os.environ, **keys}, cwd=CONFIG.parent
+        )
+    try:
+        yield
+    finally:
+        if running.returncode is None:
+            running.terminate()
+        await asyncio.wait_for(running.wait(), 15)
+        sys.stdout.write(log.read_text(errors="replace")[-4000:])
+
+
+async def ready(url: str) -> None:
+    """Wait until a program says that it is ready."""
+    async with asyncio.timeout(PATIENCE), aiohttp.ClientSession() as session:
+        while True:
+            try:
+                async with session.get(url) as answer:
+                    if answer.ok:
+                        return
+            except aiohttp.ClientError:
+                pass
+            await asyncio.sleep(0.1)

@@ -1,0 +1,205 @@
+"""Every panel, asked of a real Prometheus that scrapes a real exporter of a busy AWS."""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+import pytest
+
+from exporter.simulator import AwsError, Simulator, World, populate
+from exporter.simulator.calls import Call
+from tests.dashboards import EVERYTHING, Target, expanded, targets
+from tests.e2e.processes import CONFIG, PATIENCE, exporter_command, free_ports, process, prometheus_command, ready
+from tests.harness import ACCOUNT, BEDROCK, CATALOG, REGION
+
+KINDS = {
+    "bedrock/model_invocation_job": "has records and deadlines",
+    "sagemaker/compilation_job": "tells when a job starts, and is asked why one failed, which is denied here",
+    "cleanroomsml/trained_model_version": "is listed in scopes",
+    "comprehend/document_classifier": "can be read once, and then no more",
+}
+
+HOUR, DAY = 3600, 86400
+
+EMPTY = {
+    "health: Limit of requests B": "nothing is throttled",
+    "health: Requests that wait for the limit B": "nothing is throttled",
+    "health: Left out because of limits A": "no limit is met",
+    "health: Left out because of limits B": "no limit is met",
+    "health: Left out because of limits C": "no limit is met",
+}
+"""The queries that find nothing where all is well, and why."""
+
+
+@dataclass
+class Stand:
+    """A Prometheus, and what the dashboards ask it."""
+
+    url: str
+    session: aiohttp.ClientSession
+    instances: list[str]
+
+    async def ask(self, query: str, *, over_time: bool = False) -> list[dict[str, Any]]:
+        """Return the series that a query gives now, or over the last half minute."""
+        now = time.time()
+        moment = {"start": f"{now - 30}", "end": f"{now}", "step": "2"} if over_time else {"time": f"{now}"}
+        path = "query_range" if over_time else "query"
+        async with self.session.post(f"{self.url}/api/v1/{path}", data={"query": query, **moment}) as answer:
+            content = await answer.json()
+        assert content["status"] == "success", f"{query}: {content}"
+        return list(content["data"]["result"])
+
+    async def asked_by(self, target: Target, **chosen: str) -> list[dict[str, Any]]:
+        """Return the series that a panel shows, with what is chosen."""
+        recently = {
+            "__interval": "10s",
+            "__rate_interval": "10s",
+            "__range": "1m",
+            "__from": f"{now_ms() - HOUR * 1000}",
+        }
+        query = expanded(target.query, {**EVERYTHING, **recently, **chosen})
+        return await self.ask(query, over_time=target.panel["type"] == "timeseries")
+
+    async def until(self, query: str) -> None:
+        """Wait until a query has a result."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                if await self.ask(query):
+                    return
+                await asyncio.sleep(0.2)
+
+
+def now_ms() -> int:
+    """Return the time as Grafana writes it."""
+    return int(time.time() * 1000)
+
+
+@dataclass
+class Refusals:
+    """A hook of the simulator that denies what fails here: operations by the beginning of their names."""
+
+    refused: set[tuple[str, str]]
+
+    async def __call__(self, call: Call) -> None:
+        """Deny what is refused."""
+        if any(call.service == service and call.operation.startswith(name) for service, name in self.refused):
+            raise AwsError("AccessDeniedException", "Not allowed.", 403)
+
+
+def busy_world(now: float) -> World:
+    """Return a world with a day of jobs behind it, and with what seldom happens."""
+    world = World(CATALOG, account=ACCOUNT, region=REGION)
+    populate(world, [kind for kind in CATALOG.kinds() if str(kind) in KINDS], now=now, history=DAY)
+    world.add_job(BEDROCK, created=now - 2 * HOUR, path=[(0, "Submitted")], name="waits")
+    world.add_job(BEDROCK, created=now - 3 * DAY, path=[(0, "Submitted"), (60, "InProgress")], name="hangs")
+    world.add_job(BEDROCK, created=now - HOUR, path=[(0, "Submitted")], fields={"status": "Daydreaming"})
+    return world
+
+
+@asynccontextmanager
+async def stand(folder: Path, prometheus: str) -> AsyncIterator[Stand]:
+    """Run an exporter and a Prometheus that scrapes it under two addresses, as if there were two exporters."""
+    exporter, port = free_ports(2)
+    instances = [f"127.0.0.1:{exporter}", f"localhost:{exporter}"]
+    services: dict[str, dict[str, list[str]]] = {}
+    for service, kind in (name.split("/") for name in KINDS):
+        services.setdefault(service, {"kinds": []})["kinds"].append(kind)
+    rules = (CONFIG / "prometheus" / "rules" / "aws-job-exporter.yml").read_text()
+    async with AsyncExitStack() as stack:
+        aws = await stack.enter_async_context(Simulator(busy_world(time.time())))
+        refusals = Refusals({("sagemaker", "Describe")})
+        aws.hooks.append(refusals)
+        for command in (
+            exporter_command(folder, aws.endpoint_url, exporter, services),
+            prometheus_command(folder, prometheus, port, rules, exporters=instances, alertmanagers=[]),
+        ):
+            await stack.enter_async_context(process(folder, *command))
+        await ready(f"http://127.0.0.1:{exporter}/-/ready")
+        await ready(f"http://127.0.0.1:{port}/-/ready")
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        running = Stand(f"http://127.0.0.1:{port}", session, instances)
+        await running.until('count(aws_jobs_failed_total{reason="other"} offset 3s) > 1')
+        refusals.refused.add(("comprehend", "List"))
+        for found in CATALOG.kinds():
+            if str(found) in KINDS and not found.scope:
+                fail_a_job(aws.world, found, time.time())
+        await running.until("count(count by (instance, kind) (increase(aws_jobs_failed_total[20s]) > 0)) > 3")
+        await running.until("count(increase(aws_job_exporter_detail_errors_total[10s]) > 0) > 1")
+        await running.until("count(increase(aws_job_exporter_poll_errors_total[10s]) > 0) > 1")
+        yield running
+
+
+def fail_a_job(world: World, kind: Any, now: float) -> None:
+    """Have a job fail right now."""
+    running, failed = (
+        next(status for status, state in kind.state_of.items() if state == name) for name in ("running", "failed")
+    )
+    world.add_job(kind, created=now - 60, path=[(0, running), (60, failed)], message="Access denied to the bucket.")
+
+
+async def test_every_panel_has_data(tmp_path, tool):
+    """Each query gives series with the labels that its panel names, and one exporter more changes no number of jobs."""
+    async with stand(tmp_path, tool("prometheus")) as prometheus:
+        for target in targets():
+            found = await shown(prometheus, target)
+            assert bool(found) != (str(target) in EMPTY), f"{target}: {target.query}"
+            named = set(re.findall(r"\{\{(\w+)\}\}", target.legend))
+            assert all(named <= series["metric"].keys() for series in found), target
+            instances = {series["metric"].get("instance") for series in found}
+            assert instances <= {None, *prometheus.instances}, f"{target} is not about exporters alone"
+            if target.panel["title"] == "Exporters up":
+                assert [series["value"][1] for series in found] == ["2"]
+            if found:
+                await links_work(prometheus, target, found[0]["metric"])
+        for target in targets():
+            if target.dashboard != "health":
+                await counts_once(prometheus, target)
+
+
+async def shown(prometheus: Stand, target: Target) -> list[dict[str, Any]]:
+    """Return what a panel shows: of any kind where the dashboard is about one."""
+    if target.dashboard != "kind":
+        return await prometheus.asked_by(target)
+    found = []
+    for service, kind in (name.split("/") for name in KINDS):
+        found += await prometheus.asked_by(target, aws_service=service, kind=kind)
+    return found
+
+
+async def links_work(prometheus: Stand, target: Target, labels: Mapping[str, str]) -> None:
+    """Follow the links from a series or a row to the exporter's pages, as Grafana fills them in."""
+    chosen = {"exporter_url": f"http://{prometheus.instances[0]}", "aws_service": "bedrock", "kind": BEDROCK.key}
+    times = {"__from:date:seconds": f"{time.time() - HOUR:.0f}", "__to:date:seconds": f"{time.time():.0f}"}
+    for link in target.panel["fieldConfig"]["defaults"].get("links", []):
+        if not link["url"].startswith("/d/"):
+            url = re.sub(
+                r"\$\{(?:__data\.fields\.|__field\.labels\.)?(.+?)(?::percentencode)?\}",
+                lambda found: quote({**chosen, **times, **labels}.get(found[1], ""), safe=":/"),
+                link["url"],
+            )
+            async with prometheus.session.get(url) as answer:
+                assert answer.status == 200, f"{target}: {url}: {await answer.text()}"
+
+
+async def counts_once(prometheus: Stand, target: Target) -> None:
+    """Hold that a panel shows the same for two exporters of the same jobs as for one of them, a scrape more or less."""
+    for _ in range(20):
+        both = last_values(await prometheus.asked_by(target))
+        one = last_values(await prometheus.asked_by(target, instance=prometheus.instances[0].replace(".", r"\\.")))
+        if agree := both == {labels: pytest.approx(value, rel=0.4) for labels, value in one.items()}:
+            break
+        await asyncio.sleep(0.5)
+    assert agree, f"{target}: {both} of two, {one} of one"
+
+
+def last_values(found: list[dict[str, Any]]) -> Mapping[frozenset[tuple[str, str]], float]:
+    """Return the last value of each series by its labels; NaN is what nobody observed."""
+    values = {frozenset(series["metric"].items()): series.get("value") or series["values"][-1] for series in found}
+    return {labels: float(value) for labels, (_, value) in values.items() if value != "NaN"}

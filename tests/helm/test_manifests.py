@@ -1,0 +1,627 @@
+"""What the chart installs: Kubernetes takes it, the exporter takes its configuration, and it is as safe as it says."""
+
+import subprocess
+from pathlib import Path
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from exporter import cli
+from exporter.settings import given, load
+from tests.harness import CATALOG
+
+CHART = Path(__file__).parents[2] / "helm"
+RULES = yaml.safe_load((CHART.parent / "config" / "prometheus" / "rules" / "aws-job-exporter.yml").read_text())
+EXAMPLES = {file.name.removesuffix("-values.yaml"): yaml.safe_load(file.read_text()) for file in CHART.glob("ci/*")}
+NAME = "r-aws-job-exporter"
+
+# Kinds that are no part of Kubernetes itself: the Prometheus operator's, Grafana's and so on.
+WITHOUT_SCHEMA = {
+    "GrafanaDashboard",
+    "HTTPRoute",
+    "PodMonitor",
+    "PrometheusRule",
+    "ServiceMonitor",
+    "VerticalPodAutoscaler",
+}
+
+example = pytest.mark.parametrize("values", EXAMPLES.values(), ids=EXAMPLES)
+
+
+def pods(manifests):
+    """Return the metadata and the specification of each pod."""
+    workload = manifests.workload["spec"]["template"]
+    return [workload, *manifests.of("Pod")]
+
+
+def matches(selector, labels):
+    """Whether a selector chooses something with these labels."""
+    return selector.items() <= labels.items()
+
+
+# What Kubernetes says.
+
+
+@pytest.mark.parametrize("version", ["1.27", "1.30", "1.33", "1.37"])
+@example
+def test_kubernetes_takes_every_manifest(render, values, version):
+    """From the oldest version that the chart allows on; unknown keys are errors."""
+    manifests = render(values)
+    for manifest in manifests:
+        if manifest["kind"] not in WITHOUT_SCHEMA:
+            kubernetes_validate.validate(manifest, version, strict=True)
+    assert manifests.workload
+
+
+def test_the_oldest_kubernetes_is_the_one_that_is_tested():
+    """`kubeVersion` names it."""
+    assert yaml.safe_load((CHART / "Chart.yaml").read_text())["kubeVersion"] == ">=1.27.0-0"
+
+
+def test_every_kind_is_tried(render):
+    """The files in `ci` render all that the chart has."""
+    kinds = {manifest["kind"] for values in EXAMPLES.values() for manifest in render(values)}
+    known = {"ConfigMap", "Deployment", "Ingress", "NetworkPolicy", "Pod", "PodDisruptionBudget"}
+    assert kinds == {*known, *WITHOUT_SCHEMA, "Secret", "Service", "ServiceAccount", "StatefulSet"}
+
+
+@example
+def test_every_resource_has_a_name_of_its_own_and_the_usual_labels(render, values):
+    """And the user's; but what the user adds as a whole manifest is the user's."""
+    manifests = render(values)
+    keys = [(each["kind"], each["metadata"].get("namespace"), each["metadata"]["name"]) for each in manifests]
+    assert len(keys) == len(set(keys))
+    for manifest in manifests:
+        metadata = manifest["metadata"]
+        if metadata["name"] in {"r-map", "r-text"}:
+            continue
+        assert metadata["namespace"] in {values.get("namespaceOverride", "jobs"), "monitoring"}
+        assert (
+            metadata["labels"].items() >= {"app.kubernetes.io/instance": "r", **values.get("commonLabels", {})}.items()
+        )
+        assert metadata["labels"]["helm.sh/chart"].startswith("aws-job-exporter-")
+
+
+def test_a_long_name_leaves_room_for_what_kubernetes_adds(render):
+    """A StatefulSet's name and a hash of ten are a label of at most 63 characters."""
+    manifests = render({"fullnameOverride": "x" * 80, "shards": 2})
+    assert len(manifests.workload["metadata"]["name"]) + len("-") + 10 <= 63
+
+
+@example
+def test_selectors_choose_the_exporter_and_nothing_else(render, values):
+    """Not the pod of the test, which would become an endpoint of the service; and a monitor finds one service."""
+    manifests = render(values)
+    exporter = manifests.workload["spec"]["template"]["metadata"]["labels"]
+    others = [pod["metadata"]["labels"] for pod in manifests.of("Pod")]
+    selectors = [manifests.workload["spec"]["selector"]["matchLabels"]]
+    selectors += [service["spec"]["selector"] for service in manifests.of("Service")]
+    selectors += [each["spec"]["selector"]["matchLabels"] for each in manifests.of("PodDisruptionBudget", "PodMonitor")]
+    selectors += [each["spec"]["podSelector"]["matchLabels"] for each in manifests.of("NetworkPolicy")]
+    assert all(matches(selector, exporter) for selector in selectors)
+    assert not any(matches(selector, labels) for selector in selectors for labels in others)
+    for monitor in manifests.of("ServiceMonitor"):
+        selector = monitor["spec"]["selector"]["matchLabels"]
+        (service,) = [each for each in manifests.of("Service") if matches(selector, each["metadata"]["labels"])]
+        assert monitor["spec"]["jobLabel"] in service["metadata"]["labels"]
+        assert monitor["spec"]["namespaceSelector"]["matchNames"] == [service["metadata"]["namespace"]]
+    for monitor in manifests.of("PodMonitor"):
+        assert monitor["spec"]["jobLabel"] in exporter
+
+
+@example
+def test_what_is_mounted_and_named_exists(render, values):
+    """Volumes, the service account, ports, and the ConfigMaps and Secrets of the chart's own."""
+    manifests = render(values)
+    for pod in pods(manifests):
+        volumes = {volume["name"]: volume for volume in pod["spec"].get("volumes", [])}
+        mounted = [mount["name"] for each in pod["spec"]["containers"] for mount in each.get("volumeMounts", [])]
+        assert sorted(mounted) == sorted(volumes)
+        for volume in volumes.values():
+            kind, name = ("ConfigMap", "name") if "configMap" in volume else ("Secret", "secretName")
+            named = volume[kind[0].lower() + kind[1:] if kind == "ConfigMap" else "secret"][name]
+            if named.startswith(manifests.workload["metadata"]["name"]):
+                assert manifests.one(kind, named)
+    if account := manifests.of("ServiceAccount"):
+        assert manifests.pod["serviceAccountName"] == account[0]["metadata"]["name"]
+    assert {port["name"] for port in manifests.container["ports"]} == {"metrics"}
+    assert {port["targetPort"] for each in manifests.of("Service") for port in each["spec"]["ports"]} == {"metrics"}
+
+
+# What the exporter says.
+
+
+WITH_CONFIGURATION = {
+    name: values for name, values in EXAMPLES.items() if not {"existingConfigMap", "existingSecret"} & {*values}
+}
+
+
+@pytest.mark.parametrize("values", WITH_CONFIGURATION.values(), ids=WITH_CONFIGURATION)
+def test_the_exporter_takes_its_configuration(render, values, tmp_path, capsys):
+    """`check-config` finds the rendered file valid, and it says what the values say."""
+    manifests = render(values)
+    (volume,) = (volume for volume in manifests.pod["volumes"] if volume["name"] == "config")
+    if "secret" in volume:
+        text = manifests.one("Secret", volume["secret"]["secretName"])["stringData"]["exporter.yml"]
+    else:
+        text = manifests.one("ConfigMap", volume["configMap"]["name"])["data"]["exporter.yml"]
+    file = tmp_path / "exporter.yml"
+    file.write_text(text)
+    assert cli.main(["check-config", str(file)]) == 0, capsys.readouterr().err
+    assert yaml.safe_load(text) == values.get("config", {})
+
+
+def test_a_configuration_of_one_s_own_is_mounted(render):
+    """Nothing is made beside it, and it starts no pod anew."""
+    volumes = {"certificates": ("configMap", "name"), "shards": ("secret", "secretName")}
+    for name, (kind, key) in volumes.items():
+        manifests = render(EXAMPLES[name])
+        assert {"name": "config", kind: {key: "exporter-configuration"}} in manifests.pod["volumes"]
+        assert NAME not in [each["metadata"]["name"] for each in manifests.of("ConfigMap", "Secret")]
+        assert "checksum/config" not in manifests.workload["spec"]["template"]["metadata"]["annotations"]
+
+
+def test_numbers_stay_what_they_are(render):
+    """Account ids and large limits are not turned into 1.1e+11, wherever they stand."""
+    config = {"accounts": [{"id": 111122223333}], "limits": {"dimension_values": 1000000}, "aws": {"burst": 2.5}}
+    values = {"config": config, "serviceMonitor": {"enabled": True, "sampleLimit": 2000000}}
+    manifests = render({**values, "extraArgs": {"poll.concurrency": 3000000, "metrics.per-job": True}})
+    assert yaml.safe_load(manifests.one("ConfigMap")["data"]["exporter.yml"]) == config
+    assert manifests.one("ServiceMonitor")["spec"]["sampleLimit"] == 2000000
+    assert manifests.container["args"][-2:] == ["--metrics.per-job=true", "--poll.concurrency=3000000"]
+
+
+@example
+def test_the_exporter_takes_its_arguments_and_variables(render, values, monkeypatch):
+    """Every flag exists and has a value that is allowed, and so has every variable with the exporter's prefix."""
+    container = render(values).container
+    for variable in container.get("env", []):
+        if variable["name"].startswith("AWS_JOB_EXPORTER_"):
+            monkeypatch.setenv(variable["name"], variable["value"])
+    settings = load(CATALOG, None, given(cli._parser().parse_args(container["args"])))
+    assert settings.web.listen_address == (f":{container['ports'][0]['containerPort']}",)
+    if "extraArgs" in values:
+        assert (settings.log.format, settings.poll.concurrency) == ("json", 8)
+
+
+def test_arguments_can_be_a_list(render):
+    """As well as a map."""
+    assert "--log.level=debug" in render({"extraArgs": ["--log.level=debug"]}).container["args"]
+
+
+def test_the_files_that_arguments_name_are_mounted(render):
+    """The configuration under its own key, and the web configuration file."""
+    shards, web = render(EXAMPLES["shards"]).container, render(EXAMPLES["web"]).container
+    assert "--config.file=/etc/aws-job-exporter/config/config.yml" in shards["args"]
+    assert "--web.config.file=/etc/aws-job-exporter/web/web.yml" in web["args"]
+    folders = {mount["mountPath"] for mount in web["volumeMounts"]}
+    assert folders == {f"/etc/aws-job-exporter/{name}" for name in ("config", "web", "tls", "get", "client")}
+    assert not any("subPath" in mount for mount in web["volumeMounts"])
+
+
+def test_a_changed_configuration_starts_the_pod_anew(render):
+    """And nothing else does."""
+
+    def template(**values):
+        return render(values).workload["spec"]["template"]
+
+    before = template(config={"poll": {"interval": "1m"}})
+    assert before != template(config={"poll": {"interval": "2m"}})
+    assert before == template(config={"poll": {"interval": "1m"}}, externalUrl="https://a.b", service={"port": 80})
+    users = {"web": {"basicAuth": {"secretName": "login"}, "config": {"basic_auth_users": {"a": "b"}}}}
+    assert template(**users) != template(web={**users["web"], "config": {"basic_auth_users": {"a": "c"}}})
+
+
+# What it may do.
+
+
+@example
+def test_pods_are_restricted(render, values):
+    """As the Pod Security Standard "restricted" asks, and with a root that nobody writes to."""
+    for pod in pods(render(values)):
+        spec = pod["spec"]
+        wanted = "serviceAccountName" in spec and values.get("serviceAccount", {}).get("automountToken", False)
+        assert spec["automountServiceAccountToken"] is wanted
+        assert spec["enableServiceLinks"] is False
+        assert not spec.keys() & {"hostNetwork", "hostPID", "hostIPC"}
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        if values.get("podSecurityContext") is None:
+            assert [spec["securityContext"][key] for key in ("runAsUser", "runAsGroup", "fsGroup")] == [65532] * 3
+        (container,) = (each for each in spec["containers"] if each["name"] in {"exporter", "test"})
+        context = container["securityContext"]
+        assert context["allowPrivilegeEscalation"] is False
+        assert context["readOnlyRootFilesystem"] is True
+        assert "ALL" in context["capabilities"]["drop"]
+        assert not context.keys() & {"privileged", "runAsUser", "procMount"}
+        assert not any("hostPort" in port for port in container.get("ports", []))
+        assert not any("hostPath" in volume for volume in spec.get("volumes", []))
+
+
+def test_secrets_stay_secret(render):
+    """Hashes, external ids and passwords stand in Secrets and nowhere else."""
+    manifests = render(EXAMPLES["web"])
+    open_ = yaml.safe_dump([manifest for manifest in manifests if manifest["kind"] != "Secret"])
+    secrets = yaml.safe_dump(manifests.of("Secret"))
+    for word in ("half-a-secret", "$2y$10$M8ylj80rISVHPZzIyc5lu"):
+        assert word in secrets
+        assert word not in open_
+
+
+def test_the_network_policy_lets_in_and_out_what_it_names(render):
+    """Prometheus and the test come in; DNS, HTTPS and the agent of Pod Identity are reached."""
+    assert render().of("NetworkPolicy") == []
+    policy = render({"networkPolicy": {"enabled": True}}).one("NetworkPolicy")["spec"]
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    assert policy["ingress"] == [{"ports": [{"port": "metrics", "protocol": "TCP"}]}]
+    dns, https, agent = policy["egress"]
+    assert [(port["port"], port["protocol"]) for port in dns["ports"]] == [(53, "UDP"), (53, "TCP")]
+    assert "to" not in dns
+    assert [peer["ipBlock"]["cidr"] for peer in https["to"]] == ["0.0.0.0/0", "::/0"]
+    assert [peer["ipBlock"]["cidr"] for peer in agent["to"]] == ["169.254.170.23/32", "fd00:ec2::23/128"]
+    assert [port["port"] for port in (*https["ports"], *agent["ports"])] == [443, 80]
+
+    prometheus, test = render(EXAMPLES["eks"]).one("NetworkPolicy")["spec"]["ingress"][0]["from"]
+    assert prometheus == EXAMPLES["eks"]["networkPolicy"]["from"][0]
+    (pod,) = render(EXAMPLES["eks"]).of("Pod")
+    assert matches(test["podSelector"]["matchLabels"], pod["metadata"]["labels"])
+
+    egress = render(EXAMPLES["shards"]).one("NetworkPolicy")["spec"]["egress"]
+    given_ = EXAMPLES["shards"]["networkPolicy"]["egress"]
+    assert egress[0]["to"] == given_["dns"]
+    assert [peer["ipBlock"]["cidr"] for peer in egress[1]["to"]] == given_["https"]
+    assert [peer["ipBlock"]["cidr"] for peer in egress[3]["to"]] == ["169.254.169.254/32", "fd00:ec2::254/128"]
+    assert egress[4:] == given_["extra"]
+    assert render(EXAMPLES["openshift"]).one("NetworkPolicy", "jobs")["spec"]["policyTypes"] == ["Ingress"]
+
+
+def test_the_account_names_its_role(render):
+    """Annotations are templates; by default there are none, for EKS Pod Identity."""
+    annotations = render(EXAMPLES["eks"]).one("ServiceAccount")["metadata"]["annotations"]
+    assert annotations == {"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/aws-job-exporter"}
+    assert "annotations" not in render().one("ServiceAccount")["metadata"]
+    assert render(EXAMPLES["shards"]).pod["serviceAccountName"] == "aws-job-exporter"
+    assert render(EXAMPLES["openshift"]).pod["serviceAccountName"] == "default"
+
+
+# How it runs.
+
+
+def test_one_exporter_is_a_deployment_that_never_runs_twice(render):
+    """The old pod ends before the new one begins; a shard is nothing to it."""
+    manifests = render()
+    assert manifests.workload["kind"] == "Deployment"
+    assert manifests.workload["spec"]["replicas"] == 1
+    assert manifests.workload["spec"]["strategy"] == {"type": "Recreate"}
+    assert "env" not in manifests.container
+    assert [service["metadata"]["name"] for service in manifests.of("Service")] == [NAME]
+
+
+def test_shards_are_a_stateful_set(render):
+    """Each pod is told how many there are, and takes its own number from its name."""
+    manifests = render({"shards": 4})
+    assert manifests.workload["kind"] == "StatefulSet"
+    spec = manifests.workload["spec"]
+    assert (spec["replicas"], spec["podManagementPolicy"], spec["serviceName"]) == (4, "Parallel", f"{NAME}-shards")
+    assert manifests.container["env"] == [{"name": "AWS_JOB_EXPORTER_SHARD__COUNT", "value": "4"}]
+    assert manifests.one("Service", f"{NAME}-shards")["spec"]["clusterIP"] == "None"
+    assert "strategy" not in spec
+
+
+def test_each_shard_is_scraped_once(render):
+    """A monitor finds one of the two services that lead to the shards."""
+    manifests = render({"shards": 4, "serviceMonitor": {"enabled": True}})
+    selector = manifests.one("ServiceMonitor")["spec"]["selector"]["matchLabels"]
+    services = [each["metadata"] for each in manifests.of("Service")]
+    assert len(services) == 2
+    assert [each["name"] for each in services if matches(selector, each["labels"])] == [NAME]
+
+
+def test_an_exporter_can_become_shards(render):
+    """Its service stays as it is: Kubernetes makes none headless that was not."""
+    assert render({"shards": 3}).one("Service") == render().one("Service")
+
+
+def test_shards_spread(render):
+    """A constraint without a selector is about the exporter's pods, one with a selector is left alone."""
+    (constraint,) = render(EXAMPLES["shards"]).pod["topologySpreadConstraints"]
+    assert constraint["labelSelector"] == render(EXAMPLES["shards"]).workload["spec"]["selector"]
+    assert constraint["topologyKey"] == "topology.kubernetes.io/zone"
+    (own,) = render(EXAMPLES["everything"]).pod["topologySpreadConstraints"]
+    assert own == EXAMPLES["everything"]["topologySpreadConstraints"][0]
+
+
+@pytest.mark.parametrize(
+    ("tag", "digest", "image"),
+    [
+        ("", "", "ghcr.io/aws-job-exporter/aws-job-exporter:v0.1.0"),
+        ("nightly", "", "ghcr.io/aws-job-exporter/aws-job-exporter:nightly"),
+        ("nightly", f"sha256:{'a' * 64}", f"ghcr.io/aws-job-exporter/aws-job-exporter@sha256:{'a' * 64}"),
+    ],
+)
+def test_the_image_is_the_release_s(render, tag, digest, image):
+    """Or that of a tag or, before all, of a digest."""
+    manifests = render({"image": {"tag": tag, "digest": digest}})
+    assert {container["image"] for pod in pods(manifests) for container in pod["spec"]["containers"]} == {image}
+
+
+def test_what_is_added_to_the_pod_is_there(render):
+    """Labels, annotations, variables, containers; what the selector needs cannot be taken away."""
+    values = EXAMPLES["everything"]
+    template = render(values).workload["spec"]["template"]
+    assert template["metadata"]["labels"].items() >= {"tier": "monitoring", "team": "ml"}.items()
+    assert template["metadata"]["annotations"].items() >= values["podAnnotations"].items()
+    assert render(values).container["env"] == values["extraEnv"]
+    assert render(values).container["envFrom"] == values["extraEnvFrom"]
+    assert [container["name"] for container in template["spec"]["containers"]] == ["exporter", "proxy"]
+    assert template["spec"]["initContainers"] == values["initContainers"]
+    stubborn = render({"podLabels": {"app.kubernetes.io/name": "other"}}).workload["spec"]
+    assert matches(stubborn["selector"]["matchLabels"], stubborn["template"]["metadata"]["labels"])
+    names = {manifest["metadata"]["name"] for manifest in render(values).of("ConfigMap")}
+    assert names >= {"r-map", "r-text"}
+
+
+# How it is reached.
+
+
+PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
+
+
+@pytest.mark.parametrize(("tls", "scheme"), [(False, "HTTP"), (True, "HTTPS")])
+def test_probes_ask_the_exporter(render, tls, scheme):
+    """The kubelet's own do; it takes any certificate."""
+    container = render({"web": {"tls": {"secretName": "certificate" if tls else ""}}}).container
+    asked = [container[probe]["httpGet"] for probe in PROBES]
+    assert [each["path"] for each in asked] == ["/-/healthy", "/-/ready", "/-/healthy"]
+    assert {(each["port"], each["scheme"]) for each in asked} == {("metrics", scheme)}
+
+
+def test_with_a_password_a_command_asks(render):
+    """It finds the password in a file; the pod's manifest tells only where."""
+    container = render(EXAMPLES["web"]).container
+    commands = [container[probe]["exec"]["command"] for probe in PROBES]
+    assert [command[3] for command in commands] == [
+        f"https://localhost:10058/-/{path}" for path in ("healthy", "ready", "healthy")
+    ]
+    folder = "/etc/aws-job-exporter"
+    assert {tuple(command[:3]) for command in commands} == {("python3", "-I", f"{folder}/get/get.py")}
+    assert {tuple(command[4:]) for command in commands} == {(f"{folder}/client/name", f"{folder}/client/word")}
+    assert (
+        render(EXAMPLES["web"]).one("ConfigMap", f"{NAME}-get")["data"]["get.py"]
+        == (CHART / "files/get.py").read_text()
+    )
+
+
+def test_where_a_certificate_must_be_shown_the_port_must_be_open(render):
+    """No probe has one; and there is no test, which has none either."""
+    manifests = render(EXAMPLES["certificates"])
+    assert [manifests.container[probe]["tcpSocket"] for probe in PROBES] == [{"port": "metrics"}] * 3
+    assert manifests.of("Pod") == []
+
+
+def test_a_probe_of_one_s_own_wins(render):
+    """It is not mixed with the chart's; null leaves it out."""
+    container = render(EXAMPLES["openshift"]).container
+    assert "httpGet" not in container["livenessProbe"]
+    assert container["livenessProbe"]["tcpSocket"] == {"port": "metrics"}
+    assert not container.keys() & {"readinessProbe", "startupProbe"}
+
+
+def test_the_certificate_of_a_secret_is_used(render):
+    """The web configuration file names the files where they are mounted, and keeps what else it says."""
+    file = yaml.safe_load(render(EXAMPLES["web"]).one("Secret", f"{NAME}-web")["stringData"]["web.yml"])
+    folder = "/etc/aws-job-exporter/tls"
+    assert file["tls_server_config"] == {"cert_file": f"{folder}/tls.crt", "key_file": f"{folder}/tls.key"}
+    assert {key: file[key] for key in ("basic_auth_users", "http_server_config")} == EXAMPLES["web"]["web"]["config"]
+
+
+def test_a_monitor_reads_as_it_must(render):
+    """Scheme, password and certificates follow from the web configuration, the path from the exporter's own."""
+    (plain,) = render({"serviceMonitor": {"enabled": True}}).one("ServiceMonitor")["spec"]["endpoints"]
+    assert plain == {"port": "metrics", "path": "/metrics", "scheme": "http", "honorLabels": False, "interval": "30s"}
+    (moved,) = render(EXAMPLES["eks"]).one("ServiceMonitor")["spec"]["endpoints"]
+    assert moved["path"] == "/jobs-metrics"
+    (secured,) = render(EXAMPLES["web"]).one("ServiceMonitor")["spec"]["endpoints"]
+    assert secured["scheme"] == "https"
+    login = {
+        key: {"name": "exporter-login", "key": word} for key, word in {"username": "name", "password": "word"}.items()
+    }
+    assert secured["basicAuth"] == login
+    authority = {"secret": {"name": "exporter-tls", "key": "ca.crt"}}
+    assert secured["tlsConfig"] == {"ca": authority, "serverName": f"{NAME}.jobs.svc"}
+    (shown,) = render(EXAMPLES["certificates"]).one("ServiceMonitor")["spec"]["endpoints"]
+    assert shown["tlsConfig"] == EXAMPLES["certificates"]["serviceMonitor"]["tlsConfig"]
+
+
+def test_a_monitor_has_what_the_values_add(render):
+    """Each key where the Prometheus operator looks for it."""
+    values = EXAMPLES["everything"]["serviceMonitor"]
+    monitor = render(EXAMPLES["everything"]).one("ServiceMonitor", "r-jobs")
+    (endpoint,) = monitor["spec"]["endpoints"]
+    for key in ("interval", "scrapeTimeout", "honorLabels", "proxyUrl", "relabelings", "metricRelabelings"):
+        assert endpoint[key] == values[key]
+    for key in ("jobLabel", "podTargetLabels", "sampleLimit"):
+        assert monitor["spec"][key] == values[key]
+    pod_monitor = render(EXAMPLES["shards"]).one("PodMonitor")
+    assert pod_monitor["metadata"]["namespace"] == "monitoring"
+    assert pod_monitor["spec"]["podMetricsEndpoints"][0]["interval"] == "2m"
+
+
+def test_pages_have_an_address(render):
+    """By an Ingress or by an HTTPRoute, to the service that there is."""
+    service = render(EXAMPLES["eks"]).one("Service")
+    (rule,) = render(EXAMPLES["eks"]).one("Ingress")["spec"]["rules"]
+    assert rule["host"] == "jobs.example.com"
+    backend = rule["http"]["paths"][0]["backend"]["service"]
+    assert backend == {"name": service["metadata"]["name"], "port": {"name": service["spec"]["ports"][0]["name"]}}
+    route = render(EXAMPLES["web"]).one("HTTPRoute")["spec"]
+    assert route["parentRefs"] == EXAMPLES["web"]["httpRoute"]["parentRefs"]
+    assert route["rules"][0]["backendRefs"] == [{"name": NAME, "port": service["spec"]["ports"][0]["port"]}]
+
+
+def test_helm_s_test_reads_the_metrics_through_the_service(render):
+    """At the port and the path that they have."""
+    for name, url in {
+        "default": f"http://{NAME}.jobs.svc:10058/metrics",
+        "eks": f"http://{NAME}.jobs.svc:10058/jobs-metrics",
+        "everything": "http://r-jobs.jobs.svc:80/metrics",
+        "web": f"https://{NAME}.jobs.svc:10058/metrics",
+    }.items():
+        (pod,) = render(EXAMPLES[name]).of("Pod")
+        assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test"
+        assert pod["spec"]["containers"][0]["command"][3] == url
+
+
+def test_budget_and_autoscaler_are_about_the_workload(render):
+    """A budget for one pod never keeps a node from being drained."""
+    budget = render({"podDisruptionBudget": {"enabled": True}}).one("PodDisruptionBudget")["spec"]
+    assert budget["maxUnavailable"] == 1
+    assert "minAvailable" not in budget
+    assert render(EXAMPLES["openshift"]).one("PodDisruptionBudget", "jobs")["spec"]["minAvailable"] == 1
+    target = render(EXAMPLES["shards"]).one("VerticalPodAutoscaler")["spec"]["targetRef"]
+    assert target == {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": NAME}
+
+
+# Rules and dashboards.
+
+
+def rules(manifests):
+    """Return the groups of a rendered PrometheusRule."""
+    return manifests.one("PrometheusRule")["spec"]["groups"]
+
+
+def alerts(groups):
+    """Return the alerts by their names."""
+    return {rule["alert"]: rule for group in groups for rule in group["rules"] if "alert" in rule}
+
+
+def test_the_rules_are_the_project_s(render):
+    """Not a word is different: what is in double braces is Prometheus' to fill in."""
+    assert rules(render({"prometheusRule": {"enabled": True}})) == RULES["groups"]
+
+
+def test_single_alerts_can_be_changed(render):
+    """Left out, given labels, another time, another expression; the others only get the labels of all."""
+    groups = rules(render(EXAMPLES["eks"]))
+    changed, original = alerts(groups), alerts(RULES["groups"])
+    assert original.keys() - changed.keys() == {"AwsJobPartial"}
+    assert changed.keys() - original.keys() == {"Mine"}
+    assert changed["AwsJobFailed"]["labels"] == {"severity": "critical", "team": "ml"}
+    assert changed["AwsJobFailed"]["expr"] == "time() - aws_job_last_failed_timestamp_seconds < 7200"
+    assert changed["AwsJobSourceDown"]["for"] == "30m"
+    assert changed["AwsJobExpired"]["labels"] == {"severity": "warning", "team": "ml"}
+    assert groups[-1] == EXAMPLES["eks"]["prometheusRule"]["extraGroups"][0]
+
+
+@pytest.mark.parametrize(
+    ("values", "address"),
+    [
+        ({"externalUrl": "https://jobs.example.com/"}, "https://jobs.example.com"),
+        ({"web": {"tls": {"secretName": "certificate"}}}, "https://{{ $labels.instance }}"),
+    ],
+)
+def test_alerts_link_to_where_the_pages_are(render, values, address):
+    """The rest of each link stays, filters and all."""
+    found = alerts(rules(render({"prometheusRule": {"enabled": True}, **values})))
+    links = 0
+    for name, alert in alerts(RULES["groups"]).items():
+        for key, text in alert["annotations"].items():
+            assert found[name]["annotations"][key] == text.replace("http://{{ $labels.instance }}", address)
+            links += found[name]["annotations"][key].startswith(f"{address}/")
+    assert links > 10
+
+
+@pytest.mark.parametrize("name", ["eks", "web", "shards"])
+def test_prometheus_takes_the_rules(render, tool, tmp_path, name):
+    """As the operator hands them on."""
+    file = tmp_path / "rules.yml"
+    file.write_text(yaml.safe_dump({"groups": rules(render(EXAMPLES[name]))}))
+    done = subprocess.run([tool("promtool"), "check", "rules", file], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def boards(manifests):
+    """Return the dashboards in the ConfigMaps by the names of their files."""
+    maps = [each for each in manifests.of("ConfigMap") if "-dashboard-" in each["metadata"]["name"]]
+    assert all(len(each["data"]) == 1 for each in maps)
+    return {name: text for each in maps for name, text in each["data"].items()}
+
+
+def test_dashboards_are_handed_on_byte_for_byte(render, chart):
+    """Every one that the project has, and nothing in one is a template of Helm's."""
+    own = {file.name for file in (CHART.parent / "config" / "grafana" / "dashboards").glob("*.json")}
+    expected = {file.name: file.read_text() for file in (chart / "files" / "dashboards").glob("*.json")}
+    assert expected.keys() == own | {"made_up.json"}
+    assert boards(render({"dashboards": {"enabled": True}})) == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "address"),
+    [
+        ({"externalUrl": "https://jobs.example.com/"}, "https://jobs.example.com"),
+        ({"web": {"tls": {"secretName": "certificate"}}}, "https://$1"),
+    ],
+)
+def test_dashboards_link_to_where_the_pages_are(render, values, address):
+    """Their variable for the address of the pages begins with the right one, and nothing else is different."""
+    plain = boards(render({"dashboards": {"enabled": True}}))
+    found = boards(render({"dashboards": {"enabled": True}, **values}))
+    for name, text in plain.items():
+        assert ("exporter_url" in text) == ("http://$1" in text)
+        assert found[name] == text.replace("http://$1", address)
+
+
+def test_grafana_finds_the_dashboards(render):
+    """Its sidecar by a label, its operator by a GrafanaDashboard for each."""
+    for each in render(EXAMPLES["eks"]).of("ConfigMap"):
+        if "-dashboard-" in each["metadata"]["name"]:
+            assert each["metadata"]["namespace"] == "monitoring"
+            assert each["metadata"]["labels"]["grafana_dashboard"] == "1"
+            assert each["metadata"]["annotations"] == {"grafana_folder": "AWS"}
+    manifests = render(EXAMPLES["everything"])
+    references = [each["spec"]["configMapRef"] for each in manifests.of("GrafanaDashboard")]
+    assert sorted(each["key"] for each in references) == sorted(boards(manifests))
+    assert all(each["key"] in manifests.one("ConfigMap", each["name"])["data"] for each in references)
+
+
+# What the notes say.
+
+
+@pytest.fixture
+def notes(render, chart_with_notes):
+    """Return a function that gives what Helm prints after an installation."""
+
+    def printed(values):
+        return render(values, chart_with_notes).one("Notes", "notes")["text"]
+
+    return printed
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "unsaid"),
+    [
+        (
+            "default",
+            ["deployment/r-aws-job-exporter", "http://localhost:10058/metrics", "config.services names no service"],
+            ["externalUrl is empty", "is empty. The Prometheus of"],
+        ),
+        (
+            "eks",
+            ["/jobs-metrics", "with the role that", "can read the pages"],
+            ["nothing tells Prometheus", "names no"],
+        ),
+        (
+            "shards",
+            ["statefulset/r-aws-job-exporter", "--service-account aws-job-exporter --role-arn"],
+            ["serviceMonitor"],
+        ),
+        ("web", ["https://localhost:10058/metrics", "serviceMonitor.labels is empty"], ["can read the pages"]),
+        ("openshift", ["keys in the Secret aws-keys", "--namespace exporters"], ["names no role"]),
+    ],
+)
+def test_the_notes_are_about_this_installation(notes, name, said, unsaid):
+    """How to reach it, where its credentials come from, and what is still to do."""
+    text = notes(EXAMPLES[name])
+    assert [words for words in said if words not in text] == []
+    assert [words for words in unsaid if words in text] == []

@@ -1,0 +1,41 @@
+"""Writes the tables of docs/metrics.md from the families that the code has: `make docs`.
+
+What a family's HELP says is its meaning. When a family is absent only a person can say: that column stays as it is.
+"""
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from exporter.collector import AS_OF, JOB_FAMILIES
+from exporter.telemetry import SOURCE_FAMILIES
+from tests.exported import Row, instruments, row
+
+PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
+
+_TABLE = re.compile(r"^(\| name \| type \| (?:further )?labels \|.*\n\|[-|]+\|\n)((?:\|.*\n)*)", re.MULTILINE)
+
+
+def tables() -> list[Sequence[Row]]:
+    """Return the families of each table, in the order of the page."""
+    return [list(map(row, JOB_FAMILIES)), list(map(row, SOURCE_FAMILIES)), instruments()]
+
+
+def written(text: str) -> str:
+    """Return the page with its tables as the code has them; a family that is new to it is `never` absent."""
+    absent = dict(re.findall(r"^\| `(\w+)` \|.*\| ([^|]*) \|$", text, re.MULTILINE))
+    families = iter(tables())
+    return _TABLE.sub(lambda found: found[1] + "".join(_line(each, absent) for each in next(families)), text)
+
+
+def _line(family: Row, absent: dict[str, str]) -> str:
+    labels = ", ".join(f"`{label}`" for label in family.labels)
+    meaning = family.help.removesuffix(AS_OF).strip()
+    cells = (f"`{family.name}`", family.type, labels, meaning, absent.get(family.name, "never"))
+    return "|".join(["", *(f" {cell} " if cell else " " for cell in cells), "\n"])
+
+
+if __name__ == "__main__":
+    PAGE.write_text(written(PAGE.read_text()))
+    sys.stdout.write(f"{PAGE}\n")

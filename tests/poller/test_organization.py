@@ -1,0 +1,92 @@
+"""An organisation whose accounts are refused, renamed and configured anew, in the simulator."""
+
+import pytest
+
+from exporter.aws import PollErrorReason
+from exporter.simulator import AwsError
+from tests.harness import ACCOUNT, BEDROCK, NOW, REGION, HandClock, configured, running, simulated
+
+SERVICES = {"bedrock": {"kinds": [BEDROCK.key]}}
+TEAMS = {f"{number:012}": f"team-{number}" for number in range(1, 4)}
+FIRST, SECOND, THIRD = TEAMS
+
+
+@pytest.fixture
+async def clock():
+    """Return a clock that is turned by hand."""
+    return HandClock()
+
+
+@pytest.fixture
+async def aws(clock):
+    """Return a simulated AWS with an organisation of four accounts and a job in each."""
+    async with simulated(clock) as aws:
+        aws.world.members.update({ACCOUNT: "management", **TEAMS})
+        for account in aws.world.members:
+            aws.world.add_job(BEDROCK, created=NOW - 60, path=[(0, "InProgress")], account=account)
+        yield aws
+
+
+def settings(aws, services=SERVICES, **organization):
+    """Return settings for the organisation."""
+    entry = {"role_name": "aws-job-exporter", "regions": [REGION], **organization}
+    return configured(aws.endpoint_url, services, accounts={"organization": entry})
+
+
+def refuse(service, operation, code, account=None):
+    """Return a hook of the simulator that refuses a call, for one account's role if one is named."""
+
+    async def hook(call):
+        if (call.service, call.operation) == (service, operation) and (account or "") in str(call.arguments):
+            raise AwsError(code, "no", 403)
+
+    return hook
+
+
+async def test_an_account_that_cannot_be_assumed_is_down_alone(aws, clock):
+    """With its reason; it comes up once its role is there, and the others are read all the while."""
+    hook = refuse("sts", "AssumeRole", "AccessDenied", SECOND)
+    aws.hooks.append(hook)
+    async with running(settings(aws), clock) as exporter:
+        down = exporter.samples("aws_job_exporter_source_failure_info", "account_id", "kind", "reason")
+        assert down.keys() == {(SECOND, "account", PollErrorReason.ACCESS_DENIED)}
+        counts = exporter.by("account_id", "aws_jobs", state="running")
+        assert counts == {ACCOUNT: 1, FIRST: 1, THIRD: 1}
+        aws.hooks.remove(hook)
+        await exporter.turn(1200)
+        assert exporter.by("account_id", "aws_jobs", state="running").keys() == {ACCOUNT, *TEAMS}
+
+
+async def test_a_list_that_fails_takes_no_account_away(aws, clock):
+    """Nothing is known to have changed."""
+    async with running(settings(aws), clock) as exporter:
+        aws.hooks.append(refuse("organizations", "ListAccounts", "AccessDeniedException"))
+        await exporter.turn(660)
+        assert exporter.why(aws_service="organizations") == PollErrorReason.ACCESS_DENIED
+        assert exporter.by("account_id", "aws_jobs", state="running").keys() == {ACCOUNT, *TEAMS}
+
+
+async def test_without_an_organisation_the_source_is_down(aws, clock):
+    """In AWS's own words."""
+    aws.world.members.clear()
+    async with running(settings(aws), clock) as exporter:
+        assert exporter.why(aws_service="organizations") == PollErrorReason.INVALID_REQUEST
+        (source,) = exporter.poller.sources
+        assert "AWSOrganizationsNotInUseException" in source.status.error
+
+
+async def test_an_answer_without_account_ids_is_refused(aws, clock):
+    """The ids become part of roles' ARNs."""
+    aws.world.members["*"] = "hostile"
+    async with running(settings(aws), clock) as exporter:
+        assert exporter.why(aws_service="organizations") == PollErrorReason.BAD_RESPONSE
+
+
+async def test_an_account_is_renamed(aws, clock):
+    """Its new name shows with the next discovery."""
+    async with running(settings(aws), clock) as exporter:
+        aws.world.members[FIRST] = "renamed"
+        await exporter.turn(660)
+        await exporter.turn(660)
+        names = exporter.by("scope_name", "aws_job_scope_info", account_id=FIRST)
+    assert names == {"renamed": 1}

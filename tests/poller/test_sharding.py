@@ -1,0 +1,51 @@
+"""Which shard a source belongs to."""
+
+from collections import Counter
+from itertools import product
+
+import pytest
+
+from exporter.jobs import SourceKey
+from exporter.poller.sharding import owns
+from exporter.settings import Shard
+
+KEYS = [
+    SourceKey(f"{account:012}", region, "bedrock", kind, scope)
+    for account, region, kind, scope in product(
+        range(50), ("us-east-1", "eu-west-1"), ("model_invocation_job", "evaluation_job"), map(str, range(25))
+    )
+]
+"""5,000 sources that differ little."""
+
+
+def owner(key: SourceKey, count: int) -> int:
+    """Return the one shard that a source belongs to."""
+    (index,) = (index for index in range(count) if owns(Shard(count=count, index=index), key))
+    return index
+
+
+def test_one_exporter_owns_everything():
+    """Whatever its number is."""
+    assert all(owns(Shard(), key) for key in KEYS[:10])
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 10])
+def test_shares_are_about_equal(count):
+    """Each source has one owner, and no shard a tenth more or less than it would on average, give or take chance."""
+    sizes = Counter(owner(key, count) for key in KEYS)
+    mean = len(KEYS) / count
+    assert sizes.keys() == set(range(count))
+    assert all(abs(size - mean) < 5 * mean**0.5 for size in sizes.values())
+
+
+@pytest.mark.parametrize("count", [1, 3, 9])
+def test_a_shard_that_is_added_takes_its_part_from_all(count):
+    """What moves goes to it, and is no more than its part; between the others nothing moves."""
+    moved = [key for key in KEYS if owner(key, count) != owner(key, count + 1)]
+    assert {owner(key, count + 1) for key in moved} == {count}
+    assert len(moved) / len(KEYS) == pytest.approx(1 / (count + 1), abs=0.03)
+
+
+def test_owners_stay_from_release_to_release():
+    """Shards of two versions run side by side while one replaces the other."""
+    assert [owner(key, 4) for key in KEYS[:12]] == [1, 3, 2, 3, 0, 2, 1, 1, 1, 0, 2, 1]
