@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
+import aiohttp
 import pytest
 import yaml
 from aiohttp import web
