@@ -114,7 +114,8 @@ class Assembly:
         return self._connection.clients if self._connection else AsyncExitStack()
 
     async def _connected(self, settings: Settings, catalog: Catalog) -> _Connection:
-        before, needs = self._connection, (settings.aws, settings.accounts, settings.kinds, settings.limits)
+        before = self._connection
+        needs = (settings.aws, settings.accounts, settings.kinds, settings.limits, settings.poll.concurrency)
         if before and before.needs == needs:
             return before
         # What a service was slowed down to is AWS's doing, and holds for other roles and kinds, too.

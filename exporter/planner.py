@@ -25,14 +25,15 @@ def full(kind: Kind, ledger: Ledger, now: float, lookback: float) -> Plan:
     """Return the listings that find every job that counts, whatever the ledger knows.
 
     Where the operation takes a time, they begin with the lookback and the kind's longest usual run before it, or with
-    the oldest active job that the ledger knows; an empty ledger finds what has been active for longer by its status.
+    the oldest active job that the ledger knows; what has been active for longer, or nobody knows how long, is found by
+    its status.
     """
     if not _takes_creation(kind):
         return Plan([ALL], EVERYTHING)
     begin = now - lookback - kind.longest_run - MARGIN
     if ledger.oldest_active is not None:
         begin = min(begin, ledger.oldest_active - MARGIN)
-    older = _live(kind) if ledger.since is None else []
+    older = _live(kind) if ledger.since is None or ledger.has_undated else []
     # A job may move while the lists are read: the one by creation, read last, has the final word.
     return Plan([*older, Query(created_after=begin)], begin)
 
@@ -44,7 +45,7 @@ def incremental(kind: Kind, ledger: Ledger, page_size: int) -> Plan | None:
     would be many pages of finished jobs, the new ones are listed, and the active ones by their status; then `missing`
     tells what is left to ask.
     """
-    if ledger.since is None or not _takes_creation(kind):
+    if ledger.since is None or ledger.has_undated or not _takes_creation(kind):
         return None
     newest = (ledger.since if ledger.newest_created is None else ledger.newest_created) - MARGIN
     begin = min(newest, newest if ledger.oldest_active is None else ledger.oldest_active - MARGIN)

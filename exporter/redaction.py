@@ -20,7 +20,7 @@ _SECRETS = (
     # Keys of AWS by their prefix, for a user and for a session.
     re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b"),
     # Web identity tokens: a JSON object in base64, its signature behind it.
-    re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"),
+    re.compile(r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]+\.[\w-]*"),
     re.compile(r"(?<=://)[^\s/@'\"]+(?=@)"),
     re.compile(rf"(?i)(?:{_NAMES}){_BEFORE}(?P<secret>(?!\[redacted)[^\s\"'\\,;&<>()]+)"),
     # What STS says of an argument that it refuses.

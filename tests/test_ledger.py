@@ -334,6 +334,33 @@ def test_a_ledger_that_has_seen_nothing_leaves_nothing(ledger):
     assert not heir.finished_total
 
 
+def test_the_last_end_is_right_after_many_jobs_are_gone(ledger):
+    """Of each combination that lost its last one, and of the others as before."""
+    ends = [
+        job(f"{model}/{n}", State.SUCCEEDED, ended=100.0 + min(n, 50), dimensions=(model,))
+        for model in ("a", "b", "c")
+        for n in range(60)
+    ]
+    ledger.take(ends, now=200.0)
+    ledger.take([end for n, end in enumerate(ends) if n < 40 or n >= 60], now=210.0)
+    last = {model: tally.last[State.SUCCEEDED][0] for (model,), tally in ledger.tallies(210.0).items()}
+    assert last == {"a": 139.0, "b": 150.0, "c": 150.0}
+
+
+def test_a_listing_can_be_taken_in_step_by_step(ledger):
+    """Each step is short, whatever there is to take in, to forget and to drop; interrupted, it can be made again."""
+    jobs = [job(f"job/{n}", State.SUCCEEDED, created=0.0, ended=100.0 + n) for n in range(500)]
+    ledger.take([], now=0.0)
+    steps = ledger.taking(jobs, now=1000.0)
+    for _ in range(250):
+        next(steps)
+    assert sum(1 for _ in ledger.taking(jobs, now=1000.0)) >= 500
+    assert ledger.finished_total == {((), State.SUCCEEDED): 500}
+    assert sum(1 for _ in ledger.taking(jobs[:100], now=1060.0)) >= 500
+    assert sum(1 for _ in ledger.taking([], DAY + 1000.0, None)) >= 100
+    assert len(ledger) == 0
+
+
 def bounded(most, ends, now=DAY):
     """Return a ledger that holds few finished jobs and saw one end at each of some times."""
     ledger = Ledger(lookback=DAY, classify=str, most=most)
@@ -376,6 +403,23 @@ def test_a_dropped_job_that_is_listed_again_is_not_counted_again():
     assert ledger.dropped(2 * DAY) == 0
 
 
+@pytest.mark.parametrize("told", [True, False], ids=["end told", "end unknown"])
+def test_what_was_dropped_is_back_where_more_may_be_held(told):
+    """All of it, or `dropped` would have to tell; and it is counted no second time."""
+    small = Ledger(lookback=DAY, classify=str, most=2)
+    small.take([], 0.0)
+    end = "ended" if told else "updated"
+    jobs = [job(f"job/{n}", State.SUCCEEDED, created=50.0 + n, **{end: 100.0 + n}) for n in range(5)]
+    small.take(jobs, 1000.0)
+    large = Ledger(lookback=DAY, classify=str, most=10)
+    for _ in large.inherit(small):
+        pass
+    tagged = [each._replace(updated=1030.0) for each in jobs]
+    large.take(tagged, 1060.0)
+    assert (len(large), large.dropped(1060.0)) == (5, 0)
+    assert large.finished_total == {((), State.SUCCEEDED): 5}
+
+
 def test_active_jobs_are_never_dropped():
     """Their number must be right."""
     ledger = Ledger(lookback=DAY, classify=str, most=2)
@@ -401,8 +445,7 @@ def test_a_job_that_is_listed_again_after_the_clock_was_ahead_finished_once(told
     for now in (600.0, 600.0 + 30 * DAY, 700.0, 800.0):
         ledger.take(both, now)
     assert ledger.finished_total == {((), State.SUCCEEDED): 2}
-    if told:
-        assert ledger.tallies(800.0)[()].statuses.total() == 2
+    assert ledger.tallies(800.0)[()].statuses.total() == 2
 
 
 def test_a_time_in_the_future_moves_no_end(ledger):
@@ -425,3 +468,30 @@ def test_a_creation_in_the_future_hides_no_other(ledger):
     """What is created from now on is asked for all the same."""
     ledger.take([job(created=1000 * DAY)], now=DAY)
     assert ledger.newest_created == DAY
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["end told", "end unknown"])
+def test_what_a_clock_that_was_ahead_let_go_is_back(ledger, told):
+    """With the end that it had, though somebody has tagged it since, and counted no second time."""
+    ledger.take([], 0.0)
+    end: dict[str, Any] = {"ended" if told else "updated": 10.0}
+    done = job(state=State.SUCCEEDED, created=5.0, **end)
+    ledger.take([done], 60.0)
+    ledger.take([done], 9 * DAY)
+    assert ids(ledger, 9 * DAY) == set()
+    ledger.take([done._replace(updated=100.0)], 120.0)
+    assert [record.finished for record in ledger.newest(120.0, 9)] == [10.0]
+    assert ledger.finished_total == {((), State.SUCCEEDED): 1}
+
+
+def test_a_longer_lookback_finds_what_ended_at_a_time_that_aws_does_not_tell(ledger):
+    """It ended when it was first seen over."""
+    ledger.take([job(created=0.0)], 1.0)
+    done = job(state=State.SUCCEEDED, created=0.0, updated=10.0)
+    ledger.take([done], 60.0)
+    ledger.take([done], 2 * DAY)
+    assert ids(ledger, 2 * DAY) == set()
+    heir = inherited(ledger, lookback=7 * DAY)
+    heir.take([done], 2 * DAY + 60)
+    assert ids(heir, 2 * DAY + 60) == {"a"}
+    assert heir.finished_total == {((), State.SUCCEEDED): 1}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.jobs import ALL, Job, Query
+from exporter.jobs import ALL, Job, Query, State
 from exporter.ledger import EVERYTHING, Ledger
 from exporter.planner import MARGIN, Plan, full, incremental, missing
 from tests.harness import BEDROCK
@@ -218,3 +218,27 @@ def test_an_active_job_that_was_deleted_is_forgotten_at_once():
     made = polled(BOTH, [active])
     read(made, [], BEGIN + 60, planned(made, PAGE))
     assert made.newest(BEGIN + 60, 10**9) == []
+
+
+UNDATED = Job(id="job/undated", status="InProgress", state=State.RUNNING)
+"""A job whose creation time, if AWS gave one, could not be read."""
+
+
+def test_while_the_creation_of_an_active_job_is_unknown_all_is_read():
+    """No listing by creation could be known to hold it."""
+    made = polled(BOTH, [])
+    made.take([UNDATED], BEGIN, None)
+    assert incremental(BOTH, made, PAGE) is None
+    assert Query(status="InProgress") in full(BOTH, made, BEGIN, LOOKBACK).queries
+    made.take([UNDATED._replace(status="Completed", state=State.SUCCEEDED, ended=BEGIN)], BEGIN, None)
+    assert incremental(BOTH, made, PAGE) is not None
+
+
+def test_an_active_job_without_a_creation_time_goes_when_it_is_listed_no_more():
+    """And not before."""
+    made = polled(BOTH, [])
+    made.take([UNDATED], BEGIN, BEGIN - DAY)
+    made.take([UNDATED], BEGIN + 60, full(BOTH, made, BEGIN + 60, LOOKBACK).complete_from)
+    assert made.active(BEGIN + 60) == 1
+    made.take([], BEGIN + 120, full(BOTH, made, BEGIN + 120, LOOKBACK).complete_from)
+    assert made.active(BEGIN + 120) == 0

@@ -14,13 +14,14 @@ from exporter import app, cli
 from exporter.aws import Clients, Credentials
 from exporter.cli.invocation import Invocation
 from exporter.poller import Context, JobSource
-from exporter.settings import ConfigurationError, load
+from exporter.settings import Account, ConfigurationError, load
 from exporter.simulator import AwsError
 from tests.harness import (
     ACCOUNT,
     BEDROCK,
     CATALOG,
     CUSTOMIZATION,
+    INFERENCE,
     NOW,
     PATIENCE,
     REGION,
@@ -360,6 +361,16 @@ async def test_clients_outlive_a_reload_that_does_not_concern_them(aws, clock, c
         assert exporter.samples("aws_job_info", "status")
 
 
+async def test_clients_have_a_connection_for_each_slot_of_now(aws, clock, config):
+    """No poll that has a slot waits for a connection, also after a reload."""
+    async with running(config, clock) as exporter:
+        config.write(poll={"concurrency": 40})
+        await exporter.reload()
+        clients = exporter.poller._context.reader.clients
+        client = await clients.client(Account(), REGION, BEDROCK.service)
+        assert client.meta.config.max_pool_connections == 40
+
+
 async def test_ending_while_old_clients_are_in_use_closes_them(aws, clock, config):
     """Both generations."""
     before, never = sessions(), asyncio.Event()
@@ -475,6 +486,26 @@ async def test_accounts_come_and_go(aws, clock, config):
         config.write(accounts=[{"regions": ["eu-west-1"]}])
         await exporter.reload()
         assert set(exporter.by("region", f"{OWN}source_up")) == {"eu-west-1"}
+
+
+@pytest.mark.parametrize("most", [8, 5, 3])
+async def test_a_reload_keeps_to_the_limit_of_sources(aws, clock, config, most):
+    """Those that are polled stay, as far as the limit of now allows; what is more waits, and is counted."""
+    for _ in range(6):
+        aws.world.add_scope("cleanroomsml", "collaboration")
+    services = {"cleanroomsml": {"kinds": [INFERENCE.key]}, **ONE}
+    config.write(services, limits={"sources": 5})
+    async with running(config, clock) as exporter:
+        before = set(exporter.by("scope", f"{OWN}source_up", kind=INFERENCE.key))
+        config.write(services, limits={"sources": most})
+        for _ in range(2):
+            await exporter.reload()
+            assert len(list(exporter.poller.sources)) == most
+            after = set(exporter.by("scope", f"{OWN}source_up", kind=INFERENCE.key))
+            assert before <= after or after <= before
+            dropped = sum(exporter.by("kind", f"{OWN}sources_dropped").values())
+            # The account, its discovery, batch inference, and a source for each of six collaborations.
+            assert dropped == 9 - most
 
 
 async def test_an_organisation_stays_through_a_reload(aws, config, clock):

@@ -137,7 +137,8 @@ def test_the_last_failure_of_a_reason_goes_with_its_last_job():
     found = tally([older, newer], BOUNDS)
     found.remove(newer)
     assert found.is_without_last
-    found.find_last([older])
+    found.forget_last()
+    found.note_last(older)
     assert (found.last_failed, found.is_without_last) == ({"capacity": 100.0}, False)
     found.remove(older)
     assert found.last_failed == {}

@@ -4,7 +4,7 @@ from exporter.aws.clients import Clients
 from exporter.aws.errors import PollError, PollErrorReason, poll_error
 from exporter.aws.landscape import Endpoints, Member, beneath, members, regions
 from exporter.aws.models import catalog_loader
-from exporter.aws.rate import DEADLINE, Limiters
+from exporter.aws.rate import DEADLINE, Limiters, paused
 from exporter.aws.reader import Place, Reader, Scoped
 from exporter.aws.sessions import Credentials, default_region
 
@@ -24,6 +24,7 @@ __all__ = [
     "catalog_loader",
     "default_region",
     "members",
+    "paused",
     "poll_error",
     "regions",
 ]

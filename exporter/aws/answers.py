@@ -62,8 +62,8 @@ def _is_empty_json(body: bytes, shape: StructureShape) -> bool:
 
 
 def _is_empty_xml(body: bytes, _: StructureShape) -> bool:
-    """Whether a body, which is XML, is no page of HTML."""
-    return ET.fromstring(body).tag.lower() != "html"  # noqa: S314 - botocore's parser read it, too
+    """Whether a body, which is XML or nothing, is a document other than a page of HTML."""
+    return bool(body) and ET.fromstring(body).tag.lower() != "html"  # noqa: S314 - botocore's parser read it, too
 
 
 def _unreadable(response: Mapping[str, Any]) -> dict[str, Any]:

@@ -43,11 +43,16 @@ _REFUSALS = {
 }
 
 
+_LONGEST = 2000
+"""Characters of an error that are told: it is held for each source, and in each line of the log about it."""
+
+
 class PollError(Exception):
-    """A poll failed: `reason` of the closed list, the text in AWS's own words but for secrets."""
+    """A poll failed: `reason` of the closed list, the text in AWS's own words but for secrets and what is too long."""
 
     def __init__(self, reason: PollErrorReason, text: str) -> None:
-        super().__init__(redacted(text))
+        # Cut again afterwards: of a secret at the first cut, what tells that it is one may be gone.
+        super().__init__(redacted(text[: 2 * _LONGEST])[:_LONGEST])
         self.reason = reason
 
 
@@ -77,8 +82,15 @@ _CODES = {
         "IDPCommunicationError InternalError InternalFailure InternalServerError InternalServerException "
         "InternalServiceException ServiceUnavailable ServiceUnavailableException"
     ),
+    PollErrorReason.INVALID_REQUEST: (
+        "IncompleteSignature InvalidAction InvalidParameterCombination InvalidParameterValue MalformedQueryString "
+        "MissingParameter UnknownOperationException ValidationError ValidationException"
+    ),
 }
 _REASONS = {code: reason for reason, codes in _CODES.items() for code in codes.split()}
+
+KNOWN_CODES = _REASONS.keys()
+"""The error codes that any service of AWS may answer with; others stand in the model of a service."""
 
 _EXCEPTIONS: tuple[tuple[tuple[type[Exception], ...], PollErrorReason], ...] = (
     (

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
+from hashlib import sha256
 from types import MappingProxyType
 from typing import Any
 
@@ -198,9 +199,14 @@ def _identity(kind: Kind) -> Callable[[Item], str]:
         found = parts[0] if len(parts) == 1 else "/".join(filter(None, parts))
         if not found:
             raise BadResponseError(f"{kind.operation} listed an item without {' and '.join(kind.id)}")
-        return found
+        # Not just cut, because two would become one.
+        return found if len(found) <= _LONGEST_ID else f"{found[:_LONGEST_ID]}#{sha256(found.encode()).hexdigest()}"
 
     return identity
+
+
+_LONGEST_ID = 8192
+"""Four times the characters of the longest ARN: some ids are made of several parts."""
 
 
 def _state(kind: Kind) -> Callable[[str, Item], State]:

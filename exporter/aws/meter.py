@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import re
 import time
 from typing import Any
 
 from aiobotocore.session import AioSession
-from botocore.model import OperationModel
+from botocore.model import OperationModel, ServiceModel
 
+from exporter.aws.errors import KNOWN_CODES
 from exporter.telemetry import POLLED, Telemetry
 
 _LOG = logging.getLogger(__name__)
@@ -26,16 +26,26 @@ class Meter:
         session.register("before-call", self._called)
         session.register("request-created", self._began)
         session.register("response-received", self._ended)
+        session.register("after-call-error", self._failed)
 
     def _called(self, model: OperationModel, context: dict[str, Any], **_: Any) -> None:
-        context[_SERVICE] = model.service_model.service_name
+        context[_MODEL] = model
 
     def _began(self, request: Any, **_: Any) -> None:
         request.context[_BEGAN] = time.monotonic()
 
-    def _ended(self, event_name: str, context: dict[str, Any], exception: Any, parsed_response: Any, **_: Any) -> None:
-        service, operation = context[_SERVICE], event_name.rpartition(".")[2]
-        took, code = time.monotonic() - context[_BEGAN], _code(exception, parsed_response)
+    def _ended(self, context: dict[str, Any], exception: Any, parsed_response: Any, **_: Any) -> None:
+        code = type(exception).__name__ if exception else _code(parsed_response, context[_MODEL].service_model)
+        self._note(context, code)
+
+    def _failed(self, context: dict[str, Any], exception: Exception, **_: Any) -> None:
+        """Note an answer that could not be read: botocore does not tell that it was received."""
+        if _BEGAN in context:
+            self._note(context, type(exception).__name__)
+
+    def _note(self, context: dict[str, Any], code: str) -> None:
+        model, took = context[_MODEL], time.monotonic() - context.pop(_BEGAN)
+        service, operation = model.service_model.service_name, model.name
         self._telemetry.request_duration.labels(service, operation).observe(took)
         self._telemetry.requests.labels(service, operation, code).inc()
         if status := POLLED.get():
@@ -43,17 +53,13 @@ class Meter:
         _LOG.debug("%s %s answered %s after %.3f s", service, operation, code, took)
 
 
-_SERVICE, _BEGAN = "aws_job_exporter_service", "aws_job_exporter_began"
+_MODEL, _BEGAN = "aws_job_exporter_model", "aws_job_exporter_began"
 """Where a request's context keeps what the answer is measured by."""
 
 
-def _code(exception: Exception | None, answer: Any) -> str:
-    """Return AWS's error code, else the HTTP status, else the name of what went wrong on the way."""
-    if exception is not None or not answer:
-        return type(exception).__name__
+def _code(answer: Any, model: ServiceModel) -> str:
+    """Return the error code of AWS's, else the HTTP status."""
     code = str(answer.get("Error", {}).get("Code"))
     # A label of a metric: whoever answers in AWS's place may write anything there.
-    return code if _CODE.fullmatch(code) else str(answer["ResponseMetadata"]["HTTPStatusCode"])
-
-
-_CODE = re.compile(r"(?!None$)[A-Za-z0-9.:_-]{1,100}")
+    is_known = code in KNOWN_CODES or model.shape_for_error_code(code) is not None
+    return code if is_known else str(answer["ResponseMetadata"]["HTTPStatusCode"])

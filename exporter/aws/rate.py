@@ -92,7 +92,7 @@ class Limiter:
         """Return when a request may be sent; who came first goes first, and who gives up takes nothing."""
         began = self._clock.monotonic()
         try:
-            with _paused(DEADLINE.get()):
+            with paused():
                 async with self._turn:
                     while seconds := self.bucket.take():
                         await self._clock.sleep(seconds)
@@ -109,12 +109,13 @@ class Limiter:
 
 
 DEADLINE: ContextVar[asyncio.Timeout | None] = ContextVar("DEADLINE", default=None)
-"""The time-out of the poll that is under way. It is for AWS: waiting for our own rate does not count."""
+"""The time-out of the poll that is under way. It is for AWS: what takes ourselves long, does not count."""
 
 
 @contextmanager
-def _paused(timeout: asyncio.Timeout | None) -> Iterator[None]:
-    """Stop a time-out while the block runs."""
+def paused() -> Iterator[None]:
+    """Stop the time-out of the poll that is under way while the block runs."""
+    timeout = DEADLINE.get()
     when = timeout.when() if timeout else None
     if timeout is None or when is None:
         yield

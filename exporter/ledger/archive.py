@@ -169,16 +169,21 @@ class Archive:
         """Return about how many were created since a time: to the hour."""
         return sum(count for hour, count in self._created.items() if hour >= hour_of(time))
 
-    def unlisted(self, fingerprints: AbstractSet[int], created_after: float) -> list[str]:
-        """Return the ids that were created after a time and whose fingerprints are not among these."""
+    def unlisted(self, fingerprints: AbstractSet[int], created_after: float) -> Iterator[str]:
+        """Yield the ids that were created after a time and whose fingerprints are not among these; each may be popped.
+
+        Those without a creation time are yielded where the time is the beginning of all times.
+        """
         if created_after == -math.inf:
-            return [self._unpack(self._packed[key]).job.id for key in self._packed.keys() - fingerprints]
-        # What was created after a time has finished after it.
-        hours = [hour for hour in self._hours if hour >= hour_of(created_after)]
-        records = [
-            self._unpack(self._packed[key]) for hour in hours for key in self._hours[hour] if key not in fingerprints
-        ]
-        return [record.job.id for record in records if (record.job.created or 0.0) > created_after]
+            keys = list(self._packed.keys() - fingerprints)
+        else:
+            # What was created after a time has finished after it.
+            hours = [hour for hour in self._hours if hour >= hour_of(created_after)]
+            keys = [key for hour in hours for key in self._hours[hour] if key not in fingerprints]
+        for key in keys:
+            job = self._unpack(self._packed[key]).job
+            if (job.created or 0.0) > created_after:
+                yield job.id
 
     def _pack(self, record: Record) -> bytes:
         job = record.job

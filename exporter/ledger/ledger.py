@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from exporter.jobs import Job, State
 from exporter.ledger.archive import Archive, fingerprint, hour_of
@@ -45,8 +46,8 @@ class Ledger:
         self._active: dict[str, Record] = {}
         self._finished = Archive()
         self._expired: dict[int, float] = {}
-        """Fingerprints of jobs that left the lookback and whose end AWS does not tell, with their creation: seen
-        again, they are still over."""
+        """Fingerprints of jobs that were let go and whose end AWS does not tell, with their end: seen again, they are
+        still over."""
         self._forgotten: dict[int, float] = {}
         """Fingerprints of finished jobs that are not held and may be listed again, with their end: they do not finish
         again."""
@@ -70,6 +71,11 @@ class Ledger:
     def oldest_active(self) -> float | None:
         """When the oldest job was created that may still move."""
         return min(self._created_of_active(), default=None)
+
+    @property
+    def has_undated(self) -> bool:
+        """Whether there is an active job whose creation time is unknown."""
+        return any(record.job.created is None for record in self._active.values())
 
     @property
     def finished(self) -> Archive:
@@ -103,15 +109,24 @@ class Ledger:
 
         What had already finished at the first listing counts in no counter, nor does an older job that shows up late.
         """
+        for _ in self.taking(listing, now, complete_from):
+            pass
+
+    def taking(self, listing: Iterable[Job], now: float, complete_from: float | None = EVERYTHING) -> Iterator[None]:
+        """Do the same and yield again and again, for there may be a million jobs; all is right only at the end."""
         listed = {job.id: job for job in listing}
+        fingerprints: set[int] = set()
         horizon = now - self._lookback
         for job in listed.values():
             self._take(job, now, horizon)
+            fingerprints.add(fingerprint(job.id))
+            yield
         if complete_from is not None:
-            self._forget_unlisted(listed.keys(), complete_from)
-        self._expire(horizon)
+            yield from self._forget_unlisted(fingerprints, complete_from)
+        yield from self._expire(horizon)
         self._horizon = horizon
-        self._bound(horizon)
+        yield from self._bound(horizon)
+        yield from self._find_last()
         # A first listing by a clock that was ahead: what ends from now on is new all the same.
         self.since = now if self.since is None else min(self.since, now)
 
@@ -200,12 +215,16 @@ class Ledger:
             self._finish(job, now, horizon)
 
     def _is_over(self, job: Job, now: float, horizon: float) -> bool:
-        """Whether a finished job left the lookback before; not, if only a clock that was behind made it seem so."""
+        """Whether a finished job was let go before; not, if it counts again: the clock was set, or a limit."""
         key = fingerprint(job.id)
-        if key in self._expired and job.ended is not None and horizon <= job.ended <= now:
+        if key not in self._expired:
+            return False
+        ended = first((job.ended,), self._expired[key])
+        if max(horizon, self._floor) <= ended <= now:
             del self._expired[key]
-            self._forgotten[key] = job.ended
-        return key in self._expired
+            self._forgotten[key] = ended
+            return False
+        return True
 
     def _take_active(self, job: Job, horizon: float) -> None:
         self._expired.pop(fingerprint(job.id), None)
@@ -218,6 +237,8 @@ class Ledger:
         """Take in a job that is seen finished for the first time."""
         was_active = self._active.pop(job.id, None) is not None
         finished = finish_of(job, was_known=was_active, now=now)
+        if not was_active and job.ended is None:
+            finished = min(finished, self._forgotten.get(fingerprint(job.id), finished))
         if finished < max(horizon, self._floor):
             self._finish_late(job, finished, was_active=was_active)
             return
@@ -265,63 +286,72 @@ class Ledger:
         self._unexplained[job.id] = is_counted
         return None
 
-    def _forget_unlisted(self, listed: Iterable[str], complete_from: float) -> None:
+    def _forget_unlisted(self, fingerprints: AbstractSet[int], complete_from: float) -> Iterator[None]:
         """Forget what a complete listing would have shown."""
-        fingerprints = {fingerprint(job_id) for job_id in listed}
         for job_id, record in list(self._active.items()):
-            created = first((record.job.created,), EVERYTHING)
-            if fingerprint(job_id) not in fingerprints and (created > complete_from or complete_from == EVERYTHING):
+            # While the creation of one is unknown, the planner has all active jobs listed.
+            created = first((record.job.created,), math.inf)
+            if fingerprint(job_id) not in fingerprints and created > complete_from:
                 del self._active[job_id]
         for job_id in self._finished.unlisted(fingerprints, complete_from):
             if (gone := self._remove_finished(job_id)) is not None:
                 self._forgotten[fingerprint(job_id)] = _finish(gone)
-        # What was created so long before a listing begins is listed no more.
+            yield
+        # What ended so long before a listing begins was created before it, and is listed no more.
         oldest = complete_from - _LISTED_LONGEST
         self._expired = {
-            key: created
-            for key, created in self._expired.items()
-            if (key in fingerprints if complete_from == EVERYTHING else created >= oldest)
+            key: finished
+            for key, finished in self._expired.items()
+            if (key in fingerprints if complete_from == EVERYTHING else finished >= oldest)
         }
 
-    def _let_go(self, horizon: float) -> list[Record]:
-        """Let go of what finished before a time, and return it."""
-        gone = self._finished.pop_finished_before(horizon)
-        for record in gone:
+    def _let_go(self, horizon: float, dropped: Counter[int] | None = None) -> Iterator[None]:
+        """Let go of what finished before a time, and note in `dropped` in which hours."""
+        for record in self._finished.pop_finished_before(horizon):
             self._unexplained.pop(record.job.id, None)
             self._tally(record.job).remove(record)
             self._note_expired(record)
-        self._passed = max([self._passed, *map(_finish, gone)])
-        return gone
+            self._passed = max(self._passed, _finish(record))
+            if dropped is not None:
+                dropped[hour_of(record.finished)] += 1
+            yield
 
-    def _bound(self, horizon: float) -> None:
+    def _bound(self, horizon: float) -> Iterator[None]:
         """Drop what finished first of more jobs than may be held: the lookback of this source becomes shorter."""
         if self._dropped:
             self._dropped = Counter({hour: n for hour, n in self._dropped.items() if hour >= hour_of(horizon)})
         if len(self._finished) > self._most:
             self._floor = self._finished.horizon_of(int(self._most))
-            self._dropped.update(hour_of(record.finished) for record in self._let_go(self._floor))
+            yield from self._let_go(self._floor, self._dropped)
 
-    def _expire(self, horizon: float) -> None:
+    def _expire(self, horizon: float) -> Iterator[None]:
         """Let go of what left the lookback."""
-        self._let_go(horizon)
+        yield from self._let_go(horizon)
         # By AWS's time, where it tells one: a wall clock that is ahead for a while would count them again.
         old = horizon if self.newest_created is None else min(horizon, self.newest_created - self._lookback)
         self._forgotten = {key: finished for key, finished in self._forgotten.items() if finished >= old}
         for job_id in [job_id for job_id, record in self._active.items() if not _is_fresh(record.job, horizon)]:
             del self._active[job_id]
 
+    def _find_last(self) -> Iterator[None]:
+        """Find the last finished jobs again where they were removed: in one pass, however many they were."""
+        if lacking := {dimensions: tally for dimensions, tally in self._tallies.items() if tally.is_without_last}:
+            for tally in lacking.values():
+                tally.forget_last()
+            for record in self._finished:
+                if record.job.dimensions in lacking:
+                    lacking[record.job.dimensions].note_last(record)
+                yield
+
     def _note_expired(self, record: Record) -> None:
         # An end in the future is none, either: the job would be read again as one that ended just then.
         if record.job.ended is None or record.job.ended > _finish(record):
-            self._expired[fingerprint(record.job.id)] = first((record.job.created,), _finish(record))
+            self._expired[fingerprint(record.job.id)] = _finish(record)
 
     def _remove_finished(self, job_id: str) -> Record | None:
         if record := self._finished.pop(job_id):
             self._unexplained.pop(job_id, None)
-            tally = self._tally(record.job)
-            tally.remove(record)
-            if tally.is_without_last:
-                tally.find_last(other for other in self._finished if other.job.dimensions == record.job.dimensions)
+            self._tally(record.job).remove(record)
         return record
 
     def _tally(self, job: Job) -> Tally:

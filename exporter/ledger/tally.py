@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field
 
@@ -83,7 +83,7 @@ class Tally:
         if job.state.is_live:
             self._add_active(job)
         elif record.finished is not None:
-            self._note_last(record)
+            self.note_last(record)
 
     def remove(self, record: Record) -> None:
         """Count one finished job no longer; the newest creation stays the newest that there was."""
@@ -104,13 +104,20 @@ class Tally:
         self._sum_reason(record, 1)
         self._note_last_failed(record)
 
-    def find_last(self, records: Iterable[Record]) -> None:
-        """Find the last finished jobs again, among all that are counted."""
+    def forget_last(self) -> None:
+        """Begin to find the last finished jobs again: note each that counts."""
         self.last.clear()
         self.last_failed.clear()
         self.is_without_last = False
-        for record in records:
-            self._note_last(record)
+
+    def note_last(self, record: Record) -> None:
+        """Note when a finished job ended, if that is known and the last."""
+        if not record.is_dated:
+            return
+        state, finished = record.job.state, record.finished or 0.0
+        if finished >= self.last.get(state, (finished, None))[0]:
+            self.last[state] = (finished, duration(record.job))
+        self._note_last_failed(record)
 
     def _sum(self, record: Record, times: int) -> None:
         job = record.job
@@ -133,14 +140,6 @@ class Tally:
             self.oldest_active[status] = min(self.oldest_active.get(status, job.created), job.created)
         if job.deadline is not None:
             self.next_deadline = min(self.next_deadline or job.deadline, job.deadline)
-
-    def _note_last(self, record: Record) -> None:
-        if not record.is_dated:
-            return
-        state, finished = record.job.state, record.finished or 0.0
-        if finished >= self.last.get(state, (finished, None))[0]:
-            self.last[state] = (finished, duration(record.job))
-        self._note_last_failed(record)
 
     def _note_last_failed(self, record: Record) -> None:
         if record.is_dated and record.reason is not None and record.job.state is State.FAILED:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from exporter.aws import DEADLINE, Place, PollErrorReason, Scoped, poll_error
+from exporter.aws import DEADLINE, Place, PollErrorReason, Scoped, paused, poll_error
 from exporter.catalog import Kind
 from exporter.collector import JOB_FAMILIES, essential, job_views
 from exporter.exposition import in_turns
@@ -91,7 +91,9 @@ class JobSource:
         jobs, complete_from = await self._read(plan, scopes)
         now, ended = self._context.clock.time(), self._context.clock.monotonic()
         self._note_unknown(jobs)
-        self.ledger.take(jobs, now, complete_from)
+        with paused():
+            # Half of it would be worse than none: the next poll would take the rest for known.
+            await in_turns(self.ledger.taking(jobs, now, complete_from))
         self._scopes = scopes
         if is_full:
             self._read_in_full = began
@@ -134,7 +136,8 @@ class JobSource:
     async def _rebuild(self) -> None:
         """Add up what is known anew, by the rules that the configuration gives now."""
         ledger = self._new_ledger()
-        await in_turns(ledger.inherit(self.ledger))
+        with paused():
+            await in_turns(ledger.inherit(self.ledger))
         self.ledger, self._ledger_rules = ledger, self._rules
         self._read_in_full = -math.inf
 

@@ -75,18 +75,24 @@ class Poller:
         """
         self._use(context)
         before, self._sources, self._children = self._sources, {}, {}
+        new: list[tuple[Source, list[Source]]] = []
         for root in roots:
-            self._succeed(root, before)
+            self._succeed(root, before, new)
         for key in before.keys() - self._sources.keys():
             self._end(before[key])
+        # Last, because those that are polled already come first where there may be no more.
+        for source, children in new:
+            self._start_admitted(source, children)
 
     async def polls_over(self) -> None:
         """Wait until the polls that are under way now are over."""
         for over in list(self._under_way.values()):
             await over.wait()
 
-    def _succeed(self, source: Source, before: Mapping[SourceKey, Source]) -> None:
-        """Put a source, and what it leads to, in the place of those of the same key."""
+    def _succeed(
+        self, source: Source, before: Mapping[SourceKey, Source], new: list[tuple[Source, list[Source]]]
+    ) -> None:
+        """Put a source, and what it leads to, in the place of those of the same key; add to `new` what has none."""
         key = source.status.key
         if key in self._sources:
             return
@@ -94,13 +100,19 @@ class Poller:
             self._start(source)
             return
         self._sources[key] = source
-        found = list(source.adopt(before[key]))
+        children, others = self._children.setdefault(key, set()), []
+        for child in source.adopt(before[key]):
+            if child.status.key in self._sources:
+                continue
+            if child.status.key in before and self._room():
+                children.add(child.status.key)
+                self._succeed(child, before, new)
+            else:
+                others.append(child)
+        new.append((source, others))
         if key not in self._under_way:
             self._tasks[key].cancel()
             self._tasks[key] = self._group.create_task(self._loop(key, self._left(source.status)), name="/".join(key))
-        self._children[key] = {child.status.key for child in found} - self._sources.keys()
-        for child in found:
-            self._succeed(child, before)
 
     def _left(self, status: SourceStatus) -> float:
         """Return the seconds until a source's next poll: as before, but no longer than the interval is now.
@@ -190,7 +202,7 @@ class Poller:
         finally:
             over.set()
             # A source that was stopped and came back at once may be polled already.
-            if self._under_way[key] is over:
+            if self._under_way.get(key) is over:
                 del self._under_way[key]
 
     def _reconcile(self, source: Source, found: list[Source]) -> None:
@@ -200,25 +212,34 @@ class Poller:
         for key in before - children.keys():
             self._stop(key)
         unknown = [child for key, child in children.items() if key not in self._sources]
-        new = {child.status.key for child in self._admitted(source, unknown)}
-        for key in new:
-            self._start(children[key])
         for key in before & children.keys():
             self._sources[key].status.scope_name = children[key].status.scope_name
         if others := children.keys() - before - {child.status.key for child in unknown}:
             log.warning(
                 "read through another account's entry already", sources=len(others), **source.status.key._asdict()
             )
-        self._children[source.status.key] = (before & children.keys()) | new
+        self._children[source.status.key] = before & children.keys()
+        self._start_admitted(source, unknown)
+
+    def _start_admitted(self, source: Source, found: list[Source]) -> None:
+        """Start those of the new sources that a source leads to which may be polled."""
+        new = {child.status.key: child for child in found if child.status.key not in self._sources}
+        for child in self._admitted(source, list(new.values())):
+            self._children[source.status.key].add(child.status.key)
+            self._start(child)
 
     def _admitted(self, source: Source, found: list[Source]) -> list[Source]:
         """Return those of the new sources that a source leads to which may be polled, as many as the limit allows."""
-        before, room = drops(source.status), max(0, self._context.settings.limits.sources - len(self._sources))
+        before, room = drops(source.status), self._room()
         source.status.sources_dropped = len(found[room:])
         note_change(source.status, before)
         if source.status.sources_dropped != before["sources"]:
             self._publish(source)
         return found[:room]
+
+    def _room(self) -> int:
+        """Return how many more sources may be polled."""
+        return max(0, self._context.settings.limits.sources - len(self._sources))
 
     def _stop(self, key: SourceKey) -> None:
         """Stop a source and all that it led to; their series go with them."""

@@ -79,7 +79,7 @@ async def test_an_account_without_an_id_is_a_bad_answer():
 MODELS = Models()
 # The list may be left out of the first, and has to be in the second.
 OPTIONAL, REQUIRED = ("bedrock", "ListModelInvocationJobs"), ("cleanroomsml", "ListTrainedModels")
-XML = ("rds", "DescribeExportTasks")
+XML, REST_XML = ("rds", "DescribeExportTasks"), ("s3control", "ListJobs")
 
 
 async def parsed(operation, body, status=200):
@@ -89,7 +89,7 @@ async def parsed(operation, body, status=200):
     return await parser.parse({"status_code": status, "headers": {}, "body": body}, model.output_shape)
 
 
-@pytest.mark.parametrize("operation", [OPTIONAL, REQUIRED, XML], ids=lambda operation: operation[0])
+@pytest.mark.parametrize("operation", [OPTIONAL, REQUIRED, XML, REST_XML], ids=lambda operation: operation[0])
 @pytest.mark.parametrize(
     "body",
     [b"", b"null", b"[]", b'"text"', b"7", b"\xff", b'{"jobs": [', b"<html></html>", b"<html>", b'{"error": "later"}'],

@@ -120,6 +120,20 @@ def test_an_answer_without_code_and_status_is_an_invalid_request():
     assert poll_error(exceptions.ClientError({}, "ListThings")).reason == "invalid_request"
 
 
+def test_an_endless_text_is_cut():
+    """It is held for each source, and on a page and in the log."""
+    text = str(poll_error(answered("AccessDeniedException", 403, "made up " * 20_000)))
+    assert text.startswith("An error occurred (AccessDeniedException)")
+    assert len(text) == 2000
+
+
+@pytest.mark.parametrize("before", range(1900, 2000, 9))
+def test_no_secret_hides_where_a_text_is_cut(before):
+    """Neither its begin nor its end is told."""
+    token = f"eyJ{'a' * 900}.{'b' * 300}.{'c' * 300}"
+    assert "eyJ" not in str(poll_error(answered("InvalidIdentityToken", 400, f"{'x' * before} {token} {'x' * 9000}")))
+
+
 def test_the_text_is_in_the_words_of_aws():
     """Whoever reads it can look it up."""
     text = str(poll_error(answered("AccessDeniedException", 403, "User: made-up is not authorized")))

@@ -177,6 +177,14 @@ def test_a_status_that_the_catalog_does_not_know_is_unknown(status):
     assert (job.status, job.state) == (status or "", State.UNKNOWN)
 
 
+def test_an_endless_id_is_shortened_and_stays_the_only_one():
+    """Just cut, two jobs would become one; as it is, it would be a label of metrics."""
+    read = job_reader(BEDROCK)
+    ids = [read({"jobArn": "x" * 100_000 + end, "status": "Failed"}, {}).id for end in ("a", "b", "b")]
+    assert ids[0] != ids[1] == ids[2]
+    assert max(map(len, ids)) < 10_000
+
+
 def test_a_failed_job_without_message_carries_the_arguments_of_the_question():
     """Taken from the item and from the scopes that it was listed in."""
     failed = {"trainedModelArn": "arn:m", "membershipIdentifier": "m-1", "status": "CREATE_FAILED"}

@@ -49,6 +49,10 @@ FOREIGN = [
 """The simulated AWS remembers every job that ever was."""
 
 
+STATUSES = {kind.key: {*kind.state_of, "unknown"} for kind in (BEDROCK, CUSTOMIZATION, TRAINED, INFERENCE)}
+"""What each list has a series for, jobs or none."""
+
+
 class Faults:
     """What goes wrong: for some hours all that one service is asked, at other times one request of fifty."""
 
@@ -220,7 +224,8 @@ async def test_a_month_of_faults_ends_with_flat_memory_and_exact_counters() -> N
             tracemalloc.stop()
             faults.over.set()
         assert all(end[name] <= GROWTH * warm[name] for name in ("memory", "jobs")), (warm, end)
-        assert end["series"] == warm["series"], (warm, end)
+        # Not as many as when it was warm: a source may have been down at that moment.
+        assert end["series"] == sum(len(STATUSES[kind]) for kind, _ in lives), (warm, end)
         assert all(end[name] <= warm[name] + SPARE for name in ("tasks", "descriptors")), (warm, end)
 
 

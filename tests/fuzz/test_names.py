@@ -75,7 +75,9 @@ async def test_hostile_jobs_are_exposed_as_they_are(tool):
                     cut(text(name), Limits().message_length) for name in HOSTILE
                 }
                 ids = set(names(exporter.exposition, form, read, "job_id"))
-                assert ids == {text(job["jobArn"]) for job in jobs}
+                # One of them is endless: it is shortened, and no other.
+                assert len(ids) == len(jobs)
+                assert len(ids - {text(job["jobArn"]) for job in jobs}) == 1
             exposed = exporter.exposition.render(Format.TEXT)
     process = await asyncio.create_subprocess_exec(
         *(tool("promtool"), "check", "metrics"), stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE

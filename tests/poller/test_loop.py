@@ -38,6 +38,10 @@ class Scripted:
         await self._script()
         return ()
 
+    def adopt(self, _):
+        """Lead to nothing."""
+        return ()
+
     def forget(self):
         """Nothing was published."""
 
@@ -135,6 +139,40 @@ async def test_one_waiting_service_never_holds_every_slot(clock, concurrency):
     waiting = [Scripted("bedrock", str(number), for_ever.wait) for number in range(9)]
     async with polling(clock, concurrency, [*waiting, Scripted("glue", "", note)]):
         await polled.wait()
+
+
+async def test_a_poll_that_ends_late_ends_no_other(clock):
+    """Its source was stopped, came back, and was polled before the cancelled poll had cleaned up."""
+    begun, cancelled, second = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def linger():
+        if begun.is_set():
+            second.set()
+            return
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+            await second.wait()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+
+    settings = configured("http://localhost:1")
+    async with app.assembled(settings, CATALOG, REGION, clock=clock) as parts, asyncio.timeout(PATIENCE):
+        task = asyncio.create_task(parts.poller.run([Scripted("a", "", linger)]))
+        await begun.wait()
+        context = parts.poller._context
+        parts.poller.replace(context, [])
+        await cancelled.wait()
+        parts.poller.replace(context, [Scripted("a", "", linger)])
+        await clock.until_asleep(lambda: 1)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not task.done()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
 
 
 async def test_what_was_ready_stays_ready_while_sources_come(clock):

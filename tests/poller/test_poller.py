@@ -1,12 +1,13 @@
 """The exporter against a simulated AWS over real HTTP: what is published, when it changes, and what failure does."""
 
 import asyncio
+import itertools
 
 import pytest
 from aiohttp import web
 
 from exporter.exposition import Format
-from exporter.simulator import AwsError
+from exporter.simulator import AwsError, Fault
 from tests.harness import (
     ACCOUNT,
     BEDROCK,
@@ -451,6 +452,35 @@ async def test_requests_are_counted_by_operation_and_code(aws, clock):
         assert exporter.why(kind=BEDROCK.key) == "throttled"
         ok = exporter.value("aws_job_exporter_aws_requests_total", operation="GetCallerIdentity", code="200")
         assert ok == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [(Fault.broken_off(), "ConnectionClosedError"), (Fault.html(), "ResponseParserError")],
+    ids=["broken off", "unreadable"],
+)
+async def test_an_answer_that_cannot_be_read_is_counted(aws, clock, fault, code):
+    """AWS was asked, and took it from the quota."""
+    aws.faults.add(fault, operation=BEDROCK.operation)
+    async with running(configured(aws.endpoint_url, {"bedrock": {"kinds": [BEDROCK.key]}}), clock) as exporter:
+        counted = exporter.by("code", "aws_job_exporter_aws_requests_total", operation=BEDROCK.operation)
+        assert counted == {code: aws.requests["bedrock", BEDROCK.operation]}
+
+
+async def test_codes_that_nobody_knows_make_no_series(aws, clock):
+    """Whoever answers in AWS's place may make up another one each time."""
+    made_up = itertools.count()
+
+    async def refuse(call):
+        if call.operation == BEDROCK.operation:
+            raise AwsError(f"Code{next(made_up)}", "whatever", 400)
+
+    aws.hooks.append(refuse)
+    async with running(configured(aws.endpoint_url, {"bedrock": {"kinds": [BEDROCK.key]}}), clock) as exporter:
+        for _ in range(3):
+            await exporter.turn(120)
+        counted = exporter.by("code", "aws_job_exporter_aws_requests_total", operation=BEDROCK.operation)
+        assert counted == {"400": 4}
 
 
 async def test_dimensions_become_labels(aws, clock):
