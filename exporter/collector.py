@@ -106,15 +106,18 @@ def _job_labels(job: Job) -> tuple[str, str]:
 
 
 def _job_info(view: JobView) -> Iterable[Sample]:
-    return [((*_job_labels(job), status_label(job), str(job.state), reason or ""), 1) for job, _, reason in view.single]
+    jobs = [(record.job, record.reason or "") for record in view.single]
+    return [((*_job_labels(job), status_label(job), str(job.state), reason), 1) for job, reason in jobs]
 
 
 def _job_created(view: JobView) -> Iterable[Sample]:
-    return [(_job_labels(job), job.created) for job, _, _ in view.single if job.created is not None]
+    jobs = [record.job for record in view.single]
+    return [(_job_labels(job), job.created) for job in jobs if job.created is not None]
 
 
 def _job_finished(view: JobView) -> Iterable[Sample]:
-    return [(_job_labels(job), finished) for job, finished, _ in view.single if finished is not None]
+    ended = [record for record in view.single if record.finished is not None and record.is_dated]
+    return [(_job_labels(record.job), record.finished) for record in ended]
 
 
 def _family(name: str, kind: Any, text: str, labels: tuple[str, ...], samples: Any) -> Family[JobView]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
@@ -14,10 +15,13 @@ from typing import Any, NamedTuple, Protocol, TypeGuard
 from exporter.catalog import Kind
 from exporter.exposition.turns import in_turns
 from exporter.jobs import LIVE, SourceKey, State
-from exporter.ledger import Ledger, Record, Search, Wanted
+from exporter.ledger import Ledger, Record, Wanted
 from exporter.telemetry import SourceStatus
 
 HOUR = 3600
+
+_SORTED = 8
+"""Of so many times the jobs that a page has, the first are sorted out."""
 
 
 class Polled(Protocol):
@@ -102,12 +106,21 @@ class Inventory:
 
     def statuses(self, places: Places = Places()) -> list[SourceStatus]:
         """Return how each source goes, in the order of their keys."""
+        return sorted(self.each_status(places), key=lambda status: status.key)
+
+    def each_status(self, places: Places = Places()) -> Iterator[SourceStatus]:
+        """Return the same in no order."""
         statuses = (source.status for source in self._sources())
-        return sorted((status for status in statuses if places.takes(status.key)), key=lambda status: status.key)
+        return (status for status in statuses if places.takes(status.key))
 
     def lists(self, places: Places = Places()) -> list[JobList]:
         """Return the sources of jobs."""
         return [source for source in self._sources() if _has_jobs(source) and places.takes(source.status.key)]
+
+    def several(self) -> list[str]:
+        """Return which labels of a place tell jobs apart: where there is one account, nobody needs to read it."""
+        keys = [source.status.key for source in self._sources() if _has_jobs(source)]
+        return [label for label in ("account_id", "region") if len({getattr(key, label) for key in keys}) > 1]
 
     async def jobs(self, places: Places, wanted: Wanted, limit: int, after: Position | None = None) -> Page:
         """Return at most `limit` jobs that come after a position."""
@@ -123,11 +136,14 @@ class Inventory:
 
     async def states(self) -> Mapping[str, Counter[State]]:
         """Return how many jobs of each service are in each state."""
-        lists = self.lists()
         services: defaultdict[str, Counter[State]] = defaultdict(Counter)
-        for source, counts in zip(lists, await in_turns(source.ledger.statuses() for source in lists), strict=True):
-            for (_, state), number in counts.items():
-                services[source.status.key.aws_service][state] += number
+
+        def add(source: JobList) -> None:
+            service = services[source.status.key.aws_service]
+            for (_, state), number in source.ledger.statuses().items():
+                service[state] += number
+
+        await in_turns(map(add, self.lists()))
         return dict(sorted(services.items()))
 
     async def failures(self, hours: int) -> list[tuple[int, int]]:
@@ -135,13 +151,23 @@ class Inventory:
         current = int(self.now() // HOUR)
         failed = Wanted(states=frozenset({State.FAILED}))
         begins = range(current - hours + 1, current + 1)
-        counts = await in_turns(source.ledger.finished.counts(failed, begins) for source in self.lists())
-        return [(hour * HOUR, sum(count[place] for count in counts)) for place, hour in enumerate(begins)]
+        totals = [0] * hours
+
+        def add(source: JobList) -> None:
+            totals[:] = map(int.__add__, totals, source.ledger.finished.counts(failed, begins))
+
+        await in_turns(map(add, self.lists()))
+        return [(hour * HOUR, total) for hour, total in zip(begins, totals, strict=True)]
 
     async def overdue(self, limit: int) -> list[Found]:
         """Return the active jobs that have been so for longer than their kind usually takes, the oldest first."""
-        found = await in_turns(_overdue(source, self.now()) for source in self.lists())
-        return heapq.nsmallest(limit, chain.from_iterable(found), key=lambda job: job.record.job.created or 0.0)
+        overdue: list[Found] = []
+
+        def add(source: JobList) -> None:
+            overdue.extend(_overdue(source, self.now()))
+
+        await in_turns(map(add, self.lists()))
+        return heapq.nsmallest(limit, overdue, key=lambda job: job.record.job.created or 0.0)
 
 
 @dataclass(frozen=True)
@@ -153,7 +179,7 @@ class _Search:
     most: int
     after: Position | None
 
-    def steps(self) -> Iterator[list[Found]]:
+    def steps(self) -> Iterator[Sequence[Found]]:
         """Yield what was found, in order; nothing where a step found nothing yet, so that others get their turn."""
         left = self.most
         for step in self._stages():
@@ -162,41 +188,61 @@ class _Search:
             if left <= 0:
                 return
 
-    def _stages(self) -> Iterator[list[Found]]:
+    def _stages(self) -> Iterator[Sequence[Found]]:
         if self.after is None or not self.after.is_finished:
-            active: list[tuple[JobList, list[Record]]] = []
+            active = _First(self.most, self.after)
             for source in self.lists:
-                active.append((source, source.ledger.moving(self.wanted)))
-                yield []
-            yield self._ordered(active)
-        by_hour: defaultdict[int, list[tuple[JobList, Search]]] = defaultdict(list)
+                active.add(source, source.ledger.moving(self.wanted))
+                yield ()
+            yield active.ordered()
+        by_hour: defaultdict[int, list[JobList]] = defaultdict(list)
+        first, last = self._hours()
         for source in self.lists:
-            search = source.ledger.finished.searcher(self.wanted)
-            for hour in filter(self._may_hold, source.ledger.finished.hours()):
-                by_hour[hour].append((source, search))
-            yield []
+            for hour in source.ledger.finished.hours():
+                if first <= hour <= last:
+                    by_hour[hour].append(source)
+            yield ()
         for hour in sorted(by_hour, reverse=True):
-            batches: list[tuple[JobList, list[Record]]] = []
-            for source, search in by_hour[hour]:
-                for batch in search(hour):
-                    batches.append((source, batch))
-                    yield []
-            yield self._ordered(batches)
+            finished = _First(self.most, self.after)
+            for source in by_hour[hour]:
+                for batch in source.ledger.finished.search(self.wanted, hour):
+                    finished.add(source, batch)
+                    yield ()
+            yield finished.ordered()
 
-    def _may_hold(self, hour: int) -> bool:
-        """Whether an hour can hold something that is looked for."""
-        begin, since, until = hour * HOUR, self.wanted.finished_since, self.wanted.finished_until
-        is_shown_before = self.after is not None and self.after.is_finished and begin > -self.after.age
-        is_early, is_late = since is not None and begin + HOUR <= since, until is not None and begin >= until
-        return not (is_shown_before or is_early or is_late)
+    def _hours(self) -> tuple[float, float]:
+        """Return the first and the last hour that can hold something that is looked for."""
+        since, until = self.wanted.finished_since, self.wanted.finished_until
+        first = -math.inf if since is None else since // HOUR
+        last = math.inf if until is None else math.ceil(until / HOUR) - 1
+        if self.after is not None and self.after.is_finished:
+            last = min(last, -self.after.age // HOUR)
+        return first, last
 
-    def _ordered(self, batches: Iterable[tuple[JobList, list[Record]]]) -> list[Found]:
-        found = (
-            Found(Position.of(source.status.key, record), source, record)
-            for source, records in batches
-            for record in records
-        )
-        return sorted((job for job in found if self.after is None or job.position > self.after), key=_position)
+
+class _First:
+    """The first of many jobs after a position; the others are let go soon.
+
+    Once enough new objects stay, Python's garbage collector looks at all that the ledgers are made of.
+    """
+
+    def __init__(self, most: int, after: Position | None) -> None:
+        self._most = most
+        self._after = after
+        self._found: list[Found] = []
+
+    def add(self, source: JobList, records: Iterable[Record]) -> None:
+        """Take in jobs of a source."""
+        for record in records:
+            position = Position.of(source.status.key, record)
+            if self._after is None or position > self._after:
+                self._found.append(Found(position, source, record))
+        if len(self._found) > _SORTED * self._most:
+            self._found = self.ordered()
+
+    def ordered(self) -> list[Found]:
+        """Return the first ones in order."""
+        return sorted(self._found, key=_position)[: self._most]
 
 
 def _has_jobs(source: Polled) -> TypeGuard[JobList]:

@@ -193,7 +193,7 @@ async def test_what_is_polled_in_the_middle_of_a_search_does_no_harm():
     """The loop turns while many jobs are looked through."""
     jobs = [job(str(number), created=NOW - HOUR - number) for number in range(2000)]
     source = listed(jobs)
-    steps = source.ledger.finished.searcher(ALL)(int((NOW - HOUR) // HOUR))
+    steps = source.ledger.finished.search(ALL, int((NOW - HOUR) // HOUR))
     next(steps)
     source.ledger.take([job("other")], NOW)
     assert sum(map(len, steps)) == 0

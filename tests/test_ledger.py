@@ -83,6 +83,32 @@ def test_without_end_and_update_an_old_job_did_not_finish_just_now(ledger):
     assert [record.finished for record in ledger.newest(DAY, 10**9)] == [5.0]
 
 
+@pytest.mark.parametrize("code", [None, "asked"])
+def test_without_any_time_nobody_knows_when_an_old_job_finished(ledger, code):
+    """It counts, but after a restart an alert on the last failure may not take it for news."""
+    details = None if code is None else {"id": "a"}
+    old = job(state=State.FAILED, message="cause", details=details)
+    ledger.take([old], now=100.0)
+    ledger.explain(old._replace(code="asked"))
+    (tally,) = ledger.tallies(100.0).values()
+    assert (tally.statuses["failed", State.FAILED], tally.reasons["cause"]) == (1, 1)
+    assert (tally.last, tally.last_failed) == ({}, {})
+    assert [record.is_dated for record in ledger.newest(100.0, 1)] == [False]
+    ledger.take([old, job("b", State.FAILED)], now=160.0)
+    (tally,) = ledger.tallies(160.0).values()
+    assert tally.last_failed == {"unspecified": 160.0}
+    assert {record.job.id: record.is_dated for record in ledger.newest(160.0, 2)} == {"a": False, "b": True}
+
+
+def test_an_old_job_without_any_time_stays_so_in_the_ledger_that_inherits_it(ledger):
+    """A reload makes no news of it either."""
+    ledger.take([job(state=State.FAILED)], now=100.0)
+    heir = Ledger(lookback=DAY, classify=str)
+    list(heir.inherit(ledger))
+    (tally,) = heir.tallies(100.0).values()
+    assert tally.last == {}
+
+
 def test_what_had_finished_at_the_first_listing_is_not_counted_as_seen_to_finish(ledger):
     """Counters begin with the exporter."""
     ledger.take([job(state=State.FAILED, ended=1.0)], now=2.0)

@@ -1,6 +1,5 @@
 """What is known of each source's jobs: merges what was listed, forgets what left the lookback, keeps the sums."""
 
-from exporter.ledger.archive import Search
 from exporter.ledger.ledger import EVERYTHING, Ledger
 from exporter.ledger.record import Dimensions, Record
 from exporter.ledger.tally import Histogram, Tally, duration, status_label
@@ -12,7 +11,6 @@ __all__ = [
     "Histogram",
     "Ledger",
     "Record",
-    "Search",
     "Tally",
     "Wanted",
     "duration",

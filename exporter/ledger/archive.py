@@ -5,7 +5,7 @@ from __future__ import annotations
 import marshal
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from itertools import count
 from typing import Any, NamedTuple
@@ -22,9 +22,6 @@ _NUMBER = 4
 _BATCH = 500
 """Records that are looked at in one step of a search."""
 
-Search = Callable[[int], Iterator[list[Record]]]
-"""Finds what finished in an hour, counted from 1970-01-01 UTC: a few records at a time, in no order."""
-
 
 class _Shared(NamedTuple):
     """What many records have in common."""
@@ -36,6 +33,7 @@ class _Shared(NamedTuple):
     code: str
     dimensions: Dimensions
     reason: str | None
+    is_dated: bool
 
 
 class Archive:
@@ -104,28 +102,27 @@ class Archive:
         """Return the hours in which something finished, counted from 1970-01-01 UTC."""
         return [hour for hour, keys in self._hours.items() if keys]
 
-    def searcher(self, wanted: Wanted) -> Search:
-        """Return what finds the jobs that are looked for of those that finished in an hour.
+    def search(self, wanted: Wanted, hour: int) -> Iterator[list[Record]]:
+        """Yield the jobs that are looked for of those that finished in an hour, counted from 1970-01-01 UTC.
 
-        It yields a few at a time, in no order, for a search takes turns with other work. A record is unpacked only
-        where what it shares with others, and its bytes, leave it a chance.
+        A few at a time, in no order, for a search takes turns with other work. A record is unpacked only where what
+        it shares with others, and its bytes, leave it a chance.
         """
         shared, text = self._with(wanted), wanted.traces
-
-        def search(hour: int) -> Iterator[list[Record]]:
-            keys = list(self._hours.get(hour, ()))
-            for start in range(0, len(keys), _BATCH):
-                found = (self._packed.get(key) for key in keys[start : start + _BATCH])
-                likely = (packed for packed in found if packed and packed[:_NUMBER] in shared)
-                if text:
-                    likely = (packed for packed in likely if shared[packed[:_NUMBER]] or text in packed.lower())
-                yield [record for record in map(self._unpack, likely) if wanted.takes(record)]
-
-        return search
+        keys = list(self._hours.get(hour, ()))
+        for start in range(0, len(keys), _BATCH):
+            found = (self._packed.get(key) for key in keys[start : start + _BATCH])
+            likely = (packed for packed in found if packed and packed[:_NUMBER] in shared)
+            if text:
+                likely = (packed for packed in likely if shared[packed[:_NUMBER]] or text in packed.lower())
+            yield [record for record in map(self._unpack, likely) if wanted.takes(record)]
 
     def counts(self, wanted: Wanted, hours: Iterable[int]) -> list[int]:
-        """Return how many finished in each hour in the states, with the statuses and reasons that are looked for."""
-        shared = self._with(wanted)
+        """Return how many finished in each hour in the states, with the statuses and reasons that are looked for.
+
+        A job of which nobody knows when it finished is in no hour.
+        """
+        shared = {number for number in self._with(wanted) if self._shared[_number(number)].is_dated}
         return [sum(self._packed[key][:_NUMBER] in shared for key in self._hours.get(hour, ())) for hour in hours]
 
     def _with(self, wanted: Wanted) -> dict[bytes, bool]:
@@ -191,7 +188,9 @@ class Archive:
     def _pack(self, record: Record) -> bytes:
         job = record.job
         prefix, slash, suffix = job.id.rpartition("/")
-        shared = _Shared(prefix + slash, job.status, job.state, job.code, job.dimensions, record.reason)
+        shared = _Shared(
+            prefix + slash, job.status, job.state, job.code, job.dimensions, record.reason, record.is_dated
+        )
         # Once a job has ended, its update time and its deadline say nothing more.
         updated = None if job.ended is not None else job.updated
         finished = None if record.finished == job.ended else record.finished
@@ -203,7 +202,7 @@ class Archive:
 
     def _unpack(self, packed: bytes) -> Record:
         suffix, name, message, counts, details, *times = marshal.loads(packed[_NUMBER:])  # noqa: S302 - its own bytes
-        prefix, status, state, code, dimensions, reason = self._shared[_number(packed)]
+        prefix, status, state, code, dimensions, reason, is_dated = self._shared[_number(packed)]
         created, started, ended, updated, finished = times
         job = Job(
             id=prefix + suffix,
@@ -220,7 +219,7 @@ class Archive:
             dimensions=dimensions,
             details=details,
         )
-        return Record(job, ended if finished is None else finished, reason)
+        return Record(job, ended if finished is None else finished, reason, is_dated)
 
     def _number(self, shared: _Shared) -> int:
         """Return the number that stands for what records share, and note one more use of it."""

@@ -9,7 +9,7 @@ from collections.abc import Set as AbstractSet
 
 from exporter.jobs import Job, State
 from exporter.ledger.archive import Archive, fingerprint, hour_of
-from exporter.ledger.record import Dimensions, Record, finish_of, first
+from exporter.ledger.record import Dimensions, Record, finish_of, first, has_times
 from exporter.ledger.tally import Tally, status_label
 from exporter.ledger.wanted import Wanted
 
@@ -99,6 +99,8 @@ class Ledger:
             return None
         if wanted.reasons:
             return sum(tally.reasons[reason] for tally in self._tallies.values() for reason in wanted.reasons)
+        if not (wanted.states or wanted.statuses):
+            return len(self)
         counts = self.statuses().items()
         return sum(number for (status, state), number in counts if wanted.takes_shared(status, state, None))
 
@@ -156,7 +158,7 @@ class Ledger:
         if record is None or job.id not in self._unexplained:
             return
         reason = self._reason(job)
-        explained = Record(job, record.finished, reason)
+        explained = record._replace(job=job, reason=reason)
         self._finished.put(explained)
         self._tally(job).explain(explained)
         if self._unexplained.pop(job.id):
@@ -247,7 +249,8 @@ class Ledger:
             and fingerprint(job.id) not in self._forgotten
         )
         self._forgotten.pop(fingerprint(job.id), None)
-        record = Record(job, finished, self._settled(job, is_counted=was_active or is_new))
+        is_dated = was_active or self.since is not None or has_times(job)
+        record = Record(job, finished, self._settled(job, is_counted=was_active or is_new), is_dated)
         self._finished.put(record)
         self._tally(job).add(record)
         if was_active or is_new:

@@ -111,7 +111,9 @@ class Tally:
         self.is_without_last = False
 
     def note_last(self, record: Record) -> None:
-        """Note when a finished job ended, if that is the last."""
+        """Note when a finished job ended, if that is known and the last."""
+        if not record.is_dated:
+            return
         state, finished = record.job.state, record.finished or 0.0
         if finished >= self.last.get(state, (finished, None))[0]:
             self.last[state] = (finished, duration(record.job))
@@ -140,7 +142,7 @@ class Tally:
             self.next_deadline = min(self.next_deadline or job.deadline, job.deadline)
 
     def _note_last_failed(self, record: Record) -> None:
-        if record.reason is not None and record.job.state is State.FAILED:
+        if record.is_dated and record.reason is not None and record.job.state is State.FAILED:
             finished = record.finished or 0.0
             self.last_failed[record.reason] = max(finished, self.last_failed.get(record.reason, finished))
 

@@ -35,7 +35,7 @@ class Wanted:
         return (
             self.takes_shared(job.status, job.state, record.reason)
             and _within(self.created_since, job.created, self.created_until)
-            and _within(self.finished_since, record.finished, self.finished_until)
+            and _within(self.finished_since, record.finished if record.is_dated else None, self.finished_until)
             and self._names(job)
         )
 

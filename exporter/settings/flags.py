@@ -78,7 +78,7 @@ def _json(text: str) -> Any:
     """Return what a JSON text says, and any other text as it stands: the settings say what is wrong with it."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

@@ -68,7 +68,15 @@ async def _answer(data: Callable[[web.Request], Awaitable[Mapping[str, Any]]], r
     try:
         return _json({"status": "success", "data": await data(request)})
     except ParameterError as error:
-        return _json({"status": "error", "errorType": "bad_data", "error": str(error)}, status=400)
+        return refusal(str(error), 400)
+
+
+_TYPES = {404: "not_found", 500: "internal"}
+
+
+def refusal(problem: str, status: int) -> web.Response:
+    """Return what is wrong, in the envelope, with the type that Prometheus has for it."""
+    return _json({"status": "error", "errorType": _TYPES.get(status, "bad_data"), "error": problem}, status)
 
 
 def _json(content: Mapping[str, Any], status: int = 200) -> web.Response:

@@ -36,4 +36,4 @@ class Inside:
 
     def health(self) -> Counter[str]:
         """Return how many sources are up, down, and not polled yet."""
-        return Counter({"up": 0, "down": 0, "unknown": 0, **Counter(map(health, self.inventory.statuses()))})
+        return Counter({"up": 0, "down": 0, "unknown": 0, **Counter(map(health, self.inventory.each_status()))})

@@ -13,10 +13,23 @@ Reload = Callable[[], Awaitable[Sequence[str]]]
 def routes(reload: Reload | None) -> list[web.RouteDef]:
     """Return the routes that change what runs; without `reload` they refuse."""
 
-    async def handle(_request: web.Request) -> web.Response:
+    async def handle(request: web.Request) -> web.Response:
         if reload is None:
             return web.Response(status=403, text="Lifecycle API is not enabled.")
+        if _is_of_another_site(request):
+            return web.Response(status=403, text="Cross-origin request refused.\n")
         problems = await reload()
         return web.Response(status=500 if problems else 200, text="".join(f"{problem}\n" for problem in problems))
 
     return [web.post("/-/reload", handle), web.put("/-/reload", handle)]
+
+
+def _is_of_another_site(request: web.Request) -> bool:
+    """Whether a browser sends this for a page of another site, as Go's http.CrossOriginProtection finds it.
+
+    A form on any page can post to an address inside. Whoever is no browser sends neither header.
+    """
+    if (site := request.headers.get("Sec-Fetch-Site")) is not None:
+        return site not in {"same-origin", "none"}
+    origin = request.headers.get("Origin")
+    return origin is not None and origin.partition("://")[2] != request.host

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from hashlib import blake2b
-from itertools import groupby
+from itertools import groupby, repeat
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -17,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from exporter import __version__
 from exporter.failures import Reason
 from exporter.inventory import HOUR, Found, Places
-from exporter.jobs import LIVE, State
+from exporter.jobs import LIVE, SourceKey, State
 from exporter.ledger import Wanted
 from exporter.settings import without_secrets
 from exporter.web import kinds
@@ -102,12 +103,21 @@ async def _page(
     request: web.Request,
 ) -> web.Response:
     """Render a page; what is wrong with the address is said on a page, too."""
-    common = {"page": name, "metrics": metrics, "now": inside.inventory.now()}
+    common = {"page": name, "metrics": metrics, "now": inside.inventory.now(), "several": inside.inventory.several()}
     try:
-        template, status, values = f"{name}.html", 200, await context(inside, request)
+        values = await context(inside, request)
     except ParameterError as error:
-        template, status, values = "error.html", 400, {"error": str(error)}
-    text = _TEMPLATES.get_template(template).render(common, **values)
+        return refusal(str(error), 400, "This address asks for something that cannot be", metrics, name)
+    return _html(_TEMPLATES.get_template(f"{name}.html").render(common, **values))
+
+
+def refusal(problem: str, status: int, title: str, metrics: str, page: str = "") -> web.Response:
+    """Return a page that tells why there is no other, and leads to one that there is."""
+    template = _TEMPLATES.get_template("error.html")
+    return _html(template.render(error=problem, title=title, page=page, metrics=metrics), status)
+
+
+def _html(text: str, status: int = 200) -> web.Response:
     headers = {**_SECURITY, "Cache-Control": "no-store"}
     return web.Response(text=text, content_type="text/html", status=status, headers=headers)
 
@@ -145,7 +155,7 @@ async def _overview(inside: Inside, request: web.Request) -> Context:
     most = max(count for _, count in failures)
     failed = Wanted(states=frozenset({State.FAILED}), finished_since=float(failures[0][0]))
     newest = await inventory.jobs(Places(), failed, _FEW)
-    down = [SourceRow.of(status) for status in inventory.statuses() if status.consecutive_failures]
+    down = sorted((status for status in inventory.each_status() if status.consecutive_failures), key=attrgetter("key"))
     return {
         "health": inside.health(),
         "states": states,
@@ -157,7 +167,7 @@ async def _overview(inside: Inside, request: web.Request) -> Context:
         "failed": sum(count for _, count in failures),
         "newest": _rows(newest.jobs),
         "overdue": _rows(await inventory.overdue(_FEW)),
-        "down": down[:_FEW],
+        "down": [SourceRow.of(status) for status in down[:_FEW]],
     }
 
 
@@ -169,7 +179,7 @@ async def _jobs(inside: Inside, request: web.Request) -> Context:
         "jobs": _rows(page.jobs),
         "total": page.total,
         "next": cursor(page.next) if page.next else None,
-        "down": inside.health()["down"],
+        "health": inside.health(),
         **_filters(inside, request, asked),
     }
 
@@ -208,14 +218,14 @@ def _rows(jobs: Iterable[Found]) -> list[JobRow]:
 def _filters(inside: Inside, request: web.Request, asked: JobParameters | SourceParameters) -> Context:
     """Return what a form of filters needs: what was asked for, as it stood in the address, and what can be."""
     sources = inside.inventory.lists() if isinstance(asked, JobParameters) else None
-    keys = [source.status.key for source in sources] if sources else [s.key for s in inside.inventory.statuses()]
-    choices = {label: sorted({getattr(key, label) for key in keys} - {""}) for label in _LABELS}
-    return {"given": _given(request), "choices": choices, "limit": asked.limit}
+    keys = [source.status.key for source in sources] if sources else [s.key for s in inside.inventory.each_status()]
+    columns = zip(*keys, strict=True) if keys else repeat((), len(SourceKey._fields))
+    values = {label: set(column) - {""} for label, column in zip(SourceKey._fields, columns, strict=True)}
+    # Too many are typed, not chosen from a list.
+    choices = {label: sorted(few) if len(few) <= _MANY else few for label, few in values.items()}
+    return {"given": _given(request), "choices": choices}
 
 
 def _given(request: web.Request) -> Given:
     """Return the parameters of a request that have a value: a form sends every field."""
     return {name: kept for name, values in given(request).items() if (kept := list(filter(None, values)))}
-
-
-_LABELS = ("aws_service", "kind", "account_id", "region", "scope")

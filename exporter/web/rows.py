@@ -27,6 +27,7 @@ class JobRow(NamedTuple):
     created: float | None
     started: float | None
     finished: float | None
+    """None, too, of a job that AWS tells no time of and that had ended before it was first seen."""
     deadline: float | None
     duration_seconds: float | None
     """The run time of a finished job, where AWS tells both its begin and its end."""
@@ -53,7 +54,7 @@ class JobRow(NamedTuple):
             state=job.state,
             created=job.created,
             started=job.started,
-            finished=found.record.finished,
+            finished=found.record.finished if found.record.is_dated else None,
             deadline=job.deadline,
             duration_seconds=duration(job) if job.state.is_final else None,
             reason=found.record.reason if job.state is State.FAILED else None,
@@ -72,7 +73,7 @@ class JobRow(NamedTuple):
     @property
     def digest(self) -> str:
         """A short name of its own within a page."""
-        return f"{hash((self.account_id, self.region, self.kind, self.id)) & 0xFFFFFFFFFFFF:x}"
+        return f"{hash((self.account_id, self.region, self.kind, self.scope, self.id)) & 0xFFFFFFFFFFFF:x}"
 
 
 class SourceRow(NamedTuple):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from exporter.exposition import Exposition
-from exporter.web import api, health, lifecycle, metrics, pages
+from exporter.web import api, health, lifecycle, metrics, pages, refusals
 from exporter.web.inside import Inside
 
 
@@ -34,6 +34,12 @@ def create_app(site: Site) -> web.Application:
         others = [*pages.routes(site.inside, site.telemetry_path), *api.routes(site.inside)]
         # The metrics take the place of a page where the configuration says so.
         routes += [route for route in others if route.path != site.telemetry_path]
-    app = web.Application()
+    app = web.Application(middlewares=[refusals.explained(site.telemetry_path)] if site.inside else ())
     app.add_routes([*routes, *health.routes(site.is_ready), *lifecycle.routes(site.reload)])
+    app.on_response_prepare.append(_tell_no_version)
     return app
+
+
+async def _tell_no_version(_request: web.Request, response: web.StreamResponse) -> None:
+    """Leave off what aiohttp says of itself and of Python: it helps only who looks for a known hole."""
+    response.headers.popall("Server", None)

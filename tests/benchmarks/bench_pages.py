@@ -66,18 +66,29 @@ def pages(held: int) -> dict[str, str]:
     }
 
 
-def rows(jobs: int = 100_000, sources: int = 100) -> Iterator[Row]:
+def widespread(held: int, number: int) -> dict[str, str]:
+    """Return the same for pages of many sources with few jobs each."""
+    return {
+        f"CPU of a page of jobs, {held:,} held by {number:,} sources": "/jobs",
+        f"CPU of a page of failed jobs, {held:,} held by {number:,} sources": "/jobs?state=failed",
+        f"CPU of a page of jobs that do not exist, {held:,} held by {number:,} sources": "/jobs?name=no-such-job",
+        f"CPU of the first page, {held:,} held by {number:,} sources": "/",
+    }
+
+
+def rows(jobs: int = 100_000, sources: int = 100, many: int = 10_000) -> Iterator[Row]:
     """Measure every page in one process."""
-    return iter(asyncio.run(_measured(jobs, sources)))
+    yield from asyncio.run(_measured(pages(jobs), jobs, sources))
+    yield from asyncio.run(_measured(widespread(jobs, many), jobs, many))
 
 
-async def _measured(held: int, number: int) -> list[Row]:
+async def _measured(addresses: dict[str, str], held: int, number: int) -> list[Row]:
     filled = sources(held, number)
     app = create_app(
         Site(Exposition(CollectorRegistry(), lambda: NOW), lambda: True, "/metrics", inside(lambda: filled))
     )
     found = []
-    for name, path in pages(held).items():
+    for name, path in addresses.items():
         cost, turn = await _cost(app, path)
         found += [Row(name, cost, "ms"), Row(f"{name}, longest turn", turn, "ms")]
     return found

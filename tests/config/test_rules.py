@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import yaml
 
+from exporter.web.parameters import JobParameters, Parameters, SourceParameters
 from tests.exported import series
 
 ROOT = Path(__file__).parents[2]
@@ -137,13 +138,19 @@ def test_links_lead_to_pages_with_their_filters():
     for url in urls:
         parts = urlsplit(url)
         assert parts.netloc == "exporter:10058"
-        assert parts.path in {"/jobs", "/sources", "/config"}
+        assert parts.path in PARAMETERS
         assert "{" not in url
-        assert {key for key, _ in parse_qsl(parts.query, keep_blank_values=True)} <= FILTERS
+        # As a page reads it: what has no value asks for nothing. What it does not know is an error.
+        asked: dict[str, list[str]] = {}
+        for name, value in parse_qsl(parts.query):
+            asked.setdefault(name, []).append(value)
+        parameters = PARAMETERS[parts.path].of(asked, now=0.0)
+        assert parameters.model_fields_set == asked.keys()
     assert any(dict(parse_qsl(urlsplit(url).query)).get("scope") == "a1b2/c3" for url in urls)
 
 
-FILTERS = {"account_id", "region", "aws_service", "kind", "scope", "state", "reason"}
+PARAMETERS: dict[str, type[Parameters]] = {"/jobs": JobParameters, "/sources": SourceParameters, "/config": Parameters}
+"""What each page that an alert leads to can be asked for."""
 
 
 def test_every_alert_has_a_runbook_and_no_runbook_lacks_its_alert():

@@ -13,8 +13,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
+import aiohttp
 import pytest
 import yaml
 from aiohttp import web
@@ -206,7 +207,18 @@ async def test_a_failed_job_is_told_and_an_outage_is_told_in_its_place(chain):
 
 
 async def the_link_leads_to_the_job(chain: Chain, alert: dict[str, Any]) -> None:
-    """What the message links to is a page of this exporter that shows the job."""
+    """What the message links to is a page of this exporter that shows the job, and no other; so does the API."""
     url = urlsplit(alert["annotations"]["jobs_url"])
     assert f"{url.scheme}://{url.netloc}" == chain.exporter_url
     assert parse_qs(url.query)["reason"] == [alert["labels"]["reason"]]
+    (failed,) = chain.aws.world.jobs(BEDROCK)
+    async with aiohttp.ClientSession() as session:
+        async with session.get(url.geturl()) as answer:
+            page = await answer.text()
+            assert answer.status == 200, page
+        query = [(name, value) for name, value in parse_qsl(url.query) if value]
+        async with session.get(f"{chain.exporter_url}/api/v1/jobs", params=query) as answer:
+            (told,) = (await answer.json())["data"]["jobs"]
+    assert re.findall(r'<b class="name">([^<]*)<', page) == [failed.name]
+    assert re.findall(r'<dt>Id</dt><dd class="id">([^<]*)<', page) == [told["id"]]
+    assert (told["name"], told["state"], told["reason"]) == (failed.name, "failed", alert["labels"]["reason"])

@@ -8,11 +8,11 @@ from exporter.exposition import Exposition
 from exporter.web import Site, create_app
 
 
-async def answer(method, reload):
+async def answer(method, reload, headers=None):
     """Return the status and the text of an answer."""
     site = Site(Exposition(CollectorRegistry(), lambda: 0.0), bool, "/metrics", reload=reload)
     async with TestClient(TestServer(create_app(site))) as client:
-        response = await client.request(method, "/-/reload")
+        response = await client.request(method, "/-/reload", headers=headers)
         return response.status, await response.text()
 
 
@@ -46,3 +46,23 @@ async def test_without_the_flag_it_is_refused(method):
 async def test_a_link_cannot_reload(reload):
     """GET changes nothing."""
     assert (await answer("GET", reload))[0] == 405
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "https://behind-a-proxy.example"}, 200),
+        ({"Sec-Fetch-Site": "none"}, 200),
+        ({"Origin": "https://elsewhere.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://[half"}, 403),
+        ({"Origin": "http://exporter.example:10058", "Host": "exporter.example:10058"}, 200),
+        ({}, 200),
+    ],
+    ids=str,
+)
+async def test_a_page_of_another_site_cannot_reload(headers, status):
+    """Whoever has the exporter within reach may visit any page, and a form of it may be sent anywhere."""
+    assert (await answer("POST", reloading(), headers))[0] == status

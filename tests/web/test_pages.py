@@ -135,6 +135,46 @@ async def test_the_first_page_says_so_if_all_is_well(shown):
     assert "Nothing: no source is down" in await shown.text("/")
 
 
+async def test_the_first_page_does_not_say_so_before_all_is_read(shown):
+    """Whoever is called at night and finds an exporter that just started must not take silence for good news."""
+    new = listed([], attempts=0, last_success=None)
+    shown.sources = [listed([job("fine")], scope="a"), new]
+    for path in ("/", "/jobs"):
+        page = await shown.text(path)
+        assert "1 of 2 sources not polled yet" in page
+        assert "Nothing: no source is down" not in page
+
+
+async def test_an_end_that_nobody_knows_is_not_told(shown):
+    """AWS tells no time of such a job, and it had ended before it was first seen."""
+    shown.sources = [listed([Job("a", "FAILED", State.FAILED, "old")])]
+    (row,) = rows(await shown.text("/jobs"))[1:]
+    assert "not told" in row
+    assert "so far" not in row
+    assert "0</b> failed" in await shown.text("/")
+    assert "No job" in await shown.text("/jobs?finished_since=1h")
+    (told,) = (await shown.data("/api/v1/jobs"))["jobs"]
+    assert told["finished"] is None
+    assert sum(hour["failed"] for hour in (await shown.data("/api/v1/status"))["failures"]) == 0
+
+
+async def test_places_are_told_where_there_are_several(shown):
+    """The same job may run in every account; where there is one, nobody needs to read it."""
+    shown.sources = [listed([job("a", State.FAILED)])]
+    assert 'class="place"' not in await shown.text("/jobs")
+    shown.sources.append(listed([job("b")], region="eu-west-1", account_id="444455556666"))
+    for path in ("/", "/jobs"):
+        page = await shown.text(path)
+        assert '<span class="place">111122223333</span> <span class="place">us-east-1</span>' in page
+
+
+async def test_the_only_job_of_a_list_is_shown_with_its_details(shown):
+    """A link to one job leads to all that is known of it."""
+    shown.sources = [listed([job("a"), job("b")])]
+    assert len(re.findall(r"<details [^>]* open>", await shown.text("/jobs?name=/a"))) == 1
+    assert re.findall(r"<details [^>]* open>", await shown.text("/jobs")) == []
+
+
 async def test_a_job_is_shown_with_its_whole_message_and_its_console(shown):
     """An alert leads here in one click, and the answer is on the page."""
     message = "Cause. " * 400 + "The end."
@@ -160,7 +200,7 @@ async def test_jobs_are_filtered_by_the_address(shown, query, found):
     shown.sources = [listed([job("alpha"), job("beta", State.RUNNING)])]
     page = await shown.text(f"/jobs?{query}")
     assert re.findall(r'class="name">(\w+)<', page) == found
-    assert ("No job is like that" in page) is not found
+    assert ("is like that" in page) is not found
 
 
 async def test_filters_outlive_the_form(shown):

@@ -3,13 +3,14 @@
 import gzip
 import socket
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import aiohttp
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from structlog.testing import capture_logs
 
 from exporter.exposition import Exposition, Format
 from exporter.telemetry import SourceStatus
@@ -160,6 +161,64 @@ async def test_other_paths_are_not_found(client, path):
 async def test_nothing_can_be_posted(client, path):
     """The server only shows."""
     assert (await client.post(path)).status == 405
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "kind"),
+    [
+        ("GET", "/api/v1/nothing", 404, "not_found"),
+        ("GET", "/api/v1/jobs/", 404, "not_found"),
+        ("POST", "/api/v1/jobs", 405, "bad_data"),
+        ("OPTIONS", "/api/v1/jobs", 405, "bad_data"),
+    ],
+)
+async def test_the_api_refuses_in_its_envelope(client, method, path, status, kind):
+    """Whoever reads JSON gets JSON."""
+    response = await client.request(method, path)
+    body = await response.json()
+    assert (response.status, body["status"], body["errorType"]) == (status, "error", kind)
+    assert path in body["error"]
+    assert ("Allow" in response.headers) is (status == 405)
+
+
+async def test_who_reads_pages_is_led_to_one_that_there_is(client):
+    """A link that somebody has typed off."""
+    response = await client.get("/job%3Cscript%3E", headers={"Accept": "text/html,*/*;q=0.8"})
+    page = await response.text()
+    assert (response.status, response.content_type) == (404, "text/html")
+    assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+    assert 'href="./jobs"' in page
+    assert "<script>" not in page
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type", "path"),
+    [("text/html", "text/html", "/jobs"), ("*/*", "application/json", "/api/v1/jobs"), ("*/*", "text/plain", "/jobs")],
+)
+async def test_an_accident_tells_nothing_of_the_inside(exporter, accept, content_type, path):
+    """The log has the trace, the answer has none, and the next one is well."""
+
+    def broken():
+        raise RuntimeError("a secret of the inside")
+
+    site = replace(exporter.site(), inside=inside(broken))
+    with capture_logs() as logged:
+        async with TestClient(TestServer(create_app(site))) as client:
+            response = await client.get(path, headers={"Accept": accept})
+            text = await response.text()
+            assert (response.status, response.content_type) == (500, content_type)
+            assert "secret" not in text
+            assert "Traceback" not in text
+            assert (await client.get("/-/healthy")).status == 200
+    assert [(line["path"], line["exc_info"]) for line in logged] == [(path, True)]
+
+
+@pytest.mark.parametrize("path", ["/", "/jobs?state=faild", "/nothing", "/metrics", "/api/v1/status", "/-/healthy"])
+async def test_no_answer_tells_a_version(client, path):
+    """Of Python or of aiohttp; ours stands on the page."""
+    response = await client.get(path, headers={"Accept-Encoding": "identity"})
+    assert "Server" not in response.headers
+    assert "aiohttp" not in await response.text()
 
 
 async def test_the_telemetry_path_can_be_chosen(exporter):

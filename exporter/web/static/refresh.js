@@ -8,7 +8,7 @@
   const pause = document.getElementById("pause");
   let paused = false;
 
-  const isRefreshed = document.querySelector('nav [aria-current="page"]') && !document.querySelector("main pre");
+  const isRefreshed = document.querySelector('nav [aria-current="page"]') && !document.querySelector("main pre, #error");
 
   // Makes the children of one element those of another, touching only what differs. What has an id keeps its element.
   function patch(now, then) {
@@ -51,7 +51,7 @@
       if (name !== "open" && !then.hasAttribute(name)) now.removeAttribute(name);
     }
     for (const { name, value } of then.attributes) {
-      if (now.getAttribute(name) !== value) now.setAttribute(name, value);
+      if (name !== "open" && now.getAttribute(name) !== value) now.setAttribute(name, value);
     }
     patch(now, then);
   }
