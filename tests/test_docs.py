@@ -23,7 +23,7 @@ from exporter.failures import Reason
 from exporter.jobs import SourceKey, State
 from exporter.settings import ENVIRONMENT_PREFIX, Account, Organization, ServiceSettings, Settings, load
 from exporter.web import Site, create_app
-from exporter.web.parameters import JobParameters, SourceParameters
+from exporter.web.views.parameters import JobParameters, SourceParameters
 from tests import harness, metrics_page
 from tests.exported import Row, families, series
 from tests.inside import inside

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Iterable
 from aiohttp import web
 
 from exporter.exposition import Exposition
-from exporter.web.connections import send
 from exporter.web.negotiation import accepts_gzip, negotiate
+from exporter.web.server.connections import send
 
 _SENT_AT_ONCE = 131_072
 """Bytes: what a slow reader leaves in our memory, beside what all readers share."""

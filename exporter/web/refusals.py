@@ -6,8 +6,8 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from exporter.web import api, pages
-from exporter.web.connections import Handler
+from exporter.web.server.connections import Handler
+from exporter.web.views import api, pages
 
 log = structlog.get_logger(__name__)
 

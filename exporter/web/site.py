@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from exporter.exposition import Exposition
-from exporter.web import api, health, lifecycle, metrics, pages, refusals
-from exporter.web.inside import Inside
+from exporter.web import health, lifecycle, metrics, refusals
+from exporter.web.views import api, pages
+from exporter.web.views.inside import Inside
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from config.grafana.panels import STATE_COLOURS
 from exporter.collector import JOB_FAMILIES
 from exporter.jobs import SourceKey, State
 from exporter.telemetry import SOURCE_FAMILIES
-from exporter.web.parameters import JobParameters, PlaceParameters, SourceParameters
+from exporter.web.views.parameters import JobParameters, PlaceParameters, SourceParameters
 from tests.dashboards import DASHBOARDS, FOLDER, expanded, panels, targets, variables
 from tests.exported import families, row, series
 

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import yaml
 
-from exporter.web.parameters import JobParameters, Parameters, SourceParameters
+from exporter.web.views.parameters import JobParameters, Parameters, SourceParameters
 from tests.exported import series
 
 ROOT = Path(__file__).parents[2]

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
 from exporter.web import Guard, WebConfigFile, listen, serve
-from exporter.web.connections import Limits
+from exporter.web.server.connections import Limits
 from tests.harness import PATIENCE
 
 

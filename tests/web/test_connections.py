@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from exporter.exposition import Exposition
 from exporter.web import Site, create_app, listen, serve
-from exporter.web.connections import Connections, Limits
+from exporter.web.server.connections import Connections, Limits
 from tests.harness import PATIENCE
 from tests.web.greeting import greeting
 

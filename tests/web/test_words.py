@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.web.words import ago, moment, span
+from exporter.web.views.words import ago, moment, span
 from tests.inside import DAY, HOUR, MINUTE, NOW
 
 

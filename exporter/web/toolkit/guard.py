@@ -10,7 +10,7 @@ import structlog
 from aiohttp import web
 
 from exporter.settings import ConfigurationError
-from exporter.web.connections import Handler
+from exporter.web.server.connections import Handler
 from exporter.web.toolkit import tls
 from exporter.web.toolkit.auth import Authenticator, credentials
 from exporter.web.toolkit.file import WebConfigFile

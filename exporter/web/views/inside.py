@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from exporter.catalog import Catalog
 from exporter.inventory import Inventory, Page
 from exporter.settings import Settings
-from exporter.web.parameters import JobParameters, SourceParameters
-from exporter.web.rows import SourceRow, health
+from exporter.web.views.parameters import JobParameters, SourceParameters
+from exporter.web.views.rows import SourceRow, health
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from typing import Any
 from aiohttp import web
 
 from exporter import __version__
-from exporter.web.inside import Inside
-from exporter.web.parameters import JobParameters, ParameterError, Parameters, SourceParameters, cursor, given
-from exporter.web.rows import JobRow, SourceRow
-from exporter.web.words import moment
+from exporter.web.views.inside import Inside
+from exporter.web.views.parameters import JobParameters, ParameterError, Parameters, SourceParameters, cursor, given
+from exporter.web.views.rows import JobRow, SourceRow
+from exporter.web.views.words import moment
 
 _DESCRIPTION = (Path(__file__).parent / "openapi.yaml").read_bytes()
 

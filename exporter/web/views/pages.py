@@ -21,11 +21,19 @@ from exporter.inventory import HOUR, Found, Places
 from exporter.jobs import LIVE, SourceKey, State
 from exporter.ledger import Wanted
 from exporter.settings import without_secrets
-from exporter.web import kinds
-from exporter.web.inside import Inside
-from exporter.web.parameters import Given, JobParameters, ParameterError, Parameters, SourceParameters, cursor, given
-from exporter.web.rows import JobRow, SourceRow
-from exporter.web.words import ago, moment, span
+from exporter.web.views import kinds
+from exporter.web.views.inside import Inside
+from exporter.web.views.parameters import (
+    Given,
+    JobParameters,
+    ParameterError,
+    Parameters,
+    SourceParameters,
+    cursor,
+    given,
+)
+from exporter.web.views.rows import JobRow, SourceRow
+from exporter.web.views.words import ago, moment, span
 
 _HERE = Path(__file__).parent
 _DAY = 24

@@ -16,7 +16,7 @@ from aiohttp.http import HttpProcessingError
 
 from exporter.settings import ConfigurationError
 from exporter.telemetry import Telemetry
-from exporter.web.connections import Connection, Connections, Limits
+from exporter.web.server.connections import Connection, Connections, Limits
 from exporter.web.toolkit.guard import TlsContext
 
 log = structlog.get_logger(__name__)

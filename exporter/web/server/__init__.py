@@ -1,0 +1,6 @@
+"""How clients are let in: sockets, connections and their bounds."""
+
+from exporter.web.server.listening import serve
+from exporter.web.server.sockets import from_systemd, listen
+
+__all__ = ["from_systemd", "listen", "serve"]

@@ -1,0 +1,5 @@
+"""What people and their programs look at: the pages and the JSON API."""
+
+from exporter.web.views.inside import Inside
+
+__all__ = ["Inside"]
