@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from exporter import app
+from exporter.app import assembly
 from exporter.aws import catalog_loader
 from exporter.exposition import Format
 from exporter.jobs import SourceKey
@@ -298,7 +298,7 @@ def cases(*stages: Stage, fails: bool) -> pytest.MarkDecorator:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Load each service's model once."""
-    monkeypatch.setattr(app, "catalog_loader", lambda _: LOADER)
+    monkeypatch.setattr(assembly, "catalog_loader", lambda _: LOADER)
 
 
 LOADER = catalog_loader(CATALOG)
