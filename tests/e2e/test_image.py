@@ -38,13 +38,21 @@ VENV = ("python3-venv", "python3.11-venv", "python3-pip-whl", "python3-setuptool
 """What the builder has and the base has not."""
 
 OWN_KIND = {
-    "service": "ec2",
-    "title": "Image import",
-    "operation": "DescribeImportImageTasks",
-    "items": "ImportImageTasks",
-    "id": "ImportTaskId",
+    "service": "ssm",
+    "title": "Command",
+    "operation": "ListCommands",
+    "items": "Commands",
+    "id": "CommandId",
     "status": "Status",
-    "states": {"running": ["active"], "succeeded": ["completed"], "stopped": ["deleted"]},
+    "states": {
+        "pending": ["Pending"],
+        "running": ["InProgress"],
+        "stopping": ["Cancelling"],
+        "succeeded": ["Success"],
+        "failed": ["Failed", "TimedOut"],
+        "stopped": ["Cancelled"],
+    },
+    "times": {"created": "RequestedDateTime"},
 }
 """A kind of a user's own, of a service that the catalog does not have."""
 
@@ -321,9 +329,9 @@ async def test_a_container_serves(image: Image) -> None:
 
 def test_a_service_that_the_image_lacks_is_one_clear_line(image: Image) -> None:
     """A kind of the user's own whose model was left out says so, and what to do."""
-    refused = image.run("once", f"--kinds={json.dumps({'import': OWN_KIND})}")
+    refused = image.run("once", f"--kinds={json.dumps({'command': OWN_KIND})}")
     (line,) = refused.stderr.splitlines()
     assert refused.returncode == 2
-    assert "kinds.import.service" in line
-    assert "no model of 'ec2'" in line
+    assert "kinds.command.service" in line
+    assert "no model of 'ssm'" in line
     assert "--build-arg MODELS=all" in line
