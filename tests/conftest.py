@@ -4,12 +4,15 @@ import logging
 import os
 import shutil
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 import pytest
 import structlog
+
+from exporter.simulator import Simulator
+from tests.harness import HandClock, simulated
 
 ISOLATED = {
     "AWS_CONFIG_FILE": os.devnull,
@@ -84,6 +87,19 @@ def loopback_only(monkeypatch: pytest.MonkeyPatch, resolver: dict[str, str | Non
         monkeypatch.setattr(socket.socket, method, guarded(getattr(socket.socket, method)))
     yield
     assert not refused, f"spoke to more than the loopback: {', '.join(refused)}"
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    """Return a clock that the test turns."""
+    return HandClock()
+
+
+@pytest.fixture
+async def aws(clock: HandClock) -> AsyncIterator[Simulator]:
+    """Yield an empty simulated AWS on that clock."""
+    async with simulated(clock) as simulator:
+        yield simulator
 
 
 @pytest.fixture(scope="session")

@@ -11,15 +11,9 @@ import pytest
 
 from exporter import app
 from exporter.aws import Credentials
-from tests.harness import BEDROCK, CATALOG, CUSTOMIZATION, NOW, PATIENCE, REGION, HandClock, configured, simulated
+from tests.harness import BEDROCK, CATALOG, CUSTOMIZATION, NOW, PATIENCE, REGION, configured, simulated
 
 KEYS = Credentials("AKIAIOSFODNN7EXAMPLE", "made-up")
-
-
-@pytest.fixture
-def clock():
-    """Return a clock that stands."""
-    return HandClock()
 
 
 @pytest.fixture

@@ -25,7 +25,6 @@ from tests.harness import (
     NOW,
     PATIENCE,
     REGION,
-    HandClock,
     Running,
     simulated,
 )
@@ -71,12 +70,6 @@ class Reloading(Running):
         for _ in range(10):
             await asyncio.sleep(0)
         return problems
-
-
-@pytest.fixture
-def clock():
-    """Return a clock that the test turns."""
-    return HandClock()
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from exporter.catalog.kind import plural
 from exporter.catalog.own import extended
 from exporter.catalog.problems import in_words, shown
 from exporter.catalog.spelling import did_you_mean
-from exporter.settings.model import Patterns, ServiceSettings, Settings
+from exporter.settings.accounts import Patterns
+from exporter.settings.model import ServiceSettings, Settings
 
 Problem = tuple[str, str]
 """The path of a key (`services.bedrok`) and what is wrong there."""

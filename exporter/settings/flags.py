@@ -11,7 +11,8 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from exporter.settings.model import Section, Settings
+from exporter.settings.model import Settings
+from exporter.settings.sections import Section
 
 
 class _Setting(NamedTuple):

@@ -17,9 +17,10 @@ from exporter.catalog.problems import in_words
 from exporter.catalog.spelling import did_you_mean
 from exporter.redaction import REDACTED
 from exporter.settings import checks, flags
+from exporter.settings.accounts import Account, Organization, OrganizationAccounts
 from exporter.settings.errors import ConfigurationError
 from exporter.settings.file import read
-from exporter.settings.model import ENVIRONMENT_PREFIX, Account, Organization, OrganizationAccounts, Settings
+from exporter.settings.model import ENVIRONMENT_PREFIX, Settings
 
 
 def load(

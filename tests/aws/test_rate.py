@@ -37,25 +37,11 @@ from tests.harness import (
     HandClock,
     configured,
     running,
-    simulated,
 )
 
 TRANSLATION = CATALOG["translate"].kinds["text_translation_job"]
 PLACE = Place(Account(), REGION)
 HERE = Scoped({"account_id": ACCOUNT})
-
-
-@pytest.fixture
-def clock():
-    """Return a clock that the test turns."""
-    return HandClock()
-
-
-@pytest.fixture
-async def aws(clock):
-    """Return an empty simulated AWS."""
-    async with simulated(clock) as simulator:
-        yield simulator
 
 
 def bucket(clock, rate=2.0, burst=4):

@@ -3,30 +3,16 @@
 import itertools
 import re
 
-import pytest
 import structlog
 from aiohttp import web
 
 from exporter.collector import JOB_FAMILIES, OPTIONAL
 from exporter.exposition import Format
-from tests.harness import BEDROCK, CUSTOMIZATION, INFERENCE, NOW, HandClock, configured, running, simulated
+from tests.harness import BEDROCK, CUSTOMIZATION, INFERENCE, NOW, configured, running, simulated
 
 HOUR, DAY = 3600.0, 86_400.0
 P = "aws_job_exporter_"
 ESSENTIAL = ("aws_jobs", "aws_jobs_finished_total", "aws_jobs_failed_total")
-
-
-@pytest.fixture
-def clock():
-    """Return a clock that the test turns."""
-    return HandClock()
-
-
-@pytest.fixture
-async def aws(clock):
-    """Return an empty simulated AWS."""
-    async with simulated(clock) as simulator:
-        yield simulator
 
 
 def finished_jobs(aws, number, kind=BEDROCK, **fields):

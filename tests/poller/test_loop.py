@@ -19,7 +19,6 @@ from tests.harness import (
     PATIENCE,
     REGION,
     TRAINED,
-    HandClock,
     configured,
     running,
     simulated,
@@ -44,12 +43,6 @@ class Scripted:
 
     def forget(self):
         """Nothing was published."""
-
-
-@pytest.fixture
-def clock():
-    """Return a clock that the test turns."""
-    return HandClock()
 
 
 @asynccontextmanager

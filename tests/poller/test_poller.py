@@ -18,7 +18,6 @@ from tests.harness import (
     NOW,
     REGION,
     TRAINED,
-    HandClock,
     configured,
     running,
     simulated,
@@ -27,19 +26,6 @@ from tests.harness import (
 HOUR = 3600.0
 LIVE_STATUSES = sum(state.is_live for state in BEDROCK.state_of.values())
 """A first read lists these one by one: what has been active for very long."""
-
-
-@pytest.fixture
-def clock():
-    """Return a clock that the test turns."""
-    return HandClock()
-
-
-@pytest.fixture
-async def aws(clock):
-    """Return an empty simulated AWS."""
-    async with simulated(clock) as simulator:
-        yield simulator
 
 
 def batch_job(aws, *, created=NOW - HOUR, path=((0, "Submitted"), (60, "InProgress")), **fields):
