@@ -38,7 +38,7 @@ lint: $(DEV) ## Check style, format and types, the Dockerfile and the workflows
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/zizmor --offline --quiet --persona pedantic --collect=all .
 
-bench: $(DEV) ## Measure the exporter beside the alternatives, in under 5 minutes
+bench: $(DEV) ## Measure the exporter beside the alternatives, in about 5 minutes
 	$(BIN)/python -m tests.benchmarks build/bench.json
 
 dashboards: $(DEV) ## Write the dashboards into the files that Grafana reads
