@@ -241,12 +241,15 @@ async def reading_slowly(address):
 async def refused(address):
     """Return when nobody listens any more."""
     host, port = address.split(":")
-    try:
-        while True:
+    while True:
+        try:
             _, writer = await asyncio.open_connection(host, int(port))
             writer.close()
-    except ConnectionRefusedError:
-        return
+        except ConnectionRefusedError:
+            return
+        except ConnectionResetError:
+            # It waited to be let in when the listener closed.
+            continue
 
 
 async def test_a_slow_reader_gets_the_whole_answer(large):
