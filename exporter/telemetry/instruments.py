@@ -32,6 +32,13 @@ class Telemetry:
             ProcessCollector(registry=self.registry)
             PlatformCollector(registry=self.registry)
             GCCollector(registry=self.registry)
+        self._tell_of_itself()
+        self._tell_of_polls()
+        self._tell_of_requests()
+        self._tell_of_jobs()
+        self._tell_of_clients()
+
+    def _tell_of_itself(self) -> None:
         self.build_info = self._gauge("build_info", "The exporter's version; always 1.", "version", "pythonversion")
         self.build_info.labels(__version__, platform.python_version()).set(1)
         self.reload_successful = self._gauge(
@@ -46,6 +53,8 @@ class Telemetry:
             "shard_info", "Which shard this exporter is (`shard.index`), 0 where there is one only; always 1.", "shard"
         )
         self.shards = self._gauge("shards", "How many exporters share the sources (`shard.count`).")
+
+    def _tell_of_polls(self) -> None:
         self.poll_duration = self._histogram(
             "poll_duration_seconds",
             "How long polls took.",
@@ -54,6 +63,8 @@ class Telemetry:
             buckets=(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
         )
         self.poll_errors = self._counter("poll_errors_total", "Polls that failed.", "aws_service", "kind", "reason")
+
+    def _tell_of_requests(self) -> None:
         self.requests = self._counter(
             "aws_requests_total",
             "Requests sent to AWS, retries included; code is AWS's, else the HTTP status, else what went wrong.",
@@ -80,6 +91,8 @@ class Telemetry:
             "Time that requests waited for the rate limit, added up over the requests.",
             "aws_service",
         )
+
+    def _tell_of_jobs(self) -> None:
         self.unknown_statuses = self._counter(
             "unknown_statuses_total",
             "Jobs listed with a status that the catalog does not know, counted anew in each poll.",
@@ -90,6 +103,7 @@ class Telemetry:
             "detail_errors_total", "Failed questions for a job's failure reason.", "aws_service", "kind", "reason"
         )
 
+    def _tell_of_clients(self) -> None:
         self.http_responses = self._counter(
             "http_responses_total",
             "Answers to HTTP requests; 503 is one scrape too many, 401 and 429 come from the web configuration file.",
