@@ -9,6 +9,9 @@ UPGRADE =
 
 VENV = .venv
 BIN = $(VENV)/bin
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# What `python -m venv` is told: `--upgrade-deps` makes the environment with the newest pip, not with the one that Python has.
+VENV_FLAGS =
 # Stamps in the environment: it exists, it can run the exporter, it can run the checks.
 MADE = $(VENV)/.made-with-$(subst /,-,$(PYTHON))
 RUNTIME = $(MADE)-for-running
@@ -53,16 +56,17 @@ sbom: $(DEV) ## Write the bill of materials of what is shipped, from its lock, t
 	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o build/sbom.cdx.json requirements.txt
 
 screenshots: $(DEV) ## Take the pictures of the demo's pages: needs Debian's chromium
-	$(BIN)/python -m tests.e2e.screenshots docs/images
+	$(BIN)/python -m tools.screenshots docs/images
 
 docs: $(DEV) ## Write the tables of docs/metrics.md from the families, and that of helm/README.md from the values
-	$(BIN)/python -m tests.metrics_page
+	$(BIN)/python -m tools.metrics_page
 	$(BIN)/python helm/document.py
 
 chart: $(DEV) ## Package the Helm chart into build/
 	PATH="$(CURDIR)/$(BIN):$$PATH" helm package helm --destination build
 
 lock: $(DEV) ## Bring the locks up to date with pyproject.toml
+	$(COMPILE) --group installer -o requirements-installer.txt
 	$(COMPILE) --group dev pyproject.toml -o requirements-dev.txt
 	$(COMPILE) --constraint requirements-dev.txt pyproject.toml -o requirements.txt
 	$(COMPILE) --constraint requirements-dev.txt --group build -o requirements-build.txt
@@ -73,13 +77,16 @@ clean: ## Remove the environment and everything that tools left behind
 
 $(RUNTIME): requirements-build.txt requirements.txt
 $(DEV): requirements-dev.txt
-$(RUNTIME) $(DEV): pyproject.toml | $(MADE)
-	$(BIN)/pip install --quiet --only-binary :all: --require-hashes $(patsubst %,-r %,$(filter %.txt,$^))
-	$(BIN)/pip install --quiet --no-build-isolation --no-deps --editable .
+# The pip that Python has may be too old to read the locks: before 23.3 it takes the pin of a package for none where
+# another package asks for the same one with an extra. So a pip of our own comes first.
+$(RUNTIME) $(DEV): requirements-installer.txt pyproject.toml | $(MADE)
+	$(INSTALL) --only-binary :all: --require-hashes -r $<
+	$(INSTALL) --only-binary :all: --require-hashes $(patsubst %,-r %,$(filter-out $<,$(filter %.txt,$^)))
+	$(INSTALL) --no-build-isolation --no-deps --editable .
 	@touch $@
 
 $(MADE):
 	@$(PYTHON) -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo 'error: $(PYTHON) must be Python 3.11 or newer with venv: apt-get install python3-venv' >&2; exit 1; }
-	$(PYTHON) -m venv --clear $(VENV)
+	$(PYTHON) -m venv --clear $(VENV_FLAGS) $(VENV)
 	@touch $@

@@ -1,0 +1,58 @@
+"""The project's own files agree with each other: the locks, the metadata, the workflows and the documented commands."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from exporter.catalog import Catalog
+from exporter.catalog.models import Checker, Models
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+LOCKS = ("requirements.txt", "requirements-build.txt", "requirements-dev.txt", "requirements-installer.txt")
+
+
+def requirements(lock: str) -> list[str]:
+    """Return the requirements of a lock, each with its hashes on one line."""
+    return (ROOT / lock).read_text().replace("\\\n", "").splitlines()
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_holds_pins_and_hashes_and_nothing_else(lock: str) -> None:
+    """Each line pins one version by its hashes; no option and no address stands in a lock."""
+    form = re.compile(r"[a-z0-9.-]+==[^\s:]+( ; [^:]+)?(\s+--hash=sha256:[0-9a-f]{64})+")
+    assert requirements(lock)
+    assert [line for line in requirements(lock) if not form.fullmatch(line)] == []
+
+
+@pytest.mark.parametrize("lock", LOCKS[:2])
+def test_what_is_shipped_is_what_is_tested(lock: str) -> None:
+    """The exporter runs and is built with the very files that the tests run with."""
+    assert set(requirements(lock)) <= set(requirements("requirements-dev.txt"))
+
+
+def test_the_oldest_python_is_told_the_same_everywhere() -> None:
+    """The classifiers begin with the version that `requires-python` and ruff name."""
+    classifiers = " ".join(PROJECT["project"]["classifiers"])
+    minors = [int(minor) for minor in re.findall(r"Python :: 3\.(\d+)", classifiers)]
+    assert minors == list(range(minors[0], minors[-1] + 1))
+    assert PROJECT["project"]["requires-python"] == f">=3.{minors[0]}"
+    assert PROJECT["tool"]["ruff"]["target-version"] == f"py3{minors[0]}"
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+def test_documented_targets_exist(document: str) -> None:
+    """Every `make x` in a document's code is a target of the Makefile."""
+    code = "\n".join(re.findall(r"```.*?```|`[^`\n]+`", (ROOT / document).read_text(), re.DOTALL))
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z]+)", code)) <= targets
+
+
+def test_the_example_of_a_kind_is_a_good_one(tmp_path: Path) -> None:
+    """The entry that docs/catalog.md shows passes the catalog's own check."""
+    example = re.findall(r"```yaml\n(service:.*?)```", (ROOT / "docs" / "catalog.md").read_text(), re.DOTALL)
+    (tmp_path / "bedrock-agent.yaml").write_text(*example)
+    (kind,) = Catalog(tmp_path).kinds()
+    assert Checker(Models()).problems(kind) == []
