@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from exporter.simulator import Simulator
-from tests.harness import HandClock, simulated
+from tests.support.harness import HandClock, simulated
 
 ISOLATED = {
     "AWS_CONFIG_FILE": os.devnull,

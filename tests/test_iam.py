@@ -8,7 +8,7 @@ import pytest
 from exporter import iam
 from exporter.catalog import Kind
 from exporter.settings import ServiceSettings, Settings
-from tests.harness import CATALOG, INFERENCE, TRAINED, configured
+from tests.support.harness import CATALOG, INFERENCE, TRAINED, configured
 
 ACTIONS = json.loads((Path(__file__).parent / "data" / "iam_actions.json").read_text())
 """What IAM calls the actions that each kind needs, where nothing of it is named; kept apart from the catalog."""

@@ -10,7 +10,7 @@ from exporter.inventory import Inventory, Places
 from exporter.jobs import SourceKey, State
 from exporter.ledger import Wanted
 from exporter.telemetry import SourceStatus
-from tests.inside import BEDROCK, DAY, HOUR, MINUTE, NOW, TRAINING, Polled, job, listed, status
+from tests.support.inside import BEDROCK, DAY, HOUR, MINUTE, NOW, TRAINING, Polled, job, listed, status
 
 EVERYWHERE = Places()
 ALL = Wanted()

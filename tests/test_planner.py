@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from exporter.jobs import ALL, Job, Query, State
 from exporter.ledger import EVERYTHING, Ledger
 from exporter.planner import MARGIN, Plan, full, incremental, missing
-from tests.harness import BEDROCK
+from tests.support.harness import BEDROCK
 
 HOUR, DAY = 3600.0, 86_400.0
 LOOKBACK = 2 * DAY

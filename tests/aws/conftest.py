@@ -9,7 +9,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from tests.harness import REGION
+from tests.support.harness import REGION
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from botocore.parsers import ResponseParserError
 
 from exporter.aws.answers import StrictParserFactory
 from exporter.catalog.models import Models
-from tests.harness import BEDROCK, NOW, HandClock, configured, running, simulated
+from tests.support.harness import BEDROCK, NOW, HandClock, configured, running, simulated
 
 JOB = b'{"jobArn": "a", "status": "InProgress"}'
 BAD = {

@@ -15,8 +15,8 @@ from exporter.aws.sessions import Session
 from exporter.clock import SystemClock
 from exporter.settings import Account, Settings
 from exporter.telemetry import Telemetry
-from tests.aws.issuer import issuing, silent
-from tests.harness import REGION
+from tests.support.harness import REGION
+from tests.support.issuer import issuing, silent
 
 KEYS = Credentials("AKIAIOSFODNN7EXAMPLE", "made-up")
 ROLES = [Account(role_arn=f"arn:aws:iam::{number}:role/reader") for number in ("111122223333", "444455556666")]

@@ -7,7 +7,7 @@ import pytest
 from exporter.aws.errors import BadResponseError
 from exporter.aws.items import at, job_reader, resolve, seconds, text
 from exporter.jobs import Job, State
-from tests.harness import BEDROCK, CUSTOMIZATION, INFERENCE, LOOKOUT, NOW, TRAINED
+from tests.support.harness import BEDROCK, CUSTOMIZATION, INFERENCE, LOOKOUT, NOW, TRAINED
 
 ITEM = {"a": 1, "b": {"c": {"d": 2}}, "list": [{"x": 3}, {"x": 4}], "empty": [], "nothing": None}
 

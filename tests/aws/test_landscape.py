@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from exporter.aws import Endpoints, landscape
-from tests.harness import HandClock
+from tests.support.harness import HandClock
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from exporter.jobs import Job
 from exporter.settings import Account, Aws, Settings
 from exporter.simulator import SimulatedScope, Simulator, World
 from exporter.telemetry import Telemetry
-from tests.harness import ACCOUNT, BEDROCK, CATALOG, LOOKOUT, NOW, REGION
+from tests.support.harness import ACCOUNT, BEDROCK, CATALOG, LOOKOUT, NOW, REGION
 
 WHOLE, CUT = Loader(), catalog_loader(CATALOG)
 PLACE = Place(Account(), REGION)

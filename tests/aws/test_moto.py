@@ -1,6 +1,6 @@
 """A second AWS that nobody here wrote: what boto3 creates in moto appears in the metrics."""
 
-from tests.harness import CUSTOMIZATION, INFERENCE, REGION, TRAINED, HandClock, configured, running
+from tests.support.harness import CUSTOMIZATION, INFERENCE, REGION, TRAINED, HandClock, configured, running
 
 
 def customize(client, name):

@@ -12,7 +12,7 @@ from moto.backends import get_backend
 
 from exporter.catalog import Catalog, Kind
 from exporter.catalog.kind import Filters
-from tests.harness import CATALOG, HandClock, configured, running
+from tests.support.harness import CATALOG, HandClock, configured, running
 
 Client = Callable[[str], Any]
 """Makes boto3's client of a service."""

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 from exporter.cli import main
-from tests.harness import CUSTOMIZATION, NOW, REGION, HandClock, configured, running
-from tests.test_reload import Configured
-from tests.test_reload import running as reloading
+from tests.app.test_reload import Configured
+from tests.app.test_reload import running as reloading
+from tests.support.harness import CUSTOMIZATION, NOW, REGION, HandClock, configured, running
 
 OWN = "123456789012"
 """moto's account of the default credentials, which is the one that manages the organisation."""
@@ -20,7 +20,7 @@ ROLE = "monitoring/aws-job-exporter"
 @pytest.fixture(autouse=True)
 def patient(monkeypatch):
     """Wait for longer than usual: moto answers one request at a time."""
-    monkeypatch.setattr("tests.harness.PATIENCE", 60.0)
+    monkeypatch.setattr("tests.support.harness.PATIENCE", 60.0)
 
 
 @pytest.fixture

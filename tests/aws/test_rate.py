@@ -26,7 +26,7 @@ from exporter.catalog.models import Models
 from exporter.settings import Account, Aws, Settings
 from exporter.simulator import AwsError
 from exporter.telemetry import Telemetry
-from tests.harness import (
+from tests.support.harness import (
     ACCOUNT,
     BEDROCK,
     CATALOG,

@@ -12,7 +12,7 @@ from exporter.cli import main
 from exporter.redaction import REDACTED, redacted
 from exporter.simulator import AwsError
 from exporter.telemetry import configure_logging
-from tests.harness import ACCOUNT, BEDROCK, CATALOG, PATIENCE, REGION, HandClock, configured, simulated
+from tests.support.harness import ACCOUNT, BEDROCK, CATALOG, PATIENCE, REGION, HandClock, configured, simulated
 
 pytestmark = pytest.mark.usefixtures("restored_logging")
 

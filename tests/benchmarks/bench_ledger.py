@@ -28,7 +28,7 @@ from exporter.jobs import Job, SourceKey, State
 from exporter.ledger import Ledger
 from exporter.planner import incremental
 from exporter.settings import Metrics
-from tests.benchmarks.processes import answer, process, rss
+from tests.benchmarks.children import answer, process, rss
 from tests.benchmarks.report import Row, report
 
 KIND = Catalog()["bedrock"].kinds["model_invocation_job"]

@@ -20,7 +20,7 @@ from exporter.exposition import Exposition
 from exporter.jobs import Job, State
 from exporter.web import Site, create_app
 from tests.benchmarks.report import Row, report
-from tests.inside import BEDROCK, DAY, LOOKBACK, MINUTE, NOW, Listed, inside, listed
+from tests.support.inside import BEDROCK, DAY, LOOKBACK, MINUTE, NOW, Listed, inside, listed
 
 ROUNDS = 9
 FAILING = 0.05

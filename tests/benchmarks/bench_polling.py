@@ -22,9 +22,20 @@ from exporter.aws import Credentials
 from exporter.poller import JobSource
 from exporter.settings import Settings, load
 from exporter.simulator import Call, Simulator, World
-from tests.benchmarks.processes import answer, process, rss
+from tests.benchmarks.children import answer, process, rss
 from tests.benchmarks.report import Row, report
-from tests.harness import ACCOUNT, BEDROCK, CATALOG, INFERENCE, NOW, REGION, HandClock, configured, running, simulated
+from tests.support.harness import (
+    ACCOUNT,
+    BEDROCK,
+    CATALOG,
+    INFERENCE,
+    NOW,
+    REGION,
+    HandClock,
+    configured,
+    running,
+    simulated,
+)
 
 WEEK, DAY, HOUR, MINUTE = 7 * 86400.0, 86400.0, 3600.0, 60.0
 ACTIVE = 10

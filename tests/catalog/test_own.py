@@ -5,7 +5,7 @@ import yaml
 
 from exporter.catalog.own import extended
 from exporter.settings import ConfigurationError, load
-from tests.harness import CATALOG, NOW, HandClock, configured, running, simulated
+from tests.support.harness import CATALOG, NOW, HandClock, configured, running, simulated
 
 OWN = yaml.safe_load("""
 imported_model:

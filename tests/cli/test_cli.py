@@ -15,8 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporter import __version__
 from exporter.cli import main
 from exporter.settings import flags, load
-from tests.harness import ACCOUNT, BEDROCK, CATALOG, LOOKOUT, NOW, REGION, HandClock, simulated
-from tests.processes import announced, scrape, started, stopped
+from tests.support.harness import ACCOUNT, BEDROCK, CATALOG, LOOKOUT, NOW, REGION, HandClock, simulated
+from tests.support.processes import announced, scrape, started, stopped
 
 ROOT = Path(__file__).parents[2]
 REFUSING = "http://127.0.0.1:9"

@@ -8,7 +8,7 @@ import pytest
 
 from exporter.cli import main
 from exporter.simulator import AwsError
-from tests.harness import ACCOUNT, BEDROCK, CUSTOMIZATION, LOOKOUT, NOW, REGION, TRAINED, HandClock, simulated
+from tests.support.harness import ACCOUNT, BEDROCK, CUSTOMIZATION, LOOKOUT, NOW, REGION, TRAINED, HandClock, simulated
 
 BATCH = {"bedrock": {"kinds": [BEDROCK.key]}}
 TRAINING = {"cleanroomsml": {"kinds": [TRAINED.key]}}

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from exporter.cli import main
-from tests.harness import CATALOG
+from tests.support.harness import CATALOG
 
 ROLE = "arn:aws:iam::111122223333:role/aws-job-exporter"
 ONE = json.dumps({"bedrock": {"kinds": ["model_invocation_job"]}})

@@ -12,8 +12,8 @@ import aiohttp
 import pytest
 import yaml
 
-from tests.harness import BEDROCK, CUSTOMIZATION, NOW, PATIENCE, HandClock, simulated
-from tests.processes import ROOT, announced, scrape, started
+from tests.support.harness import BEDROCK, CUSTOMIZATION, NOW, PATIENCE, HandClock, simulated
+from tests.support.processes import ROOT, announced, scrape, started
 
 LISTENING = r'msg="Listening on" address=(\S+)'
 ONE = {"bedrock": {"kinds": [BEDROCK.key]}}

@@ -18,8 +18,8 @@ from exporter.collector import JOB_FAMILIES
 from exporter.jobs import SourceKey, State
 from exporter.telemetry import SOURCE_FAMILIES
 from exporter.web.views.parameters import JobParameters, PlaceParameters, SourceParameters
-from tests.dashboards import DASHBOARDS, FOLDER, expanded, panels, targets, variables
-from tests.exported import families, row, series
+from tests.support.dashboards import DASHBOARDS, FOLDER, expanded, panels, targets, variables
+from tools.exported import families, row, series
 
 TARGETS = list(targets())
 EXPORTED = families()

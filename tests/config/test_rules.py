@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from exporter.web.views.parameters import JobParameters, Parameters, SourceParameters
-from tests.exported import series
+from tools.exported import series
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "config" / "prometheus"

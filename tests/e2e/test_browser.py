@@ -18,8 +18,8 @@ from prometheus_client import CollectorRegistry
 from exporter.exposition import Exposition
 from exporter.jobs import Job, State
 from exporter.web import Site, create_app
-from tests.e2e.browser import PATIENCE, chromium, served
-from tests.inside import BEDROCK, DAY, HOUR, MINUTE, NOW, TRAINING, Listed, Polled, inside, job, listed, status
+from tests.support.browser import PATIENCE, chromium, served
+from tests.support.inside import BEDROCK, DAY, HOUR, MINUTE, NOW, TRAINING, Listed, Polled, inside, job, listed, status
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["", "jobs", "jobs?state=failed&name=nightly", "sources", "kinds", "config", "jobs?state=wrong"]

@@ -9,7 +9,7 @@ import pytest
 from exporter.catalog import Kind
 from exporter.jobs import State
 from exporter.simulator import SimulatedJob, SimulatedScope, World
-from tests.harness import CATALOG, NOW, HandClock, configured, running, simulated
+from tests.support.harness import CATALOG, NOW, HandClock, configured, running, simulated
 
 HOUR, DAY = 3600.0, 86_400.0
 LOOKBACK = 7 * DAY

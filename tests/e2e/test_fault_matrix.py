@@ -22,7 +22,7 @@ from exporter.jobs import SourceKey
 from exporter.simulator import Fault, Simulator
 from exporter.simulator.faults import LATER
 from exporter.telemetry import SourceStatus
-from tests.harness import (
+from tests.support.harness import (
     ACCOUNT,
     BEDROCK,
     CATALOG,

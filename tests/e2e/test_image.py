@@ -21,7 +21,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter import __version__
-from tests.harness import BEDROCK, CATALOG, NOW, REGION, HandClock, simulated
+from tests.support.harness import BEDROCK, CATALOG, NOW, REGION, HandClock, simulated
 
 ROOT = Path(__file__).parents[2]
 RELEASE = "bookworm"

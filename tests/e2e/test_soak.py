@@ -18,7 +18,7 @@ from exporter.poller import JobSource
 from exporter.simulator import AwsError, SimulatedScope, World
 from exporter.simulator.calls import Call
 from exporter.simulator.world import Arrival
-from tests.harness import (
+from tests.support.harness import (
     BEDROCK,
     CUSTOMIZATION,
     INFERENCE,

@@ -14,7 +14,7 @@ from zipfile import ZipFile
 import pytest
 
 from exporter import __version__
-from tests.harness import BEDROCK, CATALOG, NOW, REGION, HandClock, simulated
+from tests.support.harness import BEDROCK, CATALOG, NOW, REGION, HandClock, simulated
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = {

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from exporter.cli import main
 from exporter.settings import ENVIRONMENT_PREFIX, ConfigurationError, Settings, load
 from exporter.settings.flags import paths
-from tests.fuzz.effort import bounded
-from tests.fuzz.wild import HOSTILE, texts
-from tests.harness import CATALOG
+from tests.support.effort import bounded
+from tests.support.harness import CATALOG
+from tests.support.wild import HOSTILE, texts
 
 EVERYTHING = Path(__file__).parents[1] / "settings" / "everything.ok.yml"
 FURTHER = """

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from exporter.aws.errors import BadResponseError
 from exporter.aws.items import containers, job_reader, seconds, text
 from exporter.ledger import Ledger
-from tests.fuzz import answers
-from tests.fuzz.answers import MODELS, listing
-from tests.fuzz.effort import bounded
-from tests.fuzz.wild import anything, times
-from tests.harness import CATALOG, NOW
+from tests.support import answers
+from tests.support.answers import MODELS, listing
+from tests.support.effort import bounded
+from tests.support.harness import CATALOG, NOW
+from tests.support.wild import anything, times
 
 KINDS = list(CATALOG.kinds())
 SCOPES = [(kind.service, scope) for kind in KINDS for _, scope in kind.scopes]

@@ -26,10 +26,10 @@ from exporter.printable import printable
 from exporter.settings import Limits
 from exporter.telemetry import SourceStatus, configure_logging
 from exporter.web import Site, create_app
-from tests.fuzz.effort import bounded
-from tests.fuzz.wild import HOSTILE, texts
-from tests.harness import NOW, PATIENCE, HandClock, configured, running, simulated
-from tests.inside import Polled, inside
+from tests.support.effort import bounded
+from tests.support.harness import NOW, PATIENCE, HandClock, configured, running, simulated
+from tests.support.inside import Polled, inside
+from tests.support.wild import HOSTILE, texts
 
 STEERS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 FAMILY: Family[str] = Family("aws_job_info", "gauge", "One job.", ("job_name",), lambda name: [((name,), 1)])

@@ -18,10 +18,10 @@ from exporter.aws.items import job_reader
 from exporter.catalog import Kind
 from exporter.exposition import Format
 from exporter.simulator import World
-from tests.fuzz.answers import DAMAGE, MODELS, answers, containers, encoded, listing, structures, tree, wrapped
-from tests.fuzz.effort import bounded
-from tests.fuzz.wild import HOSTILE, anything, rarely, texts
-from tests.harness import CATALOG, CUSTOMIZATION, NOW, HandClock, Running, configured, running, simulated
+from tests.support.answers import DAMAGE, MODELS, answers, containers, encoded, listing, structures, tree, wrapped
+from tests.support.effort import bounded
+from tests.support.harness import CATALOG, CUSTOMIZATION, NOW, HandClock, Running, configured, running, simulated
+from tests.support.wild import HOSTILE, anything, rarely, texts
 
 KINDS = list(CATALOG.kinds())
 HEADERS = {"Content-Type": "application/json"}

@@ -11,8 +11,8 @@ from threading import Thread
 import bcrypt
 import pytest
 
-from tests.processes import announced, started
-from tests.web.greeting import self_signed
+from tests.support.greeting import self_signed
+from tests.support.processes import announced, started
 
 GET = Path(__file__).parents[2] / "helm" / "files" / "get.py"
 LOGIN = "Basic " + base64.b64encode(b"prometheus:s3cret").decode()

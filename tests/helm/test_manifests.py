@@ -9,7 +9,7 @@ import yaml
 
 from exporter import cli
 from exporter.settings import given, load
-from tests.harness import CATALOG
+from tests.support.harness import CATALOG
 
 CHART = Path(__file__).parents[2] / "helm"
 RULES = yaml.safe_load((CHART.parent / "config" / "prometheus" / "rules" / "aws-job-exporter.yml").read_text())

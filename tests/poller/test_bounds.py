@@ -8,7 +8,7 @@ from aiohttp import web
 
 from exporter.collector import JOB_FAMILIES, OPTIONAL
 from exporter.exposition import Format
-from tests.harness import BEDROCK, CUSTOMIZATION, INFERENCE, NOW, configured, running, simulated
+from tests.support.harness import BEDROCK, CUSTOMIZATION, INFERENCE, NOW, configured, running, simulated
 
 HOUR, DAY = 3600.0, 86_400.0
 P = "aws_job_exporter_"

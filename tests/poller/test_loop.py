@@ -11,7 +11,7 @@ from exporter.jobs import SourceKey
 from exporter.poller import loop
 from exporter.simulator import AwsError
 from exporter.telemetry import SourceStatus
-from tests.harness import (
+from tests.support.harness import (
     ACCOUNT,
     BEDROCK,
     CATALOG,

@@ -4,7 +4,7 @@ import pytest
 
 from exporter.aws import PollErrorReason
 from exporter.simulator import AwsError
-from tests.harness import ACCOUNT, BEDROCK, NOW, REGION, HandClock, configured, running, simulated
+from tests.support.harness import ACCOUNT, BEDROCK, NOW, REGION, HandClock, configured, running, simulated
 
 SERVICES = {"bedrock": {"kinds": [BEDROCK.key]}}
 TEAMS = {f"{number:012}": f"team-{number}" for number in range(1, 4)}

@@ -1,7 +1,7 @@
 """AWS goes away under a running exporter and comes back."""
 
 from exporter.simulator import Simulator, World
-from tests.harness import BEDROCK, CATALOG, CUSTOMIZATION, NOW, HandClock, configured, running
+from tests.support.harness import BEDROCK, CATALOG, CUSTOMIZATION, NOW, HandClock, configured, running
 
 HOUR = 3600.0
 

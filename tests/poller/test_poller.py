@@ -8,7 +8,7 @@ from aiohttp import web
 
 from exporter.exposition import Format
 from exporter.simulator import AwsError, Fault
-from tests.harness import (
+from tests.support.harness import (
     ACCOUNT,
     BEDROCK,
     CATALOG,

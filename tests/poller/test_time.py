@@ -11,7 +11,7 @@ import pytest
 import exporter as package
 from exporter.clock import SystemClock
 from exporter.simulator import AwsError
-from tests.harness import BEDROCK, NOW, HandClock, configured, running, simulated
+from tests.support.harness import BEDROCK, NOW, HandClock, configured, running, simulated
 
 HOUR, DAY = 3600.0, 86_400.0
 PACKAGE = Path(package.__file__).parent

@@ -9,7 +9,7 @@ from exporter import app
 from exporter.aws import PollError, PollErrorReason
 from exporter.jobs import SourceKey
 from exporter.telemetry import SourceStatus, configure_logging
-from tests.harness import ACCOUNT, CATALOG, REGION, HandClock, configured
+from tests.support.harness import ACCOUNT, CATALOG, REGION, HandClock, configured
 
 pytestmark = pytest.mark.usefixtures("restored_logging")
 

@@ -8,7 +8,7 @@ import yaml
 
 from exporter.cli import _parser
 from exporter.settings import ConfigurationError, Settings, given, load
-from tests.harness import BEDROCK, CATALOG, CUSTOMIZATION, LOOKOUT
+from tests.support.harness import BEDROCK, CATALOG, CUSTOMIZATION, LOOKOUT
 
 PREFIX = "AWS_JOB_EXPORTER_"
 SECTIONS = {

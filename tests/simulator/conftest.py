@@ -11,7 +11,7 @@ from botocore.config import Config
 
 from exporter.catalog import Kind
 from exporter.simulator import SimulatedJob, SimulatedScope, Simulator, World
-from tests.harness import CATALOG
+from tests.support.harness import CATALOG
 
 NOW = 1_800_000_000.0
 

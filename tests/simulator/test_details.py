@@ -9,7 +9,7 @@ from botocore.validate import ParamValidator
 from exporter.catalog import Kind
 from exporter.simulator import SimulatedJob, Simulator, World
 from exporter.simulator.shapes import at
-from tests.harness import CATALOG
+from tests.support.harness import CATALOG
 
 NOW = 1_800_000_000.0
 KINDS = [kind for kind in CATALOG.kinds() if kind.details]

@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from exporter.simulator import AwsError, Call, Simulator, World
-from tests.harness import CATALOG
+from tests.support.harness import CATALOG
 
 NOW = 1_800_000_000.0
 ABSENT = "0" * 36

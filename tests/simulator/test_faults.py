@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from exporter.simulator import Fault, Simulator, World
-from tests.harness import BEDROCK, CATALOG, LOOKOUT
+from tests.support.harness import BEDROCK, CATALOG, LOOKOUT
 
 NOW = 1_800_000_000.0
 DENIED = Fault.access_denied()

@@ -13,7 +13,7 @@ from exporter.catalog.kind import BARE
 from exporter.catalog.models import shape_at
 from exporter.simulator import SimulatedJob, SimulatedScope, Simulator, World
 from exporter.simulator.shapes import at, put
-from tests.harness import CATALOG
+from tests.support.harness import CATALOG
 
 NOW = 1_800_000_000.0
 KINDS = {str(kind): kind for kind in CATALOG.kinds()}

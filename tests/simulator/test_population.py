@@ -7,7 +7,7 @@ import pytest
 
 from exporter.jobs import State
 from exporter.simulator import SimulatedJob, Simulator, World, populate
-from tests.harness import CATALOG
+from tests.support.harness import CATALOG
 
 NOW = 1_800_000_000.0
 DAY = 86400.0

@@ -13,8 +13,8 @@ from prometheus_client import CollectorRegistry
 from exporter.exposition import Exposition
 from exporter.settings import Settings
 from exporter.web import Site, create_app
-from tests.inside import NOW, inside
-from tests.web.greeting import self_signed
+from tests.support.greeting import self_signed
+from tests.support.inside import NOW, inside
 
 PASSWORDS = {"alice": "alice123", "carol": "carol123", "dave": "dave123"}
 

@@ -18,7 +18,7 @@ from exporter.jobs import State
 from exporter.web import Site, create_app
 from exporter.web.views.parameters import JobParameters, SourceParameters
 from exporter.web.views.rows import JobRow, SourceRow
-from tests.inside import BEDROCK, HOUR, MINUTE, NOW, TRAINING, Polled, inside, job, listed, status
+from tests.support.inside import BEDROCK, HOUR, MINUTE, NOW, TRAINING, Polled, inside, job, listed, status
 
 ROOT = Path(__file__).parents[2]
 DESCRIPTION = yaml.safe_load((ROOT / "exporter" / "web" / "views" / "openapi.yaml").read_text())

@@ -13,8 +13,8 @@ from structlog.testing import capture_logs
 from exporter.exposition import Exposition
 from exporter.web import Site, create_app, listen, serve
 from exporter.web.server.connections import Connections, Limits
-from tests.harness import PATIENCE
-from tests.web.greeting import greeting
+from tests.support.greeting import greeting
+from tests.support.harness import PATIENCE
 
 SCRAPERS = 200
 HEALTHY = b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n"

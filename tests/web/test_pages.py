@@ -15,7 +15,7 @@ from exporter.jobs import Job, SourceKey, State
 from exporter.settings import Settings
 from exporter.telemetry import SourceStatus
 from exporter.web import Site, create_app
-from tests.inside import BEDROCK, CATALOG, DAY, HOUR, NOW, TRAINING, Polled, inside, job, listed, status
+from tests.support.inside import BEDROCK, CATALOG, DAY, HOUR, NOW, TRAINING, Polled, inside, job, listed, status
 
 PAGES = ["/", "/jobs", "/sources", "/kinds", "/config"]
 SCRIPT = '"\'><script>alert("x")</script>{{ 7 * 7 }}'

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from exporter.exposition import Exposition, Format
 from exporter.telemetry import SourceStatus
 from exporter.web import Site, create_app, from_systemd, listen, serve
-from tests.inside import Polled, inside, status
+from tests.support.inside import Polled, inside, status
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 

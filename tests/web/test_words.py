@@ -3,7 +3,7 @@
 import pytest
 
 from exporter.web.views.words import ago, moment, span
-from tests.inside import DAY, HOUR, MINUTE, NOW
+from tests.support.inside import DAY, HOUR, MINUTE, NOW
 
 
 @pytest.mark.parametrize(

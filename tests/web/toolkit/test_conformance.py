@@ -12,7 +12,7 @@ import pytest
 from exporter.settings import ConfigurationError
 from exporter.web.toolkit import WebConfigFile
 from exporter.web.toolkit.schema import TlsServerConfig
-from tests.web.greeting import greeting
+from tests.support.greeting import greeting
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "web.md"
 PAIR = "cert_file: server.crt\n  key_file: server.key"

@@ -11,7 +11,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 LOCK = (ROOT / "requirements.txt").read_text().replace("\\\n", "")
 PINNED = {
     (name, version): set(re.findall(r"sha256:(\w+)", hashes))

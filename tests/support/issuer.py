@@ -12,7 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.harness import ACCOUNT
+from tests.support.harness import ACCOUNT
 
 
 @dataclass

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from exporter.collector import AS_OF, JOB_FAMILIES
 from exporter.telemetry import SOURCE_FAMILIES
-from tests.exported import Row, instruments, row
+from tools.exported import Row, instruments, row
 
 PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
 

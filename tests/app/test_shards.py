@@ -14,8 +14,8 @@ from exporter.cli import main
 from exporter.collector import JOB_FAMILIES
 from exporter.simulator import Simulator, World
 from exporter.telemetry import SOURCE_FAMILIES
-from tests.harness import ACCOUNT, BEDROCK, CATALOG, CUSTOMIZATION, NOW, REGION, TRAINED
-from tests.processes import ROOT
+from tests.support.harness import ACCOUNT, BEDROCK, CATALOG, CUSTOMIZATION, NOW, REGION, TRAINED
+from tests.support.processes import ROOT
 
 SERVICES = {
     "bedrock": {"kinds": [BEDROCK.key, CUSTOMIZATION.key]},

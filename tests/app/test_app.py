@@ -11,7 +11,7 @@ import pytest
 
 from exporter import app
 from exporter.aws import Credentials
-from tests.harness import BEDROCK, CATALOG, CUSTOMIZATION, NOW, PATIENCE, REGION, configured, simulated
+from tests.support.harness import BEDROCK, CATALOG, CUSTOMIZATION, NOW, PATIENCE, REGION, configured, simulated
 
 KEYS = Credentials("AKIAIOSFODNN7EXAMPLE", "made-up")
 

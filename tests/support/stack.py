@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import yaml
 
-from tests.harness import REGION
+from tests.support.harness import REGION
 
 CONFIG = Path(__file__).parents[2] / "config"
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 WORKFLOWS = {file.name: file for file in sorted(ROOT.glob(".github/workflows/*.yml"))}
 MAKEFILE = (ROOT / "Makefile").read_text()
 

@@ -1,4 +1,4 @@
-"""Pictures of the demo's pages for the documentation: `python -m tests.e2e.screenshots docs/images`."""
+"""Pictures of the demo's pages for the documentation: `python -m tools.screenshots docs/images`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from playwright.sync_api import Browser
 
-from tests.e2e.browser import chromium
+from tests.support.browser import chromium
 
 SETTLED = 30.0
 """Seconds after which the demo has asked for most reasons."""

@@ -12,9 +12,9 @@ import pytest
 from botocore.loaders import Loader
 
 from exporter.catalog.models import Models
-from tests.harness import CATALOG
+from tests.support.harness import CATALOG
 
-SCRIPT = runpy.run_path(str(Path(__file__).parents[1] / "image" / "prune.py"))
+SCRIPT = runpy.run_path(str(Path(__file__).parents[2] / "image" / "prune.py"))
 needed: Callable[..., set[str]] = SCRIPT["needed"]
 prune: Callable[..., None] = SCRIPT["prune"]
 """The image's script is no module of ours."""

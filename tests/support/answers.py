@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from exporter.catalog import Kind, Scope
 from exporter.catalog.kind import BARE
 from exporter.catalog.models import Models, shape_at
-from tests.fuzz.wild import anything, numbers, rarely, texts, times
+from tests.support.wild import anything, numbers, rarely, texts, times
 
 MODELS = Models()
 

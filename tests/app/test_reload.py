@@ -16,7 +16,7 @@ from exporter.cli.invocation import Invocation
 from exporter.poller import Context, JobSource
 from exporter.settings import Account, ConfigurationError, load
 from exporter.simulator import AwsError
-from tests.harness import (
+from tests.support.harness import (
     ACCOUNT,
     BEDROCK,
     CATALOG,

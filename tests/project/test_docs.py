@@ -24,13 +24,14 @@ from exporter.jobs import SourceKey, State
 from exporter.settings import ENVIRONMENT_PREFIX, Account, Organization, ServiceSettings, Settings, load
 from exporter.web import Site, create_app
 from exporter.web.views.parameters import JobParameters, SourceParameters
-from tests import harness, metrics_page
-from tests.exported import Row, families, series
-from tests.inside import inside
-from tests.test_layers import ROOMS
-from tests.web.greeting import self_signed
+from tests.project.test_layers import ROOMS
+from tests.support import harness
+from tests.support.greeting import self_signed
+from tests.support.inside import inside
+from tools import metrics_page
+from tools.exported import Row, families, series
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 METRICS = ROOT / "docs" / "metrics.md"
 CHANGELOG = ROOT / "CHANGELOG.md"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-FOLDER = Path(__file__).parents[1] / "config" / "grafana"
+FOLDER = Path(__file__).parents[2] / "config" / "grafana"
 
 DASHBOARDS: Mapping[str, dict[str, Any]] = {
     file.stem: json.loads(file.read_text()) for file in sorted(FOLDER.glob("dashboards/*.json"))

@@ -37,7 +37,7 @@ ROOMS = (
 CONFINED = {"aiobotocore": {"aws"}, "botocore": {"aws", "catalog", "simulator"}, "boto3": set[str]()}
 """The rooms that may know a library."""
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def imports(file: Path) -> Iterator[str]:
