@@ -9,7 +9,7 @@ from pathlib import Path
 
 import botocore
 
-from exporter.aws.models import LANDSCAPE
+from exporter.aws.loader import LANDSCAPE
 from exporter.catalog import Catalog
 from exporter.catalog.models import LEFT_OUT
 

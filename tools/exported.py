@@ -5,9 +5,8 @@ from typing import Any
 
 from prometheus_client.metrics import MetricWrapperBase
 
-from exporter.collector import JOB_FAMILIES
-from exporter.families import Family
-from exporter.telemetry import SOURCE_FAMILIES, Telemetry
+from exporter.families import JOB_FAMILIES, SOURCE_FAMILIES, Family
+from exporter.telemetry import Telemetry
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from exporter.collector import AS_OF, JOB_FAMILIES
-from exporter.telemetry import SOURCE_FAMILIES
+from exporter.families import AS_OF, JOB_FAMILIES, SOURCE_FAMILIES
 from tools.exported import Row, instruments, row
 
 PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"

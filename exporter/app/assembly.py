@@ -11,8 +11,8 @@ from exporter.catalog import Catalog
 from exporter.catalog.models import Models
 from exporter.clock import Clock, SystemClock
 from exporter.exposition import Exposition
-from exporter.failures import Classifier
 from exporter.poller import Budget, Context, Poller, roots
+from exporter.reasons import Classifier
 from exporter.settings import Settings, Web
 from exporter.telemetry import Telemetry
 

@@ -17,9 +17,9 @@ from exporter.aws import Credentials
 from exporter.catalog import Catalog
 from exporter.clock import Clock
 from exporter.exposition import Exposition
-from exporter.inventory import Inventory
 from exporter.poller import Poller
 from exporter.settings import Settings, Web
+from exporter.store.search import Inventory
 from exporter.telemetry import Telemetry
 from exporter.web import Guard, Inside, Reload, Site, WebConfigFile, create_app, from_systemd, listen, serve
 

@@ -10,7 +10,7 @@ from hashlib import sha256
 from types import MappingProxyType
 from typing import Any
 
-from exporter.aws.errors import BadResponseError
+from exporter.aws.poll_error import BadResponseError
 from exporter.catalog import Kind, Scope
 from exporter.catalog.kind import BARE, Arguments
 from exporter.jobs import Job, State

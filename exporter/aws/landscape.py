@@ -16,8 +16,8 @@ from botocore.endpoint_provider import EndpointProvider
 from botocore.exceptions import BotoCoreError
 from botocore.loaders import Loader
 
-from exporter.aws.errors import BadResponseError
 from exporter.aws.items import at, text
+from exporter.aws.poll_error import BadResponseError
 from exporter.aws.reader import Place, Reader
 from exporter.catalog.models import regions as known_regions
 from exporter.clock import Clock

@@ -9,7 +9,7 @@ from typing import Any
 from aiobotocore.session import AioSession
 from botocore.model import OperationModel, ServiceModel
 
-from exporter.aws.errors import KNOWN_CODES
+from exporter.aws.poll_error import KNOWN_CODES
 from exporter.telemetry import POLLED, Telemetry
 
 _LOG = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from exporter.aws.errors import PollErrorReason, error_reason
+from exporter.aws.poll_error import PollErrorReason, error_reason
 from exporter.clock import Clock
 from exporter.settings import Account, Aws
 from exporter.telemetry import Telemetry

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from botocore import xform_name
 
 from exporter.aws.clients import Clients
-from exporter.aws.errors import BadResponseError
 from exporter.aws.items import Item, at, containers, cut, job_reader, nested, resolve, text
+from exporter.aws.poll_error import BadResponseError
 from exporter.catalog import Kind, Scope
 from exporter.catalog.models import Models, shape_at
 from exporter.jobs import ALL, Job, Query

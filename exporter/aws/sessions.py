@@ -19,8 +19,8 @@ from botocore.loaders import Loader
 
 from exporter import __version__
 from exporter.aws.answers import StrictParserFactory
-from exporter.aws.errors import PollErrorReason, credentials_error, error_reason
 from exporter.aws.meter import Meter
+from exporter.aws.poll_error import PollErrorReason, credentials_error, error_reason
 from exporter.settings import Account, Settings
 from exporter.telemetry import Telemetry
 

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from exporter.catalog.kind import Action, Entry, Kind, Scope, Word
 
-BUILT_IN = Path(__file__).parent
+BUILT_IN = Path(__file__).parent / "services"
 
 __all__ = ["BUILT_IN", "Catalog", "FastLoader", "Kind", "Scope", "Service"]
 
@@ -53,7 +53,7 @@ class Catalog:
     """All services, each read from its file when it is first asked for."""
 
     def __init__(self, folder: Path = BUILT_IN) -> None:
-        self._files = {file.stem: file for file in folder.glob("*.yaml") if file.name != "reasons.yaml"}
+        self._files = {file.stem: file for file in folder.glob("*.yaml")}
         self._services: dict[str, Service] = {}
 
     @property

@@ -19,8 +19,8 @@ from pydantic import (
     model_validator,
 )
 
-from exporter.durations import Duration
 from exporter.jobs import Job, State
+from exporter.text.durations import Duration
 
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 """A name of ours: a kind, a scope, a dimension."""

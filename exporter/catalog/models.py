@@ -12,7 +12,7 @@ from botocore.exceptions import DataNotFoundError, UnknownServiceError
 from botocore.model import ListShape, OperationModel, ServiceModel, Shape, StringShape, StructureShape
 
 from exporter.catalog.kind import BARE, Arguments, Details, Kind, Scope
-from exporter.catalog.spelling import did_you_mean
+from exporter.text.spelling import did_you_mean
 
 LEFT_OUT = "left-out"
 """The name of the file among botocore's data that lists the services whose models an image was built without."""

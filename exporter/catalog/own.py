@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from exporter.catalog import Catalog, Service
 from exporter.catalog.kind import Kind
 from exporter.catalog.models import Checker, Models
-from exporter.catalog.problems import in_words
-from exporter.catalog.spelling import did_you_mean
+from exporter.text.problems import in_words
+from exporter.text.spelling import did_you_mean
 
 Entries = Mapping[str, Mapping[str, Any]]
 """Entries by key; each also names its `service`, and may bring the `scopes` that it needs."""

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from exporter import __version__
 from exporter.catalog import Catalog
-from exporter.catalog.spelling import did_you_mean
-from exporter.cli import checking, doctor, kinds, permissions, serving
+from exporter.cli import checking, doctor, iam_policy, kinds, serving
 from exporter.cli.invocation import Command, FailedError, Invocation
 from exporter.settings import ConfigurationError, add_flags
+from exporter.text.spelling import did_you_mean
 
 WELL, FAILED, MISUSED = 0, 1, 2
 
@@ -106,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
         help="Only these; all where none is named. `new SERVICE OPERATION` drafts an entry from botocore's model.",
     )
     listing.add_argument("--output", choices=("table", "yaml"), default="table", help="How to print them.")
-    policy = add("iam-policy", permissions.iam_policy, "Print the least-privilege policy that a configuration needs.")
+    policy = add("iam-policy", iam_policy.iam_policy, "Print the least-privilege policy that a configuration needs.")
     policy.add_argument("--output", choices=("json", "terraform"), default="json", help="How to write it.")
     policy.add_argument(
         "--for",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 
 from exporter.cli.invocation import Invocation
-from exporter.failures import Classifier
-from exporter.printable import printable
+from exporter.reasons import Classifier
 from exporter.settings import ConfigurationError, given, load
+from exporter.text.printable import printable
 from exporter.web import WebConfigFile
 
 

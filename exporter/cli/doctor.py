@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
 
-from exporter import app, iam
+from exporter import app, permissions
 from exporter.aws import PollErrorReason
 from exporter.catalog import Catalog
 from exporter.cli.invocation import Invocation, region, table
@@ -26,7 +26,7 @@ _COLUMNS = (
     *("MISSING ACTION", "WHAT AWS SAYS"),
 )
 
-Pace = Mapping[iam.Call, float]
+Pace = Mapping[permissions.Operation, float]
 """The operations that a source calls again and again, the one that makes its poll first; each with its interval."""
 
 
@@ -73,7 +73,7 @@ class _Round:
     poller: Poller
     registry: CollectorRegistry
     findings: list[_Finding] = field(default_factory=list)
-    _turns: defaultdict[iam.Call, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    _turns: defaultdict[permissions.Operation, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
     async def examine(self, sources: Iterable[Source]) -> None:
         """Poll sources and all that they lead to."""
@@ -104,22 +104,25 @@ class _Round:
         if isinstance(source, JobSource):
             kind = source.kind
             inner = {
-                iam.Call(scope.service or kind.service, scope.operation): discovery for _, scope in kind.scopes[1:]
+                permissions.Operation(scope.service or kind.service, scope.operation): discovery
+                for _, scope in kind.scopes[1:]
             }
-            return {iam.Call(kind.service, kind.operation): source.status.interval, **inner}
+            return {permissions.Operation(kind.service, kind.operation): source.status.interval, **inner}
         key = source.status.key
         if isinstance(source, ScopeSource):
             scope = self.catalog[key.aws_service].scopes[key.kind]
-            return {iam.Call(scope.service or key.aws_service, scope.operation): discovery}
+            return {permissions.Operation(scope.service or key.aws_service, scope.operation): discovery}
         return dict.fromkeys(self._landscape(source), discovery)
 
-    def _landscape(self, source: Source) -> Sequence[iam.Call]:
+    def _landscape(self, source: Source) -> Sequence[permissions.Operation]:
         """Return what is called to find accounts and regions."""
         if isinstance(source, OrganizationSource) and (organization := self.settings.organization):
-            return [iam.Call("organizations", operation) for operation in iam.listings(organization)]
+            return [
+                permissions.Operation("organizations", operation) for operation in permissions.listings(organization)
+            ]
         if isinstance(source, RegionsSource):
-            return [iam.Call("ec2", "DescribeRegions")]
-        return [iam.Call("sts", "GetCallerIdentity")]
+            return [permissions.Operation("ec2", "DescribeRegions")]
+        return [permissions.Operation("sts", "GetCallerIdentity")]
 
     def _counted(self) -> Counter[tuple[str, str]]:
         """Return the requests so far by service and operation, and the refused reasons by service and kind."""
@@ -134,7 +137,7 @@ class _Round:
         status = source.status
         details = source.kind.details if isinstance(source, JobSource) else None
         if details and called[status.key.aws_service, status.key.kind]:
-            missing = iam.action(iam.Call(status.key.aws_service, details.operation), self.catalog)
+            missing = permissions.action(permissions.Operation(status.key.aws_service, details.operation), self.catalog)
             return _Finding(status, pace, called, missing, mute=True)
         return _Finding(status, pace, called, self._missing(status, pace))
 
@@ -145,7 +148,7 @@ class _Round:
         if named := _NAMED.search(status.error):
             return named[1]
         refused = (call for call in pace if f"calling the {call.operation} operation" in status.error)
-        return next((iam.action(call, self.catalog) for call in refused), "")
+        return next((permissions.action(call, self.catalog) for call in refused), "")
 
 
 _COUNTERS = ("aws_job_exporter_aws_requests_total", "aws_job_exporter_detail_errors_total")

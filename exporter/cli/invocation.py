@@ -13,9 +13,9 @@ from typing import Any
 
 from exporter.aws import default_region
 from exporter.catalog import Catalog
-from exporter.printable import printable
 from exporter.settings import ENVIRONMENT_PREFIX, ConfigurationError, Settings, given, load
 from exporter.telemetry import configure_logging
+from exporter.text.printable import printable
 
 
 class FailedError(Exception):

@@ -9,12 +9,12 @@ from typing import Any
 import yaml
 
 from exporter.catalog import Kind
-from exporter.catalog.draft import draft
 from exporter.catalog.models import Models
-from exporter.catalog.spelling import did_you_mean
-from exporter.catalog.table import HEADER, rows
+from exporter.cli.draft import draft
 from exporter.cli.invocation import Invocation, table
 from exporter.settings import ConfigurationError
+from exporter.text.spelling import did_you_mean
+from tools.catalog_page import HEADER, rows
 
 
 async def kinds(invocation: Invocation) -> int:

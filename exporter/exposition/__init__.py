@@ -2,6 +2,5 @@
 
 from exporter.exposition.blocks import Exposition
 from exporter.exposition.format import Format
-from exporter.exposition.turns import in_turns
 
-__all__ = ["Exposition", "Format", "in_turns"]
+__all__ = ["Exposition", "Format"]

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Metric
 
 from exporter.exposition.format import ENDS, Format, Heads, rendered
 from exporter.exposition.snapshot import Body, Chunk, Snapshot
-from exporter.exposition.turns import in_turns
+from exporter.turns import in_turns
 
 _NEIGHBOURS = 32
 """Blocks that share a chunk in each family: more make a change dearer, fewer make the compression worse."""

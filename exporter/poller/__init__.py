@@ -1,11 +1,12 @@
 """When to read which source; no source ever touches another."""
 
-from exporter.poller.bounds import Budget
+from exporter.poller.account import AccountSource
+from exporter.poller.budget import Budget
 from exporter.poller.context import Context, Source
-from exporter.poller.discovery import AccountSource, ScopeSource
-from exporter.poller.landscape import OrganizationSource, RegionsSource, roots
 from exporter.poller.listing import JobSource
 from exporter.poller.loop import Poller
+from exporter.poller.organization import OrganizationSource, RegionsSource, roots
+from exporter.poller.scopes import ScopeSource
 
 __all__ = [
     "AccountSource",

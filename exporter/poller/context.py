@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from exporter.aws import Endpoints, Reader
+from exporter.aws import Endpoints, Member, Reader
 from exporter.clock import Clock
 from exporter.exposition import Exposition
-from exporter.failures import Classifier
-from exporter.poller.bounds import Budget
+from exporter.jobs import SourceKey
+from exporter.poller.budget import Budget
+from exporter.reasons import Classifier
 from exporter.settings import Settings
 from exporter.telemetry import SourceStatus, Telemetry
 
@@ -45,3 +46,9 @@ class Source(Protocol):
 
     def forget(self) -> None:
         """Take away what it published."""
+
+
+def leading_status(key: SourceKey, context: Context, member: Member | None = None) -> SourceStatus:
+    """Return the status of a source that leads to others: while it fails, it is polled as often as those would be."""
+    poll, name = context.settings.poll, member.name if member else ""
+    return SourceStatus(key, poll.discovery_interval, "account" if name else "", name, retry_interval=poll.interval)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from exporter.ledger import Dimensions
+from exporter.store import Dimensions
 
 OTHER = "other"
 

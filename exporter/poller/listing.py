@@ -13,19 +13,18 @@ import structlog
 
 from exporter.aws import DEADLINE, Place, PollErrorReason, Scoped, paused, poll_error
 from exporter.catalog import Kind
-from exporter.collector import JOB_FAMILIES, essential, job_views
-from exporter.exposition import in_turns
-from exporter.failures import Classifier, Rule
-from exporter.families import metrics
+from exporter.families import JOB_FAMILIES, essential, job_views, metrics
 from exporter.jobs import Job, Query, SourceKey, State
-from exporter.ledger import Ledger
-from exporter.planner import Plan, full, incremental, missing
-from exporter.poller.bounds import drops, fitted, note_change
+from exporter.poller.budget import drops, fitted, note_change
 from exporter.poller.context import Context, Source
 from exporter.poller.dimensions import FewValues
-from exporter.poller.inner import InnerScopes
+from exporter.poller.inner_scopes import InnerScopes
+from exporter.poller.planner import Plan, full, incremental, missing
+from exporter.reasons import Classifier, Rule
 from exporter.settings import ServiceSettings, Settings
+from exporter.store import Ledger
 from exporter.telemetry import SourceStatus
+from exporter.turns import in_turns
 
 log = structlog.get_logger(__name__)
 

@@ -13,13 +13,13 @@ import structlog
 from exporter.aws import DEADLINE, PollError, PollErrorReason, poll_error
 from exporter.aws.items import text
 from exporter.clock import Clock
-from exporter.families import metrics
+from exporter.families import SOURCE_FAMILIES, metrics
 from exporter.jobs import SourceKey
-from exporter.poller.bounds import drops, note_change
+from exporter.poller.budget import drops, note_change
 from exporter.poller.context import Context, Source
-from exporter.poller.schedule import pause
+from exporter.poller.pacing import pause
 from exporter.poller.sharding import owns
-from exporter.telemetry import POLLED, SOURCE_FAMILIES, SourceStatus
+from exporter.telemetry import POLLED, SourceStatus
 
 log = structlog.get_logger(__name__)
 

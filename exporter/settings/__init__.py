@@ -1,13 +1,13 @@
 """Every setting: file, environment and flags, checked against the catalog."""
 
-from exporter.durations import format_duration, parse_duration
 from exporter.settings.accounts import ALL_REGIONS, Account, Organization
 from exporter.settings.errors import ConfigurationError
 from exporter.settings.flags import add_flags, given
 from exporter.settings.loading import load
 from exporter.settings.model import ENVIRONMENT_PREFIX, Selection, ServiceSettings, Settings
-from exporter.settings.redaction import without_secrets
 from exporter.settings.sections import DEFAULT_PORT, Aws, Limits, Log, Metrics, Shard, Web
+from exporter.settings.shown import without_secrets
+from exporter.text.durations import format_duration, parse_duration
 
 __all__ = [
     "ALL_REGIONS",

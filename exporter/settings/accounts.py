@@ -10,8 +10,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from exporter.catalog.models import regions
-from exporter.catalog.spelling import did_you_mean
 from exporter.settings.sections import Section
+from exporter.text.spelling import did_you_mean
 
 ALL_REGIONS = "all"
 """In place of a list of regions: those that are enabled for the account."""

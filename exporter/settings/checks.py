@@ -10,10 +10,10 @@ from pydantic import ValidationError
 from exporter.catalog import Catalog, Service
 from exporter.catalog.kind import plural
 from exporter.catalog.own import extended
-from exporter.catalog.problems import in_words, shown
-from exporter.catalog.spelling import did_you_mean
 from exporter.settings.accounts import Patterns
 from exporter.settings.model import ServiceSettings, Settings
+from exporter.text.problems import in_words, shown
+from exporter.text.spelling import did_you_mean
 
 Problem = tuple[str, str]
 """The path of a key (`services.bedrok`) and what is wrong there."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from exporter.printable import printable
+from exporter.text.printable import printable
 
 _HEAD, _TAIL = 1000, 200
 """So many characters of a long line are told: a wrong value may be a file of its own."""

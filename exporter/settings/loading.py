@@ -13,14 +13,14 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, InitSettingsSource, PydanticBaseSettingsSource
 
 from exporter.catalog import Catalog
-from exporter.catalog.problems import in_words
-from exporter.catalog.spelling import did_you_mean
-from exporter.redaction import REDACTED
 from exporter.settings import checks, flags
 from exporter.settings.accounts import Account, Organization, OrganizationAccounts
 from exporter.settings.errors import ConfigurationError
-from exporter.settings.file import read
 from exporter.settings.model import ENVIRONMENT_PREFIX, Settings
+from exporter.settings.yaml_file import read
+from exporter.text.problems import in_words
+from exporter.text.redaction import REDACTED
+from exporter.text.spelling import did_you_mean
 
 
 def load(

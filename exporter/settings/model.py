@@ -11,10 +11,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from exporter.catalog import Catalog, Kind, Service
 from exporter.catalog.kind import Word, plural
 from exporter.catalog.own import extended
-from exporter.durations import Duration
-from exporter.failures import Rule
+from exporter.reasons import Rule
 from exporter.settings.accounts import ALL_REGIONS, Account, Organization, OrganizationAccounts, Patterns
 from exporter.settings.sections import Aws, ConfigFile, Limits, Log, Metrics, Poll, Shard, Web, not_empty
+from exporter.text.durations import Duration
 
 ENVIRONMENT_PREFIX = "AWS_JOB_EXPORTER_"
 

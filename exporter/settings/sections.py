@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from exporter.durations import Duration
+from exporter.text.durations import Duration
 
 DEFAULT_PORT = 10058
 """No other exporter is known to use it; see the wiki page "Default port allocations" of Prometheus."""
@@ -75,7 +75,7 @@ class ConfigFile(Section):
     file: Path | None = Field(default=None, description="Configuration file (YAML).")
 
 
-class WebConfigFile(Section):
+class WebConfigLocation(Section):
     """Where TLS, passwords and headers are configured."""
 
     file: Annotated[Path | None, BeforeValidator(lambda path: path or None)] = Field(
@@ -94,7 +94,7 @@ class Web(Section):
     systemd_socket: bool = Field(
         default=False, description="Use systemd socket activation listeners instead of port listeners (Linux only)."
     )
-    config: WebConfigFile = WebConfigFile()
+    config: WebConfigLocation = WebConfigLocation()
     telemetry_path: Annotated[str, AfterValidator(_path)] = Field(
         default="/metrics", description="Path under which to expose metrics."
     )

@@ -1,7 +1,7 @@
 """A small AWS over HTTP, for the demo, the tests and the benchmarks: derived from the catalog and botocore's models."""
 
+from exporter.simulator.aws_error import AwsError
 from exporter.simulator.calls import Call
-from exporter.simulator.errors import AwsError
 from exporter.simulator.faults import Fault
 from exporter.simulator.population import populate
 from exporter.simulator.residents import SimulatedJob, SimulatedScope

@@ -13,10 +13,10 @@ from exporter.catalog import Kind
 from exporter.catalog.kind import Details
 from exporter.catalog.models import shape_at
 from exporter.simulator import shapes
+from exporter.simulator.aws_error import not_found
 from exporter.simulator.calls import Call
-from exporter.simulator.errors import not_found
-from exporter.simulator.items import references
-from exporter.simulator.residents import Place, SimulatedJob
+from exporter.simulator.job_items import references
+from exporter.simulator.residents import Residence, SimulatedJob
 from exporter.simulator.world import World
 
 Known = tuple[tuple[str, Hashable], ...]
@@ -30,8 +30,10 @@ class Description:
     world: World
     model: OperationModel
     kinds: list[Kind] = field(default_factory=list)
-    _index: defaultdict[tuple[Place, str], dict[Known, SimulatedJob]] = field(default_factory=lambda: defaultdict(dict))
-    _indexed: defaultdict[tuple[Place, str], int] = field(default_factory=lambda: defaultdict(int))
+    _index: defaultdict[tuple[Residence, str], dict[Known, SimulatedJob]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+    _indexed: defaultdict[tuple[Residence, str], int] = field(default_factory=lambda: defaultdict(int))
 
     def __call__(self, call: Call) -> dict[str, Any]:
         """Return a job's details; raises AwsError where no job has such arguments."""
@@ -46,7 +48,7 @@ class Description:
         job = self._index[place, str(kind)].get(tuple(references(details.arguments, call.arguments)))
         return job if job and job.exists and job.created <= call.now else None
 
-    def _catch_up(self, place: Place, kind: Kind, details: Details) -> None:
+    def _catch_up(self, place: Residence, kind: Kind, details: Details) -> None:
         """Take those jobs into the index that have arrived since the last time."""
         key, jobs = (place, str(kind)), place.arrivals[str(kind)]
         for job in jobs[self._indexed[key] :]:

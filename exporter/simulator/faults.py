@@ -15,8 +15,8 @@ from typing import Any, Literal
 
 from aiohttp import web
 
+from exporter.simulator.aws_error import AwsError
 from exporter.simulator.calls import Call
-from exporter.simulator.errors import AwsError
 from exporter.simulator.responses import Response
 
 Strike = Callable[[Call], Awaitable[web.StreamResponse | None]]
@@ -181,7 +181,7 @@ class Fault:
 
 
 @dataclass
-class Rule:
+class FaultRule:
     """When a fault strikes: all that is given must hold. It counts how often it did."""
 
     fault: Fault
@@ -218,16 +218,16 @@ class Faults:
     strikes it; where its fault does not answer, the one before does.
     """
 
-    rules: list[Rule] = field(default_factory=list)
+    rules: list[FaultRule] = field(default_factory=list)
     _pages: dict[tuple[str, ...], list[str]] = field(default_factory=dict)
     """The tokens of the pages that were asked for since each list was last begun."""
 
-    def add(self, fault: Fault, **when: Any) -> Rule:
-        """Switch a fault on where and when the members of `Rule` say."""
-        self.rules.append(Rule(fault, **when))
+    def add(self, fault: Fault, **when: Any) -> FaultRule:
+        """Switch a fault on where and when the members of `FaultRule` say."""
+        self.rules.append(FaultRule(fault, **when))
         return self.rules[-1]
 
-    def remove(self, rule: Rule) -> None:
+    def remove(self, rule: FaultRule) -> None:
         """Switch one fault off."""
         self.rules.remove(rule)
 
@@ -246,7 +246,7 @@ class Faults:
                 return response
         return None
 
-    def _wanting(self, call: Call, page: int) -> Iterator[Rule]:
+    def _wanting(self, call: Call, page: int) -> Iterator[FaultRule]:
         return (rule for rule in reversed(self.rules.copy()) if rule.wants(call, page))
 
     def _page(self, call: Call) -> int:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from exporter.simulator.aws_error import AwsError, invalid
 from exporter.simulator.calls import Call, Operation
-from exporter.simulator.errors import AwsError, invalid
 from exporter.simulator.world import World
 
 
@@ -46,7 +46,7 @@ class Identity:
 
 
 @dataclass(frozen=True)
-class Organization:
+class OrganizationsApi:
     """Organizations, as far as it lists accounts."""
 
     world: World

@@ -16,7 +16,7 @@ import yaml
 
 from exporter.catalog import Catalog, Kind, Scope
 from exporter.jobs import State
-from exporter.simulator.items import sort_of
+from exporter.simulator.job_items import sort_of
 from exporter.simulator.residents import SimulatedScope
 from exporter.simulator.world import Arrival, World
 

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, unquote
 from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
 
 from exporter.simulator import values
-from exporter.simulator.errors import invalid
+from exporter.simulator.aws_error import invalid
 
 
 class Request(NamedTuple):
@@ -31,7 +31,7 @@ class Request(NamedTuple):
         return parse_qsl(self.query, keep_blank_values=True)
 
 
-class Reader(ABC):
+class RequestReader(ABC):
     """Reads the requests for some operations of one service."""
 
     def __init__(self, service: ServiceModel, operations: Iterable[str]) -> None:
@@ -54,7 +54,7 @@ class Reader(ABC):
         """Return the arguments as JSON values, not yet held to the operation's shape."""
 
 
-class JsonReader(Reader):
+class JsonReader(RequestReader):
     """json 1.0 and 1.1: the operation stands in a header, the arguments in the body."""
 
     def find(self, request: Request) -> OperationModel | None:
@@ -67,7 +67,7 @@ class JsonReader(Reader):
         return _json(request.body)
 
 
-class RestReader(Reader):
+class RestReader(RequestReader):
     """rest-json and rest-xml: method and path tell the operation; arguments stand in path, query, headers and body."""
 
     def find(self, request: Request) -> OperationModel | None:
@@ -108,7 +108,7 @@ class RestReader(Reader):
         return {name: (self.operations[name].http["method"], _pattern(paths[name])) for name in names}
 
 
-class QueryReader(Reader):
+class QueryReader(RequestReader):
     """query: a form with the operation as `Action`."""
 
     def find(self, request: Request) -> OperationModel | None:
@@ -127,12 +127,12 @@ class QueryReader(Reader):
         return dict(parse_qsl(request.body.decode(errors="replace"), keep_blank_values=True)) | dict(request.parameters)
 
 
-def reader(service: ServiceModel, operations: Iterable[str]) -> Reader:
+def reader(service: ServiceModel, operations: Iterable[str]) -> RequestReader:
     """Return the reader for a service's protocol; raises LookupError for a protocol that no catalog has needed yet."""
     return READERS[service.resolved_protocol](service, operations)
 
 
-READERS: Mapping[str, type[Reader]] = {
+READERS: Mapping[str, type[RequestReader]] = {
     "json": JsonReader,
     "query": QueryReader,
     "rest-json": RestReader,

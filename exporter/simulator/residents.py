@@ -52,7 +52,7 @@ class FormOfJobs(Form, Protocol):
         """Return the value of a swept argument under which a job is listed."""
 
 
-class Place:
+class Residence:
     """One region of one account: what scopes and jobs without a scope stand in."""
 
     def __init__(self, account: str, region: str) -> None:
@@ -66,7 +66,7 @@ class Place:
         self._scopes: defaultdict[str, dict[str, SimulatedScope]] = defaultdict(dict)
 
     @property
-    def place(self) -> Place:
+    def place(self) -> Residence:
         """The region of the account."""
         return self
 
@@ -100,10 +100,10 @@ class Place:
         scope.removed = True
 
 
-class SimulatedScope(Place):
+class SimulatedScope(Residence):
     """A container of jobs: a membership, an inference scheduler."""
 
-    def __init__(self, within: Place, form: FormOfScopes, scope_name: str, key: Key) -> None:
+    def __init__(self, within: Residence, form: FormOfScopes, scope_name: str, key: Key) -> None:
         super().__init__(within.account, within.region)
         self.within = within
         self.form = form
@@ -129,7 +129,7 @@ class SimulatedScope(Place):
         return self.key[0]
 
     @property
-    def place(self) -> Place:
+    def place(self) -> Residence:
         """The region of the account that it stands in."""
         return self.within.place
 
@@ -153,7 +153,7 @@ class SimulatedJob:
     """A job whose status at any time follows from its path alone; every time in seconds since 1970-01-01 UTC."""
 
     kind: Kind
-    scope: Place
+    scope: Residence
     form: FormOfJobs
     token: str
     created: float

@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 
 from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
 
-from exporter.simulator.errors import AwsError
+from exporter.simulator.aws_error import AwsError
 
 
 class Response(NamedTuple):

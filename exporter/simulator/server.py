@@ -15,12 +15,12 @@ from aiohttp import web
 from botocore.model import OperationModel
 
 from exporter.catalog import Catalog
+from exporter.simulator.aws_error import AwsError
 from exporter.simulator.calls import Call
-from exporter.simulator.errors import AwsError
 from exporter.simulator.faults import Faults
 from exporter.simulator.requests import Request
 from exporter.simulator.responses import Response
-from exporter.simulator.services import Service, Services
+from exporter.simulator.services import Services, SimulatedService
 from exporter.simulator.world import World
 
 Hook = Callable[[Call], Awaitable[web.StreamResponse | None]]
@@ -118,12 +118,12 @@ class Simulator:
                 return response
         return None
 
-    def _answer(self, service: Service, operation: OperationModel, request_id: str, call: Call) -> Response:
+    def _answer(self, service: SimulatedService, operation: OperationModel, request_id: str, call: Call) -> Response:
         self.world.advance(call.now)
         return service.writer.answer(operation, service.operations[operation.name](call), request_id)
 
     def _failed(
-        self, service: Service | None, operation: OperationModel | None, error: AwsError, request_id: str
+        self, service: SimulatedService | None, operation: OperationModel | None, error: AwsError, request_id: str
     ) -> web.StreamResponse:
         if service is None:
             return _unaddressed(error)

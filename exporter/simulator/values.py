@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
 
-from exporter.simulator.errors import invalid
+from exporter.simulator.aws_error import invalid
 
 
 def read(shape: Shape, value: Any, where: str) -> Any:

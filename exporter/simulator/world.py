@@ -14,8 +14,8 @@ from typing import Any
 from exporter.catalog import Catalog, Kind, Scope
 from exporter.catalog.models import Models
 from exporter.jobs import State
-from exporter.simulator.items import JobForm, ScopeForm, sort_of
-from exporter.simulator.residents import Place, SimulatedJob, SimulatedScope
+from exporter.simulator.job_items import JobForm, ScopeForm, sort_of
+from exporter.simulator.residents import Residence, SimulatedJob, SimulatedScope
 from exporter.simulator.shapes import at
 
 ACCOUNT = "111122223333"
@@ -48,16 +48,16 @@ class World:
         self.accounts: dict[str, str] = {}
         self.members: dict[str, str] = {}
         """The accounts of the organisation with their names, none where there is no organisation."""
-        self._places: dict[tuple[str, str], Place] = {}
+        self._places: dict[tuple[str, str], Residence] = {}
         self._job_forms: dict[str, JobForm] = {}
         self._scope_forms: dict[tuple[str, str], ScopeForm] = {}
         self._arrivals: list[_Pending] = []
         self._numbers = count(1)
 
-    def place(self, account: str | None = None, region: str | None = None) -> Place:
+    def place(self, account: str | None = None, region: str | None = None) -> Residence:
         """Return a region of an account, the world's own if none is named."""
         key = (account or self.account, region or self.region)
-        return self._places.setdefault(key, Place(*key))
+        return self._places.setdefault(key, Residence(*key))
 
     def add_scope(  # noqa: PLR0913 - the words of a scope, each by its name
         self,
@@ -80,7 +80,7 @@ class World:
         if scope_name not in scopes:
             raise LookupError(f"{service} has no scope {scope_name!r}")
         scope = scopes[scope_name]
-        parent: Place = within or self.place(account, region)
+        parent: Residence = within or self.place(account, region)
         self._require(parent, service, scope.within, scope_name)
         number, form = next(self._numbers), self._scope_form(service, scope_name)
         fields = form.where(passed_over=passed_over)
@@ -101,7 +101,7 @@ class World:
         """Remove a scope and all that it contains; raises KeyError where that was done before."""
         scope.within.remove(scope)
 
-    def scopes(self, service: str, scope_name: str, within: Place | None = None) -> list[SimulatedScope]:
+    def scopes(self, service: str, scope_name: str, within: Residence | None = None) -> list[SimulatedScope]:
         """Return all scopes of a sort, oldest first: those that stand directly in `within`, else in the own region."""
         sort = sort_of(service, self.catalog[service].scopes[scope_name])
         return (within or self.place()).scopes(sort)
@@ -131,7 +131,7 @@ class World:
         number of the kind's refinement that holds at the end. The job's ids are made of `token`, 32 hexadecimal digits.
         Raises ValueError where `scope` is not the innermost one of the kind.
         """
-        parent: Place = scope or self.place(account, region)
+        parent: Residence = scope or self.place(account, region)
         self._require(parent, kind.service, kind.scope, str(kind))
         token = token or _token(next(self._numbers))
         offsets, statuses = zip(*path, strict=True)
@@ -175,7 +175,7 @@ class World:
         """Return the jobs of a kind that exist at a time, newest first: those within `scope`, else of the region."""
         if at < math.inf:
             self.advance(at)
-        place: Place = scope or self.place(account, region)
+        place: Residence = scope or self.place(account, region)
         jobs = [job for job in place.place.arrivals[str(kind)] if job.exists and job.created <= at]
         return sorted((job for job in jobs if _stands_in(job, place)), key=lambda job: job.key, reverse=True)
 
@@ -201,7 +201,7 @@ class World:
         self.accounts[key] = arn.split(":")[4]
         return key
 
-    def _require(self, parent: Place, service: str, scope_name: str | None, what: str) -> None:
+    def _require(self, parent: Residence, service: str, scope_name: str | None, what: str) -> None:
         """Raise ValueError where a thing cannot stand in a place."""
         wanted = (scope_name, self._scope_form(service, scope_name).sort) if scope_name else (None, "")
         found = (parent.scope_name, parent.sort) if isinstance(parent, SimulatedScope) else (None, "")
@@ -239,7 +239,7 @@ def _listed_alike(entries: Mapping[str, Kind] | Mapping[str, Scope], service: st
     return next(alike, None)
 
 
-def _stands_in(job: SimulatedJob, place: Place) -> bool:
+def _stands_in(job: SimulatedJob, place: Residence) -> bool:
     around = job.scope
     while around is not place and isinstance(around, SimulatedScope):
         around = around.within

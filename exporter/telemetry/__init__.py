@@ -2,6 +2,6 @@
 
 from exporter.telemetry.instruments import Telemetry
 from exporter.telemetry.logs import configure_logging
-from exporter.telemetry.sources import POLLED, SOURCE_FAMILIES, SourceStatus
+from exporter.telemetry.status import POLLED, SourceStatus
 
-__all__ = ["POLLED", "SOURCE_FAMILIES", "SourceStatus", "Telemetry", "configure_logging"]
+__all__ = ["POLLED", "SourceStatus", "Telemetry", "configure_logging"]

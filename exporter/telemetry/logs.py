@@ -13,8 +13,8 @@ from typing import TextIO
 import structlog
 from structlog.typing import EventDict, Processor
 
-from exporter.printable import printable
-from exporter.redaction import redacted
+from exporter.text.printable import printable
+from exporter.text.redaction import redacted
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 

@@ -11,9 +11,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.cli import main
-from exporter.collector import JOB_FAMILIES
+from exporter.families import JOB_FAMILIES, SOURCE_FAMILIES
 from exporter.simulator import Simulator, World
-from exporter.telemetry import SOURCE_FAMILIES
 from tests.support.harness import ACCOUNT, BEDROCK, CATALOG, CUSTOMIZATION, NOW, REGION, TRAINED
 from tests.support.processes import ROOT
 

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from exporter.aws.errors import BadResponseError
 from exporter.aws.items import at, job_reader, resolve, seconds, text
+from exporter.aws.poll_error import BadResponseError
 from exporter.jobs import Job, State
 from tests.support.harness import BEDROCK, CUSTOMIZATION, INFERENCE, LOOKOUT, NOW, TRAINED
 

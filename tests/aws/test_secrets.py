@@ -9,9 +9,9 @@ from aiohttp import ClientSession
 
 from exporter import app
 from exporter.cli import main
-from exporter.redaction import REDACTED, redacted
 from exporter.simulator import AwsError
 from exporter.telemetry import configure_logging
+from exporter.text.redaction import REDACTED, redacted
 from tests.support.harness import ACCOUNT, BEDROCK, CATALOG, PATIENCE, REGION, HandClock, configured, simulated
 
 pytestmark = pytest.mark.usefixtures("restored_logging")

@@ -26,13 +26,12 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, Metric, make_wsgi_app
 
 from exporter.catalog import Catalog
-from exporter.collector import JOB_FAMILIES, job_views
 from exporter.exposition import Exposition, Format
-from exporter.families import metrics
+from exporter.families import JOB_FAMILIES, SOURCE_FAMILIES, job_views, metrics
 from exporter.jobs import Job, SourceKey, State
-from exporter.ledger import Ledger
 from exporter.settings import Metrics
-from exporter.telemetry import SOURCE_FAMILIES, SourceStatus, Telemetry
+from exporter.store import Ledger
+from exporter.telemetry import SourceStatus, Telemetry
 from exporter.web import Site, create_app, listen, serve
 
 SOURCES = 1000

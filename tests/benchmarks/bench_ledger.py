@@ -21,13 +21,12 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from exporter.catalog import Catalog
-from exporter.collector import JOB_FAMILIES, job_views
 from exporter.exposition import Exposition
-from exporter.families import metrics
+from exporter.families import JOB_FAMILIES, job_views, metrics
 from exporter.jobs import Job, SourceKey, State
-from exporter.ledger import Ledger
-from exporter.planner import incremental
+from exporter.poller.planner import incremental
 from exporter.settings import Metrics
+from exporter.store import Ledger
 from tests.benchmarks.children import answer, process, rss
 from tests.benchmarks.report import Row, report
 

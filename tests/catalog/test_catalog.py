@@ -12,8 +12,8 @@ from botocore.model import StringShape
 from exporter.catalog import BUILT_IN, Catalog, Kind, Service
 from exporter.catalog.kind import plural
 from exporter.catalog.models import Checker, Models, item_shape, shape_at
-from exporter.catalog.table import HEADER, put_into, rows, write
 from exporter.jobs import State
+from tools.catalog_page import HEADER, put_into, rows, write
 
 CATALOG = Catalog()
 MODELS = Models()

@@ -14,9 +14,8 @@ from promql_parser import Call, MatchOp, MatrixSelector, VectorSelector
 
 from config.grafana import files
 from config.grafana.panels import STATE_COLOURS
-from exporter.collector import JOB_FAMILIES
+from exporter.families import JOB_FAMILIES, SOURCE_FAMILIES
 from exporter.jobs import SourceKey, State
-from exporter.telemetry import SOURCE_FAMILIES
 from exporter.web.views.parameters import JobParameters, PlaceParameters, SourceParameters
 from tests.support.dashboards import DASHBOARDS, FOLDER, expanded, panels, targets, variables
 from tools.exported import families, row, series

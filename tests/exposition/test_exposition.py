@@ -16,7 +16,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from exporter.exposition import Exposition, Format
-from exporter.exposition.turns import in_turns
+from exporter.turns import in_turns
 
 GENERATE: Mapping[Format, Callable[[Any], bytes]] = {
     Format.TEXT: generate_latest,

@@ -5,9 +5,9 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.aws.errors import BadResponseError
 from exporter.aws.items import containers, job_reader, seconds, text
-from exporter.ledger import Ledger
+from exporter.aws.poll_error import BadResponseError
+from exporter.store import Ledger
 from tests.support import answers
 from tests.support.answers import MODELS, listing
 from tests.support.effort import bounded

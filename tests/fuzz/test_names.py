@@ -22,9 +22,9 @@ from exporter.cli.invocation import table
 from exporter.exposition import Exposition, Format
 from exporter.families import Family, metrics
 from exporter.jobs import SourceKey
-from exporter.printable import printable
 from exporter.settings import Limits
 from exporter.telemetry import SourceStatus, configure_logging
+from exporter.text.printable import printable
 from exporter.web import Site, create_app
 from tests.support.effort import bounded
 from tests.support.harness import NOW, PATIENCE, HandClock, configured, running, simulated

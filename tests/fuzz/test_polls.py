@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
-from exporter.aws.errors import BadResponseError
 from exporter.aws.items import job_reader
+from exporter.aws.poll_error import BadResponseError
 from exporter.catalog import Kind
 from exporter.exposition import Format
 from exporter.simulator import World

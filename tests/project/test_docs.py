@@ -19,8 +19,8 @@ from exporter import cli
 from exporter.aws import PollErrorReason
 from exporter.catalog import Catalog, Kind
 from exporter.exposition import Exposition
-from exporter.failures import Reason
 from exporter.jobs import SourceKey, State
+from exporter.reasons import Reason
 from exporter.settings import ENVIRONMENT_PREFIX, Account, Organization, ServiceSettings, Settings, load
 from exporter.web import Site, create_app
 from exporter.web.views.parameters import JobParameters, SourceParameters

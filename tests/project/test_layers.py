@@ -1,6 +1,7 @@
 """The rooms of the exporter stand one above the other, and each imports only from those below it."""
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from importlib.util import resolve_name
@@ -13,28 +14,24 @@ ROOMS = (
     "simulator",
     "web",
     "poller",
-    "aws",
-    "inventory",
     "exposition",
-    "planner",
-    "collector",
-    "telemetry",
     "families",
-    "ledger",
-    "iam",
+    "store",
+    "aws",
+    "permissions",
     "settings",
-    "failures",
+    "telemetry",
+    "reasons",
     "catalog",
-    "clock",
-    "durations",
-    "redaction",
+    "text",
     "jobs",
-    "printable",
+    "turns",
+    "clock",
     "",  # the package itself, which holds nothing but the version
 )
 """From top to bottom."""
 
-CONFINED = {"aiobotocore": {"aws"}, "botocore": {"aws", "catalog", "simulator"}, "boto3": set[str]()}
+CONFINED = {"aiobotocore": {"aws"}, "botocore": {"aws", "catalog", "cli", "simulator"}, "boto3": set[str]()}
 """The rooms that may know a library."""
 
 ROOT = Path(__file__).parents[2]
@@ -56,7 +53,8 @@ def module_name(file: Path) -> str:
     return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-IMPORTS = {module_name(file): sorted(imports(file)) for file in sorted(ROOT.glob("exporter/**/*.py"))}
+FILES = {module_name(file): file for file in sorted(ROOT.glob("exporter/**/*.py"))}
+IMPORTS = {module: sorted(imports(file)) for module, file in FILES.items()}
 
 
 def source(name: str) -> str:
@@ -100,6 +98,28 @@ def test_imports_form_no_cycle() -> None:
     except CycleError as error:
         cycle = " <- ".join(error.args[1])
         raise AssertionError(f"imported in a circle: {cycle}") from None
+
+
+def test_the_toolkit_can_be_lifted_out() -> None:
+    """Only what puts the site together imports `web.toolkit`, which imports from `web.server` and rooms below `web`."""
+    toolkit = "exporter.web.toolkit"
+    importers = {module for module, name in OURS if source(name).startswith(toolkit) and not module.startswith(toolkit)}
+    imported = {source(name) for module, name in OURS if module.startswith(toolkit)}
+    inside = {module for module in imported if room(module) == "web" and not module.startswith(toolkit)}
+    assert importers == {"exporter.web"}
+    assert {module.rpartition(".")[0] for module in inside} == {"exporter.web.server"}
+
+
+def test_no_name_stands_twice() -> None:
+    """Whoever hears the name of a file or of a public class knows which one is meant."""
+    files = [file.stem for file in FILES.values() if file.name not in {"__init__.py", "__main__.py"}]
+    classes = [
+        node.name
+        for file in FILES.values()
+        for node in ast.parse(file.read_text()).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    ]
+    assert [name for name, count in Counter([*files, *classes]).items() if count > 1] == []
 
 
 def test_libraries_stay_in_their_rooms() -> None:

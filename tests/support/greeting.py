@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
 from exporter.web import Guard, WebConfigFile, listen, serve
-from exporter.web.server.connections import Limits
+from exporter.web.server.connections import ConnectionLimits
 from tests.support.harness import PATIENCE
 
 
@@ -106,7 +106,9 @@ class Served:
 
 
 @asynccontextmanager
-async def greeting(file: Path | None, certificates: Path, limits: Limits | None = None) -> AsyncIterator[Served]:
+async def greeting(
+    file: Path | None, certificates: Path, limits: ConnectionLimits | None = None
+) -> AsyncIterator[Served]:
     """Yield a server that greets, configured by a web configuration file."""
 
     async def hello(_request: web.Request) -> web.Response:

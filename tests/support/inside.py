@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from exporter.catalog import Catalog, Kind
-from exporter.inventory import Inventory
 from exporter.jobs import Job, SourceKey, State
-from exporter.ledger import Ledger
 from exporter.settings import Settings
+from exporter.store import Ledger
+from exporter.store.search import Inventory
 from exporter.telemetry import SourceStatus
 from exporter.web import Inside
 

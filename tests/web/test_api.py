@@ -13,8 +13,8 @@ from schemathesis import GenerationMode
 
 from exporter import __version__
 from exporter.exposition import Exposition
-from exporter.failures import Reason
 from exporter.jobs import State
+from exporter.reasons import Reason
 from exporter.web import Site, create_app
 from exporter.web.views.parameters import JobParameters, SourceParameters
 from exporter.web.views.rows import JobRow, SourceRow

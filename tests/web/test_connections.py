@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from exporter.exposition import Exposition
 from exporter.web import Site, create_app, listen, serve
-from exporter.web.server.connections import Connections, Limits
+from exporter.web.server.connections import ConnectionLimits, Connections
 from tests.support.greeting import greeting
 from tests.support.harness import PATIENCE
 
@@ -158,7 +158,7 @@ async def until(condition):
 
 async def test_a_slow_reader_is_broken_off(caplog):
     """With less than it asked for; nothing is logged as an error."""
-    limits = Limits(answer=20 * SHORT)
+    limits = ConnectionLimits(answer=20 * SHORT)
     async with serving(series=MUCH, limits=limits) as server, server.connected(receive_buffer=4096) as (reader, writer):
         writer.write(SCRAPE)
         assert await reader.read(1)
@@ -185,7 +185,7 @@ DRIPS = {
 @pytest.mark.parametrize("begin", DRIPS.values(), ids=DRIPS.keys())
 async def test_who_asks_nothing_is_broken_off(begin):
     """However it goes on dripping."""
-    async with serving(limits=Limits(first_request=SHORT)) as server, server.connected() as (reader, writer):
+    async with serving(limits=ConnectionLimits(first_request=SHORT)) as server, server.connected() as (reader, writer):
         writer.write(begin)
         assert await ended(reader) == b""
         assert server.dropped("slow") == 1
@@ -193,7 +193,7 @@ async def test_who_asks_nothing_is_broken_off(begin):
 
 async def test_who_asks_nothing_more_is_broken_off():
     """A second request has its time, too."""
-    async with serving(limits=Limits(next_request=SHORT)) as server, server.connected() as (reader, writer):
+    async with serving(limits=ConnectionLimits(next_request=SHORT)) as server, server.connected() as (reader, writer):
         writer.write(HEALTHY)
         assert await answer(reader) == 200
         writer.write(b"GET /metr")
@@ -219,7 +219,7 @@ async def only(server):
 
 async def test_silent_connections_give_way():
     """One more than there may be takes the place of the oldest; whoever asks is answered."""
-    async with serving(limits=Limits(connections=50)) as server, AsyncExitStack() as stack:
+    async with serving(limits=ConnectionLimits(connections=50)) as server, AsyncExitStack() as stack:
         silent = [await stack.enter_async_context(server.connected()) for _ in range(50)]
         for oldest, _ in silent[:5]:
             reader, writer = await stack.enter_async_context(server.connected())
@@ -232,7 +232,7 @@ async def test_silent_connections_give_way():
 
 async def test_connections_that_are_answered_are_not_given_up():
     """Then the newcomer is turned away."""
-    async with serving(series=MUCH, limits=Limits(connections=2)) as server, held(server, 2) as statuses:
+    async with serving(series=MUCH, limits=ConnectionLimits(connections=2)) as server, held(server, 2) as statuses:
         assert statuses == [200, 200]
         async with server.connected() as (reader, writer):
             with suppress(ConnectionError):
@@ -243,7 +243,7 @@ async def test_connections_that_are_answered_are_not_given_up():
 async def test_connections_with_tls_have_the_same_limits(written, certificates):
     """The first answer ends the first time, and the second begins."""
     file = written("tls_server_config: {cert_file: server.crt, key_file: server.key}")
-    async with greeting(file, certificates, Limits(next_request=SHORT)) as server, asyncio.timeout(PATIENCE):
+    async with greeting(file, certificates, ConnectionLimits(next_request=SHORT)) as server, asyncio.timeout(PATIENCE):
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=server.client())
         writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert await answer(reader) == 200
@@ -254,7 +254,7 @@ async def test_connections_with_tls_have_the_same_limits(written, certificates):
 async def test_half_open_handshakes_keep_nobody_waiting(written, certificates):
     """Clients of TLS that say nothing, or rubbish."""
     file = written("tls_server_config: {cert_file: server.crt, key_file: server.key}")
-    async with greeting(file, certificates, Limits(first_request=SHORT)) as server:
+    async with greeting(file, certificates, ConnectionLimits(first_request=SHORT)) as server:
         silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(50)]
         for _, writer in silent[::2]:
             writer.write(b"GET / HTTP/1.1\r\n\r\n")
@@ -323,7 +323,7 @@ async def test_requests_in_a_row_without_waiting():
 
 async def test_a_flood_without_reading_is_broken_off():
     """Requests that nobody reads the answers of do not pile up: aiohttp stops reading, and then time is up."""
-    async with serving(series=MUCH, limits=Limits(answer=20 * SHORT)) as server:
+    async with serving(series=MUCH, limits=ConnectionLimits(answer=20 * SHORT)) as server:
         async with server.connected(receive_buffer=4096) as (reader, writer):
             writer.write(SCRAPE * 100_000)
             assert await reader.read(1)

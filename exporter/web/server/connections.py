@@ -16,7 +16,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True)
-class Limits:
+class ConnectionLimits:
     """What keeps clients from holding more than their share; times in seconds."""
 
     connections: int = 512
@@ -96,7 +96,7 @@ class Connection(asyncio.Protocol):
 class Connections:
     """Those that are open. A connection waits for a request, or a request of it is being answered."""
 
-    def __init__(self, limits: Limits, telemetry: Telemetry) -> None:
+    def __init__(self, limits: ConnectionLimits, telemetry: Telemetry) -> None:
         self._limits = limits
         self._telemetry = telemetry
         self._all: set[Connection] = set()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Sequence
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import cast
@@ -16,8 +17,10 @@ from aiohttp.http import HttpProcessingError
 
 from exporter.settings import ConfigurationError
 from exporter.telemetry import Telemetry
-from exporter.web.server.connections import Connection, Connections, Limits
-from exporter.web.toolkit.guard import TlsContext
+from exporter.web.server.connections import Connection, ConnectionLimits, Connections
+
+TlsContext = Callable[[], Awaitable[ssl.SSLContext]]
+"""Gives the context for a new connection; raises ConfigurationError."""
 
 log = structlog.get_logger(__name__)
 
@@ -41,10 +44,10 @@ async def serve(
     sockets: Sequence[socket.socket],
     tls: TlsContext | None = None,
     telemetry: Telemetry | None = None,
-    limits: Limits | None = None,
+    limits: ConnectionLimits | None = None,
 ) -> AsyncIterator[list[tuple[str, int]]]:
     """Serve an application on sockets, which are closed in the end, and yield their hosts and ports."""
-    limits = limits or Limits()
+    limits = limits or ConnectionLimits()
     connections = Connections(limits, telemetry or Telemetry())
     app.middlewares.insert(0, connections.keep_time)
     app.on_response_prepare.append(connections.count)

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import ssl
 import time
-from collections.abc import Awaitable, Callable
 
 import structlog
 from aiohttp import web
 
 from exporter.settings import ConfigurationError
 from exporter.web.server.connections import Handler
+from exporter.web.server.listening import TlsContext
 from exporter.web.toolkit import tls
 from exporter.web.toolkit.auth import Authenticator, credentials
-from exporter.web.toolkit.file import WebConfigFile
-from exporter.web.toolkit.rate import RateLimiter
 from exporter.web.toolkit.schema import WebConfig
-
-TlsContext = Callable[[], Awaitable[ssl.SSLContext]]
-"""Gives the context for a new connection; raises ConfigurationError."""
+from exporter.web.toolkit.throttle import RateLimiter
+from exporter.web.toolkit.web_config import WebConfigFile
 
 log = structlog.get_logger(__name__)
 

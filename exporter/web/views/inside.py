@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from exporter.catalog import Catalog
-from exporter.inventory import Inventory, Page
 from exporter.settings import Settings
+from exporter.store.search import Inventory, Page
 from exporter.web.views.parameters import JobParameters, SourceParameters
 from exporter.web.views.rows import SourceRow, health
 

@@ -16,12 +16,12 @@ from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from exporter import __version__
-from exporter.failures import Reason
-from exporter.inventory import HOUR, Found, Places
 from exporter.jobs import LIVE, SourceKey, State
-from exporter.ledger import Wanted
+from exporter.reasons import Reason
 from exporter.settings import without_secrets
-from exporter.web.views import kinds
+from exporter.store import Wanted
+from exporter.store.search import HOUR, Found, Places
+from exporter.web.views import kind_rows
 from exporter.web.views.inside import Inside
 from exporter.web.views.parameters import (
     Given,
@@ -209,7 +209,7 @@ async def _sources(inside: Inside, request: web.Request) -> Context:
 async def _kinds(inside: Inside, request: web.Request) -> Context:
     """The catalog: what is polled, by which operation and with which permissions."""
     Parameters.of(_given(request), inside.inventory.now())
-    return {"kinds": kinds.rows(inside.settings(), inside.catalog())}
+    return {"kinds": kind_rows.rows(inside.settings(), inside.catalog())}
 
 
 async def _config(inside: Inside, request: web.Request) -> Context:

@@ -10,13 +10,13 @@ from typing import Annotated, Any, Literal, Self
 from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 
-from exporter.catalog.problems import in_words
-from exporter.catalog.spelling import did_you_mean
-from exporter.durations import parse_duration
-from exporter.failures import Reason
-from exporter.inventory import Places, Position
 from exporter.jobs import State
-from exporter.ledger import Wanted
+from exporter.reasons import Reason
+from exporter.store import Wanted
+from exporter.store.search import Places, Position
+from exporter.text.durations import parse_duration
+from exporter.text.problems import in_words
+from exporter.text.spelling import did_you_mean
 
 Health = Literal["up", "down", "unknown"]
 """How a source goes, in the words of Prometheus' own API; unknown until it was polled."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from exporter.inventory import Found
 from exporter.jobs import State
-from exporter.ledger import duration
+from exporter.store import duration
+from exporter.store.search import Found
 from exporter.telemetry import SourceStatus
 
 

@@ -1,0 +1,19 @@
+"""Metric families as rows of tables: what is exported of jobs and of sources."""
+
+from exporter.families.family import Family, Sample, metrics
+from exporter.families.job_families import AS_OF, JOB_FAMILIES, OPTIONAL, JobView, dropped, essential, job_views
+from exporter.families.source_families import SOURCE_FAMILIES
+
+__all__ = [
+    "AS_OF",
+    "JOB_FAMILIES",
+    "OPTIONAL",
+    "SOURCE_FAMILIES",
+    "Family",
+    "JobView",
+    "Sample",
+    "dropped",
+    "essential",
+    "job_views",
+    "metrics",
+]

@@ -1,0 +1,134 @@
+"""Every failure words its cause anew, and a label of a metric may not: rules map messages to a few reasons."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, Self
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    StringConstraints,
+    TypeAdapter,
+    ValidationInfo,
+    model_validator,
+)
+
+from exporter.catalog import FastLoader
+
+_BUILT_IN = Path(__file__).with_name("rules.yaml")
+
+LONGEST = 4096
+"""So many characters of a message are looked at: AWS puts the cause there, and an endless message costs no more."""
+
+
+class Reason(StrEnum):
+    """Why a job failed, in one vocabulary for every service."""
+
+    ACCESS_DENIED = "access_denied"
+    NOT_FOUND = "not_found"
+    INVALID_INPUT = "invalid_input"
+    QUOTA_EXCEEDED = "quota_exceeded"
+    THROTTLED = "throttled"
+    CAPACITY = "capacity"
+    TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out_of_memory"
+    RESOURCE_EXHAUSTED = "resource_exhausted"
+    """A disk or the addresses of a subnet."""
+    CODE_ERROR = "code_error"
+    """The user's algorithm, script or container."""
+    NETWORK = "network"
+    DEPENDENCY = "dependency"
+    """Another service, or a step before this one."""
+    CANCELLED = "cancelled"
+    INTERNAL_ERROR = "internal_error"
+    UNSPECIFIED = "unspecified"
+    """AWS named no cause: nothing at all, or only where the logs are."""
+    OTHER = "other"
+    """A cause that no rule knows."""
+
+
+def _compile(value: Any, info: ValidationInfo) -> re.Pattern[str]:
+    """Compile one regular expression, or several of which any may match."""
+    branches = value if isinstance(value, list) else [value]
+    rule = info.data.get("name", "")
+    if not branches or "" in branches:
+        raise ValueError(f"rule {rule!r}: an empty expression would match everything")
+    try:
+        for branch in branches:
+            re.compile(branch)
+        return re.compile("|".join(f"(?:{branch})" for branch in branches), re.IGNORECASE)
+    except (re.error, TypeError, OverflowError, RecursionError) as error:
+        raise ValueError(f"rule {rule!r}: {branch!r} is no regular expression: {error}") from None
+
+
+Regex = Annotated[re.Pattern[str], BeforeValidator(_compile)]
+"""A regular expression of Python's `re` that ignores case, or a list of which any may match."""
+
+
+class Rule(BaseModel):
+    """One reason and what a failure must look like to have it; all that is given must match."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, StringConstraints(min_length=1)]
+    reason: Reason
+    service: str = ""
+    """The botocore name of the only service that this rule is for."""
+    status: Regex | None = None
+    """The whole status."""
+    text: Regex | None = None
+    """Any part of the code and the message."""
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if self.status is None and self.text is None:
+            raise ValueError(f"rule {self.name!r} needs a status or a text")
+        return self
+
+    def matches(self, text: str, status: str, service: str) -> bool:
+        """Return whether a failure looks as this rule says."""
+        return (
+            self.service in {"", service}
+            and (self.status is None or self.status.fullmatch(status) is not None)
+            and (self.text is None or self.text.search(text) is not None)
+        )
+
+
+class Classification(NamedTuple):
+    """A reason and the rule that found it, None where no rule matched."""
+
+    reason: Reason
+    rule: Rule | None
+
+
+class Classifier:
+    """Finds the reason of a failure: that of the first rule that matches."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self.rules = tuple(rules)
+
+    @classmethod
+    def built_in(cls, extra: Iterable[Rule] = ()) -> Self:
+        """Return a classifier with the rules of the catalog, behind those that are given."""
+        rules = yaml.load(_BUILT_IN.read_text(), FastLoader)  # noqa: S506 - a safe loader
+        return cls([*extra, *TypeAdapter(list[Rule]).validate_python(rules)])
+
+    def classify(self, message: str, *, status: str = "", code: str = "", service: str = "") -> Classification:
+        """Return why a job failed and the rule that says so; a failure that no rule knows is `other`."""
+        text = _normal(message, code)
+        for rule in self.rules:
+            if rule.matches(text, status, service):
+                return Classification(rule.reason, rule)
+        return Classification(Reason.OTHER, None)
+
+
+def _normal(message: str, code: str) -> str:
+    """Put the code before the message, as the services themselves do where they have no field for it."""
+    text = f"{code}: {message}" if code else message
+    return " ".join(text[:LONGEST].split())

@@ -1,0 +1,27 @@
+"""The settings as they may be shown: without what must stay secret."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from exporter.settings.model import Settings
+from exporter.text.redaction import REDACTED, redacted
+
+_SECRET = re.compile(r"external_?id|secret|password|passwd|token|credential|private_?key|api_?key", re.IGNORECASE)
+
+
+def without_secrets(settings: Settings) -> dict[str, Any]:
+    """Return the settings as plain values, secrets replaced by `[redacted]`."""
+    shown: dict[str, Any] = _shown(settings.model_dump(mode="json"))
+    return shown
+
+
+def _shown(value: Any, key: str = "") -> Any:
+    if isinstance(value, dict):
+        return {name: _shown(inner, str(name)) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_shown(inner, key) for inner in value]
+    if not isinstance(value, str):
+        return value
+    return REDACTED if _SECRET.search(key) else redacted(value)

@@ -1,0 +1,1 @@
+"""Words for people, and text from strangers: durations, spelling, problems, redaction."""

@@ -1,0 +1,155 @@
+"""Why a poll failed: every exception of the way to AWS has its reason of the closed list."""
+
+import socket
+import ssl
+from unittest.mock import Mock
+
+import aiohttp
+import pytest
+from botocore import exceptions
+from botocore.parsers import ResponseParserError
+
+from exporter.aws import PollError, poll_error
+from exporter.aws.poll_error import BadResponseError
+
+URL = {"endpoint_url": "https://bedrock.us-east-1.amazonaws.com"}
+WHY = {"error": "made up"}
+
+EXCEPTIONS = [
+    (TimeoutError(), "timeout"),
+    (exceptions.ConnectTimeoutError(**URL), "timeout"),
+    (exceptions.ReadTimeoutError(**URL), "timeout"),
+    (aiohttp.ServerTimeoutError(), "timeout"),
+    (aiohttp.ConnectionTimeoutError(), "timeout"),
+    (exceptions.CredentialRetrievalError(provider="made-up", error_msg="made up"), "expired_credentials"),
+    (exceptions.NoCredentialsError(), "expired_credentials"),
+    (exceptions.PartialCredentialsError(provider="env", cred_var="secret"), "expired_credentials"),
+    (exceptions.MetadataRetrievalError(error_msg="made up"), "expired_credentials"),
+    (exceptions.RefreshWithMFAUnsupportedError(), "expired_credentials"),
+    (exceptions.TokenRetrievalError(provider="sso", error_msg="made up"), "expired_credentials"),
+    (exceptions.UnauthorizedSSOTokenError(), "expired_credentials"),
+    (exceptions.SSOTokenLoadError(error_msg="made up"), "expired_credentials"),
+    (exceptions.LoginRefreshRequired(), "expired_credentials"),
+    (ResponseParserError("made up"), "bad_response"),
+    (BadResponseError("made up"), "bad_response"),
+    (UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"), "invalid_request"),
+    (exceptions.HTTPClientError(**WHY), "network"),
+    (exceptions.ConnectionClosedError(**URL), "network"),
+    (exceptions.EndpointConnectionError(**URL, **WHY), "network"),
+    (exceptions.ConnectionError(**WHY), "network"),
+    (exceptions.SSLError(**URL, **WHY), "network"),
+    (exceptions.ProxyConnectionError(proxy_url="http://127.0.0.1:3128", **WHY), "network"),
+    (exceptions.ResponseStreamingError(**WHY), "network"),
+    (exceptions.EndpointResolutionError(msg="made up"), "network"),
+    (exceptions.NoRegionError(), "network"),
+    (aiohttp.ClientConnectionError(), "network"),
+    (aiohttp.ServerDisconnectedError(), "network"),
+    (aiohttp.ClientPayloadError(), "network"),
+    (aiohttp.ClientConnectorError(Mock(), OSError("made up")), "network"),
+    (ConnectionResetError(), "network"),
+    (ConnectionRefusedError(), "network"),
+    (socket.gaierror(-2, "Name or service not known"), "network"),
+    (ssl.SSLCertVerificationError("made up"), "network"),
+    (exceptions.ParamValidationError(report="made up"), "invalid_request"),
+]
+
+
+@pytest.mark.parametrize(("error", "reason"), EXCEPTIONS, ids=[type(error).__name__ for error, _ in EXCEPTIONS])
+def test_every_exception_on_the_way_has_its_reason(error, reason):
+    """And a text for people, even where the exception has none."""
+    found = poll_error(error)
+    assert found.reason == reason
+    assert str(found)
+
+
+def answered(code, status=400, message="made up"):
+    """Return what botocore raises for an answer that is an error."""
+    answer = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return exceptions.ClientError(answer, "ListThings")
+
+
+CODES = [
+    ("ThrottlingException", "throttled"),
+    ("Throttling", "throttled"),
+    ("TooManyRequestsException", "throttled"),
+    ("RequestLimitExceeded", "throttled"),
+    ("SlowDown", "throttled"),
+    ("AccessDeniedException", "access_denied"),
+    ("AccessDenied", "access_denied"),
+    ("UnauthorizedOperation", "access_denied"),
+    ("SubscriptionRequiredException", "access_denied"),
+    ("ExpiredTokenException", "expired_credentials"),
+    ("ExpiredToken", "expired_credentials"),
+    ("UnrecognizedClientException", "expired_credentials"),
+    ("InvalidClientTokenId", "expired_credentials"),
+    ("InvalidSignatureException", "expired_credentials"),
+    ("ResourceNotFoundException", "not_found"),
+    ("EntityNotFoundException", "not_found"),
+    ("InternalServerException", "server_error"),
+    ("ServiceUnavailableException", "server_error"),
+    ("ValidationException", "invalid_request"),
+]
+
+
+@pytest.mark.parametrize(("code", "reason"), CODES)
+def test_a_code_says_more_than_its_status(code, reason):
+    """AWS's protocols send most errors with the status 400."""
+    assert poll_error(answered(code)).reason == reason
+
+
+STATUSES = [
+    (400, "invalid_request"),
+    (401, "access_denied"),
+    (403, "access_denied"),
+    (404, "not_found"),
+    (409, "invalid_request"),
+    (429, "throttled"),
+    (500, "server_error"),
+    (503, "server_error"),
+]
+
+
+@pytest.mark.parametrize(("status", "reason"), STATUSES)
+def test_the_status_counts_where_the_code_is_unknown(status, reason):
+    """A proxy answers without a code, and AWS invents new ones."""
+    assert poll_error(answered(str(status), status)).reason == reason
+
+
+def test_an_answer_without_code_and_status_is_an_invalid_request():
+    """Not even an empty answer breaks the reading of errors."""
+    assert poll_error(exceptions.ClientError({}, "ListThings")).reason == "invalid_request"
+
+
+def test_an_endless_text_is_cut():
+    """It is held for each source, and on a page and in the log."""
+    text = str(poll_error(answered("AccessDeniedException", 403, "made up " * 20_000)))
+    assert text.startswith("An error occurred (AccessDeniedException)")
+    assert len(text) == 2000
+
+
+@pytest.mark.parametrize("before", range(1900, 2000, 9))
+def test_no_secret_hides_where_a_text_is_cut(before):
+    """Neither its begin nor its end is told."""
+    token = f"eyJ{'a' * 900}.{'b' * 300}.{'c' * 300}"
+    assert "eyJ" not in str(poll_error(answered("InvalidIdentityToken", 400, f"{'x' * before} {token} {'x' * 9000}")))
+
+
+def test_the_text_is_in_the_words_of_aws():
+    """Whoever reads it can look it up."""
+    text = str(poll_error(answered("AccessDeniedException", 403, "User: made-up is not authorized")))
+    assert "AccessDeniedException" in text
+    assert "ListThings" in text
+    assert "User: made-up is not authorized" in text
+
+
+def test_what_nobody_foresaw_is_internal():
+    """A bug shows with the name of its type."""
+    found = poll_error(ZeroDivisionError("division by zero"))
+    assert found.reason == "internal"
+    assert str(found) == "ZeroDivisionError: division by zero"
+
+
+def test_a_poll_error_stays_what_it_is():
+    """Who knew the reason is believed."""
+    known = PollError(poll_error(TimeoutError()).reason, "made up")
+    assert poll_error(known) is known

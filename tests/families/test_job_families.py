@@ -1,0 +1,267 @@
+"""A small ledger as Prometheus reads it: the golden text of every family."""
+
+import re
+
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from exporter.catalog import Kind
+from exporter.exposition import Exposition, Format
+from exporter.families import AS_OF, JOB_FAMILIES, Family, job_views, metrics
+from exporter.jobs import Job, SourceKey, State
+from exporter.reasons import Reason
+from exporter.settings import Metrics
+from exporter.store import Ledger
+
+KIND = Kind.model_validate(
+    {
+        "service": "things",
+        "key": "thing",
+        "title": "Thing",
+        "operation": "ListThings",
+        "items": "things",
+        "id": "thingId",
+        "status": "status",
+        "states": {
+            "pending": ["Waiting"],
+            "running": ["Running"],
+            "succeeded": ["Done"],
+            "failed": ["Broken"],
+            "deleting": ["Deleting"],
+        },
+        "times": {"created": "created", "started": "started", "ended": "ended", "deadline": "deadline"},
+        "records": {"total": "total", "failed": "failed"},
+    }
+)
+SOURCE_LABEL = re.compile(rf'(?<=[{{,])(?:{"|".join(SourceKey._fields)})="[^"]*",?')
+KEY = SourceKey("1", "r", "s", "k", "x")
+BEGIN, NOW = 10_000.0, 20_000.0
+BUCKETS = Metrics.model_validate({"duration_buckets": ["1m", "1h"]})
+SINGLE = BUCKETS.model_copy(update={"per_job": True, "per_job_finished": 2})
+
+JOBS = [
+    Job(id="w", name="waits", status="Waiting", state=State.PENDING, created=19_000.0, deadline=29_000.0),
+    Job(id="r", status="Running", state=State.RUNNING, created=18_000.0, started=18_030.0, records={"total": 7}),
+    Job(id="d", status="Done", state=State.SUCCEEDED, created=11_000.0, started=11_060.0, ended=11_120.0),
+    Job(id="e", status="Done", state=State.SUCCEEDED, created=11_000.0, started=12_000.0, ended=19_000.0),
+    Job(
+        id="b",
+        name="breaks",
+        status="Broken",
+        state=State.FAILED,
+        created=17_000.0,
+        ended=18_000.0,
+        message="capacity",
+        records={"total": 10, "failed": 3},
+    ),
+    Job(id="x", status="Deleting", state=State.DELETING, created=11_000.0, updated=19_500.0),
+    Job(id="p", status="Pondering", state=State.UNKNOWN, created=19_800.0),
+]
+
+
+@pytest.fixture
+def ledger():
+    """Return a ledger that saw all of these jobs come."""
+    ledger = Ledger(lookback=86_400.0, classify=lambda job: job.message, bounds=BUCKETS.duration_buckets)
+    ledger.take([], BEGIN)
+    ledger.take(JOBS, NOW)
+    return ledger
+
+
+def exposed(ledger, settings=BUCKETS, kind=KIND, form=Format.TEXT, dimensions=()):
+    """Return the exposition of a ledger whose jobs are told apart by dimensions."""
+    exposition = Exposition(CollectorRegistry(), lambda: NOW)
+    views = [((*KEY, *view.dimensions), view) for view in job_views(kind, ledger, settings, NOW)]
+    exposition.publish("it", metrics(JOB_FAMILIES, [*SourceKey._fields, *dimensions], views))
+    return exposition.render(form).decode()
+
+
+def samples(text, family):
+    """Return the lines of one family without its head and without the labels of the source."""
+    blocks = {part.partition(" ")[0]: part.splitlines()[2:] for part in text.split("# HELP ")}
+    own = (SOURCE_LABEL.sub("", line) for line in blocks.get(family, ()))
+    return "\n".join(line.replace(",}", "}").replace("{}", "") for line in own)
+
+
+GOLDEN = {
+    "aws_jobs": """
+aws_jobs{state="pending",status="Waiting"} 1.0
+aws_jobs{state="running",status="Running"} 1.0
+aws_jobs{state="succeeded",status="Done"} 2.0
+aws_jobs{state="failed",status="Broken"} 1.0
+aws_jobs{state="deleting",status="Deleting"} 1.0
+aws_jobs{state="unknown",status="unknown"} 1.0
+""",
+    "aws_job_failures": """
+aws_job_failures{reason="capacity"} 1.0
+""",
+    "aws_job_duration_seconds": """
+aws_job_duration_seconds_bucket{le="60.0",state="succeeded"} 1.0
+aws_job_duration_seconds_bucket{le="3600.0",state="succeeded"} 1.0
+aws_job_duration_seconds_bucket{le="+Inf",state="succeeded"} 2.0
+aws_job_duration_seconds_bucket{le="60.0",state="failed"} 0.0
+aws_job_duration_seconds_bucket{le="3600.0",state="failed"} 1.0
+aws_job_duration_seconds_bucket{le="+Inf",state="failed"} 1.0
+""",
+    "aws_job_duration_seconds_gcount": """
+aws_job_duration_seconds_gcount{state="succeeded"} 2.0
+aws_job_duration_seconds_gcount{state="failed"} 1.0
+""",
+    "aws_job_duration_seconds_gsum": """
+aws_job_duration_seconds_gsum{state="succeeded"} 7060.0
+aws_job_duration_seconds_gsum{state="failed"} 1000.0
+""",
+    "aws_job_queue_duration_seconds": """
+aws_job_queue_duration_seconds_bucket{le="60.0"} 2.0
+aws_job_queue_duration_seconds_bucket{le="3600.0"} 3.0
+aws_job_queue_duration_seconds_bucket{le="+Inf"} 3.0
+""",
+    "aws_job_queue_duration_seconds_gcount": """
+aws_job_queue_duration_seconds_gcount 3.0
+""",
+    "aws_job_queue_duration_seconds_gsum": """
+aws_job_queue_duration_seconds_gsum 1090.0
+""",
+    "aws_job_last_duration_seconds": """
+aws_job_last_duration_seconds{state="succeeded"} 7000.0
+aws_job_last_duration_seconds{state="failed"} 1000.0
+""",
+    "aws_job_last_finished_timestamp_seconds": """
+aws_job_last_finished_timestamp_seconds{state="succeeded"} 19000.0
+aws_job_last_finished_timestamp_seconds{state="failed"} 18000.0
+aws_job_last_finished_timestamp_seconds{state="deleting"} 19500.0
+""",
+    "aws_job_last_failed_timestamp_seconds": """
+aws_job_last_failed_timestamp_seconds{reason="capacity"} 18000.0
+""",
+    "aws_job_last_created_timestamp_seconds": """
+aws_job_last_created_timestamp_seconds 19800.0
+""",
+    "aws_job_oldest_active_timestamp_seconds": """
+aws_job_oldest_active_timestamp_seconds{state="pending",status="Waiting"} 19000.0
+aws_job_oldest_active_timestamp_seconds{state="running",status="Running"} 18000.0
+""",
+    "aws_job_next_deadline_timestamp_seconds": """
+aws_job_next_deadline_timestamp_seconds 29000.0
+""",
+    "aws_job_records": """
+aws_job_records{result="total"} 17.0
+aws_job_records{result="failed"} 3.0
+""",
+    "aws_jobs_finished_total": """
+aws_jobs_finished_total{state="succeeded"} 2.0
+aws_jobs_finished_total{state="failed"} 1.0
+aws_jobs_finished_total{state="deleting"} 1.0
+""",
+    "aws_jobs_failed_total": "\n".join(
+        f'aws_jobs_failed_total{{reason="{reason}"}} {float(reason is Reason.CAPACITY)}' for reason in Reason
+    ),
+    "aws_job_info": """
+aws_job_info{job_id="w",job_name="waits",reason="",state="pending",status="Waiting"} 1.0
+aws_job_info{job_id="r",job_name="",reason="",state="running",status="Running"} 1.0
+aws_job_info{job_id="p",job_name="",reason="",state="unknown",status="unknown"} 1.0
+aws_job_info{job_id="x",job_name="",reason="",state="deleting",status="Deleting"} 1.0
+aws_job_info{job_id="e",job_name="",reason="",state="succeeded",status="Done"} 1.0
+""",
+    "aws_job_created_timestamp_seconds": """
+aws_job_created_timestamp_seconds{job_id="w",job_name="waits"} 19000.0
+aws_job_created_timestamp_seconds{job_id="r",job_name=""} 18000.0
+aws_job_created_timestamp_seconds{job_id="p",job_name=""} 19800.0
+aws_job_created_timestamp_seconds{job_id="x",job_name=""} 11000.0
+aws_job_created_timestamp_seconds{job_id="e",job_name=""} 11000.0
+""",
+    "aws_job_finished_timestamp_seconds": """
+aws_job_finished_timestamp_seconds{job_id="x",job_name=""} 19500.0
+aws_job_finished_timestamp_seconds{job_id="e",job_name=""} 19000.0
+""",
+}
+
+
+@pytest.mark.parametrize("family", GOLDEN)
+def test_a_family_reads_as_written_here(ledger, family):
+    """Names, labels and values are a contract with everyone's dashboards."""
+    assert samples(exposed(ledger, SINGLE), family) == GOLDEN[family].strip()
+
+
+def test_every_sample_carries_the_labels_of_its_source(ledger):
+    """Without them, two sources would be one series."""
+    families = parse_text(exposed(ledger, SINGLE))
+    labels = [sample.labels for family in families for sample in family.samples]
+    assert labels
+    assert all(KEY._asdict().items() <= found.items() for found in labels)
+
+
+def test_every_family_is_written_down_here():
+    """A new family needs its golden text."""
+    assert {family.name for family in JOB_FAMILIES} <= GOLDEN.keys()
+
+
+def test_help_tells_as_of_when():
+    """The numbers are as old as the source's last success."""
+    assert all(family.help.endswith(AS_OF) for family in JOB_FAMILIES)
+
+
+def test_openmetrics_reads_it_too(ledger):
+    """Its parser is stricter about names and types."""
+    text = exposed(ledger, SINGLE, form=Format.OPENMETRICS)
+    families = {family.name: family.type for family in parse_openmetrics(text)}
+    assert families["aws_jobs"] == "gauge"
+    assert families["aws_job_duration_seconds"] == "gaugehistogram"
+    assert families["aws_jobs_failed"] == families["aws_jobs_finished"] == "counter"
+
+
+def test_single_jobs_are_left_out_unless_asked_for(ledger):
+    """Their number is the users' and not the exporter's to choose."""
+    text = exposed(ledger)
+    assert "job_id" not in text
+    assert "aws_job_info" not in text
+
+
+def test_no_finished_job_needs_be_shown(ledger):
+    """A limit of nothing leaves the active ones."""
+    lines = samples(exposed(ledger, SINGLE.model_copy(update={"per_job_finished": 0})), "aws_job_info")
+    assert [line.split('job_id="')[1][0] for line in lines.split("\n")] == ["w", "r", "p"]
+
+
+def test_a_reason_once_seen_stays_at_zero(ledger):
+    """A series that disappears would keep its last value in a query."""
+    ledger.take([], NOW)
+    assert samples(exposed(ledger), "aws_job_failures").endswith(" 0.0")
+
+
+def test_an_empty_ledger_still_shows_every_status_and_counter():
+    """What may come is there before it comes."""
+    text = exposed(Ledger(86_400.0, classify=str))
+    assert samples(text, "aws_jobs").count(" 0.0") == len(KIND.state_of) + 1
+    assert samples(text, "aws_jobs_failed_total").count(" 0.0") == len(Reason)
+    assert samples(text, "aws_jobs_finished_total").count(" 0.0") == 3
+
+
+def test_families_that_a_kind_cannot_fill_are_left_out(ledger):
+    """No queue without a start, no records that AWS does not count."""
+    times = KIND.times.model_copy(update={"started": None})
+    text = exposed(ledger, kind=KIND.model_copy(update={"records": {}, "times": times}))
+    for family in ("aws_job_queue_duration_seconds", "aws_job_records"):
+        assert family not in text
+
+
+def test_dimensions_tell_jobs_apart():
+    """Each combination of their values has numbers of its own."""
+    ledger = Ledger(lookback=86_400.0, classify=str)
+    names = ["nova", "nova", "titan"]
+    jobs = [Job(id=str(n), status="Running", state=State.RUNNING, dimensions=(name,)) for n, name in enumerate(names)]
+    ledger.take(jobs, NOW)
+    lines = samples(exposed(ledger, dimensions=["model"]), "aws_jobs").splitlines()
+    assert 'aws_jobs{model="nova",state="running",status="Running"} 2.0' in lines
+    assert 'aws_jobs{model="titan",state="running",status="Running"} 1.0' in lines
+    assert 'aws_jobs{model="titan",state="pending",status="Waiting"} 0.0' in lines
+
+
+@pytest.mark.parametrize("values", [(), ("one",), ("one", "two", "three")])
+def test_a_wrong_number_of_label_values_raises(values):
+    """prometheus_client would lose a label without a word."""
+    family = Family[None]("things", "gauge", "Things.", ("first", "second"), lambda _: [(values, 1.0)])
+    with pytest.raises(ValueError, match="things"):
+        family.metric(SourceKey._fields, [(KEY, None)])

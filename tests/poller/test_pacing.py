@@ -1,0 +1,55 @@
+"""How long a source waits: spread while all is well, and never longer than its interval once a poll failed."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.aws import PollErrorReason
+from exporter.poller.pacing import pause
+
+REFUSALS = [reason for reason in PollErrorReason if reason.is_refusal]
+FAULTS = [reason for reason in PollErrorReason if not reason.is_refusal]
+
+intervals = st.floats(min_value=0.1, max_value=86_400.0)
+dice = st.randoms(use_true_random=False)
+
+
+def test_refusals_are_what_aws_understood_and_declined():
+    """Asking again at once would change nothing; a fault of the moment may be over."""
+    assert set(REFUSALS) == {"throttled", "access_denied", "not_found", "expired_credentials", "invalid_request"}
+
+
+@given(intervals, dice)
+def test_a_success_waits_for_the_interval_with_jitter(interval, rng):
+    """Within a tenth of it, so that sources that began together spread."""
+    assert interval * 0.9 <= pause(interval, None, rng) <= interval * 1.1
+
+
+def test_jitter_spreads_to_both_sides():
+    """On average the interval is kept."""
+    rng = random.Random(1)
+    waits = [pause(60.0, None, rng) for _ in range(1000)]
+    assert min(waits) < 55.0
+    assert max(waits) > 65.0
+    assert sum(waits) / len(waits) == pytest.approx(60.0, rel=0.01)
+
+
+@given(intervals, st.sampled_from(FAULTS), dice)
+def test_a_fault_of_the_moment_is_tried_again_within_the_interval(interval, reason, rng):
+    """Neither at once nor later than usual."""
+    assert interval * 0.5 <= pause(interval, reason, rng) <= interval
+
+
+@given(intervals, st.sampled_from(REFUSALS), dice)
+def test_a_refusal_waits_for_the_interval_but_never_longer(interval, reason, rng):
+    """Being refused is no reason to ask more often, and its end shows within one interval."""
+    assert interval * 0.9 <= pause(interval, reason, rng) <= interval
+
+
+@pytest.mark.parametrize("reason", PollErrorReason)
+def test_failures_spread(reason):
+    """Sources that failed together are not tried again together."""
+    rng = random.Random(1)
+    assert len({pause(60.0, reason, rng) for _ in range(100)}) == 100

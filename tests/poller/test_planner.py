@@ -1,0 +1,244 @@
+"""The law of incremental reading: it ends in the same ledger as reading everything at every poll."""
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter.jobs import ALL, Job, Query, State
+from exporter.poller.planner import MARGIN, Plan, full, incremental, missing
+from exporter.store import EVERYTHING, Ledger
+from tests.support.harness import BEDROCK
+
+HOUR, DAY = 3600.0, 86_400.0
+LOOKBACK = 2 * DAY
+BEGIN = 100 * DAY
+PAGE = 3
+"""So small that a few finished jobs are many pages."""
+
+BOTH = BEDROCK
+BY_CREATION = BEDROCK.model_copy(update={"filters": BEDROCK.filters.model_copy(update={"status": None})})
+BY_NOTHING = BEDROCK.model_copy(update={"filters": type(BEDROCK.filters)()})
+
+
+@dataclass(frozen=True)
+class History:
+    """A job as AWS knows it: when it was created, and when it moved on."""
+
+    number: int
+    created: float
+    begins: float
+    ends: float
+    final: str
+    tells_end: bool
+
+    def job(self, now):
+        """Return the job as AWS lists it at a time."""
+        status = "Submitted" if now < self.begins else "InProgress" if now < self.ends else self.final
+        moved = max((t for t in (self.created, self.begins, self.ends) if t <= now), default=self.created)
+        ended = self.ends if now >= self.ends and self.tells_end else None
+        return Job(
+            id=f"job/{self.number}",
+            status=status,
+            state=BEDROCK.state_of[status],
+            created=self.created,
+            updated=moved,
+            ended=ended,
+            message="Rate exceeded" if status == "Failed" else "",
+        )
+
+
+def histories(oldest, tells_end):
+    """Return histories around the polls: equal times, short jobs, and some that run for very long."""
+    when = st.one_of(st.integers(-oldest, 40).map(lambda n: n * 1800.0), st.sampled_from([0.0, 60.0, 600.0]))
+    run = st.one_of(st.integers(0, 20).map(lambda n: n * 300.0), st.sampled_from([0.0, 5 * DAY, 50 * DAY]))
+    moves = st.tuples(when, run, run, st.sampled_from(["Completed", "Failed", "Stopped", "Expired"]))
+
+    def made(drawn):
+        every = [
+            History(number, BEGIN + at, BEGIN + at + wait, BEGIN + at + wait + work, final, tells_end)
+            for number, (at, wait, work, final) in enumerate(drawn)
+        ]
+        # What was over before the first poll, after more than the kind's longest usual run, is beyond a first listing.
+        return [job for job in every if job.ends > BEGIN or job.created > BEGIN - LOOKBACK - BEDROCK.longest_run]
+
+    return st.lists(moves, max_size=12).map(made)
+
+
+def listed(world, query, now):
+    """Return what AWS answers."""
+    jobs = [history.job(now) for history in world if history.created <= now]
+    if query.created_after is not None:
+        return [job for job in jobs if job.created > query.created_after]
+    return [job for job in jobs if query.status in (None, job.status)]
+
+
+def read(ledger, world, now, plan, skew=0.0):
+    """Bring a ledger up to date as a source does; its clock differs from AWS's by `skew` seconds."""
+    jobs = {job.id: job for query in plan.queries for job in listed(world, query, now)}
+    complete_from = plan.complete_from
+    if complete_from is None and (rest := missing(ledger, jobs)):
+        jobs |= {job.id: job for query in rest.queries for job in listed(world, query, now)}
+        complete_from = rest.complete_from
+    ledger.take(jobs.values(), now + skew, complete_from)
+
+
+def ledger():
+    """Return an empty ledger."""
+    return Ledger(LOOKBACK, classify=lambda job: job.message or "unspecified", bounds=(60.0, 3600.0))
+
+
+def known(ledger, now):
+    """Return all that the metrics are made from."""
+    return (
+        sorted((record.job.id, record.job.status, record.finished) for record in ledger.newest(now, 10**9)),
+        {
+            dimensions: (+tally.statuses, +tally.reasons, tally.last, tally.oldest_active, tally.next_deadline)
+            for dimensions, tally in ledger.tallies(now).items()
+        },
+        ledger.finished_total,
+        ledger.failures_total,
+    )
+
+
+def follow(kind, world, steps, skew):
+    """Poll a world with a ledger that reads all, and one that reads what can have changed, and compare after each."""
+    complete, frugal = ledger(), ledger()
+    now = BEGIN
+    for step in steps:
+        complete.take(listed(world, ALL, now), now + skew)
+        plan = incremental(kind, frugal, PAGE) or full(kind, frugal, now + skew, LOOKBACK)
+        read(frugal, world, now, plan, skew)
+        assert known(frugal, now + skew) == known(complete, now + skew)
+        now += step
+
+
+STEPS = st.lists(st.sampled_from([30.0, 60.0, 300.0, 7200.0, DAY]), min_size=1, max_size=12)
+SKEW = st.sampled_from([0.0, 120.0, -120.0])
+
+
+@pytest.mark.parametrize(
+    ("kind", "oldest"), [(BOTH, 3000), (BY_CREATION, 90), (BY_NOTHING, 3000)], ids=["both", "creation", "nothing"]
+)
+@pytest.mark.parametrize("tells_end", [True, False], ids=["end told", "end unknown"])
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_incremental_reading_ends_in_the_same_ledger(kind, oldest, tells_end, data):
+    """After every poll, whatever was created, moved and finished since, and whatever has been running for long."""
+    world = data.draw(histories(oldest, tells_end))
+    follow(kind, world, data.draw(STEPS), data.draw(SKEW))
+
+
+def finished(count, *, since=6 * DAY):
+    """Return histories of jobs that are over, spread over days, and none that is not."""
+    return [
+        History(number, BEGIN - since + number, BEGIN - since + number, BEGIN - HOUR, "Completed", tells_end=True)
+        for number in range(count)
+    ]
+
+
+def polled(kind, world, now=BEGIN):
+    """Return a ledger that has read a world once."""
+    made = ledger()
+    read(made, world, now, full(kind, made, now, LOOKBACK))
+    return made
+
+
+def test_a_first_reading_finds_what_has_been_active_for_very_long():
+    """By its status, for its creation is long before the lookback."""
+    old = History(1, BEGIN - 90 * DAY, BEGIN - 90 * DAY, BEGIN + DAY, "Completed", tells_end=True)
+    assert [record.job.id for record in polled(BOTH, [old]).newest(BEGIN, 10**9)] == ["job/1"]
+
+
+def planned(made, page_size):
+    """Return the plan of the next poll."""
+    plan = incremental(BOTH, made, page_size)
+    assert plan is not None
+    return plan
+
+
+def test_a_quiet_poll_is_one_listing_of_what_is_new():
+    """However much has finished before."""
+    made = polled(BOTH, finished(1000))
+    plan = planned(made, page_size=1000)
+    assert plan == Plan([Query(created_after=made.newest_created - MARGIN)], made.newest_created - MARGIN)
+
+
+def test_recently_created_active_jobs_are_found_together_with_the_new_ones():
+    """One listing from the oldest of them on."""
+    active = History(9999, BEGIN - HOUR, BEGIN - HOUR, BEGIN + DAY, "Completed", tells_end=True)
+    plan = planned(polled(BOTH, [*finished(1000), active]), page_size=1000)
+    assert plan == Plan([Query(created_after=BEGIN - HOUR - MARGIN)], BEGIN - HOUR - MARGIN)
+
+
+def test_an_old_active_job_is_found_by_its_status_where_that_is_cheaper():
+    """Not by listing days of finished jobs."""
+    active = History(9999, BEGIN - 10 * DAY, BEGIN - 10 * DAY, BEGIN + DAY, "Completed", tells_end=True)
+    made = polled(BOTH, [*finished(1000), active])
+    plan = planned(made, page_size=10)
+    assert {query.status for query in plan.queries} == {
+        "Submitted",
+        "Validating",
+        "Scheduled",
+        "InProgress",
+        "Stopping",
+        None,
+    }
+    assert plan.complete_from is None
+    assert len(planned(made, page_size=1000).queries) == 1
+
+
+def test_what_was_not_found_among_the_active_is_asked_for():
+    """It finished, or it was deleted."""
+    active = History(1, BEGIN - 10 * DAY, BEGIN - 10 * DAY, BEGIN + DAY, "Completed", tells_end=True)
+    made = polled(BOTH, [active])
+    assert missing(made, ["job/1"]) is None
+    assert missing(made, []) == Plan([Query(created_after=active.created - MARGIN)], active.created - MARGIN)
+
+
+def test_a_kind_without_a_filter_by_creation_is_read_in_full():
+    """There is nothing else to ask."""
+    assert incremental(BY_NOTHING, polled(BY_NOTHING, []), PAGE) is None
+    assert full(BY_NOTHING, ledger(), BEGIN, LOOKBACK) == Plan([ALL], EVERYTHING)
+
+
+def test_a_resync_forgets_what_was_deleted():
+    """Incremental reading need not see it."""
+    world = finished(5, since=DAY)
+    made = polled(BOTH, world)
+    read(made, world[1:], BEGIN + 60, planned(made, PAGE))
+    read(made, world[1:], BEGIN + 3600, full(BOTH, made, BEGIN + 3600, LOOKBACK))
+    assert len(made.newest(BEGIN + 3600, 10**9)) == 4
+
+
+def test_an_active_job_that_was_deleted_is_forgotten_at_once():
+    """The listing that would have shown it did not."""
+    active = History(1, BEGIN - HOUR, BEGIN - HOUR, BEGIN + DAY, "Completed", tells_end=True)
+    made = polled(BOTH, [active])
+    read(made, [], BEGIN + 60, planned(made, PAGE))
+    assert made.newest(BEGIN + 60, 10**9) == []
+
+
+UNDATED = Job(id="job/undated", status="InProgress", state=State.RUNNING)
+"""A job whose creation time, if AWS gave one, could not be read."""
+
+
+def test_while_the_creation_of_an_active_job_is_unknown_all_is_read():
+    """No listing by creation could be known to hold it."""
+    made = polled(BOTH, [])
+    made.take([UNDATED], BEGIN, None)
+    assert incremental(BOTH, made, PAGE) is None
+    assert Query(status="InProgress") in full(BOTH, made, BEGIN, LOOKBACK).queries
+    made.take([UNDATED._replace(status="Completed", state=State.SUCCEEDED, ended=BEGIN)], BEGIN, None)
+    assert incremental(BOTH, made, PAGE) is not None
+
+
+def test_an_active_job_without_a_creation_time_goes_when_it_is_listed_no_more():
+    """And not before."""
+    made = polled(BOTH, [])
+    made.take([UNDATED], BEGIN, BEGIN - DAY)
+    made.take([UNDATED], BEGIN + 60, full(BOTH, made, BEGIN + 60, LOOKBACK).complete_from)
+    assert made.active(BEGIN + 60) == 1
+    made.take([], BEGIN + 120, full(BOTH, made, BEGIN + 120, LOOKBACK).complete_from)
+    assert made.active(BEGIN + 120) == 0

@@ -1,0 +1,226 @@
+"""What a failure message says decides its reason; the status and the code decide first."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from exporter.reasons import LONGEST, Classifier, Reason, Rule
+
+MESSAGES = [
+    json.loads(line)
+    for line in (Path(__file__).parents[1] / "data" / "failure_messages.jsonl").read_text().splitlines()
+]
+BUILT_IN = Classifier.built_in()
+HOSTILE = [
+    "a",
+    "! ",
+    "((a+)+)+$",
+    "exceed",
+    "insufficient",
+    "_not_found",
+    "unable to acquire ",
+    "exit 13 ",
+    "n't ",
+    "\0",
+]
+
+
+def reason(message: str, **known: str) -> Reason:
+    """Return the reason alone, by the rules as they are delivered."""
+    return BUILT_IN.classify(message, **known).reason
+
+
+def test_labelled_messages():
+    """At least 85 of 100 labelled messages get their reason: people agree on no more."""
+    right = [reason(row["message"], service=row["service"]) == row["reason"] for row in MESSAGES]
+    assert sum(right) / len(right) >= 0.85
+
+
+@pytest.mark.parametrize(
+    ("expected", "message"),
+    [
+        # What SageMaker puts first names a side, not a cause.
+        ("access_denied", "ClientError: ClientError: Data download failed: S3 said AccessDenied"),
+        ("network", "ClientError: Data download failed: is there a route from the subnet to S3?"),
+        ("not_found", "ClientError: Artifact download failed: (404): The key does not exist."),
+        ("invalid_input", "ClientError: the ways of this job are strange"),
+        # The words of user code prove nothing, but for memory, disk and hyperparameters.
+        ("code_error", "AlgorithmError: Traceback ... ConnectTimeout: request timed out"),
+        ("code_error", "AlgorithmError: PermissionError: [Errno 13] Permission denied: '/opt/model'"),
+        ("code_error", "AlgorithmError: Traceback ... KeyError: 'hyperparameters'"),
+        ("out_of_memory", "AlgorithmError: ExecuteUserScriptError: CUDA out of memory"),
+        ("out_of_memory", "AlgorithmError: the script ended, exit code: 137"),
+        ("resource_exhausted", "AlgorithmError: OSError: [Errno 28] No space left on device"),
+        ("invalid_input", "AlgorithmError: Hyperparameter depth must be positive"),
+        # A platform error may wrap anything, and white space changed over the years.
+        ("internal_error", "InternalServerError: the pull of the image timed out"),
+        ("internal_error", "  InternalServerError: \n\tWe hit an internal\n error."),
+        # Who kills with 137.
+        ("out_of_memory", "Task failed with exit code 137"),
+        ("timeout", "Job attempt duration exceeded timeout; container exit code: 137"),
+        ("code_error", "The container timed out on its own watchdog: exit code 137"),
+        # Words that sound like another reason.
+        ("other", "layer copy: context canceled"),
+        ("network", "POST https://api.example: context deadline exceeded"),
+        ("quota_exceeded", "No worker fits: the application is at its maximumCapacity"),
+        ("other", "Please try again"),
+        ("network", "A security group has to let in all ports, limited to the same security group if you like"),
+        ("other", "Lost (Request ID: 403-137-429)"),
+        ("access_denied", "Could not assume role r, which does not exist or is not set up"),
+        ("not_found", "No S3 objects found under s3://b/p; see that the role has permissions to list it"),
+        ("network", "Could not find a NAT gateway for subnet-1"),
+        ("code_error", "ModuleNotFoundError: No module named 'pandas'"),
+        # The services' own shapes.
+        ("capacity", "Canceled by JobStateTimeLimit action due to reason: CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"),
+        ("access_denied", "MISCONFIGURATION:SERVICE_ROLE_PERMISSIONS"),
+        ("throttled", '["Encountered error: Too many requests. Call to Embedding model did not succeed."]'),
+        ("resource_exhausted", "Job failed, see the logs. ExitCode: 1. Last few exceptions: No space left on device"),
+        ("invalid_input", "JobName:a and JobRunId:jr_1 failed to execute with exception GlueVersion is not valid"),
+        ("access_denied", "LAUNCH ERROR | Access Denied (Status Code: 403)Please refer logs for details."),
+        ("not_found", "org.apache.spark.sql.AnalysisException: Path does not exist: s3://b/p"),
+    ],
+)
+def test_traps(expected, message):
+    """A message that sounds like several reasons gets the one that its sentence means."""
+    assert reason(message) == expected
+
+
+@pytest.mark.parametrize(
+    "message", ["", " \n", "[]", "Unknown error", "Job failed.", "Please see the CloudWatch logs."]
+)
+def test_no_cause(message):
+    """A message without a cause is `unspecified`, not `other`: AWS said nothing, the rules missed nothing."""
+    assert reason(message) == Reason.UNSPECIFIED
+
+
+@pytest.mark.parametrize(
+    ("expected", "status"),
+    [
+        ("timeout", "MaxRuntimeExceeded"),
+        ("timeout", "MaxWaitTimeExceeded"),
+        ("timeout", "TIMEOUT"),
+        ("timeout", "TIMED_OUT"),
+        ("timeout", "Expired"),
+        ("cancelled", "Stopped"),
+        ("cancelled", "ABORTED"),
+        ("cancelled", "CANCELLED"),
+        ("unspecified", "CANCEL_FAILED"),
+        ("unspecified", "FAILED"),
+    ],
+)
+def test_status(expected, status):
+    """A time-out and a stop stand in the status, whole, where the message is empty."""
+    assert reason("", status=status) == expected
+
+
+def test_status_before_text():
+    """A job that was stopped is cancelled, whatever its message goes on to say."""
+    assert reason("Access Denied", status="STOPPED") == Reason.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("expected", "code"),
+    [
+        ("access_denied", "ACCESS_DENIED"),
+        ("access_denied", "ASSUME_ROLE_FAILED"),
+        ("invalid_input", "INVALID_MANIFEST"),
+        ("not_found", "RESOURCE_NOT_FOUND"),
+        ("throttled", "THROTTLED"),
+        ("internal_error", "INTERNAL_ERROR"),
+        ("internal_error", "InternalError"),
+        ("timeout", "States.Timeout"),
+        ("out_of_memory", "137"),
+        ("code_error", "1"),
+    ],
+)
+def test_code(expected, code):
+    """A code decides where the message says nothing of use."""
+    assert reason("The job is over.", code=code) == expected
+
+
+def test_service():
+    """A rule for one service leaves the others alone: Glue's exit code 10 is memory, no one else's is."""
+    message = "Command failed with exit code 10"
+    assert reason(message, service="glue") == Reason.OUT_OF_MEMORY
+    assert reason(message, service="batch") == Reason.CODE_ERROR
+
+
+def test_first_match_wins():
+    """Where several rules match, the first decides and is named."""
+    first, second = Rule(name="first", reason="capacity", text="x"), Rule(name="second", reason="network", text="x")
+    assert Classifier([first, second]).classify("xyz") == (Reason.CAPACITY, first)
+
+
+def test_own_rules_win():
+    """Rules of the user stand before the built-in ones."""
+    own = Rule(name="our licence server", reason="dependency", text="FLEXLM")
+    found = Classifier.built_in([own]).classify("AlgorithmError: flexlm: access denied")
+    assert found == (Reason.DEPENDENCY, own)
+
+
+def test_all_conditions_must_match():
+    """A rule with a status and a text wants both."""
+    both = Classifier([Rule(name="both", reason="capacity", status="FAILED", text=["a", "b"])])
+    assert both.classify("b", status="failed").reason == Reason.CAPACITY
+    assert both.classify("b", status="STOPPED").rule is None
+    assert both.classify("c", status="FAILED").rule is None
+
+
+def test_nothing_matches():
+    """A cause that no rule knows is `other`, by no rule."""
+    assert BUILT_IN.classify("Lorem ipsum dolor sit amet") == (Reason.OTHER, None)
+
+
+def test_every_reason_has_a_message():
+    """Each reason is that of some labelled or empty message."""
+    assert {reason(message) for message in ["", *(row["message"] for row in MESSAGES)]} == set(Reason)
+
+
+def test_rules_have_names_of_their_own():
+    """A name says which rule matched, so no two rules share one."""
+    names = [rule.name for rule in BUILT_IN.rules]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(
+    ("complaint", "rule"),
+    [
+        (r"rule 'bad': '\(' is no regular expression: missing \)", {"reason": "network", "text": "("}),
+        ("rule 'bad': 7 is no regular expression", {"reason": "network", "text": ["x", 7]}),
+        ("rule 'bad': an empty expression", {"reason": "network", "text": ""}),
+        ("rule 'bad': an empty expression", {"reason": "network", "status": []}),
+        ("rule 'bad' needs a status or a text", {"reason": "network"}),
+        ("Input should be 'access_denied', 'not_found'", {"reason": "bad_luck", "text": "x"}),
+        ("txt\n  Extra inputs are not permitted", {"reason": "network", "txt": "x"}),
+    ],
+)
+def test_wrong_rules(complaint, rule):
+    """A rule that cannot work says so in a line."""
+    with pytest.raises(ValidationError, match=complaint):
+        TypeAdapter(list[Rule]).validate_python([{"name": "bad", **rule}])
+
+
+def test_long_message_is_cut():
+    """A cause within the looked-at length counts, one behind it does not."""
+    assert reason("x " * (LONGEST // 4) + "access denied") == Reason.ACCESS_DENIED
+    assert reason("x " * LONGEST + "access denied") == Reason.OTHER
+
+
+@pytest.mark.parametrize("seed", HOSTILE)
+def test_hostile_message_is_cheap(seed):
+    """100 kB made to send regular expressions astray cost less than a quarter of a second."""
+    message = seed * (100_000 // len(seed))
+    start = time.process_time()
+    reason(message)
+    assert time.process_time() - start < 0.25
+
+
+@given(message=st.text(), status=st.text(), code=st.text())
+def test_any_text_has_a_reason(message, status, code):
+    """Whatever AWS sends, there is a reason and no exception."""
+    assert BUILT_IN.classify(message, status=status, code=code).reason in Reason

@@ -1,0 +1,497 @@
+"""What a ledger counts, for how long, and what it takes for a job's end."""
+
+from typing import Any
+
+import pytest
+
+from exporter.jobs import Job, State
+from exporter.store import Ledger
+
+DAY = 86_400.0
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    """Return a ledger with a lookback of one day, in which a job's message is its reason."""
+    return Ledger(lookback=DAY, classify=lambda job: job.message or "unspecified")
+
+
+def job(identifier: str = "a", state: State = State.RUNNING, **fields: Any) -> Job:
+    """Return a job whose status is its state's name."""
+    return Job(id=identifier, status=str(state), state=state, **fields)
+
+
+def ids(ledger: Ledger, now: float) -> set[str]:
+    """Return what counts."""
+    return {record.job.id for record in ledger.newest(now, 10**9)}
+
+
+def test_an_active_job_counts_however_old_it_is(ledger):
+    """A job that runs for longer than the lookback must still be seen."""
+    ledger.take([job(created=0.0)], now=100 * DAY)
+    assert ids(ledger, 100 * DAY) == {"a"}
+
+
+def test_a_finished_job_counts_until_the_lookback_after_it_finished(ledger):
+    """It is the end that ages, not the creation."""
+    ledger.take([job(state=State.FAILED, created=0.0, ended=10 * DAY)], now=10 * DAY)
+    assert ids(ledger, 11 * DAY) == {"a"}
+    assert ids(ledger, 11 * DAY + 1) == set()
+
+
+def test_a_job_that_is_no_longer_listed_is_forgotten(ledger):
+    """A complete listing is the truth."""
+    ledger.take([job("a"), job("b")], now=0.0)
+    ledger.take([job("b")], now=1.0)
+    assert ids(ledger, 1.0) == {"b"}
+    assert len(ledger) == 1
+
+
+def test_the_end_is_frozen_where_only_an_update_time_tells_it(ledger):
+    """Publishing a finished job's logs moves its update time; it did not finish again."""
+    finished = job(state=State.SUCCEEDED, created=0.0, updated=10.0)
+    ledger.take([finished], now=20.0)
+    ledger.take([job(state=State.SUCCEEDED, created=0.0, updated=DAY)], now=DAY)
+    assert [record.finished for record in ledger.newest(DAY, 10**9)] == [10.0]
+
+
+def test_the_frozen_end_outlives_the_lookback_while_the_job_is_listed(ledger):
+    """A job that left the lookback may not come back because its update time moved."""
+    ledger.take([job(state=State.FAILED, created=0.0, updated=10.0)], now=20.0)
+    ledger.take([job(state=State.FAILED, created=0.0, updated=3 * DAY)], now=3 * DAY)
+    assert ids(ledger, 3 * DAY) == set()
+    assert not ledger.failures_total
+
+
+def test_a_job_that_told_its_end_is_not_held_beyond_the_lookback(ledger):
+    """Its end would be read the same again, so memory need not hold it."""
+    ledger.take([job(state=State.SUCCEEDED, ended=10.0)], now=10.0)
+    ledger.take([job(state=State.SUCCEEDED, ended=10.0)], now=2 * DAY)
+    assert len(ledger) == 0
+
+
+def test_without_end_and_update_the_poll_that_saw_the_change_is_the_end(ledger):
+    """Lookout for Equipment tells neither."""
+    ledger.take([job(created=5.0)], now=10.0)
+    ledger.take([job(state=State.SUCCEEDED, created=5.0)], now=70.0)
+    assert [record.finished for record in ledger.newest(70.0, 10**9)] == [70.0]
+
+
+def test_without_end_and_update_an_old_job_did_not_finish_just_now(ledger):
+    """A restart must not make a week of history finish at once."""
+    ledger.take([job(state=State.SUCCEEDED, created=5.0)], now=DAY)
+    assert [record.finished for record in ledger.newest(DAY, 10**9)] == [5.0]
+
+
+@pytest.mark.parametrize("code", [None, "asked"])
+def test_without_any_time_nobody_knows_when_an_old_job_finished(ledger, code):
+    """It counts, but after a restart an alert on the last failure may not take it for news."""
+    details = None if code is None else {"id": "a"}
+    old = job(state=State.FAILED, message="cause", details=details)
+    ledger.take([old], now=100.0)
+    ledger.explain(old._replace(code="asked"))
+    (tally,) = ledger.tallies(100.0).values()
+    assert (tally.statuses["failed", State.FAILED], tally.reasons["cause"]) == (1, 1)
+    assert (tally.last, tally.last_failed) == ({}, {})
+    assert [record.is_dated for record in ledger.newest(100.0, 1)] == [False]
+    ledger.take([old, job("b", State.FAILED)], now=160.0)
+    (tally,) = ledger.tallies(160.0).values()
+    assert tally.last_failed == {"unspecified": 160.0}
+    assert {record.job.id: record.is_dated for record in ledger.newest(160.0, 2)} == {"a": False, "b": True}
+
+
+def test_an_old_job_without_any_time_stays_so_in_the_ledger_that_inherits_it(ledger):
+    """A reload makes no news of it either."""
+    ledger.take([job(state=State.FAILED)], now=100.0)
+    heir = Ledger(lookback=DAY, classify=str)
+    list(heir.inherit(ledger))
+    (tally,) = heir.tallies(100.0).values()
+    assert tally.last == {}
+
+
+def test_what_had_finished_at_the_first_listing_is_not_counted_as_seen_to_finish(ledger):
+    """Counters begin with the exporter."""
+    ledger.take([job(state=State.FAILED, ended=1.0)], now=2.0)
+    assert not ledger.finished_total
+    assert not ledger.failures_total
+
+
+def test_a_finish_is_counted_once(ledger):
+    """However often it is listed afterwards."""
+    ledger.take([job()], now=0.0)
+    for now in (1.0, 2.0, 3.0):
+        ledger.take([job(state=State.FAILED, ended=0.5, message="quota_exceeded")], now=now)
+    assert ledger.finished_total == {((), State.FAILED): 1}
+    assert ledger.failures_total == {((), "quota_exceeded"): 1}
+
+
+def test_a_job_that_came_and_went_between_two_polls_is_counted(ledger):
+    """Short jobs finish too."""
+    ledger.take([], now=0.0)
+    ledger.take([job(state=State.SUCCEEDED, created=10.0, ended=20.0)], now=60.0)
+    assert ledger.finished_total == {((), State.SUCCEEDED): 1}
+
+
+def test_an_old_job_that_shows_up_late_is_not_counted_as_seen_to_finish(ledger):
+    """A container that is discovered later brings its history along."""
+    ledger.take([], now=100.0)
+    ledger.take([job(state=State.FAILED, ended=50.0)], now=160.0)
+    assert not ledger.finished_total
+
+
+def test_deleting_the_record_of_a_finished_job_is_no_second_finish(ledger):
+    """ACTIVE then DELETE_PENDING: the work finished once."""
+    ledger.take([job()], now=0.0)
+    ledger.take([job(state=State.SUCCEEDED, updated=1.0)], now=2.0)
+    ledger.take([job(state=State.DELETING, updated=3.0)], now=4.0)
+    assert ledger.finished_total == {((), State.SUCCEEDED): 1}
+    assert [(record.job.state, record.finished) for record in ledger.newest(4.0, 10**9)] == [(State.DELETING, 1.0)]
+
+
+def test_a_job_that_runs_again_can_finish_again(ledger):
+    """A resumed job is live again, and its new end counts."""
+    ledger.take([job()], now=0.0)
+    ledger.take([job(state=State.STOPPED, ended=1.0)], now=2.0)
+    ledger.take([job()], now=3.0)
+    ledger.take([job(state=State.SUCCEEDED, ended=4.0)], now=5.0)
+    assert ledger.finished_total == {((), State.STOPPED): 1, ((), State.SUCCEEDED): 1}
+
+
+def test_a_failure_that_aws_must_be_asked_about_has_no_reason_until_then(ledger):
+    """Neither gauge nor counter guesses."""
+    ledger.take([job()], now=0.0)
+    ledger.take([job(state=State.FAILED, ended=1.0, details={"id": "a"})], now=2.0)
+    assert [pending.id for pending in ledger.unexplained()] == ["a"]
+    assert ledger.finished_total == {((), State.FAILED): 1}
+    assert not ledger.failures_total
+
+
+def test_a_reason_that_aws_gave_is_kept_and_counted_once(ledger):
+    """The question costs a request: the answer outlives the next listing."""
+    failed = job(state=State.FAILED, ended=1.0, details={"id": "a"})
+    ledger.take([job()], now=0.0)
+    ledger.take([failed], now=2.0)
+    ledger.explain(job(state=State.FAILED, ended=1.0, message="capacity"))
+    ledger.take([failed], now=3.0)
+    assert ledger.unexplained() == []
+    assert ledger.failures_total == {((), "capacity"): 1}
+    assert [record.reason for record in ledger.newest(3.0, 10**9)] == ["capacity"]
+
+
+def test_the_newest_failures_are_explained_first(ledger):
+    """They are the ones that somebody is looking at."""
+    ends = {"old": 1.0, "new": 3.0, "middle": 2.0}
+    ledger.take([job(name, State.FAILED, ended=end, details={}) for name, end in ends.items()], now=4.0)
+    assert [pending.id for pending in ledger.unexplained()] == ["new", "middle", "old"]
+
+
+def test_an_unknown_status_counts_while_it_is_fresh(ledger):
+    """It is neither active nor finished, so its last change must age it."""
+    ledger.take([job(state=State.UNKNOWN, updated=0.0)], now=1.0)
+    assert ids(ledger, 1.0) == {"a"}
+    assert ids(ledger, DAY + 1) == set()
+
+
+def test_a_finish_that_one_listing_lacked_is_not_counted_again(ledger):
+    """A page that shifts while a list is read may hide a job once."""
+    done = job(state=State.FAILED, ended=30.0, message="capacity")
+    for now, listing in ((0.0, []), (60.0, [done]), (120.0, []), (180.0, [done])):
+        ledger.take(listing, now)
+    assert ledger.finished_total == {((), State.FAILED): 1}
+    assert ledger.failures_total == {((), "capacity"): 1}
+
+
+def test_an_old_unknown_status_holds_nothing_back(ledger):
+    """A final status that AWS adds may not make every later listing begin with its first job."""
+    ledger.take([job(state=State.UNKNOWN, created=0.0)], now=1.0)
+    assert ledger.oldest_active == 0.0
+    ledger.take([], 3 * DAY, complete_from=None)
+    assert ledger.oldest_active is None
+    assert len(ledger) == 0
+
+
+def test_a_later_final_status_moves_no_run_time(ledger):
+    """ACTIVE then INACTIVE: the update that tells of the second is not the end of the first."""
+    ledger.take([job(state=State.SUCCEEDED, created=0.0, updated=100.0)], now=200.0)
+    ledger.take([job(state=State.STOPPED, created=0.0, updated=5000.0)], now=6000.0)
+    (tally,) = ledger.tallies(6000.0).values()
+    assert tally.last == {State.STOPPED: (100.0, 100.0)}
+
+
+def test_a_failure_that_waits_for_its_reason_survives_another_failed_status(ledger):
+    """CREATE_FAILED then CANCEL_FAILED: it is still asked about, and counted once."""
+    ledger.take([job()], now=0.0)
+    ledger.take([job(state=State.FAILED, updated=1.0, details={})], now=2.0)
+    ledger.take([job(state=State.FAILED, updated=3.0, details={})._replace(status="CANCEL_FAILED")], now=4.0)
+    (waiting,) = ledger.unexplained()
+    ledger.explain(waiting._replace(message="capacity", details=None))
+    assert ledger.failures_total == {((), "capacity"): 1}
+
+
+def test_a_final_job_that_turns_out_to_have_failed_has_a_reason(ledger):
+    """Whatever it was before."""
+    ledger.take([job(state=State.STOPPED, updated=1.0)], now=2.0)
+    ledger.take([job(state=State.FAILED, updated=3.0, message="capacity")], now=4.0)
+    (tally,) = ledger.tallies(4.0).values()
+    assert +tally.reasons == {"capacity": 1}
+
+
+def test_a_job_that_left_the_lookback_before_it_was_seen_finished_is_counted(ledger):
+    """An outage longer than the lookback hides no finish of an active job."""
+    ledger.take([job()], now=0.0)
+    ledger.take([job(state=State.FAILED, ended=10.0, message="capacity")], now=3 * DAY)
+    ledger.take([job(state=State.FAILED, ended=10.0, message="capacity")], now=3 * DAY + 60)
+    assert ledger.finished_total == {((), State.FAILED): 1}
+    assert ledger.failures_total == {((), "capacity"): 1}
+
+
+def test_what_is_forgotten_leaves_nothing_behind(ledger):
+    """Memory is that of what is held, however long the exporter runs."""
+    for day in range(100):
+        listing = [job(f"parent/{day}/{n}", State.SUCCEEDED, created=day * DAY, updated=day * DAY) for n in range(10)]
+        ledger.take(listing, (day + 0.5) * DAY, complete_from=day * DAY - 1)
+    assert len(ledger) <= 20
+    assert len(ledger._finished._shared) <= 20
+    assert len(ledger._expired) <= 45 * 10
+
+
+def test_an_old_failure_at_the_first_listing_gives_no_reason_a_series(ledger):
+    """Nobody saw it fail, and nothing counts it."""
+    ledger.take([job(state=State.FAILED, ended=0.0)], now=10 * DAY)
+    assert ledger.reasons == set()
+
+
+def inherited(ledger, lookback=DAY, classify=lambda job: job.message or "unspecified", bounds=()):
+    """Return a ledger with other rules that took over what one knows."""
+    heir = Ledger(lookback, classify, bounds)
+    for _ in heir.inherit(ledger):
+        pass
+    return heir
+
+
+HISTORY = [
+    job("running", created=5.0, updated=6.0),
+    job("done", State.SUCCEEDED, created=0.0, started=10.0, ended=200.0),
+    job("broken", State.FAILED, created=3.0, started=10.0, ended=50.0, message="licence"),
+    job("other", State.SUCCEEDED, created=0.0, ended=70.0, dimensions=("model",)),
+]
+
+
+def test_what_is_inherited_adds_up_as_if_it_had_been_seen(ledger):
+    """Under the new buckets and rules; the old ledger stays as it is."""
+    rules = (DAY, lambda job: job.message.upper(), (60.0, 120.0))
+    ledger.take(HISTORY, now=300.0)
+    fresh = Ledger(*rules)
+    fresh.take(HISTORY, now=300.0)
+    before = ledger.tallies(300.0)
+    heir = inherited(ledger, *rules)
+    assert heir.tallies(300.0) == fresh.tallies(300.0)
+    assert ids(heir, 300.0) == ids(ledger, 300.0)
+    assert ledger.tallies(300.0) == before
+
+
+def test_counters_are_inherited_and_go_on(ledger):
+    """Nothing that was counted counts again, and nothing that follows is missed."""
+    ledger.take([job(created=0.0), job("b", created=0.0, details={"id": "b"})], now=1.0)
+    ended = [
+        job(state=State.SUCCEEDED, created=0.0, ended=5.0),
+        job("b", State.FAILED, created=0.0, ended=6.0, details={"id": "b"}),
+    ]
+    ledger.take(ended, now=10.0)
+    heir = inherited(ledger, lookback=3 * DAY)
+    heir.take([*ended, job("c", State.SUCCEEDED, created=2.0, ended=9.0)], now=20.0)
+    assert heir.finished_total == {((), State.SUCCEEDED): 2, ((), State.FAILED): 1}
+    assert [waiting.id for waiting in heir.unexplained()] == ["b"]
+    heir.explain(ended[1]._replace(message="licence"))
+    assert heir.failures_total == {((), "licence"): 1}
+
+
+def test_what_left_a_shorter_lookback_counts_no_second_time(ledger):
+    """It is back with a longer one, and was counted when it finished."""
+    ledger.take([job(created=0.0)], now=1.0)
+    ended = job(state=State.SUCCEEDED, created=0.0, ended=5.0)
+    ledger.take([ended], now=10.0)
+    ledger.take([ended], now=2 * DAY)
+    assert ids(ledger, 2 * DAY) == set()
+    heir = inherited(ledger, lookback=7 * DAY)
+    heir.take([ended, job("late", State.SUCCEEDED, created=6.0, ended=2 * DAY)], now=2 * DAY + 60)
+    assert ids(heir, 2 * DAY + 60) == {"a", "late"}
+    assert heir.finished_total == {((), State.SUCCEEDED): 2}
+
+
+def test_a_combination_that_was_counted_once_is_inherited(ledger):
+    """Its counters may not vanish because its jobs have."""
+    ledger.take([job(state=State.SUCCEEDED, created=0.0, ended=5.0, dimensions=("model",))], now=10.0)
+    ledger.take([], now=20.0)
+    assert set(inherited(ledger).tallies(20.0)) == {("model",)}
+
+
+def test_a_ledger_that_has_seen_nothing_leaves_nothing(ledger):
+    """What had finished before the first listing is still not counted."""
+    heir = inherited(ledger)
+    heir.take(HISTORY, now=300.0)
+    assert heir.since == 300.0
+    assert not heir.finished_total
+
+
+def test_the_last_end_is_right_after_many_jobs_are_gone(ledger):
+    """Of each combination that lost its last one, and of the others as before."""
+    ends = [
+        job(f"{model}/{n}", State.SUCCEEDED, ended=100.0 + min(n, 50), dimensions=(model,))
+        for model in ("a", "b", "c")
+        for n in range(60)
+    ]
+    ledger.take(ends, now=200.0)
+    ledger.take([end for n, end in enumerate(ends) if n < 40 or n >= 60], now=210.0)
+    last = {model: tally.last[State.SUCCEEDED][0] for (model,), tally in ledger.tallies(210.0).items()}
+    assert last == {"a": 139.0, "b": 150.0, "c": 150.0}
+
+
+def test_a_listing_can_be_taken_in_step_by_step(ledger):
+    """Each step is short, whatever there is to take in, to forget and to drop; interrupted, it can be made again."""
+    jobs = [job(f"job/{n}", State.SUCCEEDED, created=0.0, ended=100.0 + n) for n in range(500)]
+    ledger.take([], now=0.0)
+    steps = ledger.taking(jobs, now=1000.0)
+    for _ in range(250):
+        next(steps)
+    assert sum(1 for _ in ledger.taking(jobs, now=1000.0)) >= 500
+    assert ledger.finished_total == {((), State.SUCCEEDED): 500}
+    assert sum(1 for _ in ledger.taking(jobs[:100], now=1060.0)) >= 500
+    assert sum(1 for _ in ledger.taking([], DAY + 1000.0, None)) >= 100
+    assert len(ledger) == 0
+
+
+def bounded(most, ends, now=DAY):
+    """Return a ledger that holds few finished jobs and saw one end at each of some times."""
+    ledger = Ledger(lookback=DAY, classify=str, most=most)
+    ledger.take([job(f"job/{n}", state=State.SUCCEEDED, ended=end) for n, end in enumerate(ends)], now)
+    return ledger
+
+
+def test_of_too_many_finished_jobs_those_that_ended_last_are_held():
+    """However they are spread over the hours; the others are counted."""
+    ends = [100.0 * n for n in range(1, 201)]
+    for most in (1, 3, 36, 37, 165, 199):
+        ledger = bounded(most, ends)
+        assert sorted(record.finished or 0.0 for record in ledger.newest(DAY, 10**9)) == ends[-most:]
+        assert ledger.dropped(DAY) == 200 - most
+        assert ledger.tallies(DAY)[()].statuses.total() == most
+
+
+def test_as_many_finished_jobs_as_allowed_are_all_held():
+    """The limit itself is allowed."""
+    ledger = bounded(200, [100.0 * n for n in range(1, 201)])
+    assert (len(ledger), ledger.dropped(DAY)) == (200, 0)
+
+
+def test_more_jobs_than_allowed_that_ended_in_one_instant_are_all_dropped():
+    """A bound is a bound, and of equals none is better."""
+    ledger = bounded(5, [50.0] * 6)
+    assert (len(ledger), ledger.dropped(DAY)) == (0, 6)
+
+
+def test_a_dropped_job_that_is_listed_again_is_not_counted_again():
+    """It finished once, and it still leaves no trace but the number of those that were dropped."""
+    ledger = Ledger(lookback=DAY, classify=str, most=2)
+    ledger.take([], 0.0)
+    jobs = [job(f"job/{n}", state=State.SUCCEEDED, ended=100.0 + n) for n in range(5)]
+    for now in (1000.0, 2000.0):
+        ledger.take(jobs, now)
+        assert ledger.finished_total == {((), State.SUCCEEDED): 5}
+        assert (len(ledger), ledger.dropped(now)) == (2, 3)
+    ledger.take(jobs, 2 * DAY)
+    assert ledger.dropped(2 * DAY) == 0
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["end told", "end unknown"])
+def test_what_was_dropped_is_back_where_more_may_be_held(told):
+    """All of it, or `dropped` would have to tell; and it is counted no second time."""
+    small = Ledger(lookback=DAY, classify=str, most=2)
+    small.take([], 0.0)
+    end = "ended" if told else "updated"
+    jobs = [job(f"job/{n}", State.SUCCEEDED, created=50.0 + n, **{end: 100.0 + n}) for n in range(5)]
+    small.take(jobs, 1000.0)
+    large = Ledger(lookback=DAY, classify=str, most=10)
+    for _ in large.inherit(small):
+        pass
+    tagged = [each._replace(updated=1030.0) for each in jobs]
+    large.take(tagged, 1060.0)
+    assert (len(large), large.dropped(1060.0)) == (5, 0)
+    assert large.finished_total == {((), State.SUCCEEDED): 5}
+
+
+def test_active_jobs_are_never_dropped():
+    """Their number must be right."""
+    ledger = Ledger(lookback=DAY, classify=str, most=2)
+    ledger.take([job(f"job/{n}", created=1.0) for n in range(9)], 10.0)
+    assert (len(ledger), ledger.active(10.0), ledger.dropped(10.0)) == (9, 9, 0)
+
+
+def test_the_oldest_active_jobs_are_shown():
+    """A job that is shown stays until it ends."""
+    ledger = Ledger(lookback=DAY, classify=str)
+    ledger.take([job(f"job/{n}", created=float(n)) for n in (3, 1, 2)], 10.0)
+    assert [record.job.id for record in ledger.newest(10.0, 0, active=2)] == ["job/1", "job/2"]
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_job_that_is_listed_again_after_the_clock_was_ahead_finished_once(told):
+    """Whether AWS tells its end or not, and whether it was active when the clock jumped."""
+    end: dict[str, Any] = {"ended" if told else "updated": 500.0}
+    ledger = Ledger(lookback=DAY, classify=str)
+    ledger.take([job("active", created=1.0)], 10.0)
+    both = [job("active", state=State.SUCCEEDED, created=1.0, **end)]
+    both += [job("done", state=State.SUCCEEDED, created=2.0, **end)]
+    for now in (600.0, 600.0 + 30 * DAY, 700.0, 800.0):
+        ledger.take(both, now)
+    assert ledger.finished_total == {((), State.SUCCEEDED): 2}
+    assert ledger.tallies(800.0)[()].statuses.total() == 2
+
+
+def test_a_time_in_the_future_moves_no_end(ledger):
+    """What has ended has ended: a wrong clock may not keep a job counting for ever."""
+    ledger.take([job(state=State.FAILED, created=0.0, ended=1000 * DAY)], now=DAY)
+    assert ids(ledger, 2 * DAY) == {"a"}
+    assert ids(ledger, 2 * DAY + 1) == set()
+
+
+def test_a_job_whose_end_lies_in_the_future_finishes_once(ledger):
+    """Also when it is listed again after it has left the lookback."""
+    ledger.take([job(created=0.0)], now=DAY)
+    for now in (DAY + 1, 2 * DAY, 3 * DAY, 5 * DAY):
+        ledger.take([job(state=State.FAILED, created=0.0, ended=1000 * DAY)], now=now)
+    assert ledger.finished_total == {((), State.FAILED): 1}
+    assert ids(ledger, 5 * DAY) == set()
+
+
+def test_a_creation_in_the_future_hides_no_other(ledger):
+    """What is created from now on is asked for all the same."""
+    ledger.take([job(created=1000 * DAY)], now=DAY)
+    assert ledger.newest_created == DAY
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["end told", "end unknown"])
+def test_what_a_clock_that_was_ahead_let_go_is_back(ledger, told):
+    """With the end that it had, though somebody has tagged it since, and counted no second time."""
+    ledger.take([], 0.0)
+    end: dict[str, Any] = {"ended" if told else "updated": 10.0}
+    done = job(state=State.SUCCEEDED, created=5.0, **end)
+    ledger.take([done], 60.0)
+    ledger.take([done], 9 * DAY)
+    assert ids(ledger, 9 * DAY) == set()
+    ledger.take([done._replace(updated=100.0)], 120.0)
+    assert [record.finished for record in ledger.newest(120.0, 9)] == [10.0]
+    assert ledger.finished_total == {((), State.SUCCEEDED): 1}
+
+
+def test_a_longer_lookback_finds_what_ended_at_a_time_that_aws_does_not_tell(ledger):
+    """It ended when it was first seen over."""
+    ledger.take([job(created=0.0)], 1.0)
+    done = job(state=State.SUCCEEDED, created=0.0, updated=10.0)
+    ledger.take([done], 60.0)
+    ledger.take([done], 2 * DAY)
+    assert ids(ledger, 2 * DAY) == set()
+    heir = inherited(ledger, lookback=7 * DAY)
+    heir.take([done], 2 * DAY + 60)
+    assert ids(heir, 2 * DAY + 60) == {"a"}
+    assert heir.finished_total == {((), State.SUCCEEDED): 1}

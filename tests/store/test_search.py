@@ -1,0 +1,199 @@
+"""Jobs are found by what is asked for, the newest first, page by page, each once."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.jobs import SourceKey, State
+from exporter.store import Wanted
+from exporter.store.search import Inventory, Places
+from exporter.telemetry import SourceStatus
+from tests.support.inside import BEDROCK, DAY, HOUR, MINUTE, NOW, TRAINING, Polled, job, listed, status
+
+EVERYWHERE = Places()
+ALL = Wanted()
+
+
+def inventory(*sources):
+    """Return what asks these sources."""
+    return Inventory(lambda: sources, lambda: NOW)
+
+
+async def names(found, wanted=ALL, places=EVERYWHERE, limit=1000):
+    """Return the names of the jobs that are found, in order."""
+    return [each.record.job.name for each in (await found.jobs(places, wanted, limit)).jobs]
+
+
+async def every_page(found, wanted, limit):
+    """Return the jobs of all pages."""
+    jobs, position = [], None
+    while True:
+        page = await found.jobs(EVERYWHERE, wanted, limit, position)
+        assert len(page.jobs) <= limit
+        jobs += page.jobs
+        position = page.next
+        if position is None:
+            return jobs
+
+
+async def test_active_jobs_come_first_then_what_finished_last():
+    """Whatever source they are of."""
+    running = [job("old", State.RUNNING, NOW - DAY), job("new", State.RUNNING, NOW - MINUTE)]
+    done = [job("before", created=NOW - 3 * HOUR), job("just", created=NOW - HOUR)]
+    between = [job("between", created=NOW - 2 * HOUR)]
+    found = inventory(listed([*running, *done]), Polled(status()), listed(between, TRAINING))
+    assert await names(found) == ["new", "old", "just", "between", "before"]
+
+
+STATES = [State.PENDING, State.RUNNING, State.SUCCEEDED, State.FAILED, State.STOPPED]
+JOBS: st.SearchStrategy[Any] = st.lists(
+    st.builds(
+        dict,
+        state=st.sampled_from(STATES),
+        created=st.integers(1, 6 * 24 * 4).map(lambda quarters: NOW - quarters * 15 * MINUTE),
+        code=st.sampled_from(["throttled", "timeout"]),
+    ),
+    max_size=40,
+)
+TIMES = st.none() | st.integers(1, 150).map(lambda hours: NOW - hours * HOUR)
+WANTED = st.builds(
+    Wanted,
+    states=st.frozensets(st.sampled_from(STATES), max_size=2),
+    statuses=st.just(frozenset()) | st.just(frozenset({"Failed", "pending"})),
+    reasons=st.just(frozenset()) | st.just(frozenset({"timeout"})),
+    text=st.sampled_from(["", "job-1", "-job/job-2", "no such", "arn:aws"]),
+    created_since=TIMES,
+    created_until=TIMES,
+    finished_since=TIMES,
+    finished_until=TIMES,
+)
+
+
+@given(first=JOBS, second=JOBS, wanted=WANTED, limit=st.integers(1, 30))
+async def test_all_pages_together_hold_what_is_looked_for(first, second, wanted, limit):
+    """Each job once, in order; and where a total is told, it is right."""
+    sources = [
+        listed([job(f"Job-{number}-{place}", **fields) for number, fields in enumerate(jobs)], kind)
+        for place, (jobs, kind) in enumerate([(first, BEDROCK), (second, TRAINING)])
+    ]
+    found = await every_page(inventory(*sources), wanted, limit)
+    assert [each.position for each in found] == sorted({each.position for each in found})
+    records = [
+        record
+        for source in sources
+        for record in [*source.ledger.moving(ALL), *source.ledger.finished]
+        if wanted.takes(record)
+    ]
+    assert sorted(each.record.job.name for each in found) == sorted(record.job.name for record in records)
+    total = (await inventory(*sources).jobs(EVERYWHERE, wanted, 1)).total
+    assert total in {None, len(records)}
+
+
+@pytest.mark.parametrize(
+    "wanted", [ALL, Wanted(states=frozenset({State.FAILED})), Wanted(reasons=frozenset({"timeout"}))]
+)
+async def test_a_total_is_told_where_sums_tell_it(wanted):
+    """Counting a million jobs one by one would take long."""
+    jobs = [job(str(number), State.FAILED, code="timeout") for number in range(3)]
+    page = await inventory(listed(jobs), listed(jobs, TRAINING)).jobs(EVERYWHERE, wanted, 1)
+    assert (len(page.jobs), page.total) == (1, 6)
+
+
+async def test_no_total_is_told_of_a_name():
+    """What a person sees then is that there are more."""
+    page = await inventory(listed([job("a1"), job("a2")])).jobs(EVERYWHERE, Wanted(text="a"), 1)
+    assert (page.total, page.next is None) == (None, False)
+
+
+async def test_a_job_that_comes_between_two_pages_moves_no_other():
+    """A position is a place among all jobs, not a number of a row."""
+    jobs = [job(f"{number}", created=NOW - number * HOUR) for number in range(1, 5)]
+    source = listed(jobs)
+    found = inventory(source)
+    first = await found.jobs(EVERYWHERE, ALL, 2)
+    source.ledger.take([*jobs, job("new", created=NOW - HOUR / 2)], NOW)
+    second = await found.jobs(EVERYWHERE, ALL, 2, first.next)
+    assert [each.record.job.name for each in second.jobs] == ["3", "4"]
+
+
+async def test_a_name_is_found_in_any_case_and_in_the_id():
+    """People paste what they have."""
+    found = inventory(listed([job("Nightly-Scoring"), job("Ünïcode")]))
+    assert await names(found, Wanted(text="nightly-s")) == ["Nightly-Scoring"]
+    assert await names(found, Wanted(text="ünï")) == ["Ünïcode"]
+    assert await names(found, Wanted(text="model-invocation-job/nightly")) == ["Nightly-Scoring"]
+    assert len(await names(found, Wanted(text="arn:aws:bedrock"))) == 2
+
+
+async def test_a_status_that_the_catalog_does_not_know_is_found_as_the_metrics_have_it():
+    """A dashboard links with the label's value."""
+    found = inventory(listed([job("odd", State.UNKNOWN, status="Levitating")]))
+    assert await names(found, Wanted(statuses=frozenset({"unknown"}))) == ["odd"]
+
+
+@pytest.mark.parametrize(
+    ("places", "expected"),
+    [
+        (Places(aws_service=frozenset({"sagemaker"})), ["training"]),
+        (Places(kind=frozenset({BEDROCK.key})), ["batch"]),
+        (Places(account_id=frozenset({"1"})), ["training"]),
+        (Places(region=frozenset({"eu-west-1", "us-west-2"})), ["training"]),
+        (Places(scope=frozenset({"s"}), region=frozenset({"us-east-1"})), []),
+    ],
+)
+async def test_jobs_are_found_by_their_source(places, expected):
+    """Every label of a source counts."""
+    other = listed([job("training")], TRAINING, account_id="1", region="eu-west-1", scope="s")
+    assert await names(inventory(listed([job("batch")]), other), places=places) == expected
+
+
+async def test_jobs_are_counted_by_service_and_state():
+    """Active and finished ones."""
+    sources = [listed([job("a", State.RUNNING), job("b"), job("c")]), listed([job("d", State.FAILED)], TRAINING)]
+    assert await inventory(*sources).states() == {
+        "bedrock": {State.RUNNING: 1, State.SUCCEEDED: 2},
+        "sagemaker": {State.FAILED: 1},
+    }
+
+
+async def test_failures_are_counted_by_hour():
+    """By the hours of the day, the current one last."""
+    begin = NOW - NOW % HOUR
+    failing = [begin - HOUR - 2 * MINUTE, begin - HOUR, begin - HOUR + MINUTE, begin]
+    jobs = [job(str(number), State.FAILED, created) for number, created in enumerate(failing)]
+    counts = await inventory(listed([*jobs, job("well", created=begin)])).failures(3)
+    assert counts == [(begin - 2 * HOUR, 1), (begin - HOUR, 2), (begin, 1)]
+
+
+async def test_jobs_are_overdue_that_run_for_longer_than_their_kind_does():
+    """The oldest first, and only what is really active."""
+    usual = BEDROCK.longest_run
+    jobs = [
+        job("overdue", State.RUNNING, NOW - usual - MINUTE),
+        job("more", State.PENDING, NOW - usual - HOUR),
+        job("in time", State.RUNNING, NOW - usual + MINUTE),
+        job("odd", State.UNKNOWN, NOW - usual - MINUTE, updated=NOW),
+        job("nobody knows", State.RUNNING, created=0.0)._replace(created=None),
+    ]
+    assert [each.record.job.name for each in await inventory(listed(jobs)).overdue(5)] == ["more", "overdue"]
+
+
+def test_sources_are_told_in_the_order_of_their_keys():
+    """Those with jobs and those without."""
+    account = SourceStatus(SourceKey("", "us-east-1", "sts", "account", ""), 600.0)
+    found = inventory(listed([], TRAINING), Polled(account), listed([]))
+    assert [each.key.aws_service for each in found.statuses()] == ["sts", "bedrock", "sagemaker"]
+    chosen = found.statuses(Places(kind=frozenset({"account"})))
+    assert [each.key.kind for each in chosen] == ["account"]
+
+
+async def test_what_is_polled_in_the_middle_of_a_search_does_no_harm():
+    """The loop turns while many jobs are looked through."""
+    jobs = [job(str(number), created=NOW - HOUR - number) for number in range(2000)]
+    source = listed(jobs)
+    steps = source.ledger.finished.search(ALL, int((NOW - HOUR) // HOUR))
+    next(steps)
+    source.ledger.take([job("other")], NOW)
+    assert sum(map(len, steps)) == 0

@@ -1,0 +1,176 @@
+"""The permissions of a configuration: IAM's names of the actions, and what they are for."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from exporter import permissions
+from exporter.catalog import Kind
+from exporter.settings import ServiceSettings, Settings
+from tests.support.harness import CATALOG, INFERENCE, TRAINED, configured
+
+ACTIONS = json.loads((Path(__file__).parent / "data" / "iam_actions.json").read_text())
+"""What IAM calls the actions that each kind needs, where nothing of it is named; kept apart from the catalog."""
+
+ROLES = [f"arn:aws:iam::{number * 4}:role/aws-job-exporter" for number in ("444", "555")]
+
+
+def reading(services=None, **sections):
+    """Return what a configuration needs to read."""
+    return permissions.reading(configured("http://localhost", services, **sections), CATALOG)
+
+
+def needed(kind: Kind, settings: ServiceSettings | None = None) -> list[str]:
+    """Return the actions that a kind needs."""
+    calls = permissions.calls(kind, settings or ServiceSettings())
+    return sorted({action for call in calls for action in permissions.actions(call, kind, CATALOG)})
+
+
+@pytest.mark.parametrize("kind", [*CATALOG.kinds()], ids=str)
+def test_every_kind_needs_what_iam_calls_so(kind):
+    """Derived from the catalog, and the same as IAM's own names."""
+    assert needed(kind) == ACTIONS[str(kind)]
+
+
+def test_no_action_is_left_without_its_kind():
+    """The list of the names has no kinds that are gone."""
+    assert ACTIONS.keys() == {str(kind) for kind in CATALOG.kinds()}
+
+
+@pytest.mark.parametrize(
+    ("service", "argument", "action"),
+    [
+        ("cleanroomsml", "membershipIdentifier", "cleanrooms:PassMembership"),
+        ("cleanroomsml", "collaborationIdentifier", "cleanrooms:PassCollaboration"),
+        ("timestream-write", "", "timestream:DescribeEndpoints"),
+    ],
+)
+def test_permissions_that_no_operation_tells(service, argument, action):
+    """AWS checks them besides the one that bears the operation's name."""
+    calls = [
+        (kind, call) for kind in CATALOG[service].kinds.values() for call in permissions.calls(kind, ServiceSettings())
+    ]
+    asking = [(kind, call) for kind, call in calls if not argument or argument in call.arguments]
+    assert asking
+    assert all(action in permissions.actions(call, kind, CATALOG) for kind, call in asking)
+
+
+def test_a_container_is_found_by_the_service_that_lists_it():
+    """Clean Rooms lists the memberships of Clean Rooms ML, under its own prefix."""
+    assert "cleanrooms:ListMemberships" in needed(TRAINED)
+    assert "cleanrooms-ml:ListMemberships" not in needed(TRAINED)
+
+
+def test_a_service_outside_of_the_catalog_goes_by_its_signing_name():
+    """As it does for kinds of the user's own."""
+    assert permissions.action(permissions.Operation("apigateway", "GetRestApis"), CATALOG) == "apigateway:GetRestApis"
+    assert permissions.action(permissions.Operation("sesv2", "ListExportJobs"), CATALOG) == "ses:ListExportJobs"
+
+
+def test_containers_that_are_named_need_no_discovery():
+    """Those within them do."""
+    settings = ServiceSettings.model_validate({"memberships": ["m1"]})
+    assert set(needed(TRAINED)) - set(needed(TRAINED, settings)) == {"cleanrooms:ListMemberships"}
+    assert "cleanrooms-ml:ListTrainedModels" in needed(TRAINED, settings)
+
+
+def test_patterns_need_discovery():
+    """They choose among those that are found."""
+    settings = ServiceSettings.model_validate({"memberships": {"include": ["prod-*"]}})
+    assert "cleanrooms:ListMemberships" in needed(TRAINED, settings)
+
+
+def test_only_the_selected_kinds_count():
+    """A permission that nothing uses is too much."""
+    needed = reading({"bedrock": {"kinds": ["model_invocation_job"]}})
+    assert needed == {"bedrock:ListModelInvocationJobs": permissions.ANY}
+
+
+def test_named_containers_narrow_what_is_passed():
+    """To their ids, wherever the containers are."""
+    needed = reading({"cleanroomsml": {"kinds": [TRAINED.key], "memberships": ["m2", "m1"]}})
+    assert needed["cleanrooms:PassMembership"] == (
+        "arn:*:cleanrooms:*:*:membership/m1",
+        "arn:*:cleanrooms:*:*:membership/m2",
+    )
+    assert needed["cleanrooms-ml:ListTrainedModelVersions"] == permissions.ANY
+
+
+def test_what_another_container_leads_to_stays_wide():
+    """A collaboration's jobs belong to memberships that only AWS's answer tells."""
+    service = {"kinds": [INFERENCE.key, TRAINED.key], "memberships": ["m1"], "collaborations": ["c1"]}
+    needed = reading({"cleanroomsml": service})
+    assert needed["cleanrooms:PassCollaboration"] == ("arn:*:cleanrooms:*:*:collaboration/c1",)
+    assert needed["cleanrooms:PassMembership"] == permissions.ANY
+
+
+def test_the_base_assumes_the_roles():
+    """And reads nothing itself."""
+    accounts = [{"role_arn": role} for role in reversed(ROLES)]
+    settings = configured("http://localhost", {"bedrock": {}}, accounts=accounts)
+    assert permissions.base(settings, CATALOG) == {"sts:AssumeRole": tuple(ROLES)}
+
+
+def test_the_base_reads_its_own_account():
+    """Where the configuration names one without a role."""
+    settings = configured("http://localhost", {"bedrock": {}}, accounts=[{}, {"role_arn": ROLES[0]}])
+    assert permissions.base(settings, CATALOG) == {
+        **permissions.reading(settings, CATALOG),
+        "sts:AssumeRole": (ROLES[0],),
+    }
+
+
+def test_without_roles_the_base_is_who_reads():
+    """There is one identity only."""
+    assert permissions.base(Settings(), CATALOG) == permissions.reading(Settings(), CATALOG)
+
+
+def test_an_organisation_is_listed_and_its_roles_assumed():
+    """The own account is read without a role; units are asked for only where one is named."""
+    organization: dict[str, object] = {"role_name": "a/b"}
+    settings = configured("http://localhost", {"bedrock": {}}, accounts={"organization": organization})
+    listed = {"organizations:ListAccounts": permissions.ANY, "sts:AssumeRole": ("arn:*:iam::*:role/a/b",)}
+    assert permissions.base(settings, CATALOG) == {**permissions.reading(settings, CATALOG), **listed}
+    organization["exclude"] = ["ou-ab12-11111111"]
+    settings = configured("http://localhost", {"bedrock": {}}, accounts={"organization": organization})
+    within = ("organizations:ListAccountsForParent", "organizations:ListOrganizationalUnitsForParent")
+    assert permissions.base(settings, CATALOG) == {
+        **permissions.reading(settings, CATALOG),
+        **listed,
+        **dict.fromkeys(within, permissions.ANY),
+    }
+
+
+@pytest.mark.parametrize(
+    "accounts", [[{"regions": "all"}], {"organization": {"role_name": "r", "regions": "all"}}], ids=["list", "mapping"]
+)
+def test_who_reads_all_regions_asks_for_them(accounts):
+    """In each account."""
+    assert reading({"bedrock": {}}, accounts=accounts)["ec2:DescribeRegions"] == permissions.ANY
+
+
+def test_statements_are_by_service_and_resource():
+    """Each with a Sid of its own, all in a stable order."""
+    allowed = {
+        "s3:ListJobs": permissions.ANY,
+        "a-b:X": permissions.ANY,
+        "s3:DescribeJob": permissions.ANY,
+        "s3:Z": ("arn:1",),
+    }
+    assert permissions.statements(allowed) == [
+        permissions.Statement("AB", ("a-b:X",), permissions.ANY),
+        permissions.Statement("S3", ("s3:DescribeJob", "s3:ListJobs"), permissions.ANY),
+        permissions.Statement("S3Z", ("s3:Z",), ("arn:1",)),
+    ]
+
+
+def test_no_sid_stands_twice():
+    """IAM refuses a policy in which one does."""
+    services = dict.fromkeys(CATALOG.names) | {
+        "cleanrooms": {"memberships": ["m1"]},
+        "cleanroomsml": {"memberships": ["m2"], "kinds": [TRAINED.key]},
+    }
+    sids = [statement.sid for statement in permissions.statements(reading(services))]
+    assert len(sids) == len(set(sids))
+    assert all(sid.isalnum() for sid in sids)

@@ -1,0 +1,98 @@
+"""Durations are read and written as Prometheus reads and writes them."""
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from exporter.text.durations import Duration, format_duration, parse_duration
+
+WEEK, DAY, HOUR, MINUTE = 604_800.0, 86_400.0, 3_600.0, 60.0
+
+WRITTEN = {
+    "1ms": 0.001,
+    "250ms": 0.25,
+    "1s500ms": 1.5,
+    "90s": 90.0,
+    "5m": 5 * MINUTE,
+    "1h30m": HOUR + 30 * MINUTE,
+    "7d": 7 * DAY,
+    "2w": 2 * WEEK,
+    "1y": 365 * DAY,
+    "1y2w3d4h5m6s7ms": 365 * DAY + 2 * WEEK + 3 * DAY + 4 * HOUR + 5 * MINUTE + 6.007,
+    "0s": 0.0,
+    "007m": 7 * MINUTE,
+}
+
+
+@pytest.mark.parametrize(("text", "seconds"), WRITTEN.items(), ids=WRITTEN)
+def test_every_unit_of_prometheus_is_read(text, seconds):
+    """Years to milliseconds, alone or together, the greater unit first."""
+    assert parse_duration(text) == pytest.approx(seconds)
+
+
+REFUSED = ["", "5", "m", "5 m", " 5m", "5m\n", "-5m", "+5m", "1.5h", "5M", "5min", "30m1h", "1m1m", "soon", "٣m"]
+
+
+@pytest.mark.parametrize("text", REFUSED, ids=repr)
+def test_what_prometheus_does_not_read_is_refused(text):
+    """The message shows the value and how a duration is written."""
+    with pytest.raises(ValueError, match="not a duration") as raised:
+        parse_duration(text)
+    assert repr(text) in str(raised.value)
+    assert "1h30m" in str(raised.value)
+
+
+@pytest.mark.parametrize("value", [5, 5.0, True, None, [], {}, b"5m"], ids=repr)
+def test_what_is_no_text_is_refused(value):
+    """A bare number of YAML could be seconds or minutes: nobody guesses."""
+    with pytest.raises(ValueError, match="not a duration"):
+        parse_duration(value)
+
+
+@pytest.mark.parametrize("text", ["300y", f"{'9' * 400}s"], ids=["300y", "400 digits"])
+def test_what_is_out_of_prometheus_range_is_refused(text):
+    """Prometheus ends at 2^63 nanoseconds, 292 years: an endless number must not become infinity."""
+    with pytest.raises(ValueError):  # noqa: PT011 - a refusal, whatever its words
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0, "0s"),
+        (0.25, "250ms"),
+        (90.0, "1m30s"),
+        (5400.0, "1h30m"),
+        (7 * DAY, "1w"),
+        (365 * DAY, "1y"),
+        (8 * DAY, "8d"),
+        (90 * DAY, "90d"),
+        (366 * DAY, "366d"),
+        (WEEK + 1, "7d1s"),
+    ],
+)
+def test_a_duration_is_written_as_prometheus_writes_it(seconds, text):
+    """Years and weeks only where nothing remains: 90d reads better than 12w6d."""
+    assert format_duration(seconds) == text
+
+
+@given(st.integers(min_value=0, max_value=290 * 365 * 86_400 * 1000))
+def test_what_is_written_is_read_back(milliseconds):
+    """No millisecond is lost between the two."""
+    assert round(parse_duration(format_duration(milliseconds / 1000)) * 1000) == milliseconds
+
+
+@given(st.text(max_size=12))
+def test_rubbish_is_refused_and_nothing_worse(text):
+    """Whatever a file holds: a number of seconds or a ValueError."""
+    with contextlib.suppress(ValueError):
+        assert parse_duration(text) >= 0
+
+
+def test_a_setting_is_longer_than_nothing():
+    """An interval of 0s would poll without a pause."""
+    with pytest.raises(ValidationError, match="longer than 0s"):
+        TypeAdapter(Duration).validate_python("0s")

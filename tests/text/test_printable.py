@@ -1,0 +1,28 @@
+"""Text that may stand on a terminal and in a line of a log."""
+
+import pytest
+
+from exporter.cli.invocation import table
+from exporter.text.printable import printable
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain", "plain"),
+        ("Zoë \U0001f469", "Zoë \U0001f469"),
+        ("two\nlines", "two\\u000alines"),
+        ("\x1b[31m", "\\u001b[31m"),
+        ("\x9b2J\x7f", "\\u009b2J\\u007f"),
+        ("\u202egnp.exe", "\\u202egnp.exe"),
+        ("\ud800", "\\ud800"),
+    ],
+)
+def test_what_steers_a_terminal_is_escaped(text, shown):
+    """Everything else stays as it is."""
+    assert printable(text) == shown
+
+
+def test_no_cell_of_a_table_steers_the_terminal():
+    """The words of AWS stand in tables: `doctor` and `once --output table`."""
+    assert table(("SCOPE", "ERROR"), [("a\nb", "\x1b[2Jx")]) == "SCOPE     ERROR\na\\u000ab  \\u001b[2Jx"
