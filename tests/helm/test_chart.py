@@ -73,6 +73,15 @@ def test_the_version_is_the_project_s():
     assert chart["version"] == chart["appVersion"] == __version__
 
 
+def test_the_readme_names_the_versions_that_it_is_for():
+    """The oldest Kubernetes is that of the manifest, Helm that of the lock."""
+    kubernetes = re.findall(r'^kubeVersion: ">=(1\.\d+)', (CHART / "Chart.yaml").read_text(), re.MULTILINE)
+    helm = re.findall(r"^helm-binary==(3\.\d+)", (CHART.parent / "requirements-dev.txt").read_text(), re.MULTILINE)
+    text = (CHART / "README.md").read_text()
+    assert re.findall(r"version (\S+) or newer", text) == kubernetes
+    assert re.findall(r"tested with Helm ([\d.]+)\.", text) == helm
+
+
 def test_the_package_is_whole(helm, template, tmp_path):
     """It holds the project's rules and dashboards byte for byte, nothing that only makes it, and renders the same."""
     helm("package", CHART, "--destination", tmp_path)

@@ -1,4 +1,4 @@
-"""The documents say what the code does: metrics, settings, commands, rooms, permissions, links and queries."""
+"""The documents say what the code does: metrics, settings, commands, rooms, permissions, counts, links and queries."""
 
 import json
 import re
@@ -23,6 +23,8 @@ from exporter.jobs import SourceKey, State
 from exporter.reasons import Reason
 from exporter.settings import ENVIRONMENT_PREFIX, Account, Organization, ServiceSettings, Settings, load
 from exporter.web import Site, create_app
+from exporter.web.server.connections import ConnectionLimits
+from exporter.web.toolkit import schema
 from exporter.web.views.parameters import JobParameters, SourceParameters
 from tests.project.test_layers import ROOMS
 from tests.support import harness
@@ -45,7 +47,10 @@ IAM = ROOT / "docs" / "iam.md"
 WEB = ROOT / "docs" / "web.md"
 INDEX = ROOT / "docs" / "README.md"
 RELIABILITY = ROOT / "docs" / "reliability.md"
+PERFORMANCE = ROOT / "docs" / "performance.md"
+SCALING = ROOT / "docs" / "scaling.md"
 RULES = ROOT / "config" / "prometheus" / "rules" / "aws-job-exporter.yml"
+DASHBOARDS = ROOT / "config" / "grafana" / "dashboards"
 SAMPLE = ROOT / "config" / "exporter.yml"
 EXAMPLES = sorted(file for file in (ROOT / "config" / "examples").glob("*.yml") if file.name != "web.yml")
 CATALOG = Catalog()
@@ -457,14 +462,72 @@ def test_a_runbook_goes_through_reasons_that_exist(runbook: Path) -> None:
     assert {word for head in heads for word in re.findall(r"\w+", head)} <= {*Reason, *PollErrorReason}
 
 
-def test_the_front_page_counts_right() -> None:
-    """The README counts kinds, services, faults and alerts as they are."""
-    kinds = list(CATALOG.kinds())
-    many = f"{len(kinds)} kinds of job, of {len({kind.service for kind in kinds})} services"
-    text = " ".join(README.read_text().split())
-    assert many in text
-    assert f"tried with {len(table(RELIABILITY, 'fault'))} faults" in text
-    assert f"has {len(table(ALERTS, 'alert', 'severity'))} alerts" in text
+NUMERALS = (
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
+    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"),
+)
+NUMBER = rf"\b(\d+|{'|'.join(NUMERALS)})"
+
+COUNTS: dict[str, Callable[[], int]] = {
+    f"{NUMBER} kinds of job": lambda: len(list(CATALOG.kinds())),
+    f"There are {NUMBER} of them": lambda: len(list(CATALOG.kinds())),
+    f"of {NUMBER} services": lambda: len({kind.service for kind in CATALOG.kinds()}),
+    rf"the {NUMBER} kinds of \[concepts": lambda: len(listed_kinds()),
+    f"up to {NUMBER} further labels": lambda: max(len(kind.dimensions) for kind in CATALOG.kinds()),
+    f"is tried with {NUMBER} faults": lambda: len(table(RELIABILITY, "fault")),
+    f"has {NUMBER} alerts": lambda: len(table(ALERTS, "alert", "severity")),
+    f"{NUMBER} dashboards for Grafana": lambda: len(list(DASHBOARDS.glob("*.json"))),
+    f"one of {NUMBER} reasons": lambda: len(PollErrorReason),
+    f"one of {NUMBER} words": lambda: len(Reason),
+    f"The first {NUMBER} are the labels": lambda: len(SourceKey._fields),
+    f"{NUMBER} ways to set something": lambda: len(table(CONFIGURATION, "where", "how")),
+    f"{NUMBER} blocks:": lambda: len(table(ARCHITECTURE, "block", "holds")),
+    f"these {NUMBER}, and no others": lambda: len(schema._HEADERS),
+}
+"""The sentences that count things of the project, and what they count."""
+
+COUNTING = [document for document in DOCUMENTS if document not in {CHANGELOG, PERFORMANCE, SCALING}]
+"""Not the past, and neither measurements nor examples."""
+
+
+def flat(document: Path) -> str:
+    """Return the text of a document as one line."""
+    return " ".join(document.read_text().split())
+
+
+@pytest.mark.parametrize("sentence", COUNTS)
+def test_a_count_is_right(sentence: str) -> None:
+    """Each document that counts something has the number that there are now."""
+    told = [word for document in COUNTING for word in re.findall(sentence, flat(document), re.IGNORECASE)]
+    assert told
+    numbers = {int(word) if word.isdecimal() else NUMERALS.index(word.lower()) for word in told}
+    assert numbers == {COUNTS[sentence]()}
+
+
+@pytest.mark.parametrize("document", COUNTING, ids=named)
+def test_nothing_else_is_counted(document: Path) -> None:
+    """What there are many of stands behind a number only in a sentence that is held."""
+    text = re.sub("|".join(COUNTS), "", flat(document), flags=re.IGNORECASE)
+    things = "alerts|commands|dashboards|families|faults|flags|kinds|panels|reasons|rooms|runbooks|services|settings"
+    assert re.findall(rf"{NUMBER} ({things})\b", text, re.IGNORECASE) == []
+
+
+def test_the_limits_are_documented_as_they_are() -> None:
+    """docs/metrics.md tells the default of each limit that bounds what is exported."""
+    told = {row[0]: int(row[1].partition(" ")[0].replace(",", "")) for row in table(METRICS, "limit", "default")}
+    fields = dict(settings())
+    assert told == {key: fields[key].default for key in told}
+    assert {key for key in fields if key.startswith("limits.")} <= told.keys()
+
+
+def test_the_bounds_of_a_client_are_documented_as_they_are() -> None:
+    """docs/web.md tells how many connections there may be, and how long each may take."""
+    told, limits = {row[0]: row[1] for row in table(WEB, "what", "bound")}, ConnectionLimits()
+    assert told["scrapes at the same time"].endswith(f"({Settings().web.max_requests})")
+    assert told["open connections"] == f"{limits.connections}"
+    assert told["TLS handshake and first request"] == f"{limits.first_request:.0f} s"
+    assert told["the next request, headers included"] == f"{limits.next_request / 60:.0f} min after an answer"
+    assert told["an answer"] == f"{limits.answer:.0f} s until the client has taken its last byte"
 
 
 def test_every_document_is_in_the_index() -> None:

@@ -11,6 +11,8 @@ from exporter.catalog.models import Checker, Models
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+MAKEFILE = (ROOT / "Makefile").read_text()
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 LOCKS = ("requirements.txt", "requirements-build.txt", "requirements-dev.txt", "requirements-installer.txt")
 
 
@@ -25,6 +27,13 @@ def test_a_lock_holds_pins_and_hashes_and_nothing_else(lock: str) -> None:
     form = re.compile(r"[a-z0-9.-]+==[^\s:]+( ; [^:]+)?(\s+--hash=sha256:[0-9a-f]{64})+")
     assert requirements(lock)
     assert [line for line in requirements(lock) if not form.fullmatch(line)] == []
+
+
+def test_every_lock_is_known() -> None:
+    """There are no other locks; `make lock` writes each, and CONTRIBUTING tells what each is for."""
+    assert sorted(file.name for file in ROOT.glob("requirements*.txt")) == sorted(LOCKS)
+    assert sorted(re.findall(r"^\t\$\(COMPILE\) .* -o (\S+)$", MAKEFILE, re.MULTILINE)) == sorted(LOCKS)
+    assert set(LOCKS) <= set(re.findall(r"`(requirements\S*)`", CONTRIBUTING))
 
 
 @pytest.mark.parametrize("lock", LOCKS[:2])
@@ -42,12 +51,37 @@ def test_the_oldest_python_is_told_the_same_everywhere() -> None:
     assert PROJECT["tool"]["ruff"]["target-version"] == f"py3{minors[0]}"
 
 
+def test_the_documents_name_the_versions_of_python() -> None:
+    """docs/stability.md says which ones are tested: the classifiers' first to their last."""
+    versions = re.findall(r"Python :: (3\.\d+)", " ".join(PROJECT["project"]["classifiers"]))
+    text = " ".join((ROOT / "docs" / "stability.md").read_text().split())
+    assert f"the versions of Python that are tested: {versions[0]} to {versions[-1]}." in text
+
+
+def test_what_the_readme_tells_a_newcomer_is_what_ci_runs() -> None:
+    """`.ci/run` comes to each make target of the README, by itself or by the scripts that it calls."""
+    told = set(re.findall(r"\bmake (?:-C \S+ )?([a-z]+)", code("README.md")))
+    assert told == {"demo", "test"}
+    assert told <= set(re.findall(r"(?:\bmake|\.ci/\w+) ([a-z]+)", commands(".ci/run")))
+
+
+def commands(script: str) -> str:
+    """Return the commands of a script and of those beside it that it calls, without what is only said or printed."""
+    lines = [line.strip() for line in (ROOT / script).read_text().splitlines()]
+    text = "\n".join(line for line in lines if not line.startswith(("#", "echo ")))
+    return "\n".join([text, *(commands(called) for called in sorted({*re.findall(r"\.ci/\w+", text)} - {script}))])
+
+
+def code(document: str) -> str:
+    """Return the code of a document: blocks, and what stands between backticks."""
+    return "\n".join(re.findall(r"```.*?```|`[^`\n]+`", (ROOT / document).read_text(), re.DOTALL))
+
+
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
 def test_documented_targets_exist(document: str) -> None:
     """Every `make x` in a document's code is a target of the Makefile."""
-    code = "\n".join(re.findall(r"```.*?```|`[^`\n]+`", (ROOT / document).read_text(), re.DOTALL))
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"\bmake ([a-z]+)", code)) <= targets
+    targets = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z]+)", code(document))) <= targets
 
 
 def test_the_example_of_a_kind_is_a_good_one(tmp_path: Path) -> None:
