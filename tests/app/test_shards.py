@@ -15,6 +15,7 @@ from exporter.collector import JOB_FAMILIES
 from exporter.simulator import Simulator, World
 from exporter.telemetry import SOURCE_FAMILIES
 from tests.support.harness import ACCOUNT, BEDROCK, CATALOG, CUSTOMIZATION, NOW, REGION, TRAINED
+from tests.support.patience import PATIENCE, UNHURRIED_FLAGS
 from tests.support.processes import ROOT
 
 SERVICES = {
@@ -22,9 +23,6 @@ SERVICES = {
     "cleanroomsml": {"kinds": [TRAINED.key]},
 }
 TEAMS = [f"{number:012}" for number in range(1, 9)]
-PATIENCE = 60.0
-"""Seconds until a process must have ended."""
-
 SHARDS = 4
 
 
@@ -53,7 +51,7 @@ async def once(aws, *flags, host="exporter"):
     organization = {"role_name": "aws-job-exporter"}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "exporter", "once", f"--aws.endpoint-url={aws.endpoint_url}"),
-        *("--aws.requests-per-second=1000", "--aws.burst=1000"),
+        *("--aws.requests-per-second=1000", "--aws.burst=1000", *UNHURRIED_FLAGS),
         *(f"--services={json.dumps(SERVICES)}", f"--accounts={json.dumps({'organization': organization})}", *flags),
         cwd=ROOT,
         env={**os.environ, "HOSTNAME": host},

@@ -23,7 +23,8 @@ from aiohttp import web
 from exporter.simulator import AwsError, Simulator, World
 from exporter.simulator.calls import Call
 from tests.support.harness import ACCOUNT, BEDROCK, CATALOG, REGION
-from tests.support.stack import CONFIG, PATIENCE, exporter_command, free_ports, process, prometheus_command, ready
+from tests.support.patience import PATIENCE
+from tests.support.stack import CONFIG, exporter_command, free_ports, process, prometheus_command, ready
 
 SERVICES = {"bedrock": {"kinds": [BEDROCK.key]}, "glue": {"kinds": ["data_quality_ruleset_evaluation_run"]}}
 

@@ -17,7 +17,8 @@ from exporter.simulator import AwsError, Simulator, World, populate
 from exporter.simulator.calls import Call
 from tests.support.dashboards import EVERYTHING, Target, expanded, targets
 from tests.support.harness import ACCOUNT, BEDROCK, CATALOG, REGION
-from tests.support.stack import CONFIG, PATIENCE, exporter_command, free_ports, process, prometheus_command, ready
+from tests.support.patience import PATIENCE
+from tests.support.stack import CONFIG, exporter_command, free_ports, process, prometheus_command, ready
 
 KINDS = {
     "bedrock/model_invocation_job": "has records and deadlines",

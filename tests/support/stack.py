@@ -13,11 +13,9 @@ import aiohttp
 import yaml
 
 from tests.support.harness import REGION
+from tests.support.patience import PATIENCE, eventually
 
 CONFIG = Path(__file__).parents[2] / "config"
-
-PATIENCE = 60
-"""Seconds after which a message that has not come will not come."""
 
 
 def free_ports(number: int) -> list[int]:
@@ -77,18 +75,19 @@ async def process(folder: Path, *command: str) -> AsyncIterator[None]:
     finally:
         if running.returncode is None:
             running.terminate()
-        await asyncio.wait_for(running.wait(), 15)
+        await asyncio.wait_for(running.wait(), PATIENCE)
         sys.stdout.write(log.read_text(errors="replace")[-4000:])
 
 
 async def ready(url: str) -> None:
     """Wait until a program says that it is ready."""
-    async with asyncio.timeout(PATIENCE), aiohttp.ClientSession() as session:
-        while True:
-            try:
-                async with session.get(url) as answer:
-                    if answer.ok:
-                        return
-            except aiohttp.ClientError:
-                pass
-            await asyncio.sleep(0.1)
+
+    async def is_ready() -> bool:
+        try:
+            async with session.get(url) as answer:
+                return answer.ok
+        except aiohttp.ClientError:
+            return False
+
+    async with aiohttp.ClientSession() as session:
+        await eventually(is_ready)
