@@ -4,7 +4,8 @@ import asyncio
 import inspect
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 _VARIABLE = "TESTS_SLOWNESS"
 """Hands what was measured on to the workers of pytest-xdist and to every other child."""
@@ -59,3 +60,25 @@ def elapse(seconds: float) -> None:
     loop = asyncio.get_running_loop()
     now = loop.time
     vars(loop)["time"] = lambda: now() + seconds
+
+
+@asynccontextmanager
+async def hurried(hanging: Callable[[], int], is_alone: Callable[[int], bool], seconds: float) -> AsyncIterator[None]:
+    """Let so many seconds pass at once when one more call hangs and nothing is under way but such calls.
+
+    `hanging` counts the calls so far, `is_alone` tells whether a number of them is all that anybody waits for.
+    """
+
+    async def hurry() -> None:
+        passed = 0
+        while True:
+            if (now := hanging()) > passed and is_alone(now - passed):
+                passed = now
+                elapse(seconds)
+            await asyncio.sleep(_PAUSE)
+
+    task = asyncio.create_task(hurry())
+    try:
+        yield
+    finally:
+        task.cancel()
