@@ -102,7 +102,7 @@ def visit(browser: Browser, address: str, shown: Shown) -> Iterator[Callable[...
 
     def open_page(path: str, **options: Any) -> Visit:
         context = browser.new_context(base_url=address, **options)
-        context.set_default_timeout(1000 * PATIENCE)
+        context.set_default_timeout(PATIENCE * 1000)
         visited = Visit(context.new_page())
         visits.append(visited)
         note = visited.complaints.append

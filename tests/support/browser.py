@@ -30,7 +30,7 @@ FLAGS = [
 def chromium(path: str) -> Iterator[Browser]:
     """Yield a browser with an empty profile."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS, timeout=1000 * PATIENCE)
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS, timeout=PATIENCE * 1000)
         try:
             yield browser
         finally:
