@@ -22,6 +22,8 @@ from tests.support.browser import chromium, served
 from tests.support.inside import BEDROCK, DAY, HOUR, MINUTE, NOW, TRAINING, Listed, Polled, inside, job, listed, status
 from tests.support.patience import PATIENCE
 
+expect.set_options(timeout=PATIENCE * 1000)
+
 ROOT = Path(__file__).parents[2]
 PAGES = ["", "jobs", "jobs?state=failed&name=nightly", "sources", "kinds", "config", "jobs?state=wrong"]
 HOSTILE = "\"'><img src=x onerror=hit()><script>hit()</script>{{ hit() }}${hit()}javascript:hit()"
