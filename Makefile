@@ -23,16 +23,19 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test lint bench dashboards screenshots dist sbom docs chart lock clean
+.PHONY: help demo test test-busy lint bench dashboards screenshots dist sbom docs chart lock clean
 
 help: ## Print the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
 demo: $(RUNTIME) ## Serve against the embedded simulator: no AWS account needed
 	$(BIN)/aws-job-exporter demo
 
 test: lint ## Lint, then run the tests with branch coverage
 	$(BIN)/pytest --numprocesses=auto --dist=worksteal --cov --cov-report=term --cov-fail-under=$(COVERAGE)
+
+test-busy: $(DEV) ## Run the tests on a machine that has eight endless loops to run as well
+	$(BIN)/python tools/busy.py --loops 8 -- $(BIN)/pytest --numprocesses=auto --dist=worksteal
 
 lint: $(DEV) ## Check style, format and types, the Dockerfile and the workflows
 	$(BIN)/ruff check

@@ -10,9 +10,14 @@ from typing import Any
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from exporter.simulator import Simulator
 from tests.support.harness import HandClock, simulated
+
+# An example that takes long tells of the machine, not of what is tried.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 ISOLATED = {
     "AWS_CONFIG_FILE": os.devnull,

@@ -11,7 +11,8 @@ import pytest
 
 from exporter import app
 from exporter.aws import Credentials
-from tests.support.harness import BEDROCK, CATALOG, CUSTOMIZATION, NOW, PATIENCE, REGION, configured, simulated
+from tests.support.harness import BEDROCK, CATALOG, CUSTOMIZATION, NOW, REGION, configured, simulated
+from tests.support.patience import PATIENCE
 
 KEYS = Credentials("AKIAIOSFODNN7EXAMPLE", "made-up")
 

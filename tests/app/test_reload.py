@@ -23,11 +23,11 @@ from tests.support.harness import (
     CUSTOMIZATION,
     INFERENCE,
     NOW,
-    PATIENCE,
     REGION,
     Running,
     simulated,
 )
+from tests.support.patience import PATIENCE, UNHURRIED, eventually
 
 HOUR, DAY = 3_600.0, 86_400.0
 OWN = "aws_job_exporter_"
@@ -39,11 +39,13 @@ class Configured:
 
     def __init__(self, file, aws):
         self.file = file
-        self._aws = {"endpoint_url": aws.endpoint_url, "max_attempts": 1, "requests_per_second": 1e12}
+        unlimited = {"endpoint_url": aws.endpoint_url, "max_attempts": 1, "requests_per_second": 1e12}
+        self._aws = {**UNHURRIED["aws"], **unlimited}
 
     def write(self, services=None, *, aws=None, **sections):
         """Write a whole file."""
-        content = {"services": services or ONE, "aws": {**self._aws, **(aws or {})}, **sections}
+        poll = {**UNHURRIED["poll"], **sections.pop("poll", {})}
+        content = {"services": services or ONE, "aws": {**self._aws, **(aws or {})}, "poll": poll, **sections}
         self.file.write_text(yaml.safe_dump({"web": {"listen_address": "127.0.0.1:0"}, **content}))
 
     def read(self):
@@ -102,12 +104,6 @@ async def running(config, clock, read=None):
 def listed(aws, kind=BEDROCK):
     """Return how often a kind was listed."""
     return aws.requests[kind.service, kind.operation]
-
-
-async def until(condition):
-    """Let the loop turn until something holds."""
-    while not condition():  # noqa: ASYNC110 - what is waited for tells nobody
-        await asyncio.sleep(0)
 
 
 def polls(exporter):
@@ -290,14 +286,13 @@ async def test_a_poll_under_way_ends_with_the_clients_that_it_began_with(aws, cl
         await clock.turn(70)
         async with asyncio.timeout(PATIENCE):
             await asked.wait()
-        config.write(aws={"read_timeout": "7s"})
+        config.write(aws={"read_timeout": "7h"})
         polled = listed(aws)
         await exporter.reload_only()
         assert first <= sessions()
         over.set()
         await exporter.settle()
-        async with asyncio.timeout(PATIENCE):
-            await until(lambda: not first & sessions())
+        await eventually(lambda: not first & sessions())
         assert listed(aws) == polled + 1
         assert not any(exporter.by("reason", f"{OWN}poll_errors_total").values())
         assert exporter.up(kind=BEDROCK.key) == 1
@@ -317,14 +312,13 @@ async def test_a_source_that_goes_in_the_middle_of_a_poll_comes_back_as_new(aws,
         await clock.turn(70)
         async with asyncio.timeout(PATIENCE):
             await asked.wait()
-        config.write({"bedrock": {"kinds": [CUSTOMIZATION.key]}}, aws={"read_timeout": "7s"})
+        config.write({"bedrock": {"kinds": [CUSTOMIZATION.key]}}, aws={"read_timeout": "7h"})
         await exporter.reload()
         assert exporter.samples("aws_jobs", kind=BEDROCK.key) == {}
-        async with asyncio.timeout(PATIENCE):
-            await until(lambda: not first & sessions())
+        await eventually(lambda: not first & sessions())
         aws.hooks.clear()
         never.set()
-        config.write(aws={"read_timeout": "7s"})
+        config.write(aws={"read_timeout": "7h"})
         await exporter.reload()
         assert exporter.up(kind=BEDROCK.key) == 1
         assert exporter.up(kind=CUSTOMIZATION.key) is None
@@ -335,7 +329,7 @@ async def test_many_reloads_leave_nothing_behind(aws, clock, config):
     held = []
     async with running(config, clock) as exporter:
         for seconds in range(5, 10):
-            config.write(aws={"read_timeout": f"{seconds}s"})
+            config.write(aws={"read_timeout": f"{seconds}h"})
             await exporter.reload()
             await exporter.turn(70)
             gc.collect()
@@ -374,7 +368,7 @@ async def test_ending_while_old_clients_are_in_use_closes_them(aws, clock, confi
     async with running(config, clock) as exporter:
         aws.hooks.append(hang)
         await clock.turn(70)
-        config.write(aws={"read_timeout": "7s"})
+        config.write(aws={"read_timeout": "7h"})
         await exporter.reload_only()
     never.set()
     assert sessions() == before
@@ -444,7 +438,7 @@ async def test_two_reloads_at_once_come_one_after_the_other(aws, clock, config):
 
     async with running(config, clock, read) as exporter, asyncio.timeout(PATIENCE):
         both = asyncio.gather(exporter.exporter.reload(), exporter.exporter.reload())
-        await until(lambda: begun)
+        await eventually(lambda: begun)
         for _ in range(100):
             await asyncio.sleep(0)
         assert len(begun) == 1

@@ -14,6 +14,7 @@ from exporter.cli import main
 from exporter.families import JOB_FAMILIES, SOURCE_FAMILIES
 from exporter.simulator import Simulator, World
 from tests.support.harness import ACCOUNT, BEDROCK, CATALOG, CUSTOMIZATION, NOW, REGION, TRAINED
+from tests.support.patience import PATIENCE, UNHURRIED_FLAGS
 from tests.support.processes import ROOT
 
 SERVICES = {
@@ -21,9 +22,6 @@ SERVICES = {
     "cleanroomsml": {"kinds": [TRAINED.key]},
 }
 TEAMS = [f"{number:012}" for number in range(1, 9)]
-PATIENCE = 60.0
-"""Seconds until a process must have ended."""
-
 SHARDS = 4
 
 
@@ -52,7 +50,7 @@ async def once(aws, *flags, host="exporter"):
     organization = {"role_name": "aws-job-exporter"}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "exporter", "once", f"--aws.endpoint-url={aws.endpoint_url}"),
-        *("--aws.requests-per-second=1000", "--aws.burst=1000"),
+        *("--aws.requests-per-second=1000", "--aws.burst=1000", *UNHURRIED_FLAGS),
         *(f"--services={json.dumps(SERVICES)}", f"--accounts={json.dumps({'organization': organization})}", *flags),
         cwd=ROOT,
         env={**os.environ, "HOSTNAME": host},

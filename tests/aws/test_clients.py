@@ -17,6 +17,7 @@ from exporter.settings import Account, Settings
 from exporter.telemetry import Telemetry
 from tests.support.harness import REGION
 from tests.support.issuer import issuing, silent
+from tests.support.patience import UNHURRIED, eventually
 
 KEYS = Credentials("AKIAIOSFODNN7EXAMPLE", "made-up")
 ROLES = [Account(role_arn=f"arn:aws:iam::{number}:role/reader") for number in ("111122223333", "444455556666")]
@@ -41,7 +42,9 @@ class Watched(JSONFileLoader):  # type: ignore[misc] # botocore has no types
 @asynccontextmanager
 async def clients_of(address, loader=None, *, keys=KEYS, aws=None, **sections):
     """Yield clients of an AWS."""
-    settings = Settings.model_validate({"aws": {"endpoint_url": address, **(aws or {})}, **sections})
+    settings = Settings.model_validate(
+        {"aws": {**UNHURRIED["aws"], "endpoint_url": address, **(aws or {})}, **sections}
+    )
     telemetry = Telemetry()
     limiters = Limiters(settings.aws, telemetry, SystemClock())
     async with Clients(settings, telemetry, limiters, loader or Loader(), keys) as clients:
@@ -116,4 +119,5 @@ async def test_what_gets_credentials_keeps_to_the_settings_as_well(monkeypatch, 
         async with clients_of(address, keys=None, aws=aws) as clients:
             with pytest.raises(PollError, match="Read timeout"):
                 await clients.client(Account(), REGION, "bedrock")
+        await eventually(lambda: asked)
         assert asked == ["POST"]

@@ -14,8 +14,9 @@ from exporter import app
 from exporter.cli import main
 from exporter.simulator import AwsError
 from exporter.telemetry import configure_logging
-from tests.support.harness import ACCOUNT, BEDROCK, CATALOG, PATIENCE, REGION, HandClock, configured, simulated
+from tests.support.harness import ACCOUNT, BEDROCK, CATALOG, REGION, HandClock, configured, simulated
 from tests.support.issuer import issuing, silent
+from tests.support.patience import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("restored_logging")
 

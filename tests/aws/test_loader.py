@@ -19,6 +19,7 @@ from exporter.settings import Account, Aws, Settings
 from exporter.simulator import SimulatedScope, Simulator, World
 from exporter.telemetry import Telemetry
 from tests.support.harness import ACCOUNT, BEDROCK, CATALOG, LOOKOUT, NOW, REGION
+from tests.support.patience import UNHURRIED
 
 WHOLE, CUT = Loader(), catalog_loader(CATALOG)
 PLACE = Place(Account(), REGION)
@@ -75,7 +76,7 @@ def limiters(settings):
 async def reader(simulator: Simulator, loader: Loader):
     """Give a reader whose clients and paging have the models of a loader."""
     credentials = Credentials("AKIAIOSFODNN7EXAMPLE", "made-up")
-    aws = Aws(endpoint_url=simulator.endpoint_url, requests_per_second=1e6, burst=1000)
+    aws = Aws(**UNHURRIED["aws"], endpoint_url=simulator.endpoint_url, requests_per_second=1e6, burst=1000)
     async with Clients(Settings(aws=aws), Telemetry(), limiters(aws), loader, credentials) as clients:
         yield Reader(clients, Models(loader))
 

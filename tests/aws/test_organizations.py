@@ -9,18 +9,13 @@ from exporter.cli import main
 from tests.app.test_reload import Configured
 from tests.app.test_reload import running as reloading
 from tests.support.harness import CUSTOMIZATION, NOW, REGION, HandClock, configured, running
+from tests.support.patience import UNHURRIED_FLAGS
 
 OWN = "123456789012"
 """moto's account of the default credentials, which is the one that manages the organisation."""
 
 SERVICES = {"bedrock": {"kinds": [CUSTOMIZATION.key]}}
 ROLE = "monitoring/aws-job-exporter"
-
-
-@pytest.fixture(autouse=True)
-def patient(monkeypatch):
-    """Wait for longer than usual: moto answers one request at a time."""
-    monkeypatch.setattr("tests.support.harness.PATIENCE", 60.0)
 
 
 @pytest.fixture
@@ -131,7 +126,11 @@ def test_the_doctor_goes_through_an_organisation(moto, join, capsys):
     """One line for each account, one for the list of them."""
     account = join("team")
     organization = {"role_name": ROLE, "regions": [REGION]}
-    arguments = (f"--accounts={json.dumps({'organization': organization})}", f"--services={json.dumps(SERVICES)}")
+    arguments = (
+        f"--accounts={json.dumps({'organization': organization})}",
+        f"--services={json.dumps(SERVICES)}",
+        *UNHURRIED_FLAGS,
+    )
     assert main(["doctor", f"--aws.endpoint-url={moto}", *arguments]) == 0
     lines = [line.split()[:6] for line in capsys.readouterr().out.splitlines()]
     assert [account, REGION, "bedrock", CUSTOMIZATION.key, "ok", "1"] in lines
@@ -163,7 +162,7 @@ def test_the_doctor_asks_for_regions(moto, organizations, capsys):
     """Once for each account."""
     accounts = {"organization": {"role_name": ROLE, "regions": "all"}}
     services = {"lookoutequipment": {"inference_schedulers": ["pump-7"]}}
-    arguments = (f"--accounts={json.dumps(accounts)}", f"--services={json.dumps(services)}")
+    arguments = (f"--accounts={json.dumps(accounts)}", f"--services={json.dumps(services)}", *UNHURRIED_FLAGS)
     # moto has no Lookout for Equipment.
     assert main(["doctor", f"--aws.endpoint-url={moto}", *arguments]) == 1
     lines = [line.split()[:6] for line in capsys.readouterr().out.splitlines()]

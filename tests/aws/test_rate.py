@@ -32,12 +32,12 @@ from tests.support.harness import (
     CATALOG,
     CUSTOMIZATION,
     LOOKOUT,
-    PATIENCE,
     REGION,
     HandClock,
     configured,
     running,
 )
+from tests.support.patience import PATIENCE, UNHURRIED, elapse
 
 TRANSLATION = CATALOG["translate"].kinds["text_translation_job"]
 PLACE = Place(Account(), REGION)
@@ -236,7 +236,14 @@ class Reading:
 async def reading(aws, clock, **settings):
     """Yield a reader that may send two requests at once, then one a second."""
     telemetry = Telemetry()
-    limited = {"endpoint_url": aws.endpoint_url, "max_attempts": 1, "requests_per_second": 1, "burst": 2, **settings}
+    limited = {
+        **UNHURRIED["aws"],
+        "endpoint_url": aws.endpoint_url,
+        "max_attempts": 1,
+        "requests_per_second": 1,
+        "burst": 2,
+        **settings,
+    }
     aws_settings = Aws.model_validate(limited)
     limiters = Limiters(aws_settings, telemetry, clock)
     limiters.note_own(ACCOUNT)
@@ -387,12 +394,13 @@ async def test_waiting_for_the_rate_does_not_count_against_the_time_out():
     clock = HandClock()
     bucket = TokenBucket(rate=0.001, burst=1, now=clock.monotonic)
     limiter = Limiter(bucket, clock, lambda _: None)
-    async with asyncio.timeout(0.05) as deadline:
+    async with asyncio.timeout(PATIENCE) as deadline:
         DEADLINE.set(deadline)
         await limiter.wait()
         waiting = asyncio.ensure_future(limiter.wait())
         await clock.until_asleep(lambda: 1)
         assert deadline.when() is None
+        elapse(2 * PATIENCE)
         await clock.turn(1000)
         await waiting
         assert deadline.when() is not None

@@ -12,7 +12,8 @@ from exporter.cli import main
 from exporter.simulator import AwsError
 from exporter.telemetry import configure_logging
 from exporter.text.redaction import REDACTED, redacted
-from tests.support.harness import ACCOUNT, BEDROCK, CATALOG, PATIENCE, REGION, HandClock, configured, simulated
+from tests.support.harness import ACCOUNT, BEDROCK, CATALOG, REGION, HandClock, configured, simulated
+from tests.support.patience import PATIENCE, UNHURRIED_FLAGS
 
 pytestmark = pytest.mark.usefixtures("restored_logging")
 
@@ -95,7 +96,12 @@ async def test_a_poll_tells_no_secret_even_to_whoever_debugs(aws, form):
 async def test_no_command_tells_a_secret(aws, capsys, command):
     """Nor its log on stderr."""
     services, accounts = json.dumps({"bedrock": {"kinds": [BEDROCK.key]}}), json.dumps(ACCOUNTS[1:])
-    flags = [f"--aws.endpoint-url={aws.endpoint_url}", f"--services={services}", f"--accounts={accounts}"]
+    flags = [
+        *UNHURRIED_FLAGS,
+        f"--aws.endpoint-url={aws.endpoint_url}",
+        f"--services={services}",
+        f"--accounts={accounts}",
+    ]
     flags += ["--aws.max-attempts=1", "--log.level=debug"]
     code = await asyncio.to_thread(main, [*command, *flags])
     printed = capsys.readouterr()

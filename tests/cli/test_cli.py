@@ -16,6 +16,7 @@ from exporter import __version__
 from exporter.cli import main
 from exporter.settings import flags, load
 from tests.support.harness import ACCOUNT, BEDROCK, CATALOG, LOOKOUT, NOW, REGION, HandClock, simulated
+from tests.support.patience import UNHURRIED_FLAGS
 from tests.support.processes import announced, scrape, started, stopped
 
 ROOT = Path(__file__).parents[2]
@@ -274,7 +275,7 @@ TWO = json.dumps({"bedrock": {"kinds": [BEDROCK.key]}, "lookoutequipment": NOWHE
 
 def polled_once(run, aws, services, *arguments):
     """Run `once` beside the simulator, which needs this thread's event loop."""
-    flags = (f"--aws.endpoint-url={aws.endpoint_url}", f"--services={services}")
+    flags = (*UNHURRIED_FLAGS, f"--aws.endpoint-url={aws.endpoint_url}", f"--services={services}")
     return asyncio.to_thread(run, "once", *flags, *arguments)
 
 
@@ -340,7 +341,7 @@ async def test_regions_of_the_configuration_suffice(run, aws, monkeypatch):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_the_demo_serves_until_it_is_told_to_stop(number):
-    """It announces itself on stdout, needs nothing, and ends well within seconds."""
+    """It announces itself on stdout, needs nothing, and ends well."""
     async with started("demo") as demo:
         url = await announced(demo, demo.stdout, r"(http://\S+/metrics)")
         assert "aws_job_exporter_build_info" in await scrape(url)
@@ -354,7 +355,7 @@ async def test_the_demo_tells_where_its_aws_is(run):
     """Other commands can ask it."""
     async with started("demo") as demo:
         address = await announced(demo, demo.stdout, r"AWS: +(http://\S+)")
-        flags = (f"--services={ONE}", f"--aws.endpoint-url={address}", "--output=table")
+        flags = (*UNHURRIED_FLAGS, f"--services={ONE}", f"--aws.endpoint-url={address}", "--output=table")
         code, out, _ = await asyncio.to_thread(run, "once", *flags)
     assert code == 0
     assert int(next(row["JOBS"] for row in rows(out) if row["KIND"] == BEDROCK.key)) > 0

@@ -9,6 +9,7 @@ import pytest
 from exporter.cli import main
 from exporter.simulator import AwsError
 from tests.support.harness import ACCOUNT, BEDROCK, CUSTOMIZATION, LOOKOUT, NOW, REGION, TRAINED, HandClock, simulated
+from tests.support.patience import UNHURRIED_FLAGS
 
 BATCH = {"bedrock": {"kinds": [BEDROCK.key]}}
 TRAINING = {"cleanroomsml": {"kinds": [TRAINED.key]}}
@@ -26,7 +27,12 @@ def doctor(aws, aws_credentials, capsys):
     """Return a function that runs the doctor and gives its exit code, the rows, the totals and the closing line."""
 
     async def call(services, *arguments):
-        flags = (f"--aws.endpoint-url={aws.endpoint_url}", "--aws.max-attempts=1", f"--services={json.dumps(services)}")
+        flags = (
+            *UNHURRIED_FLAGS,
+            f"--aws.endpoint-url={aws.endpoint_url}",
+            "--aws.max-attempts=1",
+            f"--services={json.dumps(services)}",
+        )
         # In a thread of its own: the simulator needs this one's event loop.
         code = await asyncio.to_thread(main, ["doctor", *flags, *arguments])
         printed = capsys.readouterr()
@@ -167,7 +173,7 @@ async def test_every_page_is_a_call(aws_credentials, capsys):
     async with simulated(HandClock(), page_size=7) as aws:
         for number in range(20):
             aws.world.add_job(BEDROCK, created=NOW - number, path=[(0, "Submitted")])
-        flags = (f"--aws.endpoint-url={aws.endpoint_url}", f"--services={json.dumps(BATCH)}")
+        flags = (*UNHURRIED_FLAGS, f"--aws.endpoint-url={aws.endpoint_url}", f"--services={json.dumps(BATCH)}")
         await asyncio.to_thread(main, ["doctor", *flags])
     sources = rows(capsys.readouterr().out.split("\n\n")[0])
     (row,) = (row for row in sources if row["KIND"] == BEDROCK.key)

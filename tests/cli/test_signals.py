@@ -12,7 +12,8 @@ import aiohttp
 import pytest
 import yaml
 
-from tests.support.harness import BEDROCK, CUSTOMIZATION, NOW, PATIENCE, HandClock, simulated
+from tests.support.harness import BEDROCK, CUSTOMIZATION, NOW, HandClock, simulated
+from tests.support.patience import PATIENCE, UNHURRIED, eventually
 from tests.support.processes import ROOT, announced, scrape, started
 
 LISTENING = r'msg="Listening on" address=(\S+)'
@@ -35,7 +36,9 @@ def config(aws, tmp_path):
     file = tmp_path / "exporter.yml"
 
     def write(services=None, **sections):
-        content = {"aws": {"endpoint_url": aws.endpoint_url}, "services": services or ONE, **sections}
+        reached = {**UNHURRIED["aws"], "endpoint_url": aws.endpoint_url}
+        poll = {**UNHURRIED["poll"], **sections.pop("poll", {})}
+        content = {"aws": reached, "poll": poll, "services": services or ONE, **sections}
         file.write_text(yaml.safe_dump(content))
         return file
 
@@ -43,9 +46,9 @@ def config(aws, tmp_path):
 
 
 @asynccontextmanager
-async def serving(file, *flags):
+async def serving(file, *flags, grace=None):
     """Yield a process that serves, and its address."""
-    async with started("serve", f"--config.file={file}", *flags) as process:
+    async with started("serve", f"--config.file={file}", *flags, grace=grace) as process:
         yield process, await announced(process, process.stderr, LISTENING)
 
 
@@ -78,20 +81,23 @@ async def post(address):
 
 async def until_exported(address, kind):
     """Wait until a kind has a source that is up."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            family = (await scrape(f"http://{address}/metrics")).get("aws_job_exporter_source_up")
-            if family and any(sample.labels["kind"] == kind and sample.value for sample in family.samples):
-                return
+
+    async def is_exported():
+        family = (await scrape(f"http://{address}/metrics")).get("aws_job_exporter_source_up")
+        return family and any(sample.labels["kind"] == kind and sample.value for sample in family.samples)
+
+    await eventually(is_exported)
 
 
 async def until_ready(address):
     """Wait until every source was tried."""
-    async with asyncio.timeout(PATIENCE), aiohttp.ClientSession() as session:
-        while True:
-            async with session.get(f"http://{address}/-/ready") as response:
-                if response.status == 200:
-                    return
+
+    async def is_ready():
+        async with session.get(f"http://{address}/-/ready") as response:
+            return response.status == 200
+
+    async with aiohttp.ClientSession() as session:
+        await eventually(is_ready)
 
 
 async def test_a_hangup_reloads(config):
@@ -254,7 +260,7 @@ async def refused(address):
 
 async def test_a_slow_reader_gets_the_whole_answer(large):
     """It is let finish, while nobody else comes in."""
-    async with serving(large) as (process, address):
+    async with serving(large, grace=PATIENCE) as (process, address):
         await until_ready(address)
         async with reading_slowly(address) as reader, asyncio.timeout(PATIENCE):
             process.send_signal(signal.SIGTERM)
@@ -277,7 +283,7 @@ async def test_a_reader_that_stopped_reading_is_cut_off(large):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_second_signal_ends_at_once(large, number):
     """Without the grace that is left."""
-    async with serving(large) as (process, address):
+    async with serving(large, grace=PATIENCE) as (process, address):
         await until_ready(address)
         async with reading_slowly(address):
             process.send_signal(signal.SIGTERM)

@@ -18,8 +18,11 @@ from prometheus_client import CollectorRegistry
 from exporter.exposition import Exposition
 from exporter.jobs import Job, State
 from exporter.web import Site, create_app
-from tests.support.browser import PATIENCE, chromium, served
+from tests.support.browser import chromium, served
 from tests.support.inside import BEDROCK, DAY, HOUR, MINUTE, NOW, TRAINING, Listed, Polled, inside, job, listed, status
+from tests.support.patience import PATIENCE
+
+expect.set_options(timeout=PATIENCE * 1000)
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["", "jobs", "jobs?state=failed&name=nightly", "sources", "kinds", "config", "jobs?state=wrong"]
@@ -101,7 +104,7 @@ def visit(browser: Browser, address: str, shown: Shown) -> Iterator[Callable[...
 
     def open_page(path: str, **options: Any) -> Visit:
         context = browser.new_context(base_url=address, **options)
-        context.set_default_timeout(PATIENCE)
+        context.set_default_timeout(PATIENCE * 1000)
         visited = Visit(context.new_page())
         visits.append(visited)
         note = visited.complaints.append
@@ -134,7 +137,7 @@ def axe(tool: Callable[[str], str]) -> str:
     script = folder / "node_modules" / "axe-core" / "axe.min.js"
     if not script.exists():
         command = [tool("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        result = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+        result = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False)
         if result.returncode:
             reason = f"npm could not fetch axe-core: {result.stderr[-500:]}"
             pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)

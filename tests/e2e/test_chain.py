@@ -23,11 +23,12 @@ from aiohttp import web
 from exporter.simulator import AwsError, Simulator, World
 from exporter.simulator.calls import Call
 from tests.support.harness import ACCOUNT, BEDROCK, CATALOG, REGION
-from tests.support.stack import CONFIG, PATIENCE, exporter_command, free_ports, process, prometheus_command, ready
+from tests.support.patience import PATIENCE
+from tests.support.stack import BEAT, CONFIG, exporter_command, free_ports, process, prometheus_command, ready
 
 SERVICES = {"bedrock": {"kinds": [BEDROCK.key]}, "glue": {"kinds": ["data_quality_ruleset_evaluation_run"]}}
 
-WINDOW = 20
+WINDOW = 20 * BEAT
 """Seconds that stand for the hour in which a failure is news."""
 
 
@@ -121,9 +122,9 @@ class Chain:
 
 
 def rules() -> str:
-    """Return our rules, where a minute takes a second."""
+    """Return our rules, where a minute takes a beat."""
     text = (CONFIG / "prometheus" / "rules" / "aws-job-exporter.yml").read_text()
-    return re.sub(r"for: (\d+)m", r"for: \1s", text).replace(
+    return re.sub(r"for: (\d+)m", lambda found: f"for: {BEAT * int(found[1])}s", text).replace(
         "aws_job_last_failed_timestamp_seconds < 3600", f"aws_job_last_failed_timestamp_seconds < {WINDOW}"
     )
 
@@ -133,7 +134,7 @@ def alertmanager_command(folder: Path, program: str, port: int, receiver: int) -
     settings = yaml.safe_load((CONFIG / "alertmanager" / "alertmanager.yml").read_text())
     del settings["global"]["slack_api_url_file"]
     settings["templates"] = [str(CONFIG / "alertmanager" / "templates" / "*.tmpl")]
-    settings["route"] |= {"group_wait": "1s", "group_interval": "1s"}
+    settings["route"] |= {"group_wait": f"{BEAT}s", "group_interval": f"{BEAT}s"}
     settings["receivers"] = [
         {"name": found["name"], "webhook_configs": [{"url": f"http://127.0.0.1:{receiver}/", "send_resolved": True}]}
         for found in settings["receivers"]

@@ -22,6 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporter import __version__
 from tests.support.harness import BEDROCK, CATALOG, NOW, REGION, HandClock, simulated
+from tests.support.patience import PATIENCE, UNHURRIED_FLAGS
 
 ROOT = Path(__file__).parents[2]
 RELEASE = "bookworm"
@@ -29,8 +30,6 @@ RELEASE = "bookworm"
 
 NOBODY = 65532
 MEGABYTE = 1_000_000
-PATIENCE = 60.0
-"""Seconds that a container may take to answer."""
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "made-up", "AWS_REGION": REGION}
 
@@ -316,7 +315,7 @@ async def test_a_container_serves(image: Image) -> None:
         aws.world.add_job(BEDROCK, created=NOW, path=[(0, "InProgress")])
 
         def scraped() -> tuple[float, Container, int]:
-            flags = (f"--aws.endpoint-url={aws.endpoint_url}", '--services={"bedrock": {}}')
+            flags = (*UNHURRIED_FLAGS, f"--aws.endpoint-url={aws.endpoint_url}", '--services={"bedrock": {}}')
             with serving(image, *flags) as container:
                 container.get("/-/ready")
                 jobs = container.samples("aws_jobs")

@@ -1,6 +1,5 @@
 """Every panel, asked of a real Prometheus that scrapes a real exporter of a busy AWS."""
 
-import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -17,7 +16,8 @@ from exporter.simulator import AwsError, Simulator, World, populate
 from exporter.simulator.calls import Call
 from tests.support.dashboards import EVERYTHING, Target, expanded, targets
 from tests.support.harness import ACCOUNT, BEDROCK, CATALOG, REGION
-from tests.support.stack import CONFIG, PATIENCE, exporter_command, free_ports, process, prometheus_command, ready
+from tests.support.patience import eventually
+from tests.support.stack import BEAT, CONFIG, exporter_command, free_ports, process, prometheus_command, ready
 
 KINDS = {
     "bedrock/model_invocation_job": "has records and deadlines",
@@ -47,9 +47,9 @@ class Stand:
     instances: list[str]
 
     async def ask(self, query: str, *, over_time: bool = False) -> list[dict[str, Any]]:
-        """Return the series that a query gives now, or over the last half minute."""
+        """Return the series that a query gives now, or over the last thirty beats."""
         now = time.time()
-        moment = {"start": f"{now - 30}", "end": f"{now}", "step": "2"} if over_time else {"time": f"{now}"}
+        moment = {"start": f"{now - 30 * BEAT}", "end": f"{now}", "step": "2"} if over_time else {"time": f"{now}"}
         path = "query_range" if over_time else "query"
         async with self.session.post(f"{self.url}/api/v1/{path}", data={"query": query, **moment}) as answer:
             content = await answer.json()
@@ -59,9 +59,9 @@ class Stand:
     async def asked_by(self, target: Target, **chosen: str) -> list[dict[str, Any]]:
         """Return the series that a panel shows, with what is chosen."""
         recently = {
-            "__interval": "10s",
-            "__rate_interval": "10s",
-            "__range": "1m",
+            "__interval": f"{10 * BEAT}s",
+            "__rate_interval": f"{10 * BEAT}s",
+            "__range": f"{60 * BEAT}s",
             "__from": f"{now_ms() - HOUR * 1000}",
         }
         query = expanded(target.query, {**EVERYTHING, **recently, **chosen})
@@ -69,11 +69,7 @@ class Stand:
 
     async def until(self, query: str) -> None:
         """Wait until a query has a result."""
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                if await self.ask(query):
-                    return
-                await asyncio.sleep(0.2)
+        await eventually(lambda: self.ask(query))
 
 
 def now_ms() -> int:
@@ -125,14 +121,14 @@ async def stand(folder: Path, prometheus: str) -> AsyncIterator[Stand]:
         await ready(f"http://127.0.0.1:{port}/-/ready")
         session = await stack.enter_async_context(aiohttp.ClientSession())
         running = Stand(f"http://127.0.0.1:{port}", session, instances)
-        await running.until('count(aws_jobs_failed_total{reason="other"} offset 3s) > 1')
+        await running.until(f'count(aws_jobs_failed_total{{reason="other"}} offset {3 * BEAT}s) > 1')
         refusals.refused.add(("comprehend", "List"))
         for found in CATALOG.kinds():
             if str(found) in KINDS and not found.scope:
                 fail_a_job(aws.world, found, time.time())
-        await running.until("count(count by (instance, kind) (increase(aws_jobs_failed_total[20s]) > 0)) > 3")
-        await running.until("count(increase(aws_job_exporter_detail_errors_total[10s]) > 0) > 1")
-        await running.until("count(increase(aws_job_exporter_poll_errors_total[10s]) > 0) > 1")
+        await running.until(f"count(count by (instance, kind) (increase(aws_jobs_failed_total[{20 * BEAT}s]) > 0)) > 3")
+        await running.until(f"count(increase(aws_job_exporter_detail_errors_total[{10 * BEAT}s]) > 0) > 1")
+        await running.until(f"count(increase(aws_job_exporter_poll_errors_total[{10 * BEAT}s]) > 0) > 1")
         yield running
 
 
@@ -190,13 +186,19 @@ async def links_work(prometheus: Stand, target: Target, labels: Mapping[str, str
 
 async def counts_once(prometheus: Stand, target: Target) -> None:
     """Hold that a panel shows the same for two exporters of the same jobs as for one of them, a scrape more or less."""
-    for _ in range(20):
+    found = ""
+
+    async def agree() -> bool:
+        nonlocal found
         both = last_values(await prometheus.asked_by(target))
         one = last_values(await prometheus.asked_by(target, instance=prometheus.instances[0].replace(".", r"\\.")))
-        if agree := both == {labels: pytest.approx(value, rel=0.4) for labels, value in one.items()}:
-            break
-        await asyncio.sleep(0.5)
-    assert agree, f"{target}: {both} of two, {one} of one"
+        found = f"{both} of two, {one} of one"
+        return both == {labels: pytest.approx(value, rel=0.4) for labels, value in one.items()}
+
+    try:
+        await eventually(agree)
+    except TimeoutError:
+        pytest.fail(f"{target}: {found}")
 
 
 def last_values(found: list[dict[str, Any]]) -> Mapping[frozenset[tuple[str, str]], float]:

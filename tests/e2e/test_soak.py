@@ -30,6 +30,7 @@ from tests.support.harness import (
     running,
     simulated,
 )
+from tests.support.patience import PATIENCE, hurried
 
 HOUR, DAY = 3600.0, 86_400.0
 STEP = 3.3 * HOUR
@@ -38,6 +39,8 @@ WARM, END = NOW + 10.5 * DAY, NOW + 30.5 * DAY
 """Warm once the first jobs have left the lookback of a week, while no scope is on a visit; then nothing may grow."""
 GROWTH = 1.05
 """By so much may memory and the jobs that are held be more: they come and last at random, and caches fill."""
+HANGS = 0.2 * PATIENCE
+"""Seconds after which a call that hangs is given up; they pass at once, see `hurried`."""
 DESCRIPTORS = Path("/proc/self/fd")
 SPARE = 8
 """By so many may tasks and descriptors be more: a connection or two for each source, kept alive at both ends."""
@@ -206,11 +209,14 @@ async def test_a_month_of_faults_ends_with_flat_memory_and_exact_counters() -> N
                 "cleanroomsml": {"kinds": [TRAINED.key, INFERENCE.key]},
             },
             poll={"interval": "3h", "discovery_interval": "3h"},
-            aws={"read_timeout": "1s"},
+            aws={"read_timeout": f"{HANGS:.0f}s"},
         )
         tracemalloc.start()
         try:
-            async with running(settings, clock) as exporter:
+            async with (
+                running(settings, clock) as exporter,
+                hurried(lambda: faults.met["hanging"], lambda calls: len(exporter.poller._under_way) <= calls, HANGS),
+            ):
                 await pass_until(exporter, WARM)
                 warm = size(exporter)
                 await pass_until(exporter, END)

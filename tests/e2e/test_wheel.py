@@ -15,6 +15,7 @@ import pytest
 
 from exporter import __version__
 from tests.support.harness import BEDROCK, CATALOG, NOW, REGION, HandClock, simulated
+from tests.support.patience import PATIENCE, UNHURRIED_FLAGS
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = {
@@ -53,7 +54,7 @@ def run(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     def call(program: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         command = [str(folder / "bin" / program), *arguments]
         return subprocess.run(
-            command, check=False, capture_output=True, text=True, cwd=folder, env=environment, timeout=60
+            command, check=False, capture_output=True, text=True, cwd=folder, env=environment, timeout=PATIENCE
         )
 
     return call
@@ -99,6 +100,7 @@ async def test_the_wheel_reads_aws(run: Run) -> None:
     async with simulated(HandClock()) as aws:
         aws.world.add_job(BEDROCK, created=NOW, path=[(0, "InProgress")])
         flags = (
+            *UNHURRIED_FLAGS,
             f"--aws.endpoint-url={aws.endpoint_url}",
             '--services={"bedrock": {"kinds": ["model_invocation_job"]}}',
         )

@@ -27,8 +27,9 @@ from exporter.telemetry import SourceStatus, configure_logging
 from exporter.text.printable import printable
 from exporter.web import Site, create_app
 from tests.support.effort import bounded
-from tests.support.harness import NOW, PATIENCE, HandClock, configured, running, simulated
+from tests.support.harness import NOW, HandClock, configured, running, simulated
 from tests.support.inside import Polled, inside
+from tests.support.patience import PATIENCE
 from tests.support.wild import HOSTILE, texts
 
 STEERS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")

@@ -12,6 +12,7 @@ import bcrypt
 import pytest
 
 from tests.support.greeting import self_signed
+from tests.support.patience import PATIENCE
 from tests.support.processes import announced, started
 
 GET = Path(__file__).parents[2] / "helm" / "files" / "get.py"
@@ -68,7 +69,7 @@ def get(*arguments):
     """Run the command as the kubelet would; nobody listens at the proxy, for a probe must not take the way to AWS."""
     environment = {"http_proxy": "http://127.0.0.1:1", "https_proxy": "http://127.0.0.1:1"}
     command = [sys.executable, "-I", GET, *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 def test_a_page_that_answers_is_well(address, login):

@@ -16,13 +16,13 @@ from tests.support.harness import (
     BEDROCK,
     CATALOG,
     CUSTOMIZATION,
-    PATIENCE,
     REGION,
     TRAINED,
     configured,
     running,
     simulated,
 )
+from tests.support.patience import PATIENCE
 
 
 class Scripted:

@@ -22,6 +22,7 @@ from tests.support.harness import (
     running,
     simulated,
 )
+from tests.support.patience import elapse
 
 HOUR = 3600.0
 LIVE_STATUSES = sum(state.is_live for state in BEDROCK.state_of.values())
@@ -343,9 +344,12 @@ async def test_a_poll_that_takes_too_long_is_a_timeout(aws, clock):
         if call.operation == "ListModelInvocationJobs":
             await over.wait()
 
-    aws.hooks.append(hang)
-    settings = configured(aws.endpoint_url, {"bedrock": None}, poll={"timeout": "3s"})
-    async with running(settings, clock) as exporter:
+    async with running(configured(aws.endpoint_url, {"bedrock": None}, poll={"timeout": "1m"}), clock) as exporter:
+        aws.hooks.append(hang)
+        await clock.turn(70)
+        await exporter.settle(hanging=1)
+        elapse(60)
+        await exporter.settle()
         assert exporter.why(kind=BEDROCK.key) == "timeout"
         assert exporter.up(kind=CUSTOMIZATION.key) == 1
     over.set()
@@ -403,13 +407,16 @@ async def test_a_source_never_overlaps_itself(aws, clock):
 async def test_no_more_sources_at_a_time_than_configured(aws, clock):
     """Concurrency is one number."""
     under_way = most = 0
+    full = asyncio.Event()
 
     async def watch(call):
         nonlocal under_way, most
-        if call.service == "lookoutequipment":
+        if call.operation == LOOKOUT.operation:
             under_way += 1
             most = max(most, under_way)
-            await asyncio.sleep(0.001)
+            if under_way == 3:
+                full.set()
+            await full.wait()
             under_way -= 1
 
     aws.hooks.append(watch)
@@ -586,7 +593,6 @@ async def test_one_job_that_cannot_be_explained_does_not_keep_the_others_waiting
 
 async def test_slow_details_do_not_make_a_good_poll_a_failed_one(aws, clock):
     """The list was read whole."""
-    aws.world.add_job(CUSTOMIZATION, created=NOW - HOUR, path=[(0, "InProgress"), (60, "Failed")])
     over = asyncio.Event()
 
     async def hang(call):
@@ -595,7 +601,12 @@ async def test_slow_details_do_not_make_a_good_poll_a_failed_one(aws, clock):
 
     aws.hooks.append(hang)
     services = {"bedrock": {"kinds": [CUSTOMIZATION.key]}}
-    async with running(configured(aws.endpoint_url, services, poll={"timeout": "2s"}), clock) as exporter:
+    async with running(configured(aws.endpoint_url, services, poll={"timeout": "1m"}), clock) as exporter:
+        aws.world.add_job(CUSTOMIZATION, created=NOW - 60, path=[(0, "InProgress"), (60, "Failed")])
+        await clock.turn(70)
+        await exporter.settle(hanging=1)
+        elapse(60)
+        await exporter.settle()
         assert exporter.up(kind=CUSTOMIZATION.key) == 1
         assert exporter.value("aws_jobs", status="Failed") == 1
         assert exporter.by("reason", "aws_job_exporter_detail_errors_total", kind=CUSTOMIZATION.key)["timeout"] == 1

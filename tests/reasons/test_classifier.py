@@ -213,11 +213,16 @@ def test_long_message_is_cut():
 
 @pytest.mark.parametrize("seed", HOSTILE)
 def test_hostile_message_is_cheap(seed):
-    """100 kB made to send regular expressions astray cost less than a quarter of a second."""
+    """100 kB made to send regular expressions astray cost no more than some ordinary messages of that length."""
+    assert cost(seed) < 10 * cost("The model returned no output for the record. ")
+
+
+def cost(seed):
+    """Return the CPU that a message of 100 kB takes, in seconds."""
     message = seed * (100_000 // len(seed))
     start = time.process_time()
     reason(message)
-    assert time.process_time() - start < 0.25
+    return time.process_time() - start
 
 
 @given(message=st.text(), status=st.text(), code=st.text())

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from exporter.simulator import Fault, Simulator, World
 from tests.support.harness import BEDROCK, CATALOG, LOOKOUT
+from tests.support.patience import PATIENCE
 
 NOW = 1_800_000_000.0
 DENIED = Fault.access_denied()
@@ -143,7 +144,7 @@ async def test_who_hangs_up_is_waited_for_no_more(aws):
 
     aws.faults.add(Fault.latency(0, sleep=wait))
     headers = {"Authorization": "AWS4-HMAC-SHA256 Credential=AKIA/20270115/us-east-1/bedrock/aws4_request, ..."}
-    async with asyncio.timeout(10), aiohttp.ClientSession() as session, asyncio.TaskGroup() as group:
+    async with asyncio.timeout(PATIENCE), aiohttp.ClientSession() as session, asyncio.TaskGroup() as group:
         task = group.create_task(session.get(f"{aws.endpoint_url}/model-invocation-jobs", headers=headers))
         await reached.wait()
         assert aws.connections == 1

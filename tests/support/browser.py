@@ -12,6 +12,7 @@ from aiohttp import web
 from playwright.sync_api import Browser, sync_playwright
 
 from exporter.web import listen, serve
+from tests.support.patience import PATIENCE
 
 FLAGS = [
     "--no-sandbox",
@@ -23,15 +24,13 @@ FLAGS = [
     "--disable-sync",
     "--disable-dev-shm-usage",
 ]
-PATIENCE = 20_000.0
-"""Milliseconds after which a test gives up waiting for the browser."""
 
 
 @contextmanager
 def chromium(path: str) -> Iterator[Browser]:
     """Yield a browser with an empty profile."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS, timeout=3 * PATIENCE)
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS, timeout=PATIENCE * 1000)
         try:
             yield browser
         finally:
@@ -56,10 +55,10 @@ def served(app: web.Application) -> Iterator[str]:
 
     thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
     thread.start()
-    if not started.wait(PATIENCE / 1000):
+    if not started.wait(PATIENCE):
         raise TimeoutError("the server did not start")
     try:
         yield address[0]
     finally:
         ended[0]()
-        thread.join(PATIENCE / 1000)
+        thread.join(PATIENCE)

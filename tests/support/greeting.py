@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from exporter.web import Guard, WebConfigFile, listen, serve
 from exporter.web.server.connections import ConnectionLimits
-from tests.support.harness import PATIENCE
+from tests.support.patience import PATIENCE
 
 
 def self_signed(name: str, *sans: str) -> tuple[bytes, bytes]:

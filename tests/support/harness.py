@@ -18,6 +18,7 @@ from exporter.exposition import Exposition, Format
 from exporter.poller import Poller
 from exporter.settings import Settings, load
 from exporter.simulator import Simulator, World
+from tests.support.patience import PATIENCE, UNHURRIED
 
 NOW = 1_790_000_000.0
 """When tests begin, in seconds since 1970-01-01 UTC."""
@@ -29,9 +30,6 @@ CUSTOMIZATION = CATALOG["bedrock"].kinds["model_customization_job"]
 INFERENCE = CATALOG["cleanroomsml"].kinds["collaboration_trained_model_inference_job"]
 TRAINED = CATALOG["cleanroomsml"].kinds["trained_model_version"]
 LOOKOUT = CATALOG["lookoutequipment"].kinds["inference_execution"]
-
-PATIENCE = 10.0
-"""Seconds of real time after which a test gives up waiting."""
 
 
 @dataclass
@@ -85,9 +83,9 @@ class Running:
     exposition: Exposition
     clock: HandClock
 
-    async def settle(self) -> None:
-        """Wait until every source was polled and waits for its next poll."""
-        await self.clock.until_asleep(lambda: len(list(self.poller.sources)))
+    async def settle(self, *, hanging: int = 0) -> None:
+        """Wait until every source was polled and waits for its next poll, but for so many whose poll hangs."""
+        await self.clock.until_asleep(lambda: len(list(self.poller.sources)) - hanging)
 
     async def turn(self, seconds: float) -> None:
         """Turn the clock and wait for the polls that are due."""
@@ -125,8 +123,9 @@ def configured(endpoint_url: str, services: Mapping[str, Any] | None = None, **s
     """Return settings for a simulated AWS."""
     # No request may wait for the rate limit: it would sleep on the clock as a source does between its polls.
     unlimited = {"endpoint_url": endpoint_url, "max_attempts": 1, "requests_per_second": 1e12}
-    aws = {**unlimited, **sections.pop("aws", {})}
-    return load(CATALOG, defaults={"aws": aws, "services": services or {}, **sections})
+    aws = {**UNHURRIED["aws"], **unlimited, **sections.pop("aws", {})}
+    poll = {**UNHURRIED["poll"], **sections.pop("poll", {})}
+    return load(CATALOG, defaults={"aws": aws, "poll": poll, "services": services or {}, **sections})
 
 
 @asynccontextmanager

@@ -10,16 +10,27 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.harness import PATIENCE
+from tests.support.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 
 
+WITH_GRACE = """
+import sys
+from exporter import cli
+from exporter.cli import signals
+from exporter.web.server import listening
+signals._GRACE = listening._GRACE = float(sys.argv.pop(1))
+sys.exit(cli.main())
+"""
+
+
 @asynccontextmanager
-async def started(*arguments):
-    """Yield a process of the exporter; what still runs in the end is killed."""
+async def started(*arguments, grace=None):
+    """Yield a process of the exporter, which may take `grace` seconds to stop; what still runs in the end is killed."""
+    program = ("-m", "exporter") if grace is None else ("-c", WITH_GRACE, str(grace))
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "exporter", "--web.listen-address=127.0.0.1:0", *arguments),
+        *(sys.executable, *program, "--web.listen-address=127.0.0.1:0", *arguments),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -43,9 +54,9 @@ async def announced(process, stream, pattern):
 
 
 async def stopped(process, number):
-    """Send a signal; return the exit code and what was written to stderr, within five seconds."""
+    """Send a signal; return the exit code and what was written to stderr."""
     process.send_signal(number)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         _, err = await process.communicate()
     return process.returncode, err.decode()
 

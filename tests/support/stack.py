@@ -1,6 +1,7 @@
 """The exporter and Prometheus as processes of their own, with the configuration that we ship."""
 
 import asyncio
+import math
 import os
 import socket
 import sys
@@ -13,11 +14,12 @@ import aiohttp
 import yaml
 
 from tests.support.harness import REGION
+from tests.support.patience import PATIENCE, SLOWNESS, UNHURRIED, eventually
 
 CONFIG = Path(__file__).parents[2] / "config"
 
-PATIENCE = 60
-"""Seconds after which a message that has not come will not come."""
+BEAT = min(5, math.ceil(SLOWNESS))
+"""Seconds between two polls, scrapes or evaluations: on a slow machine everybody takes more time."""
 
 
 def free_ports(number: int) -> list[int]:
@@ -30,11 +32,17 @@ def free_ports(number: int) -> list[int]:
 
 
 def exporter_command(folder: Path, aws: str, port: int, services: Mapping[str, Any]) -> list[str]:
-    """Return the command of an exporter that polls every second."""
+    """Return the command of an exporter that polls at every beat."""
     settings = {
         "web": {"listen_address": f"127.0.0.1:{port}"},
-        "poll": {"interval": "1s", "stale_after": "3s", "timeout": "5s"},
-        "aws": {"endpoint_url": aws, "requests_per_second": 100, "burst": 100, "max_attempts": 1},
+        "poll": {**UNHURRIED["poll"], "interval": f"{BEAT}s", "stale_after": f"{3 * BEAT}s"},
+        "aws": {
+            **UNHURRIED["aws"],
+            "endpoint_url": aws,
+            "requests_per_second": 100,
+            "burst": 100,
+            "max_attempts": 1,
+        },
         "services": services,
     }
     (folder / "exporter.yml").write_text(yaml.safe_dump(settings))
@@ -44,13 +52,13 @@ def exporter_command(folder: Path, aws: str, port: int, services: Mapping[str, A
 def prometheus_command(
     folder: Path, program: str, port: int, rules: str, *, exporters: list[str], alertmanagers: list[str]
 ) -> list[str]:
-    """Return the command of a Prometheus with our configuration, which scrapes every second, itself included."""
+    """Return the command of a Prometheus with our configuration, which scrapes at every beat, itself included."""
     settings = yaml.safe_load((CONFIG / "prometheus" / "prometheus.yml").read_text())
-    settings["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    settings["global"] = {"scrape_interval": f"{BEAT}s", "evaluation_interval": f"{BEAT}s"}
     settings["rule_files"] = ["rules.yml"]
     settings["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = alertmanagers
     (scrape,) = settings["scrape_configs"]
-    scrape |= {"scrape_interval": "1s", "scrape_timeout": "1s"}
+    scrape |= {"scrape_interval": f"{BEAT}s", "scrape_timeout": f"{BEAT}s"}
     scrape["static_configs"] = [{"targets": exporters}]
     settings["scrape_configs"] += [{"job_name": "prometheus", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}]
     (folder / "prometheus.yml").write_text(yaml.safe_dump(settings))
@@ -77,18 +85,19 @@ async def process(folder: Path, *command: str) -> AsyncIterator[None]:
     finally:
         if running.returncode is None:
             running.terminate()
-        await asyncio.wait_for(running.wait(), 15)
+        await asyncio.wait_for(running.wait(), PATIENCE)
         sys.stdout.write(log.read_text(errors="replace")[-4000:])
 
 
 async def ready(url: str) -> None:
     """Wait until a program says that it is ready."""
-    async with asyncio.timeout(PATIENCE), aiohttp.ClientSession() as session:
-        while True:
-            try:
-                async with session.get(url) as answer:
-                    if answer.ok:
-                        return
-            except aiohttp.ClientError:
-                pass
-            await asyncio.sleep(0.1)
+
+    async def is_ready() -> bool:
+        try:
+            async with session.get(url) as answer:
+                return answer.ok
+        except aiohttp.ClientError:
+            return False
+
+    async with aiohttp.ClientSession() as session:
+        await eventually(is_ready)

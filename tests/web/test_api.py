@@ -19,6 +19,7 @@ from exporter.web import Site, create_app
 from exporter.web.views.parameters import JobParameters, SourceParameters
 from exporter.web.views.rows import JobRow, SourceRow
 from tests.support.inside import BEDROCK, HOUR, MINUTE, NOW, TRAINING, Polled, inside, job, listed, status
+from tests.support.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 DESCRIPTION = yaml.safe_load((ROOT / "exporter" / "web" / "views" / "openapi.yaml").read_text())
@@ -253,6 +254,6 @@ def ask_examples(operation, mode, url):
     @given(case=operation.as_strategy(generation_mode=mode))
     @settings(max_examples=30, derandomize=True, deadline=None, database=None, phases=[Phase.generate])
     def ask(case):
-        case.call_and_validate(base_url=url)
+        case.call_and_validate(base_url=url, timeout=PATIENCE)
 
     ask()

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from aiohttp import web
@@ -12,15 +12,16 @@ from structlog.testing import capture_logs
 
 from exporter.exposition import Exposition
 from exporter.web import Site, create_app, listen, serve
+from exporter.web.server import listening
 from exporter.web.server.connections import ConnectionLimits, Connections
 from tests.support.greeting import greeting
-from tests.support.harness import PATIENCE
+from tests.support.patience import PATIENCE, elapse, eventually
 
 SCRAPERS = 200
 HEALTHY = b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n"
 SCRAPE = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
-SHORT = 0.05
-"""Seconds after which a test's server loses its patience."""
+UNHURRIED = ConnectionLimits(first_request=PATIENCE, next_request=PATIENCE, answer=PATIENCE)
+"""A server that gives up no connection before the test gives up the server."""
 
 
 @dataclass
@@ -81,7 +82,7 @@ async def ended(reader):
 
 
 @asynccontextmanager
-async def serving(*, series=10, max_requests=40, limits=None):
+async def serving(*, series=10, max_requests=40, limits=UNHURRIED):
     """Yield a server with so many series."""
     registry = CollectorRegistry()
     gauge = Gauge("things", "Things.", ["name"], registry=registry)
@@ -100,6 +101,9 @@ def kept(app) -> Connections:
     return connections
 
 
+SHORT = 0.05
+"""Seconds after which a test's server loses its patience where a handshake has to be over in time."""
+
 MUCH = 3_000
 """Series of more bytes than the buffers of a connection hold, so that who does not read is noticed."""
 
@@ -107,7 +111,7 @@ MUCH = 3_000
 @asynccontextmanager
 async def held(server, count):
     """Yield while so many clients have asked for the metrics and read only their beginning."""
-    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
         begun: asyncio.Queue[bytes] = asyncio.Queue()
         over = asyncio.Event()
 
@@ -145,24 +149,17 @@ async def test_more_scrapes_than_allowed_are_refused():
             assert b"\r\nContent-Type: text/plain; charset=utf-8\r\n" in refusal
             assert refusal.endswith(b"\r\n\r\nLimit of concurrent requests reached (2), try again later.\n")
             assert await server.is_healthy()
-        await until(lambda: not server.connections)
+        await eventually(lambda: not server.connections)
         assert await server.ask(SCRAPE) == [200]
-
-
-async def until(condition):
-    """Wait until something holds."""
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 - nobody tells when a connection is gone
-            await asyncio.sleep(SHORT)
 
 
 async def test_a_slow_reader_is_broken_off(caplog):
     """With less than it asked for; nothing is logged as an error."""
-    limits = ConnectionLimits(answer=20 * SHORT)
-    async with serving(series=MUCH, limits=limits) as server, server.connected(receive_buffer=4096) as (reader, writer):
+    async with serving(series=MUCH) as server, server.connected(receive_buffer=4096) as (reader, writer):
         writer.write(SCRAPE)
         assert await reader.read(1)
-        await until(lambda: not server.connections)
+        elapse(UNHURRIED.answer)
+        await eventually(lambda: not server.connections)
         assert len(await ended(reader)) < MUCH * 4000
     assert not caplog.records
 
@@ -185,18 +182,23 @@ DRIPS = {
 @pytest.mark.parametrize("begin", DRIPS.values(), ids=DRIPS.keys())
 async def test_who_asks_nothing_is_broken_off(begin):
     """However it goes on dripping."""
-    async with serving(limits=ConnectionLimits(first_request=SHORT)) as server, server.connected() as (reader, writer):
+    async with serving() as server, server.connected() as (reader, writer):
         writer.write(begin)
+        await only(server)
+        elapse(UNHURRIED.first_request)
         assert await ended(reader) == b""
         assert server.dropped("slow") == 1
 
 
 async def test_who_asks_nothing_more_is_broken_off():
     """A second request has its time, too."""
-    async with serving(limits=ConnectionLimits(next_request=SHORT)) as server, server.connected() as (reader, writer):
+    async with serving() as server, server.connected() as (reader, writer):
         writer.write(HEALTHY)
         assert await answer(reader) == 200
+        (connection,) = await only(server)
+        await eventually(lambda: connection in server.connections._waiting)
         writer.write(b"GET /metr")
+        elapse(UNHURRIED.next_request)
         assert await ended(reader) == b""
 
 
@@ -207,19 +209,19 @@ async def test_who_has_asked_in_time_may_stay():
         assert not connection._timer.cancelled()
         writer.write(HEALTHY)
         assert await answer(reader) == 200
-        await until(lambda: connection in server.connections._waiting)
+        await eventually(lambda: connection in server.connections._waiting)
         assert connection._timer.cancelled()
 
 
 async def only(server):
     """Return the connections of a server once it has one."""
-    await until(lambda: len(server.connections) == 1)
+    await eventually(lambda: len(server.connections) == 1)
     return server.connections._all
 
 
 async def test_silent_connections_give_way():
     """One more than there may be takes the place of the oldest; whoever asks is answered."""
-    async with serving(limits=ConnectionLimits(connections=50)) as server, AsyncExitStack() as stack:
+    async with serving(limits=replace(UNHURRIED, connections=50)) as server, AsyncExitStack() as stack:
         silent = [await stack.enter_async_context(server.connected()) for _ in range(50)]
         for oldest, _ in silent[:5]:
             reader, writer = await stack.enter_async_context(server.connected())
@@ -232,7 +234,7 @@ async def test_silent_connections_give_way():
 
 async def test_connections_that_are_answered_are_not_given_up():
     """Then the newcomer is turned away."""
-    async with serving(series=MUCH, limits=ConnectionLimits(connections=2)) as server, held(server, 2) as statuses:
+    async with serving(series=MUCH, limits=replace(UNHURRIED, connections=2)) as server, held(server, 2) as statuses:
         assert statuses == [200, 200]
         async with server.connected() as (reader, writer):
             with suppress(ConnectionError):
@@ -243,10 +245,11 @@ async def test_connections_that_are_answered_are_not_given_up():
 async def test_connections_with_tls_have_the_same_limits(written, certificates):
     """The first answer ends the first time, and the second begins."""
     file = written("tls_server_config: {cert_file: server.crt, key_file: server.key}")
-    async with greeting(file, certificates, ConnectionLimits(next_request=SHORT)) as server, asyncio.timeout(PATIENCE):
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=server.client())
-        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        assert await answer(reader) == 200
+    async with greeting(file, certificates, replace(UNHURRIED, next_request=SHORT)) as server:
+        async with asyncio.timeout(PATIENCE):
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=server.client())
+            writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert await answer(reader) == 200
         assert await ended(reader) == b""
         writer.transport.abort()
 
@@ -261,7 +264,7 @@ async def test_half_open_handshakes_keep_nobody_waiting(written, certificates):
         for reader, writer in silent:
             await ended(reader)
             writer.close()
-    async with greeting(file, certificates) as server:
+    async with greeting(file, certificates, UNHURRIED) as server:
         silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(50)]
         assert await server.get() == (200, "Hello World!")
         for _, writer in silent:
@@ -323,13 +326,14 @@ async def test_requests_in_a_row_without_waiting():
 
 async def test_a_flood_without_reading_is_broken_off():
     """Requests that nobody reads the answers of do not pile up: aiohttp stops reading, and then time is up."""
-    async with serving(series=MUCH, limits=ConnectionLimits(answer=20 * SHORT)) as server:
+    async with serving(series=MUCH) as server:
         async with server.connected(receive_buffer=4096) as (reader, writer):
             writer.write(SCRAPE * 100_000)
             assert await reader.read(1)
             (connection,) = server.connections._all
             assert len(connection._inner._messages) < 100
-            await until(lambda: not server.connections)
+            elapse(UNHURRIED.answer)
+            await eventually(lambda: not server.connections)
         assert await server.is_healthy()
 
 
@@ -348,8 +352,9 @@ async def test_an_accident_with_one_connection_is_not_the_servers():
     assert [line["event"] for line in logged] == ["Cannot open a connection"] * 2
 
 
-async def test_an_answer_under_way_is_finished_when_the_server_stops():
+async def test_an_answer_under_way_is_finished_when_the_server_stops(monkeypatch):
     """A scrape is not cut off by a restart."""
+    monkeypatch.setattr(listening, "_GRACE", PATIENCE)
     entered, go_on = asyncio.Event(), asyncio.Event()
 
     async def slow(_request):
@@ -360,8 +365,24 @@ async def test_an_answer_under_way_is_finished_when_the_server_stops():
     app = web.Application()
     app.add_routes([web.get("/", slow)])
     async with asyncio.timeout(PATIENCE):
-        async with serve(app, await listen(["127.0.0.1:0"])) as addresses:
-            client = asyncio.create_task(Server(addresses[0][1], kept(app)).ask(get("/")))
+        async with serve(app, await listen(["127.0.0.1:0"])) as [(_, port)]:
+            client = asyncio.create_task(Server(port, kept(app)).ask(get("/")))
             await entered.wait()
-            asyncio.get_running_loop().call_later(SHORT, go_on.set)
+            going_on = asyncio.create_task(when_nobody_is_let_in(port, go_on.set))
+        await going_on
         assert await client == [200]
+
+
+async def when_nobody_is_let_in(port, do):
+    """Do something once a server has begun to stop."""
+
+    async def is_closed():
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except ConnectionError:
+            return True
+        writer.close()
+        return False
+
+    await eventually(is_closed)
+    do()

@@ -16,6 +16,7 @@ from exporter.exposition import Exposition, Format
 from exporter.telemetry import SourceStatus
 from exporter.web import Site, create_app, from_systemd, listen, serve
 from tests.support.inside import Polled, inside, status
+from tests.support.patience import PATIENCE
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 
@@ -331,4 +332,4 @@ async def test_an_address_in_use_is_an_error_and_the_others_are_let_go(exporter)
 
 def client_session():
     """Return a client of no server in particular."""
-    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE))

@@ -1,0 +1,84 @@
+"""How long tests wait: a limit ends what hangs, and says nothing about speed."""
+
+import asyncio
+import inspect
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+_VARIABLE = "TESTS_SLOWNESS"
+"""Hands what was measured on to the workers of pytest-xdist and to every other child."""
+
+_LOOPS = 2_000_000
+_REFERENCE = 0.2
+"""Seconds that so many loops take on a machine of 2026 that has nothing else to do."""
+
+
+def _measured() -> float:
+    """Return how many times slower than that this machine is now, 1 at least."""
+    began, total = time.perf_counter(), 0
+    for number in range(_LOOPS):
+        total += number * number
+    return max(1.0, (time.perf_counter() - began) / _REFERENCE)
+
+
+SLOWNESS = float(os.environ.get(_VARIABLE) or _measured())
+"""How slow the machine was when the run began. It may become busy later, so limits are long without it, too."""
+os.environ[_VARIABLE] = str(SLOWNESS)
+
+PATIENCE = 120.0 * SLOWNESS
+"""Seconds of real time after which a test gives up waiting."""
+
+UNHURRIED = {
+    "aws": {"connect_timeout": f"{PATIENCE:.0f}s", "read_timeout": f"{PATIENCE:.0f}s"},
+    "poll": {"timeout": f"{PATIENCE:.0f}s"},
+}
+"""Settings of an exporter that gives up waiting no sooner than the test."""
+
+UNHURRIED_FLAGS = tuple(
+    f"--{section}.{key.replace('_', '-')}={value}" for section in UNHURRIED for key, value in UNHURRIED[section].items()
+)
+"""The same as flags."""
+
+
+async def eventually(condition: Callable[[], object | Awaitable[object]]) -> None:
+    """Wait until something holds that tells nobody when it begins to."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            held = condition()
+            if await held if inspect.isawaitable(held) else held:
+                return
+            await asyncio.sleep(_PAUSE)
+
+
+_PAUSE = 0.01
+
+
+def elapse(seconds: float) -> None:
+    """Let so many seconds pass for the running event loop at once: what it has to do by then is due."""
+    loop = asyncio.get_running_loop()
+    now = loop.time
+    vars(loop)["time"] = lambda: now() + seconds
+
+
+@asynccontextmanager
+async def hurried(hanging: Callable[[], int], is_alone: Callable[[int], bool], seconds: float) -> AsyncIterator[None]:
+    """Let so many seconds pass at once when one more call hangs and nothing is under way but such calls.
+
+    `hanging` counts the calls so far, `is_alone` tells whether a number of them is all that anybody waits for.
+    """
+
+    async def hurry() -> None:
+        passed = 0
+        while True:
+            if (now := hanging()) > passed and is_alone(now - passed):
+                passed = now
+                elapse(seconds)
+            await asyncio.sleep(_PAUSE)
+
+    task = asyncio.create_task(hurry())
+    try:
+        yield
+    finally:
+        task.cancel()
