@@ -21,6 +21,8 @@ from exporter.web import Site, create_app
 from tests.support.browser import PATIENCE, chromium, served
 from tests.support.inside import BEDROCK, DAY, HOUR, MINUTE, NOW, TRAINING, Listed, Polled, inside, job, listed, status
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PAGES = ["", "jobs", "jobs?state=failed&name=nightly", "sources", "kinds", "config", "jobs?state=wrong"]
 HOSTILE = "\"'><img src=x onerror=hit()><script>hit()</script>{{ hit() }}${hit()}javascript:hit()"

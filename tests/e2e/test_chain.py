@@ -25,6 +25,8 @@ from exporter.simulator.calls import Call
 from tests.support.harness import ACCOUNT, BEDROCK, CATALOG, REGION
 from tests.support.stack import CONFIG, PATIENCE, exporter_command, free_ports, process, prometheus_command, ready
 
+pytestmark = pytest.mark.slow
+
 SERVICES = {"bedrock": {"kinds": [BEDROCK.key]}, "glue": {"kinds": ["data_quality_ruleset_evaluation_run"]}}
 
 WINDOW = 20

@@ -54,6 +54,8 @@ from tests.support.harness import (
     simulated,
 )
 
+pytestmark = pytest.mark.slow
+
 INTERVAL, DISCOVERY, STALE = 60.0, 600.0, 300.0
 LATEST = 1.1
 """Intervals after which a source has been polled again for certain."""

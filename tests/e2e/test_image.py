@@ -23,6 +23,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporter import __version__
 from tests.support.harness import BEDROCK, CATALOG, NOW, REGION, HandClock, simulated
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 RELEASE = "bookworm"
 """A Debian whose Python the exporter runs with."""

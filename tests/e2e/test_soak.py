@@ -31,6 +31,8 @@ from tests.support.harness import (
     simulated,
 )
 
+pytestmark = pytest.mark.slow
+
 HOUR, DAY = 3600.0, 86_400.0
 STEP = 3.3 * HOUR
 """Every source is due within it: an interval and its jitter."""

@@ -16,6 +16,8 @@ import pytest
 from exporter import __version__
 from tests.support.harness import BEDROCK, CATALOG, NOW, REGION, HandClock, simulated
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = {
     str(file.relative_to(ROOT)) for file in ROOT.glob("exporter/**/*") if file.is_file() and file.suffix != ".pyc"

@@ -352,6 +352,7 @@ def keys(content: Any, prefix: str = "") -> Iterator[str]:
 # Commands.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("document", DOCUMENTS, ids=named)
 def test_documented_calls_are_understood(document: Path) -> None:
     """The parser knows every command and every flag of each call that a document shows."""

@@ -12,6 +12,8 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from jsonschema.validators import Draft7Validator
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 LOCK = (ROOT / "requirements.txt").read_text().replace("\\\n", "")
 PINNED = {
