@@ -17,13 +17,16 @@ MADE = $(VENV)/.made-with-$(subst /,-,$(PYTHON))
 RUNTIME = $(MADE)-for-running
 DEV = $(MADE)-for-checking
 
+# A worker for each core; one that has nothing left to do takes tests from another.
+PARALLEL = --numprocesses=auto --dist=worksteal
+
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	--no-emit-index-url --no-emit-find-links $(UPGRADE)
 
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test test-busy lint bench dashboards screenshots dist sbom docs chart lock clean
+.PHONY: help demo check test test-busy lint bench dashboards screenshots dist sbom docs chart lock clean
 
 help: ## Print the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -31,11 +34,14 @@ help: ## Print the targets
 demo: $(RUNTIME) ## Serve against the embedded simulator: no AWS account needed
 	$(BIN)/aws-job-exporter demo
 
-test: lint ## Lint, then run the tests with branch coverage
-	$(BIN)/pytest --numprocesses=auto --dist=worksteal --cov --cov-report=term --cov-fail-under=$(COVERAGE)
+check: lint ## Lint, then run the fast tests: the loop while you work
+	$(BIN)/pytest $(PARALLEL) -m "not slow"
+
+test: lint ## Lint, then run all tests with branch coverage
+	$(BIN)/pytest $(PARALLEL) --durations=25 --cov --cov-report=term --cov-fail-under=$(COVERAGE)
 
 test-busy: $(DEV) ## Run the tests on a machine that has eight endless loops to run as well
-	$(BIN)/python tools/busy.py --loops 8 -- $(BIN)/pytest --numprocesses=auto --dist=worksteal
+	$(BIN)/python tools/busy.py --loops 8 -- $(BIN)/pytest $(PARALLEL)
 
 lint: $(DEV) ## Check style, format and types, the Dockerfile and the workflows
 	$(BIN)/ruff check
@@ -61,8 +67,9 @@ sbom: $(DEV) ## Write the bill of materials of what is shipped, from its lock, t
 screenshots: $(DEV) ## Take the pictures of the demo's pages: needs Debian's chromium
 	$(BIN)/python -m tools.screenshots docs/images
 
-docs: $(DEV) ## Write the tables of docs/metrics.md from the families, and that of helm/README.md from the values
+docs: $(DEV) ## Write the tables of metrics, of faults and of the chart's values into the pages that show them
 	$(BIN)/python -m tools.metrics_page
+	$(BIN)/python -m tools.fault_page
 	$(BIN)/python helm/document.py
 
 chart: $(DEV) ## Package the Helm chart into build/

@@ -1,4 +1,4 @@
-"""What goes wrong with AWS, switched by service, operation, scope, page and time."""
+"""What goes wrong with AWS, switched by account, service, operation, scope, page and time."""
 
 from __future__ import annotations
 
@@ -185,6 +185,8 @@ class FaultRule:
     """When a fault strikes: all that is given must hold. It counts how often it did."""
 
     fault: Fault
+    account: str | None = None
+    """Whose credentials the call is made with."""
     service: str | None = None
     operation: str | None = None
     scope: str | None = None
@@ -201,7 +203,8 @@ class FaultRule:
     def wants(self, call: Call, page: int) -> bool:
         """Whether the fault strikes a call for a page."""
         return (
-            self.service in (None, call.service)
+            self.account in (None, call.account)
+            and self.service in (None, call.service)
             and self.operation in (None, call.operation)
             and (self.scope is None or self.scope in call.arguments.values())
             and (self.page in (None, page) or (self.page == LATER and page > 1))

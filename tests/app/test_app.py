@@ -187,6 +187,7 @@ async def test_an_address_in_use_raises_and_leaves_nothing(aws, clock, tidy):
     await tidy()
 
 
+@pytest.mark.slow
 async def test_a_crowd_of_clients_does_not_hold_up_the_polls(aws, clock):
     """Scrapers, silent connections and readers that do not read: every interval has its poll, and health answers."""
     async with running(aws, clock) as exporter, AsyncExitStack() as stack:

@@ -324,6 +324,7 @@ async def test_a_source_that_goes_in_the_middle_of_a_poll_comes_back_as_new(aws,
         assert exporter.up(kind=CUSTOMIZATION.key) is None
 
 
+@pytest.mark.slow
 async def test_many_reloads_leave_nothing_behind(aws, clock, config):
     """Neither clients nor sources of the configurations between the first one and the last one."""
     held = []
@@ -475,6 +476,7 @@ async def test_accounts_come_and_go(aws, clock, config):
         assert set(exporter.by("region", f"{OWN}source_up")) == {"eu-west-1"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("most", [8, 5, 3])
 async def test_a_reload_keeps_to_the_limit_of_sources(aws, clock, config, most):
     """Those that are polled stay, as far as the limit of now allows; what is more waits, and is counted."""
@@ -513,6 +515,7 @@ async def test_an_organisation_stays_through_a_reload(aws, config, clock):
         assert aws.requests["organizations", "ListAccounts"] == asked + 1
 
 
+@pytest.mark.slow
 async def test_an_organisation_takes_the_place_of_a_list_and_gives_it_back(aws, config, clock):
     """Without a restart."""
     aws.world.members.update({ACCOUNT: "management", "000000000001": "prod-a"})

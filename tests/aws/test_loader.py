@@ -116,6 +116,7 @@ async def check(catalog: Catalog, kind: Kind, loader: Loader) -> None:
         assert jobs == await read(plain, kind)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SIMULATED, ids=str)
 async def test_the_same_jobs_are_read(kind):
     """Every job of every kind is the same."""

@@ -14,6 +14,8 @@ from exporter.catalog import Catalog, Kind
 from exporter.catalog.kind import Filters
 from tests.support.harness import CATALOG, HandClock, configured, running
 
+pytestmark = pytest.mark.slow
+
 Client = Callable[[str], Any]
 """Makes boto3's client of a service."""
 

@@ -158,6 +158,7 @@ async def test_all_regions(moto, client, tmp_path, aws_credentials):
         assert exporter.up(aws_service="ec2", kind="region") == 1
 
 
+@pytest.mark.slow
 def test_the_doctor_asks_for_regions(moto, organizations, capsys):
     """Once for each account."""
     accounts = {"organization": {"role_name": ROLE, "regions": "all"}}

@@ -92,6 +92,7 @@ async def test_a_poll_tells_no_secret_even_to_whoever_debugs(aws, form):
     assert "source_failure_info{" in clean(metrics)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [["doctor"], ["once", "--output", "table"], ["once"]], ids=" ".join)
 async def test_no_command_tells_a_secret(aws, capsys, command):
     """Nor its log on stderr."""

@@ -9,6 +9,8 @@ from tests.benchmarks import bench_ledger, bench_listing, bench_pages, bench_pol
 from tests.benchmarks.bench_polling import Fleet
 from tests.benchmarks.report import Row, Target, report
 
+pytestmark = pytest.mark.slow
+
 
 def test_listing_measures_every_way() -> None:
     """Each way to list jobs has a cost, and boto3's is one time its own."""

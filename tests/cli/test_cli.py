@@ -206,6 +206,7 @@ def test_the_kinds_that_are_named(run, name, kinds):
     assert len(out) == 1 + kinds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CATALOG.names)
 def test_the_kinds_as_yaml_are_the_entries_again(run, name):
     """What is printed can be copied, changed and used."""
@@ -339,6 +340,7 @@ async def test_regions_of_the_configuration_suffice(run, aws, monkeypatch):
     assert {row["REGION"] for row in rows(out)} == {"us-west-2", "eu-west-1"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_the_demo_serves_until_it_is_told_to_stop(number):
     """It announces itself on stdout, needs nothing, and ends well."""
@@ -350,6 +352,7 @@ async def test_the_demo_serves_until_it_is_told_to_stop(number):
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("aws_credentials")
 async def test_the_demo_tells_where_its_aws_is(run):
     """Other commands can ask it."""

@@ -199,6 +199,7 @@ async def test_sources_of_one_operation_are_told_apart(aws, doctor):
     assert [found[TRAINED.key, scope.id]["CALLS/POLL"] for scope in (small, large)] == ["1", "4"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [BEDROCK, CUSTOMIZATION])
 async def test_the_concurrency_is_as_configured(aws, doctor, kind):
     """One at a time is enough for all to be read."""

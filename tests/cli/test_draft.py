@@ -90,6 +90,7 @@ def test_golden():
     assert drafted("bedrock", "ListModelImportJobs") == entry
 
 
+@pytest.mark.slow
 @OF_EACH_KIND
 def test_draft_is_valid(kind):
     """A draft is an entry, and all that is wrong with it is what a person has to decide."""

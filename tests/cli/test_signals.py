@@ -20,7 +20,7 @@ LISTENING = r'msg="Listening on" address=(\S+)'
 ONE = {"bedrock": {"kinds": [BEDROCK.key]}}
 COMPLAINTS = ("Traceback", "destroyed", "nclosed", "never retrieved", "never awaited", "level=ERROR")
 
-pytestmark = pytest.mark.usefixtures("aws_credentials")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("aws_credentials")]
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ def minutes(time):
     return sum(int(number) * {"h": 60, "m": 1}[unit] for number, unit in re.findall(r"(\d+)([hm])", time))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -26,6 +26,8 @@ from tests.support.harness import ACCOUNT, BEDROCK, CATALOG, REGION
 from tests.support.patience import PATIENCE
 from tests.support.stack import BEAT, CONFIG, exporter_command, free_ports, process, prometheus_command, ready
 
+pytestmark = pytest.mark.slow
+
 SERVICES = {"bedrock": {"kinds": [BEDROCK.key]}, "glue": {"kinds": ["data_quality_ruleset_evaluation_run"]}}
 
 WINDOW = 20 * BEAT

@@ -11,6 +11,8 @@ from exporter.jobs import State
 from exporter.simulator import SimulatedJob, SimulatedScope, World
 from tests.support.harness import CATALOG, NOW, HandClock, configured, running, simulated
 
+pytestmark = pytest.mark.slow
+
 HOUR, DAY = 3600.0, 86_400.0
 LOOKBACK = 7 * DAY
 

@@ -24,6 +24,8 @@ from exporter import __version__
 from tests.support.harness import BEDROCK, CATALOG, NOW, REGION, HandClock, simulated
 from tests.support.patience import PATIENCE, UNHURRIED_FLAGS
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 RELEASE = "bookworm"
 """A Debian whose Python the exporter runs with."""

@@ -19,6 +19,8 @@ from tests.support.harness import ACCOUNT, BEDROCK, CATALOG, REGION
 from tests.support.patience import eventually
 from tests.support.stack import BEAT, CONFIG, exporter_command, free_ports, process, prometheus_command, ready
 
+pytestmark = pytest.mark.slow
+
 KINDS = {
     "bedrock/model_invocation_job": "has records and deadlines",
     "sagemaker/compilation_job": "tells when a job starts, and is asked why one failed, which is denied here",

@@ -32,6 +32,8 @@ from tests.support.harness import (
 )
 from tests.support.patience import PATIENCE, hurried
 
+pytestmark = pytest.mark.slow
+
 HOUR, DAY = 3600.0, 86_400.0
 STEP = 3.3 * HOUR
 """Every source is due within it: an interval and its jitter."""

@@ -17,6 +17,8 @@ from exporter import __version__
 from tests.support.harness import BEDROCK, CATALOG, NOW, REGION, HandClock, simulated
 from tests.support.patience import PATIENCE, UNHURRIED_FLAGS
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = {
     str(file.relative_to(ROOT)) for file in ROOT.glob("exporter/**/*") if file.is_file() and file.suffix != ".pyc"

@@ -20,6 +20,8 @@ from tests.support.effort import bounded
 from tests.support.harness import CATALOG
 from tests.support.wild import HOSTILE, texts
 
+pytestmark = pytest.mark.slow
+
 EVERYTHING = Path(__file__).parents[1] / "settings" / "everything.ok.yml"
 FURTHER = """
 kinds:

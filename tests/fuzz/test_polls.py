@@ -23,6 +23,8 @@ from tests.support.effort import bounded
 from tests.support.harness import CATALOG, CUSTOMIZATION, NOW, HandClock, Running, configured, running, simulated
 from tests.support.wild import HOSTILE, anything, rarely, texts
 
+pytestmark = pytest.mark.slow
+
 KINDS = list(CATALOG.kinds())
 HEADERS = {"Content-Type": "application/json"}
 LOOKBACK = "200y"

@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +14,8 @@ from tests.support.answers import MODELS, listing
 from tests.support.effort import bounded
 from tests.support.harness import CATALOG, NOW
 from tests.support.wild import anything, times
+
+pytestmark = pytest.mark.slow
 
 KINDS = list(CATALOG.kinds())
 SCOPES = [(kind.service, scope) for kind in KINDS for _, scope in kind.scopes]

@@ -94,6 +94,7 @@ def test_nobody_there_is_not_well():
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("aws_credentials")
 async def test_the_exporter_answers_its_probe(render, certificate, login, tmp_path):
     """With the files that the chart makes of a certificate and a password, and asked as its probes ask."""

@@ -118,6 +118,7 @@ STEPS = st.lists(st.sampled_from([30.0, 60.0, 300.0, 7200.0, DAY]), min_size=1, 
 SKEW = st.sampled_from([0.0, 120.0, -120.0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "oldest"), [(BOTH, 3000), (BY_CREATION, 90), (BY_NOTHING, 3000)], ids=["both", "creation", "nothing"]
 )

@@ -30,7 +30,7 @@ from tests.project.test_layers import ROOMS
 from tests.support import harness
 from tests.support.greeting import self_signed
 from tests.support.inside import inside
-from tools import metrics_page
+from tools import fault_page, metrics_page
 from tools.exported import Row, families, series
 
 ROOT = Path(__file__).parents[2]
@@ -172,6 +172,13 @@ def slug(heading: str) -> str:
 def test_the_tables_of_metrics_are_those_of_the_code() -> None:
     """`make docs` would change nothing: names, types, labels and meanings are the families' own."""
     assert METRICS.read_text() == metrics_page.written(METRICS.read_text())
+
+
+def test_the_table_of_faults_is_the_one_of_the_tests() -> None:
+    """`make docs` would change nothing."""
+    text = RELIABILITY.read_text()
+    assert "\n| fault | account |" in text
+    assert text == fault_page.written(text)
 
 
 def test_every_family_is_documented_and_no_other() -> None:
@@ -350,6 +357,7 @@ def keys(content: Any, prefix: str = "") -> Iterator[str]:
 # Commands.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("document", DOCUMENTS, ids=named)
 def test_documented_calls_are_understood(document: Path) -> None:
     """The parser knows every command and every flag of each call that a document shows."""

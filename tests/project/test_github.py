@@ -125,6 +125,7 @@ SCHEMAS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("files", SCHEMAS)
 def test_github_takes_its_files(files: str) -> None:
     """What stands in `.github` holds to GitHub's schemas: a form that does not is shown to nobody."""

@@ -81,6 +81,14 @@ async def test_a_fault_strikes_one_service_one_operation_one_scope(aws, outcome)
     assert [await outcome(*JOBS), await outcome(*SCHEDULERS)] == ["ok", "ok"]
 
 
+async def test_a_fault_strikes_one_account(aws, outcome):
+    """The account that calls."""
+    aws.faults.add(DENIED, account="999999999999")
+    assert await outcome(*JOBS) == "ok"
+    aws.faults.add(DENIED, account=aws.world.account)
+    assert await outcome(*JOBS) == "AccessDeniedException"
+
+
 @pytest.mark.parametrize(
     ("page", "expected"),
     [

@@ -82,6 +82,7 @@ def test_some_containers_are_passed_over(world) -> None:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_sources_are_of_a_plausible_size(world, kind) -> None:
     """A source has some tens to hundreds of jobs a week."""
@@ -126,6 +127,7 @@ def test_something_moves_within_any_minute(world) -> None:
     assert sum(gaps) / len(gaps) < 30
 
 
+@pytest.mark.slow
 async def test_a_populated_world_is_served_as_time_goes_by(connect, read, clock) -> None:
     """New jobs are listed when the clock has reached them, with nothing but requests to make them come."""
     world, kind = populated(), KINDS["bedrock/model_invocation_job"]

@@ -75,28 +75,15 @@ class HandClock:
             await self._changed.wait_for(lambda: 0 < len(self._sleepers) == count())
 
 
-@dataclass
-class Running:
-    """An exporter that polls when the clock is turned."""
+@dataclass(frozen=True)
+class Reading:
+    """What /metrics shows at one moment."""
 
-    poller: Poller
-    exposition: Exposition
-    clock: HandClock
-
-    async def settle(self, *, hanging: int = 0) -> None:
-        """Wait until every source was polled and waits for its next poll, but for so many whose poll hangs."""
-        await self.clock.until_asleep(lambda: len(list(self.poller.sources)) - hanging)
-
-    async def turn(self, seconds: float) -> None:
-        """Turn the clock and wait for the polls that are due."""
-        await self.clock.turn(seconds)
-        await self.settle()
+    lines: list[str]
 
     def samples(self, name: str, *wanted: str, **labels: str) -> dict[tuple[str, ...], float]:
         """Return the samples of a metric that carry `labels`, by the values of their `wanted` labels."""
-        # Not splitlines(): a value of a label may hold what ends a line elsewhere.
-        lines = self.exposition.render(Format.TEXT).decode().split("\n")
-        text = "".join(f"{line}\n" for line in lines if line.startswith((f"{name}{{", f"{name} ")))
+        text = "".join(f"{line}\n" for line in self.lines if line.startswith((f"{name}{{", f"{name} ")))
         samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
         found = [sample for sample in samples if labels.items() <= sample.labels.items()]
         return {tuple(sample.labels[label] for label in wanted): sample.value for sample in found}
@@ -117,6 +104,49 @@ class Running:
     def why(self, **labels: str) -> str | None:
         """Return the reason for which a source is down."""
         return next(iter(self.by("reason", "aws_job_exporter_source_failure_info", **labels)), None)
+
+
+@dataclass
+class Running:
+    """An exporter that polls when the clock is turned."""
+
+    poller: Poller
+    exposition: Exposition
+    clock: HandClock
+
+    async def settle(self, *, hanging: int = 0) -> None:
+        """Wait until every source was polled and waits for its next poll, but for so many whose poll hangs."""
+        await self.clock.until_asleep(lambda: len(list(self.poller.sources)) - hanging)
+
+    async def turn(self, seconds: float) -> None:
+        """Turn the clock and wait for the polls that are due."""
+        await self.clock.turn(seconds)
+        await self.settle()
+
+    def read(self) -> Reading:
+        """Return what is on /metrics now."""
+        # Not splitlines(): a value of a label may hold what ends a line elsewhere.
+        return Reading(self.exposition.render(Format.TEXT).decode().split("\n"))
+
+    def samples(self, name: str, *wanted: str, **labels: str) -> dict[tuple[str, ...], float]:
+        """Read the samples of a metric that carry `labels`, by the values of their `wanted` labels."""
+        return self.read().samples(name, *wanted, **labels)
+
+    def by(self, label: str, name: str, **labels: str) -> dict[str, float]:
+        """Read the samples of a metric that carry `labels`, by the value of one other label."""
+        return self.read().by(label, name, **labels)
+
+    def value(self, name: str, **labels: str) -> float | None:
+        """Read the sample with these labels, None where there is none."""
+        return self.read().value(name, **labels)
+
+    def up(self, **labels: str) -> float | None:
+        """Read whether a source is up."""
+        return self.read().up(**labels)
+
+    def why(self, **labels: str) -> str | None:
+        """Read the reason for which a source is down."""
+        return self.read().why(**labels)
 
 
 def configured(endpoint_url: str, services: Mapping[str, Any] | None = None, **sections: Any) -> Settings:

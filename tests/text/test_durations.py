@@ -85,6 +85,7 @@ def test_what_is_written_is_read_back(milliseconds):
     assert round(parse_duration(format_duration(milliseconds / 1000)) * 1000) == milliseconds
 
 
+@pytest.mark.slow
 @given(st.text(max_size=12))
 def test_rubbish_is_refused_and_nothing_worse(text):
     """Whatever a file holds: a number of seconds or a ValueError."""

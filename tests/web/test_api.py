@@ -232,6 +232,7 @@ def test_the_description_has_every_word():
     assert SCHEMAS["Reason"]["enum"] == [*Reason]
 
 
+@pytest.mark.slow
 async def test_the_api_does_as_it_is_described():
     """Schemathesis asks what the description allows, and what it does not, and looks at each answer."""
     site = Site(Exposition(CollectorRegistry(), lambda: NOW), bool, "/metrics", inside(lambda: FILLED))
