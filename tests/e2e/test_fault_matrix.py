@@ -70,8 +70,8 @@ LEADING = (ACCOUNT_STAGE, SCOPES)
 """Those whose source leads to others."""
 TRIED = [row for row in MATRIX if row.fault is not nowhere]
 LOADER = catalog_loader(CATALOG)
-HANGS = 0.2 * PATIENCE
-"""Seconds after which a call that hangs is given up; they pass at once, see `hurried`."""
+HANGS = 0.05 * PATIENCE
+"""Seconds after which a call that hangs is given up; they pass at once, see `hurried`. Several do within one patience."""
 LISTED = {ACCOUNT: 5, OTHER: 1, FURTHER: 5}
 """How many jobs a list has in each account: three pages, but one where each request asks for credentials first."""
 STATUSES = ("InProgress", "Failed") * 2 + ("InProgress",)
