@@ -17,9 +17,9 @@ from exporter.aws import Credentials
 from exporter.catalog import Catalog
 from exporter.clock import Clock
 from exporter.exposition import Exposition
-from exporter.poller import Poller
+from exporter.poller import JobSource, Poller
 from exporter.settings import Settings, Web
-from exporter.store.search import Inventory
+from exporter.store.search import Inventory, JobList
 from exporter.telemetry import Telemetry
 from exporter.web import Guard, Inside, Reload, Site, WebConfigFile, create_app, from_systemd, listen, serve
 
@@ -64,7 +64,15 @@ async def running(
         )
         reloader = Reloader(parts, configuration, read or (lambda: configuration))
         inside = Inside(
-            Inventory(lambda: parts.poller.sources, parts.assembly.clock.time),
+            Inventory(
+                statuses=lambda: [source.status for source in parts.poller.sources],
+                lists=lambda: [
+                    JobList(source.status, source.kind, source.ledger)
+                    for source in parts.poller.sources
+                    if isinstance(source, JobSource)
+                ],
+                now=parts.assembly.clock.time,
+            ),
             settings=lambda: reloader.configuration.settings,
             catalog=lambda: reloader.configuration.catalog,
         )

@@ -7,18 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.jobs import SourceKey, State
-from exporter.store import Wanted
-from exporter.store.search import Inventory, Places
+from exporter.store import JobFilter
+from exporter.store.search import Places
 from exporter.telemetry import SourceStatus
-from tests.support.inside import BEDROCK, DAY, HOUR, MINUTE, NOW, TRAINING, Polled, job, listed, status
+from tests.support.inside import BEDROCK, DAY, HOUR, MINUTE, NOW, TRAINING, Polled, job, listed, searching, status
 
 EVERYWHERE = Places()
-ALL = Wanted()
+ALL = JobFilter()
 
 
 def inventory(*sources):
-    """Return what asks these sources."""
-    return Inventory(lambda: sources, lambda: NOW)
+    """Return what searches these sources."""
+    return searching(lambda: sources)
 
 
 async def names(found, wanted=ALL, places=EVERYWHERE, limit=1000):
@@ -59,7 +59,7 @@ JOBS: st.SearchStrategy[Any] = st.lists(
 )
 TIMES = st.none() | st.integers(1, 150).map(lambda hours: NOW - hours * HOUR)
 WANTED = st.builds(
-    Wanted,
+    JobFilter,
     states=st.frozensets(st.sampled_from(STATES), max_size=2),
     statuses=st.just(frozenset()) | st.just(frozenset({"Failed", "pending"})),
     reasons=st.just(frozenset()) | st.just(frozenset({"timeout"})),
@@ -83,8 +83,8 @@ async def test_all_pages_together_hold_what_is_looked_for(first, second, wanted,
     records = [
         record
         for source in sources
-        for record in [*source.ledger.moving(ALL), *source.ledger.finished]
-        if wanted.takes(record)
+        for record in [*source.ledger.active_matching(ALL), *source.ledger.finished]
+        if wanted.matches(record)
     ]
     assert sorted(each.record.job.name for each in found) == sorted(record.job.name for record in records)
     total = (await inventory(*sources).jobs(EVERYWHERE, wanted, 1)).total
@@ -92,7 +92,7 @@ async def test_all_pages_together_hold_what_is_looked_for(first, second, wanted,
 
 
 @pytest.mark.parametrize(
-    "wanted", [ALL, Wanted(states=frozenset({State.FAILED})), Wanted(reasons=frozenset({"timeout"}))]
+    "wanted", [ALL, JobFilter(states=frozenset({State.FAILED})), JobFilter(reasons=frozenset({"timeout"}))]
 )
 async def test_a_total_is_told_where_sums_tell_it(wanted):
     """Counting a million jobs one by one would take long."""
@@ -103,7 +103,7 @@ async def test_a_total_is_told_where_sums_tell_it(wanted):
 
 async def test_no_total_is_told_of_a_name():
     """What a person sees then is that there are more."""
-    page = await inventory(listed([job("a1"), job("a2")])).jobs(EVERYWHERE, Wanted(text="a"), 1)
+    page = await inventory(listed([job("a1"), job("a2")])).jobs(EVERYWHERE, JobFilter(text="a"), 1)
     assert (page.total, page.next is None) == (None, False)
 
 
@@ -121,16 +121,16 @@ async def test_a_job_that_comes_between_two_pages_moves_no_other():
 async def test_a_name_is_found_in_any_case_and_in_the_id():
     """People paste what they have."""
     found = inventory(listed([job("Nightly-Scoring"), job("Ünïcode")]))
-    assert await names(found, Wanted(text="nightly-s")) == ["Nightly-Scoring"]
-    assert await names(found, Wanted(text="ünï")) == ["Ünïcode"]
-    assert await names(found, Wanted(text="model-invocation-job/nightly")) == ["Nightly-Scoring"]
-    assert len(await names(found, Wanted(text="arn:aws:bedrock"))) == 2
+    assert await names(found, JobFilter(text="nightly-s")) == ["Nightly-Scoring"]
+    assert await names(found, JobFilter(text="ünï")) == ["Ünïcode"]
+    assert await names(found, JobFilter(text="model-invocation-job/nightly")) == ["Nightly-Scoring"]
+    assert len(await names(found, JobFilter(text="arn:aws:bedrock"))) == 2
 
 
 async def test_a_status_that_the_catalog_does_not_know_is_found_as_the_metrics_have_it():
     """A dashboard links with the label's value."""
     found = inventory(listed([job("odd", State.UNKNOWN, status="Levitating")]))
-    assert await names(found, Wanted(statuses=frozenset({"unknown"}))) == ["odd"]
+    assert await names(found, JobFilter(statuses=frozenset({"unknown"}))) == ["odd"]
 
 
 @pytest.mark.parametrize(
