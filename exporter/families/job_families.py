@@ -95,17 +95,21 @@ def _family(
     return Family(name, type_, f"{text} {AS_OF}", labels, samples)
 
 
+def _gauge(
+    name: str, text: str, labels: tuple[str, ...], samples: Callable[[JobView], Iterable[Sample]]
+) -> Family[JobView]:
+    return _family(name, "gauge", text, labels, samples)
+
+
 JOB_FAMILIES: tuple[Family[JobView], ...] = (
-    _family(
+    _gauge(
         "aws_jobs",
-        "gauge",
         "Jobs that are active or finished within the lookback. Every status of the catalog is present, even at 0.",
         ("status", "state"),
         _jobs,
     ),
-    _family(
+    _gauge(
         "aws_job_failures",
-        "gauge",
         "Failed jobs within the lookback whose reason is known. A reason that has been seen stays, at 0.",
         ("reason",),
         lambda view: [((reason,), view.tally.reasons[reason]) for reason in sorted(view.ledger.reasons)],
@@ -124,51 +128,44 @@ JOB_FAMILIES: tuple[Family[JobView], ...] = (
         (),
         lambda view: [((), *_buckets_and_sum(view.tally.queue))] if view.kind.times.started else [],
     ),
-    _family(
+    _gauge(
         "aws_job_last_duration_seconds",
-        "gauge",
         "Run time of the job that finished last.",
         ("state",),
         _last_duration,
     ),
-    _family(
+    _gauge(
         "aws_job_last_finished_timestamp_seconds",
-        "gauge",
         "When the last job finished.",
         ("state",),
         lambda view: [((str(state),), finished) for state, (finished, _) in view.tally.last.items()],
     ),
-    _family(
+    _gauge(
         "aws_job_last_failed_timestamp_seconds",
-        "gauge",
         "When the last job that failed for this reason finished.",
         ("reason",),
         lambda view: [((reason,), finished) for reason, finished in view.tally.last_failed.items()],
     ),
-    _family(
+    _gauge(
         "aws_job_last_created_timestamp_seconds",
-        "gauge",
         "When the newest job was created.",
         (),
         lambda view: optional(view.tally.last_created),
     ),
-    _family(
+    _gauge(
         "aws_job_oldest_active_timestamp_seconds",
-        "gauge",
         "When the oldest job in each active status was created.",
         ("status", "state"),
         lambda view: [((status, str(state)), time) for (status, state), time in view.tally.oldest_active.items()],
     ),
-    _family(
+    _gauge(
         "aws_job_next_deadline_timestamp_seconds",
-        "gauge",
         "The earliest deadline of an active job.",
         (),
         lambda view: optional(view.tally.next_deadline),
     ),
-    _family(
+    _gauge(
         "aws_job_records",
-        "gauge",
         "Records in jobs that are active or finished within the lookback: total, processed, succeeded, failed.",
         ("result",),
         lambda view: [((result,), view.tally.records[result]) for result in view.kind.records],
@@ -188,19 +185,14 @@ JOB_FAMILIES: tuple[Family[JobView], ...] = (
         ("reason",),
         _failures_total,
     ),
-    _family(
+    _gauge(
         "aws_job_info",
-        "gauge",
         "A job's status, its state and why it failed; always 1.",
         ("job_id", "job_name", "status", "state", "reason"),
         _job_info,
     ),
-    _family(
-        "aws_job_created_timestamp_seconds", "gauge", "When a job was created.", ("job_id", "job_name"), _job_created
-    ),
-    _family(
-        "aws_job_finished_timestamp_seconds", "gauge", "When a job finished.", ("job_id", "job_name"), _job_finished
-    ),
+    _gauge("aws_job_created_timestamp_seconds", "When a job was created.", ("job_id", "job_name"), _job_created),
+    _gauge("aws_job_finished_timestamp_seconds", "When a job finished.", ("job_id", "job_name"), _job_finished),
 )
 
 OPTIONAL = (

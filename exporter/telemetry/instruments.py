@@ -33,7 +33,7 @@ class Telemetry:
             PlatformCollector(registry=self.registry)
             GCCollector(registry=self.registry)
 
-        self.build_info = self._gauge("build_info", "The exporter's version; always 1.", "version", "pythonversion")
+        self.build_info = self._gauge("build_info", "The exporter's version; always 1.", ("version", "pythonversion"))
         self.build_info.labels(__version__, platform.python_version()).set(1)
         self.reload_successful = self._gauge(
             "config_last_reload_successful",
@@ -44,76 +44,67 @@ class Telemetry:
             "When the configuration in effect was read: at startup, or at the last successful reload.",
         )
         self.shard = self._gauge(
-            "shard_info", "Which shard this exporter is (`shard.index`), 0 if it is the only one; always 1.", "shard"
+            "shard_info", "Which shard this exporter is (`shard.index`), 0 if it is the only one; always 1.", ("shard",)
         )
         self.shards = self._gauge("shards", "How many exporters share the sources (`shard.count`).")
 
         self.poll_duration = self._histogram(
             "poll_duration_seconds",
             "How long polls took.",
-            "aws_service",
-            "kind",
-            buckets=(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
+            ("aws_service", "kind"),
+            (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
         )
-        self.poll_errors = self._counter("poll_errors_total", "Polls that failed.", "aws_service", "kind", "reason")
+        self.poll_errors = self._counter("poll_errors_total", "Polls that failed.", ("aws_service", "kind", "reason"))
         self.unknown_statuses = self._counter(
             "unknown_statuses_total",
             "Jobs listed with a status that the catalog does not know, counted again in each poll.",
-            "aws_service",
-            "kind",
+            ("aws_service", "kind"),
         )
         self.detail_errors = self._counter(
             "detail_errors_total",
             "Failed requests for the reason of a failed job.",
-            "aws_service",
-            "kind",
-            "reason",
+            ("aws_service", "kind", "reason"),
         )
 
         self.requests = self._counter(
             "aws_requests_total",
             "Requests sent to AWS, including retries; code is AWS's, else the HTTP status, else what went wrong.",
-            "aws_service",
-            "operation",
-            "code",
+            ("aws_service", "operation", "code"),
         )
         self.request_duration = self._histogram(
             "aws_request_duration_seconds",
             "How long AWS took to respond to a request.",
-            "aws_service",
-            "operation",
-            buckets=(0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0),
+            ("aws_service", "operation"),
+            (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0),
         )
         self.rate_limit = self._gauge(
             "rate_limit",
             "Highest rate at which the service is called, in requests per second: aws.requests_per_second, "
             "or less while AWS throttles.",
-            "account_id",
-            "region",
-            "aws_service",
+            ("account_id", "region", "aws_service"),
         )
         self.rate_limit_wait = self._counter(
             "rate_limit_wait_seconds_total",
             "Total time that requests have waited for the rate limit.",
-            "aws_service",
+            ("aws_service",),
         )
 
         self.http_responses = self._counter(
             "http_responses_total",
             "Responses to HTTP requests; 503 is one scrape too many, 401 and 429 come from the web configuration file.",
-            "code",
+            ("code",),
         )
         self.http_connections_dropped = self._counter(
             "http_connections_dropped_total",
             "HTTP connections that were closed early: slow ones, and those over the limit (full).",
-            "reason",
+            ("reason",),
         )
 
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+    def _counter(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
         return Counter(f"{PREFIX}_{name}", text, labels, registry=self.registry)
 
-    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+    def _gauge(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Gauge:
         return Gauge(f"{PREFIX}_{name}", text, labels, registry=self.registry)
 
-    def _histogram(self, name: str, text: str, *labels: str, buckets: tuple[float, ...]) -> Histogram:
+    def _histogram(self, name: str, text: str, labels: tuple[str, ...], buckets: tuple[float, ...]) -> Histogram:
         return Histogram(f"{PREFIX}_{name}", text, labels, registry=self.registry, buckets=buckets)
