@@ -102,34 +102,34 @@ class Archive:
         """Return the hours in which something finished, counted from 1970-01-01 UTC."""
         return [hour for hour, keys in self._hours.items() if keys]
 
-    def search(self, jobs: JobFilter, hour: int) -> Iterator[list[Record]]:
+    def search(self, job_filter: JobFilter, hour: int) -> Iterator[list[Record]]:
         """Yield the matching jobs that finished in an hour, counted from 1970-01-01 UTC, in batches and in no order.
 
         A record is unpacked only if what it shares with others, and its bytes, allow a match.
         """
-        shared, text = self._matching_shared(jobs), jobs.traces
+        shared, text = self._matching_shared(job_filter), job_filter.traces
         keys = list(self._hours.get(hour, ()))
         for start in range(0, len(keys), _BATCH):
             found = (self._packed.get(key) for key in keys[start : start + _BATCH])
             likely = (packed for packed in found if packed and packed[:_NUMBER] in shared)
             if text:
                 likely = (packed for packed in likely if shared[packed[:_NUMBER]] or text in packed.lower())
-            yield [record for record in map(self._unpack, likely) if jobs.matches(record)]
+            yield [record for record in map(self._unpack, likely) if job_filter.matches(record)]
 
-    def counts(self, jobs: JobFilter, hours: Iterable[int]) -> list[int]:
+    def counts(self, job_filter: JobFilter, hours: Iterable[int]) -> list[int]:
         """Return how many jobs with matching states, statuses and reasons finished in each hour.
 
         A job whose end is not known is in no hour.
         """
-        shared = {number for number in self._matching_shared(jobs) if self._shared[_number(number)].is_dated}
+        shared = {number for number in self._matching_shared(job_filter) if self._shared[_number(number)].is_dated}
         return [sum(self._packed[key][:_NUMBER] in shared for key in self._hours.get(hour, ())) for hour in hours]
 
-    def _matching_shared(self, jobs: JobFilter) -> dict[bytes, bool]:
+    def _matching_shared(self, job_filter: JobFilter) -> dict[bytes, bool]:
         """Return the number of each shared part that can match, and whether the text is in its part of the id."""
         return {
-            _bytes(number): jobs.text in shared.prefix.lower()
+            _bytes(number): job_filter.text in shared.prefix.lower()
             for number, shared in self._shared.items()
-            if jobs.matches_shared(shared.status, shared.state, shared.reason)
+            if job_filter.matches_shared(shared.status, shared.state, shared.reason)
         }
 
     def pop_finished_before(self, horizon: float) -> list[Record]:

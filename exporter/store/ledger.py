@@ -81,9 +81,9 @@ class Ledger:
         """Whether there is an active job whose creation time is unknown."""
         return any(record.job.created is None for record in self._active.values())
 
-    def active_matching(self, jobs: JobFilter) -> list[Record]:
+    def active_matching(self, job_filter: JobFilter) -> list[Record]:
         """Return the active jobs that match a filter."""
-        return [record for record in self._active.values() if jobs.matches(record)]
+        return [record for record in self._active.values() if job_filter.matches(record)]
 
     def statuses(self) -> Counter[tuple[str, State]]:
         """Return how many jobs there are in each status, as of the last listing."""
@@ -92,16 +92,16 @@ class Ledger:
             counts.update(tally.statuses)
         return counts
 
-    def count(self, jobs: JobFilter) -> int | None:
+    def count(self, job_filter: JobFilter) -> int | None:
         """Return how many jobs match a filter; None if no sum gives the number."""
-        if not jobs.is_counted:
+        if not job_filter.is_counted:
             return None
-        if jobs.reasons:
-            return sum(tally.reasons[reason] for tally in self._tallies.values() for reason in jobs.reasons)
-        if not (jobs.states or jobs.statuses):
+        if job_filter.reasons:
+            return sum(tally.reasons[reason] for tally in self._tallies.values() for reason in job_filter.reasons)
+        if not (job_filter.states or job_filter.statuses):
             return len(self)
         counts = self.statuses().items()
-        return sum(number for (status, state), number in counts if jobs.matches_shared(status, state, None))
+        return sum(number for (status, state), number in counts if job_filter.matches_shared(status, state, None))
 
     def take(self, listing: Iterable[Job], now: float, complete_from: float | None = EVERYTHING) -> None:
         """Take in a listing made at `now` that omitted no job created after `complete_from`; None if it may have.

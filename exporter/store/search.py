@@ -125,13 +125,13 @@ class Inventory:
         keys = [source.status.key for source in self._lists()]
         return [label for label in ("account_id", "region") if len({getattr(key, label) for key in keys}) > 1]
 
-    async def jobs(self, places: Places, jobs: JobFilter, limit: int, after: Position | None = None) -> Page:
+    async def jobs(self, places: Places, job_filter: JobFilter, limit: int, after: Position | None = None) -> Page:
         """Return at most `limit` matching jobs that come after a position."""
         lists = self.lists(places)
-        steps = await in_turns(_Search(lists, jobs, limit + 1, after).steps())
+        steps = await in_turns(_Search(lists, job_filter, limit + 1, after).steps())
         found = list(chain.from_iterable(steps))
         last = found[limit - 1].position if len(found) > limit else None
-        counts = await in_turns(source.ledger.count(jobs) for source in lists)
+        counts = await in_turns(source.ledger.count(job_filter) for source in lists)
         total = None if None in counts else sum(filter(None, counts))
         return Page(found[:limit], last, total)
 
@@ -166,7 +166,7 @@ class _Search:
     """One search in steps: the active jobs, then the finished ones hour by hour backwards, until a page is full."""
 
     lists: list[JobList]
-    jobs: JobFilter
+    job_filter: JobFilter
     limit: int
     after: Position | None
 
@@ -183,7 +183,7 @@ class _Search:
         if self.after is None or not self.after.is_finished:
             active = _First(self.limit, self.after)
             for source in self.lists:
-                active.add(source, source.ledger.active_matching(self.jobs))
+                active.add(source, source.ledger.active_matching(self.job_filter))
                 yield ()
             yield active.ordered()
         by_hour: defaultdict[int, list[JobList]] = defaultdict(list)
@@ -196,14 +196,14 @@ class _Search:
         for hour in sorted(by_hour, reverse=True):
             finished = _First(self.limit, self.after)
             for source in by_hour[hour]:
-                for batch in source.ledger.finished.search(self.jobs, hour):
+                for batch in source.ledger.finished.search(self.job_filter, hour):
                     finished.add(source, batch)
                     yield ()
             yield finished.ordered()
 
     def _hours(self) -> tuple[float, float]:
         """Return the first and the last hour in which a matching job can have finished."""
-        since, until = self.jobs.finished_since, self.jobs.finished_until
+        since, until = self.job_filter.finished_since, self.job_filter.finished_until
         first = -math.inf if since is None else since // HOUR
         last = math.inf if until is None else math.ceil(until / HOUR) - 1
         if self.after is not None and self.after.is_finished:

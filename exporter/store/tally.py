@@ -86,7 +86,7 @@ class Tally:
             self.note_last(record)
 
     def remove(self, record: Record) -> None:
-        """Remove one finished job; `last_created` stays, though the job may be the one that it is from."""
+        """Remove one finished job; `last_created` never goes back."""
         self._sum(record, -1)
         state = record.job.state
         if not any(count for (_, other), count in self.statuses.items() if other is state):

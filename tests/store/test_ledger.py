@@ -471,7 +471,7 @@ def test_a_creation_in_the_future_hides_no_other(ledger):
 
 
 @pytest.mark.parametrize("told", [True, False], ids=["end told", "end unknown"])
-def test_what_a_clock_that_was_ahead_let_go_is_back(ledger, told):
+def test_what_was_dropped_while_the_clock_was_ahead_is_back(ledger, told):
     """With the end that it had, though somebody has tagged it since, and counted no second time."""
     ledger.take([], 0.0)
     end: dict[str, Any] = {"ended" if told else "updated": 10.0}

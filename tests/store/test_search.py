@@ -21,16 +21,16 @@ def inventory(*sources):
     return searching(lambda: sources)
 
 
-async def names(found, wanted=ALL, places=EVERYWHERE, limit=1000):
+async def names(found, job_filter=ALL, places=EVERYWHERE, limit=1000):
     """Return the names of the jobs that are found, in order."""
-    return [each.record.job.name for each in (await found.jobs(places, wanted, limit)).jobs]
+    return [each.record.job.name for each in (await found.jobs(places, job_filter, limit)).jobs]
 
 
-async def every_page(found, wanted, limit):
+async def every_page(found, job_filter, limit):
     """Return the jobs of all pages."""
     jobs, position = [], None
     while True:
-        page = await found.jobs(EVERYWHERE, wanted, limit, position)
+        page = await found.jobs(EVERYWHERE, job_filter, limit, position)
         assert len(page.jobs) <= limit
         jobs += page.jobs
         position = page.next
@@ -58,7 +58,7 @@ JOBS: st.SearchStrategy[Any] = st.lists(
     max_size=40,
 )
 TIMES = st.none() | st.integers(1, 150).map(lambda hours: NOW - hours * HOUR)
-WANTED = st.builds(
+FILTERS = st.builds(
     JobFilter,
     states=st.frozensets(st.sampled_from(STATES), max_size=2),
     statuses=st.just(frozenset()) | st.just(frozenset({"Failed", "pending"})),
@@ -71,33 +71,33 @@ WANTED = st.builds(
 )
 
 
-@given(first=JOBS, second=JOBS, wanted=WANTED, limit=st.integers(1, 30))
-async def test_all_pages_together_hold_what_is_looked_for(first, second, wanted, limit):
+@given(first=JOBS, second=JOBS, job_filter=FILTERS, limit=st.integers(1, 30))
+async def test_all_pages_together_hold_what_is_looked_for(first, second, job_filter, limit):
     """Each job once, in order; and where a total is told, it is right."""
     sources = [
         listed([job(f"Job-{number}-{place}", **fields) for number, fields in enumerate(jobs)], kind)
         for place, (jobs, kind) in enumerate([(first, BEDROCK), (second, TRAINING)])
     ]
-    found = await every_page(inventory(*sources), wanted, limit)
+    found = await every_page(inventory(*sources), job_filter, limit)
     assert [each.position for each in found] == sorted({each.position for each in found})
     records = [
         record
         for source in sources
         for record in [*source.ledger.active_matching(ALL), *source.ledger.finished]
-        if wanted.matches(record)
+        if job_filter.matches(record)
     ]
     assert sorted(each.record.job.name for each in found) == sorted(record.job.name for record in records)
-    total = (await inventory(*sources).jobs(EVERYWHERE, wanted, 1)).total
+    total = (await inventory(*sources).jobs(EVERYWHERE, job_filter, 1)).total
     assert total in {None, len(records)}
 
 
 @pytest.mark.parametrize(
-    "wanted", [ALL, JobFilter(states=frozenset({State.FAILED})), JobFilter(reasons=frozenset({"timeout"}))]
+    "job_filter", [ALL, JobFilter(states=frozenset({State.FAILED})), JobFilter(reasons=frozenset({"timeout"}))]
 )
-async def test_a_total_is_told_where_sums_tell_it(wanted):
+async def test_a_total_is_told_where_sums_tell_it(job_filter):
     """Counting a million jobs one by one would take long."""
     jobs = [job(str(number), State.FAILED, code="timeout") for number in range(3)]
-    page = await inventory(listed(jobs), listed(jobs, TRAINING)).jobs(EVERYWHERE, wanted, 1)
+    page = await inventory(listed(jobs), listed(jobs, TRAINING)).jobs(EVERYWHERE, job_filter, 1)
     assert (len(page.jobs), page.total) == (1, 6)
 
 
