@@ -1,4 +1,4 @@
-"""Long work on the event loop, done in turns with everything else that the loop has to do."""
+"""Long work on the event loop, split so that other tasks run in between."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import TypeVar
 T = TypeVar("T")
 
 _TURN = 0.005
-"""Seconds of work after which it is others' turn."""
+"""Seconds of work after which other tasks get a turn."""
 
 
 async def in_turns(work: Iterable[T]) -> list[T]:
-    """Return the items of `work`, having let the loop turn between those that took long to make."""
+    """Return the items of `work`, yielding to the event loop whenever producing them has taken a while."""
     done: list[T] = []
-    began = time.perf_counter()
+    started = time.perf_counter()
     for item in work:
         done.append(item)
-        if time.perf_counter() - began > _TURN:
+        if time.perf_counter() - started > _TURN:
             await asyncio.sleep(0)
-            began = time.perf_counter()
+            started = time.perf_counter()
     return done

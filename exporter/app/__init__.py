@@ -1,15 +1,13 @@
 """The wiring: settings in, a running exporter as one async context manager."""
 
-from exporter.app.assembly import Configuration, Parts, assembled
+from exporter.app.assembly import Configuration, assembled
 from exporter.app.process import Exporter, background, calm_collector, running
-from exporter.app.reload import Read, Reloader
+from exporter.app.reload import Read
 
 __all__ = [
     "Configuration",
     "Exporter",
-    "Parts",
     "Read",
-    "Reloader",
     "assembled",
     "background",
     "calm_collector",

@@ -1,4 +1,4 @@
-"""The parts of an exporter, made from a configuration and put together before anything runs."""
+"""The parts of an exporter, made from a configuration before anything runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from exporter.clock import Clock, SystemClock
 from exporter.exposition import Exposition
 from exporter.poller import Budget, Context, Poller, roots
 from exporter.reasons import Classifier
-from exporter.settings import Settings, Web
+from exporter.settings import Settings
 from exporter.telemetry import Telemetry
 
 
@@ -22,45 +22,59 @@ class Configuration(NamedTuple):
 
     settings: Settings
     catalog: Catalog
-    """With the user's own kinds."""
+    """Includes the user's own kinds."""
     region: str
-    """Where accounts are read that name none."""
-
-
-class Parts(NamedTuple):
-    """What an exporter is made of, before anything runs."""
-
-    assembly: Assembly
-    poller: Poller
-    exposition: Exposition
-    telemetry: Telemetry
-    roots: list[Any]
+    """Where an account is read if it names no region."""
 
 
 class _Connection(NamedTuple):
-    """How AWS is reached under one configuration, and what it follows from."""
+    """How AWS is reached under one configuration."""
 
-    needs: tuple[Any, ...]
+    sections: tuple[Any, ...]
+    """The settings that it depends on."""
     limiters: Limiters
     reader: Reader
     clients: AsyncExitStack
+    """Closes the clients."""
 
 
-class Assembly:
-    """Makes contexts from configurations: with one exposition and one telemetry, and the same clients if they fit."""
+class Parts:
+    """The parts of an exporter, and the configuration in effect. A reload keeps all parts but the connection to AWS."""
 
-    def __init__(self, credentials: Credentials | None, clock: Clock | None, web: Web) -> None:
+    def __init__(self, configuration: Configuration, credentials: Credentials | None, clock: Clock | None) -> None:
+        settings = configuration.settings
+        self.configuration = configuration
         self.clock = clock or SystemClock()
-        self.telemetry = Telemetry(process=not web.disable_exporter_metrics)
+        self.telemetry = Telemetry(process=not settings.web.disable_exporter_metrics)
+        self.telemetry.shard.labels(str(settings.shard.index or 0)).set(1)
+        self.telemetry.shards.set(settings.shard.count)
+        self.telemetry.reload_successful.set(1)
+        self.telemetry.reload_time.set(self.clock.time())
         self.exposition = Exposition(self.telemetry.registry, self.clock.monotonic)
         self._budget = Budget()
         self._credentials = credentials
-        self._connection: _Connection | None = None
+        self._connection = self._connect(None)
+        context = self._context()
+        self.poller = Poller(context)
+        self.roots = roots(context, configuration.catalog, configuration.region)
 
-    async def context(self, configuration: Configuration) -> Context:
-        """Return the context of a configuration; where AWS is reached in another way now, `clients` are others."""
-        settings = configuration.settings
-        self._connection = await self._connected(settings, configuration.catalog)
+    def switch(self, configuration: Configuration) -> AsyncExitStack | None:
+        """Put another configuration into effect; return what closes the clients that it replaces, if it does.
+
+        Polls under way may still use those clients.
+        """
+        before, self.configuration = self._connection, configuration
+        self._connection = self._connect(before)
+        context = self._context()
+        self.poller.replace(context, roots(context, configuration.catalog, configuration.region))
+        return None if self._connection is before else before.clients
+
+    async def aclose(self) -> None:
+        """Close all clients."""
+        await self._connection.clients.aclose()
+
+    def _context(self) -> Context:
+        settings = self.configuration.settings
         self._budget.limits = settings.limits
         return Context(
             settings=settings,
@@ -73,28 +87,22 @@ class Assembly:
             budget=self._budget,
         )
 
-    @property
-    def clients(self) -> AsyncExitStack:
-        """What closes the clients of the latest context."""
-        return self._connection.clients if self._connection else AsyncExitStack()
-
-    async def _connected(self, settings: Settings, catalog: Catalog) -> _Connection:
-        before = self._connection
-        needs = (settings.aws, settings.accounts, settings.kinds, settings.limits, settings.poll.concurrency)
-        if before and before.needs == needs:
+    def _connect(self, before: _Connection | None) -> _Connection:
+        """Return `before` if the configuration changes nothing about it, else a new connection."""
+        settings = self.configuration.settings
+        sections = (settings.aws, settings.accounts, settings.kinds, settings.limits, settings.poll.concurrency)
+        if before and before.sections == sections:
             return before
-        # What a service was slowed down to is AWS's doing, and holds for other roles and kinds, too.
-        fit = before and before.needs[0] == settings.aws
-        limiters = (
-            before.limiters
-            if before and fit
-            else Limiters(settings.aws, self.telemetry, self.clock, settings.shard.count)
-        )
-        loader, stack = catalog_loader(catalog), AsyncExitStack()
-        clients = await stack.enter_async_context(
-            Clients(settings, self.telemetry, limiters, loader, self._credentials)
-        )
-        return _Connection(needs, limiters, Reader(clients, Models(loader), settings.limits), stack)
+        if before and before.sections[0] == settings.aws:
+            # AWS has slowed down a service for everyone, so that holds under other accounts and kinds as well.
+            limiters = before.limiters
+        else:
+            limiters = Limiters(settings.aws, self.telemetry, self.clock, settings.shard.count)
+        loader, stack = catalog_loader(self.configuration.catalog), AsyncExitStack()
+        clients = Clients(settings, self.telemetry, limiters, loader, self._credentials)
+        # Clients are made when they are first needed, so there is nothing to enter here, only something to close later.
+        stack.push_async_exit(clients)
+        return _Connection(sections, limiters, Reader(clients, Models(loader), settings.limits), stack)
 
 
 @asynccontextmanager
@@ -106,15 +114,9 @@ async def assembled(
     credentials: Credentials | None = None,
     clock: Clock | None = None,
 ) -> AsyncIterator[Parts]:
-    """Yield the parts of an exporter; closes every client in the end."""
-    assembly = Assembly(credentials, clock, settings.web)
-    context = await assembly.context(Configuration(settings, catalog, region))
-    assembly.telemetry.shard.labels(str(settings.shard.index or 0)).set(1)
-    assembly.telemetry.shards.set(settings.shard.count)
-    assembly.telemetry.reload_successful.set(1)
-    assembly.telemetry.reload_time.set(assembly.clock.time())
+    """Yield the parts of an exporter, and close every client in the end."""
+    parts = Parts(Configuration(settings, catalog, region), credentials, clock)
     try:
-        found = roots(context, catalog, region)
-        yield Parts(assembly, Poller(context), assembly.exposition, assembly.telemetry, found)
+        yield parts
     finally:
-        await assembly.clients.aclose()
+        await parts.aclose()

@@ -9,18 +9,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from aiohttp.web import Application
-
-from exporter.app.assembly import Configuration, assembled
+from exporter.app.assembly import Configuration, Parts, assembled
 from exporter.app.reload import Read, Reloader
 from exporter.aws import Credentials
 from exporter.catalog import Catalog
 from exporter.clock import Clock
 from exporter.exposition import Exposition
-from exporter.poller import Poller
-from exporter.settings import Settings, Web
-from exporter.store.search import Inventory
-from exporter.telemetry import Telemetry
+from exporter.poller import JobSource, Poller
+from exporter.settings import Settings
+from exporter.store.search import Inventory, JobList
 from exporter.web import Guard, Inside, Reload, Site, WebConfigFile, create_app, from_systemd, listen, serve
 
 
@@ -31,14 +28,14 @@ class Exporter:
     poller: Poller
     exposition: Exposition
     addresses: list[tuple[str, int]]
-    """Host and port of each address that is listened on."""
+    """Host and port of each address that it listens on."""
     reload: Reload
     guard: Guard | None
-    """What the web configuration file asks for, if there is one."""
+    """Enforces the web configuration file, if there is one."""
 
     @property
     def has_tls(self) -> bool:
-        """Whether it is served by HTTPS."""
+        """Whether it is served over HTTPS."""
         return self.guard is not None and self.guard.has_tls
 
 
@@ -52,51 +49,61 @@ async def running(
     clock: Clock | None = None,
     read: Read | None = None,
 ) -> AsyncIterator[Exporter]:
-    """Poll and serve until the block ends; `read` gives the configuration at a reload, which changes nothing without.
+    """Poll and serve until the block ends; a reload takes what `read` returns, or changes nothing without it.
 
-    Raises OSError where an address cannot be listened on, ConfigurationError where the web configuration file is wrong.
+    Raises OSError if an address cannot be listened on, ConfigurationError if the web configuration file is wrong.
     """
-    configuration = Configuration(settings, catalog, region)
-    guard = Guard(WebConfigFile(settings.web.config.file)) if settings.web.config.file else None
+    web = settings.web
+    guard = Guard(WebConfigFile(web.config.file)) if web.config.file else None
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(
             assembled(settings, catalog, region, credentials=credentials, clock=clock)
         )
-        reloader = Reloader(parts, configuration, read or (lambda: configuration))
-        inside = Inside(
-            Inventory(lambda: parts.poller.sources, parts.assembly.clock.time),
-            settings=lambda: reloader.configuration.settings,
-            catalog=lambda: reloader.configuration.catalog,
+        reloader = Reloader(parts, read or (lambda: Configuration(settings, catalog, region)))
+        application = create_app(
+            Site(
+                exposition=parts.exposition,
+                is_ready=parts.poller.ready.is_set,
+                telemetry_path=web.telemetry_path,
+                max_requests=web.max_requests,
+                inside=None if web.disable_pages else _inside(parts),
+                reload=reloader.reload if web.enable_lifecycle else None,
+            )
         )
-        site = Site(
-            exposition=parts.exposition,
-            is_ready=parts.poller.ready.is_set,
-            telemetry_path=settings.web.telemetry_path,
-            max_requests=settings.web.max_requests,
-            inside=None if settings.web.disable_pages else inside,
-            reload=reloader.reload if settings.web.enable_lifecycle else None,
+        if guard:
+            guard.protect(application)
+        sockets = from_systemd() if web.systemd_socket else await listen(web.listen_address)
+        addresses = await stack.enter_async_context(
+            serve(application, sockets, guard.tls if guard else None, parts.telemetry)
         )
-        addresses = await stack.enter_async_context(_served(create_app(site), settings.web, guard, parts.telemetry))
+        # Entered last, so that polling stops first, while its clients are still open.
         await stack.enter_async_context(background(reloader.run(), parts.poller.run(parts.roots)))
         yield Exporter(parts.poller, parts.exposition, addresses, reloader.reload, guard)
 
 
-@asynccontextmanager
-async def _served(
-    application: Application, web: Web, guard: Guard | None, telemetry: Telemetry
-) -> AsyncIterator[list[tuple[str, int]]]:
-    """Serve an application as the settings say."""
-    if guard:
-        guard.protect(application)
-    sockets = from_systemd() if web.systemd_socket else await listen(web.listen_address)
-    async with serve(application, sockets, guard.tls if guard else None, telemetry) as addresses:
-        yield addresses
+def _inside(parts: Parts) -> Inside:
+    """Return what the pages and the API show; functions, because all of it may change with a poll or a reload."""
+    poller = parts.poller
+    inventory = Inventory(
+        statuses=lambda: [source.status for source in poller.sources],
+        lists=lambda: [
+            JobList(source.status, source.kind, source.ledger)
+            for source in poller.sources
+            if isinstance(source, JobSource)
+        ],
+        now=parts.clock.time,
+    )
+    return Inside(
+        inventory,
+        settings=lambda: parts.configuration.settings,
+        catalog=lambda: parts.configuration.catalog,
+    )
 
 
 def calm_collector() -> None:
-    """Have Python look for garbage in cycles less often, and no more in what was imported: it stays.
+    """Have Python's garbage collector run less often, and skip what was imported, which stays anyway.
 
-    A listing makes thousands of objects and no cycle, yet by default a third of its time would go into the search.
+    A listing creates thousands of objects and no cycle, but by default a third of its time is spent in the collector.
     """
     gc.freeze()
     gc.set_threshold(20_000, 10, 10)
@@ -104,7 +111,7 @@ def calm_collector() -> None:
 
 @asynccontextmanager
 async def background(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run coroutines beside the block, and cancel them when the block ends."""
+    """Run coroutines concurrently with the block, and cancel them when the block ends."""
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(each) for each in work]
         try:

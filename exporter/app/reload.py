@@ -9,81 +9,72 @@ from contextlib import AsyncExitStack
 import structlog
 
 from exporter.app.assembly import Configuration, Parts
-from exporter.poller import roots
 from exporter.settings import ConfigurationError, Settings
 from exporter.telemetry import configure_logging
 
 log = structlog.get_logger(__name__)
 
 _NEEDS_RESTART = ("web", "shard")
-"""Sections of the settings that count from the start to the end of the process."""
+"""Sections of the settings that are fixed while the process runs."""
 
 Read = Callable[[], Configuration]
-"""Reads the configuration from its places; raises ConfigurationError. Called in a thread."""
+"""Reads the configuration from its sources, in a thread; raises ConfigurationError."""
 
 
 class Reloader:
-    """Puts a new configuration into effect while the exporter runs; two attempts at once come one after the other."""
+    """Puts a new configuration into effect while the exporter runs; concurrent attempts wait for each other."""
 
-    def __init__(self, parts: Parts, configuration: Configuration, read: Read) -> None:
-        self._assembly = parts.assembly
-        self._poller = parts.poller
-        self._telemetry = parts.telemetry
-        self.configuration = configuration
-        """What is in effect."""
+    def __init__(self, parts: Parts, read: Read) -> None:
+        self._parts = parts
         self._read = read
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._group = asyncio.TaskGroup()
 
     async def run(self) -> None:
-        """Close what earlier configurations leave behind, as soon as nobody needs it; at the latest when cancelled."""
+        """Close the clients of earlier configurations once no poll needs them; those that are left when cancelled."""
         async with self._group:
             await asyncio.Event().wait()
 
     async def reload(self) -> Sequence[str]:
-        """Read the configuration and go on with it; return what is wrong with it, then nothing has changed."""
-        async with self._turn:
-            problems = await self._problems()
-            self._telemetry.reload_successful.set(not problems)
+        """Read the configuration and put it into effect; return its problems, in which case nothing has changed."""
+        async with self._lock:
+            problems: Sequence[str] = ()
+            try:
+                # In a thread, because it reads files and checks them against botocore's models.
+                self._apply(await asyncio.to_thread(self._read))
+            except ConfigurationError as error:
+                problems = error.problems
+            except Exception:
+                log.exception("A reload failed because of a bug")
+                problems = ("internal error: see the log",)
+            telemetry = self._parts.telemetry
+            telemetry.reload_successful.set(not problems)
             if not problems:
-                self._telemetry.reload_time.set(self._assembly.clock.time())
+                telemetry.reload_time.set(self._parts.clock.time())
                 log.info("Completed loading of configuration")
             for problem in problems:
-                log.error("Error reloading configuration: the one before stays in effect", err=problem)
+                log.error("Error reloading configuration: the previous one stays in effect", err=problem)
             return problems
 
-    async def _problems(self) -> Sequence[str]:
-        try:
-            # Not on the event loop: it reads files and checks them against botocore's models.
-            await self._apply(await asyncio.to_thread(self._read))
-        except ConfigurationError as error:
-            return error.problems
-        except Exception:
-            log.exception("a reload failed for a reason that is a bug")
-            return ("internal error: see the log",)
-        return ()
-
-    async def _apply(self, new: Configuration) -> None:
-        before, clients = self.configuration.settings, self._assembly.clients
-        kept = {name: getattr(before, name) for name in _NEEDS_RESTART}
+    def _apply(self, new: Configuration) -> None:
+        before = self._parts.configuration.settings
         if changed := list(_changed(before, new.settings)):
-            log.warning("These settings need a restart; they stay as they were", keys=", ".join(changed))
-        self.configuration = new = new._replace(settings=new.settings.model_copy(update=kept))
-        if new.settings.log != before.log:
-            configure_logging(new.settings.log.level, new.settings.log.format)
-        context = await self._assembly.context(new)
-        self._poller.replace(context, roots(context, new.catalog, new.region))
-        if self._assembly.clients is not clients:
-            self._group.create_task(self._retire(clients))
+            log.warning("These settings need a restart; their old values stay in effect", keys=", ".join(changed))
+        kept = {name: getattr(before, name) for name in _NEEDS_RESTART}
+        settings = new.settings.model_copy(update=kept)
+        if settings.log != before.log:
+            configure_logging(settings.log.level, settings.log.format)
+        if replaced := self._parts.switch(new._replace(settings=settings)):
+            self._group.create_task(self._close(replaced))
 
-    async def _retire(self, clients: AsyncExitStack) -> None:
-        """Close clients when no poll needs them any more."""
+    async def _close(self, clients: AsyncExitStack) -> None:
+        """Close clients once the polls that may use them are over."""
         async with clients:
-            await self._poller.polls_over()
+            await self._parts.poller.polls_over()
 
 
 def _changed(before: Settings, after: Settings) -> Iterator[str]:
-    """Yield the keys that need a restart and are not as they were."""
+    """Yield the keys that need a restart and have changed."""
     for name in _NEEDS_RESTART:
         old, new = getattr(before, name), getattr(after, name)
         yield from (f"{name}.{key}" for key in type(old).model_fields if getattr(old, key) != getattr(new, key))

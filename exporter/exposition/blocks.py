@@ -1,4 +1,4 @@
-"""What is exposed: blocks of metric families, each published and withdrawn whole by its key."""
+"""What is exposed: blocks of metric families, each published and withdrawn as a whole under its key."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from exporter.exposition.format import ENDS, Format, Heads, rendered
 from exporter.exposition.snapshot import Body, Chunk, Snapshot
 from exporter.turns import in_turns
 
-_NEIGHBOURS = 32
-"""Blocks that share a chunk in each family: more make a change dearer, fewer make the compression worse."""
+_BLOCKS_IN_CHUNK = 32
+"""Blocks that share a chunk in each family: with more, a change costs more; with fewer, compression is worse."""
 
 _OWN = object()
-"""The key of the block with the exporter's own registry."""
+"""The key of the block that holds the exporter's own registry."""
 
 _OWN_FRESH = 1.0
-"""Seconds for which the exporter's own registry is not rendered again, however many scrape."""
+"""Seconds for which the exporter's own registry is not rendered again, however often it is scraped."""
 
 
 class _Block(NamedTuple):
-    """One publisher's share: the families that it has samples in under `number`, until `expires`."""
+    """What one publisher exposes until `expires`: its samples have `number` in each of the families."""
 
     number: int
     families: frozenset[Heads]
@@ -34,17 +34,17 @@ class _Block(NamedTuple):
 
 @dataclass(frozen=True)
 class _Family:
-    """One family of all blocks: its head in each format that has it, and the samples of neighbouring blocks."""
+    """One family across all blocks: its head in each format that has it, and its samples in chunks of blocks."""
 
     heads: Mapping[Format, Chunk]
     chunks: dict[int, Chunk] = field(default_factory=dict)
 
 
 class Exposition:
-    """All that is exposed. What both formats write alike is held, joined and compressed once for both."""
+    """Everything that is exposed. What both formats write alike is held, joined and compressed once for both."""
 
     def __init__(self, own: CollectorRegistry, clock: Callable[[], float]) -> None:
-        """Expose the blocks that are published and the exporter's own registry; `clock` never jumps."""
+        """Expose the blocks that are published and the exporter's own registry; `clock` must be monotonic."""
         self._own = own
         self._own_time = float("-inf")
         self._clock = clock
@@ -60,36 +60,33 @@ class Exposition:
         self._replace(key, rendered(families), expires)
 
     async def publish_in_turns(self, key: Hashable, families: Iterable[Metric], expires: float = float("inf")) -> None:
-        """Do the same without holding the event loop, however many samples there are."""
+        """Replace the block `key` without blocking the event loop, however many samples there are."""
         self._replace(key, await in_turns(rendered(families)), expires)
 
     def withdraw(self, key: Hashable) -> None:
-        """Take a block away, if it is there."""
+        """Remove a block, if it exists."""
         if block := self._blocks.pop(key, None):
             for heads in block.families:
                 self._put(heads, block.number, b"")
 
     def render(self, form: Format) -> bytes:
-        """Return everything in one format, as of now."""
+        """Return the whole exposition in one format, as of now."""
         self.publish(_OWN, self._own.collect())
         return b"".join(self._snapshot(form).plain.pieces)
 
     async def body(self, form: Format, *, gzipped: bool) -> Body:
-        """Return everything in one format without holding the event loop, for as many as scrape."""
+        """Return the whole exposition in one format without blocking the event loop, once for concurrent scrapes."""
         async with self._lock:
-            await self._refresh()
+            now = self._clock()
+            if now - self._own_time >= _OWN_FRESH:
+                await self.publish_in_turns(_OWN, self._own.collect())
+                self._own_time = now
             snapshot = self._snapshot(form)
             await in_turns(chunk.deflated if gzipped else chunk.plain for chunk in snapshot.chunks)
             return snapshot.gzipped if gzipped else snapshot.plain
 
-    async def _refresh(self) -> None:
-        now = self._clock()
-        if now - self._own_time >= _OWN_FRESH:
-            await self.publish_in_turns(_OWN, self._own.collect())
-            self._own_time = now
-
     def _replace(self, key: Hashable, sections: Iterable[tuple[Heads, bytes]], expires: float) -> None:
-        """Put a block's samples in the place of those that it had, all at once."""
+        """Replace all samples of a block at once, so that no scrape sees half of them."""
         samples: dict[Heads, list[bytes]] = {}
         for heads, lines in sections:
             samples.setdefault(heads, []).append(lines)
@@ -100,33 +97,27 @@ class Exposition:
         self._next_expiry = min(self._next_expiry, expires)
 
     def _put(self, heads: Heads, number: int, samples: bytes) -> None:
-        """Let a family have these samples of a block; none if there are none."""
-        family = self._families.get(heads) or self._add(heads)
-        place = number // _NEIGHBOURS
-        chunk = family.chunks.get(place, Chunk({}))
+        """Replace the samples that a block has in one family; empty removes them."""
+        if heads not in self._families:
+            self._families[heads] = _Family({form: Chunk({0: heads.of(form)}) for form in Format if heads.of(form)})
+        chunks, place = self._families[heads].chunks, number // _BLOCKS_IN_CHUNK
+        chunk = chunks.get(place, Chunk({}))
         if chunk.pieces.get(number, b"") == samples:
+            # Nothing changed, so the snapshots, and the chunk with what it has compressed, stay.
             return
-        family.chunks[place] = chunk.replaced(number, samples)
-        if not family.chunks[place].pieces:
-            del family.chunks[place]
+        chunks[place] = chunk.replaced(number, samples)
+        if not chunks[place].pieces:
+            del chunks[place]
         self._snapshots.clear()
 
-    def _add(self, heads: Heads) -> _Family:
-        self._families[heads] = _Family({form: Chunk({0: heads.of(form)}) for form in Format if heads.of(form)})
-        return self._families[heads]
-
     def _snapshot(self, form: Format) -> Snapshot:
-        self._expire()
+        now = self._clock()
+        if now >= self._next_expiry:
+            for key in [key for key, block in self._blocks.items() if block.expires <= now]:
+                self.withdraw(key)
+            self._next_expiry = min((block.expires for block in self._blocks.values()), default=float("inf"))
         if form not in self._snapshots:
             families = [family for family in self._families.values() if form in family.heads and family.chunks]
             chunks = (chunk for family in families for chunk in (family.heads[form], *family.chunks.values()))
             self._snapshots[form] = Snapshot([*chunks, Chunk({0: ENDS[form]})])
         return self._snapshots[form]
-
-    def _expire(self) -> None:
-        now = self._clock()
-        if now < self._next_expiry:
-            return
-        for key in [key for key, block in self._blocks.items() if block.expires <= now]:
-            self.withdraw(key)
-        self._next_expiry = min((block.expires for block in self._blocks.values()), default=float("inf"))

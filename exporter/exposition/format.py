@@ -1,4 +1,4 @@
-"""The exposition formats: prometheus_client writes them, and what it wrote is taken apart here to be joined anew."""
+"""The exposition formats: prometheus_client writes them, and its output is split into parts that can be joined anew."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from prometheus_client import Metric, exposition
 from prometheus_client.openmetrics import exposition as openmetrics
 
 _SLICE = 250
-"""Samples that are rendered at once: a few milliseconds."""
+"""Samples that are rendered at a time, which takes a few milliseconds."""
 
 
 class Format(Enum):
@@ -22,7 +22,7 @@ class Format(Enum):
 
 
 class Heads(NamedTuple):
-    """What stands above the same samples in each format (HELP, TYPE, UNIT); empty where a format has them elsewhere."""
+    """The lines above the same samples in each format (HELP, TYPE, UNIT); empty if a format has them elsewhere."""
 
     text: bytes = b""
     openmetrics: bytes = b""
@@ -33,7 +33,7 @@ class Heads(NamedTuple):
 
 
 class _Families(list[Metric]):
-    """What prometheus_client renders: anything that can be collected."""
+    """What prometheus_client renders: anything that has a `collect` method."""
 
     def collect(self) -> list[Metric]:
         return self
@@ -46,41 +46,35 @@ _GENERATE: Mapping[Format, Callable[[Any], bytes]] = {
 _FAMILY = re.compile(rb"((?:# .*\n)+)((?:[^#].*\n)+)")
 
 ENDS = {form: generate(_Families()) for form, generate in _GENERATE.items()}
-"""What stands at the end of an exposition in each format."""
+"""The end of an exposition in each format."""
 
 
 def rendered(families: Iterable[Metric]) -> Iterator[tuple[Heads, bytes]]:
-    """Yield heads and samples, a slice at a time: those of one family may come in several."""
+    """Yield heads and samples, a slice at a time, so that a large family comes in several parts.
+
+    Both formats write the samples of a family alike and share them, since no sample has a timestamp or an exemplar.
+    The exception is the gauge histogram, a type that the text format lacks.
+    """
     for family in families:
-        sections = _once_for_both if _is_alike(family) else _for_each
+        text = _GENERATE[Format.TEXT](_Families([_like(family, [])]))
         for start in range(0, len(family.samples), _SLICE):
-            yield from sections(_like(family, family.samples[start : start + _SLICE]))
-
-
-def _is_alike(family: Metric) -> bool:
-    """Whether both formats write the samples alike: the text format knows no gauge histogram, for one."""
-    return family.type != "gaugehistogram" and not any(
-        sample.timestamp is not None or sample.exemplar or sample.name.endswith("_created") for sample in family.samples
-    )
-
-
-def _once_for_both(family: Metric) -> Iterator[tuple[Heads, bytes]]:
-    text = _GENERATE[Format.TEXT](_Families([_like(family, [])]))
-    yield from ((Heads(text, head), samples) for head, samples in _generated(Format.OPENMETRICS, family))
-
-
-def _for_each(family: Metric) -> Iterator[tuple[Heads, bytes]]:
-    yield from ((Heads(text=head), samples) for head, samples in _generated(Format.TEXT, family))
-    yield from ((Heads(openmetrics=head), samples) for head, samples in _generated(Format.OPENMETRICS, family))
+            part = _like(family, family.samples[start : start + _SLICE])
+            if family.type == "gaugehistogram":
+                yield from ((Heads(text=head), samples) for head, samples in _generated(Format.TEXT, part))
+                yield from (
+                    (Heads(openmetrics=head), samples) for head, samples in _generated(Format.OPENMETRICS, part)
+                )
+            else:
+                yield from ((Heads(text, head), samples) for head, samples in _generated(Format.OPENMETRICS, part))
 
 
 def _generated(form: Format, family: Metric) -> list[tuple[bytes, bytes]]:
-    """Return heads and samples as one format has them."""
+    """Return heads and samples as one format writes them."""
     return _FAMILY.findall(_GENERATE[form](_Families([family])))
 
 
 def _like(family: Metric, samples: list[Any]) -> Metric:
-    """Return a family that differs only in its samples."""
+    """Return the same family with other samples."""
     other = Metric(family.name, family.documentation, family.type, family.unit)
     other.samples = samples
     return other

@@ -1,4 +1,4 @@
-"""A snapshot of all that is exposed, in chunks that outlive it as long as nothing in them changes."""
+"""A snapshot of everything that is exposed, in chunks that later snapshots reuse while nothing in them changes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import NamedTuple
 _GZIP_HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 _DEFLATE_END = b"\x03\x00"
 
-_PIECE = 16
-"""Chunks that are sent as one: some 100 kB where there are many sources."""
+_CHUNKS_AT_ONCE = 16
+"""Chunks that are sent as one piece: about 100 kB where there are many sources."""
 
 
 class Chunk:
-    """Some lines of an exposition, joined and compressed when first asked for; never changed, but replaced."""
+    """Some lines of an exposition, joined and compressed when first asked for; immutable."""
 
     def __init__(self, pieces: Mapping[int, bytes]) -> None:
         """Make a chunk of numbered pieces."""
@@ -29,26 +29,28 @@ class Chunk:
 
     @cached_property
     def deflated(self) -> bytes:
-        """The lines compressed, such that they can stand anywhere in a deflate stream."""
+        """The lines compressed, ending with a full flush, so that they can stand anywhere in a deflate stream."""
         # The fastest level: the better ones need twice the time to save a tenth of the bytes.
         compressor = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
         return compressor.compress(self.plain) + compressor.flush(zlib.Z_FULL_FLUSH)
 
     def replaced(self, number: int, piece: bytes) -> Chunk:
-        """Return a chunk with another piece at `number`, without one if it is empty."""
+        """Return a chunk with another piece at `number`, or with none if the piece is empty."""
         pieces = {**self.pieces, number: piece}
-        return Chunk(pieces if piece else {other: kept for other, kept in pieces.items() if kept})
+        if not piece:
+            del pieces[number]
+        return Chunk(pieces)
 
 
 class Body(NamedTuple):
-    """What is sent: pieces, which need no joining, and their length altogether."""
+    """The body of a response: its length, and its pieces, which need not be joined."""
 
     length: int
     pieces: Iterable[bytes]
 
 
 class Snapshot:
-    """All that is exposed in one format at one time."""
+    """Everything that is exposed in one format at one time."""
 
     def __init__(self, chunks: Iterable[Chunk]) -> None:
         """Make a snapshot of chunks in their order."""
@@ -56,9 +58,9 @@ class Snapshot:
 
     @property
     def plain(self) -> Body:
-        """The exposition, joined only so far that sending a piece is worth it: megabytes would be copied again."""
-        starts = range(0, len(self.chunks), _PIECE)
-        pieces = (b"".join(chunk.plain for chunk in self.chunks[start : start + _PIECE]) for start in starts)
+        """The exposition in pieces that are large enough to send: joining all of it would copy megabytes once more."""
+        starts = range(0, len(self.chunks), _CHUNKS_AT_ONCE)
+        pieces = (b"".join(chunk.plain for chunk in self.chunks[start : start + _CHUNKS_AT_ONCE]) for start in starts)
         return Body(sum(len(chunk.plain) for chunk in self.chunks), pieces)
 
     @property
@@ -68,7 +70,7 @@ class Snapshot:
 
     @cached_property
     def _member(self) -> bytes:
-        """The exposition as one gzip member: several in a row are allowed, but not every client reads on."""
+        """The exposition as one gzip member (RFC 1952): some clients stop reading after the first of several."""
         crc = size = 0
         for chunk in self.chunks:
             crc, size = zlib.crc32(chunk.plain, crc), size + len(chunk.plain)

@@ -1,4 +1,4 @@
-"""Metric families as rows of tables: what is exported of jobs and of sources."""
+"""Metric families as rows of tables: those about jobs and those about sources."""
 
 from exporter.families.family import Family, Sample, metrics
 from exporter.families.job_families import AS_OF, JOB_FAMILIES, OPTIONAL, JobView, dropped, essential, job_views

@@ -1,4 +1,4 @@
-"""A metric family as a row of a table: its name, type, help and labels, and the function that gives its samples."""
+"""A metric family as a row of a table: its name, type, help and labels, and the function that yields its samples."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeHistogramMetricFami
 View = TypeVar("View")
 
 Sample = tuple[tuple[str, ...], *tuple[Any, ...]]
-"""Label values, then a value; for a histogram the buckets (upper bound, cumulative count) and the sum."""
+"""Label values, then the value; for a histogram, the buckets (upper bound, cumulative count) and the sum."""
 
 _METRICS: dict[str, Any] = {
     "gauge": GaugeMetricFamily,
@@ -23,7 +23,7 @@ _METRICS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Family(Generic[View]):
-    """One row: `samples` takes a view of a source and yields samples without the labels common to all families."""
+    """One row: `samples` maps a view of a source to samples without the labels that all families share."""
 
     name: str
     type: Literal["gauge", "counter", "gaugehistogram"]
@@ -32,15 +32,18 @@ class Family(Generic[View]):
     samples: Callable[[View], Iterable[Sample]]
 
     def metric(self, labels: Sequence[str], views: Iterable[tuple[Sequence[str], View]]) -> Metric:
-        """Return the family with the samples of several views, each labelled with its values of `labels`."""
+        """Return the family with the samples of several views, each given with its values for `labels`.
+
+        Raises ValueError where the number of values differs from the number of labels.
+        """
         metric = _METRICS[self.type](self.name, self.help, labels=[*labels, *self.labels])
-        for common, view in views:
+        for shared, view in views:
             for values, *value in self.samples(view):
-                # prometheus_client zips names and values: one value too few would lose a label without a word.
-                if len(common) + len(values) != len(labels) + len(self.labels):
-                    raise ValueError(f"{self.name}: {common} and {values} for {labels} and {self.labels}")
-                metric.add_metric([*common, *values], *value)
-        assert isinstance(metric, Metric)  # noqa: S101 - tells the type checker what the table holds
+                # prometheus_client zips names and values, so a missing value would silently drop a label.
+                if len(shared) + len(values) != len(labels) + len(self.labels):
+                    raise ValueError(f"{self.name}: {shared} and {values} for {labels} and {self.labels}")
+                metric.add_metric([*shared, *values], *value)
+        assert isinstance(metric, Metric)  # noqa: S101 - for the type checker: _METRICS holds Any
         return metric
 
 
@@ -49,3 +52,8 @@ def metrics(
 ) -> list[Metric]:
     """Return all families of a table with the samples of several views."""
     return [family.metric(labels, views) for family in families]
+
+
+def optional(value: float | None) -> Iterable[Sample]:
+    """Return the single sample of a family without further labels; none where the value is unknown."""
+    return [] if value is None else [((), value)]

@@ -1,94 +1,61 @@
-"""What a source's jobs look like as metric families: a table of families, each with a small pure function."""
+"""The jobs of a source, as metric families: a table, and the functions that yield the samples."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 from prometheus_client import Metric
 
 from exporter.catalog import Kind
-from exporter.families.family import Family, Sample
-from exporter.jobs import FINAL, Job, State
+from exporter.families.family import Family, Sample, optional
+from exporter.jobs import FINAL, State
 from exporter.reasons import Reason
 from exporter.settings import Metrics
 from exporter.store import Dimensions, Histogram, Ledger, Record, Tally, status_label
 
 AS_OF = "As of the source's last successful poll."
+"""Ends the HELP text of every family about jobs: a scrape reads no list, so its numbers may be minutes old."""
 
 
 @dataclass(frozen=True)
 class JobView:
-    """All that the families are made from: the jobs of one source that agree in the user's dimensions."""
+    """What the families are computed from: the jobs of one source that share the values of the user's dimensions."""
 
     kind: Kind
     ledger: Ledger
-    settings: Metrics
     dimensions: Dimensions
     tally: Tally
-    single: list[Record]
-    """The jobs that get series of their own: the oldest active and the newest finished ones, up to the limits."""
+    per_job: list[Record]
+    """The jobs that get series of their own: the oldest active and the last finished ones, up to the limits."""
 
 
 def job_views(kind: Kind, ledger: Ledger, settings: Metrics, now: float) -> Iterator[JobView]:
     """Yield what a ledger counts at `now`, one view for each combination of the dimensions' values.
 
-    A combination that was counted once stays, its gauges at 0. Without dimensions there is one view.
+    A combination that has been counted stays, with its gauges at 0. Without dimensions there is one view.
     """
-    single: defaultdict[Dimensions, list[Record]] = defaultdict(list)
+    per_job: defaultdict[Dimensions, list[Record]] = defaultdict(list)
     if settings.per_job:
         for record in ledger.newest(now, settings.per_job_finished, settings.per_job_active):
-            single[record.job.dimensions].append(record)
+            per_job[record.job.dimensions].append(record)
     for dimensions, tally in (ledger.tallies(now) or {(): Tally(settings.duration_buckets)}).items():
-        yield JobView(kind, ledger, settings, dimensions, tally, single[dimensions])
+        yield JobView(kind, ledger, dimensions, tally, per_job[dimensions])
 
 
 def _jobs(view: JobView) -> Iterable[Sample]:
-    statuses = dict.fromkeys(view.kind.state_of.items(), 0)
-    statuses["unknown", State.UNKNOWN] = 0
-    return [((status, str(state)), n) for (status, state), n in {**statuses, **view.tally.statuses}.items()]
+    zeros = dict.fromkeys([*view.kind.state_of.items(), ("unknown", State.UNKNOWN)], 0)
+    return [((status, str(state)), count) for (status, state), count in {**zeros, **view.tally.statuses}.items()]
 
 
-def _failures(view: JobView) -> Iterable[Sample]:
-    return [((reason,), view.tally.reasons[reason]) for reason in sorted(view.ledger.reasons)]
-
-
-def _durations(view: JobView) -> Iterable[Sample]:
-    return [((str(state),), *_histogram(histogram)) for state, histogram in view.tally.durations.items()]
-
-
-def _queue_durations(view: JobView) -> Iterable[Sample]:
-    return [((), *_histogram(view.tally.queue))] if view.kind.times.started else []
-
-
-def _histogram(histogram: Histogram) -> tuple[list[tuple[str, float]], float]:
+def _buckets_and_sum(histogram: Histogram) -> tuple[list[tuple[str, float]], float]:
     return histogram.cumulative(), histogram.sum
-
-
-def _last_finished(view: JobView) -> Iterable[Sample]:
-    return [((str(state),), finished) for state, (finished, _) in view.tally.last.items()]
-
-
-def _last_failed(view: JobView) -> Iterable[Sample]:
-    return [((reason,), finished) for reason, finished in view.tally.last_failed.items()]
 
 
 def _last_duration(view: JobView) -> Iterable[Sample]:
     return [((str(state),), duration) for state, (_, duration) in view.tally.last.items() if duration is not None]
-
-
-def _oldest_active(view: JobView) -> Iterable[Sample]:
-    return [((status, str(state)), created) for (status, state), created in view.tally.oldest_active.items()]
-
-
-def _known(value: float | None) -> Iterable[Sample]:
-    return [] if value is None else [((), value)]
-
-
-def _records(view: JobView) -> Iterable[Sample]:
-    return [((result,), view.tally.records[result]) for result in view.kind.records]
 
 
 def _finished_total(view: JobView) -> Iterable[Sample]:
@@ -97,110 +64,111 @@ def _finished_total(view: JobView) -> Iterable[Sample]:
 
 
 def _failures_total(view: JobView) -> Iterable[Sample]:
-    # Every reason from the start: PromQL's increase() sees nothing of a counter that begins at 1.
+    # Every reason from the start: PromQL's increase() misses the step of a counter that first appears at 1.
     return [((reason,), view.ledger.failures_total[view.dimensions, reason]) for reason in Reason]
 
 
-def _job_labels(job: Job) -> tuple[str, str]:
-    return job.id, job.name
-
-
 def _job_info(view: JobView) -> Iterable[Sample]:
-    jobs = [(record.job, record.reason or "") for record in view.single]
-    return [((*_job_labels(job), status_label(job), str(job.state), reason), 1) for job, reason in jobs]
+    for record in view.per_job:
+        job = record.job
+        yield (job.id, job.name, status_label(job), str(job.state), record.reason or ""), 1
 
 
 def _job_created(view: JobView) -> Iterable[Sample]:
-    jobs = [record.job for record in view.single]
-    return [(_job_labels(job), job.created) for job in jobs if job.created is not None]
+    jobs = [record.job for record in view.per_job]
+    return [((job.id, job.name), job.created) for job in jobs if job.created is not None]
 
 
 def _job_finished(view: JobView) -> Iterable[Sample]:
-    ended = [record for record in view.single if record.finished is not None and record.is_dated]
-    return [(_job_labels(record.job), record.finished) for record in ended]
+    for record in view.per_job:
+        if record.finished is not None and record.is_dated:
+            yield (record.job.id, record.job.name), record.finished
 
 
-def _family(name: str, kind: Any, text: str, labels: tuple[str, ...], samples: Any) -> Family[JobView]:
-    return Family(name, kind, f"{text} {AS_OF}", labels, samples)
+def _family(
+    name: str,
+    type_: Literal["gauge", "counter", "gaugehistogram"],
+    text: str,
+    labels: tuple[str, ...],
+    samples: Callable[[JobView], Iterable[Sample]],
+) -> Family[JobView]:
+    return Family(name, type_, f"{text} {AS_OF}", labels, samples)
+
+
+def _gauge(
+    name: str, text: str, labels: tuple[str, ...], samples: Callable[[JobView], Iterable[Sample]]
+) -> Family[JobView]:
+    return _family(name, "gauge", text, labels, samples)
 
 
 JOB_FAMILIES: tuple[Family[JobView], ...] = (
-    _family(
+    _gauge(
         "aws_jobs",
-        "gauge",
-        "Jobs that are active or finished within the lookback. Every status of the catalog is there, at 0 if need be.",
+        "Jobs that are active or finished within the lookback. Every status of the catalog is present, even at 0.",
         ("status", "state"),
         _jobs,
     ),
-    _family(
+    _gauge(
         "aws_job_failures",
-        "gauge",
-        "Failed jobs within the lookback whose reason is known. A reason that was seen once stays, at 0.",
+        "Failed jobs within the lookback whose reason is known. A reason that has been seen stays, at 0.",
         ("reason",),
-        _failures,
+        lambda view: [((reason,), view.tally.reasons[reason]) for reason in sorted(view.ledger.reasons)],
     ),
     _family(
         "aws_job_duration_seconds",
         "gaugehistogram",
-        "Run time of jobs that finished within the lookback: from start, else creation, to end, else last update.",
+        "Run time of jobs that finished within the lookback, from start (else creation) to end (else last update).",
         ("state",),
-        _durations,
+        lambda view: [((str(state),), *_buckets_and_sum(each)) for state, each in view.tally.durations.items()],
     ),
     _family(
         "aws_job_queue_duration_seconds",
         "gaugehistogram",
-        "Time from creation to start of jobs within the lookback.",
+        "Time from creation to start of jobs that are active or finished within the lookback.",
         (),
-        _queue_durations,
+        lambda view: [((), *_buckets_and_sum(view.tally.queue))] if view.kind.times.started else [],
     ),
-    _family(
+    _gauge(
         "aws_job_last_duration_seconds",
-        "gauge",
         "Run time of the job that finished last.",
         ("state",),
         _last_duration,
     ),
-    _family(
+    _gauge(
         "aws_job_last_finished_timestamp_seconds",
-        "gauge",
         "When the last job finished.",
         ("state",),
-        _last_finished,
+        lambda view: [((str(state),), finished) for state, (finished, _) in view.tally.last.items()],
     ),
-    _family(
+    _gauge(
         "aws_job_last_failed_timestamp_seconds",
-        "gauge",
-        "When the last job finished that failed for the reason.",
+        "When the last job that failed for this reason finished.",
         ("reason",),
-        _last_failed,
+        lambda view: [((reason,), finished) for reason, finished in view.tally.last_failed.items()],
     ),
-    _family(
+    _gauge(
         "aws_job_last_created_timestamp_seconds",
-        "gauge",
         "When the newest job was created.",
         (),
-        lambda view: _known(view.tally.last_created),
+        lambda view: optional(view.tally.last_created),
     ),
-    _family(
+    _gauge(
         "aws_job_oldest_active_timestamp_seconds",
-        "gauge",
         "When the oldest job in each active status was created.",
         ("status", "state"),
-        _oldest_active,
+        lambda view: [((status, str(state)), time) for (status, state), time in view.tally.oldest_active.items()],
     ),
-    _family(
+    _gauge(
         "aws_job_next_deadline_timestamp_seconds",
-        "gauge",
         "The earliest deadline of an active job.",
         (),
-        lambda view: _known(view.tally.next_deadline),
+        lambda view: optional(view.tally.next_deadline),
     ),
-    _family(
+    _gauge(
         "aws_job_records",
-        "gauge",
-        "Records of the jobs that are active or finished within the lookback: total, processed, succeeded, failed.",
+        "Records in jobs that are active or finished within the lookback: total, processed, succeeded, failed.",
         ("result",),
-        _records,
+        lambda view: [((result,), view.tally.records[result]) for result in view.kind.records],
     ),
     _family(
         "aws_jobs_finished_total",
@@ -213,23 +181,18 @@ JOB_FAMILIES: tuple[Family[JobView], ...] = (
     _family(
         "aws_jobs_failed_total",
         "counter",
-        "Jobs seen to fail since the exporter started. Every reason is there from the start.",
+        "Jobs seen to fail since the exporter started. Every reason is present from the start.",
         ("reason",),
         _failures_total,
     ),
-    _family(
+    _gauge(
         "aws_job_info",
-        "gauge",
-        "One job and what became of it; always 1.",
+        "A job's status, its state and why it failed; always 1.",
         ("job_id", "job_name", "status", "state", "reason"),
         _job_info,
     ),
-    _family(
-        "aws_job_created_timestamp_seconds", "gauge", "When a job was created.", ("job_id", "job_name"), _job_created
-    ),
-    _family(
-        "aws_job_finished_timestamp_seconds", "gauge", "When a job finished.", ("job_id", "job_name"), _job_finished
-    ),
+    _gauge("aws_job_created_timestamp_seconds", "When a job was created.", ("job_id", "job_name"), _job_created),
+    _gauge("aws_job_finished_timestamp_seconds", "When a job finished.", ("job_id", "job_name"), _job_finished),
 )
 
 OPTIONAL = (
@@ -247,13 +210,16 @@ OPTIONAL = (
     "aws_job_oldest_active_timestamp_seconds",
     "aws_job_failures",
 )
-"""What a source with too many series goes without, in this order; its counts and its counters always stay."""
+"""The families that a source over its limit goes without, first to last; its counts and its counters always stay.
+
+Series of single jobs go first, since there may be many of them, then what few alerts rest on.
+"""
 
 
-def dropped(families: Sequence[Metric], most: int) -> Mapping[str, int]:
-    """Return the names of the families to drop, whole, to have no more than `most` series, and how many each has."""
+def dropped(families: Sequence[Metric], limit: int) -> Mapping[str, int]:
+    """Return the names of the families to drop, whole, to keep within `limit` series, each with its series."""
     series = {family.name: len(family.samples) for family in families}
-    excess = sum(series.values()) - most
+    excess = sum(series.values()) - limit
     without: dict[str, int] = {}
     for name in OPTIONAL:
         if excess <= 0:
@@ -265,6 +231,6 @@ def dropped(families: Sequence[Metric], most: int) -> Mapping[str, int]:
 
 
 def essential(kind: Kind) -> int:
-    """Return how many series one combination of the dimensions' values has at the least."""
+    """Return the least number of series that one combination of the dimensions' values has."""
     finals = sum(state in FINAL for state in kind.states)
     return len(kind.state_of) + 1 + finals + len(Reason)

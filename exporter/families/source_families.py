@@ -1,38 +1,29 @@
-"""How reading each source goes, as metric families."""
+"""The health of each source, as metric families."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 
-from exporter.families.family import Family, Sample
+from exporter.families.family import Family, optional
 from exporter.telemetry import SourceStatus
 
 PREFIX = "aws_job_exporter_"
 
 
-def _known(value: float | None) -> Iterable[Sample]:
-    return [] if value is None else [((), value)]
-
-
-def _scope(status: SourceStatus) -> Iterable[Sample]:
-    return [((status.scope_kind, status.scope_name), 1)] if status.scope_kind else []
+def _gauge(name: str, text: str, value: Callable[[SourceStatus], float | None]) -> Family[SourceStatus]:
+    """Return a family with one sample for each source; without one where the value is None."""
+    return Family(PREFIX + name, "gauge", text, (), lambda status: optional(value(status)))
 
 
 SOURCE_FAMILIES: tuple[Family[SourceStatus], ...] = (
     Family(
         "aws_job_scope_info",
         "gauge",
-        "What the scope is and what people call it; always 1.",
+        "The kind and the name of the source's scope; always 1.",
         ("scope_kind", "scope_name"),
-        _scope,
+        lambda status: [((status.scope_kind, status.scope_name), 1)] if status.scope_kind else [],
     ),
-    Family(
-        f"{PREFIX}source_up",
-        "gauge",
-        "Whether the last poll of the source succeeded.",
-        (),
-        lambda status: _known(float(status.is_up)),
-    ),
+    _gauge("source_up", "Whether the last poll of the source succeeded.", lambda status: float(status.is_up)),
     Family(
         f"{PREFIX}source_failure_info",
         "gauge",
@@ -40,67 +31,47 @@ SOURCE_FAMILIES: tuple[Family[SourceStatus], ...] = (
         ("reason",),
         lambda status: [((status.reason,), 1)] if status.reason else [],
     ),
-    Family(
-        f"{PREFIX}source_last_success_timestamp_seconds",
-        "gauge",
-        "When the source was last read completely: what its other metrics are as of.",
-        (),
-        lambda status: _known(status.last_success),
+    _gauge(
+        "source_last_success_timestamp_seconds",
+        "When the source was last read completely; its other metrics date from then.",
+        lambda status: status.last_success,
     ),
-    Family(
-        f"{PREFIX}source_consecutive_failures",
-        "gauge",
+    _gauge(
+        "source_consecutive_failures",
         "Failed polls of the source since the last successful one.",
-        (),
-        lambda status: _known(status.consecutive_failures),
+        lambda status: status.consecutive_failures,
     ),
-    Family(
-        f"{PREFIX}source_last_poll_duration_seconds",
-        "gauge",
+    _gauge(
+        "source_last_poll_duration_seconds",
         "How long the last poll of the source took.",
-        (),
-        lambda status: _known(status.last_duration),
+        lambda status: status.last_duration,
     ),
-    Family(
-        f"{PREFIX}jobs",
-        "gauge",
-        "Jobs of the source that are held in memory.",
-        (),
-        lambda status: _known(status.jobs),
+    _gauge("jobs", "Jobs of the source that are held in memory.", lambda status: status.jobs),
+    _gauge(
+        "details_pending",
+        "Failed jobs of the source whose reason has not been requested from AWS yet.",
+        lambda status: status.details_pending,
     ),
-    Family(
-        f"{PREFIX}details_pending",
-        "gauge",
-        "Failed jobs of the source whose reason AWS has not been asked for yet.",
-        (),
-        lambda status: _known(status.details_pending),
-    ),
-    Family(
-        f"{PREFIX}series",
-        "gauge",
-        "Series about the jobs of the source, as of its last successful poll.",
-        (),
-        lambda status: _known(status.series),
+    _gauge(
+        "series",
+        "Series about the source's jobs, as of its last successful poll.",
+        lambda status: status.series,
     ),
     Family(
         f"{PREFIX}series_dropped",
         "gauge",
-        "Series about the jobs of the source that are left out; bound is the limit that says so.",
+        "Series about the source's jobs that are left out; bound is the limit that was reached.",
         ("family", "bound"),
         lambda status: status.series_dropped.items(),
     ),
-    Family(
-        f"{PREFIX}jobs_dropped",
-        "gauge",
-        "Jobs that finished within the lookback, to the hour, and do not count because of limits.jobs_per_source.",
-        (),
-        lambda status: _known(status.jobs_dropped or None),
+    _gauge(
+        "jobs_dropped",
+        "Jobs that finished within the lookback, to the hour, and are not counted because of limits.jobs_per_source.",
+        lambda status: status.jobs_dropped or None,
     ),
-    Family(
-        f"{PREFIX}sources_dropped",
-        "gauge",
-        "Sources that this one leads to and that are not polled because of limits.sources.",
-        (),
-        lambda status: _known(status.sources_dropped or None),
+    _gauge(
+        "sources_dropped",
+        "Child sources that are not polled because of limits.sources.",
+        lambda status: status.sources_dropped or None,
     ),
 )

@@ -1,4 +1,7 @@
-"""What must be asked now: the listings that bring a ledger up to date, from what the ledger knows."""
+"""Which lists to request now: those that bring a ledger up to date, given what the ledger knows.
+
+The law: after every poll, incremental reading leaves the ledger in the same state as reading everything would.
+"""
 
 from __future__ import annotations
 
@@ -11,65 +14,73 @@ from exporter.jobs import ALL, Query
 from exporter.store import EVERYTHING, Ledger
 
 MARGIN = 600.0
-"""Seconds by which a listing of new jobs reaches back: AWS lists late, clocks differ, and a poll takes its time."""
+"""Seconds by which a query reaches back further: AWS lists jobs late, clocks differ, and a poll takes time."""
 
 
 class Plan(NamedTuple):
-    """Listings, and since which creation they leave out no job; None where nothing follows from a job's absence."""
+    """Queries to run in order, and the creation time since which they omit no job.
+
+    `complete_from` is None if a job's absence does not show that it was deleted.
+    """
 
     queries: Sequence[Query]
     complete_from: float | None
 
 
 def full(kind: Kind, ledger: Ledger, now: float, lookback: float) -> Plan:
-    """Return the listings that find every job that counts, whatever the ledger knows.
+    """Return the queries that find every job that counts, whatever the ledger knows.
 
-    Where the operation takes a time, they begin with the lookback and the kind's longest usual run before it, or with
-    the oldest active job that the ledger knows; what has been active for longer, or nobody knows how long, is found by
-    its status.
+    If the list can be filtered by creation, it is read from the lookback plus the kind's longest usual run ago, or from
+    the oldest known active job if that is older. In a first read, and while the creation time of an active job is
+    unknown, active jobs are also listed by their status, since they may be older still.
     """
-    if not _takes_creation(kind):
+    if not _filters_by_creation(kind):
         return Plan([ALL], EVERYTHING)
-    begin = now - lookback - kind.longest_run - MARGIN
+    # A job counts by its end, but lists are filtered by creation: hence the longest run.
+    start = now - lookback - kind.longest_run - MARGIN
     if ledger.oldest_active is not None:
-        begin = min(begin, ledger.oldest_active - MARGIN)
-    older = _live(kind) if ledger.since is None or ledger.has_undated else []
-    # A job may move while the lists are read: the one by creation, read last, has the final word.
-    return Plan([*older, Query(created_after=begin)], begin)
+        start = min(start, ledger.oldest_active - MARGIN)
+    older = _by_active_status(kind) if ledger.since is None or ledger.has_undated else []
+    # The list by creation is read last and takes precedence, because a job may change its status in between.
+    return Plan([*older, Query(created_after=start)], start)
 
 
 def incremental(kind: Kind, ledger: Ledger, page_size: int) -> Plan | None:
-    """Return the fewest listings that can hold a change since the last poll; None where only a full read can.
+    """Return the fewest queries that find every change since the last poll; None if only a full read can.
 
-    A change is a new job, or an active one that moved. One listing from the oldest active job on finds both. If that
-    would be many pages of finished jobs, the new ones are listed, and the active ones by their status; then `missing`
-    tells what is left to ask.
+    A change is a new job, or an active one with another status. One list from the oldest active job on finds both. If
+    most of its pages would be finished jobs, new jobs are listed by creation and active ones by status instead; then
+    `missing` must be called with what they found.
     """
-    if ledger.since is None or ledger.has_undated or not _takes_creation(kind):
+    if ledger.since is None or ledger.has_undated or not _filters_by_creation(kind):
         return None
     newest = (ledger.since if ledger.newest_created is None else ledger.newest_created) - MARGIN
-    begin = min(newest, newest if ledger.oldest_active is None else ledger.oldest_active - MARGIN)
-    apart = [*_live(kind), Query(created_after=newest)]
-    pages = math.ceil((ledger.created_since(begin) + 1) / page_size)
-    if kind.filters.status and len(apart) < pages:
-        return Plan(apart, None)
-    return Plan([Query(created_after=begin)], begin)
+    start = newest if ledger.oldest_active is None else min(newest, ledger.oldest_active - MARGIN)
+    separate = [*_by_active_status(kind), Query(created_after=newest)]
+    pages = math.ceil((ledger.created_since(start) + 1) / page_size)
+    # Each of the separate queries takes one request at least, as does each page.
+    if kind.filters.status and len(separate) < pages:
+        return Plan(separate, None)
+    return Plan([Query(created_after=start)], start)
 
 
 def missing(ledger: Ledger, found: Iterable[str]) -> Plan | None:
-    """Return the listing that tells what became of the active jobs that were not found; None where all were."""
-    lost = ledger.active_unless(found)
+    """Return the query that shows what became of the active jobs that are not in `found`; None if there are none.
+
+    An active job that is in no list by active status has finished or was deleted.
+    """
+    lost = ledger.active_created(excluding=found)
     if not lost:
         return None
-    begin = min(lost) - MARGIN
-    return Plan([Query(created_after=begin)], begin)
+    start = min(lost) - MARGIN
+    return Plan([Query(created_after=start)], start)
 
 
-def _takes_creation(kind: Kind) -> bool:
+def _filters_by_creation(kind: Kind) -> bool:
     return kind.filters.created_after is not None and kind.times.created is not None
 
 
-def _live(kind: Kind) -> list[Query]:
+def _by_active_status(kind: Kind) -> list[Query]:
     if kind.filters.status is None:
         return []
     return [Query(status=status) for status, state in kind.state_of.items() if state.is_live]

@@ -11,23 +11,23 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from exporter.jobs import Job, State
+from exporter.store.job_filter import JobFilter
 from exporter.store.record import Dimensions, Record
-from exporter.store.wanted import Wanted
 
 _HOUR = 3600.0
 _BITS = (1 << 60) - 1
 _COUNTS = ("total", "processed", "succeeded", "failed")
 _NUMBER = 4
-"""Bytes before each packed record, which say what it shares with others: found without unpacking the rest."""
+"""Bytes before each packed record: the number of what it shares with others, readable without unpacking the rest."""
 _BATCH = 500
-"""Records that are looked at in one step of a search."""
+"""Records that one step of a search examines: a few milliseconds of work."""
 
 
 class _Shared(NamedTuple):
     """What many records have in common."""
 
     prefix: str
-    """The id up to the last slash: all of an ARN but its end."""
+    """The id up to its last slash: an ARN without its end."""
     status: str
     state: State
     code: str
@@ -37,22 +37,22 @@ class _Shared(NamedTuple):
 
 
 class Archive:
-    """Records by the fingerprint of their job's id, each packed into one string of bytes.
+    """Records by the fingerprint of their job's id, each packed into one bytes object.
 
-    Two ids of one source that share a fingerprint would be taken for one job: with a million jobs, once in two million
-    exporters.
+    Two ids of one source with the same fingerprint would be taken for one job. With a million jobs, that happens in one
+    of two million exporters.
     """
 
     def __init__(self) -> None:
         self._packed: dict[int, bytes] = {}
         self._hours: defaultdict[int, list[int]] = defaultdict(list)
-        """What finished in each hour, so that what is old is found without looking at the rest."""
+        """What finished in each hour, so that old records are found without examining the rest."""
         self._created: Counter[int] = Counter()
-        """How many were created in each hour."""
+        """How many jobs were created in each hour."""
         self._oldest = math.inf
-        """Nothing that is held finished before."""
+        """No record that is held finished before this time."""
         self._shared: dict[int, _Shared] = {}
-        """What many records have in common, each once, as long as one of them has it."""
+        """What records have in common, by its number, kept as long as a record uses it."""
         self._numbers: dict[_Shared, int] = {}
         self._uses: Counter[int] = Counter()
         self._next = count()
@@ -64,12 +64,12 @@ class Archive:
         return map(self._unpack, self._packed.values())
 
     def get(self, job_id: str) -> Record | None:
-        """Return the record of a job, None where it is not held."""
+        """Return the record of a job, None if it is not held."""
         packed = self._packed.get(fingerprint(job_id))
         return None if packed is None else self._unpack(packed)
 
     def put(self, record: Record) -> None:
-        """Hold a finished record, in place of one of the same job."""
+        """Store a finished record, replacing one of the same job."""
         self.pop(record.job.id)
         key = fingerprint(record.job.id)
         self._packed[key] = self._pack(record)
@@ -78,7 +78,7 @@ class Archive:
         self._oldest = min(self._oldest, record.finished or 0.0)
 
     def pop(self, job_id: str) -> Record | None:
-        """Return the record of a job and hold it no longer; None where it is not held."""
+        """Remove and return the record of a job, None if it is not held."""
         key = fingerprint(job_id)
         packed = self._packed.pop(key, None)
         if packed is None:
@@ -90,7 +90,7 @@ class Archive:
         return record
 
     def newest(self, number: int) -> list[Record]:
-        """Return the records that finished last, at most so many."""
+        """Return the records that finished last, at most `number`."""
         found: list[Record] = []
         for hour in sorted(self._hours, reverse=True):
             if len(found) >= number:
@@ -102,39 +102,38 @@ class Archive:
         """Return the hours in which something finished, counted from 1970-01-01 UTC."""
         return [hour for hour, keys in self._hours.items() if keys]
 
-    def search(self, wanted: Wanted, hour: int) -> Iterator[list[Record]]:
-        """Yield the jobs that are looked for of those that finished in an hour, counted from 1970-01-01 UTC.
+    def search(self, job_filter: JobFilter, hour: int) -> Iterator[list[Record]]:
+        """Yield the matching jobs that finished in an hour, counted from 1970-01-01 UTC, in batches and in no order.
 
-        A few at a time, in no order, for a search takes turns with other work. A record is unpacked only where what
-        it shares with others, and its bytes, leave it a chance.
+        A record is unpacked only if what it shares with others, and its bytes, allow a match.
         """
-        shared, text = self._with(wanted), wanted.traces
+        shared, text = self._matching_shared(job_filter), job_filter.traces
         keys = list(self._hours.get(hour, ()))
         for start in range(0, len(keys), _BATCH):
             found = (self._packed.get(key) for key in keys[start : start + _BATCH])
             likely = (packed for packed in found if packed and packed[:_NUMBER] in shared)
             if text:
                 likely = (packed for packed in likely if shared[packed[:_NUMBER]] or text in packed.lower())
-            yield [record for record in map(self._unpack, likely) if wanted.takes(record)]
+            yield [record for record in map(self._unpack, likely) if job_filter.matches(record)]
 
-    def counts(self, wanted: Wanted, hours: Iterable[int]) -> list[int]:
-        """Return how many finished in each hour in the states, with the statuses and reasons that are looked for.
+    def counts(self, job_filter: JobFilter, hours: Iterable[int]) -> list[int]:
+        """Return how many jobs with matching states, statuses and reasons finished in each hour.
 
-        A job of which nobody knows when it finished is in no hour.
+        A job whose end is not known is in no hour.
         """
-        shared = {number for number in self._with(wanted) if self._shared[_number(number)].is_dated}
+        shared = {number for number in self._matching_shared(job_filter) if self._shared[_number(number)].is_dated}
         return [sum(self._packed[key][:_NUMBER] in shared for key in self._hours.get(hour, ())) for hour in hours]
 
-    def _with(self, wanted: Wanted) -> dict[bytes, bool]:
-        """Return the numbers of what records share that is looked for, and whether the text stands in their ids."""
+    def _matching_shared(self, job_filter: JobFilter) -> dict[bytes, bool]:
+        """Return the number of each shared part that can match, and whether the text is in its part of the id."""
         return {
-            _bytes(number): wanted.text in shared.prefix.lower()
+            _bytes(number): job_filter.text in shared.prefix.lower()
             for number, shared in self._shared.items()
-            if wanted.takes_shared(shared.status, shared.state, shared.reason)
+            if job_filter.matches_shared(shared.status, shared.state, shared.reason)
         }
 
     def pop_finished_before(self, horizon: float) -> list[Record]:
-        """Return what finished before a time, and hold it no longer."""
+        """Remove and return what finished before a time."""
         if horizon <= self._oldest:
             return []
         hours = [hour for hour in self._hours if hour <= hour_of(horizon)]
@@ -144,18 +143,18 @@ class Archive:
             key = fingerprint(record.job.id)
             self._created[hour_of(record.job.created)] -= 1
             self._release(self._packed.pop(key))
-        # All at once: taken out one by one, a million of one hour would shift the list a million times.
+        # All at once: removing a million records of one hour one by one would shift the list a million times.
         for hour in hours:
             self._hours[hour] = [key for key in self._hours[hour] if key in self._packed]
         self._hours = defaultdict(list, {hour: keys for hour, keys in self._hours.items() if keys})
         self._created = +self._created
-        left = (record.finished or 0.0 for record in records)
-        self._oldest = min((time for time in left if time >= horizon), default=horizon)
+        ends = (record.finished or 0.0 for record in records)
+        self._oldest = min((time for time in ends if time >= horizon), default=horizon)
         return gone
 
-    def horizon_of(self, most: int) -> float:
-        """Return the earliest time since which no more than `most` finished."""
-        excess = len(self._packed) - most
+    def horizon_of(self, limit: int) -> float:
+        """Return the earliest time since which no more than `limit` jobs finished."""
+        excess = len(self._packed) - limit
         if excess <= 0:
             return -math.inf
         for hour in sorted(self._hours):
@@ -166,18 +165,18 @@ class Archive:
         return math.nextafter(ends[excess - 1], math.inf)
 
     def created_since(self, time: float) -> int:
-        """Return about how many were created since a time: to the hour."""
+        """Return about how many jobs were created since a time, to the hour."""
         return sum(count for hour, count in self._created.items() if hour >= hour_of(time))
 
     def unlisted(self, fingerprints: AbstractSet[int], created_after: float) -> Iterator[str]:
-        """Yield the ids that were created after a time and whose fingerprints are not among these; each may be popped.
+        """Yield the ids of jobs that were created after a time and whose fingerprints are not among `fingerprints`.
 
-        Those without a creation time are yielded where the time is the beginning of all times.
+        The caller may pop each of them. Jobs without a creation time are yielded only if the time is minus infinity.
         """
         if created_after == -math.inf:
             keys = list(self._packed.keys() - fingerprints)
         else:
-            # What was created after a time has finished after it.
+            # What was created after a time also finished after it.
             hours = [hour for hour in self._hours if hour >= hour_of(created_after)]
             keys = [key for hour in hours for key in self._hours[hour] if key not in fingerprints]
         for key in keys:
@@ -191,7 +190,7 @@ class Archive:
         shared = _Shared(
             prefix + slash, job.status, job.state, job.code, job.dimensions, record.reason, record.is_dated
         )
-        # Once a job has ended, its update time and its deadline say nothing more.
+        # Once a job has ended, its update time and its deadline are of no more use.
         updated = None if job.ended is not None else job.updated
         finished = None if record.finished == job.ended else record.finished
         counts = tuple(job.records.get(result) for result in _COUNTS) if job.records else None
@@ -222,7 +221,7 @@ class Archive:
         return Record(job, ended if finished is None else finished, reason, is_dated)
 
     def _number(self, shared: _Shared) -> int:
-        """Return the number that stands for what records share, and note one more use of it."""
+        """Return the number of what records share, and count one more use of it."""
         number = self._numbers.get(shared)
         if number is None:
             number = self._numbers[shared] = next(self._next)
@@ -231,7 +230,7 @@ class Archive:
         return number
 
     def _release(self, packed: bytes) -> None:
-        """Note that a record uses what it shared no more."""
+        """Count one use less of what a record shared, and drop it after the last one."""
         number = _number(packed)
         self._uses[number] -= 1
         if not self._uses[number]:
@@ -246,7 +245,7 @@ def _counts(values: Any) -> dict[str, int]:
 
 
 def fingerprint(text: str) -> int:
-    """Return a hash of 60 bits: Python's integers hold 30 in a digit, and a third digit would take 16 bytes more."""
+    """Return a hash of 60 bits: a Python integer has 30 bits in a digit, and a third one would take more memory."""
     return hash(text) & _BITS
 
 
@@ -259,5 +258,5 @@ def _number(packed: bytes) -> int:
 
 
 def hour_of(time: float | None) -> int:
-    """Return the hour that a time is in."""
+    """Return the hour of a time, counted from 1970-01-01 UTC."""
     return int((time or 0.0) // _HOUR)

@@ -16,21 +16,21 @@ class Record(NamedTuple):
 
     job: Job
     finished: float | None = None
-    """When it ended, frozen at the first sight of a final status: AWS moves update times later."""
+    """When it ended, frozen when a final status is first seen: AWS changes update times later."""
     reason: str | None = None
-    """Why it failed; None while it has not failed, or while AWS has yet to be asked."""
+    """Why it failed; None if it did not fail, or if AWS has yet to be asked."""
     is_dated: bool = True
-    """Whether `finished` tells when it ended; False: AWS tells no time, and it had ended before it was first seen."""
+    """Whether `finished` is known; False if AWS gives no time and the job had ended before it was first seen."""
 
 
 def finish_of(job: Job, *, was_known: bool, now: float) -> float:
-    """Return when a finished job ended, as near as AWS and the polls tell: what has ended did not end in the future."""
-    told = (job.ended, job.updated)
-    return min(first(told if was_known else (*told, job.started, job.created), now), now)
+    """Return when a finished job ended, as closely as AWS and the polls show; never in the future."""
+    given = (job.ended, job.updated)
+    return min(first(given if was_known else (*given, job.started, job.created), now), now)
 
 
 def has_times(job: Job) -> bool:
-    """Whether AWS tells any time of a job that has begun."""
+    """Return whether AWS gives any time of a job that has started."""
     return any(time is not None for time in (job.ended, job.updated, job.started, job.created))
 
 

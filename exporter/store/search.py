@@ -1,4 +1,4 @@
-"""What people ask of all ledgers together: jobs by filter, the newest first, page by page; and what they add up to."""
+"""Searches across all ledgers: jobs by filter, newest first, page by page; and what they add up to."""
 
 from __future__ import annotations
 
@@ -10,28 +10,25 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
 from itertools import chain
-from typing import Any, NamedTuple, Protocol, TypeGuard
+from operator import attrgetter
+from typing import NamedTuple
 
 from exporter.catalog import Kind
 from exporter.jobs import LIVE, SourceKey, State
-from exporter.store import Ledger, Record, Wanted
+from exporter.store.job_filter import JobFilter
+from exporter.store.ledger import Ledger
+from exporter.store.record import Record
 from exporter.telemetry import SourceStatus
 from exporter.turns import in_turns
 
 HOUR = 3600
 
-_SORTED = 8
-"""Of so many times the jobs that a page has, the first are sorted out."""
+_PAGES_HELD = 8
+"""Sort and truncate once this many pages' worth of candidates have been collected."""
 
 
-class Polled(Protocol):
-    """Something that is polled; not all of it has jobs."""
-
-    status: SourceStatus
-
-
-class JobList(Protocol):
-    """A source of jobs."""
+class JobList(NamedTuple):
+    """The jobs of one source."""
 
     status: SourceStatus
     kind: Kind
@@ -40,7 +37,7 @@ class JobList(Protocol):
 
 @dataclass(frozen=True)
 class Places:
-    """Which sources somebody looks at; an empty set asks for nothing."""
+    """Which sources a search covers; an empty set covers every value."""
 
     account_id: frozenset[str] = frozenset()
     region: frozenset[str] = frozenset()
@@ -48,28 +45,28 @@ class Places:
     kind: frozenset[str] = frozenset()
     scope: frozenset[str] = frozenset()
 
-    def takes(self, key: SourceKey) -> bool:
-        """Whether a source is one of those."""
-        return not self._asked or all(key[place] in values for place, values in self._asked)
+    def matches(self, key: SourceKey) -> bool:
+        """Return whether a source is covered."""
+        return all(key[place] in values for place, values in self._criteria)
 
     @cached_property
-    def _asked(self) -> list[tuple[int, frozenset[str]]]:
-        """What is asked for, by its place in a key."""
-        wanted = (self.account_id, self.region, self.aws_service, self.kind, self.scope)
-        return [(place, values) for place, values in enumerate(wanted) if values]
+    def _criteria(self) -> list[tuple[int, frozenset[str]]]:
+        """The sets that are not empty, each with its place in a key."""
+        sets = (self.account_id, self.region, self.aws_service, self.kind, self.scope)
+        return [(place, values) for place, values in enumerate(sets) if values]
 
 
 class Position(NamedTuple):
-    """Where a job stands among all, which stays so while others come and go.
+    """Where a job stands among all jobs, which stays the same while others come and go.
 
-    Active jobs come first, the newest creation first; then finished ones, the last end first.
+    Active jobs come first, by creation, newest first; then finished ones, by their end, last first.
     """
 
     is_finished: bool
     age: float
-    """The job's time with the sign turned, so that positions sort as jobs are shown."""
+    """The job's time, negated so that positions sort in the order in which jobs are shown."""
     digest: str
-    """Puts jobs of one time in an order."""
+    """Orders jobs of the same time."""
 
     @classmethod
     def of(cls, key: SourceKey, record: Record) -> Position:
@@ -88,100 +85,94 @@ class Found(NamedTuple):
 
 
 class Page(NamedTuple):
-    """Some jobs of those that are looked for."""
+    """Some of the jobs that match a search."""
 
     jobs: list[Found]
     next: Position | None
-    """Where the next page continues, None behind the last one."""
+    """Where the next page continues, None after the last page."""
     total: int | None
-    """How many there are on all pages; None where they would have to be counted one by one."""
+    """The number of jobs on all pages; None if they would have to be counted one by one."""
 
 
 class Inventory:
-    """Asks all ledgers. Whatever may take long is done in turns with the event loop's other work."""
+    """Searches all ledgers. Whatever may take long yields to the event loop in between."""
 
-    def __init__(self, sources: Callable[[], Iterable[Polled]], now: Callable[[], float]) -> None:
-        self._sources = sources
+    def __init__(
+        self,
+        statuses: Callable[[], Iterable[SourceStatus]],
+        lists: Callable[[], Iterable[JobList]],
+        now: Callable[[], float],
+    ) -> None:
+        """Search what `statuses` and `lists` return at that time, because sources come and go."""
+        self._statuses = statuses
+        self._lists = lists
         self.now = now
 
     def statuses(self, places: Places = Places()) -> list[SourceStatus]:
-        """Return how each source goes, in the order of their keys."""
-        return sorted(self.each_status(places), key=lambda status: status.key)
+        """Return the status of each source, ordered by key."""
+        return sorted(self.each_status(places), key=attrgetter("key"))
 
     def each_status(self, places: Places = Places()) -> Iterator[SourceStatus]:
-        """Return the same in no order."""
-        statuses = (source.status for source in self._sources())
-        return (status for status in statuses if places.takes(status.key))
+        """Yield the status of each source, in no order."""
+        return (status for status in self._statuses() if places.matches(status.key))
 
     def lists(self, places: Places = Places()) -> list[JobList]:
-        """Return the sources of jobs."""
-        return [source for source in self._sources() if _has_jobs(source) and places.takes(source.status.key)]
+        """Return the sources that have jobs."""
+        return [source for source in self._lists() if places.matches(source.status.key)]
 
     def several(self) -> list[str]:
-        """Return which labels of a place tell jobs apart: where there is one account, nobody needs to read it."""
-        keys = [source.status.key for source in self._sources() if _has_jobs(source)]
+        """Return which of account and region have several values: with only one, nobody needs to read it."""
+        keys = [source.status.key for source in self._lists()]
         return [label for label in ("account_id", "region") if len({getattr(key, label) for key in keys}) > 1]
 
-    async def jobs(self, places: Places, wanted: Wanted, limit: int, after: Position | None = None) -> Page:
-        """Return at most `limit` jobs that come after a position."""
+    async def jobs(self, places: Places, job_filter: JobFilter, limit: int, after: Position | None = None) -> Page:
+        """Return at most `limit` matching jobs that come after a position."""
         lists = self.lists(places)
-        steps = await in_turns(_Search(lists, wanted, limit + 1, after).steps())
+        steps = await in_turns(_Search(lists, job_filter, limit + 1, after).steps())
         found = list(chain.from_iterable(steps))
         last = found[limit - 1].position if len(found) > limit else None
-        return Page(found[:limit], last, await self._total(lists, wanted))
-
-    async def _total(self, lists: list[JobList], wanted: Wanted) -> int | None:
-        counts = await in_turns(source.ledger.count(wanted) for source in lists)
-        return None if None in counts else sum(filter(None, counts))
+        counts = await in_turns(source.ledger.count(job_filter) for source in lists)
+        total = None if None in counts else sum(filter(None, counts))
+        return Page(found[:limit], last, total)
 
     async def states(self) -> Mapping[str, Counter[State]]:
         """Return how many jobs of each service are in each state."""
         services: defaultdict[str, Counter[State]] = defaultdict(Counter)
-
-        def add(source: JobList) -> None:
-            service = services[source.status.key.aws_service]
-            for (_, state), number in source.ledger.statuses().items():
-                service[state] += number
-
-        await in_turns(map(add, self.lists()))
+        lists = self.lists()
+        counts = await in_turns(source.ledger.statuses() for source in lists)
+        for source, statuses in zip(lists, counts, strict=True):
+            states = services[source.status.key.aws_service]
+            for (_, state), number in statuses.items():
+                states[state] += number
         return dict(sorted(services.items()))
 
     async def failures(self, hours: int) -> list[tuple[int, int]]:
-        """Return when each of the last hours began, the current one last, and how many jobs failed in it."""
+        """Return the start of each of the last hours, the current one last, and how many jobs failed in it."""
         current = int(self.now() // HOUR)
-        failed = Wanted(states=frozenset({State.FAILED}))
-        begins = range(current - hours + 1, current + 1)
-        totals = [0] * hours
-
-        def add(source: JobList) -> None:
-            totals[:] = map(int.__add__, totals, source.ledger.finished.counts(failed, begins))
-
-        await in_turns(map(add, self.lists()))
-        return [(hour * HOUR, total) for hour, total in zip(begins, totals, strict=True)]
+        failed = JobFilter(states=frozenset({State.FAILED}))
+        span = range(current - hours + 1, current + 1)
+        counts = await in_turns(source.ledger.finished.counts(failed, span) for source in self.lists())
+        return [(hour * HOUR, sum(each[index] for each in counts)) for index, hour in enumerate(span)]
 
     async def overdue(self, limit: int) -> list[Found]:
-        """Return the active jobs that have been so for longer than their kind usually takes, the oldest first."""
-        overdue: list[Found] = []
-
-        def add(source: JobList) -> None:
-            overdue.extend(_overdue(source, self.now()))
-
-        await in_turns(map(add, self.lists()))
-        return heapq.nsmallest(limit, overdue, key=lambda job: job.record.job.created or 0.0)
+        """Return the active jobs that have run longer than is usual for their kind, oldest first."""
+        now = self.now()
+        overdue = await in_turns(_overdue(source, now) for source in self.lists())
+        return heapq.nsmallest(limit, chain.from_iterable(overdue), key=lambda job: job.record.job.created or 0.0)
 
 
 @dataclass(frozen=True)
 class _Search:
-    """One search, step by step: the active jobs, then hour by hour backwards, until a page is full."""
+    """One search in steps: the active jobs, then the finished ones hour by hour backwards, until a page is full."""
 
     lists: list[JobList]
-    wanted: Wanted
-    most: int
+    job_filter: JobFilter
+    limit: int
     after: Position | None
 
     def steps(self) -> Iterator[Sequence[Found]]:
-        """Yield what was found, in order; nothing where a step found nothing yet, so that others get their turn."""
-        left = self.most
+        """Yield what was found, in order; an empty step only lets other tasks run."""
+        left = self.limit
         for step in self._stages():
             yield step[:left]
             left -= len(step)
@@ -190,9 +181,9 @@ class _Search:
 
     def _stages(self) -> Iterator[Sequence[Found]]:
         if self.after is None or not self.after.is_finished:
-            active = _First(self.most, self.after)
+            active = _First(self.limit, self.after)
             for source in self.lists:
-                active.add(source, source.ledger.moving(self.wanted))
+                active.add(source, source.ledger.active_matching(self.job_filter))
                 yield ()
             yield active.ordered()
         by_hour: defaultdict[int, list[JobList]] = defaultdict(list)
@@ -203,16 +194,16 @@ class _Search:
                     by_hour[hour].append(source)
             yield ()
         for hour in sorted(by_hour, reverse=True):
-            finished = _First(self.most, self.after)
+            finished = _First(self.limit, self.after)
             for source in by_hour[hour]:
-                for batch in source.ledger.finished.search(self.wanted, hour):
+                for batch in source.ledger.finished.search(self.job_filter, hour):
                     finished.add(source, batch)
                     yield ()
             yield finished.ordered()
 
     def _hours(self) -> tuple[float, float]:
-        """Return the first and the last hour that can hold something that is looked for."""
-        since, until = self.wanted.finished_since, self.wanted.finished_until
+        """Return the first and the last hour in which a matching job can have finished."""
+        since, until = self.job_filter.finished_since, self.job_filter.finished_until
         first = -math.inf if since is None else since // HOUR
         last = math.inf if until is None else math.ceil(until / HOUR) - 1
         if self.after is not None and self.after.is_finished:
@@ -221,39 +212,30 @@ class _Search:
 
 
 class _First:
-    """The first of many jobs after a position; the others are let go soon.
+    """The first of many jobs after a position; the others are dropped early.
 
-    Once enough new objects stay, Python's garbage collector looks at all that the ledgers are made of.
+    If many new objects stay alive, Python's garbage collector traverses everything that the ledgers hold.
     """
 
-    def __init__(self, most: int, after: Position | None) -> None:
-        self._most = most
+    def __init__(self, limit: int, after: Position | None) -> None:
+        self._limit = limit
         self._after = after
         self._found: list[Found] = []
 
     def add(self, source: JobList, records: Iterable[Record]) -> None:
-        """Take in jobs of a source."""
+        """Add candidates from a source."""
         for record in records:
             position = Position.of(source.status.key, record)
             if self._after is None or position > self._after:
                 self._found.append(Found(position, source, record))
-        if len(self._found) > _SORTED * self._most:
+        if len(self._found) > _PAGES_HELD * self._limit:
             self._found = self.ordered()
 
     def ordered(self) -> list[Found]:
-        """Return the first ones in order."""
-        return sorted(self._found, key=_position)[: self._most]
-
-
-def _has_jobs(source: Polled) -> TypeGuard[JobList]:
-    """Whether a source lists jobs: others lead to such."""
-    return hasattr(source, "ledger")
+        """Return the first jobs, in order."""
+        return sorted(self._found, key=attrgetter("position"))[: self._limit]
 
 
 def _overdue(source: JobList, now: float) -> list[Found]:
-    records = source.ledger.moving(Wanted(states=LIVE, created_until=now - source.kind.longest_run))
+    records = source.ledger.active_matching(JobFilter(states=LIVE, created_until=now - source.kind.longest_run))
     return [Found(Position.of(source.status.key, record), source, record) for record in records]
-
-
-def _position(job: Found) -> Any:
-    return job.position

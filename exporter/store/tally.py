@@ -1,4 +1,4 @@
-"""What the jobs of one source add up to, in one pass over them."""
+"""Sums over the jobs of one source."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from copy import copy
 from dataclasses import dataclass, field
 
 from exporter.jobs import Job, State
+from exporter.store.job_filter import label
 from exporter.store.record import Record
-from exporter.store.wanted import label
 
 
 @dataclass
 class Histogram:
-    """Observed seconds: how many fell into each bucket, and their sum."""
+    """Observed seconds: how many are in each bucket, and their sum."""
 
     bounds: Sequence[float]
     sum: float = 0.0
@@ -25,16 +25,16 @@ class Histogram:
         self.counts = self.counts or [0] * (len(self.bounds) + 1)
 
     def copy(self) -> Histogram:
-        """Return one that changes alone."""
+        """Return an independent copy."""
         return Histogram(self.bounds, self.sum, list(self.counts))
 
     def observe(self, seconds: float, times: int = 1) -> None:
-        """Add an observation, or take it back with -1."""
+        """Add an observation, or remove it with `times` -1."""
         self.counts[bisect.bisect_left(self.bounds, seconds)] += times
         self.sum += seconds * times
 
     def cumulative(self) -> list[tuple[str, float]]:
-        """Return the buckets as the exposition formats want them: upper bound, count of all up to it."""
+        """Return the buckets as the exposition formats have them: upper bound, count of all observations up to it."""
         buckets, total = [], 0
         for bound, count in zip([*map(float, self.bounds), "+Inf"], self.counts, strict=True):
             total += count
@@ -44,7 +44,7 @@ class Histogram:
 
 @dataclass
 class Tally:
-    """Counts, durations and extreme times of jobs; seconds, and seconds since 1970-01-01 UTC."""
+    """Counts, durations and extreme times of jobs; durations in seconds, times in seconds since 1970-01-01 UTC."""
 
     bounds: Sequence[float]
     statuses: Counter[tuple[str, State]] = field(default_factory=Counter)
@@ -53,9 +53,9 @@ class Tally:
     durations: dict[State, Histogram] = field(default_factory=dict)
     queue: Histogram = field(init=False)
     last: dict[State, tuple[float, float | None]] = field(default_factory=dict)
-    """For each final state when the last job finished, and its run time where AWS tells it."""
+    """For each final state, when the last job finished, and its run time if it is known."""
     last_failed: dict[str, float] = field(default_factory=dict)
-    """For each reason when the last job finished that failed for it."""
+    """For each reason, when the last job that failed for it finished."""
     is_without_last: bool = False
     """Whether the last job of a state or a reason was removed while others remain."""
     oldest_active: dict[tuple[str, State], float] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class Tally:
         self.queue = Histogram(self.bounds)
 
     def copy(self) -> Tally:
-        """Return one that changes alone."""
+        """Return an independent copy."""
         other = copy(self)
         other.statuses, other.reasons, other.records = copy(self.statuses), copy(self.reasons), copy(self.records)
         other.durations = {state: histogram.copy() for state, histogram in self.durations.items()}
@@ -86,7 +86,7 @@ class Tally:
             self.note_last(record)
 
     def remove(self, record: Record) -> None:
-        """Count one finished job no longer; the newest creation stays the newest that there was."""
+        """Remove one finished job; `last_created` never goes back."""
         self._sum(record, -1)
         state = record.job.state
         if not any(count for (_, other), count in self.statuses.items() if other is state):
@@ -100,18 +100,18 @@ class Tally:
             self.is_without_last = True
 
     def explain(self, record: Record) -> None:
-        """Count the reason of a job that is counted already: AWS told it only when asked."""
+        """Count the reason of a job that is already counted: AWS gave it only when asked."""
         self._sum_reason(record, 1)
         self._note_last_failed(record)
 
     def forget_last(self) -> None:
-        """Begin to find the last finished jobs again: note each that counts."""
+        """Start to look for the last finished jobs again; `note_last` must follow for each job."""
         self.last.clear()
         self.last_failed.clear()
         self.is_without_last = False
 
     def note_last(self, record: Record) -> None:
-        """Note when a finished job ended, if that is known and the last."""
+        """Record when a finished job ended, if that is known and it is the last one."""
         if not record.is_dated:
             return
         state, finished = record.job.state, record.finished or 0.0
@@ -153,9 +153,10 @@ def status_label(job: Job) -> str:
 
 
 def duration(job: Job) -> float | None:
-    """Return the run time of a finished job in seconds; None where AWS does not tell both its begin and its end."""
-    begin = job.created if job.started is None else job.started
+    """Return the run time of a finished job in seconds; None if AWS does not give both its start and its end."""
+    start = job.created if job.started is None else job.started
     end = job.updated if job.ended is None else job.ended
-    if begin is None or end is None or job.state is State.DELETING:
+    # The update time of a job that is being deleted is that of the deletion.
+    if start is None or end is None or job.state is State.DELETING:
         return None
-    return max(0.0, end - begin)
+    return max(0.0, end - start)

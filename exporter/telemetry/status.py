@@ -1,4 +1,4 @@
-"""How reading each source goes: up or down, since when, and why."""
+"""The health of each source: up or down, since when, and why."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ class SourceStatus:
     scope_name: str = ""
     """What people call the scope."""
     retry_interval: float = math.inf
-    """Takes the place of a longer `interval` after a failed poll."""
+    """Replaces a longer `interval` after a failed poll."""
     attempts: int = 0
     consecutive_failures: int = 0
     last_success: float | None = None
     last_duration: float = 0.0
     next_poll: float | None = None
-    """None where it is to be polled as soon as possible."""
+    """None if it is to be polled as soon as possible."""
     reason: str = ""
-    """Why the last poll failed, of a closed list; empty while it succeeds."""
+    """Why the last poll failed, from a closed list; empty if it succeeded."""
     error: str = ""
-    """The same in AWS's words, for people."""
+    """The same in AWS's words, for people to read."""
     calls: int = 0
-    """Requests to AWS that its polls have made since it was found."""
+    """Requests that its polls have sent to AWS since it was discovered."""
     last_calls: int = 0
-    """Those of the last poll."""
+    """Requests of the last poll."""
     jobs: int | None = None
-    """Jobs held; None for a source that leads to others and has no jobs itself."""
+    """Jobs held; None for a discovery source, which has no jobs itself."""
     details_pending: int | None = None
     series: int | None = None
     """Series about its jobs."""
     series_dropped: dict[tuple[str, str], int] = field(default_factory=dict)
-    """Series that it goes without, by their family and the limit that says so."""
+    """Series that are left out, by family and by the limit that was reached."""
     jobs_dropped: int = 0
-    """Jobs that finished within the lookback and do not count."""
+    """Jobs that finished within the lookback but are not counted."""
     sources_dropped: int = 0
-    """Sources that it leads to and that are not polled."""
+    """Child sources that are not polled."""
 
     @property
     def is_up(self) -> bool:
@@ -52,11 +52,11 @@ class SourceStatus:
         return self.attempts > 0 and self.consecutive_failures == 0
 
     def renewed(self, newer: SourceStatus) -> SourceStatus:
-        """Go on under another configuration: polled as often and called as `newer` says."""
+        """Continue under another configuration, with the interval and the scope's name of `newer`."""
         self.interval = newer.interval
         self.scope_kind, self.scope_name = newer.scope_kind, newer.scope_name
         return self
 
 
 POLLED: ContextVar[SourceStatus | None] = ContextVar("POLLED", default=None)
-"""The source whose poll is under way: what it calls counts for it."""
+"""The source whose poll is under way, so that each request is counted for it."""

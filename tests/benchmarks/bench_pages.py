@@ -18,9 +18,10 @@ from prometheus_client import CollectorRegistry
 
 from exporter.exposition import Exposition
 from exporter.jobs import Job, State
+from exporter.store.search import JobList
 from exporter.web import Site, create_app
 from tests.benchmarks.report import Row, report
-from tests.support.inside import BEDROCK, DAY, LOOKBACK, MINUTE, NOW, Listed, inside, listed
+from tests.support.inside import BEDROCK, DAY, LOOKBACK, MINUTE, NOW, inside, listed
 
 ROUNDS = 9
 FAILING = 0.05
@@ -46,7 +47,7 @@ def jobs(number: int, rng: random.Random) -> Iterator[Job]:
         )
 
 
-def sources(held: int, number: int) -> list[Listed]:
+def sources(held: int, number: int) -> list[JobList]:
     """Return sources that hold so many jobs together."""
     rng = random.Random(1)
     return [listed(jobs(held // number, rng), BEDROCK, scope=str(index)) for index in range(number)]

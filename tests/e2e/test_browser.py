@@ -17,9 +17,10 @@ from prometheus_client import CollectorRegistry
 
 from exporter.exposition import Exposition
 from exporter.jobs import Job, State
+from exporter.store.search import JobList
 from exporter.web import Site, create_app
 from tests.support.browser import chromium, served
-from tests.support.inside import BEDROCK, DAY, HOUR, MINUTE, NOW, TRAINING, Listed, Polled, inside, job, listed, status
+from tests.support.inside import BEDROCK, DAY, HOUR, MINUTE, NOW, TRAINING, Polled, inside, job, listed, status
 from tests.support.patience import PATIENCE
 
 expect.set_options(timeout=PATIENCE * 1000)
@@ -52,7 +53,7 @@ class Shown:
 
     sources: list[Any] = field(default_factory=list)
 
-    def fill(self) -> Listed:
+    def fill(self) -> JobList:
         """Show sources and jobs of every sort, and return the first source."""
         first = listed(jobs(), BEDROCK, next_poll=NOW + 30, calls=9, last_calls=2)
         down = status(

@@ -267,13 +267,3 @@ async def test_a_large_block_is_published_whole_and_lets_the_loop_turn(expositio
 async def test_work_in_turns_is_done_in_order():
     """And all of it."""
     assert await in_turns(iter(range(5))) == [0, 1, 2, 3, 4]
-
-
-def test_samples_that_the_formats_write_differently_stand_in_both():
-    """As prometheus_client writes them: times in milliseconds or seconds, for one."""
-    family = GaugeMetricFamily("timed", "Timed.")
-    family.add_metric([], 1, timestamp=2)
-    exposition = Exposition(CollectorRegistry(), lambda: 0.0)
-    exposition.publish("one", [family])
-    assert b"\ntimed 1.0 2000\n" in exposition.render(Format.TEXT)
-    assert b"\ntimed 1.0 2\n" in exposition.render(Format.OPENMETRICS)

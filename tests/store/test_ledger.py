@@ -251,8 +251,8 @@ def test_what_is_forgotten_leaves_nothing_behind(ledger):
         listing = [job(f"parent/{day}/{n}", State.SUCCEEDED, created=day * DAY, updated=day * DAY) for n in range(10)]
         ledger.take(listing, (day + 0.5) * DAY, complete_from=day * DAY - 1)
     assert len(ledger) <= 20
-    assert len(ledger._finished._shared) <= 20
-    assert len(ledger._expired) <= 45 * 10
+    assert len(ledger.finished._shared) <= 20
+    assert len(ledger._dropped_ends) <= 45 * 10
 
 
 def test_an_old_failure_at_the_first_listing_gives_no_reason_a_series(ledger):
@@ -363,7 +363,7 @@ def test_a_listing_can_be_taken_in_step_by_step(ledger):
 
 def bounded(most, ends, now=DAY):
     """Return a ledger that holds few finished jobs and saw one end at each of some times."""
-    ledger = Ledger(lookback=DAY, classify=str, most=most)
+    ledger = Ledger(lookback=DAY, classify=str, limit=most)
     ledger.take([job(f"job/{n}", state=State.SUCCEEDED, ended=end) for n, end in enumerate(ends)], now)
     return ledger
 
@@ -392,7 +392,7 @@ def test_more_jobs_than_allowed_that_ended_in_one_instant_are_all_dropped():
 
 def test_a_dropped_job_that_is_listed_again_is_not_counted_again():
     """It finished once, and it still leaves no trace but the number of those that were dropped."""
-    ledger = Ledger(lookback=DAY, classify=str, most=2)
+    ledger = Ledger(lookback=DAY, classify=str, limit=2)
     ledger.take([], 0.0)
     jobs = [job(f"job/{n}", state=State.SUCCEEDED, ended=100.0 + n) for n in range(5)]
     for now in (1000.0, 2000.0):
@@ -406,12 +406,12 @@ def test_a_dropped_job_that_is_listed_again_is_not_counted_again():
 @pytest.mark.parametrize("told", [True, False], ids=["end told", "end unknown"])
 def test_what_was_dropped_is_back_where_more_may_be_held(told):
     """All of it, or `dropped` would have to tell; and it is counted no second time."""
-    small = Ledger(lookback=DAY, classify=str, most=2)
+    small = Ledger(lookback=DAY, classify=str, limit=2)
     small.take([], 0.0)
     end = "ended" if told else "updated"
     jobs = [job(f"job/{n}", State.SUCCEEDED, created=50.0 + n, **{end: 100.0 + n}) for n in range(5)]
     small.take(jobs, 1000.0)
-    large = Ledger(lookback=DAY, classify=str, most=10)
+    large = Ledger(lookback=DAY, classify=str, limit=10)
     for _ in large.inherit(small):
         pass
     tagged = [each._replace(updated=1030.0) for each in jobs]
@@ -422,7 +422,7 @@ def test_what_was_dropped_is_back_where_more_may_be_held(told):
 
 def test_active_jobs_are_never_dropped():
     """Their number must be right."""
-    ledger = Ledger(lookback=DAY, classify=str, most=2)
+    ledger = Ledger(lookback=DAY, classify=str, limit=2)
     ledger.take([job(f"job/{n}", created=1.0) for n in range(9)], 10.0)
     assert (len(ledger), ledger.active(10.0), ledger.dropped(10.0)) == (9, 9, 0)
 
@@ -471,7 +471,7 @@ def test_a_creation_in_the_future_hides_no_other(ledger):
 
 
 @pytest.mark.parametrize("told", [True, False], ids=["end told", "end unknown"])
-def test_what_a_clock_that_was_ahead_let_go_is_back(ledger, told):
+def test_what_was_dropped_while_the_clock_was_ahead_is_back(ledger, told):
     """With the end that it had, though somebody has tagged it since, and counted no second time."""
     ledger.take([], 0.0)
     end: dict[str, Any] = {"ended" if told else "updated": 10.0}

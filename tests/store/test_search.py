@@ -7,30 +7,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.jobs import SourceKey, State
-from exporter.store import Wanted
-from exporter.store.search import Inventory, Places
+from exporter.store import JobFilter
+from exporter.store.search import Places
 from exporter.telemetry import SourceStatus
-from tests.support.inside import BEDROCK, DAY, HOUR, MINUTE, NOW, TRAINING, Polled, job, listed, status
+from tests.support.inside import BEDROCK, DAY, HOUR, MINUTE, NOW, TRAINING, Polled, job, listed, searching, status
 
 EVERYWHERE = Places()
-ALL = Wanted()
+ALL = JobFilter()
 
 
 def inventory(*sources):
-    """Return what asks these sources."""
-    return Inventory(lambda: sources, lambda: NOW)
+    """Return what searches these sources."""
+    return searching(lambda: sources)
 
 
-async def names(found, wanted=ALL, places=EVERYWHERE, limit=1000):
+async def names(found, job_filter=ALL, places=EVERYWHERE, limit=1000):
     """Return the names of the jobs that are found, in order."""
-    return [each.record.job.name for each in (await found.jobs(places, wanted, limit)).jobs]
+    return [each.record.job.name for each in (await found.jobs(places, job_filter, limit)).jobs]
 
 
-async def every_page(found, wanted, limit):
+async def every_page(found, job_filter, limit):
     """Return the jobs of all pages."""
     jobs, position = [], None
     while True:
-        page = await found.jobs(EVERYWHERE, wanted, limit, position)
+        page = await found.jobs(EVERYWHERE, job_filter, limit, position)
         assert len(page.jobs) <= limit
         jobs += page.jobs
         position = page.next
@@ -58,8 +58,8 @@ JOBS: st.SearchStrategy[Any] = st.lists(
     max_size=40,
 )
 TIMES = st.none() | st.integers(1, 150).map(lambda hours: NOW - hours * HOUR)
-WANTED = st.builds(
-    Wanted,
+FILTERS = st.builds(
+    JobFilter,
     states=st.frozensets(st.sampled_from(STATES), max_size=2),
     statuses=st.just(frozenset()) | st.just(frozenset({"Failed", "pending"})),
     reasons=st.just(frozenset()) | st.just(frozenset({"timeout"})),
@@ -71,39 +71,39 @@ WANTED = st.builds(
 )
 
 
-@given(first=JOBS, second=JOBS, wanted=WANTED, limit=st.integers(1, 30))
-async def test_all_pages_together_hold_what_is_looked_for(first, second, wanted, limit):
+@given(first=JOBS, second=JOBS, job_filter=FILTERS, limit=st.integers(1, 30))
+async def test_all_pages_together_hold_what_is_looked_for(first, second, job_filter, limit):
     """Each job once, in order; and where a total is told, it is right."""
     sources = [
         listed([job(f"Job-{number}-{place}", **fields) for number, fields in enumerate(jobs)], kind)
         for place, (jobs, kind) in enumerate([(first, BEDROCK), (second, TRAINING)])
     ]
-    found = await every_page(inventory(*sources), wanted, limit)
+    found = await every_page(inventory(*sources), job_filter, limit)
     assert [each.position for each in found] == sorted({each.position for each in found})
     records = [
         record
         for source in sources
-        for record in [*source.ledger.moving(ALL), *source.ledger.finished]
-        if wanted.takes(record)
+        for record in [*source.ledger.active_matching(ALL), *source.ledger.finished]
+        if job_filter.matches(record)
     ]
     assert sorted(each.record.job.name for each in found) == sorted(record.job.name for record in records)
-    total = (await inventory(*sources).jobs(EVERYWHERE, wanted, 1)).total
+    total = (await inventory(*sources).jobs(EVERYWHERE, job_filter, 1)).total
     assert total in {None, len(records)}
 
 
 @pytest.mark.parametrize(
-    "wanted", [ALL, Wanted(states=frozenset({State.FAILED})), Wanted(reasons=frozenset({"timeout"}))]
+    "job_filter", [ALL, JobFilter(states=frozenset({State.FAILED})), JobFilter(reasons=frozenset({"timeout"}))]
 )
-async def test_a_total_is_told_where_sums_tell_it(wanted):
+async def test_a_total_is_told_where_sums_tell_it(job_filter):
     """Counting a million jobs one by one would take long."""
     jobs = [job(str(number), State.FAILED, code="timeout") for number in range(3)]
-    page = await inventory(listed(jobs), listed(jobs, TRAINING)).jobs(EVERYWHERE, wanted, 1)
+    page = await inventory(listed(jobs), listed(jobs, TRAINING)).jobs(EVERYWHERE, job_filter, 1)
     assert (len(page.jobs), page.total) == (1, 6)
 
 
 async def test_no_total_is_told_of_a_name():
     """What a person sees then is that there are more."""
-    page = await inventory(listed([job("a1"), job("a2")])).jobs(EVERYWHERE, Wanted(text="a"), 1)
+    page = await inventory(listed([job("a1"), job("a2")])).jobs(EVERYWHERE, JobFilter(text="a"), 1)
     assert (page.total, page.next is None) == (None, False)
 
 
@@ -121,16 +121,16 @@ async def test_a_job_that_comes_between_two_pages_moves_no_other():
 async def test_a_name_is_found_in_any_case_and_in_the_id():
     """People paste what they have."""
     found = inventory(listed([job("Nightly-Scoring"), job("Ünïcode")]))
-    assert await names(found, Wanted(text="nightly-s")) == ["Nightly-Scoring"]
-    assert await names(found, Wanted(text="ünï")) == ["Ünïcode"]
-    assert await names(found, Wanted(text="model-invocation-job/nightly")) == ["Nightly-Scoring"]
-    assert len(await names(found, Wanted(text="arn:aws:bedrock"))) == 2
+    assert await names(found, JobFilter(text="nightly-s")) == ["Nightly-Scoring"]
+    assert await names(found, JobFilter(text="ünï")) == ["Ünïcode"]
+    assert await names(found, JobFilter(text="model-invocation-job/nightly")) == ["Nightly-Scoring"]
+    assert len(await names(found, JobFilter(text="arn:aws:bedrock"))) == 2
 
 
 async def test_a_status_that_the_catalog_does_not_know_is_found_as_the_metrics_have_it():
     """A dashboard links with the label's value."""
     found = inventory(listed([job("odd", State.UNKNOWN, status="Levitating")]))
-    assert await names(found, Wanted(statuses=frozenset({"unknown"}))) == ["odd"]
+    assert await names(found, JobFilter(statuses=frozenset({"unknown"}))) == ["odd"]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from exporter.catalog import Catalog, Kind
 from exporter.jobs import Job, SourceKey, State
 from exporter.settings import Settings
 from exporter.store import Ledger
-from exporter.store.search import Inventory
+from exporter.store.search import Inventory, JobList
 from exporter.telemetry import SourceStatus
 from exporter.web import Inside
 
@@ -20,15 +20,6 @@ LOOKBACK = 7 * DAY
 CATALOG = Catalog()
 BEDROCK = CATALOG["bedrock"].kinds["model_invocation_job"]
 TRAINING = CATALOG["sagemaker"].kinds["training_job"]
-
-
-@dataclass
-class Listed:
-    """A source of jobs, as the poller has it after a poll."""
-
-    status: SourceStatus
-    kind: Kind
-    ledger: Ledger
 
 
 @dataclass
@@ -50,11 +41,11 @@ def classify(job: Job) -> str:
     return job.code or "other"
 
 
-def listed(jobs: Iterable[Job], kind: Kind = BEDROCK, now: float = NOW, **fields: Any) -> Listed:
+def listed(jobs: Iterable[Job], kind: Kind = BEDROCK, now: float = NOW, **fields: Any) -> JobList:
     """Return a source that lists these jobs."""
     ledger = Ledger(LOOKBACK, classify)
     ledger.take(jobs, now)
-    return Listed(status(kind, jobs=len(ledger), **fields), kind, ledger)
+    return JobList(status(kind, jobs=len(ledger), **fields), kind, ledger)
 
 
 def job(name: str, state: State = State.SUCCEEDED, created: float = NOW - HOUR, **fields: Any) -> Job:
@@ -67,9 +58,18 @@ def job(name: str, state: State = State.SUCCEEDED, created: float = NOW - HOUR, 
     )
 
 
+def searching(sources: Callable[[], Iterable[Any]], now: Callable[[], float] = lambda: NOW) -> Inventory:
+    """Return what searches these sources, of which some have jobs."""
+    return Inventory(
+        statuses=lambda: [source.status for source in sources()],
+        lists=lambda: [source for source in sources() if isinstance(source, JobList)],
+        now=now,
+    )
+
+
 def inside(
     sources: Callable[[], Iterable[Any]], settings: Settings | None = None, now: Callable[[], float] = lambda: NOW
 ) -> Inside:
     """Return what pages and API show of these sources."""
     shown = settings or Settings()
-    return Inside(Inventory(sources, now), settings=lambda: shown, catalog=lambda: CATALOG)
+    return Inside(searching(sources, now), settings=lambda: shown, catalog=lambda: CATALOG)

@@ -19,7 +19,7 @@ from exporter import __version__
 from exporter.jobs import LIVE, SourceKey, State
 from exporter.reasons import Reason
 from exporter.settings import without_secrets
-from exporter.store import Wanted
+from exporter.store import JobFilter
 from exporter.store.search import HOUR, Found, Places
 from exporter.web.views import kind_rows
 from exporter.web.views.inside import Inside
@@ -161,7 +161,7 @@ async def _overview(inside: Inside, request: web.Request) -> Context:
     states = await inventory.states()
     failures = await inventory.failures(_DAY)
     most = max(count for _, count in failures)
-    failed = Wanted(states=frozenset({State.FAILED}), finished_since=float(failures[0][0]))
+    failed = JobFilter(states=frozenset({State.FAILED}), finished_since=float(failures[0][0]))
     newest = await inventory.jobs(Places(), failed, _FEW)
     down = sorted((status for status in inventory.each_status() if status.consecutive_failures), key=attrgetter("key"))
     return {

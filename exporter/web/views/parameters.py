@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from exporter.jobs import State
 from exporter.reasons import Reason
-from exporter.store import Wanted
+from exporter.store import JobFilter
 from exporter.store.search import Places, Position
 from exporter.text.durations import parse_duration
 from exporter.text.problems import in_words
@@ -124,9 +124,9 @@ class JobParameters(PlaceParameters):
     cursor: Annotated[Position | None, BeforeValidator(_as_position)] = None
 
     @property
-    def wanted(self) -> Wanted:
+    def wanted(self) -> JobFilter:
         """The jobs that are asked for."""
-        return Wanted(
+        return JobFilter(
             states=frozenset(self.state),
             statuses=frozenset(self.status),
             reasons=frozenset(self.reason),

@@ -1,4 +1,4 @@
-"""Which jobs somebody looks for."""
+"""Which jobs a search is for."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from exporter.store.record import Record
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What a job must be to be found; an empty set, an empty text and None ask for nothing.
+class JobFilter:
+    """What a job must match; an empty set, an empty text and None match every job.
 
-    Times in seconds since 1970-01-01 UTC: from `since` on, and before `until`. A job that lacks a time that is asked
-    for is not found.
+    Times in seconds since 1970-01-01 UTC: `since` is inclusive, `until` exclusive. A job without a time that is
+    filtered by does not match.
     """
 
     states: frozenset[State] = frozenset()
     statuses: frozenset[str] = frozenset()
-    """AWS's own words, as the metrics have them."""
+    """AWS's own words, as in the metrics."""
     reasons: frozenset[str] = frozenset()
-    """Reasons of failures; a job of another state than failed has none."""
+    """Reasons of failures; only a failed job has one."""
     text: str = ""
-    """A part of the job's id or name, in small letters."""
+    """A part of the job's id or name, in lower case."""
     created_since: float | None = None
     created_until: float | None = None
     finished_since: float | None = None
     finished_until: float | None = None
 
-    def takes(self, record: Record) -> bool:
-        """Whether a job is one of those."""
+    def matches(self, record: Record) -> bool:
+        """Return whether a job matches."""
         job = record.job
         return (
-            self.takes_shared(job.status, job.state, record.reason)
+            self.matches_shared(job.status, job.state, record.reason)
             and _within(self.created_since, job.created, self.created_until)
             and _within(self.finished_since, record.finished if record.is_dated else None, self.finished_until)
-            and self._names(job)
+            and self._matches_text(job)
         )
 
-    def takes_shared(self, status: str, state: State, reason: str | None) -> bool:
-        """Whether a job can be one of those, by what it has in common with others."""
+    def matches_shared(self, status: str, state: State, reason: str | None) -> bool:
+        """Return whether a job can match, judged by what it shares with others."""
         return (
             (not self.states or state in self.states)
             and (not self.statuses or label(status, state) in self.statuses)
@@ -49,25 +49,25 @@ class Wanted:
 
     @cached_property
     def traces(self) -> bytes:
-        """Bytes that stand in a packed record, in small letters, if the text stands in its name or its id's end.
+        """Bytes, in lower case, that a packed record contains if the text is in its name or at the end of its id.
 
-        The end of an id is what follows its last slash. Of what is not ASCII nothing can be told.
+        The end of an id is what follows its last slash. Empty if the text is not ASCII, which may be packed otherwise.
         """
         return self.text.rpartition("/")[2].encode() if self.text.isascii() else b""
 
     @property
     def is_counted(self) -> bool:
-        """Whether the sums of a ledger tell how many there are: nothing is asked for that only each job has."""
+        """Whether a ledger's sums give the number of matches: true if no criterion depends on the single job."""
         times = (self.created_since, self.created_until, self.finished_since, self.finished_until)
         by_job = self.text or any(time is not None for time in times)
         return not by_job and not (self.reasons and (self.states or self.statuses))
 
-    def _names(self, job: Job) -> bool:
+    def _matches_text(self, job: Job) -> bool:
         return not self.text or self.text in job.name.lower() or self.text in job.id.lower()
 
 
 def label(status: str, state: State) -> str:
-    """Return a status as a label: one that the catalog does not know is free text, and so is `unknown`."""
+    """Return a status as a label: `unknown` if the catalog does not know it, since it may be any text."""
     return "unknown" if state is State.UNKNOWN else status
 
 
