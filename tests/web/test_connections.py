@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -266,6 +267,38 @@ async def test_half_open_handshakes_keep_nobody_waiting(written, certificates):
         assert await server.get() == (200, "Hello World!")
         for _, writer in silent:
             writer.close()
+
+
+async def test_silent_handshakes_give_way(written, certificates):
+    """A client of TLS that says nothing holds no place that another one needs."""
+    file = written("tls_server_config: {cert_file: server.crt, key_file: server.key}")
+    async with greeting(file, certificates, ConnectionLimits(connections=2)) as server:
+        silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(2)]
+        assert await server.get() == (200, "Hello World!")
+        assert await ended(silent[0][0]) == b""
+        for _, writer in silent:
+            writer.close()
+
+
+async def test_a_request_along_with_the_end_of_the_handshake_is_answered(written, certificates):
+    """The client's last word of the handshake and its request may come in one packet."""
+    file = written("tls_server_config: {cert_file: server.crt, key_file: server.key}")
+    async with greeting(file, certificates) as server, asyncio.timeout(PATIENCE):
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = server.client().wrap_bio(incoming, outgoing, server_hostname="localhost")
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                writer.write(outgoing.read())
+                incoming.write(await reader.read(2**16))
+        tls.write(get("/", extra=b"Connection: close\r\n"))
+        writer.write(outgoing.read())
+        incoming.write(await reader.read())
+        assert tls.read(2**16).startswith(b"HTTP/1.1 200 OK\r\n")
+        writer.close()
 
 
 def get(path, version="1.1", extra=b""):

@@ -9,8 +9,7 @@ from aiohttp import web
 
 from exporter.bucket import Bucket
 from exporter.settings import ConfigurationError
-from exporter.web.server.connections import Handler
-from exporter.web.server.listening import TlsContext
+from exporter.web.server.connections import Handler, TlsContext
 from exporter.web.toolkit import tls
 from exporter.web.toolkit.auth import Authenticator, credentials
 from exporter.web.toolkit.schema import WebConfig
