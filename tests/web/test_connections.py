@@ -146,7 +146,7 @@ async def test_more_scrapes_than_allowed_are_refused():
             assert b"\r\nContent-Type: text/plain; charset=utf-8\r\n" in refusal
             assert refusal.endswith(b"\r\n\r\nLimit of concurrent requests reached (2), try again later.\n")
             assert await server.is_healthy()
-        await until(lambda: not server.connections)
+        await until(lambda: not server.connections._all)
         assert await server.ask(SCRAPE) == [200]
 
 
@@ -163,7 +163,7 @@ async def test_a_slow_reader_is_broken_off(caplog):
     async with serving(series=MUCH, limits=limits) as server, server.connected(receive_buffer=4096) as (reader, writer):
         writer.write(SCRAPE)
         assert await reader.read(1)
-        await until(lambda: not server.connections)
+        await until(lambda: not server.connections._all)
         assert len(await ended(reader)) < MUCH * 4000
     assert not caplog.records
 
@@ -214,7 +214,7 @@ async def test_who_has_asked_in_time_may_stay():
 
 async def only(server):
     """Return the connections of a server once it has one."""
-    await until(lambda: len(server.connections) == 1)
+    await until(lambda: len(server.connections._all) == 1)
     return server.connections._all
 
 
@@ -227,7 +227,7 @@ async def test_silent_connections_give_way():
             writer.write(HEALTHY)
             assert await answer(reader) == 200
             assert await ended(oldest) == b""
-        assert len(server.connections) == 50
+        assert len(server.connections._all) == 50
         assert server.dropped("full") == 5
 
 
@@ -362,7 +362,7 @@ async def test_a_flood_without_reading_is_broken_off():
             assert await reader.read(1)
             (connection,) = server.connections._all
             assert len(connection._inner._messages) < 100
-            await until(lambda: not server.connections)
+            await until(lambda: not server.connections._all)
         assert await server.is_healthy()
 
 

@@ -154,9 +154,6 @@ class Connections:
         self._all: set[Connection] = set()
         self._waiting: dict[Connection, None] = {}
 
-    def __len__(self) -> int:
-        return len(self._all)
-
     def __contains__(self, connection: Connection) -> bool:
         return connection in self._all
 
