@@ -1,7 +1,7 @@
 """Which exposition format and encoding a client prefers, by its Accept headers (RFC 9110, 12.5).
 
-prometheus_client's `choose_encoder` and `gzip_accepted` ignore q-values, answer in versions that nobody generates here
-(such as OpenMetrics 2.0.0), and take `gzip;q=0` for consent.
+prometheus_client's `choose_encoder` and `gzip_accepted` ignore q-values, promise versions that we do not generate
+(such as OpenMetrics 2.0.0), and read `gzip;q=0` as consent.
 """
 
 from __future__ import annotations

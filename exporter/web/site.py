@@ -42,5 +42,5 @@ def create_app(site: Site) -> web.Application:
 
 
 async def _hide_version(_request: web.Request, response: web.StreamResponse) -> None:
-    """Drop the header with the versions of aiohttp and Python, which helps only those who look for known holes."""
+    """Drop the header with the versions of aiohttp and Python, which help only those who look for known flaws."""
     response.headers.popall("Server", None)

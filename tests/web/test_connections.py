@@ -270,13 +270,15 @@ async def test_half_open_handshakes_keep_nobody_waiting(written, certificates):
 
 
 async def test_silent_handshakes_give_way(written, certificates):
-    """A client of TLS that says nothing holds no place that another one needs."""
+    """A client of TLS that says nothing holds no place that another one needs, and does not delay the shutdown."""
     file = written("tls_server_config: {cert_file: server.crt, key_file: server.key}")
-    async with greeting(file, certificates, ConnectionLimits(connections=2)) as server:
-        silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(2)]
-        assert await server.get() == (200, "Hello World!")
-        assert await ended(silent[0][0]) == b""
-        for _, writer in silent:
+    async with asyncio.timeout(PATIENCE):
+        async with greeting(file, certificates, ConnectionLimits(connections=2)) as server:
+            silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(2)]
+            assert await server.get() == (200, "Hello World!")
+            assert await ended(silent[0][0]) == b""
+        for reader, writer in silent:
+            assert await ended(reader) == b""
             writer.close()
 
 

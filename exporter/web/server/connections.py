@@ -85,15 +85,15 @@ class Connection(asyncio.Protocol):
         if not self._connections.add(self):
             self.transport.abort()
         elif self._tls:
-            # The handshake must not begin before the certificates were read.
+            # Nothing is read from the client until the certificates are.
             self.transport.pause_reading()
             self._handshake = asyncio.create_task(self._start_tls(self._tls))
         else:
             self._open()
 
     async def _start_tls(self, tls: TlsContext) -> None:
-        # A context for each connection: `sni_callback` can exchange the certificate of a handshake that has begun, but
-        # neither the versions nor whether the client needs a certificate.
+        # Each connection gets a context of its own. `sni_callback` is not enough to follow an edited file: during a
+        # handshake it changes the certificate, but neither the versions nor whether the client needs a certificate.
         secured = None
         try:
             secured = await asyncio.get_running_loop().start_tls(
@@ -146,7 +146,7 @@ class Connection(asyncio.Protocol):
 
 
 class Connections:
-    """All open connections. One either waits for a request, or a request of it is being answered."""
+    """All open connections. Each either waits for a request or has one under way."""
 
     def __init__(self, limits: ConnectionLimits, telemetry: Telemetry) -> None:
         self._limits = limits
@@ -183,7 +183,7 @@ class Connections:
 
     @web.middleware
     async def keep_time(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answer a request within the limit."""
+        """Handle a request within the limit, up to the last byte of its response."""
         connection = request.transport.get_protocol() if request.transport else None
         if not isinstance(connection, Connection):
             return await handler(request)

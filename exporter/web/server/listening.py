@@ -59,8 +59,8 @@ async def serve(
         try:
             for listener in sockets:
                 server = await asyncio.get_running_loop().create_server(
-                    # asyncio accepts as many connections in a row as its backlog says. One by one, those beyond the
-                    # limit are closed before they take up the process's file descriptors.
+                    # asyncio accepts as many connections in a row as its backlog. Accepted one by one, those beyond
+                    # the limit are closed before they use up the process's file descriptors.
                     lambda: Connection(handlers(), connections, tls),
                     sock=listener,
                     backlog=1,
@@ -69,7 +69,7 @@ async def serve(
                 opened.callback(server.close)
             yield [listener.getsockname()[:2] for listener in sockets]
         finally:
-            # Whoever comes now is refused at once, and does not wait for a response that never comes.
+            # Refuse new clients at once, so that they do not wait for a response that never comes.
             opened.close()
             connections.drop_handshakes()
             await runner.cleanup()

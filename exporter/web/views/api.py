@@ -70,7 +70,7 @@ _TYPES = {404: "not_found", 500: "internal"}
 
 
 def refusal(problem: str, status: int) -> web.Response:
-    """Return an error in the envelope, with Prometheus's type for it where there is one."""
+    """Return an error in the envelope, with Prometheus's name for its type if there is one."""
     return _json({"status": "error", "errorType": _TYPES.get(status, "bad_data"), "error": problem}, status)
 
 

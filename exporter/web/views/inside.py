@@ -23,7 +23,7 @@ class Inside:
 
     async def jobs(self, parameters: JobParameters) -> Page:
         """Return the jobs that pass the filters, at most one page of them."""
-        return await self.inventory.jobs(parameters.places, parameters.wanted, parameters.limit, parameters.cursor)
+        return await self.inventory.jobs(parameters.places, parameters.job_filter, parameters.limit, parameters.cursor)
 
     def sources(self, parameters: SourceParameters) -> tuple[list[SourceRow], int | None, int]:
         """Return the sources that pass the filters: one page, the cursor of the next, and the total of all pages."""

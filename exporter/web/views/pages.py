@@ -192,7 +192,7 @@ def _rows(jobs: Iterable[Found]) -> list[JobRow]:
 
 
 def _choices(keys: Iterable[SourceKey]) -> dict[str, Collection[str]]:
-    """Return the values that each label has; in order only where they are chosen from a list."""
+    """Return the values of each label, sorted if they are few enough for a list."""
     known = list(keys)
     values = {label: {key[place] for key in known} - {""} for place, label in enumerate(SourceKey._fields)}
     return {label: sorted(found) if len(found) <= _MANY else found for label, found in values.items()}

@@ -134,7 +134,7 @@ class JobParameters(PlaceParameters):
     cursor: Annotated[Position | None, BeforeValidator(_as_position)] = None
 
     @property
-    def wanted(self) -> Wanted:
+    def job_filter(self) -> Wanted:
         """The jobs that pass these filters."""
         return Wanted(
             states=frozenset(self.state),
