@@ -159,7 +159,7 @@ async def until(condition):
 
 async def test_a_slow_reader_is_broken_off(caplog):
     """With less than it asked for; nothing is logged as an error."""
-    limits = ConnectionLimits(answer=20 * SHORT)
+    limits = ConnectionLimits(response=20 * SHORT)
     async with serving(series=MUCH, limits=limits) as server, server.connected(receive_buffer=4096) as (reader, writer):
         writer.write(SCRAPE)
         assert await reader.read(1)
@@ -358,7 +358,7 @@ async def test_requests_in_a_row_without_waiting():
 
 async def test_a_flood_without_reading_is_broken_off():
     """Requests that nobody reads the answers of do not pile up: aiohttp stops reading, and then time is up."""
-    async with serving(series=MUCH, limits=ConnectionLimits(answer=20 * SHORT)) as server:
+    async with serving(series=MUCH, limits=ConnectionLimits(response=20 * SHORT)) as server:
         async with server.connected(receive_buffer=4096) as (reader, writer):
             writer.write(SCRAPE * 100_000)
             assert await reader.read(1)

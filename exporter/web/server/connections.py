@@ -36,7 +36,7 @@ class ConnectionLimits:
     """From the connection to the end of the first request's headers, the TLS handshake included."""
     next_request: float = 300.0
     """From a response to the end of the next request's headers."""
-    answer: float = 60.0
+    response: float = 60.0
     """From a request to the last byte of its response that the client took."""
 
 
@@ -188,7 +188,7 @@ class Connections:
         if not isinstance(connection, Connection):
             return await handler(request)
         self._waiting.pop(connection, None)
-        connection.call_in(self._limits.answer, self._expire)
+        connection.call_in(self._limits.response, self._expire)
         try:
             return await send(request, await handler(request))
         finally:
