@@ -1,4 +1,4 @@
-"""What is served over HTTP."""
+"""The HTTP server: metrics, pages, API, health and reload."""
 
 from exporter.web.lifecycle import Reload
 from exporter.web.server.listening import serve

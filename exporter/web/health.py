@@ -1,4 +1,4 @@
-"""Whether the process is healthy and ready, for Kubernetes and whoever else asks."""
+"""Whether the process is healthy and ready, for Kubernetes and other supervisors."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ def routes(is_ready: Callable[[], bool]) -> list[web.RouteDef]:
     """Return the routes below `/-/`."""
 
     async def healthy(_request: web.Request) -> web.Response:
-        """Tell that the process lives and its loop turns."""
+        """Say that the process lives and its event loop runs."""
         return web.Response(text="Healthy.\n")
 
     async def ready(_request: web.Request) -> web.Response:
-        """Tell whether every source was tried once; not whether AWS is well."""
+        """Say whether every source was polled once, whatever AWS responded."""
         if is_ready():
             return web.Response(text="Ready.\n")
-        return web.Response(status=503, text="Not every source was tried yet.\n")
+        return web.Response(status=503, text="Not every source has been polled yet.\n")
 
     return [web.get("/-/healthy", healthy), web.get("/-/ready", ready)]

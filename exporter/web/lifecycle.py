@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from aiohttp import web
 
 Reload = Callable[[], Awaitable[Sequence[str]]]
-"""Reads the configuration again and returns what is wrong with it; nothing where it is in effect now."""
+"""Reads the configuration again and returns what is wrong with it, or nothing if it is now in effect."""
 
 
 def routes(reload: Reload | None) -> list[web.RouteDef]:
-    """Return the routes that change what runs; without `reload` they refuse."""
+    """Return the routes that change the running process; without `reload` they refuse."""
 
     async def handle(request: web.Request) -> web.Response:
         if reload is None:
@@ -25,9 +25,9 @@ def routes(reload: Reload | None) -> list[web.RouteDef]:
 
 
 def _is_of_another_site(request: web.Request) -> bool:
-    """Whether a browser sends this for a page of another site, as Go's http.CrossOriginProtection finds it.
+    """Whether a browser sends this on behalf of another site's page, by the rules of Go's http.CrossOriginProtection.
 
-    A form on any page can post to an address inside. Whoever is no browser sends neither header.
+    A form on any page can post to an address behind the firewall. Clients that are not browsers send neither header.
     """
     if (site := request.headers.get("Sec-Fetch-Site")) is not None:
         return site not in {"same-origin", "none"}

@@ -1,4 +1,4 @@
-"""The metrics: what Prometheus scrapes."""
+"""The metrics, as Prometheus scrapes them."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ from exporter.exposition import Exposition
 from exporter.web.negotiation import accepts_gzip, negotiate
 from exporter.web.server.connections import send
 
-_SENT_AT_ONCE = 131_072
-"""Bytes: what a slow reader leaves in our memory, beside what all readers share."""
+_CHUNK = 131_072
+"""Bytes sent at a time: the memory that a slow reader takes, beyond what all readers share."""
 
 
 def routes(path: str, exposition: Exposition, max_requests: int) -> list[web.RouteDef]:
-    """Return the route of the metrics; of more than `max_requests` at the same time, unless 0, the last are refused."""
+    """Return the route of the metrics, which refuses more than `max_requests` scrapes at once unless that is 0."""
     scrapes = 0
 
     async def metrics(request: web.Request) -> web.StreamResponse:
         nonlocal scrapes
         if max_requests and scrapes >= max_requests:
-            raise _too_many(max_requests)
+            raise web.HTTPServiceUnavailable(
+                text=f"Limit of concurrent requests reached ({max_requests}), try again later.\n",
+                headers={"X-Content-Type-Options": "nosniff"},
+            )
         scrapes += 1
         try:
             return await send(request, await _response(request, exposition))
@@ -32,30 +35,22 @@ def routes(path: str, exposition: Exposition, max_requests: int) -> list[web.Rou
 
 
 async def _response(request: web.Request, exposition: Exposition) -> web.Response:
-    form, content_type = negotiate(_header(request, "Accept"))
-    gzipped = accepts_gzip(_header(request, "Accept-Encoding"))
+    # A header may come in several lines, which count as one list.
+    accept, accept_encoding = (", ".join(request.headers.getall(name, ())) for name in ("Accept", "Accept-Encoding"))
+    form, content_type = negotiate(accept)
+    gzipped = accepts_gzip(accept_encoding)
     body = await exposition.body(form, gzipped=gzipped)
     if request.transport:
-        # All is with the kernel when the handler ends: closing the server may cut off what is not.
+        # The kernel has everything when the handler ends: shutting down may cut off what it does not have.
         request.transport.set_write_buffer_limits(high=0)
     headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding", "Content-Length": str(body.length)}
     if gzipped:
         headers["Content-Encoding"] = "gzip"
-    return web.Response(body=_sent(body.pieces), headers=headers)
+    return web.Response(body=_chunks(body.pieces), headers=headers)
 
 
-def _header(request: web.Request, name: str) -> str:
-    """Return a header that may come in several lines, which count as one list."""
-    return ", ".join(request.headers.getall(name, ()))
-
-
-async def _sent(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
-    """Yield pieces as aiohttp sends them: the next one when the client has taken enough of those before."""
+async def _chunks(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+    """Yield pieces in chunks; aiohttp asks for the next one once the client has taken enough of those before."""
     for piece in pieces:
-        for start in range(0, len(piece), _SENT_AT_ONCE):
-            yield piece[start : start + _SENT_AT_ONCE]
-
-
-def _too_many(limit: int) -> web.HTTPException:
-    text = f"Limit of concurrent requests reached ({limit}), try again later.\n"
-    return web.HTTPServiceUnavailable(text=text, headers={"X-Content-Type-Options": "nosniff"})
+        for start in range(0, len(piece), _CHUNK):
+            yield piece[start : start + _CHUNK]

@@ -1,4 +1,4 @@
-"""What is answered where a request cannot be: an envelope by the API, a page to who reads pages, else a line."""
+"""Error responses: an envelope from the API, a page for browsers, a line for everyone else."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from exporter.web.views import api, pages
 log = structlog.get_logger(__name__)
 
 _SHOWN = 200
-"""Characters of an address that an answer repeats."""
+"""Characters of a path that a response or the log repeats."""
 
 
 def explained(telemetry_path: str) -> Middleware:
-    """Return what turns errors into answers that tell as much as who asks may know: no trace."""
+    """Return middleware that turns errors into responses without a traceback."""
 
     @web.middleware
     async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -26,23 +26,23 @@ def explained(telemetry_path: str) -> Middleware:
             error = refused
         except Exception:
             if request.writer.output_size:
-                # The answer has begun: aiohttp breaks it off.
+                # The response has started: aiohttp closes the connection.
                 raise
-            log.exception("Cannot answer a request", path=request.path[:_SHOWN])
+            log.exception("Cannot respond to a request", path=request.path[:_SHOWN])
             error = web.HTTPInternalServerError()
-        return _answer(request, error, telemetry_path)
+        return _response(request, error, telemetry_path)
 
     return explain
 
 
-def _answer(request: web.Request, error: web.HTTPException, telemetry_path: str) -> web.Response:
+def _response(request: web.Request, error: web.HTTPException, telemetry_path: str) -> web.Response:
     path = request.path[:_SHOWN]
     if request.path.startswith("/api/"):
-        answer = api.refusal(f"{request.method} {path}: {error.reason}", error.status)
+        response = api.refusal(f"{request.method} {path}: {error.reason}", error.status)
     elif "text/html" in request.headers.get("Accept", ""):
-        answer = pages.refusal(path, error.status, str(error.text), f".{telemetry_path}")
+        response = pages.refusal(path, error.status, str(error.text), f".{telemetry_path}")
     else:
         raise error
     if "Allow" in error.headers:
-        answer.headers["Allow"] = error.headers["Allow"]
-    return answer
+        response.headers["Allow"] = error.headers["Allow"]
+    return response

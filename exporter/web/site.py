@@ -1,4 +1,4 @@
-"""What the server shows, and where."""
+"""What the server serves, and under which paths."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from exporter.web.views.inside import Inside
 
 @dataclass(frozen=True)
 class Site:
-    """What the server shows."""
+    """What the server serves."""
 
     exposition: Exposition
     is_ready: Callable[[], bool]
     telemetry_path: str
     inside: Inside | None = None
-    """What pages and API show; without it there are neither."""
+    """The data of the pages and the API; without it there are neither."""
     reload: lifecycle.Reload | None = None
-    """None where it is not allowed over HTTP."""
+    """None if reloading over HTTP is not allowed."""
     max_requests: int = 0
-    """Scrapes at the same time; 0: any number."""
+    """Scrapes at the same time; 0 means any number."""
 
 
 def create_app(site: Site) -> web.Application:
@@ -33,14 +33,14 @@ def create_app(site: Site) -> web.Application:
     routes = metrics.routes(site.telemetry_path, site.exposition, site.max_requests)
     if site.inside:
         others = [*pages.routes(site.inside, site.telemetry_path), *api.routes(site.inside)]
-        # The metrics take the place of a page where the configuration says so.
+        # The configured path of the metrics may be that of a page, which they then replace.
         routes += [route for route in others if route.path != site.telemetry_path]
     app = web.Application(middlewares=[refusals.explained(site.telemetry_path)] if site.inside else ())
     app.add_routes([*routes, *health.routes(site.is_ready), *lifecycle.routes(site.reload)])
-    app.on_response_prepare.append(_tell_no_version)
+    app.on_response_prepare.append(_hide_version)
     return app
 
 
-async def _tell_no_version(_request: web.Request, response: web.StreamResponse) -> None:
-    """Leave off what aiohttp says of itself and of Python: it helps only who looks for a known hole."""
+async def _hide_version(_request: web.Request, response: web.StreamResponse) -> None:
+    """Drop the header with the versions of aiohttp and Python, which help only those who look for known flaws."""
     response.headers.popall("Server", None)

@@ -185,7 +185,7 @@ def test_jobs_are_filtered(visit: Any, *, scripts: bool) -> None:
     assert {"name=NIGHTLY", "state=failed"} <= set(query.split("&"))
     if scripts:
         assert query == "name=NIGHTLY&state=failed"
-    page.get_by_title("Take this filter away").filter(has_text="state").click()
+    page.get_by_title("Remove this filter").filter(has_text="state").click()
     expect(page.locator(".jobs .name")).to_have_text(["nightly-3", "nightly-2", "nightly-1"])
 
 
@@ -205,7 +205,7 @@ def test_the_keyboard_is_enough(visit: Any) -> None:
     """The first key leads past the head, and a job's details open without a mouse."""
     page = visit("jobs?name=nightly").page
     page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("#main")).to_be_focused()
     summary = page.locator(".job summary").first
@@ -290,5 +290,5 @@ def test_who_looks_at_an_old_page_is_told(browser: Browser, address: str, shown:
     page.goto("/")
     context.set_offline(offline=True)
     page.clock.run_for(10_000)
-    expect(page.locator("#updated")).to_have_text("The exporter does not answer")
+    expect(page.locator("#updated")).to_have_text("The exporter is not responding")
     context.close()

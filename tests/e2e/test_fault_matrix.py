@@ -71,7 +71,7 @@ LEADING = (ACCOUNT_STAGE, SCOPES)
 TRIED = [row for row in MATRIX if row.fault is not nowhere]
 LOADER = catalog_loader(CATALOG)
 HANGS = 0.05 * PATIENCE
-"""Seconds after which a call that hangs is given up; they pass at once, see `hurried`. Several do within one patience."""
+"""Seconds after which a call that hangs is given up; they pass at once, see `hurried`, and several times in a turn."""
 LISTED = {ACCOUNT: 5, OTHER: 1, FURTHER: 5}
 """How many jobs a list has in each account: three pages, but one where each request asks for credentials first."""
 STATUSES = ("InProgress", "Failed") * 2 + ("InProgress",)

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 
@@ -20,7 +21,7 @@ from tests.support.patience import PATIENCE, elapse, eventually
 SCRAPERS = 200
 HEALTHY = b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n"
 SCRAPE = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
-UNHURRIED = ConnectionLimits(first_request=PATIENCE, next_request=PATIENCE, answer=PATIENCE)
+UNHURRIED = ConnectionLimits(first_request=PATIENCE, next_request=PATIENCE, response=PATIENCE)
 """A server that gives up no connection before the test gives up the server."""
 
 
@@ -149,7 +150,7 @@ async def test_more_scrapes_than_allowed_are_refused():
             assert b"\r\nContent-Type: text/plain; charset=utf-8\r\n" in refusal
             assert refusal.endswith(b"\r\n\r\nLimit of concurrent requests reached (2), try again later.\n")
             assert await server.is_healthy()
-        await eventually(lambda: not server.connections)
+        await eventually(lambda: not server.connections._all)
         assert await server.ask(SCRAPE) == [200]
 
 
@@ -158,8 +159,8 @@ async def test_a_slow_reader_is_broken_off(caplog):
     async with serving(series=MUCH) as server, server.connected(receive_buffer=4096) as (reader, writer):
         writer.write(SCRAPE)
         assert await reader.read(1)
-        elapse(UNHURRIED.answer)
-        await eventually(lambda: not server.connections)
+        elapse(UNHURRIED.response)
+        await eventually(lambda: not server.connections._all)
         assert len(await ended(reader)) < MUCH * 4000
     assert not caplog.records
 
@@ -215,7 +216,7 @@ async def test_who_has_asked_in_time_may_stay():
 
 async def only(server):
     """Return the connections of a server once it has one."""
-    await eventually(lambda: len(server.connections) == 1)
+    await eventually(lambda: len(server.connections._all) == 1)
     return server.connections._all
 
 
@@ -228,7 +229,7 @@ async def test_silent_connections_give_way():
             writer.write(HEALTHY)
             assert await answer(reader) == 200
             assert await ended(oldest) == b""
-        assert len(server.connections) == 50
+        assert len(server.connections._all) == 50
         assert server.dropped("full") == 5
 
 
@@ -269,6 +270,40 @@ async def test_half_open_handshakes_keep_nobody_waiting(written, certificates):
         assert await server.get() == (200, "Hello World!")
         for _, writer in silent:
             writer.close()
+
+
+async def test_silent_handshakes_give_way(written, certificates):
+    """A client of TLS that says nothing holds no place that another one needs, and does not delay the shutdown."""
+    file = written("tls_server_config: {cert_file: server.crt, key_file: server.key}")
+    async with asyncio.timeout(PATIENCE):
+        async with greeting(file, certificates, ConnectionLimits(connections=2)) as server:
+            silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(2)]
+            assert await server.get() == (200, "Hello World!")
+            assert await ended(silent[0][0]) == b""
+        for reader, writer in silent:
+            assert await ended(reader) == b""
+            writer.close()
+
+
+async def test_a_request_along_with_the_end_of_the_handshake_is_answered(written, certificates):
+    """The client's last word of the handshake and its request may come in one packet."""
+    file = written("tls_server_config: {cert_file: server.crt, key_file: server.key}")
+    async with greeting(file, certificates) as server, asyncio.timeout(PATIENCE):
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = server.client().wrap_bio(incoming, outgoing, server_hostname="localhost")
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                writer.write(outgoing.read())
+                incoming.write(await reader.read(2**16))
+        tls.write(get("/", extra=b"Connection: close\r\n"))
+        writer.write(outgoing.read())
+        incoming.write(await reader.read())
+        assert tls.read(2**16).startswith(b"HTTP/1.1 200 OK\r\n")
+        writer.close()
 
 
 def get(path, version="1.1", extra=b""):
@@ -332,8 +367,8 @@ async def test_a_flood_without_reading_is_broken_off():
             assert await reader.read(1)
             (connection,) = server.connections._all
             assert len(connection._inner._messages) < 100
-            elapse(UNHURRIED.answer)
-            await eventually(lambda: not server.connections)
+            elapse(UNHURRIED.response)
+            await eventually(lambda: not server.connections._all)
         assert await server.is_healthy()
 
 

@@ -149,7 +149,7 @@ async def test_an_end_that_nobody_knows_is_not_told(shown):
     """AWS tells no time of such a job, and it had ended before it was first seen."""
     shown.sources = [listed([Job("a", "FAILED", State.FAILED, "old")])]
     (row,) = rows(await shown.text("/jobs"))[1:]
-    assert "not told" in row
+    assert "not known" in row
     assert "so far" not in row
     assert "0</b> failed" in await shown.text("/")
     assert "No job" in await shown.text("/jobs?finished_since=1h")
@@ -200,7 +200,7 @@ async def test_jobs_are_filtered_by_the_address(shown, query, found):
     shown.sources = [listed([job("alpha"), job("beta", State.RUNNING)])]
     page = await shown.text(f"/jobs?{query}")
     assert re.findall(r'class="name">(\w+)<', page) == found
-    assert ("is like that" in page) is not found
+    assert ("No job matches" in page) is not found
 
 
 async def test_filters_outlive_the_form(shown):

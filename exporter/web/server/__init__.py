@@ -1,4 +1,4 @@
-"""How clients are let in: sockets, connections and their bounds."""
+"""Sockets, connections and their limits."""
 
 from exporter.web.server.listening import serve
 from exporter.web.server.sockets import from_systemd, listen

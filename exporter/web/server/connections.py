@@ -1,18 +1,29 @@
-"""The open connections: how many there may be, and how long each may take for what it does."""
+"""Open connections: how many there may be, and how long each may take."""
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
+import structlog
 from aiohttp import web
 
+from exporter.settings import ConfigurationError
 from exporter.telemetry import Telemetry
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+TlsContext = Callable[[], Awaitable[ssl.SSLContext]]
+"""Returns the context for a new connection; raises ConfigurationError."""
+
+log = structlog.get_logger(__name__)
+
+_TLS_SHUTDOWN = 2.0
+"""Seconds that a client has to confirm the end of TLS. Until then, shutting down waits for it."""
 
 
 @dataclass(frozen=True)
@@ -24,13 +35,13 @@ class ConnectionLimits:
     first_request: float = 10.0
     """From the connection to the end of the first request's headers, the TLS handshake included."""
     next_request: float = 300.0
-    """From an answer to the end of the next request's headers."""
-    answer: float = 60.0
-    """From a request to the last byte of its answer that the client took."""
+    """From a response to the end of the next request's headers."""
+    response: float = 60.0
+    """From a request to the last byte of its response that the client took."""
 
 
 async def send(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
-    """Send a response to its end, so that the caller knows when it is over; a client that left is no error."""
+    """Send a response to its end, so that the caller knows when it is over; a client that left is not an error."""
     with suppress(ConnectionError):
         await response.prepare(request)
         await response.write_eof()
@@ -38,19 +49,21 @@ async def send(request: web.Request, response: web.StreamResponse) -> web.Stream
 
 
 class Connection(asyncio.Protocol):
-    """Hands all that a connection brings to aiohttp's protocol, and breaks it off when it takes too long."""
+    """Hands everything to aiohttp's protocol, after the TLS handshake if there is one."""
 
-    def __init__(self, inner: asyncio.Protocol, on_lost: Callable[[Connection], None]) -> None:
-        """Call `on_lost` when the connection is over; there is no transport yet."""
+    transport: asyncio.Transport
+
+    def __init__(self, inner: asyncio.Protocol, connections: Connections, tls: TlsContext | None) -> None:
         self._inner = inner
-        self._on_lost = on_lost
+        self._connections = connections
+        self._tls = tls
+        self._handshake: asyncio.Task[None] | None = None
+        self.is_open = False
+        self._early = b""
         self._timer: asyncio.TimerHandle | None = None
-        self.transport: asyncio.Transport | None = None
-        self.opening: asyncio.Task[None] | None = None
-        """What makes the transport: with TLS, a handshake."""
 
     def call_in(self, seconds: float, call: Callable[[Connection], None]) -> None:
-        """Have a function called with this connection after so long, unless told anew."""
+        """Call a function with this connection after a while, instead of what was to be called before."""
         self.stop_timer()
         self._timer = asyncio.get_running_loop().call_later(seconds, call, self)
 
@@ -60,20 +73,58 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
 
     def drop(self) -> None:
-        """Break off, whatever is under way."""
-        if self.transport:
-            self.transport.abort()
-        elif self.opening:
-            self.opening.cancel()
+        """Close the connection at once, whatever is under way."""
+        self._connections.remove(self)
+        if self._handshake:
+            self._handshake.cancel()
+        self.transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
+        """Open the connection if there is room for it."""
         self.transport = cast("asyncio.Transport", transport)
-        self._inner.connection_made(transport)
+        if not self._connections.add(self):
+            self.transport.abort()
+        elif self._tls:
+            # Nothing is read from the client until the certificates are.
+            self.transport.pause_reading()
+            self._handshake = asyncio.create_task(self._start_tls(self._tls))
+        else:
+            self._open()
+
+    async def _start_tls(self, tls: TlsContext) -> None:
+        # Each connection gets a context of its own. `sni_callback` is not enough to follow an edited file: during a
+        # handshake it changes the certificate, but neither the versions nor whether the client needs a certificate.
+        secured = None
+        try:
+            secured = await asyncio.get_running_loop().start_tls(
+                self.transport, self, await tls(), server_side=True, ssl_shutdown_timeout=_TLS_SHUTDOWN
+            )
+        except ConfigurationError as error:
+            log.error("Cannot read the TLS configuration", err=str(error))  # noqa: TRY400 - its text says all
+        except OSError as error:
+            log.debug("A TLS handshake failed", err=str(error))
+        except Exception:
+            # What goes wrong with one connection ends that one, not the exporter.
+            log.exception("Cannot open a connection")
+        self._handshake = None
+        if secured and self in self._connections:
+            self.transport = secured
+            self._open()
+        else:
+            self.drop()
+
+    def _open(self) -> None:
+        self.is_open = True
+        self._inner.connection_made(self.transport)
+        if self._early:
+            self._inner.data_received(self._early)
 
     def data_received(self, data: bytes) -> None:
-        """Hand on."""
-        self._inner.data_received(data)
+        """Hand on what the client sent; it may send a request along with the end of the handshake."""
+        if self.is_open:
+            self._inner.data_received(data)
+        else:
+            self._early += data
 
     def eof_received(self) -> bool | None:
         """Hand on."""
@@ -88,13 +139,14 @@ class Connection(asyncio.Protocol):
         self._inner.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End."""
-        self._on_lost(self)
-        self._inner.connection_lost(exc)
+        """Forget the connection."""
+        self._connections.remove(self)
+        if self.is_open:
+            self._inner.connection_lost(exc)
 
 
 class Connections:
-    """Those that are open. A connection waits for a request, or a request of it is being answered."""
+    """All open connections. Each either waits for a request or has one under way."""
 
     def __init__(self, limits: ConnectionLimits, telemetry: Telemetry) -> None:
         self._limits = limits
@@ -102,23 +154,20 @@ class Connections:
         self._all: set[Connection] = set()
         self._waiting: dict[Connection, None] = {}
 
-    def __len__(self) -> int:
-        return len(self._all)
+    def __contains__(self, connection: Connection) -> bool:
+        return connection in self._all
 
-    def add(self, inner: asyncio.Protocol) -> Connection | None:
-        """Return a new connection, if need be in place of the one that has waited longest; None where none waits."""
+    def add(self, connection: Connection) -> bool:
+        """Add a connection, if need be in place of the one that has waited longest; return whether there is room."""
         if len(self._all) >= self._limits.connections:
             self._telemetry.http_connections_dropped.labels("full").inc()
             if not self._waiting:
-                return None
-            longest = next(iter(self._waiting))
-            longest.drop()
-            self.remove(longest)
-        connection = Connection(inner, self.remove)
+                return False
+            next(iter(self._waiting)).drop()
         self._all.add(connection)
         self._waiting[connection] = None
         connection.call_in(self._limits.first_request, self._expire)
-        return connection
+        return True
 
     def remove(self, connection: Connection) -> None:
         """Forget a connection that is over."""
@@ -126,26 +175,26 @@ class Connections:
         self._all.discard(connection)
         self._waiting.pop(connection, None)
 
-    def drop_opening(self) -> None:
-        """Break off those that are not open yet."""
-        for connection in self._all:
-            if not connection.transport:
+    def drop_handshakes(self) -> None:
+        """Drop the connections that aiohttp does not know yet."""
+        for connection in list(self._waiting):
+            if not connection.is_open:
                 connection.drop()
 
     @web.middleware
     async def keep_time(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answer a request within the limit."""
+        """Handle a request within the limit, up to the last byte of its response."""
         connection = request.transport.get_protocol() if request.transport else None
         if not isinstance(connection, Connection):
             return await handler(request)
         self._waiting.pop(connection, None)
-        connection.call_in(self._limits.answer, self._expire)
+        connection.call_in(self._limits.response, self._expire)
         try:
             return await send(request, await handler(request))
         finally:
             # From here, aiohttp's keep-alive time-out counts.
             connection.stop_timer()
-            if connection in self._all:
+            if connection in self:
                 self._waiting[connection] = None
 
     def _expire(self, connection: Connection) -> None:
@@ -153,5 +202,5 @@ class Connections:
         connection.drop()
 
     async def count(self, _request: web.Request, response: web.StreamResponse) -> None:
-        """Count an answer that is about to be sent."""
+        """Count a response that is about to be sent."""
         self._telemetry.http_responses.labels(str(response.status)).inc()

@@ -1,4 +1,4 @@
-"""What a request must pass before it is answered, in the exporter-toolkit's order."""
+"""The checks that a request must pass, in the exporter-toolkit's order."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ import time
 import structlog
 from aiohttp import web
 
+from exporter.bucket import Bucket
 from exporter.settings import ConfigurationError
-from exporter.web.server.connections import Handler
-from exporter.web.server.listening import TlsContext
+from exporter.web.server.connections import Handler, TlsContext
 from exporter.web.toolkit import tls
 from exporter.web.toolkit.auth import Authenticator, credentials
 from exporter.web.toolkit.schema import WebConfig
-from exporter.web.toolkit.throttle import RateLimiter
 from exporter.web.toolkit.web_config import WebConfigFile
 
 log = structlog.get_logger(__name__)
@@ -22,24 +21,25 @@ _HEADERS = web.RequestKey("web_config_headers", dict[str, str])
 
 
 class Guard:
-    """Stands before an application. Users and headers are read for each request, the rate limit only at start."""
+    """Guards an application. Users and headers are read for each request, the rate limit only at start."""
 
     def __init__(self, file: WebConfigFile) -> None:
-        """Read the file and all that it names; raises ConfigurationError."""
+        """Read the file and the files that it names; raises ConfigurationError."""
         self._file = file
         config = file.check()
         self.has_tls = config.tls_server_config.is_enabled
         self.rate_limit = config.rate_limit
-        self._limiter = RateLimiter(config.rate_limit.interval, config.rate_limit.burst, time.monotonic)
+        limit = config.rate_limit
+        self._bucket = Bucket(limit.burst, 1 / limit.interval, time.monotonic) if limit.interval else None
         self._authenticator = Authenticator()
 
     @property
     def tls(self) -> TlsContext | None:
-        """What gives each new connection its context; None where the exporter started without TLS."""
+        """Returns the context for each new connection; None if the exporter started without TLS."""
         return self._file.context if self.has_tls else None
 
     def protect(self, app: web.Application) -> None:
-        """Let nothing of an application be answered that does not pass."""
+        """Put the checks in front of every route of an application."""
         app.middlewares.insert(0, self._admit)
         app.on_response_prepare.append(_set_headers)
 
@@ -52,26 +52,24 @@ class Guard:
             raise _error(web.HTTPInternalServerError) from None
         if self.has_tls:
             _check_names(request, config)
-        if not self._limiter.allows():
+        if self._bucket and self._bucket.take():
             raise _error(web.HTTPTooManyRequests)
         request[_HEADERS] = config.http_server_config.headers
-        if config.basic_auth_users and not await self._is_known(request, config):
-            refusal = _error(web.HTTPUnauthorized)
-            refusal.headers["WWW-Authenticate"] = "Basic"
-            raise refusal
+        if config.basic_auth_users:
+            given = credentials(request.headers.get("Authorization", ""))
+            if given is None or not await self._authenticator.admits(*given, config.basic_auth_users):
+                unauthorized = _error(web.HTTPUnauthorized)
+                unauthorized.headers["WWW-Authenticate"] = "Basic"
+                raise unauthorized
         return await handler(request)
-
-    async def _is_known(self, request: web.Request, config: WebConfig) -> bool:
-        given = credentials(request.headers.get("Authorization", ""))
-        return given is not None and await self._authenticator.admits(*given, config.basic_auth_users)
 
 
 def _check_names(request: web.Request, config: WebConfig) -> None:
-    """Break off a connection whose client has none of the names that the file allows."""
+    """Close a connection whose client certificate has none of the names that the file allows."""
     allowed = config.tls_server_config.client_allowed_sans
-    certificate = request.get_extra_info("peercert")
-    if allowed and not tls.is_allowed(certificate, allowed):
-        log.warning("could not find allowed SANs in client cert", found=tls.names(certificate))
+    found = tls.names(request.get_extra_info("peercert"))
+    if allowed and set(allowed).isdisjoint(found):
+        log.warning("could not find allowed SANs in client cert", found=found)
         if request.transport:
             request.transport.abort()
         raise _error(web.HTTPForbidden)

@@ -1,4 +1,4 @@
-"""Contexts for TLS connections, from what a web configuration file says."""
+"""The TLS context that a web configuration file asks for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import ssl
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -26,12 +26,12 @@ _UNVERIFIED = {"RequestClientCert", "RequireAnyClientCert", "RequireClientCert"}
 
 
 class TlsError(ValueError):
-    """What is wrong with a `tls_server_config`, in one line."""
+    """A `tls_server_config` is wrong; the text is one line."""
 
 
 @dataclass(frozen=True)
 class Material:
-    """Certificate, key and the certificates that clients' are checked with: PEM, as it was read."""
+    """The certificate, its key, and the CA certificates for clients: PEM, as read."""
 
     cert: bytes
     key: bytes = field(repr=False)
@@ -39,7 +39,7 @@ class Material:
 
 
 def read(config: TlsServerConfig, folder: Path) -> Material:
-    """Read what the configuration names; raises TlsError."""
+    """Read the files that the configuration names; raises TlsError."""
     if not (config.cert or config.cert_file):
         raise TlsError("missing one of cert or cert_file")
     if not (config.key or config.key_file):
@@ -56,43 +56,34 @@ def read(config: TlsServerConfig, folder: Path) -> Material:
 
 
 def context(config: TlsServerConfig, material: Material) -> ssl.SSLContext:
-    """Return the context for a connection; raises TlsError, also for what Python's ssl cannot do."""
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    made.set_alpn_protocols(["http/1.1"])
-    _choose_versions(made, config)
-    _choose_ciphers(made, config)
-    _load_pair(made, material)
-    _verify_clients(made, config, material)
-    return made
-
-
-def _choose_versions(made: ssl.SSLContext, config: TlsServerConfig) -> None:
+    """Return the context for a connection; raises TlsError, also for settings that Python's ssl does not support."""
     low, high = VERSIONS[config.min_version], VERSIONS[config.max_version]
     if low > high:
         raise TlsError(f"min_version {config.min_version} is above max_version {config.max_version}")
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.set_alpn_protocols(["http/1.1"])
     made.minimum_version, made.maximum_version = low, high
-
-
-def _choose_ciphers(made: ssl.SSLContext, config: TlsServerConfig) -> None:
     if not config.prefer_server_cipher_suites:
         made.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
     if names := [CIPHERS[name] for name in config.cipher_suites if name in CIPHERS]:
         made.set_ciphers(":".join(names))
     elif config.cipher_suites and config.max_version == "TLS13":
-        # All that are named are of TLS 1.3, so there is none for a client that speaks 1.2.
+        # All suites named are those of TLS 1.3, so a client that speaks only 1.2 has none.
         made.minimum_version = ssl.TLSVersion.TLSv1_3
     elif config.cipher_suites:
         raise TlsError("cipher_suites has none for max_version TLS12")
-    match config.curve_preferences:
-        case (curve,):
-            made.set_ecdh_curve(CURVES[curve])
-        case (_, _, *_):
-            raise TlsError("curve_preferences: Python's ssl takes one curve; name one, or leave the key out")
+    if len(config.curve_preferences) > 1:
+        raise TlsError("curve_preferences: Python's ssl takes one curve; name one, or leave the key out")
+    for curve in config.curve_preferences:
+        made.set_ecdh_curve(CURVES[curve])
+    _load_pair(made, material)
+    _verify_clients(made, config, material)
+    return made
 
 
 def _load_pair(made: ssl.SSLContext, material: Material) -> None:
     def no_password() -> str:
-        """Keep OpenSSL from asking the terminal for the password of a key."""
+        """Keep OpenSSL from asking for the key's password on the terminal."""
         raise TlsError("failed to load X509KeyPair: the key is encrypted")
 
     try:
@@ -106,7 +97,7 @@ def _verify_clients(made: ssl.SSLContext, config: TlsServerConfig, material: Mat
     kind = config.client_auth_type
     if kind in _UNVERIFIED:
         raise TlsError(
-            f"client_auth_type {kind} takes certificates that nobody verifies, which Python's ssl cannot do; "
+            f"client_auth_type {kind} accepts certificates without verifying them, which Python's ssl cannot do; "
             "use RequireAndVerifyClientCert"
         )
     if kind not in _CLIENTS:
@@ -118,30 +109,26 @@ def _verify_clients(made: ssl.SSLContext, config: TlsServerConfig, material: Mat
         if config.client_allowed_sans:
             raise TlsError("client_allowed_sans needs client_auth_type RequireAndVerifyClientCert")
     elif config.client_ca or config.client_ca_file:
-        _trust(made, material.client_ca)
+        try:
+            # Anything that is not ASCII is a comment between the certificates.
+            made.load_verify_locations(cadata=material.client_ca.decode("ascii", "ignore"))
+        except (ssl.SSLError, ValueError) as error:
+            raise TlsError(f"failed to load client_ca: {_words(error)}") from None
     else:
         made.load_default_certs(ssl.Purpose.CLIENT_AUTH)
 
 
-def _trust(made: ssl.SSLContext, client_ca: bytes) -> None:
-    try:
-        # What is not ASCII stands between the certificates, as a comment.
-        made.load_verify_locations(cadata=client_ca.decode("ascii", "ignore"))
-    except (ssl.SSLError, ValueError) as error:
-        raise TlsError(f"failed to load client_ca: {_words(error)}") from None
-
-
 def _words(error: Exception) -> str:
-    """Return what OpenSSL or the system says, without the line of a source."""
+    """Return what OpenSSL or the system says, without the line of its source code."""
     words = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
     return str(words).lower().replace("_", " ")
 
 
 @contextmanager
 def _as_file(content: bytes) -> Iterator[str]:
-    """Yield the path of a file with this content, which is all that OpenSSL loads a certificate from.
+    """Yield the path of a file with this content, because OpenSSL loads a certificate only from a file.
 
-    On Linux it is in memory only: a container may have no place to write, and a key belongs on no disk.
+    On Linux the file is in memory only: a container may have no writable folder, and a key does not belong on a disk.
     """
     if sys.platform == "linux":
         with open(os.memfd_create("pem"), "wb", buffering=0) as file:  # noqa: PTH123 - a descriptor, not a path
@@ -153,12 +140,7 @@ def _as_file(content: bytes) -> Iterator[str]:
             yield named.name
 
 
-def is_allowed(certificate: Mapping[str, Any] | None, sans: Iterable[str]) -> bool:
-    """Whether a client's certificate has one of these names: DNS, e-mail, IP address or URI."""
-    return not set(names(certificate)).isdisjoint(sans)
-
-
 def names(certificate: Mapping[str, Any] | None) -> list[str]:
-    """Return the alternative names of a certificate as `getpeercert` gives it; none where there is no certificate."""
+    """Return the DNS names, e-mail and IP addresses, and URIs in a certificate as `getpeercert` returns it."""
     alternatives = (certificate or {}).get("subjectAltName", ())
     return [str(ip_address(name.strip())) if kind == "IP Address" else name for kind, name in alternatives]

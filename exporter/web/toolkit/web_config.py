@@ -1,4 +1,4 @@
-"""A web configuration file: read anew whenever it is asked, parsed anew when it says something else."""
+"""A web configuration file: read again for each use, parsed again when it changed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from exporter.web.toolkit.schema import TlsServerConfig, WebConfig
 
 
 class WebConfigFile:
-    """A file as it stands now. Each method raises ConfigurationError where it is wrong."""
+    """A file as it is now. Each method raises ConfigurationError if it is wrong."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -28,15 +28,15 @@ class WebConfigFile:
         self._context: tuple[TlsServerConfig, tls.Material, ssl.SSLContext] | None = None
 
     async def config(self) -> WebConfig:
-        """Return what the file says."""
+        """Return the content of the file."""
         return await asyncio.to_thread(self._read)
 
     async def context(self) -> ssl.SSLContext:
-        """Return the context for a new connection: with the certificates as they are now."""
+        """Return the context for a new connection, with the certificates as they are now."""
         return await asyncio.to_thread(self._read_context)
 
     def check(self) -> WebConfig:
-        """Return what the file says, once everything that it names was looked at."""
+        """Check the file, its hashes and the files that it names, and return its content."""
         config = self._read()
         for user, hashed in config.basic_auth_users.items():
             if problem := auth.problem(hashed):
@@ -69,7 +69,7 @@ class WebConfigFile:
 
 
 class _TextLoader(StrictLoader):
-    """YAML in which every value is the text that was written, as Go takes it: `X-XSS-Protection: 1`."""
+    """YAML in which every value is text, as Go's decoder takes it: `X-XSS-Protection: 1`."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own
         first: [(tag, pattern) for tag, pattern in resolvers if tag.endswith((":merge", ":null"))]
@@ -78,7 +78,7 @@ class _TextLoader(StrictLoader):
 
 
 def _explain(problem: Mapping[str, Any]) -> str:
-    """Return one line that names the key and what is wrong with it, but no key or hash."""
+    """Return one line that names the key and what is wrong with it; it shows no private key and no hash."""
     path = [str(step) for step in problem["loc"]]
     shown = {**problem, "input": "..."} if {"key", "basic_auth_users"} & {*path} else problem
     if problem["type"] == "extra_forbidden":

@@ -1,4 +1,4 @@
-"""What people and their programs look at: the pages and the JSON API."""
+"""The pages and the JSON API."""
 
 from exporter.web.views.inside import Inside
 

@@ -1,10 +1,9 @@
-"""The JSON API, in the envelope that Prometheus' own API has; openapi.yaml describes it."""
+"""The JSON API, in the envelope of Prometheus's own API; openapi.yaml describes it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,61 +20,57 @@ _DESCRIPTION = (Path(__file__).parent / "openapi.yaml").read_bytes()
 _TIMES = ("created", "started", "finished", "deadline", "as_of", "last_success", "next_poll")
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
-Handler = Callable[[web.Request], Awaitable[web.Response]]
-
 
 def routes(inside: Inside) -> list[web.RouteDef]:
     """Return the routes below `/api/v1/`."""
 
-    async def jobs(request: web.Request) -> Mapping[str, Any]:
-        page = await inside.jobs(JobParameters.of(given(request), inside.inventory.now()))
+    async def jobs(parameters: JobParameters) -> Mapping[str, Any]:
+        page = await inside.jobs(parameters)
         rows = [_plain(JobRow.of(found)) for found in page.jobs]
         return {"jobs": rows, "total": page.total, "next": cursor(page.next) if page.next else None}
 
-    async def sources(request: web.Request) -> Mapping[str, Any]:
-        rows, following, total = inside.sources(SourceParameters.of(given(request), inside.inventory.now()))
-        return {
-            "sources": list(map(_plain, rows)),
-            "total": total,
-            "next": None if following is None else str(following),
-        }
+    async def sources(parameters: SourceParameters) -> Mapping[str, Any]:
+        rows, following, total = inside.sources(parameters)
+        following_text = None if following is None else str(following)
+        return {"sources": list(map(_plain, rows)), "total": total, "next": following_text}
 
-    async def status(request: web.Request) -> Mapping[str, Any]:
-        Parameters.of(given(request), inside.inventory.now())
+    async def status(_parameters: Parameters) -> Mapping[str, Any]:
+        inventory = inside.inventory
+        failures = await inventory.failures(hours=24)
         return {
             "version": __version__,
-            "time": _time(inside.inventory.now()),
+            "time": _time(inventory.now()),
             "sources": inside.health(),
-            "jobs": await inside.inventory.states(),
-            "failures": [
-                {"hour": _time(begin), "failed": count} for begin, count in await inside.inventory.failures(hours=24)
-            ],
+            "jobs": await inventory.states(),
+            "failures": [{"hour": _time(hour), "failed": count} for hour, count in failures],
         }
 
     async def description(_request: web.Request) -> web.Response:
         return web.Response(body=_DESCRIPTION, content_type="application/yaml", headers=_HEADERS)
 
+    def route(path: str, model: type[Parameters], data: Callable[[Any], Awaitable[Mapping[str, Any]]]) -> web.RouteDef:
+        async def respond(request: web.Request) -> web.Response:
+            try:
+                parameters = model.of(given(request), inside.inventory.now())
+            except ParameterError as error:
+                return refusal(str(error), 400)
+            return _json({"status": "success", "data": await data(parameters)})
+
+        return web.get(path, respond)
+
     return [
-        web.get("/api/v1/jobs", partial(_answer, jobs)),
-        web.get("/api/v1/sources", partial(_answer, sources)),
-        web.get("/api/v1/status", partial(_answer, status)),
+        route("/api/v1/jobs", JobParameters, jobs),
+        route("/api/v1/sources", SourceParameters, sources),
+        route("/api/v1/status", Parameters, status),
         web.get("/api/v1/openapi.yaml", description),
     ]
-
-
-async def _answer(data: Callable[[web.Request], Awaitable[Mapping[str, Any]]], request: web.Request) -> web.Response:
-    """Return data in the envelope, or what is wrong with the request."""
-    try:
-        return _json({"status": "success", "data": await data(request)})
-    except ParameterError as error:
-        return refusal(str(error), 400)
 
 
 _TYPES = {404: "not_found", 500: "internal"}
 
 
 def refusal(problem: str, status: int) -> web.Response:
-    """Return what is wrong, in the envelope, with the type that Prometheus has for it."""
+    """Return an error in the envelope, with Prometheus's name for its type if there is one."""
     return _json({"status": "error", "errorType": _TYPES.get(status, "bad_data"), "error": problem}, status)
 
 
@@ -84,7 +79,7 @@ def _json(content: Mapping[str, Any], status: int = 200) -> web.Response:
 
 
 def _plain(row: JobRow | SourceRow) -> Mapping[str, Any]:
-    """Return a row with its times as RFC 3339 writes them."""
+    """Return a row with its times in RFC 3339."""
     return {name: _time(value) if name in _TIMES else value for name, value in row._asdict().items()}
 
 

@@ -1,4 +1,4 @@
-"""What pages and API show of the exporter's inside: asked anew for each request, for all of it may change."""
+"""What the pages and the API show of a running exporter, read again for each request because all of it may change."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from exporter.web.views.rows import SourceRow, health
 
 @dataclass(frozen=True)
 class Inside:
-    """Where the pages and the API look."""
+    """Where the pages and the API find what they show."""
 
     inventory: Inventory
     settings: Callable[[], Settings]
     catalog: Callable[[], Catalog]
 
     async def jobs(self, parameters: JobParameters) -> Page:
-        """Return the jobs that are asked for."""
-        return await self.inventory.jobs(parameters.places, parameters.wanted, parameters.limit, parameters.cursor)
+        """Return the jobs that pass the filters, at most one page of them."""
+        return await self.inventory.jobs(parameters.places, parameters.job_filter, parameters.limit, parameters.cursor)
 
     def sources(self, parameters: SourceParameters) -> tuple[list[SourceRow], int | None, int]:
-        """Return the sources that are asked for, the cursor of the next page, and how many there are on all pages."""
-        asked = parameters.health
+        """Return the sources that pass the filters: one page, the cursor of the next, and the total of all pages."""
+        healths = parameters.health
         statuses = self.inventory.statuses(parameters.places)
-        found = [status for status in statuses if not asked or health(status) in asked]
+        found = [status for status in statuses if not healths or health(status) in healths]
         end = parameters.cursor + parameters.limit
         rows = [SourceRow.of(status) for status in found[parameters.cursor : end]]
         return rows, end if end < len(found) else None, len(found)
 
     def health(self) -> Counter[str]:
-        """Return how many sources are up, down, and not polled yet."""
+        """Return how many sources are up, down, and unknown because they were not polled yet."""
         return Counter({"up": 0, "down": 0, "unknown": 0, **Counter(map(health, self.inventory.each_status()))})

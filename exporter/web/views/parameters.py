@@ -1,4 +1,4 @@
-"""What a request asks for, by the parameters of its URL: checked, and explained where it is wrong."""
+"""The parameters of a request's URL, checked, with an explanation of what is wrong."""
 
 from __future__ import annotations
 
@@ -19,19 +19,17 @@ from exporter.text.problems import in_words
 from exporter.text.spelling import did_you_mean
 
 Health = Literal["up", "down", "unknown"]
-"""How a source goes, in the words of Prometheus' own API; unknown until it was polled."""
+"""The health of a source, in the words of Prometheus's own API; unknown until it was polled."""
 
 _LATEST = datetime.max.replace(tzinfo=UTC).timestamp()
 
 
-def _as_time(value: object, info: ValidationInfo) -> object:
+def _as_time(text: str, info: ValidationInfo) -> float:
     """Return a time as seconds since 1970-01-01 UTC; raises ValueError."""
-    if value is None or isinstance(value, float):
-        return value
-    now = (info.context or {}).get("now", 0.0)
-    for read in (float, _parsed, lambda text: now - parse_duration(text)):
+    now = (info.context or {})["now"]
+    for read in (float, _rfc3339, lambda text: now - parse_duration(text)):
         try:
-            seconds = read(str(value))
+            seconds = read(text)
         except ValueError:
             continue
         if 0 <= seconds <= _LATEST:
@@ -41,7 +39,7 @@ def _as_time(value: object, info: ValidationInfo) -> object:
     )
 
 
-def _parsed(text: str) -> float:
+def _rfc3339(text: str) -> float:
     time = datetime.fromisoformat(text)
     return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
 
@@ -51,21 +49,20 @@ Time = Annotated[float | None, BeforeValidator(_as_time)]
 _CURSOR = re.compile(r"([af])(-?\d{1,12}\.\d{1,9})-([0-9a-f]{12})")
 
 
-def _as_position(value: object) -> object:
-    if isinstance(value, str) and (match := _CURSOR.fullmatch(value)):
-        return Position(match[1] == "f", -float(match[2]), match[3])
-    if value is None or isinstance(value, Position):
-        return value
-    raise ValueError("is no cursor: take it from the answer before, as it stands there")
+def _as_position(text: str) -> Position:
+    match = _CURSOR.fullmatch(text)
+    if not match:
+        raise ValueError("must be the `next` of the previous response, unchanged")
+    return Position(match[1] == "f", -float(match[2]), match[3])
 
 
 def cursor(position: Position) -> str:
-    """Return a position as it stands in a URL."""
+    """Return a position as a URL has it."""
     return f"{'f' if position.is_finished else 'a'}{-position.age!r}-{position.digest}"
 
 
 Given = Mapping[str, Sequence[str]]
-"""The parameters of an address, each with its values."""
+"""The parameters of a URL, each with its values."""
 
 
 def given(request: web.Request) -> Given:
@@ -74,27 +71,40 @@ def given(request: web.Request) -> Given:
 
 
 class ParameterError(Exception):
-    """A request asks for something that cannot be: names the parameter, the value and what is allowed."""
+    """A parameter is wrong: names it, what is allowed, and the value."""
 
 
 class Parameters(BaseModel):
-    """What a request may ask for; this one takes nothing."""
+    """The parameters that a request may have; here, none."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     @classmethod
     def of(cls, given: Given, now: float) -> Self:
-        """Return what a request asks for; raises ParameterError."""
-        values = {name: _value(cls, name, values) for name, values in given.items()}
+        """Return the parameters of a request; raises ParameterError."""
+        values: dict[str, Any] = {}
+        for name, texts in given.items():
+            field = cls.model_fields.get(name)
+            if field is None or isinstance(field.default, tuple):
+                values[name] = tuple(texts)
+            elif len(texts) == 1:
+                values[name] = texts[0]
+            else:
+                raise ParameterError(f"{name}: given {len(texts)} times but takes one value")
         try:
             return cls.model_validate(values, context={"now": now})
         except ValidationError as error:
             problem = error.errors(include_url=False)[0]
-            raise ParameterError(_explained(problem, cls)) from None
+            name = str(problem["loc"][0])
+            if problem["type"] == "extra_forbidden":
+                explained = f"{name[:100]}: unknown parameter{did_you_mean(name, cls.model_fields)}"
+            else:
+                explained = f"{name}: {in_words(problem)}"
+            raise ParameterError(explained) from None
 
 
 class PlaceParameters(Parameters):
-    """Which sources are asked for, by the labels of the metrics; each may be given several times."""
+    """Filters for sources, by the labels of the metrics; each may be given several times."""
 
     account_id: tuple[str, ...] = ()
     region: tuple[str, ...] = ()
@@ -104,18 +114,18 @@ class PlaceParameters(Parameters):
 
     @property
     def places(self) -> Places:
-        """The sources that are asked for."""
+        """The sources that pass these filters."""
         return Places(**{name: frozenset(getattr(self, name)) for name in Places.__dataclass_fields__})
 
 
 class JobParameters(PlaceParameters):
-    """What a list of jobs may be asked for."""
+    """The parameters of a list of jobs."""
 
     state: tuple[State, ...] = ()
     status: tuple[str, ...] = ()
     reason: tuple[Reason, ...] = ()
     name: str = ""
-    """A part of the name or the id."""
+    """Part of the name or the id, in any case."""
     created_since: Time = None
     created_until: Time = None
     finished_since: Time = None
@@ -124,8 +134,8 @@ class JobParameters(PlaceParameters):
     cursor: Annotated[Position | None, BeforeValidator(_as_position)] = None
 
     @property
-    def wanted(self) -> JobFilter:
-        """The jobs that are asked for."""
+    def job_filter(self) -> JobFilter:
+        """The jobs that pass these filters."""
         return JobFilter(
             states=frozenset(self.state),
             statuses=frozenset(self.status),
@@ -139,27 +149,9 @@ class JobParameters(PlaceParameters):
 
 
 class SourceParameters(PlaceParameters):
-    """What a list of sources may be asked for."""
+    """The parameters of a list of sources."""
 
     health: tuple[Health, ...] = ()
     limit: int = Field(default=500, ge=1, le=1000)
     cursor: int = Field(default=0, ge=0, le=10**9)
-    """How many sources come before."""
-
-
-def _value(model: type[Parameters], name: str, values: Sequence[str]) -> Any:
-    """Return what was given for a parameter, as the model wants it; raises ParameterError where it was too much."""
-    field = model.model_fields.get(name)
-    if field is None or isinstance(field.default, tuple):
-        return tuple(values)
-    if len(values) > 1:
-        raise ParameterError(f"{name}: given {len(values)} times, takes one value")
-    return values[0]
-
-
-def _explained(problem: Mapping[str, Any], model: type[Parameters]) -> str:
-    """Return one line that names the parameter, what is allowed and the value."""
-    name = str(problem["loc"][0])
-    if problem["type"] == "extra_forbidden":
-        return f"{name[:100]}: unknown parameter{did_you_mean(name, model.model_fields)}"
-    return f"{name}: {in_words(problem)}"
+    """The number of sources on the pages before."""

@@ -1,4 +1,4 @@
-"""A job and a source as pages and API show them; every time in seconds since 1970-01-01 UTC."""
+"""A job and a source as the pages and the API show them; times in seconds since 1970-01-01 UTC."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ class JobRow(NamedTuple):
     created: float | None
     started: float | None
     finished: float | None
-    """None, too, of a job that AWS tells no time of and that had ended before it was first seen."""
+    """Also None if AWS reports no end time and the job had already finished when it was first seen."""
     deadline: float | None
     duration_seconds: float | None
-    """The run time of a finished job, where AWS tells both its begin and its end."""
+    """How long a finished job ran, if AWS reports both its start and its end."""
     reason: str | None
-    """Why it failed, of a closed list."""
+    """Why it failed, from a closed list."""
     code: str
     message: str
     """The same in AWS's words."""
     records: Mapping[str, int]
     console_url: str | None
     as_of: float | None
-    """When its source was last read completely."""
+    """When its source was last polled successfully."""
 
     @classmethod
     def of(cls, found: Found) -> JobRow:
@@ -67,12 +67,12 @@ class JobRow(NamedTuple):
 
     @property
     def title(self) -> str:
-        """What people call it, else the end of its id."""
+        """The name, or the end of the id if there is none."""
         return self.name or self.id.rpartition("/")[2]
 
     @property
     def digest(self) -> str:
-        """A short name of its own within a page."""
+        """A short identifier, unique within a page."""
         return f"{hash((self.account_id, self.region, self.kind, self.scope, self.id)) & 0xFFFFFFFFFFFF:x}"
 
 
@@ -87,7 +87,7 @@ class SourceRow(NamedTuple):
     scope_name: str
     health: str
     reason: str
-    """Why the last poll failed, of a closed list; empty while it succeeds."""
+    """Why the last poll failed, from a closed list; empty after a success."""
     error: str
     """The same in AWS's words."""
     consecutive_failures: int
@@ -98,7 +98,7 @@ class SourceRow(NamedTuple):
     last_poll_calls: int
     calls: int
     jobs: int | None
-    """Jobs held; None for a source that leads to others and has none."""
+    """Jobs held; None for a discovery, which has none."""
 
     @classmethod
     def of(cls, status: SourceStatus) -> SourceRow:
@@ -121,7 +121,7 @@ class SourceRow(NamedTuple):
 
 
 def health(status: SourceStatus) -> str:
-    """Return how a source goes in the words of Prometheus' own API."""
+    """Return the health of a source, in the words of Prometheus's own API."""
     if not status.attempts:
         return "unknown"
     return "up" if status.is_up else "down"

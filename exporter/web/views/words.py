@@ -8,7 +8,7 @@ _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
 def moment(seconds: float | None) -> datetime | None:
-    """Return seconds since 1970-01-01 UTC as a time; None where there is none, or none that a calendar has."""
+    """Return seconds since 1970-01-01 UTC as a time; None if there is none, or none that a calendar has."""
     if seconds is None:
         return None
     try:
@@ -33,7 +33,7 @@ def span(seconds: float | None) -> str:
 
 
 def ago(seconds: float | None, now: float) -> str:
-    """Return how a time stands to now: `3 min ago`, `in 20 s`."""
+    """Return a time relative to now: `3 min ago`, `in 20 s`."""
     if seconds is None:
         return "never"
     passed = now - seconds
@@ -43,7 +43,7 @@ def ago(seconds: float | None, now: float) -> str:
 
 
 def _largest(seconds: float) -> str:
-    """Return a duration in its largest unit; hours up to two days, for `26 h ago` says more than `1 d ago`."""
+    """Return a duration in its largest unit; in hours up to two days, because `26 h ago` says more than `1 d ago`."""
     for unit, size in _UNITS:
         if seconds >= (2 * size if unit == "d" else size):
             return f"{int(seconds // size)} {unit}"

@@ -295,15 +295,15 @@ REFUSED = {
     ),
     "valid tls config yml and tls client with RequireAnyClientCert (present certificate)": (
         tls(PAIR, "client_auth_type: RequireAnyClientCert"),
-        "client_auth_type RequireAnyClientCert takes certificates that nobody verifies",
+        "client_auth_type RequireAnyClientCert accepts certificates without verifying them",
     ),
     "valid tls config yml (cert from file, key inline) and tls client with RequireAnyClientCert": (
         tls(PAIR, "client_auth_type: RequireClientCert"),
-        "client_auth_type RequireClientCert takes certificates that nobody verifies",
+        "client_auth_type RequireClientCert accepts certificates without verifying them",
     ),
     "RequestClientCert": (
         tls(PAIR, "client_auth_type: RequestClientCert"),
-        "client_auth_type RequestClientCert takes certificates that nobody verifies",
+        "client_auth_type RequestClientCert accepts certificates without verifying them",
     ),
     "TLS 1.0": (tls(PAIR, "min_version: TLS10"), "TLS10 is obsolete"),
     "TLS 1.1": (tls(PAIR, "max_version: TLS11"), "TLS11 is obsolete"),

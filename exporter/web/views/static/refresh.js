@@ -1,4 +1,4 @@
-// Brings the page up to date every few seconds, in place: focus, scroll, what is typed and what is open stay as they are.
+// Refreshes the page in place every few seconds. Focus, scroll position, typed text, and open details stay as they are.
 "use strict";
 
 (() => {
@@ -10,15 +10,15 @@
 
   const isRefreshed = document.querySelector('nav [aria-current="page"]') && !document.querySelector("main pre, #error");
 
-  // Makes the children of one element those of another, touching only what differs. What has an id keeps its element.
+  // Makes the children of one element equal to those of another, and touches only what differs. A child with an id keeps its element.
   function patch(now, then) {
     const known = byId(now);
-    const wanted = byId(then);
+    const coming = byId(then);
     let here = now.firstChild;
     for (const there of [...then.childNodes]) {
       const kept = there.id && known.get(there.id);
-      // What stands before it goes rather than that it is moved: moved, it would lose the focus.
-      while (kept && here && here !== kept && !wanted.has(here.id)) here = drop(here);
+      // Remove what stands before it instead of moving it: an element that is moved loses the focus.
+      while (kept && here && here !== kept && !coming.has(here.id)) here = drop(here);
       if (kept && kept !== here) now.insertBefore(kept, here);
       const match = kept || (here && !here.id && here.nodeName === there.nodeName ? here : null);
       if (!match) {
@@ -60,23 +60,23 @@
     const isBusy = paused || document.hidden || !getSelection().isCollapsed;
     if (!isBusy) {
       try {
-        const answer = await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout(EVERY) });
-        if (!answer.ok) throw new Error(answer.status);
-        const there = new DOMParser().parseFromString(await answer.text(), "text/html");
+        const response = await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout(EVERY) });
+        if (!response.ok) throw new Error(response.status);
+        const there = new DOMParser().parseFromString(await response.text(), "text/html");
         if (!paused) {
           patch(main, there.getElementById("main"));
           updated.textContent = `Updated ${new Date().toISOString().slice(11, 19)}`;
           updated.classList.remove("late");
         }
       } catch {
-        updated.textContent = "The exporter does not answer";
+        updated.textContent = "The exporter is not responding";
         updated.classList.add("late");
       }
     }
     setTimeout(refresh, EVERY);
   }
 
-  // An address is easier to read and to share without the filters that are not used.
+  // An address without unused filters is easier to read and to share.
   document.addEventListener("submit", (event) => {
     for (const field of event.target.elements) field.disabled ||= field.name && !field.value;
   });
@@ -88,8 +88,7 @@
     pause.addEventListener("click", () => {
       paused = !paused;
       pause.setAttribute("aria-pressed", String(paused));
-      if (paused) updated.textContent = "Paused";
-      else updated.textContent = "";
+      updated.textContent = paused ? "Paused" : "";
       sessionStorage.setItem("paused", paused ? "yes" : "");
     });
     if (sessionStorage.getItem("paused")) pause.click();
