@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import structlog
 
-from exporter.simulator import Simulator
 from tests.support.harness import HandClock, simulated
+from tests.support.simulated_aws import SimulatedAws
 
 ISOLATED = {
     "AWS_CONFIG_FILE": os.devnull,
@@ -96,7 +96,7 @@ def clock() -> HandClock:
 
 
 @pytest.fixture
-async def aws(clock: HandClock) -> AsyncIterator[Simulator]:
+async def aws(clock: HandClock) -> AsyncIterator[SimulatedAws]:
     """Yield an empty simulated AWS on that clock."""
     async with simulated(clock) as simulator:
         yield simulator

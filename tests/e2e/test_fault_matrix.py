@@ -19,9 +19,8 @@ from exporter.app import assembly
 from exporter.aws import catalog_loader
 from exporter.exposition import Format
 from exporter.jobs import SourceKey
-from exporter.simulator import Fault, Simulator
-from exporter.simulator.faults import LATER
 from exporter.telemetry import SourceStatus
+from tests.support.faults import LATER, Fault
 from tests.support.harness import (
     ACCOUNT,
     BEDROCK,
@@ -36,6 +35,7 @@ from tests.support.harness import (
     running,
     simulated,
 )
+from tests.support.simulated_aws import SimulatedAws as Simulator
 
 OTHER, ROLE = "444455556666", "arn:aws:iam::444455556666:role/exporter"
 INTERVAL, DISCOVERY, STALE = 60.0, 600.0, 300.0

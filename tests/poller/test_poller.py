@@ -7,7 +7,8 @@ import pytest
 from aiohttp import web
 
 from exporter.exposition import Format
-from exporter.simulator import AwsError, Fault
+from exporter.simulator import AwsError
+from tests.support.faults import Fault
 from tests.support.harness import (
     ACCOUNT,
     BEDROCK,

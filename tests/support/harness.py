@@ -17,7 +17,8 @@ from exporter.catalog import Catalog
 from exporter.exposition import Exposition, Format
 from exporter.poller import Poller
 from exporter.settings import Settings, load
-from exporter.simulator import Simulator, World
+from exporter.simulator import World
+from tests.support.simulated_aws import SimulatedAws
 
 NOW = 1_790_000_000.0
 """When tests begin, in seconds since 1970-01-01 UTC."""
@@ -146,7 +147,9 @@ async def running(settings: Settings, clock: HandClock, *, catalog: Catalog = CA
 
 
 @asynccontextmanager
-async def simulated(clock: HandClock, *, catalog: Catalog = CATALOG, **options: Any) -> AsyncIterator[Simulator]:
+async def simulated(clock: HandClock, *, catalog: Catalog = CATALOG, **options: Any) -> AsyncIterator[SimulatedAws]:
     """Yield an empty simulated AWS on the test's clock."""
-    async with Simulator(World(catalog, account=ACCOUNT, region=REGION), clock=clock.monotonic, **options) as simulator:
+    async with SimulatedAws(
+        World(catalog, account=ACCOUNT, region=REGION), clock=clock.monotonic, **options
+    ) as simulator:
         yield simulator
