@@ -13,7 +13,7 @@ HIDDEN = ("AccessDeniedException", "ValidationException")
 class AwsError(Exception):
     """An error response.
 
-    `status` is the HTTP status; None stands for the one that the operation's model declares for the code, else 400.
+    `status` is the HTTP status; None means the one that the operation's model declares for the code, else 400.
     """
 
     def __init__(self, code: str, message: str, status: int | None = None) -> None:

@@ -85,7 +85,7 @@ class ListOperation:
         start = page_tokens.position(token, bound_to) if token else None
         sizes = (arguments.get(paging.limit), paging.page_size, self.page_size or _PAGE)
         size = min(size for size in sizes if size) if paging.output_token else _EVERYTHING
-        # One more than a page holds tells whether another page follows.
+        # One more than fits on a page shows whether another page follows.
         found = list(islice(self._resources(context, start), size + 1))
         output: dict[str, Any] = {}
         items = [self._encoded(resource, context.now) for resource in found[:size]]

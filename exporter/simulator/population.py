@@ -62,13 +62,11 @@ class _Scopes:
                 key = (scope_type(kind.service, scope), name, parent)
                 if key not in self._added:
                     other, *places = self._rng.sample(DATA["places"], self._rng.randint(3, 4))
-                    add, word = (
-                        partial(self._world.add_scope, kind.service, name, within=parent),
-                        name.replace("_", "-"),
-                    )
-                    self._added[key] = [add(name=f"{word}-{place}") for place in places]
+                    add = partial(self._world.add_scope, kind.service, name, within=parent)
+                    prefix = name.replace("_", "-")
+                    self._added[key] = [add(name=f"{prefix}-{place}") for place in places]
                     if scope.where:
-                        add(name=f"{word}-{other}", passed_over=True)
+                        add(name=f"{prefix}-{other}", passed_over=True)
                 inner += self._added[key]
             outer = inner
         return outer
@@ -76,7 +74,7 @@ class _Scopes:
 
 def _arrivals(world: World, seed: int, sources: Sequence[Sequence[_List]], start: float) -> Iterator[Arrival]:
     """Yield jobs in the order of their creation, without end, each in a source drawn at random."""
-    # A job in less than every minute, so that something always moves, and at least sixty a week for each source.
+    # More than one job a minute, so that there is always something to see, and at least sixty a week for each source.
     interval = min(55.0, WEEK / (60 * len(sources)))
     habits = {str(kind): _Habits(kind, world, _rng(f"{seed}/{kind}")) for (kind, _), *_ in sources}
     seen: defaultdict[str, int] = defaultdict(int)

@@ -50,7 +50,7 @@ class Simulator:
         self._paging = cache(world.models.paging)
         self._clock = clock
         self._port = port
-        # A client that hangs up cancels its request: a hook may hold one for ever.
+        # A client that hangs up cancels its request: a hook may hold one forever.
         self._server = web.Server(self._handle, access_log=None, handler_cancellation=True)
         self._runner = web.ServerRunner(self._server, shutdown_timeout=_SHUTDOWN_TIMEOUT)
 
@@ -105,7 +105,7 @@ class Simulator:
         except AwsError as error:
             failure = error
         except Exception:  # noqa: BLE001 - whatever fails, the client sees what AWS would say
-            _LOG.exception("a request could not be answered")
+            _LOG.exception("A request failed inside the simulator")
             failure = AwsError("InternalFailure", "The request processing has failed because of an internal error", 500)
         if service := service or next(self._services.signed(signing_name), None):
             return _sent(service.writer.error(operation, failure, request_id))

@@ -1,4 +1,4 @@
-"""The operations of the simulated AWS: those that the catalog names, and what is given besides."""
+"""The operations of the simulated AWS: those that the catalog names, and a few that are passed in."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class SimulatedService:
 
 
 class Services:
-    """Every service that the catalog mentions or that is given, each loaded when a request may be for it.
+    """Every service that the catalog or `given` names, each loaded when a request may be for it.
 
     `given` has operations that the catalog does not name, by service.
     """
@@ -74,7 +74,7 @@ class Services:
 
     def signed(self, signing_name: str) -> Iterator[SimulatedService]:
         """Yield the services that requests with this signing name may be for."""
-        # Only a model tells the signing name, and models are slow to load: most names are alike, so those come first.
+        # Only a model has the signing name, and models are slow to load. Most signing names resemble the service's.
         nearest = sorted(
             self._entries, key=lambda name: difflib.SequenceMatcher(None, name, signing_name).ratio(), reverse=True
         )

@@ -35,7 +35,7 @@ def example(shape: Shape, member: str, seed: Seed, outer: tuple[str, ...] = ()) 
     if isinstance(shape, StructureShape):
         names = list(shape.required_members)
         if shape.is_tagged_union:
-            # Exactly one member, and not the one that would nest for ever.
+            # Exactly one member, and not one that nests forever.
             names = [name for name, inner in shape.members.items() if inner.name not in outer][:1]
         return {name: example(shape.members[name], name, seed, outer) for name in names}
     if isinstance(shape, ListShape):
@@ -149,7 +149,7 @@ def references(template: Any, actual: Any) -> dict[str, Any]:
 
 
 def is_reference(value: Any) -> bool:
-    """Whether a value in the catalog's arguments stands for another: `$membership`."""
+    """Whether a value in the catalog's arguments refers to another: `$membership`."""
     return isinstance(value, str) and value.startswith("$")
 
 

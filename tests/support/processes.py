@@ -1,4 +1,4 @@
-"""The exporter as a process of its own, and what a test does to one."""
+"""The exporter as a process, and what a test does to one."""
 
 import asyncio
 import re
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 @asynccontextmanager
 async def started(*arguments):
-    """Yield a process of the exporter; what still runs in the end is killed."""
+    """Yield a process of the exporter, and kill it at the end if it still runs."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "exporter", "--web.listen-address=127.0.0.1:0", *arguments),
         cwd=ROOT,
@@ -33,7 +33,7 @@ async def started(*arguments):
 
 
 async def announced(process, stream, pattern):
-    """Read lines until one tells an address."""
+    """Read lines until one has an address."""
     async with asyncio.timeout(PATIENCE):
         while line := await stream.readline():
             if match := re.search(pattern, line.decode()):
