@@ -23,6 +23,7 @@ from tests.support.harness import (
     running,
     simulated,
 )
+from tests.support.held import identity_of
 
 HOUR = 3600.0
 LIVE_STATUSES = sum(state.is_live for state in BEDROCK.state_of.values())
@@ -570,9 +571,10 @@ async def test_one_job_that_cannot_be_explained_does_not_keep_the_others_waiting
         )
         for n in range(3)
     ]
+    (poisoned,) = identity_of(aws.world, jobs[-1])
 
     async def poison(call):
-        if call.operation == "GetModelCustomizationJob" and call.arguments["jobIdentifier"] == jobs[-1].id[0]:
+        if call.operation == "GetModelCustomizationJob" and call.arguments["jobIdentifier"] == poisoned:
             raise AwsError("InternalServerException", "never", 500)
 
     aws.hooks.append(poison)
