@@ -12,8 +12,8 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
-from exporter.simulator import Simulator
 from tests.support.harness import HandClock, simulated
+from tests.support.simulated_aws import SimulatedAws
 
 # An example that takes long tells of the machine, not of what is tried.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -106,7 +106,7 @@ def clock() -> HandClock:
 
 
 @pytest.fixture
-async def aws(clock: HandClock) -> AsyncIterator[Simulator]:
+async def aws(clock: HandClock) -> AsyncIterator[SimulatedAws]:
     """Yield an empty simulated AWS on that clock."""
     async with simulated(clock) as simulator:
         yield simulator

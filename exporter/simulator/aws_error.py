@@ -1,4 +1,4 @@
-"""What AWS answers instead of a result."""
+"""The errors that the simulated AWS returns."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from botocore.model import OperationModel, StructureShape
 
 HIDDEN = ("AccessDeniedException", "ValidationException")
-"""What AWS says of something that does not exist where it has no word for that."""
+"""How a service that declares no "not found" error refuses a resource that does not exist, best first."""
 
 
 class AwsError(Exception):
-    """An error that the client gets to see.
+    """An error response.
 
-    `status` is the HTTP status; left out, it is what the operation's model says, else 400.
+    `status` is the HTTP status; None means the one that the operation's model declares for the code, else 400.
     """
 
     def __init__(self, code: str, message: str, status: int | None = None) -> None:
@@ -23,7 +23,7 @@ class AwsError(Exception):
         self.status = status
 
     def status_of(self, operation: OperationModel | None) -> int:
-        """Return the HTTP status of this error as an answer of `operation`."""
+        """Return the HTTP status of this error as a response of `operation`."""
         if self.status is not None:
             return self.status
         declared = {shape.name: shape.metadata.get("error", {}) for shape in _errors(operation)}
@@ -32,23 +32,18 @@ class AwsError(Exception):
 
 
 def invalid(message: str) -> AwsError:
-    """Return the error of a request that its operation's shape does not allow."""
+    """Return the error for a request that its operation's shape does not allow."""
     return AwsError("ValidationException", message)
 
 
-def unknown_operation() -> AwsError:
-    """Return the error of a request that leads to no operation."""
-    return AwsError("UnknownOperationException", "The requested operation is not recognized by the service.", 404)
-
-
 def not_found(operation: OperationModel, message: str, otherwise: Sequence[str] = HIDDEN) -> AwsError:
-    """Return the error for something that does not exist, in the words that `operation` declares.
+    """Return the error for a resource that does not exist, with a code that `operation` declares.
 
-    An operation that declares none of them answers with the last of `otherwise`.
+    An operation that declares none of them gets the last of `otherwise`.
     """
     declared = [shape.name for shape in _errors(operation)]
-    named = (code for word in ("ResourceNotFound", "NotFound", *otherwise) for code in declared if word in code)
-    return AwsError(next(named, otherwise[-1]), message)
+    matching = (code for word in ("ResourceNotFound", "NotFound", *otherwise) for code in declared if word in code)
+    return AwsError(next(matching, otherwise[-1]), message)
 
 
 def _errors(operation: OperationModel | None) -> list[StructureShape]:

@@ -1,23 +1,23 @@
-"""Life for the made-up AWS: scopes, a history of jobs, and new ones for ever, all of it following from a seed."""
+"""A population for the simulated AWS: scopes, a week of jobs, and new ones from then on, all derived from a seed."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from hashlib import blake2b
+from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import yaml
 
-from exporter.catalog import Catalog, Kind, Scope
+from exporter.catalog import Catalog, Kind
 from exporter.jobs import State
-from exporter.simulator.job_items import sort_of
-from exporter.simulator.residents import SimulatedScope
+from exporter.simulator.item_builders import scope_type
+from exporter.simulator.resources import SimulatedScope
 from exporter.simulator.world import Arrival, World
 
 WEEK = 7 * 86400.0
@@ -26,10 +26,10 @@ WEEK = 7 * 86400.0
 def populate(
     world: World, kinds: Catalog | Iterable[Kind], *, seed: int = 0, now: float, history: float = WEEK
 ) -> None:
-    """Give the world two or three scopes of each sort and jobs that began `history` seconds before `now`.
+    """Add two or three scopes of each type, and jobs that were created in the `history` seconds before `now`.
 
-    Where the catalog passes over some scopes, there is such a one too, an empty one. New jobs arrive whenever the clock
-    advances. The same seed and times give the same world, however it is looked at.
+    Where the catalog passes over some scopes, one of those is added too, without jobs. Jobs keep arriving while the
+    clock advances. The same seed and times give the same world, however often and whenever it is looked at.
     """
     kinds = list(kinds.kinds() if isinstance(kinds, Catalog) else kinds)
     scopes = _Scopes(world, _rng(f"{seed}/scopes"))
@@ -38,7 +38,7 @@ def populate(
         for scope in scopes.innermost(kind):
             sources[str(kind), scope.ids[kind.outer_scope] if scope else ""].append((kind, scope))
     if sources:
-        world.feed(_Population(world, seed, list(sources.values())).arrivals(now - history))
+        world.feed(_arrivals(world, seed, list(sources.values()), now - history))
 
 
 _List = tuple[Kind, SimulatedScope | None]
@@ -46,191 +46,136 @@ _List = tuple[Kind, SimulatedScope | None]
 
 
 class _Scopes:
-    """The scopes of a populated world, made when a kind needs them."""
+    """The scopes of a populated world, added when a kind needs them."""
 
     def __init__(self, world: World, rng: Random) -> None:
         self._world = world
         self._rng = rng
-        self._made: dict[tuple[str, str, SimulatedScope | None], list[SimulatedScope]] = {}
+        self._added: dict[tuple[str, str, SimulatedScope | None], list[SimulatedScope]] = {}
 
     def innermost(self, kind: Kind) -> Sequence[SimulatedScope | None]:
         """Return the scopes that a kind is listed in, [None] for a kind without."""
-        level: list[SimulatedScope | None] = [None]
+        outer: list[SimulatedScope | None] = [None]
         for name, scope in kind.scopes:
-            level = [inner for outer in level for inner in self._within(outer, kind.service, name, scope)]
-        return level
-
-    def _within(self, outer: SimulatedScope | None, service: str, name: str, scope: Scope) -> Sequence[SimulatedScope]:
-        key = (sort_of(service, scope), name, outer)
-        if key not in self._made:
-            other, *places = self._rng.sample(DATA["places"], self._rng.randint(3, 4))
-            add, word = partial(self._world.add_scope, service, name, within=outer), name.replace("_", "-")
-            self._made[key] = [add(name=f"{word}-{place}") for place in places]
-            if scope.where:
-                add(name=f"{word}-{other}", passed_over=True)
-        return self._made[key]
-
-
-@dataclass(frozen=True)
-class _Population:
-    """Jobs that arrive in sources drawn by lot: one in every interval, so that something always moves."""
-
-    world: World
-    seed: int
-    sources: Sequence[Sequence[_List]]
-    """Lists by source: kind and outermost scope."""
-
-    def arrivals(self, start: float) -> Iterator[Arrival]:
-        """Yield the jobs in the order of their creation, without end."""
-        seen: defaultdict[str, int] = defaultdict(int)
-        number = 0
-        while True:
-            rng = _rng(f"{self.seed}/{number}")
-            kind, scope = rng.choice(rng.choice(self.sources))
-            created = start + (number + rng.random() / 16) * self._interval
-            story = self._habits[str(kind)].story(seen[str(kind)], rng)
-            token = blake2b(f"{self.seed}/{number}".encode(), digest_size=16).hexdigest()
-            name = f"{rng.choice(DATA['names'])}-{token[:6]}"
-            add = partial(self.world.add_job, kind, scope=scope, created=created, name=name, token=token, **story)
-            yield created, add
-            seen[str(kind)] += 1
-            number += 1
-
-    @cached_property
-    def _interval(self) -> float:
-        """Seconds between jobs: always less than a minute, and at least sixty a week for each source."""
-        return min(55.0, WEEK / (60 * len(self.sources)))
-
-    @cached_property
-    def _habits(self) -> Mapping[str, _Habits]:
-        return {str(kind): _Habits.of(kind, self.world, self.seed) for (kind, _), *_ in self.sources}
+            inner: list[SimulatedScope | None] = []
+            for parent in outer:
+                key = (scope_type(kind.service, scope), name, parent)
+                if key not in self._added:
+                    other, *places = self._rng.sample(DATA["places"], self._rng.randint(3, 4))
+                    add = partial(self._world.add_scope, kind.service, name, within=parent)
+                    prefix = name.replace("_", "-")
+                    self._added[key] = [add(name=f"{prefix}-{place}") for place in places]
+                    if scope.where:
+                        add(name=f"{prefix}-{other}", passed_over=True)
+                inner += self._added[key]
+            outer = inner
+        return outer
 
 
-@dataclass(frozen=True)
+def _arrivals(world: World, seed: int, sources: Sequence[Sequence[_List]], start: float) -> Iterator[Arrival]:
+    """Yield jobs in the order of their creation, without end, each in a source drawn at random."""
+    # More than one job a minute, so that there is always something to see, and at least sixty a week for each source.
+    interval = min(55.0, WEEK / (60 * len(sources)))
+    habits = {str(kind): _Habits(kind, world, _rng(f"{seed}/{kind}")) for (kind, _), *_ in sources}
+    seen: defaultdict[str, int] = defaultdict(int)
+    for number in count():
+        rng = _rng(f"{seed}/{number}")
+        kind, scope = rng.choice(rng.choice(sources))
+        created = start + (number + rng.random() / 16) * interval
+        story = habits[str(kind)].story(seen[str(kind)], rng)
+        token = blake2b(f"{seed}/{number}".encode(), digest_size=16).hexdigest()
+        name = f"{rng.choice(DATA['names'])}-{token[:6]}"
+        yield created, partial(world.add_job, kind, scope=scope, created=created, name=name, token=token, **story)
+        seen[str(kind)] += 1
+
+
 class _Habits:
     """How the jobs of one kind usually go."""
 
-    kind: Kind
-    place: tuple[str, str]
-    median: float
-    """Seconds that a job usually runs."""
-    failing: float
-    """The share of jobs that fail."""
-
-    @classmethod
-    def of(cls, kind: Kind, world: World, seed: int) -> _Habits:
-        """Draw the habits of a kind."""
-        rng = _rng(f"{seed}/{kind}")
-        return cls(kind, (world.account, world.region), rng.uniform(600, 5400), rng.uniform(0.05, 0.1))
+    def __init__(self, kind: Kind, world: World, rng: Random) -> None:
+        self._kind = kind
+        self._world = world
+        self._median = rng.uniform(600, 5400)
+        """Seconds that a job usually runs."""
+        self._failing = rng.uniform(0.05, 0.1)
+        """The share of jobs that fail."""
+        self._pending, self._running, self._stopping = (
+            list(kind.states.get(state, ())) for state in (State.PENDING, State.RUNNING, State.STOPPING)
+        )
+        self._final = [status for status, state in kind.state_of.items() if state.is_final]
+        self._firsts = self._first_jobs()
 
     def story(self, number: int, rng: Random) -> dict[str, Any]:
-        """Return what becomes of the kind's job of a number; the first ones meet every status and refinement once."""
+        """Return what becomes of the kind's job with this number: arguments of `World.add_job`."""
+        kind = self._kind
         if number < len(self._firsts):
-            way, refined = self._firsts[number]
+            statuses, refined = self._firsts[number]
         else:
-            way = self._way(self._usual(rng))
-            refined = self._refined(way, rng)
-        state = self.kind.state_of[way[-1]] if refined is None else self.kind.refine[refined].to
-        return {
-            "path": list(self._path(way, rng)),
-            "records": self._records(state, rng),
-            "refined": refined,
-            **(self._failure(rng) if state is State.FAILED else {}),
-        }
+            weights = {**_WEIGHTS, State.FAILED: self._failing}
+            states = [kind.state_of[status] for status in self._final]
+            # Statuses with one meaning share its weight.
+            shares = [weights[state] / states.count(state) for state in states]
+            statuses, refined = self._statuses(rng.choices(self._final, shares)[0]), None
+            possible = [n for n, rule in enumerate(kind.refine) if rule.from_ is kind.state_of[statuses[-1]]]
+            if possible and rng.random() < _REFINED:
+                refined = rng.choice(possible)
+        path, passed = [], 0.0
+        for status in statuses:
+            path.append((round(passed, 3), status))
+            passed += self._stay(kind.state_of[status], rng)
+        state = kind.state_of[statuses[-1]] if refined is None else kind.refine[refined].to
+        total = rng.randint(100, 50_000)
+        lost = {State.SUCCEEDED: 0.0, State.PARTIAL: rng.uniform(0.01, 0.2)}.get(state, rng.random())
+        failed = int(total * lost)
+        records = {"total": total, "processed": total, "succeeded": total - failed, "failed": failed}
+        failure = self._failure(rng) if state is State.FAILED else {}
+        return {"path": path, "records": records, "refined": refined, **failure}
 
-    def _refined(self, way: list[str], rng: Random) -> int | None:
-        """Return the number of a refinement that a way's end may have: now and then one, mostly none."""
-        state = self.kind.state_of[way[-1]]
-        possible = [number for number, rule in enumerate(self.kind.refine) if rule.from_ is state]
-        return rng.choice(possible) if possible and rng.random() < _REFINED else None
+    def _first_jobs(self) -> list[tuple[list[str], int | None]]:
+        """Return the statuses and the refinement of the first jobs, which together show every status and refinement."""
+        ways = [self._statuses(final) for final in self._final]
+        # Where nothing usually ends by stopping, the last status does.
+        if self._stopping and not any(self._stopping[0] in way for way in ways):
+            ways.append([*self._pending, *self._running, *self._stopping, self._final[-1]])
+        refined = [
+            (self._statuses(self._kind.states[rule.from_][0]), number) for number, rule in enumerate(self._kind.refine)
+        ]
+        return [*((way, None) for way in ways), *refined]
 
-    @cached_property
-    def _firsts(self) -> list[tuple[list[str], int | None]]:
-        """The ways with and without refinements."""
-        rules = enumerate(self.kind.refine)
-        refined = [(self._way(self.kind.states[rule.from_][0]), number) for number, rule in rules]
-        return [*((way, None) for way in self._ways), *refined]
-
-    @cached_property
-    def _ways(self) -> list[list[str]]:
-        """Ways that together lead through every status; where nothing usually ends by stopping, the last way does."""
-        ways = [self._way(ending) for ending in self._endings]
-        pending, running, stopping = self._live
-        if stopping and not any(stopping[0] in way for way in ways):
-            ways.append([*pending, *running, *stopping, self._endings[-1]])
-        return ways
-
-    @cached_property
-    def _live(self) -> tuple[list[str], list[str], list[str]]:
-        """The statuses before the end: pending, running, stopping."""
-        states = self.kind.states
-        pending, running, stopping = (list(states.get(state, ())) for state in _LIVE)
-        return pending, running, stopping
-
-    @cached_property
-    def _endings(self) -> list[str]:
-        """Every status that a job can stay in."""
-        return [status for status, state in self.kind.state_of.items() if state.is_final]
-
-    def _usual(self, rng: Random) -> str:
-        weights = {**_WEIGHTS, State.FAILED: self.failing}
-        states = [self.kind.state_of[ending] for ending in self._endings]
-        shares = [weights[state] / states.count(state) for state in states]
-        return rng.choices(self._endings, shares)[0]
-
-    def _path(self, way: list[str], rng: Random) -> Iterator[tuple[float, str]]:
-        """Yield the statuses of a way, each with the seconds after the creation."""
-        passed = 0.0
-        for status in way:
-            yield round(passed, 3), status
-            passed += self._stay(self.kind.state_of[status], rng)
-
-    def _way(self, ending: str) -> list[str]:
-        """Return the statuses in the order in which a job takes them."""
-        states, state = self.kind.states, self.kind.state_of[ending]
-        pending, running, stopping = self._live
+    def _statuses(self, final: str) -> list[str]:
+        """Return the statuses of a job that ends with `final`, in their order."""
+        states, state = self._kind.states, self._kind.state_of[final]
+        started = [*self._pending, *self._running]
         if state is State.EXPIRED:
-            return [*pending, ending]
+            return [*self._pending, final]
         if state is State.DELETING:
             deleting = list(states[state])
-            return [*pending, *running, *states.get(State.SUCCEEDED, ())[:1], *deleting[: deleting.index(ending) + 1]]
-        if state is State.STOPPED or _first_word(ending) in {_first_word(status) for status in stopping}:
-            return [*pending, *running, *stopping, ending]
-        return [*pending, *running, ending]
+            return [*started, *states.get(State.SUCCEEDED, ())[:1], *deleting[: deleting.index(final) + 1]]
+        # CANCEL_FAILED follows CANCEL_PENDING, whatever it means.
+        first_words = {status.partition("_")[0] for status in self._stopping}
+        if state is State.STOPPED or final.partition("_")[0] in first_words:
+            return [*started, *self._stopping, final]
+        return [*started, final]
 
     def _stay(self, state: State, rng: Random) -> float:
         """Return the seconds that a job stays in a status."""
         if state is State.RUNNING:
-            shared = self.median / max(1, len(self.kind.states.get(State.RUNNING, ())))
+            shared = self._median / max(1, len(self._running))
             return min(rng.lognormvariate(math.log(shared), 0.8), _LONGEST)
         return rng.uniform(*_STAYS.get(state, (20, 120)))
 
-    def _records(self, state: State, rng: Random) -> dict[str, int]:
-        total = rng.randint(100, 50_000)
-        lost = {State.SUCCEEDED: 0.0, State.PARTIAL: rng.uniform(0.01, 0.2)}.get(state, rng.random())
-        failed = int(total * lost)
-        return {"total": total, "processed": total, "succeeded": total - failed, "failed": failed}
-
     def _failure(self, rng: Random) -> dict[str, str]:
-        failure = rng.choice(DATA["failures"])
-        account, region = self.place
-        bucket, number = rng.choice(DATA["buckets"]), rng.randint(2, 90)
+        failure, bucket, number = rng.choice(DATA["failures"]), rng.choice(DATA["buckets"]), rng.randint(2, 90)
+        account, region = self._world.account, self._world.region
         message = failure["message"].format(account=account, region=region, bucket=bucket, number=number)
         return {"message": message, "code": failure["code"]}
 
 
 def _rng(seed: str) -> Random:
-    return Random(seed)  # noqa: S311 - nothing here is secret, and it must be the same again
-
-
-def _first_word(status: str) -> str:
-    """Return `CANCEL` of `CANCEL_FAILED`."""
-    return status.partition("_")[0]
+    return Random(seed)  # noqa: S311 - nothing here is secret, and a seed has to give the same world again
 
 
 DATA: Mapping[str, Any] = yaml.safe_load(Path(__file__).with_name("messages.yaml").read_text())
-
-_LIVE = (State.PENDING, State.RUNNING, State.STOPPING)
 
 _WEIGHTS = {
     State.SUCCEEDED: 0.84,
@@ -239,13 +184,13 @@ _WEIGHTS = {
     State.EXPIRED: 0.01,
     State.DELETING: 0.02,
 }
-"""How often what becomes of a job; how often it fails is a matter of the kind."""
+"""How often jobs end in a state; how often they fail depends on the kind."""
 
 _REFINED = 0.1
-"""How often a refinement holds, of those ends that have any."""
+"""How often a refinement applies, among the jobs to which one can."""
 
 _STAYS = {State.PENDING: (20, 240), State.STOPPING: (20, 90), State.SUCCEEDED: (3600, 86400)}
-"""Seconds, at least and at most, that a job stays in a status that it leaves."""
+"""The shortest and the longest time, in seconds, until a job leaves a status."""
 
 _LONGEST = 12 * 3600.0
-"""Seconds that the longest job runs."""
+"""How long the longest job runs, in seconds."""

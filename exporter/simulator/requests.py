@@ -1,23 +1,22 @@
-"""Which operation a request asks for, and with which arguments, in each of AWS's protocols."""
+"""Which operation a request is for, and with which arguments, in each of AWS's protocols."""
 
 from __future__ import annotations
 
 import json
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
-from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
+from botocore.model import ListShape, OperationModel, ServiceModel, Shape, StructureShape
 
 from exporter.simulator import values
 from exporter.simulator.aws_error import invalid
 
 
 class Request(NamedTuple):
-    """A request as it came; the path is raw, because a label may hold an ARN with its slashes percent-encoded."""
+    """An HTTP request; the path is raw, because a label may hold an ARN whose slashes are percent-encoded."""
 
     method: str
     path: str
@@ -30,124 +29,88 @@ class Request(NamedTuple):
         """The parameters of the query string, decoded."""
         return parse_qsl(self.query, keep_blank_values=True)
 
+    @property
+    def form(self) -> dict[str, str]:
+        """The fields of a form in the body, and the parameters of the query string."""
+        return dict(parse_qsl(self.body.decode(errors="replace"), keep_blank_values=True)) | dict(self.parameters)
 
-class RequestReader(ABC):
-    """Reads the requests for some operations of one service."""
+
+class RequestReader:
+    """Reads the requests for some operations of one service, by the service's protocol."""
 
     def __init__(self, service: ServiceModel, operations: Iterable[str]) -> None:
-        self.service = service
-        self.operations = {name: service.operation_model(name) for name in operations}
+        self._protocol: str = service.resolved_protocol
+        self._target_prefix = service.metadata.get("targetPrefix")
+        self._operations = {name: service.operation_model(name) for name in operations}
 
-    @abstractmethod
     def find(self, request: Request) -> OperationModel | None:
-        """Return the operation that a request asks for, None if it is no operation of this service."""
+        """Return the operation that a request is for, None if it is not one of these."""
+        if self._protocol == "json":
+            prefix, _, name = request.headers.get("X-Amz-Target", "").rpartition(".")
+            return self._operations.get(name) if prefix == self._target_prefix else None
+        if self._protocol == "query":
+            return self._operations.get(request.form.get("Action", ""))
+        for name, (method, pattern, _) in self._routes.items():
+            if method == request.method and pattern.fullmatch(request.path):
+                return self._operations[name]
+        return None
 
     def arguments(self, operation: OperationModel, request: Request) -> dict[str, Any]:
         """Return the arguments of a request; raises AwsError where the operation's shape does not allow them."""
-        if operation.input_shape is None:
-            return {}
-        found: dict[str, Any] = values.read(operation.input_shape, self.raw(operation, request), "")
+        if self._protocol == "json":
+            raw = _json(request.body)
+        elif self._protocol == "query":
+            raw = _from_form(operation.input_shape, "", request.form) or {}
+        else:
+            raw = self._rest_arguments(operation, request)
+        found: dict[str, Any] = values.read(operation.input_shape, raw, "")
         return found
 
-    @abstractmethod
-    def raw(self, operation: OperationModel, request: Request) -> dict[str, Any]:
-        """Return the arguments as JSON values, not yet held to the operation's shape."""
-
-
-class JsonReader(RequestReader):
-    """json 1.0 and 1.1: the operation stands in a header, the arguments in the body."""
-
-    def find(self, request: Request) -> OperationModel | None:
-        """Return the operation that a request asks for, None if it is no operation of this service."""
-        prefix, _, name = request.headers.get("X-Amz-Target", "").rpartition(".")
-        return self.operations.get(name) if prefix == self.service.metadata.get("targetPrefix") else None
-
-    def raw(self, operation: OperationModel, request: Request) -> dict[str, Any]:  # noqa: ARG002 - the same for each
-        """Return the arguments as JSON values, not yet held to the operation's shape."""
-        return _json(request.body)
-
-
-class RestReader(RequestReader):
-    """rest-json and rest-xml: method and path tell the operation; arguments stand in path, query, headers and body."""
-
-    def find(self, request: Request) -> OperationModel | None:
-        """Return the operation that a request asks for, None if it is no operation of this service."""
-        matching = (
-            name
-            for name, (method, pattern) in self._routes.items()
-            if method == request.method and pattern.fullmatch(request.path)
-        )
-        return self.operations.get(next(matching, ""))
-
-    def raw(self, operation: OperationModel, request: Request) -> dict[str, Any]:
-        """Return the arguments as JSON values, not yet held to the operation's shape."""
-        shape = operation.input_shape
-        payload = shape.serialization.get("payload")
-        body = _json(request.body) if request.body else {}
-        arguments: dict[str, Any] = {payload: body} if payload else _renamed(shape, body)
-        for name, member in shape.members.items():
-            if place := member.serialization.get("location"):
-                found = self._located(operation, request, place, member.serialization.get("name", name))
-                arguments[name] = _texts(member, found, name) if found else None
+    def _rest_arguments(self, operation: OperationModel, request: Request) -> dict[str, Any]:
+        """Return the arguments in path, headers, query string and body as JSON values."""
+        _, pattern, labels = self._routes[operation.name]
+        match = pattern.fullmatch(request.path)
+        path = dict(zip(labels, map(unquote, match.groups()), strict=True)) if match else {}
+        body = _json(request.body)
+        arguments: dict[str, Any] = {}
+        for name, member in operation.input_shape.members.items():
+            location, wire_name = member.serialization.get("location"), member.serialization.get("name", name)
+            if location is None:
+                arguments[name] = body.get(wire_name)
+                continue
+            if location == "querystring":
+                texts = [value for key, value in request.parameters if key == wire_name]
+            else:
+                source = path if location == "uri" else request.headers
+                texts = [source[wire_name]] if wire_name in source else []
+            if isinstance(member, ListShape):
+                arguments[name] = [values.from_text(member.member, text, name) for text in texts] or None
+            elif texts:
+                arguments[name] = values.from_text(member, texts[0], name)
         return arguments
 
-    def _located(self, operation: OperationModel, request: Request, place: str, name: str) -> list[str]:
-        if place == "uri":
-            match = self._routes[operation.name][1].fullmatch(request.path)
-            labels = [label.rstrip("+") for label in _LABEL.findall(operation.http["requestUri"].partition("?")[0])]
-            return [unquote(match[labels.index(name) + 1])] if match else []
-        if place == "header":
-            return [request.headers[name]] if name in request.headers else []
-        return [value for key, value in request.parameters if key == name]
-
     @cached_property
-    def _routes(self) -> Mapping[str, tuple[str, re.Pattern[str]]]:
-        """Method and path of each operation; paths with more fixed text first: `/jobs/summary`, then `/jobs/{id}`."""
-        paths = {name: model.http["requestUri"].partition("?")[0] for name, model in self.operations.items()}
-        names = sorted(paths, key=lambda name: -len(_LABEL.sub("", paths[name])))
-        return {name: (self.operations[name].http["method"], _pattern(paths[name])) for name in names}
+    def _routes(self) -> Mapping[str, tuple[str, re.Pattern[str], list[str]]]:
+        """Method, path and labels by operation, most fixed text first: `/jobs/latest` comes before `/jobs/{id}`."""
+        routes = {}
+        for name, model in self._operations.items():
+            path = model.http["requestUri"].partition("?")[0]
+            labels = [label.rstrip("+") for label in _LABEL.findall(path)]
+            routes[name] = len(_LABEL.sub("", path)), (model.http["method"], _pattern(path), labels)
+        return {name: route for name, (_, route) in sorted(routes.items(), key=lambda item: -item[1][0])}
 
-
-class QueryReader(RequestReader):
-    """query: a form with the operation as `Action`."""
-
-    def find(self, request: Request) -> OperationModel | None:
-        """Return the operation that a request asks for, None if it is no operation of this service."""
-        form = self._form(request)
-        if form.get("Version", self.service.api_version) != self.service.api_version:
-            return None
-        return self.operations.get(form.get("Action", ""))
-
-    def raw(self, operation: OperationModel, request: Request) -> dict[str, Any]:
-        """Return the arguments as JSON values, not yet held to the operation's shape."""
-        found = _nested(operation.input_shape, "", self._form(request))
-        return found if isinstance(found, dict) else {}
-
-    def _form(self, request: Request) -> dict[str, str]:
-        return dict(parse_qsl(request.body.decode(errors="replace"), keep_blank_values=True)) | dict(request.parameters)
-
-
-def reader(service: ServiceModel, operations: Iterable[str]) -> RequestReader:
-    """Return the reader for a service's protocol; raises LookupError for a protocol that no catalog has needed yet."""
-    return READERS[service.resolved_protocol](service, operations)
-
-
-READERS: Mapping[str, type[RequestReader]] = {
-    "json": JsonReader,
-    "query": QueryReader,
-    "rest-json": RestReader,
-    "rest-xml": RestReader,
-}
 
 _LABEL = re.compile(r"{([^}]+)}")
 
 
 def _pattern(path: str) -> re.Pattern[str]:
-    """Return a pattern for a path of a model; a label such as `{key+}` takes slashes too."""
-    pieces = _LABEL.split(path)
-    labels = ["(.+)" if label.endswith("+") else "([^/]+)" for label in pieces[1::2]]
-    fixed = [re.escape(piece) for piece in pieces[::2]]
-    return re.compile("".join(piece + label for piece, label in zip(fixed, [*labels, ""], strict=True)))
+    """Return a pattern for a path of a model; a greedy label such as `{key+}` matches slashes too."""
+    # Splitting by a pattern with a group gives fixed text and labels by turns.
+    fixed, *rest = _LABEL.split(path)
+    pattern = re.escape(fixed)
+    for label, fixed in zip(rest[::2], rest[1::2], strict=True):
+        pattern += ("(.+)" if label.endswith("+") else "([^/]+)") + re.escape(fixed)
+    return re.compile(pattern)
 
 
 def _json(body: bytes) -> dict[str, Any]:
@@ -160,38 +123,16 @@ def _json(body: bytes) -> dict[str, Any]:
     return found
 
 
-def _renamed(shape: StructureShape, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a body's members under their own names instead of those on the wire."""
-    return {name: body.get(member.serialization.get("name", name)) for name, member in shape.members.items()}
-
-
-def _texts(shape: Shape, texts: list[str], where: str) -> Any:
-    if isinstance(shape, ListShape):
-        return [values.from_text(shape.member, text, where) for text in texts]
-    return values.from_text(shape, texts[0], where)
-
-
-def _nested(shape: Shape, prefix: str, form: Mapping[str, str]) -> Any:
-    """Return what a form says under a prefix: `Tags.member.1.Key`."""
+def _from_form(shape: Shape, prefix: str, form: Mapping[str, str]) -> Any:
+    """Return what a form has under a prefix, such as `Tags.member.1.Key`; None if that is nothing."""
     if isinstance(shape, StructureShape):
-        found = {name: _nested(member, _under(prefix, member, name), form) for name, member in shape.members.items()}
-        known = {name: value for name, value in found.items() if value is not None}
-        return known or None
+        found = {
+            name: _from_form(member, f"{prefix}.{name}".lstrip("."), form) for name, member in shape.members.items()
+        }
+        return {name: value for name, value in found.items() if value is not None} or None
     if isinstance(shape, ListShape):
-        flat = shape.serialization.get("flattened")
-        inner = prefix if flat else f"{prefix}.{shape.member.serialization.get('name', 'member')}"
-        return _numbered(shape.member, inner, form)
-    if isinstance(shape, MapShape) or prefix not in form:
-        return None
-    return values.from_text(shape, form[prefix], prefix)
-
-
-def _numbered(shape: Shape, prefix: str, form: Mapping[str, str]) -> list[Any] | None:
-    found: list[Any] = []
-    while (value := _nested(shape, f"{prefix}.{len(found) + 1}", form)) is not None:
-        found.append(value)
-    return found or None
-
-
-def _under(prefix: str, member: Shape, name: str) -> str:
-    return f"{prefix}.{member.serialization.get('name', name)}".lstrip(".")
+        elements: list[Any] = []
+        while (element := _from_form(shape.member, f"{prefix}.member.{len(elements) + 1}", form)) is not None:
+            elements.append(element)
+        return elements or None
+    return values.from_text(shape, form[prefix], prefix) if prefix in form else None

@@ -1,4 +1,4 @@
-"""The made-up AWS on a port of this machine."""
+"""The simulated AWS on a port of this machine."""
 
 from __future__ import annotations
 
@@ -7,58 +7,56 @@ import re
 import time
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Mapping
 from functools import cache, partial
+from types import MappingProxyType
 from typing import Self
 
 from aiohttp import web
 from botocore.model import OperationModel
 
-from exporter.catalog import Catalog
+from exporter.simulator import sts
 from exporter.simulator.aws_error import AwsError
-from exporter.simulator.calls import Call
-from exporter.simulator.faults import Faults
+from exporter.simulator.operations import Hook, Operation, RequestContext
 from exporter.simulator.requests import Request
-from exporter.simulator.responses import Response
+from exporter.simulator.responses import Response, json_error
 from exporter.simulator.services import Services, SimulatedService
 from exporter.simulator.world import World
-
-Hook = Callable[[Call], Awaitable[web.StreamResponse | None]]
-"""Looks at a call before it is answered: may wait, raise AwsError, or answer in its own way."""
 
 
 class Simulator:
     """Serves a world over AWS's own protocols; an async context manager.
 
-    `clock` gives the world's time in seconds; `page_size` keeps pages smaller than AWS would, to force paging.
+    `clock` returns the world's time in seconds; `page_size` makes pages smaller than AWS's, to force paging;
+    `operations` has operations that the catalog does not name, by service.
     """
 
     def __init__(
         self,
         world: World,
         *,
-        catalog: Catalog | None = None,
         clock: Callable[[], float] = time.time,
-        host: str = "127.0.0.1",
         port: int = 0,
         page_size: int | None = None,
+        operations: Mapping[str, Mapping[str, Operation]] = MappingProxyType({}),
     ) -> None:
         self.world = world
         self.requests: Counter[tuple[str, str]] = Counter()
-        """How often each (service, operation) was called."""
-        self.faults = Faults()
-        self.hooks: list[Hook] = [self.faults]
-        self._services = Services(catalog or world.catalog, world, page_size)
+        """How many requests each (service, operation) received."""
+        self.hooks: list[Hook] = []
+        """Each sees every request before it is answered; the first that returns a response decides."""
+        given = {"sts": sts.operations(world), **operations}
+        self._services = Services(world, given, page_size)
         self._paging = cache(world.models.paging)
         self._clock = clock
-        self._address = (host, port)
-        # Who hangs up is answered no more: a fault may keep a call for ever.
+        self._port = port
+        # A client that hangs up cancels its request: a hook may hold one forever.
         self._server = web.Server(self._handle, access_log=None, handler_cancellation=True)
-        self._runner = web.ServerRunner(self._server, shutdown_timeout=_PATIENCE)
+        self._runner = web.ServerRunner(self._server, shutdown_timeout=_SHUTDOWN_TIMEOUT)
 
     async def __aenter__(self) -> Self:
         await self._runner.setup()
-        await web.TCPSite(self._runner, *self._address).start()
+        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -68,83 +66,67 @@ class Simulator:
     def endpoint_url(self) -> str:
         """What a client's `endpoint_url` has to be."""
         host, port, *_ = self._runner.addresses[0]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return f"http://{host}:{port}"
 
     @property
     def connections(self) -> int:
         """How many connections are open."""
         return len(self._server.connections)
 
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        path, _, query = request.raw_path.partition("?")
-        read = Request(request.method, path, query, request.headers, await request.read())
-        signature = _SIGNATURE.search(request.headers.get("Authorization", ""))
+    async def _handle(self, received: web.BaseRequest) -> web.StreamResponse:
+        request_id = str(uuid.uuid4())
+        signature = _SIGNATURE.search(received.headers.get("Authorization", ""))
         if signature is None:
-            missing = AwsError("MissingAuthenticationTokenException", "Missing Authentication Token", 403)
-            return _unaddressed(missing)
-        key, region, signing_name = signature.groups()
-        return await self._serve(request, read, key, region, signing_name)
-
-    async def _serve(
-        self, connected: web.BaseRequest, request: Request, key: str, region: str, signing_name: str
-    ) -> web.StreamResponse:
-        service, operation, request_id = None, None, str(uuid.uuid4())
+            missing = AwsError("MissingAuthenticationTokenException", "Missing Authentication Token")
+            return _sent(json_error(missing, 403, request_id))
+        access_key, region, signing_name = signature.groups()
+        path, _, query = received.raw_path.partition("?")
+        request = Request(received.method, path, query, received.headers, await received.read())
+        service, operation = None, None
         try:
             service, operation = self._services.find(signing_name, request)
             self.requests[service.name, operation.name] += 1
-            call = Call(
+            context = RequestContext(
                 service=service.name,
                 operation=operation.name,
-                account=self.world.account_of(key),
+                account=self.world.account_of(access_key),
                 region=region,
-                access_key=key,
+                access_key=access_key,
                 arguments=service.reader.arguments(operation, request),
                 now=self._clock(),
                 paging=self._paging(service.name, operation.name),
-                request=connected,
-                sound=partial(self._answer, service, operation, request_id),
+                request=received,
+                respond=partial(self._respond, service, operation, request_id),
             )
-            return await self._hooked(call) or _sent(call.sound(call))
+            for hook in self.hooks:
+                if (response := await hook(context)) is not None:
+                    return response
+            return _sent(context.respond(context))
         except AwsError as error:
             failure = error
-        except Exception:  # noqa: BLE001 - whatever goes wrong, a client sees what AWS would say
-            _LOG.exception("a request could not be answered")
+        except Exception:  # noqa: BLE001 - whatever fails, the client sees what AWS would say
+            _LOG.exception("A request failed inside the simulator")
             failure = AwsError("InternalFailure", "The request processing has failed because of an internal error", 500)
-        return self._failed(service or self._services.signed(signing_name), operation, failure, request_id)
+        if service := service or next(self._services.signed(signing_name), None):
+            return _sent(service.writer.error(operation, failure, request_id))
+        # Nobody knows the protocol of an unknown service.
+        return _sent(json_error(failure, failure.status_of(None), request_id))
 
-    async def _hooked(self, call: Call) -> web.StreamResponse | None:
-        for hook in self.hooks:
-            if (response := await hook(call)) is not None:
-                return response
-        return None
-
-    def _answer(self, service: SimulatedService, operation: OperationModel, request_id: str, call: Call) -> Response:
-        self.world.advance(call.now)
-        return service.writer.answer(operation, service.operations[operation.name](call), request_id)
-
-    def _failed(
-        self, service: SimulatedService | None, operation: OperationModel | None, error: AwsError, request_id: str
-    ) -> web.StreamResponse:
-        if service is None:
-            return _unaddressed(error)
-        return _sent(service.writer.error(operation, error, request_id))
+    def _respond(
+        self, service: SimulatedService, operation: OperationModel, request_id: str, context: RequestContext
+    ) -> Response:
+        self.world.advance(context.now)
+        return service.writer.output(operation, service.operations[operation.name](context), request_id)
 
 
 def _sent(response: Response) -> web.Response:
     return web.Response(status=response.status, headers=response.headers, body=response.body)
 
 
-def _unaddressed(error: AwsError) -> web.Response:
-    """Return an error to a request that is for no service that is known, so in no protocol that is known."""
-    body = {"__type": error.code, "message": error.message}
-    headers = {"x-amzn-errortype": error.code, "x-amzn-RequestId": str(uuid.uuid4())}
-    return web.json_response(body, status=error.status or 400, headers=headers)
-
-
 _SIGNATURE = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 """The access key, the region and the service's signing name."""
 
-_PATIENCE = 1.0
+_SHUTDOWN_TIMEOUT = 1.0
 """Seconds that requests under way may take when the simulator closes."""
 
 _LOG = logging.getLogger(__name__)

@@ -1,109 +1,96 @@
-"""Which operations the made-up AWS has: those that the catalog names, and no others."""
+"""The operations of the simulated AWS: those that the catalog names, and a few that are passed in."""
 
 from __future__ import annotations
 
 import difflib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from functools import cache, cached_property
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 
 from botocore.model import OperationModel, ServiceModel
 
-from exporter.catalog import Catalog, Kind, Scope
-from exporter.simulator import requests, responses
-from exporter.simulator.aws_error import unknown_operation
-from exporter.simulator.calls import Operation
-from exporter.simulator.details import Description
-from exporter.simulator.identity import Identity, OrganizationsApi
-from exporter.simulator.lists import ListEntry, Listing
-from exporter.simulator.requests import Request
+from exporter.catalog import Kind
+from exporter.simulator.aws_error import AwsError
+from exporter.simulator.details import DetailsOperation
+from exporter.simulator.lists import CatalogEntry, ListOperation
+from exporter.simulator.operations import Operation
+from exporter.simulator.requests import Request, RequestReader
+from exporter.simulator.responses import ResponseWriter
 from exporter.simulator.world import World
 
 
 class SimulatedService:
     """One service of AWS: its protocol and its operations."""
 
-    def __init__(self, model: ServiceModel, entries: list[ListEntry], world: World, page_size: int | None) -> None:
+    def __init__(
+        self,
+        model: ServiceModel,
+        entries: list[CatalogEntry],
+        given: Mapping[str, Operation],
+        world: World,
+        page_size: int | None,
+    ) -> None:
         self.name: str = model.service_name
         self.signing_name: str = model.signing_name
-        self.writer = responses.writer(model)
-        self.operations: dict[str, Operation] = {}
-        jobs = {entry.listed.operation for entry in entries if isinstance(entry.listed, Kind)}
+        self.writer = ResponseWriter(model)
+        self.operations: dict[str, Operation] = dict(given)
+        lists: defaultdict[str, list[CatalogEntry]] = defaultdict(list)
+        details: defaultdict[str, list[Kind]] = defaultdict(list)
+        job_lists = {entry.listed.operation for entry in entries if isinstance(entry.listed, Kind)}
         for entry in entries:
-            # A scope in a list of its own service's jobs is one of them.
-            if isinstance(entry.listed, Kind) or entry.listed.service or entry.listed.operation not in jobs:
-                self._list(model, entry, world, page_size)
-            self._describe(model, entry.listed, world)
-        if own := _OWN.get(self.name):
-            self.operations.update(own(world).operations)
-        self.reader = requests.reader(model, self.operations)
-
-    def _list(self, model: ServiceModel, entry: ListEntry, world: World, page_size: int | None) -> None:
-        name = entry.listed.operation
-        paging = world.models.paging(self.name, name)
-        new = Listing(world, model.operation_model(name), paging, self.writer, page_size)
-        listing = self.operations.setdefault(name, new)
-        if isinstance(listing, Listing) and entry.sort not in {known.sort for known in listing.entries}:
-            listing.entries.append(entry)
-
-    def _describe(self, model: ServiceModel, listed: Kind | Scope, world: World) -> None:
-        if isinstance(listed, Kind) and listed.details:
-            name = listed.details.operation
-            description = self.operations.setdefault(name, Description(world, model.operation_model(name)))
-            if isinstance(description, Description):
-                description.kinds.append(listed)
+            name, listed = entry.listed.operation, entry.listed
+            # A scope in a list of its own service's jobs is one of those jobs.
+            is_job = not isinstance(listed, Kind) and not listed.service and name in job_lists
+            if not is_job and entry.type not in {other.type for other in lists[name]}:
+                lists[name].append(entry)
+            if isinstance(listed, Kind) and listed.details:
+                details[listed.details.operation].append(listed)
+        for name, kinds in details.items():
+            self.operations[name] = DetailsOperation(world, model.operation_model(name), kinds)
+        for name, listed_entries in lists.items():
+            operation = model.operation_model(name)
+            self.operations[name] = ListOperation(world, operation, self.writer, page_size, listed_entries)
+        self.reader = RequestReader(model, self.operations)
 
 
 class Services:
-    """All services that the catalog mentions, each loaded when a request may be for it, STS and Organizations."""
+    """Every service that the catalog or `given` names, each loaded when a request may be for it.
 
-    def __init__(self, catalog: Catalog, world: World, page_size: int | None) -> None:
-        self._catalog = catalog
+    `given` has operations that the catalog does not name, by service.
+    """
+
+    def __init__(self, world: World, given: Mapping[str, Mapping[str, Operation]], page_size: int | None) -> None:
         self._world = world
+        self._given = given
         self._page_size = page_size
         self._loaded: dict[str, SimulatedService] = {}
 
     def find(self, signing_name: str, request: Request) -> tuple[SimulatedService, OperationModel]:
-        """Return what a request asks for; raises AwsError (UnknownOperationException) if that is nothing."""
-        for service in self._candidates(signing_name):
+        """Return what a request is for; raises AwsError (UnknownOperationException) if that is nothing."""
+        for service in self.signed(signing_name):
             if operation := service.reader.find(request):
                 return service, operation
-        raise unknown_operation()
+        raise AwsError("UnknownOperationException", "The requested operation is not recognized by the service.", 404)
 
-    def signed(self, signing_name: str) -> SimulatedService | None:
-        """Return the first service that signs so, whose protocol an error is told in."""
-        return next(self._candidates(signing_name), None)
-
-    def _candidates(self, signing_name: str) -> Iterator[SimulatedService]:
-        """Yield the services that sign so; the nearest names first, so that few models are loaded in vain."""
-        for name in self._nearest(signing_name):
-            service = self._service(name)
-            if service.signing_name == signing_name:
-                yield service
-
-    @cache  # noqa: B019 - lives as long as the simulator
-    def _nearest(self, signing_name: str) -> list[str]:
-        return sorted(self._entries, key=lambda name: -difflib.SequenceMatcher(None, name, signing_name).ratio())
-
-    def _service(self, name: str) -> SimulatedService:
-        if name not in self._loaded:
-            model = self._world.models.service(name)
-            self._loaded[name] = SimulatedService(model, self._entries[name], self._world, self._page_size)
-        return self._loaded[name]
+    def signed(self, signing_name: str) -> Iterator[SimulatedService]:
+        """Yield the services that requests with this signing name may be for."""
+        # Only a model has the signing name, and models are slow to load. Most signing names resemble the service's.
+        nearest = sorted(
+            self._entries, key=lambda name: difflib.SequenceMatcher(None, name, signing_name).ratio(), reverse=True
+        )
+        for name in nearest:
+            if name not in self._loaded:
+                model, given = self._world.models.service(name), self._given.get(name, {})
+                self._loaded[name] = SimulatedService(model, self._entries[name], given, self._world, self._page_size)
+            if self._loaded[name].signing_name == signing_name:
+                yield self._loaded[name]
 
     @cached_property
-    def _entries(self) -> Mapping[str, list[ListEntry]]:
-        """What each service lists: the kinds of its own file, and the scopes of any file that it is named for."""
-        found: defaultdict[str, list[ListEntry]] = defaultdict(list, {name: [] for name in _OWN})
-        for kind in self._catalog.kinds():
-            found[kind.service].append(ListEntry(kind.service, kind, kind.scopes))
+    def _entries(self) -> Mapping[str, list[CatalogEntry]]:
+        """What each service lists: the kinds of its own file, and the scopes of any file that names it."""
+        found: defaultdict[str, list[CatalogEntry]] = defaultdict(list, {name: [] for name in self._given})
+        for kind in self._world.catalog.kinds():
+            found[kind.service].append(CatalogEntry(kind.service, kind, kind.scopes))
             for number, (_, scope) in enumerate(kind.scopes):
-                found[scope.service or kind.service].append(ListEntry(kind.service, scope, kind.scopes[:number]))
+                found[scope.service or kind.service].append(CatalogEntry(kind.service, scope, kind.scopes[:number]))
         return found
-
-
-_OWN: Mapping[str, Callable[[World], Identity | OrganizationsApi]] = {
-    "sts": Identity,
-    "organizations": OrganizationsApi,
-}
-"""Services that list no jobs, and what they do."""

@@ -1,12 +1,9 @@
-"""The made-up AWS as it is at any time: scopes and jobs by account and region."""
+"""The simulated AWS at any time: the scopes and jobs in each account and region."""
 
 from __future__ import annotations
 
 import heapq
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
 from hashlib import blake2b
 from itertools import count
 from typing import Any
@@ -14,8 +11,8 @@ from typing import Any
 from exporter.catalog import Catalog, Kind, Scope
 from exporter.catalog.models import Models
 from exporter.jobs import State
-from exporter.simulator.job_items import JobForm, ScopeForm, sort_of
-from exporter.simulator.residents import Residence, SimulatedJob, SimulatedScope
+from exporter.simulator.item_builders import JobItemBuilder, ScopeItemBuilder, scope_type
+from exporter.simulator.resources import Location, SimulatedJob, SimulatedScope
 from exporter.simulator.shapes import at
 
 ACCOUNT = "111122223333"
@@ -25,17 +22,8 @@ Arrival = tuple[float, Callable[[], object]]
 """When something happens in the world, in seconds, and what."""
 
 
-@dataclass(order=True)
-class _Pending:
-    """What happens next of a row of things, and the row."""
-
-    moment: float
-    happen: Callable[[], object] = field(compare=False)
-    later: Iterator[Arrival] = field(compare=False)
-
-
 class World:
-    """Accounts, the scopes and the jobs in them.
+    """Accounts, and the scopes and jobs in them.
 
     `accounts` maps access keys to accounts; every other key belongs to `account`.
     """
@@ -46,20 +34,24 @@ class World:
         self.account = account
         self.region = region
         self.accounts: dict[str, str] = {}
-        self.members: dict[str, str] = {}
-        """The accounts of the organisation with their names, none where there is no organisation."""
-        self._places: dict[tuple[str, str], Residence] = {}
-        self._job_forms: dict[str, JobForm] = {}
-        self._scope_forms: dict[tuple[str, str], ScopeForm] = {}
-        self._arrivals: list[_Pending] = []
+        self._locations: dict[tuple[str, str], Location] = {}
+        self._job_items: dict[str, JobItemBuilder] = {}
+        self._scope_items: dict[str, ScopeItemBuilder] = {}
+        self._arrivals: list[tuple[float, int, Callable[[], object], Iterator[Arrival]]] = []
+        """A heap: when something happens, a number because functions do not compare, what, and what happens next."""
+        self._feeds = count()
         self._numbers = count(1)
 
-    def place(self, account: str | None = None, region: str | None = None) -> Residence:
-        """Return a region of an account, the world's own if none is named."""
+    def location(self, account: str | None = None, region: str | None = None) -> Location:
+        """Return a region of an account, by default the world's own."""
         key = (account or self.account, region or self.region)
-        return self._places.setdefault(key, Residence(*key))
+        return self._locations.setdefault(key, Location(*key))
 
-    def add_scope(  # noqa: PLR0913 - the words of a scope, each by its name
+    def account_of(self, access_key: str) -> str:
+        """Return the account that an access key belongs to."""
+        return self.accounts.get(access_key, self.account)
+
+    def add_scope(  # noqa: PLR0913 - each by its name
         self,
         service: str,
         scope_name: str,
@@ -71,42 +63,50 @@ class World:
         account: str | None = None,
         region: str | None = None,
     ) -> SimulatedScope:
-        """Make a container of the sort that a service's file of the catalog names so.
+        """Add a scope of a type from a service's file of the catalog.
 
-        `passed_over` makes one that the catalog's `where` leaves out. What AWS lists as a job too comes with that job.
-        Raises LookupError for a sort that the file does not have, ValueError where it does not stand in `within`.
+        `passed_over` adds one that the catalog's `where` leaves out. A scope that AWS lists as a job too is added with
+        that job. Raises LookupError for a type that the file lacks, ValueError for a scope in the wrong place or with
+        an id that is taken.
         """
         scopes = self.catalog[service].scopes
         if scope_name not in scopes:
             raise LookupError(f"{service} has no scope {scope_name!r}")
-        scope = scopes[scope_name]
-        parent: Residence = within or self.place(account, region)
-        self._require(parent, service, scope.within, scope_name)
-        number, form = next(self._numbers), self._scope_form(service, scope_name)
-        fields = form.where(passed_over=passed_over)
-        if key := _listed_alike(self.catalog[service].kinds, service, scope):
-            kind = self.catalog[service].kinds[key]
-            created, path = _OPENED + number, [(0.0, kind.states[State.SUCCEEDED][0])]
-            fields |= {scope.id: id} if id else {}
-            job = partial(self.add_job, kind, created=created, path=path, name=name or None, fields=fields)
-            job(scope=within, account=account, region=region)
-            return parent.scopes(form.sort)[-1]
-        made = SimulatedScope(parent, form, scope_name, (_OPENED + number, _token(number)))
-        made.fields = fields
-        form.name(made, id, name)
-        parent.add(made)
+        scope, parent = scopes[scope_name], within or self.location(account, region)
+        self._check_parent(parent, service, scope.within, scope_name)
+        number = next(self._numbers)
+        created, token = _FIRST_CREATED + number, _token(number)
+        builder = self._scope_builder(service, scope)
+        fields = builder.filter_fields(passed_over=passed_over)
+        kinds = self.catalog[service].kinds
+        if key := _with_operation(kinds, service, scope):
+            kind = kinds[key]
+            path, fields = [(0.0, kind.states[State.SUCCEEDED][0])], fields | ({scope.id: id} if id else {})
+            job = self.add_job(
+                kind,
+                created=created,
+                path=path,
+                name=name or None,
+                fields=fields,
+                scope=within,
+                account=account,
+                region=region,
+            )
+            assert job.as_scope is not None  # noqa: S101 - the same operation lists both
+            return job.as_scope
+        seed = builder.seed(parent, created, token)
+        identifier, name = builder.id_and_name(seed, scope_name, id, name)
+        made = SimulatedScope(
+            parent, builder.type, scope_name, (created, token), id=identifier, name=name, fields=fields
+        )
+        parent.add(builder.type, made)
         return made
 
     def remove_scope(self, scope: SimulatedScope) -> None:
-        """Remove a scope and all that it contains; raises KeyError where that was done before."""
-        scope.within.remove(scope)
+        """Remove a scope and everything in it; raises ValueError for one that was removed before."""
+        scope.parent.remove(scope.type, scope)
 
-    def scopes(self, service: str, scope_name: str, within: Residence | None = None) -> list[SimulatedScope]:
-        """Return all scopes of a sort, oldest first: those that stand directly in `within`, else in the own region."""
-        sort = sort_of(service, self.catalog[service].scopes[scope_name])
-        return (within or self.place()).scopes(sort)
-
-    def add_job(  # noqa: PLR0913 - the words of a job, each by its name
+    def add_job(  # noqa: PLR0913 - each by its name
         self,
         kind: Kind,
         *,
@@ -124,21 +124,20 @@ class World:
         refined: int | None = None,
         token: str | None = None,
     ) -> SimulatedJob:
-        """Make a job that was created at a time and then walks a path of (seconds after it, status).
+        """Add a job with its creation time and its whole life, a path of (seconds after creation, status).
 
-        `message` and `code` show once its status is final; `records` are the counts at the end of the path; `fields`
-        are members of the item that stand there as they are given, None for one that is left out; `refined` is the
-        number of the kind's refinement that holds at the end. The job's ids are made of `token`, 32 hexadecimal digits.
-        Raises ValueError where `scope` is not the innermost one of the kind.
+        `message` and `code` appear once its status is final; `records` are the counts at the end of the path; `fields`
+        are members of the item, None for one that is left out; `refined` is the number of the kind's refinement that
+        applies at the end. The job's ids are derived from `token`, 32 hexadecimal digits. Raises ValueError where
+        `scope` is not the innermost one of the kind.
         """
-        parent: Residence = scope or self.place(account, region)
-        self._require(parent, kind.service, kind.scope, str(kind))
+        parent = scope or self.location(account, region)
+        self._check_parent(parent, kind.service, kind.scope, str(kind))
         token = token or _token(next(self._numbers))
         offsets, statuses = zip(*path, strict=True)
         job = SimulatedJob(
             kind=kind,
             scope=parent,
-            form=self._job_form(kind),
             token=token,
             created=round(created, 3),
             offsets=tuple(round(offset, 3) for offset in offsets),
@@ -151,99 +150,70 @@ class World:
             fields=fields or {},
             refined=refined,
         )
-        parent.shelf(str(kind)).add(job)
-        parent.place.arrivals[str(kind)].append(job)
-        job.container = self._container(job)
+        parent.add(str(kind), job)
+        parent.root.added[str(kind)].append(job)
+        scopes = self.catalog[kind.service].scopes
+        if scope_name := _with_operation(scopes, kind.service, kind):
+            self._add_as_scope(job, scope_name, scopes[scope_name])
         return job
 
-    def delete_job(self, job: SimulatedJob) -> None:
-        """Remove a job as if it had never been; raises KeyError where that was done before."""
-        job.scope.shelf(str(job.kind)).remove(job)
-        job.deleted = True
-        if job.container:
-            self.remove_scope(job.container)
+    def _add_as_scope(self, job: SimulatedJob, scope_name: str, scope: Scope) -> None:
+        """Add the scope that a job is at the same time."""
+        type_, item = scope_type(job.kind.service, scope), self.job_items(job.kind).item(job, job.created)
+        identifier, name = str(at(item, scope.id)), str(at(item, scope.name or scope.id))
+        job.as_scope = SimulatedScope(job.scope, type_, scope_name, job.key, id=identifier, name=name, fields={})
+        job.scope.add(type_, job.as_scope)
 
-    def jobs(
-        self,
-        kind: Kind,
-        *,
-        scope: SimulatedScope | None = None,
-        account: str | None = None,
-        region: str | None = None,
-        at: float = math.inf,
-    ) -> list[SimulatedJob]:
-        """Return the jobs of a kind that exist at a time, newest first: those within `scope`, else of the region."""
-        if at < math.inf:
-            self.advance(at)
-        place: Residence = scope or self.place(account, region)
-        jobs = [job for job in place.place.arrivals[str(kind)] if job.exists and job.created <= at]
-        return sorted((job for job in jobs if _stands_in(job, place)), key=lambda job: job.key, reverse=True)
+    def delete_job(self, job: SimulatedJob) -> None:
+        """Remove a job as if it had never been; raises ValueError for one that was removed before."""
+        job.scope.remove(str(job.kind), job)
+        if job.as_scope:
+            self.remove_scope(job.as_scope)
 
     def feed(self, arrivals: Iterator[Arrival]) -> None:
         """Let things happen in the world, in the order of their times, each when the clock reaches it."""
         if (first := next(arrivals, None)) is not None:
-            heapq.heappush(self._arrivals, _Pending(*first, arrivals))
+            heapq.heappush(self._arrivals, (first[0], next(self._feeds), first[1], arrivals))
 
     def advance(self, now: float) -> None:
-        """Let everything happen that was to happen until now."""
-        while self._arrivals and self._arrivals[0].moment <= now:
-            arrival = heapq.heappop(self._arrivals)
-            arrival.happen()
-            self.feed(arrival.later)
+        """Let everything happen that is due by now."""
+        while self._arrivals and self._arrivals[0][0] <= now:
+            _, _, happen, later = heapq.heappop(self._arrivals)
+            happen()
+            self.feed(later)
 
-    def account_of(self, access_key: str) -> str:
-        """Return the account that an access key belongs to."""
-        return self.accounts.get(access_key, self.account)
+    def job_items(self, kind: Kind) -> JobItemBuilder:
+        """Return what builds the items of a kind of job."""
+        if str(kind) not in self._job_items:
+            scope = self._scope_builder(kind.service, kind.scopes[-1][1]) if kind.scopes else None
+            self._job_items[str(kind)] = JobItemBuilder(self.models, kind, scope)
+        return self._job_items[str(kind)]
 
-    def assume_role(self, arn: str) -> str:
-        """Return a new access key for the account that a role stands in."""
-        key = f"ASIA{_token(next(self._numbers))[:16].upper()}"
-        self.accounts[key] = arn.split(":")[4]
-        return key
+    def scope_items(self, type_: str) -> ScopeItemBuilder:
+        """Return what builds the items of a type of scope that was added."""
+        return self._scope_items[type_]
 
-    def _require(self, parent: Residence, service: str, scope_name: str | None, what: str) -> None:
-        """Raise ValueError where a thing cannot stand in a place."""
-        wanted = (scope_name, self._scope_form(service, scope_name).sort) if scope_name else (None, "")
-        found = (parent.scope_name, parent.sort) if isinstance(parent, SimulatedScope) else (None, "")
-        if found != wanted:
-            raise ValueError(f"{what} stands in {wanted[0] or 'no scope'}, not in {found[0] or 'none'}")
+    def _scope_builder(self, service: str, scope: Scope) -> ScopeItemBuilder:
+        builder = ScopeItemBuilder(self.models, service, scope)
+        self._scope_items.setdefault(builder.type, builder)
+        return builder
 
-    def _container(self, job: SimulatedJob) -> SimulatedScope | None:
-        """Return the container that a job is too, None for a kind of job that is none."""
-        service = job.kind.service
-        scopes = self.catalog[service].scopes
-        name = _listed_alike(scopes, service, job.kind)
-        if name is None:
-            return None
-        scope, item = scopes[name], job.form.item(job, job.created)
-        made = SimulatedScope(job.scope, self._scope_form(service, name), name, job.key)
-        made.named(str(at(item, scope.id)), str(at(item, scope.name or scope.id)))
-        job.scope.add(made)
-        return made
-
-    def _scope_form(self, service: str, name: str) -> ScopeForm:
-        if (service, name) not in self._scope_forms:
-            self._scope_forms[service, name] = ScopeForm(self.models, service, self.catalog[service].scopes[name])
-        return self._scope_forms[service, name]
-
-    def _job_form(self, kind: Kind) -> JobForm:
-        if str(kind) not in self._job_forms:
-            self._job_forms[str(kind)] = JobForm(self.models, kind)
-        return self._job_forms[str(kind)]
+    def _check_parent(self, parent: Location, service: str, scope_name: str | None, what: str) -> None:
+        """Raise ValueError where a resource cannot be in a location."""
+        # Two scopes of one type may differ in what `where` asks for: Batch lists queues of jobs and of service jobs.
+        expected = (scope_name, scope_type(service, self.catalog[service].scopes[scope_name])) if scope_name else None
+        found = (parent.scope_name, parent.type) if isinstance(parent, SimulatedScope) else None
+        if found != expected:
+            raise ValueError(f"{what} belongs in {scope_name or 'no scope'}, not in {found[0] if found else 'none'}")
 
 
-def _listed_alike(entries: Mapping[str, Kind] | Mapping[str, Scope], service: str, listed: Kind | Scope) -> str | None:
-    """Return the name of an entry that the same operation lists as another entry of the service's file."""
+def _with_operation(
+    entries: Mapping[str, Kind] | Mapping[str, Scope], service: str, listed: Kind | Scope
+) -> str | None:
+    """Return the name of the entry that is listed by the operation of another entry of the service's file."""
     operation = (listed.service or service, listed.operation)
-    alike = (name for name, entry in entries.items() if (entry.service or service, entry.operation) == operation)
-    return next(alike, None)
-
-
-def _stands_in(job: SimulatedJob, place: Residence) -> bool:
-    around = job.scope
-    while around is not place and isinstance(around, SimulatedScope):
-        around = around.within
-    return around is place
+    matching = (name for name, entry in entries.items() if (entry.service or service, entry.operation) == operation)
+    return next(matching, None)
 
 
 def _token(number: int) -> str:
@@ -253,5 +223,5 @@ def _token(number: int) -> str:
 _MODELS = Models()
 """The models are the same for every world, and slow to load."""
 
-_OPENED = 1_735_689_600.0
-"""When the first scope was made: 2025-01-01."""
+_FIRST_CREATED = 1_735_689_600.0
+"""When the first scope was created: 2025-01-01."""

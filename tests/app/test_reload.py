@@ -499,7 +499,7 @@ async def test_a_reload_keeps_to_the_limit_of_sources(aws, clock, config, most):
 
 async def test_an_organisation_stays_through_a_reload(aws, config, clock):
     """What it found last is chosen from anew at once; nothing is asked, and no counter begins again."""
-    aws.world.members.update({ACCOUNT: "management", "000000000001": "prod-a", "000000000002": "prod-b"})
+    aws.members.update({ACCOUNT: "management", "000000000001": "prod-a", "000000000002": "prod-b"})
     organization = {"role_name": "jobs", "regions": [REGION]}
     config.write(accounts={"organization": organization})
     async with running(config, clock) as exporter:
@@ -518,7 +518,7 @@ async def test_an_organisation_stays_through_a_reload(aws, config, clock):
 @pytest.mark.slow
 async def test_an_organisation_takes_the_place_of_a_list_and_gives_it_back(aws, config, clock):
     """Without a restart."""
-    aws.world.members.update({ACCOUNT: "management", "000000000001": "prod-a"})
+    aws.members.update({ACCOUNT: "management", "000000000001": "prod-a"})
     async with running(config, clock) as exporter:
         config.write(accounts={"organization": {"role_name": "jobs", "regions": [REGION]}})
         assert await exporter.reload() == ()

@@ -12,10 +12,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.cli import main
 from exporter.families import JOB_FAMILIES, SOURCE_FAMILIES
-from exporter.simulator import Simulator, World
+from exporter.simulator import World
 from tests.support.harness import ACCOUNT, BEDROCK, CATALOG, CUSTOMIZATION, NOW, REGION, TRAINED
 from tests.support.patience import PATIENCE, UNHURRIED_FLAGS
 from tests.support.processes import ROOT
+from tests.support.simulated_aws import SimulatedAws
 
 SERVICES = {
     "bedrock": {"kinds": [BEDROCK.key, CUSTOMIZATION.key]},
@@ -32,8 +33,8 @@ async def aws(monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")
     monkeypatch.setenv("AWS_REGION", REGION)
     world = World(CATALOG, account=ACCOUNT, region=REGION)
-    world.members = {account: f"team-{account}" for account in (ACCOUNT, *TEAMS)}
-    for account in world.members:
+    members = {account: f"team-{account}" for account in (ACCOUNT, *TEAMS)}
+    for account in members:
         world.add_job(BEDROCK, created=NOW, path=[(0, "InProgress")], account=account)
         world.add_job(CUSTOMIZATION, created=NOW, path=[(0, "InProgress")], account=account)
         for number in range(2):
@@ -41,7 +42,8 @@ async def aws(monkeypatch):
             membership = world.add_scope("cleanroomsml", "membership", id=identifier, account=account)
             model = world.add_scope("cleanroomsml", "trained_model", within=membership)
             world.add_job(TRAINED, created=NOW, path=[(0, "CREATE_IN_PROGRESS")], scope=model)
-    async with Simulator(world) as aws:
+    async with SimulatedAws(world) as aws:
+        aws.members.update(members)
         yield aws
 
 

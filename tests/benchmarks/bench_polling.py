@@ -21,7 +21,7 @@ from exporter import app
 from exporter.aws import Credentials
 from exporter.poller import JobSource
 from exporter.settings import Settings, load
-from exporter.simulator import Call, Simulator, World
+from exporter.simulator import RequestContext, Simulator, World
 from tests.benchmarks.children import answer, process, rss
 from tests.benchmarks.report import Row, report
 from tests.support.harness import (
@@ -180,7 +180,7 @@ async def _simulate(pipe: Connection, fleet: Fleet) -> None:
         for region in fleet.regions:
             _populate(world, fleet.collaborations, account, region)
 
-    async def latency(_call: Call) -> None:
+    async def latency(_call: RequestContext) -> None:
         await asyncio.sleep(fleet.latency)
 
     async with Simulator(world) as simulator:

@@ -20,9 +20,9 @@ import pytest
 import yaml
 from aiohttp import web
 
-from exporter.simulator import AwsError, Simulator, World
-from exporter.simulator.calls import Call
+from exporter.simulator import AwsError, RequestContext, Simulator, World
 from tests.support.harness import ACCOUNT, BEDROCK, CATALOG, REGION
+from tests.support.held import jobs_in
 from tests.support.patience import PATIENCE
 from tests.support.stack import BEAT, CONFIG, exporter_command, free_ports, process, prometheus_command, ready
 
@@ -71,7 +71,7 @@ class Outage:
     def __init__(self) -> None:
         self.services: set[str] = set()
 
-    async def __call__(self, call: Call) -> None:
+    async def __call__(self, call: RequestContext) -> None:
         """Answer nothing but errors for these services."""
         if call.service in self.services:
             raise AwsError("ServiceUnavailableException", "Cut off.", 503)
@@ -214,7 +214,7 @@ async def the_link_leads_to_the_job(chain: Chain, alert: dict[str, Any]) -> None
     url = urlsplit(alert["annotations"]["jobs_url"])
     assert f"{url.scheme}://{url.netloc}" == chain.exporter_url
     assert parse_qs(url.query)["reason"] == [alert["labels"]["reason"]]
-    (failed,) = chain.aws.world.jobs(BEDROCK)
+    (failed,) = jobs_in(chain.aws.world, BEDROCK)
     async with aiohttp.ClientSession() as session:
         async with session.get(url.geturl()) as answer:
             page = await answer.text()

@@ -10,6 +10,7 @@ from exporter.catalog import Kind
 from exporter.jobs import State
 from exporter.simulator import SimulatedJob, SimulatedScope, World
 from tests.support.harness import CATALOG, NOW, HandClock, configured, running, simulated
+from tests.support.held import jobs_in, state_of
 
 pytestmark = pytest.mark.slow
 
@@ -49,11 +50,11 @@ def add_jobs(world: World, kind: Kind, scope: SimulatedScope | None) -> None:
         )
 
 
-def counts(job: SimulatedJob) -> bool:
+def counts(world: World, job: SimulatedJob) -> bool:
     """Whether a job is active or finished within the lookback, as far as AWS tells its times."""
-    told, times = job.kind.times.model_dump(exclude_none=True), job.times_at(NOW)
+    told, times = job.kind.times.model_dump(exclude_none=True), job.times(job.phase_at(NOW))
     known = [times[name] for name in ("ended", "updated", "started", "created") if name in told and name in times]
-    return job.state_at(NOW).is_live or not known or known[0] >= NOW - LOOKBACK
+    return state_of(world, job, job.phase_at(NOW)).is_live or not known or known[0] >= NOW - LOOKBACK
 
 
 @pytest.mark.parametrize("kind", list(CATALOG.kinds()), ids=str)
@@ -64,15 +65,16 @@ async def test_every_kind_is_read_whole(kind: Kind) -> None:
         scopes = settle(aws.world, kind)
         for scope in scopes:
             add_jobs(aws.world, kind, scope)
-        held = [job for scope in scopes for job in aws.world.jobs(kind, scope=scope) if counts(job)]
+        held = [job for scope in scopes for job in jobs_in(aws.world, kind, scope=scope) if counts(aws.world, job)]
         settings = configured(aws.endpoint_url, {kind.service: {"kinds": [kind.key]}}, poll={"details_budget": 1000})
         async with running(settings, clock) as exporter:
             seen: Counter[tuple[str, ...]] = Counter()
             for (_, *words), count in exporter.samples("aws_jobs", "scope", "status", "state").items():
                 seen[tuple(words)] += int(count)
-            assert +seen == Counter((job.status_at(NOW), str(job.state_at(NOW))) for job in held)
+            states = {job: state_of(aws.world, job, job.phase_at(NOW)) for job in held}
+            assert +seen == Counter((job.status_at(NOW), str(state)) for job, state in states.items())
             found = exporter.samples("aws_job_failures", "scope", "reason")
-            failed = [job for job in held if job.state_at(NOW) is State.FAILED]
+            failed = [job for job, state in states.items() if state is State.FAILED]
             assert sum(found.values()) == len(failed)
             assert not (kind.reason or kind.details) or "unspecified" not in {reason for _, reason in found}
             assert set(exporter.samples("aws_job_exporter_detail_errors_total", "kind", "reason").values()) <= {0}

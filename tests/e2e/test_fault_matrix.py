@@ -17,8 +17,6 @@ from exporter.app import assembly
 from exporter.aws import catalog_loader
 from exporter.exposition import Format
 from exporter.jobs import SourceKey
-from exporter.simulator import Fault, Simulator
-from exporter.simulator.faults import LATER, FaultRule
 from exporter.telemetry import SourceStatus
 from tests.support.fault_table import (
     ACCOUNT_STAGE,
@@ -39,6 +37,7 @@ from tests.support.fault_table import (
     jobs,
     nowhere,
 )
+from tests.support.faults import LATER, Fault, FaultRule
 from tests.support.harness import (
     ACCOUNT,
     BEDROCK,
@@ -55,6 +54,7 @@ from tests.support.harness import (
     simulated,
 )
 from tests.support.patience import PATIENCE, hurried
+from tests.support.simulated_aws import SimulatedAws
 
 pytestmark = pytest.mark.slow
 
@@ -86,7 +86,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 class Trial(NamedTuple):
     """An AWS that a fault can strike, and an exporter that has read it."""
 
-    aws: Simulator
+    aws: SimulatedAws
     exporter: Running
 
     def strike(self, row: Row, stages: Iterable[Stage]) -> dict[str, FaultRule]:

@@ -12,8 +12,7 @@ from urllib.parse import quote
 import aiohttp
 import pytest
 
-from exporter.simulator import AwsError, Simulator, World, populate
-from exporter.simulator.calls import Call
+from exporter.simulator import AwsError, RequestContext, Simulator, World, populate
 from tests.support.dashboards import EVERYTHING, Target, expanded, targets
 from tests.support.harness import ACCOUNT, BEDROCK, CATALOG, REGION
 from tests.support.patience import eventually
@@ -85,7 +84,7 @@ class Refusals:
 
     refused: set[tuple[str, str]]
 
-    async def __call__(self, call: Call) -> None:
+    async def __call__(self, call: RequestContext) -> None:
         """Deny what is refused."""
         if any(call.service == service and call.operation.startswith(name) for service, name in self.refused):
             raise AwsError("AccessDeniedException", "Not allowed.", 403)

@@ -15,8 +15,7 @@ from aiohttp import web
 from exporter.catalog import Kind
 from exporter.jobs import State
 from exporter.poller import JobSource
-from exporter.simulator import AwsError, SimulatedScope, World
-from exporter.simulator.calls import Call
+from exporter.simulator import AwsError, RequestContext, SimulatedScope, World
 from exporter.simulator.world import Arrival
 from tests.support.harness import (
     BEDROCK,
@@ -68,7 +67,7 @@ class Faults:
         self.over = asyncio.Event()
         self.met: Counter[str] = Counter()
 
-    async def __call__(self, call: Call) -> web.StreamResponse | None:
+    async def __call__(self, call: RequestContext) -> web.StreamResponse | None:
         """Let a call go wrong."""
         if not NOW + HOUR < call.now < END:
             return None

@@ -21,8 +21,8 @@ async def clock():
 async def aws(clock):
     """Return a simulated AWS with an organisation of four accounts and a job in each."""
     async with simulated(clock) as aws:
-        aws.world.members.update({ACCOUNT: "management", **TEAMS})
-        for account in aws.world.members:
+        aws.members.update({ACCOUNT: "management", **TEAMS})
+        for account in aws.members:
             aws.world.add_job(BEDROCK, created=NOW - 60, path=[(0, "InProgress")], account=account)
         yield aws
 
@@ -68,7 +68,7 @@ async def test_a_list_that_fails_takes_no_account_away(aws, clock):
 
 async def test_without_an_organisation_the_source_is_down(aws, clock):
     """In AWS's own words."""
-    aws.world.members.clear()
+    aws.members.clear()
     async with running(settings(aws), clock) as exporter:
         assert exporter.why(aws_service="organizations") == PollErrorReason.INVALID_REQUEST
         (source,) = exporter.poller.sources
@@ -77,7 +77,7 @@ async def test_without_an_organisation_the_source_is_down(aws, clock):
 
 async def test_an_answer_without_account_ids_is_refused(aws, clock):
     """The ids become part of roles' ARNs."""
-    aws.world.members["*"] = "hostile"
+    aws.members["*"] = "hostile"
     async with running(settings(aws), clock) as exporter:
         assert exporter.why(aws_service="organizations") == PollErrorReason.BAD_RESPONSE
 
@@ -85,7 +85,7 @@ async def test_an_answer_without_account_ids_is_refused(aws, clock):
 async def test_an_account_is_renamed(aws, clock):
     """Its new name shows with the next discovery."""
     async with running(settings(aws), clock) as exporter:
-        aws.world.members[FIRST] = "renamed"
+        aws.members[FIRST] = "renamed"
         await exporter.turn(660)
         await exporter.turn(660)
         names = exporter.by("scope_name", "aws_job_scope_info", account_id=FIRST)

@@ -7,7 +7,8 @@ import pytest
 from aiohttp import web
 
 from exporter.exposition import Format
-from exporter.simulator import AwsError, Fault
+from exporter.simulator import AwsError
+from tests.support.faults import Fault
 from tests.support.harness import (
     ACCOUNT,
     BEDROCK,
@@ -22,6 +23,7 @@ from tests.support.harness import (
     running,
     simulated,
 )
+from tests.support.held import identity_of
 from tests.support.patience import elapse
 
 HOUR = 3600.0
@@ -576,9 +578,10 @@ async def test_one_job_that_cannot_be_explained_does_not_keep_the_others_waiting
         )
         for n in range(3)
     ]
+    (poisoned,) = identity_of(aws.world, jobs[-1])
 
     async def poison(call):
-        if call.operation == "GetModelCustomizationJob" and call.arguments["jobIdentifier"] == jobs[-1].id[0]:
+        if call.operation == "GetModelCustomizationJob" and call.arguments["jobIdentifier"] == poisoned:
             raise AwsError("InternalServerException", "never", 500)
 
     aws.hooks.append(poison)

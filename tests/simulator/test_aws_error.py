@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 from botocore.exceptions import ClientError
 
-from exporter.simulator import AwsError, Call, Simulator, World
+from exporter.simulator import AwsError, RequestContext, Simulator, World
 from tests.support.harness import CATALOG
 
 NOW = 1_800_000_000.0
@@ -138,9 +138,9 @@ async def test_a_token_is_good_for_its_own_list_only(settle, connect, call, cloc
 
 async def test_a_hook_can_answer_first(connect, call, clock) -> None:
     """A hook sees who calls what with which arguments, and its error is the answer."""
-    seen: list[Call] = []
+    seen: list[RequestContext] = []
 
-    async def hook(call: Call) -> None:
+    async def hook(call: RequestContext) -> None:
         seen.append(call)
         raise AwsError("ThrottlingException", "Rate exceeded")
 
@@ -156,7 +156,7 @@ async def test_a_hook_can_answer_first(connect, call, clock) -> None:
 async def test_an_error_of_the_simulator_shows_no_traceback(connect, call, clock, caplog) -> None:
     """What goes wrong inside is logged, and the client gets an internal failure without a word about it."""
 
-    async def hook(_: Call) -> None:
+    async def hook(_: RequestContext) -> None:
         raise RuntimeError("secret")
 
     async with Simulator(World(CATALOG), clock=clock) as simulator:

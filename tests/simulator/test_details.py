@@ -10,15 +10,16 @@ from exporter.catalog import Kind
 from exporter.simulator import SimulatedJob, Simulator, World
 from exporter.simulator.shapes import at
 from tests.support.harness import CATALOG
+from tests.support.held import jobs_in, state_of
 
 NOW = 1_800_000_000.0
 KINDS = [kind for kind in CATALOG.kinds() if kind.details]
 CUSTOMIZATION = CATALOG["bedrock"].kinds["model_customization_job"]
 
 
-def asked(kind: Kind, job: SimulatedJob) -> dict[str, Any]:
+def asked(world: World, kind: Kind, job: SimulatedJob) -> dict[str, Any]:
     """Return the arguments that ask for one job's details."""
-    known = {**job.form.item(job, NOW), **job.scope.ids}
+    known = {**world.job_items(kind).item(job, NOW), **job.scope.ids}
     return {name: known[str(value)[1:]] for name, value in kind.details.arguments.items()} if kind.details else {}
 
 
@@ -35,10 +36,10 @@ async def test_details_tell_the_reason(kind, settle, connect, call, clock) -> No
     async with Simulator(world, clock=clock) as simulator:
         client = connect(simulator, kind.service)
         shape = client.meta.service_model.operation_model(kind.details.operation).output_shape
-        for job in world.jobs(kind):
-            answer = await call(client, kind.details.operation, **asked(kind, job))
+        for job in jobs_in(world, kind):
+            answer = await call(client, kind.details.operation, **asked(world, kind, job))
             del answer["ResponseMetadata"]
-            over = job.state_at(NOW).is_final
+            over = state_of(world, job, job.phase_at(NOW)).is_final
             assert (at(answer, kind.details.reason) == job.message) is over
             assert not kind.details.code or (at(answer, kind.details.code) == job.code) is over
             outermost = answer.get(kind.details.reason.partition(".")[0], {})
@@ -51,9 +52,9 @@ async def test_unknown_jobs_have_no_details(kind, settle, connect, call, clock) 
     """A job that never was, was deleted, or went with its scope is not found."""
     world = World(CATALOG)
     scope = settle(world, kind, jobs=2)[0]
-    arguments = asked(kind, world.jobs(kind, scope=scope)[0])
-    world.delete_job(world.jobs(kind, scope=scope)[0])
-    lost = asked(kind, world.jobs(kind, scope=scope)[0])
+    arguments = asked(world, kind, jobs_in(world, kind, scope=scope)[0])
+    world.delete_job(jobs_in(world, kind, scope=scope)[0])
+    lost = asked(world, kind, jobs_in(world, kind, scope=scope)[0])
     unknown = {name: value if name in kind.sweep else made_up(value) for name, value in lost.items()}
     async with Simulator(world, clock=clock) as simulator:
         client = connect(simulator, kind.service)
@@ -73,8 +74,8 @@ async def test_a_job_is_known_as_soon_as_it_is_listed(connect, call, clock) -> N
         for number in range(2):
             job = world.add_job(kind, created=NOW + number, path=[(0, "Failed")], message="no")
             clock.now = NOW + number
-            answer = await call(client, "GetModelCustomizationJob", **asked(kind, job))
+            answer = await call(client, "GetModelCustomizationJob", **asked(world, kind, job))
             assert answer["failureMessage"] == "no"
         clock.now = NOW
         with pytest.raises(ClientError, match="ResourceNotFoundException"):
-            await call(client, "GetModelCustomizationJob", **asked(kind, job))
+            await call(client, "GetModelCustomizationJob", **asked(world, kind, job))

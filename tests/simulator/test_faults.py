@@ -7,9 +7,11 @@ import aiohttp
 import pytest
 from botocore.exceptions import ClientError
 
-from exporter.simulator import Fault, Simulator, World
+from exporter.simulator import World
+from tests.support.faults import Fault
 from tests.support.harness import BEDROCK, CATALOG, LOOKOUT
 from tests.support.patience import PATIENCE
+from tests.support.simulated_aws import SimulatedAws
 
 NOW = 1_800_000_000.0
 DENIED = Fault.access_denied()
@@ -24,7 +26,7 @@ async def aws(clock):
         world.add_job(BEDROCK, created=NOW - 100 - number, path=[(0, "InProgress")])
     for name in ("pump-1", "pump-2"):
         world.add_scope("lookoutequipment", "inference_scheduler", id=name)
-    async with Simulator(world, clock=clock, page_size=2) as simulator:
+    async with SimulatedAws(world, clock=clock, page_size=2) as simulator:
         yield simulator
 
 

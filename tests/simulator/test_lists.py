@@ -14,6 +14,7 @@ from exporter.catalog.models import shape_at
 from exporter.simulator import SimulatedJob, SimulatedScope, Simulator, World
 from exporter.simulator.shapes import at, put
 from tests.support.harness import CATALOG
+from tests.support.held import identity_of, jobs_in, scopes_in
 
 NOW = 1_800_000_000.0
 KINDS = {str(kind): kind for kind in CATALOG.kinds()}
@@ -22,7 +23,7 @@ SCOPES = {f"{kind.service}/{name}": (kind, name) for kind in KINDS.values() for 
 
 def filled(listed: Kind | Scope, scope: Any) -> dict[str, Any]:
     """Return the arguments that list something in a scope."""
-    ids = (scope or World(CATALOG).place()).ids
+    ids = (scope or World(CATALOG).location()).ids
     return {name: ids[str(value)[1:]] if str(value)[0] == "$" else value for name, value in listed.arguments.items()}
 
 
@@ -69,11 +70,11 @@ def as_read(item: dict[str, Any], kind: Kind) -> dict[str, Any]:
     return comparable(found, kind)
 
 
-def as_held(job: SimulatedJob, now: float) -> dict[str, Any]:
+def as_held(world: World, job: SimulatedJob, now: float) -> dict[str, Any]:
     """Return the same of a job of the world; several facts may stand in one place, where the first is seen."""
     paths = {path for _, path in told(job.kind)}
     held = {path: value for path, value in filled(job.kind, job.scope).items() if path in paths}
-    held |= dict(zip(job.kind.id, job.id, strict=True))
+    held |= dict(zip(job.kind.id, identity_of(world, job), strict=True))
     facts = job.facts(job.phase_at(now))
     for key, path in told(job.kind):
         if facts.get(key) not in (None, ""):
@@ -82,7 +83,7 @@ def as_held(job: SimulatedJob, now: float) -> dict[str, Any]:
 
 
 def items(pages: list[Any], path: str) -> list[Any]:
-    """Return what stands in all pages."""
+    """Return what belongs in all pages."""
     return [item for page in pages for item in at(page, path) or []]
 
 
@@ -103,13 +104,13 @@ async def test_a_client_lists_what_the_world_holds(kind, settle, connect, read, 
         for scope in scopes:
             pages = [page for request in swept(kind, scope) for page in await read(client, kind.operation, **request)]
             found = [as_read(item, kind) for item in items(pages, kind.items)]
-            held = [as_held(job, NOW) for job in world.jobs(kind, scope=scope, at=clock.now)]
+            held = [as_held(world, job, NOW) for job in jobs_in(world, kind, scope=scope, until=clock.now)]
             assert in_order(kind, found) == in_order(kind, held)
             assert kind.sweep or len(pages) == 3
             assert not problems(client, kind.operation, pages)
-    jobs = world.jobs(kind)
-    assert len({job.id for job in jobs}) == len(jobs)
-    arns = [part for job in jobs for part in job.id if str(part).startswith("arn:")]
+    jobs = jobs_in(world, kind)
+    assert len({identity_of(world, job) for job in jobs}) == len(jobs)
+    arns = [part for job in jobs for part in identity_of(world, job) if str(part).startswith("arn:")]
     assert all(arn.split(":")[3:5] == ["us-east-1", "111122223333"] for arn in arns)
 
 
@@ -143,7 +144,7 @@ async def test_filters_narrow_the_list(kind, name, settle, connect, read, clock)
     """The parameters that the catalog calls filters leave out other statuses and jobs created before."""
     world = World(CATALOG)
     scope = settle(world, kind)[0]
-    jobs = world.jobs(kind, scope=scope)
+    jobs = jobs_in(world, kind, scope=scope)
     status, after = jobs[2].status_at(NOW), jobs[2].created
     values: dict[str, Any] = {"status": status, "created_after": datetime.fromtimestamp(after).astimezone()}
     expected = {
@@ -158,7 +159,7 @@ async def test_filters_narrow_the_list(kind, name, settle, connect, read, clock)
         for request in swept(kind, scope):
             put(request, getattr(kind.filters, name), values[name])
             found += items(await read(client, kind.operation, **request), kind.items)
-    held = [as_held(job, NOW) for job in expected[name]]
+    held = [as_held(world, job, NOW) for job in expected[name]]
     assert in_order(kind, [as_read(item, kind) for item in found]) == in_order(kind, held)
 
 
@@ -169,7 +170,7 @@ async def test_the_order_is_the_requests(settle, connect, read, clock) -> None:
     async with Simulator(world, clock=clock, page_size=2) as simulator:
         pages = await read(connect(simulator, "bedrock"), kind.operation, sortBy="CreationTime", sortOrder="Ascending")
     found = [item["jobArn"] for item in items(pages, kind.items)]
-    assert found == [job.id[0] for job in reversed(world.jobs(kind))]
+    assert found == [identity_of(world, job)[0] for job in reversed(jobs_in(world, kind))]
 
 
 async def test_jobs_move_with_the_clock(connect, read, clock) -> None:
@@ -190,14 +191,16 @@ async def test_paging_is_steady_while_jobs_come_and_go(settle, connect, call, cl
     """Jobs that are created or deleted between two pages neither repeat nor hide others."""
     kind, world = KINDS["bedrock/model_invocation_job"], World(CATALOG)
     settle(world, kind, jobs=6)
-    jobs = world.jobs(kind)
+    jobs = jobs_in(world, kind)
     async with Simulator(world, clock=clock) as simulator:
         client = connect(simulator, "bedrock")
         first = await call(client, kind.operation, maxResults=3)
         world.add_job(kind, created=NOW, path=[(0, "Submitted")])
         world.delete_job(jobs[1])
         second = await call(client, kind.operation, maxResults=100, nextToken=first["nextToken"])
-    assert [item["jobArn"] for item in items([first, second], kind.items)] == [job.id[0] for job in jobs]
+    assert [item["jobArn"] for item in items([first, second], kind.items)] == [
+        identity_of(world, job)[0] for job in jobs
+    ]
 
 
 async def test_accounts_and_regions_are_apart(connect, read, clock) -> None:
@@ -244,11 +247,11 @@ async def test_a_removed_scope_takes_its_jobs_along(settle, connect, read, clock
     scopes = settle(world, kind)
     left: Any = scopes[-1]
     outer: Any = scopes[0]
-    world.remove_scope(outer.within)
-    assert {job.scope.within for job in world.jobs(kind) if isinstance(job.scope, SimulatedScope)} == {left.within}
+    world.remove_scope(outer.parent)
+    assert {job.scope.parent for job in jobs_in(world, kind) if isinstance(job.scope, SimulatedScope)} == {left.parent}
     async with Simulator(world, clock=clock) as simulator:
         (page,) = await read(connect(simulator, "cleanrooms"), "ListMemberships", status="ACTIVE")
-    assert [item["id"] for item in page["membershipSummaries"]] == [left.within.id]
+    assert [item["id"] for item in page["membershipSummaries"]] == [left.parent.id]
 
 
 async def test_a_container_that_is_a_job_is_one(connect, read, clock) -> None:
@@ -261,12 +264,12 @@ async def test_a_container_that_is_a_job_is_one(connect, read, clock) -> None:
         for there in (["young", "old"], ["old"], []):
             (page,) = await read(client, kind.operation)
             assert [item["ModelName"] for item in page[kind.items]] == there
-            assert {scope.id for scope in world.scopes("lookoutequipment", "model")} == set(there)
-            assert len(world.jobs(kind)) == len(there)
+            assert {scope.id for scope in scopes_in(world, "lookoutequipment", "model")} == set(there)
+            assert len(jobs_in(world, kind)) == len(there)
             if job.exists:
                 world.delete_job(job)
             elif there:
-                world.remove_scope(*world.scopes("lookoutequipment", "model"))
+                world.remove_scope(*scopes_in(world, "lookoutequipment", "model"))
 
 
 async def test_a_world_refuses_what_cannot_be() -> None:
@@ -275,10 +278,10 @@ async def test_a_world_refuses_what_cannot_be() -> None:
     membership = world.add_scope("cleanroomsml", "membership", id="m")
     with pytest.raises(ValueError, match="membership 'm' exists"):
         world.add_scope("cleanroomsml", "membership", id="m")
-    with pytest.raises(ValueError, match="trained_model stands in"):
+    with pytest.raises(ValueError, match="trained_model belongs in"):
         world.add_scope("cleanroomsml", "trained_model")
-    with pytest.raises(ValueError, match="trained_model_version stands in"):
+    with pytest.raises(ValueError, match="trained_model_version belongs in"):
         world.add_job(kind, scope=membership, created=NOW, path=[(0, "ACTIVE")])
     with pytest.raises(LookupError, match="no scope 'pond'"):
         world.add_scope("cleanroomsml", "pond")
-    assert world.jobs(kind, at=math.inf) == []
+    assert jobs_in(world, kind, until=math.inf) == []

@@ -8,6 +8,7 @@ import pytest
 from exporter.jobs import State
 from exporter.simulator import SimulatedJob, Simulator, World, populate
 from tests.support.harness import CATALOG
+from tests.support.held import jobs_in, scopes_in, state_of
 
 NOW = 1_800_000_000.0
 DAY = 86400.0
@@ -23,7 +24,7 @@ def populated(seed: int = 1) -> World:
 
 def facts(world: World, until: float) -> list[tuple[object, ...]]:
     """Return all that makes up the jobs of a world."""
-    jobs = itertools.chain.from_iterable(world.jobs(kind, at=until) for kind in KINDS.values())
+    jobs = itertools.chain.from_iterable(jobs_in(world, kind, until=until) for kind in KINDS.values())
     return [
         (str(job.kind), job.key, job.name, job.created, job.offsets, job.statuses, job.message, dict(job.records))
         for job in jobs
@@ -38,7 +39,7 @@ def world() -> World:
 
 def jobs(world: World, kind: str) -> list[SimulatedJob]:
     """Return the jobs of a kind up to the end of the first day."""
-    return world.jobs(KINDS[kind], at=NOW + DAY)
+    return jobs_in(world, KINDS[kind], until=NOW + DAY)
 
 
 def test_a_seed_makes_one_world(world) -> None:
@@ -67,7 +68,11 @@ def test_refinements_hold_now_and_then(world, kind) -> None:
     """Of the jobs that a refinement may be about, some are what it says and most are not."""
     for rule in KINDS[kind].refine:
         statuses = KINDS[kind].states[rule.from_]
-        states = Counter(job.state_at(NOW + DAY) for job in jobs(world, kind) if job.status_at(NOW + DAY) in statuses)
+        states = Counter(
+            state_of(world, job, job.phase_at(NOW + DAY))
+            for job in jobs(world, kind)
+            if job.status_at(NOW + DAY) in statuses
+        )
         assert 0 < states[rule.to] < states[rule.from_]
 
 
@@ -75,10 +80,10 @@ def test_some_containers_are_passed_over(world) -> None:
     """Each sort of container that the catalog chooses from has one that it leaves out, without jobs."""
     chosen = {(kind.service, name): scope for kind in KINDS.values() for name, scope in kind.scopes if scope.where}
     for (service, name), scope in chosen.items():
-        made = [one for one in world.scopes(service, name) if one.scope_name == name]
+        made = [one for one in scopes_in(world, service, name) if one.scope_name == name]
         assert Counter(one.fields == scope.where for one in made)[False] == 1
         assert not any(
-            world.jobs(kind, scope=one) for kind in KINDS.values() for one in made if one.fields != scope.where
+            jobs_in(world, kind, scope=one) for kind in KINDS.values() for one in made if one.fields != scope.where
         )
 
 
@@ -86,14 +91,14 @@ def test_some_containers_are_passed_over(world) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_sources_are_of_a_plausible_size(world, kind) -> None:
     """A source has some tens to hundreds of jobs a week."""
-    sources = Counter(job.scope.ids.get(KINDS[kind].outer_scope, "") for job in world.jobs(KINDS[kind], at=NOW))
+    sources = Counter(job.scope.ids.get(KINDS[kind].outer_scope, "") for job in jobs_in(world, KINDS[kind], until=NOW))
     assert all(20 <= count <= 1500 for count in sources.values())
 
 
 def test_a_few_in_a_hundred_fail(world) -> None:
     """Between five and ten in a hundred jobs fail, each with one of many messages, and no others have one."""
     everything = [job for kind in KINDS for job in jobs(world, kind)]
-    failed = [job for job in everything if job.state(len(job.statuses) - 1) is State.FAILED]
+    failed = [job for job in everything if state_of(world, job, len(job.statuses) - 1) is State.FAILED]
     assert 0.05 <= len(failed) / len(everything) <= 0.1
     assert all(job.message and job.code and "{" not in job.message for job in failed)
     assert len({job.code for job in failed}) >= 10
@@ -105,7 +110,7 @@ def test_statuses_come_in_their_order(world, kind) -> None:
     """A job goes from pending over running and stopping to an end, and what is expired never ran."""
     order = [State.PENDING, State.RUNNING, State.STOPPING]
     for job in jobs(world, kind):
-        states = [job.state(phase) for phase in range(len(job.statuses))]
+        states = [state_of(world, job, phase) for phase in range(len(job.statuses))]
         live = [order.index(state) for state in states if state.is_live]
         assert live == sorted(live)
         assert states[-1].is_final
@@ -136,7 +141,7 @@ async def test_a_populated_world_is_served_as_time_goes_by(connect, read, clock)
         client = connect(simulator, "bedrock")
         for clock.now in (NOW, NOW + DAY):
             counts.append(sum(len(page[kind.items]) for page in await read(client, kind.operation)))
-    assert counts == [len(world.jobs(kind, at=NOW)), len(world.jobs(kind, at=NOW + DAY))]
+    assert counts == [len(jobs_in(world, kind, until=NOW)), len(jobs_in(world, kind, until=NOW + DAY))]
     assert counts[0] < counts[1]
 
 
@@ -145,4 +150,4 @@ def test_nothing_to_populate_is_no_error() -> None:
     world = World(CATALOG)
     populate(world, [], now=NOW)
     world.advance(NOW)
-    assert world.jobs(KINDS["bedrock/model_invocation_job"]) == []
+    assert jobs_in(world, KINDS["bedrock/model_invocation_job"]) == []

@@ -1,4 +1,4 @@
-"""AWS's answers built from botocore's shapes: the structure that a kind is read from, wild values, and damage."""
+"""AWS's responses built from botocore's shapes: the structure that the catalog reads, wild values, and damage."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -30,7 +30,7 @@ def tree(paths: Iterable[str]) -> Tree:
 
 @st.composite
 def values(draw, shape: Shape, wanted: Tree) -> Any:
-    """Draw a value of a shape, with the wanted members; now and then it is missing, null, or something else."""
+    """Draw a value of a shape, with these members; now and then it is missing, null, or something else."""
     if rarely(draw, 12):
         return draw(anything)
     if isinstance(shape, StructureShape):
@@ -51,7 +51,7 @@ SCALARS: Mapping[str, st.SearchStrategy[Any]] = {
 
 @st.composite
 def structures(draw, shape: StructureShape, wanted: Tree) -> dict[str, Any]:
-    """Draw a structure under the names that it has on the wire."""
+    """Draw a structure, its members under their names on the wire."""
     found = {}
     for name, inner in wanted.items():
         if name in shape.members and not rarely(draw, 8):
@@ -64,7 +64,7 @@ def structures(draw, shape: StructureShape, wanted: Tree) -> dict[str, Any]:
 
 @st.composite
 def items(draw, operation: OperationModel, path: str, paths: Iterable[str], ids: Iterable[str]) -> list[Any]:
-    """Draw what a list holds: few items or many, some of them twice, most of them with ids of their own."""
+    """Draw the items of a list: few or many, some of them twice, most of them with unique ids."""
     shape = shape_at(operation.output_shape, path)
     member, wanted = getattr(shape, "member", shape), tree(paths)
     listed = [draw(values(member, wanted)) for _ in range(draw(st.integers(0, 3)))]
@@ -79,7 +79,7 @@ def items(draw, operation: OperationModel, path: str, paths: Iterable[str], ids:
 
 
 def put(item: dict[str, Any], shape: Any, paths: Iterable[str], value: str) -> None:
-    """Put a value into an item at some paths."""
+    """Set the values at some paths of an item."""
     for path in paths:
         level, inner = item, shape
         *steps, last = path.split(".")
@@ -100,7 +100,7 @@ def wire_path(shape: Any, path: str) -> list[str]:
 
 
 def wrapped(operation: OperationModel, path: str, listed: Any) -> dict[str, Any]:
-    """Return an answer that holds a list in its place."""
+    """Return a response with a list where the operation has it."""
     value: dict[str, Any] = listed
     for name in reversed(wire_path(operation.output_shape, path)):
         value = {name: value}
@@ -108,7 +108,7 @@ def wrapped(operation: OperationModel, path: str, listed: Any) -> dict[str, Any]
 
 
 def job_paths(kind: Kind) -> list[str]:
-    """Return every path into an item that is read of a kind."""
+    """Return every path into an item of a kind that the exporter reads."""
     arguments = (kind.details.arguments if kind.details else {}).values()
     fields = [value[1:] for value in arguments if isinstance(value, str) and value.startswith("$")]
     return [*(path for _, path in kind.paths()), *fields]
@@ -120,14 +120,14 @@ def listing(kind: Kind) -> st.SearchStrategy[list[Any]]:
 
 
 def containers(operation: OperationModel, scope: Scope) -> st.SearchStrategy[list[Any]]:
-    """Return what a discovery lists."""
+    """Draw the scopes that a discovery lists."""
     ids = () if scope.id == BARE else (scope.id,)
     return items(operation, scope.items, [path for _, path in scope.paths()], ids)
 
 
 @st.composite
 def answers(draw, operation: OperationModel, content: st.SearchStrategy[Any]) -> Any:
-    """Draw the body of an answer as a value, with a page token now and then."""
+    """Draw the body of a response as a value, with a page token now and then."""
     answer = draw(content)
     paging = MODELS.paging(operation.service_model.service_name, operation.name)
     if isinstance(answer, dict) and paging.output_token and rarely(draw, 6):
@@ -138,7 +138,7 @@ def answers(draw, operation: OperationModel, content: st.SearchStrategy[Any]) ->
 
 
 def encoded(operation: OperationModel, answer: Any) -> bytes:
-    """Return an answer in the protocol of its service."""
+    """Return a response in the protocol of its service."""
     protocol = operation.service_model.resolved_protocol
     if protocol not in ("query", "rest-xml"):
         return json.dumps(answer).encode()
@@ -149,7 +149,7 @@ def encoded(operation: OperationModel, answer: Any) -> bytes:
 
 
 def xml(value: Any) -> str:
-    """Return a value as XML, as far as XML can tell it."""
+    """Return a value as XML, as far as XML can represent it."""
     if isinstance(value, Mapping):
         named = ((name, inner) for name, inner in value.items() if name.isalnum() and name.isascii() and name[0] > "9")
         return "".join(f"<{name}>{xml(inner)}</{name}>" for name, inner in named)
@@ -174,4 +174,4 @@ DAMAGE = {
     "twice": lambda body: body + body,
     "a long number": lambda _: b'{"a": ' + b"9" * 5_000 + b"}",
 }
-"""Ways in which a body is none, each made from a good one."""
+"""Ways to break a body, each applied to a good one."""

@@ -1,4 +1,4 @@
-"""Debian's Chromium, driven by playwright: it speaks to the loopback only and leaves nothing behind."""
+"""Debian's Chromium, driven by playwright: it talks to the loopback only and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def chromium(path: str) -> Iterator[Browser]:
 
 @contextmanager
 def served(app: web.Application) -> Iterator[str]:
-    """Serve an application in a thread of its own and yield its address: the browser's driver keeps this one."""
+    """Serve an application in another thread and yield its address: the browser's driver occupies this one."""
     started = threading.Event()
     ended: list[Callable[[], Any]] = []
     address: list[str] = []

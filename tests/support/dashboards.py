@@ -1,4 +1,4 @@
-"""The dashboards as Grafana reads them, and their queries as Prometheus gets them."""
+"""The dashboards as Grafana reads them, and their queries as Prometheus receives them."""
 
 import json
 import re
@@ -25,7 +25,7 @@ EVERYTHING = {
     "__range": "6h",
     "__from": "1700000000000",
 }
-"""What the variables stand for when nobody has chosen anything."""
+"""The values of the variables when nobody has chosen any."""
 
 
 class Target(NamedTuple):
@@ -38,7 +38,7 @@ class Target(NamedTuple):
     legend: str
 
     def __str__(self) -> str:
-        """Return how a person finds it."""
+        """Return how to find it: dashboard and panel."""
         return f"{self.dashboard}: {self.panel['title']} {self.letter}"
 
 
@@ -48,7 +48,7 @@ def variables(dashboard: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def panels(dashboard: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the panels of a dashboard, rows left out."""
+    """Return the panels of a dashboard, without the rows."""
     return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
 
 
@@ -61,5 +61,5 @@ def targets() -> Iterator[Target]:
 
 
 def expanded(query: str, values: Mapping[str, str] = EVERYTHING) -> str:
-    """Return a query with its variables replaced, as Grafana does; raises KeyError for one that nobody defined."""
+    """Return a query with its variables replaced, as Grafana does; raises KeyError for an undefined one."""
     return re.sub(r"\$(?:\{(\w+)\}|([a-z_]\w*))", lambda match: values[match[1] or match[2]], query)

@@ -1,4 +1,4 @@
-"""How much is tried: the same few examples in every run, or, with HYPOTHESIS_PROFILE=long, new ones for long."""
+"""How much is tried: the same few examples in every run or, with HYPOTHESIS_PROFILE=long, many new ones."""
 
 import os
 
@@ -9,7 +9,7 @@ TIMES = 20
 
 
 def bounded(examples: int, *, shrink: bool = True) -> settings:
-    """Return settings for so many examples, the same in every run; in the long profile twenty times as many new ones.
+    """Return settings for the same examples in every run, or for twenty times as many new ones in the long profile.
 
     Examples that poll take too long to be made smaller.
     """

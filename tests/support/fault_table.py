@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from exporter.simulator import Fault
+from tests.support.faults import Fault
 from tests.support.harness import ACCOUNT, BEDROCK, CUSTOMIZATION, Reading
 
 OTHER, FURTHER = "444455556666", "777788889999"

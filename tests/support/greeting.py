@@ -22,7 +22,7 @@ from tests.support.patience import PATIENCE
 
 
 def self_signed(name: str, *sans: str) -> tuple[bytes, bytes]:
-    """Return a certificate that vouches for itself, and its key: PEM."""
+    """Return a self-signed certificate and its key in PEM."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = dt.datetime.now(dt.UTC)
@@ -43,7 +43,7 @@ def self_signed(name: str, *sans: str) -> tuple[bytes, bytes]:
 
 
 def general_name(san: str) -> x509.GeneralName:
-    """Return an alternative name as a certificate has it."""
+    """Return a subject alternative name."""
     if san.startswith("spiffe:"):
         return x509.UniformResourceIdentifier(san)
     if "@" in san:
@@ -63,14 +63,14 @@ class Served:
     certificates: Path
 
     def client(self, certificate: str = "") -> ssl.SSLContext:
-        """Return a client's TLS that trusts the server, with one of the certificates if it is named."""
+        """Return a TLS context that trusts the server, with a client certificate if one is named."""
         context = ssl.create_default_context(cafile=self.certificates / "server.crt")
         if certificate:
             context.load_cert_chain(self.certificates / f"{certificate}.crt", self.certificates / f"{certificate}.key")
         return context
 
     async def get(self, *, tls: ssl.SSLContext | None = None, scheme: str = "", **options) -> tuple[int, str]:
-        """Return the status and the text of an answer, over a connection of its own."""
+        """Return the status and the text of a response, over a new connection."""
         response, text = await self.answer(tls=tls, scheme=scheme, **options)
         return response.status, text
 
@@ -82,7 +82,7 @@ class Served:
         user: tuple[str, str] | None = None,
         path: str = "/",
     ) -> tuple[aiohttp.ClientResponse, str]:
-        """Return an answer and its text."""
+        """Return a response and its text."""
         url = f"{scheme or self.scheme}://127.0.0.1:{self.port}{path}"
         headers = {"Authorization": aiohttp.encode_basic_auth(*user)} if user else {}
         timeout = aiohttp.ClientTimeout(total=PATIENCE)
@@ -93,7 +93,7 @@ class Served:
             return response, await response.text()
 
     async def handshake(self, context: ssl.SSLContext) -> tuple[str, str]:
-        """Return the cipher suite and the version that a client and the server agree on, once an answer came."""
+        """Return the cipher suite and the version that a client and the server agree on, once a response has come."""
         async with asyncio.timeout(PATIENCE):
             reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=context)
             cipher = writer.get_extra_info("cipher")

@@ -17,11 +17,12 @@ from exporter.catalog import Catalog
 from exporter.exposition import Exposition, Format
 from exporter.poller import Poller
 from exporter.settings import Settings, load
-from exporter.simulator import Simulator, World
+from exporter.simulator import World
 from tests.support.patience import PATIENCE, UNHURRIED
+from tests.support.simulated_aws import SimulatedAws
 
 NOW = 1_790_000_000.0
-"""When tests begin, in seconds since 1970-01-01 UTC."""
+"""When tests start, in seconds since 1970-01-01 UTC."""
 
 ACCOUNT, REGION = "111122223333", "us-east-1"
 CATALOG = Catalog()
@@ -34,24 +35,24 @@ LOOKOUT = CATALOG["lookoutequipment"].kinds["inference_execution"]
 
 @dataclass
 class HandClock:
-    """A clock that stands until it is turned; who sleeps wakes when it is turned past the end of the sleep."""
+    """A clock that stands still until it is turned; a sleeper wakes when it is turned past the end of the sleep."""
 
     now: float = NOW
     wrong: float = 0.0
-    """By how many seconds the machine's wall clock is ahead: AWS's clock and the monotonic one are always right."""
+    """How many seconds the machine's wall clock is ahead: AWS's clock and the monotonic one are always right."""
     _sleepers: dict[asyncio.Future[None], float] = field(default_factory=dict)
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     def time(self) -> float:
-        """Return what the clock on the wall shows."""
+        """Return what the wall clock shows."""
         return self.now + self.wrong
 
     def monotonic(self) -> float:
-        """Return how far the clock was turned."""
+        """Return how far the clock has been turned."""
         return self.now
 
     async def sleep(self, seconds: float) -> None:
-        """Wait until the clock was turned so far."""
+        """Wait until the clock has been turned this far."""
         waker = asyncio.get_running_loop().create_future()
         self._sleepers[waker] = self.now + seconds
         try:
@@ -62,7 +63,7 @@ class HandClock:
             self._sleepers.pop(waker, None)
 
     async def turn(self, seconds: float) -> None:
-        """Turn the clock, waking who is due."""
+        """Turn the clock and wake the sleepers that are due."""
         self.now += seconds
         for waker, until in list(self._sleepers.items()):
             if until <= self.now and not waker.done():
@@ -70,7 +71,7 @@ class HandClock:
                 del self._sleepers[waker]
 
     async def until_asleep(self, count: Callable[[], int]) -> None:
-        """Wait until as many sleep as `count` says."""
+        """Wait until as many tasks sleep as `count` returns."""
         async with asyncio.timeout(PATIENCE), self._changed:
             await self._changed.wait_for(lambda: 0 < len(self._sleepers) == count())
 
@@ -102,7 +103,7 @@ class Reading:
         return self.value("aws_job_exporter_source_up", **labels)
 
     def why(self, **labels: str) -> str | None:
-        """Return the reason for which a source is down."""
+        """Return the reason why a source is down."""
         return next(iter(self.by("reason", "aws_job_exporter_source_failure_info", **labels)), None)
 
 
@@ -175,7 +176,9 @@ async def running(settings: Settings, clock: HandClock, *, catalog: Catalog = CA
 
 
 @asynccontextmanager
-async def simulated(clock: HandClock, *, catalog: Catalog = CATALOG, **options: Any) -> AsyncIterator[Simulator]:
+async def simulated(clock: HandClock, *, catalog: Catalog = CATALOG, **options: Any) -> AsyncIterator[SimulatedAws]:
     """Yield an empty simulated AWS on the test's clock."""
-    async with Simulator(World(catalog, account=ACCOUNT, region=REGION), clock=clock.monotonic, **options) as simulator:
+    async with SimulatedAws(
+        World(catalog, account=ACCOUNT, region=REGION), clock=clock.monotonic, **options
+    ) as simulator:
         yield simulator

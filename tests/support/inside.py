@@ -1,4 +1,4 @@
-"""Sources with jobs, for what asks all of them: no poll has to run for it."""
+"""Sources with jobs, for tests of what queries all of them, without a poll."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Polled:
 
 
 def status(kind: Kind = BEDROCK, **fields: Any) -> SourceStatus:
-    """Return how a source goes that was polled once, a moment ago."""
+    """Return the status of a source that was polled once, a moment ago."""
     key = SourceKey("111122223333", "us-east-1", kind.service, kind.key, "")
     place = {name: fields.pop(name) for name in SourceKey._fields if name in fields}
     return SourceStatus(key._replace(**place), 60.0, **{"attempts": 1, "last_success": NOW, **fields})
@@ -49,7 +49,7 @@ def listed(jobs: Iterable[Job], kind: Kind = BEDROCK, now: float = NOW, **fields
 
 
 def job(name: str, state: State = State.SUCCEEDED, created: float = NOW - HOUR, **fields: Any) -> Job:
-    """Return a job; a finished one has run for a minute."""
+    """Return a job; a finished one ran for a minute."""
     ended = created + MINUTE if state.is_final else None
     status = {State.FAILED: "Failed", State.RUNNING: "InProgress", State.SUCCEEDED: "Completed"}.get(state, state.value)
     arn = f"arn:aws:bedrock:us-east-1:111122223333:model-invocation-job/{name}"
@@ -70,6 +70,6 @@ def searching(sources: Callable[[], Iterable[Any]], now: Callable[[], float] = l
 def inside(
     sources: Callable[[], Iterable[Any]], settings: Settings | None = None, now: Callable[[], float] = lambda: NOW
 ) -> Inside:
-    """Return what pages and API show of these sources."""
+    """Return what the pages and the API show for these sources."""
     shown = settings or Settings()
     return Inside(searching(sources, now), settings=lambda: shown, catalog=lambda: CATALOG)

@@ -1,4 +1,4 @@
-"""Who hands out credentials: STS and the agent of EKS Pod Identity."""
+"""What issues credentials: STS and the agent of EKS Pod Identity."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.harness import ACCOUNT
 
 @dataclass
 class Issuer:
-    """Hands out keys `ASIAMADEUP00000001`, 2, 3 ... that count for `lifetime`, and notes what it is asked."""
+    """Issues keys `ASIAMADEUP00000001`, 2, 3 ... that are valid for `lifetime`, and records the requests."""
 
     lifetime: timedelta = timedelta(hours=1)
     address: str = ""
@@ -25,19 +25,19 @@ class Issuer:
     """Of each request: operation, access key or authorization, and the form."""
     connections: set[Any] = field(default_factory=set)
     broken: Callable[[], web.Response] | None = None
-    """What is answered in place of credentials."""
+    """The response in place of credentials."""
     _issued: int = 0
 
     def keys(self) -> list[str]:
-        """Return the access keys that AWS was asked with, as what they end with."""
+        """Return the last digit of each access key that asked for its identity."""
         return [key[-1] for operation, key, _ in self.asked if operation == "GetCallerIdentity"]
 
     def askers(self, operation: str) -> list[str]:
-        """Return who asked for something."""
+        """Return the sender of each request for an operation."""
         return [who for name, who, _ in self.asked if name == operation]
 
     async def query(self, request: web.Request) -> web.Response:
-        """Answer as STS does."""
+        """Respond as STS does."""
         self.connections.add(request.transport)
         form = {name: str(value) for name, value in (await request.post()).items()}
         operation = form["Action"]
@@ -49,7 +49,7 @@ class Issuer:
         return self.broken() if self.broken else _result(operation, f"<Credentials>{given}</Credentials>")
 
     async def container(self, request: web.Request) -> web.Response:
-        """Answer as the agent of a container does."""
+        """Respond as the container's agent does."""
         self.asked.append(("container", request.headers.get("Authorization", ""), {}))
         return self.broken() if self.broken else web.json_response(self._keys("Token"))
 
@@ -83,7 +83,7 @@ async def issuing(**options: Any) -> AsyncIterator[Issuer]:
 
 @asynccontextmanager
 async def silent() -> AsyncIterator[tuple[str, list[str]]]:
-    """Yield the address of a server that never answers, and the methods that it was asked with."""
+    """Yield the address of a server that never responds, and the methods of the requests that it received."""
     asked: list[str] = []
     handling: set[asyncio.Task[Any] | None] = set()
     over = asyncio.Event()

@@ -1,4 +1,4 @@
-"""The exporter as a process of its own, and what a test does to one."""
+"""The exporter as a process, and what a test does to one."""
 
 import asyncio
 import re
@@ -44,7 +44,7 @@ async def started(*arguments, grace=None):
 
 
 async def announced(process, stream, pattern):
-    """Read lines until one tells an address."""
+    """Read lines until one has an address."""
     async with asyncio.timeout(PATIENCE):
         while line := await stream.readline():
             if match := re.search(pattern, line.decode()):

@@ -1,4 +1,4 @@
-"""The exporter and Prometheus as processes of their own, with the configuration that we ship."""
+"""The exporter and Prometheus as processes, with the configuration that we ship."""
 
 import asyncio
 import math
@@ -23,7 +23,7 @@ BEAT = min(5, math.ceil(SLOWNESS))
 
 
 def free_ports(number: int) -> list[int]:
-    """Return ports that nobody listens on."""
+    """Return ports that are free."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
     ports = [found.getsockname()[1] for found in sockets]
     for found in sockets:
@@ -73,7 +73,7 @@ def prometheus_command(
 
 @asynccontextmanager
 async def process(folder: Path, *command: str) -> AsyncIterator[None]:
-    """Run a program; what it says is shown if the test fails."""
+    """Run a program; its output is shown if the test fails."""
     keys = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "made-up", "AWS_REGION": REGION}
     log = folder / f"{Path(command[0]).name}.log"
     with log.open("wb") as output:

@@ -1,4 +1,4 @@
-"""Values that nobody should send: texts, times, numbers, and anything in the place of something else."""
+"""Values that nobody should send: strings, times, numbers, and anything in place of something else."""
 
 import math
 from typing import Any
@@ -31,7 +31,7 @@ HOSTILE = (
     "None",
     "nan",
 )
-"""Texts that break what does not escape."""
+"""Strings that break whatever does not escape them."""
 
 texts = st.sampled_from(HOSTILE) | st.text(max_size=20)
 
@@ -73,7 +73,7 @@ times = st.sampled_from((
     10**400,
     True,
 ))  # fmt: skip
-"""Times in every form, among them some that are none."""
+"""Times in every form, and some that are not times."""
 
 numbers = st.sampled_from((0, 1, -1, 7, 2**31, 2**63 - 1, 2**63, -(2**63), 10**400, 0.5, 1e300, math.nan, -math.inf))
 
@@ -85,5 +85,5 @@ anything: st.SearchStrategy[Any] = st.recursive(
 
 
 def rarely(draw: Any, one_in: int) -> bool:
-    """Whether something happens that does so once in about `one_in` times."""
+    """Draw whether something happens that happens once in about `one_in` times."""
     return bool(draw(st.integers(1, one_in)) == one_in)

@@ -1,4 +1,4 @@
-"""What goes wrong with AWS, switched by account, service, operation, scope, page and time."""
+"""What can go wrong with AWS, switched on by service, operation, scope, page and time."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ from typing import Any, Literal
 
 from aiohttp import web
 
-from exporter.simulator.aws_error import AwsError
-from exporter.simulator.calls import Call
+from exporter.simulator import AwsError, RequestContext
 from exporter.simulator.responses import Response
 
-Strike = Callable[[Call], Awaitable[web.StreamResponse | None]]
-"""Answers a call badly, or not at all; raises AwsError. None: what comes next answers."""
+Strike = Callable[[RequestContext], Awaitable[web.StreamResponse | None]]
+"""Responds to a request badly, or never; raises AwsError. None leaves the response to what comes next."""
 
 LATER: Literal["later"] = "later"
 """Every page but the first."""
@@ -28,123 +27,123 @@ LATER: Literal["later"] = "later"
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that can go wrong with the answer to a call."""
+    """One thing that can go wrong with a response."""
 
     strike: Strike
 
     @classmethod
     def error(cls, code: str, message: str, status: int) -> Fault:
-        """Answer with an error, in the protocol of the service."""
+        """Return an error, in the protocol of the service."""
 
-        async def strike(_: Call) -> None:
+        async def strike(_: RequestContext) -> None:
             raise AwsError(code, message, status)
 
         return cls(strike)
 
     @classmethod
     def throttled(cls, status: int = 429) -> Fault:
-        """Answer that there are too many requests: some services do so with the status 429, others with 400."""
+        """Return the error for too many requests: some services do so with the status 429, others with 400."""
         return cls.error("ThrottlingException", "Rate exceeded", status)
 
     @classmethod
     def server_error(cls, status: int = 500) -> Fault:
-        """Answer with an error of AWS's own: 500, 502, 503 or 504."""
+        """Return an error that is AWS's own fault: 500, 502, 503 or 504."""
         code = "InternalServerException" if status == _INTERNAL else "ServiceUnavailableException"
-        return cls.error(code, "The service cannot answer at the moment", status)
+        return cls.error(code, "The service is unavailable at the moment", status)
 
     @classmethod
     def access_denied(cls) -> Fault:
-        """Answer that a permission is missing."""
+        """Return the error for a missing permission."""
         return cls.error("AccessDeniedException", "User is not authorized to perform this operation", 403)
 
     @classmethod
     def expired_token(cls) -> Fault:
-        """Answer that the credentials have run out."""
+        """Return the error for expired credentials."""
         return cls.error("ExpiredTokenException", "The security token included in the request is expired", 403)
 
     @classmethod
     def not_found(cls) -> Fault:
-        """Answer that what is asked about does not exist."""
+        """Return the error for a resource that does not exist."""
         return cls.error("ResourceNotFoundException", "The requested resource does not exist", 404)
 
     @classmethod
     def body(cls, content: str, content_type: str = "application/json", status: int = 200) -> Fault:
-        """Answer with a body of the test's own."""
+        """Return any body."""
 
-        async def strike(_: Call) -> web.Response:
+        async def strike(_: RequestContext) -> web.Response:
             return web.Response(status=status, body=content.encode(), headers={"Content-Type": content_type})
 
         return cls(strike)
 
     @classmethod
     def html(cls, status: int = 200) -> Fault:
-        """Answer with a page for people, as proxies and load balancers do."""
+        """Return a web page, as proxies and load balancers do."""
         return cls.body("<html><body><h1>Please wait</h1></body></html>", "text/html", status)
 
     @classmethod
     def changed(cls, change: Callable[[Response], Response]) -> Fault:
-        """Change the sound answer."""
+        """Change the proper response."""
 
-        async def strike(call: Call) -> web.Response:
-            response = change(call.sound(call))
+        async def strike(context: RequestContext) -> web.Response:
+            response = change(context.respond(context))
             return web.Response(status=response.status, headers=response.headers, body=response.body)
 
         return cls(strike)
 
     @classmethod
     def content_type(cls, value: str) -> Fault:
-        """Call the sound answer something that it is not."""
-        return cls.changed(lambda sound: sound._replace(headers={**sound.headers, "Content-Type": value}))
+        """Return the proper response under another content type."""
+        return cls.changed(lambda proper: proper._replace(headers={**proper.headers, "Content-Type": value}))
 
     @classmethod
     def truncated(cls) -> Fault:
-        """Send the first half of the answer as if it were all."""
-        return cls.changed(lambda sound: sound._replace(body=sound.body[: len(sound.body) // 2]))
+        """Return the first half of the response as if it were the whole."""
+        return cls.changed(lambda proper: proper._replace(body=proper.body[: len(proper.body) // 2]))
 
     @classmethod
     def members(cls, **values: Any) -> Fault:
-        """Give members of the answer, wherever they stand in it, other values."""
-        return cls.changed(lambda sound: sound._replace(body=_rewritten(sound.body, values)))
+        """Give members of the response other values, wherever they are in it."""
+        return cls.changed(lambda proper: proper._replace(body=_rewritten(proper.body, values)))
 
     @classmethod
     def without(cls, *members: str) -> Fault:
-        """Leave members out of the answer, wherever they stand in it."""
+        """Leave members out of the response, wherever they are in it."""
         return cls.members(**dict.fromkeys(members, ABSENT))
 
     @classmethod
     def repeated_token(cls) -> Fault:
-        """Say with every page that the page with the same token follows."""
+        """Return the same token for the next page with every page."""
         return cls._paged(lambda: "again")
 
     @classmethod
     def endless_tokens(cls) -> Fault:
-        """Say with every page, always the same one, that another follows."""
+        """Return the first page again and again, each time with a new token for the next."""
         numbers = count()
         return cls._paged(lambda: f"and-{next(numbers)}")
 
     @classmethod
     def _paged(cls, token: Callable[[], str]) -> Fault:
-        async def strike(call: Call) -> web.Response:
-            sound = call.sound(replace(call, arguments=_without_token(call)))
-            body = json.dumps({**json.loads(sound.body), call.paging.output_token: token()}).encode()
-            return web.Response(status=sound.status, headers=sound.headers, body=body)
+        async def strike(context: RequestContext) -> web.Response:
+            proper = context.respond(replace(context, arguments=_without_token(context)))
+            body = json.dumps({**json.loads(proper.body), context.paging.output_token: token()}).encode()
+            return web.Response(status=proper.status, headers=proper.headers, body=body)
 
         return cls(strike)
 
     @classmethod
     def latency(cls, seconds: float, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> Fault:
-        """Answer late."""
+        """Respond late."""
 
-        async def strike(_: Call) -> None:
+        async def strike(_: RequestContext) -> None:
             await sleep(seconds)
 
         return cls(strike)
 
     @classmethod
     def hanging(cls) -> Fault:
-        """Take the request, and say nothing until the client hangs up."""
+        """Accept the request, and send nothing until the client hangs up."""
 
-        async def strike(_: Call) -> None:
+        async def strike(_: RequestContext) -> None:
             await asyncio.Event().wait()
 
         return cls(strike)
@@ -153,8 +152,8 @@ class Fault:
     def reset(cls) -> Fault:
         """Drop the connection: the client gets a TCP reset."""
 
-        async def strike(call: Call) -> web.Response:
-            if (transport := call.request.transport) is not None:
+        async def strike(context: RequestContext) -> web.Response:
+            if (transport := context.request.transport) is not None:
                 linger = struct.pack("ii", 1, 0)
                 transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
                 transport.abort()
@@ -164,17 +163,17 @@ class Fault:
 
     @classmethod
     def broken_off(cls) -> Fault:
-        """Promise the whole answer, send half of it and close the connection."""
+        """Announce the whole response, send half of it and close the connection."""
 
-        async def strike(call: Call) -> web.StreamResponse:
-            sound = call.sound(call)
-            response = web.StreamResponse(status=sound.status, headers=sound.headers)
-            response.content_length = len(sound.body)
-            await response.prepare(call.request)
-            await response.write(sound.body[: len(sound.body) // 2])
+        async def strike(context: RequestContext) -> web.StreamResponse:
+            proper = context.respond(context)
+            response = web.StreamResponse(status=proper.status, headers=proper.headers)
+            response.content_length = len(proper.body)
+            await response.prepare(context.request)
+            await response.write(proper.body[: len(proper.body) // 2])
             response.force_close()
-            if call.request.transport is not None:
-                call.request.transport.close()
+            if context.request.transport is not None:
+                context.request.transport.close()
             return response
 
         return cls(strike)
@@ -182,7 +181,7 @@ class Fault:
 
 @dataclass
 class FaultRule:
-    """When a fault strikes: all that is given must hold. It counts how often it did."""
+    """When a fault strikes: every condition that is given must hold. Counts how often it did."""
 
     fault: Fault
     account: str | None = None
@@ -190,40 +189,40 @@ class FaultRule:
     service: str | None = None
     operation: str | None = None
     scope: str | None = None
-    """The value of one of the call's arguments, such as the id of a membership."""
+    """The value of one of the request's arguments, such as the id of a membership."""
     page: int | Literal["later"] | None = None
     """The number of the page, from 1, or `later`."""
     after: float = -math.inf
     until: float = math.inf
-    """Seconds of the simulator's clock; `until` is not among them."""
+    """Seconds of the simulator's clock; `until` is excluded."""
     times: float = math.inf
-    """How often it strikes at most."""
+    """The most often that it strikes."""
     struck: int = 0
 
-    def wants(self, call: Call, page: int) -> bool:
-        """Whether the fault strikes a call for a page."""
+    def matches(self, context: RequestContext, page: int) -> bool:
+        """Whether the fault strikes a request for a page."""
         return (
-            self.account in (None, call.account)
-            and self.service in (None, call.service)
-            and self.operation in (None, call.operation)
-            and (self.scope is None or self.scope in call.arguments.values())
+            self.account in (None, context.account)
+            and self.service in (None, context.service)
+            and self.operation in (None, context.operation)
+            and (self.scope is None or self.scope in context.arguments.values())
             and (self.page in (None, page) or (self.page == LATER and page > 1))
-            and self.after <= call.now < self.until
+            and self.after <= context.now < self.until
             and self.struck < self.times
         )
 
 
 @dataclass
 class Faults:
-    """The faults of a simulated AWS: a hook that stands before every answer.
+    """The faults of a simulated AWS: a hook that sees every request before it is answered.
 
-    `add` switches one on, `remove` and `clear` switch off. Of the rules that want a call, the one that was added last
-    strikes it; where its fault does not answer, the one before does.
+    `add` switches one on, `remove` and `clear` switch off. Of the rules that match a request, the one added last
+    strikes; where its fault leaves the response to others, the one before it does.
     """
 
     rules: list[FaultRule] = field(default_factory=list)
     _pages: dict[tuple[str, ...], list[str]] = field(default_factory=dict)
-    """The tokens of the pages that were asked for since each list was last begun."""
+    """The tokens of the pages requested since the first page of each list was."""
 
     def add(self, fault: Fault, **when: Any) -> FaultRule:
         """Switch a fault on where and when the members of `FaultRule` say."""
@@ -238,25 +237,25 @@ class Faults:
         """Switch every fault off."""
         self.rules.clear()
 
-    async def __call__(self, call: Call) -> web.StreamResponse | None:
-        """Answer in the way of the fault that was added last of those that want a call."""
+    async def __call__(self, context: RequestContext) -> web.StreamResponse | None:
+        """Answer in the way of the fault that was added last of those that want a context."""
         if not self.rules:
             return None
-        page = self._page(call)
-        for rule in self._wanting(call, page):
+        page = self._page(context)
+        for rule in self._matching(context, page):
             rule.struck += 1
-            if (response := await rule.fault.strike(call)) is not None:
+            if (response := await rule.fault.strike(context)) is not None:
                 return response
         return None
 
-    def _wanting(self, call: Call, page: int) -> Iterator[FaultRule]:
-        return (rule for rule in reversed(self.rules.copy()) if rule.wants(call, page))
+    def _matching(self, context: RequestContext, page: int) -> Iterator[FaultRule]:
+        return (rule for rule in reversed(self.rules.copy()) if rule.matches(context, page))
 
-    def _page(self, call: Call) -> int:
-        """Return the number of the page that is asked for; one that is asked for again keeps its number."""
-        place = (call.account, call.region, call.service, call.operation)
-        key = (*place, repr(sorted(_without_token(call).items())))
-        token = call.arguments.get(call.paging.input_token)
+    def _page(self, context: RequestContext) -> int:
+        """Return the number of the requested page; a page that is requested again keeps its number."""
+        place = (context.account, context.region, context.service, context.operation)
+        key = (*place, repr(sorted(_without_token(context).items())))
+        token = context.arguments.get(context.paging.input_token)
         if not token:
             self._pages[key] = []
             return 1
@@ -272,13 +271,13 @@ ABSENT: Any = object()
 _INTERNAL = 500
 
 
-def _without_token(call: Call) -> dict[str, Any]:
+def _without_token(context: RequestContext) -> dict[str, Any]:
     """Return the arguments that are the same for every page of a list."""
-    return {name: value for name, value in call.arguments.items() if name != call.paging.input_token}
+    return {name: value for name, value in context.arguments.items() if name != context.paging.input_token}
 
 
 def _rewritten(body: bytes, values: Mapping[str, Any]) -> bytes:
-    """Return an answer in which members have other values, in JSON or XML."""
+    """Return a response in which members have other values, in JSON or XML."""
     if not body.startswith(b"<"):
         return json.dumps(_replaced(json.loads(body), values)).encode()
     text = body.decode()

@@ -1,0 +1,49 @@
+"""What a simulated world holds, for tests to compare with what comes out at the other end."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from exporter.catalog import Kind
+from exporter.jobs import State
+from exporter.simulator import SimulatedJob, SimulatedScope, World
+from exporter.simulator.item_builders import scope_type
+from exporter.simulator.shapes import at
+
+
+def jobs_in(
+    world: World, kind: Kind, *, scope: SimulatedScope | None = None, until: float = math.inf
+) -> list[SimulatedJob]:
+    """Return the jobs of a kind that exist at a time, newest first: those in `scope`, by default all of the region."""
+    if until < math.inf:
+        world.advance(until)
+    found = [job for job in world.location().added[str(kind)] if job.exists and job.created <= until]
+    return sorted((job for job in found if scope is None or is_in(job, scope)), key=lambda job: job.key, reverse=True)
+
+
+def is_in(job: SimulatedJob, scope: SimulatedScope) -> bool:
+    """Whether a job is in a scope, or in one that is in it."""
+    around = job.scope
+    while around is not scope and isinstance(around, SimulatedScope):
+        around = around.parent
+    return around is scope
+
+
+def scopes_in(world: World, service: str, scope_name: str) -> list[SimulatedScope]:
+    """Return the scopes of a type that are directly in the world's own region, oldest first."""
+    return world.location().scopes(scope_type(service, world.catalog[service].scopes[scope_name]))
+
+
+def identity_of(world: World, job: SimulatedJob) -> tuple[Any, ...]:
+    """Return what identifies a job, in the order of the catalog's `id`; a time in seconds."""
+    item = world.job_items(job.kind).item(job, job.created)
+    return tuple(at(item, path) for path in job.kind.id)
+
+
+def state_of(world: World, job: SimulatedJob, phase: int) -> State:
+    """Return what a job's item means in a phase: its status, corrected by the kind's refinements."""
+    unrefined = job.kind.state_of.get(job.statuses[phase], State.UNKNOWN)
+    item = world.job_items(job.kind).item(job, job.created + job.offsets[phase])
+    rules = [rule for rule in job.kind.refine if rule.from_ is unrefined]
+    return next((rule.to for rule in rules if (at(item, rule.when) or 0) > 0), unrefined)

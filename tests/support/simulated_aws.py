@@ -1,0 +1,36 @@
+"""The simulator with what only tests need: faults, and an organization."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from exporter.simulator import AwsError, RequestContext, Simulator, World
+from tests.support.faults import Faults
+
+
+class SimulatedAws(Simulator):
+    """A simulated AWS in which things can go wrong, and which has an organization once it has members."""
+
+    def __init__(self, world: World, **options: Any) -> None:
+        super().__init__(world, operations={"organizations": {"ListAccounts": self._list_accounts}}, **options)
+        self.members: dict[str, str] = {}
+        """The accounts of the organization with their names."""
+        self.faults = Faults()
+        self.hooks.append(self.faults)
+
+    def _list_accounts(self, context: RequestContext) -> dict[str, Any]:
+        """Return a page of the accounts; raises AwsError where there is no organization."""
+        if not self.members:
+            raise AwsError("AWSOrganizationsNotInUseException", "Your account is not a member of an organization.", 400)
+        start = int(context.arguments.get("NextToken", 0))
+        end = start + min(context.arguments.get("MaxResults", _PAGE), _PAGE)
+        root = f"arn:aws:organizations::{self.world.account}:account/o-exampleorg"
+        accounts = [
+            {"Id": account, "Arn": f"{root}/{account}", "Name": name, "State": "ACTIVE"}
+            for account, name in sorted(self.members.items())
+        ]
+        return {"Accounts": accounts[start:end], **({"NextToken": str(end)} if accounts[end:] else {})}
+
+
+_PAGE = 20
+"""The most accounts that AWS returns at once."""
