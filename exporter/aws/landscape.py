@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError
 from botocore.loaders import Loader
 
 from exporter.aws.items import at, text
+from exporter.aws.poll import Poll
 from exporter.aws.poll_error import BadResponseError
 from exporter.aws.reader import Place, Reader
 from exporter.catalog.models import regions as known_regions
@@ -32,10 +33,10 @@ class Member(NamedTuple):
     """The first part of its ARNs after `arn`: `aws`, `aws-cn`, `aws-us-gov`."""
 
 
-async def members(reader: Reader, place: Place) -> list[Member]:
+async def members(reader: Reader, poll: Poll, place: Place) -> list[Member]:
     """Return the active accounts of the organisation that the credentials belong to (Organizations ListAccounts)."""
     found: dict[str, Member] = {}
-    async for items in reader.pages(place, "organizations", "ListAccounts", {}, "Accounts"):
+    async for items in reader.pages(poll, place, "organizations", "ListAccounts", {}, "Accounts"):
         # AWS retires `Status` in favour of `State`; an older one has no `State`.
         active = (item for item in items if (text(at(item, "State")) or text(at(item, "Status"))) == "ACTIVE")
         for member in map(_member, active):
@@ -50,16 +51,16 @@ def _member(item: Any) -> Member:
     return Member(account_id, text(at(item, "Name")), arn.split(":")[1])
 
 
-async def beneath(reader: Reader, place: Place, unit: str) -> frozenset[str]:
+async def beneath(reader: Reader, poll: Poll, place: Place, unit: str) -> frozenset[str]:
     """Return the ids of the accounts in an organisational unit, and in all those within it."""
     accounts: set[str] = set()
     units = {unit: None}
     for parent in _growing(units):
         arguments = {"ParentId": parent}
-        async for items in reader.pages(place, "organizations", "ListAccountsForParent", arguments, "Accounts"):
+        async for items in reader.pages(poll, place, "organizations", "ListAccountsForParent", arguments, "Accounts"):
             accounts.update(text(at(item, "Id")) for item in items)
         listing = ("organizations", "ListOrganizationalUnitsForParent", arguments, "OrganizationalUnits")
-        async for items in reader.pages(place, *listing):
+        async for items in reader.pages(poll, place, *listing):
             units.update(dict.fromkeys(text(at(item, "Id")) for item in items))
     return frozenset(accounts)
 
@@ -73,10 +74,10 @@ def _growing(units: dict[str, None]) -> Any:
             yield unit
 
 
-async def regions(reader: Reader, place: Place) -> list[str]:
+async def regions(reader: Reader, poll: Poll, place: Place) -> list[str]:
     """Return the regions that are enabled for an account (EC2 DescribeRegions)."""
     found: list[str] = []
-    async for items in reader.pages(place, "ec2", "DescribeRegions", {}, "Regions"):
+    async for items in reader.pages(poll, place, "ec2", "DescribeRegions", {}, "Regions"):
         found += [text(at(item, "RegionName")) for item in items]
     # Only what botocore knows: a region's name becomes part of a host's name.
     return [region for region in found if region in known_regions()]

@@ -9,8 +9,9 @@ from typing import Any
 from aiobotocore.session import AioSession
 from botocore.model import OperationModel, ServiceModel
 
+from exporter.aws.poll import poll_of
 from exporter.aws.poll_error import KNOWN_CODES
-from exporter.telemetry import POLLED, Telemetry
+from exporter.telemetry import Telemetry
 
 _LOG = logging.getLogger(__name__)
 
@@ -48,8 +49,7 @@ class Meter:
         service, operation = model.service_model.service_name, model.name
         self._telemetry.request_duration.labels(service, operation).observe(took)
         self._telemetry.requests.labels(service, operation, code).inc()
-        if status := POLLED.get():
-            status.calls += 1
+        poll_of(context).requests += 1
         _LOG.debug("%s %s answered %s after %.3f s", service, operation, code, took)
 
 

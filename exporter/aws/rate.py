@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
 from typing import Any
 
+from exporter.aws.poll import Poll, poll_of
 from exporter.aws.poll_error import PollErrorReason, error_reason
 from exporter.clock import Clock
 from exporter.settings import Account, Aws
@@ -85,19 +84,22 @@ class Limiter:
         """Have a client's requests wait, and learn from their answers."""
         service = client.meta.service_model.service_id.hyphenize()
         # Before anything else sees the request: it is signed and timed when it may go.
-        client.meta.events.register_first(f"request-created.{service}", self.wait)
+        client.meta.events.register_first(f"request-created.{service}", self._hold)
         client.meta.events.register("response-received", self._learn)
 
-    async def wait(self, **_: Any) -> None:
+    async def wait(self, poll: Poll) -> None:
         """Return when a request may be sent; who came first goes first, and who gives up takes nothing."""
         began = self._clock.monotonic()
         try:
-            with paused():
+            with poll.paused():
                 async with self._turn:
                     while seconds := self.bucket.take():
                         await self._clock.sleep(seconds)
         finally:
             self._note_wait(self._clock.monotonic() - began)
+
+    async def _hold(self, request: Any, **_: Any) -> None:
+        await self.wait(poll_of(request.context))
 
     def _learn(self, parsed_response: Any, **_: Any) -> None:
         if not parsed_response:
@@ -106,28 +108,6 @@ class Limiter:
             self.bucket.succeeded()
         elif error_reason(parsed_response) is PollErrorReason.THROTTLED:
             self.bucket.throttled()
-
-
-DEADLINE: ContextVar[asyncio.Timeout | None] = ContextVar("DEADLINE", default=None)
-"""The time-out of the poll that is under way. It is for AWS: what takes ourselves long, does not count."""
-
-
-@contextmanager
-def paused() -> Iterator[None]:
-    """Stop the time-out of the poll that is under way while the block runs."""
-    timeout = DEADLINE.get()
-    when = timeout.when() if timeout else None
-    if timeout is None or when is None:
-        yield
-        return
-    loop = asyncio.get_running_loop()
-    left = when - loop.time()
-    timeout.reschedule(None)
-    try:
-        yield
-    finally:
-        if not timeout.expired():
-            timeout.reschedule(loop.time() + left)
 
 
 class Limiters:

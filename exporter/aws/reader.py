@@ -12,6 +12,7 @@ from botocore import xform_name
 
 from exporter.aws.clients import Clients
 from exporter.aws.items import Item, at, containers, cut, job_reader, nested, resolve, text
+from exporter.aws.poll import POLL, Poll
 from exporter.aws.poll_error import BadResponseError
 from exporter.catalog import Kind, Scope
 from exporter.catalog.models import Models, shape_at
@@ -43,28 +44,35 @@ class Reader:
     models: Models
     limits: Limits = field(default_factory=Limits)
 
-    async def account_id(self, place: Place) -> str:
+    async def account_id(self, poll: Poll, place: Place) -> str:
         """Return the id of the account that the credentials belong to (STS GetCallerIdentity)."""
-        client = await self.clients.client(place.account, place.region, "sts")
-        answer = await client.get_caller_identity()
+        answer = await self._call(poll, place, "sts", "GetCallerIdentity", {})
         if not (account_id := text(answer.get("Account"))):
             raise BadResponseError("GetCallerIdentity named no account")
         if place.account.role_arn is None:
             self.clients.limiters.note_own(account_id)
         return account_id
 
-    async def scopes(self, place: Place, service: str, name: str, scope: Scope, outer: Scoped) -> list[Scoped]:
+    async def scopes(
+        self, poll: Poll, place: Place, service: str, name: str, scope: Scope, outer: Scoped
+    ) -> list[Scoped]:
         """Return every container of one sort, within `outer`."""
         found: dict[str, Scoped] = {}
         arguments = resolve(scope.arguments, outer.ids)
-        async for items in self.pages(place, scope.service or service, scope.operation, arguments, scope.items):
+        async for items in self.pages(poll, place, scope.service or service, scope.operation, arguments, scope.items):
             for item in items:
                 for identifier, label in containers(scope, item):
                     found[identifier] = Scoped({**outer.ids, name: identifier}, label)
         return list(found.values())
 
     async def jobs(
-        self, place: Place, kind: Kind, scope: Scoped, query: Query = ALL, dimensions: Sequence[str] = ()
+        self,
+        poll: Poll,
+        place: Place,
+        kind: Kind,
+        scope: Scoped,
+        query: Query = ALL,
+        dimensions: Sequence[str] = (),
     ) -> list[Job]:
         """Return the jobs of a kind in one innermost container that a query asks for, each once.
 
@@ -75,7 +83,7 @@ class Reader:
         jobs: dict[str, Job] = {}
         for values in product(*kind.sweep.values()):
             swept = {**arguments, **dict(zip(kind.sweep, values, strict=True))}
-            async for items in self.pages(place, kind.service, kind.operation, swept, kind.items):
+            async for items in self.pages(poll, place, kind.service, kind.operation, swept, kind.items):
                 for item in items:
                     job = read(item, scope.ids)
                     jobs[job.id] = job
@@ -94,30 +102,27 @@ class Reader:
             return nested(kind.filters.status, [query.status] if shape.type_name == "list" else query.status)
         return {}
 
-    async def explained(self, place: Place, kind: Kind, job: Job) -> Job:
+    async def explained(self, poll: Poll, place: Place, kind: Kind, job: Job) -> Job:
         """Return a failed job with the message and the code that AWS gives when asked for them."""
         details = kind.details
         if details is None or job.details is None:
             return job
-        client = await self.clients.client(place.account, place.region, kind.service)
-        answer = await getattr(client, xform_name(details.operation))(**job.details)
+        answer = await self._call(poll, place, kind.service, details.operation, job.details)
         code = text(at(answer, details.code)) if details.code else ""
         message = cut(text(at(answer, details.reason)), self.limits.message_length)
         return job._replace(message=message, code=code, details=None)
 
     async def pages(
-        self, place: Place, service: str, operation: str, arguments: dict[str, Any], items: str
+        self, poll: Poll, place: Place, service: str, operation: str, arguments: Mapping[str, Any], items: str
     ) -> AsyncIterator[Sequence[Item]]:
         """Yield what each page lists. Only a missing token ends it: AWS cuts short and empty pages at will."""
-        client = await self.clients.client(place.account, place.region, service)
         paging = self.models.paging(service, operation)
-        call = getattr(client, xform_name(operation))
         if paging.page_size:
             # The catalog may say less than the shape allows: some operations document a smaller page.
             arguments = {paging.limit: paging.page_size, **arguments}
         seen: set[str] = set()
         while len(seen) < self.limits.pages:
-            page = await call(**arguments)
+            page = await self._call(poll, place, service, operation, arguments)
             yield _listed(page, items, operation)
             token = page.get(paging.output_token) if paging.output_token else None
             if token in (None, ""):
@@ -129,6 +134,14 @@ class Reader:
             seen.add(token)
             arguments = {**arguments, paging.input_token: token}
         raise BadResponseError(f"{operation} listed {self.limits.pages} pages and more; see limits.pages")
+
+    async def _call(
+        self, poll: Poll, place: Place, service: str, operation: str, arguments: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return the response to one call of an operation."""
+        client = await self.clients.client(place.account, place.region, service)
+        response: dict[str, Any] = await getattr(client, xform_name(operation))(**{**arguments, POLL: poll})
+        return response
 
 
 def _listed(page: Item, items: str, operation: str) -> Sequence[Item]:

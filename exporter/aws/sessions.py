@@ -20,6 +20,7 @@ from botocore.loaders import Loader
 from exporter import __version__
 from exporter.aws.answers import StrictParserFactory
 from exporter.aws.meter import Meter
+from exporter.aws.poll import attach
 from exporter.aws.poll_error import PollErrorReason, credentials_error, error_reason
 from exporter.settings import Account, Settings
 from exporter.telemetry import Telemetry
@@ -51,6 +52,7 @@ class Session(AioSession):  # type: ignore[misc] # aiobotocore has no types
         # botocore does not read it, and would ask the one STS in us-east-1.
         if region := os.environ.get("AWS_REGION"):
             self.set_config_variable("region", region)
+        self.register("provide-client-params", attach)
         Meter(telemetry).watch(self)
         self.register("before-sign", _readdress)
         self.register("response-received", self._reread)
