@@ -26,6 +26,7 @@ ROOMS = (
     "text",
     "jobs",
     "turns",
+    "bucket",
     "clock",
     "",  # the package itself, which holds nothing but the version
 )

@@ -7,13 +7,13 @@ import time
 import structlog
 from aiohttp import web
 
+from exporter.bucket import Bucket
 from exporter.settings import ConfigurationError
 from exporter.web.server.connections import Handler
 from exporter.web.server.listening import TlsContext
 from exporter.web.toolkit import tls
 from exporter.web.toolkit.auth import Authenticator, credentials
 from exporter.web.toolkit.schema import WebConfig
-from exporter.web.toolkit.throttle import RateLimiter
 from exporter.web.toolkit.web_config import WebConfigFile
 
 log = structlog.get_logger(__name__)
@@ -30,7 +30,8 @@ class Guard:
         config = file.check()
         self.has_tls = config.tls_server_config.is_enabled
         self.rate_limit = config.rate_limit
-        self._limiter = RateLimiter(config.rate_limit.interval, config.rate_limit.burst, time.monotonic)
+        limit = config.rate_limit
+        self._bucket = Bucket(limit.burst, 1 / limit.interval, time.monotonic) if limit.interval else None
         self._authenticator = Authenticator()
 
     @property
@@ -52,7 +53,7 @@ class Guard:
             raise _error(web.HTTPInternalServerError) from None
         if self.has_tls:
             _check_names(request, config)
-        if not self._limiter.allows():
+        if self._bucket and self._bucket.take():
             raise _error(web.HTTPTooManyRequests)
         request[_HEADERS] = config.http_server_config.headers
         if config.basic_auth_users and not await self._is_known(request, config):

@@ -1,0 +1,79 @@
+"""A token bucket lets a burst pass, then a steady rate."""
+
+import pytest
+
+from exporter.bucket import Bucket
+
+
+class Watch:
+    """A clock that a test sets."""
+
+    now = 100.0
+
+    def __call__(self):
+        """Return what it shows."""
+        return self.now
+
+
+def taken(bucket, times):
+    """Return which of several requests at the same time get a token."""
+    return [not bucket.take() for _ in range(times)]
+
+
+@pytest.mark.parametrize("rate", [1.0, 1e9])
+def test_without_capacity_nothing_passes(rate):
+    """Not even after a long time: the bucket holds nothing."""
+    watch = Watch()
+    bucket = Bucket(0, rate, watch)
+    watch.now += 1000
+    assert not any(taken(bucket, 10))
+
+
+def test_a_bucket_starts_full_and_fills_with_time():
+    """One token for each interval, never more than the capacity."""
+    watch = Watch()
+    bucket = Bucket(3, 0.5, watch)
+    assert taken(bucket, 4) == [True, True, True, False]
+    watch.now += 1.0
+    assert taken(bucket, 1) == [False]
+    watch.now += 1.0
+    assert taken(bucket, 2) == [True, False]
+    watch.now += 1000
+    assert taken(bucket, 4) == [True, True, True, False]
+
+
+@pytest.mark.parametrize("rate", [1000.0, 1.0, 1 / 3600])
+def test_time_that_stands_still_gives_nothing(rate):
+    """Asking does not fill the bucket."""
+    assert taken(Bucket(1, rate, Watch()), 3) == [True, False, False]
+
+
+@pytest.mark.parametrize("rate", [3.0, 0.1, 1 / 3600])
+def test_a_token_is_there_after_the_wait_that_was_returned(rate):
+    """However the clock rounds: whoever sleeps that long need not sleep again."""
+    watch = Watch()
+    bucket = Bucket(1, rate, watch)
+    for _ in range(100):
+        assert bucket.take() == 0
+        watch.now += bucket.take()
+
+
+def test_a_new_rate_counts_from_now_on():
+    """What came in before came in at the previous rate."""
+    watch = Watch()
+    bucket = Bucket(10, 1.0, watch)
+    taken(bucket, 10)
+    watch.now += 2.0
+    bucket.rate = 0.5
+    assert taken(bucket, 3) == [True, True, False]
+    assert bucket.take() == pytest.approx(2.0)
+
+
+def test_a_drained_bucket_starts_over():
+    """What was saved up is gone; the rate stays."""
+    watch = Watch()
+    bucket = Bucket(5, 1.0, watch)
+    bucket.drain()
+    assert bucket.take() == pytest.approx(1.0)
+    watch.now += 1.0
+    assert taken(bucket, 2) == [True, False]
