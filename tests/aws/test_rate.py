@@ -22,7 +22,7 @@ from exporter.aws import (
     catalog_loader,
     poll_error,
 )
-from exporter.aws.rate import Limiter, TokenBucket
+from exporter.aws.rate import AdaptiveBucket, Limiter
 from exporter.catalog.models import Models
 from exporter.settings import Account, Aws, Settings
 from exporter.simulator import AwsError
@@ -47,7 +47,7 @@ HERE = Scoped({"account_id": ACCOUNT})
 
 def bucket(clock, rate=2.0, burst=4):
     """Return a full bucket."""
-    return TokenBucket(rate, burst, clock.monotonic)
+    return AdaptiveBucket(burst, rate, clock.monotonic)
 
 
 def taken(tokens):
@@ -386,7 +386,7 @@ async def test_sources_that_wait_leave_slots_to_other_services(aws, clock):
 async def test_waiting_for_the_rate_does_not_count_against_the_time_out():
     """A source that needs many requests becomes slow, not down."""
     clock = HandClock()
-    bucket = TokenBucket(rate=0.001, burst=1, now=clock.monotonic)
+    bucket = AdaptiveBucket(capacity=1, rate=0.001, monotonic=clock.monotonic)
     limiter = Limiter(bucket, clock, lambda _: None)
     poll = Poll()
     await limiter.wait(poll)
