@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from exporter.aws import Clients, Credentials, Endpoints, Limiters, Reader, catalog_loader
 from exporter.catalog import Catalog
 from exporter.catalog.models import Models
-from exporter.clock import Clock, SystemClock
+from exporter.clock import Clock
 from exporter.exposition import Exposition
 from exporter.poller import Budget, Context, Poller, roots
 from exporter.reasons import Classifier
@@ -50,7 +50,7 @@ class Assembly:
     """Makes contexts from configurations: with one exposition and one telemetry, and the same clients if they fit."""
 
     def __init__(self, credentials: Credentials | None, clock: Clock | None, web: Web) -> None:
-        self.clock = clock or SystemClock()
+        self.clock = clock or Clock()
         self.telemetry = Telemetry(process=not web.disable_exporter_metrics)
         self.exposition = Exposition(self.telemetry.registry, self.clock.monotonic)
         self._budget = Budget()

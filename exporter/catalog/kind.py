@@ -200,7 +200,7 @@ class Kind(Entry):
                 raise ValueError(f"refine.{number}: cannot lead from {rule.from_.value!r} to {rule.to.value!r}")
         if twice := sorted(set(self.sweep) & set(self.arguments)):
             raise ValueError(f"sweep: also given as an argument: {', '.join(twice)}")
-        known = ["region", "name", *(self.id if len(self.id) > 1 else ("id", "suffix"))]
+        known = dict.fromkeys(("region", "name", *(self.id if len(self.id) > 1 else ("id", "suffix"))))
         for _, field, _, _ in Formatter().parse(self.console or ""):
             if field and field not in known:
                 raise ValueError(f"console: {{{field}}} is not one of {', '.join(f'{{{name}}}' for name in known)}")

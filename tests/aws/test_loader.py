@@ -13,7 +13,7 @@ from exporter.catalog import Catalog, Kind
 from exporter.catalog.kind import BARE
 from exporter.catalog.models import Models
 from exporter.catalog.own import extended
-from exporter.clock import SystemClock
+from exporter.clock import Clock
 from exporter.jobs import Job
 from exporter.settings import Account, Aws, Settings
 from exporter.simulator import SimulatedScope, Simulator, World
@@ -68,7 +68,7 @@ EXTENDED = extended(CATALOG, OWN)
 
 def limiters(settings):
     """Return limiters for clients with these settings."""
-    return Limiters(settings, Telemetry(), SystemClock())
+    return Limiters(settings, Telemetry(), Clock())
 
 
 @asynccontextmanager
