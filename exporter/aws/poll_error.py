@@ -124,7 +124,14 @@ _EXCEPTIONS: tuple[tuple[tuple[type[Exception], ...], PollErrorReason], ...] = (
     ((exceptions.ParamValidationError, UnicodeEncodeError), PollErrorReason.INVALID_REQUEST),
 )
 
-_THROTTLED, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _SERVER = 429, 401, 403, 404, 500
+_STATUSES = {
+    401: PollErrorReason.ACCESS_DENIED,
+    403: PollErrorReason.ACCESS_DENIED,
+    404: PollErrorReason.NOT_FOUND,
+    429: PollErrorReason.THROTTLED,
+}
+_SERVER = 500
+"""The first HTTP status of the server's own errors."""
 
 
 def poll_error(error: Exception) -> PollError:
@@ -155,10 +162,6 @@ def error_reason(response: Mapping[str, Any]) -> PollErrorReason:
     if code in _REASONS:
         return _REASONS[code]
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if status == _THROTTLED:
-        return PollErrorReason.THROTTLED
-    if status in (_UNAUTHORIZED, _FORBIDDEN):
-        return PollErrorReason.ACCESS_DENIED
-    if status == _NOT_FOUND:
-        return PollErrorReason.NOT_FOUND
+    if status in _STATUSES:
+        return _STATUSES[status]
     return PollErrorReason.SERVER_ERROR if status >= _SERVER else PollErrorReason.INVALID_REQUEST
