@@ -39,7 +39,7 @@ class Configured:
 
     def __init__(self, file, aws):
         self.file = file
-        self._aws = {"endpoint_url": aws.endpoint_url, "max_attempts": 1, "requests_per_second": 1e12, "burst": 10**12}
+        self._aws = {"endpoint_url": aws.endpoint_url, "max_attempts": 1, "requests_per_second": 1e12}
 
     def write(self, services=None, *, aws=None, **sections):
         """Write a whole file."""

@@ -125,7 +125,7 @@ class Running:
 def configured(endpoint_url: str, services: Mapping[str, Any] | None = None, **sections: Any) -> Settings:
     """Return settings for a simulated AWS."""
     # No request may wait for the rate limit: it would sleep on the clock as a source does between its polls.
-    unlimited = {"endpoint_url": endpoint_url, "max_attempts": 1, "requests_per_second": 1e12, "burst": 10**12}
+    unlimited = {"endpoint_url": endpoint_url, "max_attempts": 1, "requests_per_second": 1e12}
     aws = {**unlimited, **sections.pop("aws", {})}
     return load(CATALOG, defaults={"aws": aws, "services": services or {}, **sections})
 
