@@ -26,9 +26,9 @@ class State(StrEnum):
     UNKNOWN = "unknown"
 
     @property
-    def is_live(self) -> bool:
+    def is_active(self) -> bool:
         """Whether work is waiting, under way or being stopped."""
-        return self in LIVE
+        return self in ACTIVE
 
     @property
     def is_final(self) -> bool:
@@ -36,8 +36,8 @@ class State(StrEnum):
         return self in FINAL
 
 
-LIVE = frozenset({State.PENDING, State.RUNNING, State.STOPPING})
-FINAL = frozenset(State) - LIVE - {State.UNKNOWN}
+ACTIVE = frozenset({State.PENDING, State.RUNNING, State.STOPPING})
+FINAL = frozenset(State) - ACTIVE - {State.UNKNOWN}
 
 
 class SourceKey(NamedTuple):

@@ -1,7 +1,7 @@
 """The only room that knows aiobotocore: sessions and clients, listing, scope discovery, details."""
 
 from exporter.aws.clients import Clients
-from exporter.aws.landscape import Endpoints, Member, beneath, members, regions
+from exporter.aws.landscape import Endpoints, Member, members, regions, unit_accounts
 from exporter.aws.loader import catalog_loader
 from exporter.aws.poll import Poll
 from exporter.aws.poll_error import PollError, PollErrorReason, poll_error
@@ -21,10 +21,10 @@ __all__ = [
     "PollErrorReason",
     "Reader",
     "Scoped",
-    "beneath",
     "catalog_loader",
     "default_region",
     "members",
     "poll_error",
     "regions",
+    "unit_accounts",
 ]

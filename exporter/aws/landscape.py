@@ -48,7 +48,7 @@ async def members(reader: Reader, poll: Poll, place: Place) -> list[Member]:
     return list(found.values())
 
 
-async def beneath(reader: Reader, poll: Poll, place: Place, unit: str) -> frozenset[str]:
+async def unit_accounts(reader: Reader, poll: Poll, place: Place, unit: str) -> frozenset[str]:
     """Return the ids of the accounts in an organizational unit and in all units within it.
 
     See Organizations ListAccountsForParent and ListOrganizationalUnitsForParent.

@@ -18,10 +18,10 @@ from botocore.exceptions import BotoCoreError, NoCredentialsError
 from botocore.loaders import Loader
 
 from exporter import __version__
-from exporter.aws.answers import StrictParserFactory
 from exporter.aws.meter import Meter
 from exporter.aws.poll import attach
 from exporter.aws.poll_error import PollErrorReason, credentials_error, error_reason
+from exporter.aws.strict_parsers import StrictParserFactory
 from exporter.settings import Account, Settings
 from exporter.telemetry import Telemetry
 

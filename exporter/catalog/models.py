@@ -230,7 +230,7 @@ def _input(model: OperationModel, kind: Kind) -> Iterator[str]:
         yield f"filters.created_after: {filters.created_after!r} is a {after.type_name}, not a timestamp"
     words = _words(_found(shape, filters.status or ""))
     # The poller asks for each active status, and for no other.
-    active = {status for status, state in kind.state_of.items() if state.is_live}
+    active = {status for status, state in kind.state_of.items() if state.is_active}
     if words and (refused := sorted(active - words)):
         yield f"filters.status: does not take {', '.join(refused)}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from exporter.aws import Member, Place, Poll, beneath, members, regions
+from exporter.aws import Member, Place, Poll, members, regions, unit_accounts
 from exporter.catalog import Catalog
 from exporter.jobs import SourceKey
 from exporter.poller.account import AccountSource
@@ -32,7 +32,7 @@ class OrganizationSource:
         own = await reader.account_id(poll, self._place)
         found = await members(reader, poll, self._place)
         names = dict.fromkeys(self._organization.units)
-        units = {unit: await beneath(reader, poll, self._place, unit) for unit in names}
+        units = {unit: await unit_accounts(reader, poll, self._place, unit) for unit in names}
         self._own, self._members, self._units = own, found, units
         return self._children()
 

@@ -72,4 +72,4 @@ def _takes_creation(kind: Kind) -> bool:
 def _live(kind: Kind) -> list[Query]:
     if kind.filters.status is None:
         return []
-    return [Query(status=status) for status, state in kind.state_of.items() if state.is_live]
+    return [Query(status=status) for status, state in kind.state_of.items() if state.is_active]

@@ -386,4 +386,4 @@ def _finish(record: Record) -> float:
 
 def _is_fresh(job: Job, horizon: float) -> bool:
     """Whether a job counts while it has not finished; one with a status that nobody knows ages from its last sign."""
-    return job.state.is_live or first((job.updated, job.created), math.inf) >= horizon
+    return job.state.is_active or first((job.updated, job.created), math.inf) >= horizon

@@ -13,7 +13,7 @@ from itertools import chain
 from typing import Any, NamedTuple, Protocol, TypeGuard
 
 from exporter.catalog import Kind
-from exporter.jobs import LIVE, SourceKey, State
+from exporter.jobs import ACTIVE, SourceKey, State
 from exporter.store import Ledger, Record, Wanted
 from exporter.telemetry import SourceStatus
 from exporter.turns import in_turns
@@ -251,7 +251,7 @@ def _has_jobs(source: Polled) -> TypeGuard[JobList]:
 
 
 def _overdue(source: JobList, now: float) -> list[Found]:
-    records = source.ledger.moving(Wanted(states=LIVE, created_until=now - source.kind.longest_run))
+    records = source.ledger.moving(Wanted(states=ACTIVE, created_until=now - source.kind.longest_run))
     return [Found(Position.of(source.status.key, record), source, record) for record in records]
 
 

@@ -51,7 +51,7 @@ def counts(job: SimulatedJob) -> bool:
     """Whether a job is active or finished within the lookback, as far as AWS tells its times."""
     told, times = job.kind.times.model_dump(exclude_none=True), job.times_at(NOW)
     known = [times[name] for name in ("ended", "updated", "started", "created") if name in told and name in times]
-    return job.state_at(NOW).is_live or not known or known[0] >= NOW - LOOKBACK
+    return job.state_at(NOW).is_active or not known or known[0] >= NOW - LOOKBACK
 
 
 @pytest.mark.parametrize("kind", list(CATALOG.kinds()), ids=str)

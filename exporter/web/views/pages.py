@@ -16,7 +16,7 @@ from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from exporter import __version__
-from exporter.jobs import LIVE, SourceKey, State
+from exporter.jobs import ACTIVE, SourceKey, State
 from exporter.reasons import Reason
 from exporter.settings import without_secrets
 from exporter.store import Wanted
@@ -168,7 +168,7 @@ async def _overview(inside: Inside, request: web.Request) -> Context:
         "health": inside.health(),
         "states": states,
         "shown": [state for state in State if any(counts[state] for counts in states.values())],
-        "active": sum(counts[state] for counts in states.values() for state in LIVE),
+        "active": sum(counts[state] for counts in states.values() for state in ACTIVE),
         "few": _FEW,
         "bars": [Bar(begin, count, count / most if most else 0.0) for begin, count in failures],
         "most": most,
