@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 _TOLERANCE = 1e-6
-"""Tokens that arithmetic on the clock may lose. Without it, the wait for the last of a token might never end."""
+"""Seconds that arithmetic on the clock may lose: a sleep that short might never end, and is not worth a timer."""
 
 
 class Bucket:
@@ -30,9 +30,10 @@ class Bucket:
     def take(self) -> float:
         """Take a token and return 0; if there is none, take nothing and return the seconds until there may be one."""
         self._fill()
-        missing = 1 - self._tokens
-        if missing > _TOLERANCE:
-            return missing / self._rate
+        wait = (1 - self._tokens) / self._rate
+        # A bucket smaller than a token never has one, however fast it fills.
+        if wait > _TOLERANCE or self._capacity < 1:
+            return wait
         self._tokens -= 1
         return 0.0
 

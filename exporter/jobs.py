@@ -1,4 +1,4 @@
-"""The plain values that every room speaks of: a source, a job and its state."""
+"""The plain values that every room uses: a source, a job and its state."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 
 class State(StrEnum):
-    """What became of a job, in one vocabulary for every kind.
+    """The state of a job, in one vocabulary for all kinds.
 
-    AWS has a few hundred words for the status of a job; a kind of the catalog maps each of them to one of these.
+    AWS has a few hundred words for the status of a job; the catalog maps each of them to one of these.
     """
 
     PENDING = "pending"
@@ -26,25 +26,25 @@ class State(StrEnum):
     UNKNOWN = "unknown"
 
     @property
-    def is_live(self) -> bool:
+    def is_active(self) -> bool:
         """Whether work is waiting, under way or being stopped."""
-        return self in LIVE
+        return self in ACTIVE
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing more will become of the job."""
+        """Whether the job is over."""
         return self in FINAL
 
 
-LIVE = frozenset({State.PENDING, State.RUNNING, State.STOPPING})
-FINAL = frozenset(State) - LIVE - {State.UNKNOWN}
+ACTIVE = frozenset({State.PENDING, State.RUNNING, State.STOPPING})
+FINAL = frozenset(State) - ACTIVE - {State.UNKNOWN}
 
 
 class SourceKey(NamedTuple):
-    """What is polled, fails, backs off and goes stale alone.
+    """Identifies a source, which is polled, fails, backs off and goes stale independently.
 
-    `kind` is a kind of job, or the kind of container that is being discovered (`membership`); `scope` is the id of the
-    outermost container that the jobs are listed in, empty where there is none.
+    `kind` is a kind of job, or the sort of scope that is being discovered (`membership`); `scope` is the id of the
+    outermost scope that the jobs are listed in, empty if there is none.
     """
 
     account_id: str
@@ -55,9 +55,9 @@ class SourceKey(NamedTuple):
 
 
 class Job(NamedTuple):
-    """One job as AWS listed it; every time in seconds since 1970-01-01 UTC, None where AWS gives none.
+    """One job as AWS listed it; times are in seconds since 1970-01-01 UTC, or None if AWS gives none.
 
-    A tuple, because there are a hundred thousand of them: a frozen dataclass takes five times as long to make.
+    A tuple, because there may be a hundred thousand jobs, and a frozen dataclass takes five times as long to create.
     """
 
     id: str
@@ -73,13 +73,13 @@ class Job(NamedTuple):
     code: str = ""
     records: Mapping[str, int] = MappingProxyType({})
     dimensions: tuple[str, ...] = ()
-    """Values of the labels that the user asked for, in their order."""
+    """Values of the labels that the user chose, in the user's order."""
     details: Mapping[str, object] | None = None
-    """Arguments of the operation that tells why this job failed, where the list does not."""
+    """Arguments of the operation that says why this job failed, if the list does not."""
 
 
 class Query(NamedTuple):
-    """One listing: of all jobs, of those created after a time, or of those in one status."""
+    """One listing: of all jobs, of those created after a time, or of those with one status."""
 
     created_after: float | None = None
     status: str | None = None

@@ -1,4 +1,4 @@
-"""The permissions that a configuration needs: IAM's names of the actions, and the resources that they are for."""
+"""The permissions that a configuration needs: actions as IAM names them, and their resources."""
 
 from __future__ import annotations
 
@@ -6,32 +6,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from exporter.catalog import Catalog, Kind
+from exporter.catalog import EVERY_CALL, Catalog, Kind
 from exporter.catalog.models import Models
 from exporter.settings import Organization, Selection, ServiceSettings, Settings
 
 Resources = tuple[str, ...]
 
 Permissions = Mapping[str, Resources]
-"""Actions as IAM writes them, each with the resources that it is for."""
+"""Actions as IAM writes them, each with its resources."""
 
 ANY: Resources = ("*",)
 
-_BESIDES = {"timestream-write": ("timestream:DescribeEndpoints",)}
-"""What the calls of a service need whatever they pass: Timestream's clients first ask where to send a call."""
-
-_NARROWED = {
-    "cleanrooms:GetProtectedJob": "membership",
-    "cleanrooms:GetProtectedQuery": "membership",
-    "cleanrooms:ListProtectedJobs": "membership",
-    "cleanrooms:ListProtectedQueries": "membership",
-    "cleanrooms:PassCollaboration": "collaboration",
-    "cleanrooms:PassMembership": "membership",
-}
-"""Actions that AWS checks against the container alone, and the sort of container."""
-
-_ARN = "arn:*:cleanrooms:*:*:{sort}/{id}"
-"""The id is unique in all of AWS, and the account would be that of the collaboration's creator: it tells nothing."""
+REGIONS_ACTION = "ec2:DescribeRegions"
 
 
 class Operation(NamedTuple):
@@ -43,7 +29,7 @@ class Operation(NamedTuple):
 
 
 class Statement(NamedTuple):
-    """A statement of a policy: what it allows."""
+    """A statement of a policy that allows actions on resources."""
 
     sid: str
     actions: tuple[str, ...]
@@ -51,7 +37,7 @@ class Statement(NamedTuple):
 
 
 def calls(kind: Kind, settings: ServiceSettings) -> Iterator[Operation]:
-    """Yield what reading a kind calls: to find its containers, to list its jobs, to ask why one of them failed."""
+    """Yield the operations that read a kind: they find its scopes, list its jobs, and say why one of them failed."""
     for name, scope in kind.scopes:
         if settings.named(name) is None:
             yield Operation(scope.service or kind.service, scope.operation, tuple(scope.arguments))
@@ -61,21 +47,21 @@ def calls(kind: Kind, settings: ServiceSettings) -> Iterator[Operation]:
 
 
 def action(call: Operation, catalog: Catalog) -> str:
-    """Return the action that bears the name of an operation."""
+    """Return the action named after an operation."""
     known = call.service in catalog
     prefix = catalog[call.service].iam_prefix if known else Models().service(call.service).signing_name
     return f"{prefix}:{call.operation}"
 
 
 def actions(call: Operation, kind: Kind, catalog: Catalog) -> Iterator[str]:
-    """Yield the actions that a call made for a kind needs, its own first."""
+    """Yield the actions that a call made for a kind needs, the one named after its operation first."""
     yield action(call, catalog)
-    yield from (needed for argument in call.arguments for needed in kind.permissions.get(argument, ()))
-    yield from _BESIDES.get(call.service, ())
+    for argument in (*call.arguments, EVERY_CALL):
+        yield from kind.permissions.get(argument, ())
 
 
 def reading(settings: Settings, catalog: Catalog) -> Permissions:
-    """Return what reading an account needs."""
+    """Return the permissions that reading an account needs."""
     found: defaultdict[str, set[str]] = defaultdict(set)
     for selection in settings.selections(catalog):
         for kind in selection.kinds:
@@ -88,9 +74,9 @@ def reading(settings: Settings, catalog: Catalog) -> Permissions:
 
 
 def base(settings: Settings, catalog: Catalog) -> Permissions:
-    """Return what the exporter's own identity needs: to assume the roles, and to read where no role is named.
+    """Return the permissions of the exporter's own identity: to assume the roles, and to read where no role is named.
 
-    An organisation's accounts are listed, and the one that the exporter runs in is read without a role.
+    With an organization it also lists the accounts, and reads the account that it runs in without a role.
     """
     if organization := settings.organization:
         role = f"arn:*:iam::*:role/{organization.role_name}"
@@ -102,17 +88,14 @@ def base(settings: Settings, catalog: Catalog) -> Permissions:
 
 
 def listings(organization: Organization) -> Sequence[str]:
-    """Return the operations of Organizations that finding its accounts calls."""
-    return ("ListAccounts", *_OF_UNITS) if organization.units else ("ListAccounts",)
-
-
-REGIONS_ACTION = "ec2:DescribeRegions"
-
-_OF_UNITS = ("ListAccountsForParent", "ListOrganizationalUnitsForParent")
+    """Return the operations of AWS Organizations that find its accounts."""
+    if not organization.units:
+        return ("ListAccounts",)
+    return ("ListAccounts", "ListAccountsForParent", "ListOrganizationalUnitsForParent")
 
 
 def statements(permissions: Permissions) -> list[Statement]:
-    """Return permissions as statements: one for each service and what it is allowed for, in a stable order."""
+    """Return permissions as statements, one for each service and set of resources, in a stable order."""
     groups: defaultdict[tuple[str, Resources], list[str]] = defaultdict(list)
     for name, resources in sorted(permissions.items()):
         groups[name.partition(":")[0], resources].append(name)
@@ -123,14 +106,16 @@ def statements(permissions: Permissions) -> list[Statement]:
 
 
 def _resources(name: str, kind: Kind, selection: Selection) -> Iterable[str]:
-    """Return what an action is needed for: the containers that are named, else everything."""
-    sort = _NARROWED.get(name)
-    # Of a kind in another sort of container only AWS's answers tell which containers the action will be needed for.
-    named = selection.settings.named(sort) if sort and sort == kind.outer_scope else None
-    return ANY if named is None else [_ARN.format(sort=sort, id=identifier) for identifier in named]
+    """Return the resources of an action: the scopes that the configuration names, or everything."""
+    # For a kind in another scope, only AWS's responses say which resources the action will be needed for.
+    for sort, scope in kind.scopes[:1]:
+        ids = selection.settings.named(sort)
+        if ids is not None and scope.resource and name in scope.resource.actions:
+            return [scope.resource.arn.format(id=identifier) for identifier in ids]
+    return ANY
 
 
 def _sid(service: str, resources: Resources, names: Iterable[str]) -> str:
-    """Return a name of letters and digits that no other statement has."""
+    """Return a unique id of a statement; IAM allows only letters and digits."""
     words = "".join(word.capitalize() for word in service.split("-"))
     return words if resources == ANY else words + next(iter(names)).partition(":")[2]

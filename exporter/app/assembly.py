@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from exporter.aws import Clients, Credentials, Endpoints, Limiters, Reader, catalog_loader
 from exporter.catalog import Catalog
 from exporter.catalog.models import Models
-from exporter.clock import Clock, SystemClock
+from exporter.clock import Clock
 from exporter.exposition import Exposition
 from exporter.poller import Budget, Context, Poller, roots
 from exporter.reasons import Classifier
@@ -44,7 +44,7 @@ class Parts:
     def __init__(self, configuration: Configuration, credentials: Credentials | None, clock: Clock | None) -> None:
         settings = configuration.settings
         self.configuration = configuration
-        self.clock = clock or SystemClock()
+        self.clock = clock or Clock()
         self.telemetry = Telemetry(process=not settings.web.disable_exporter_metrics)
         self.telemetry.shard.labels(str(settings.shard.index or 0)).set(1)
         self.telemetry.shards.set(settings.shard.count)

@@ -1,4 +1,4 @@
-"""Clients: made once for each account, region and service, and owned by one stack."""
+"""Clients: one for each account, region and service, all closed together."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _Key = tuple[Account, str, str]
 
 
 class Clients:
-    """An async context manager that closes every client it made. `loader` gives the models of their services."""
+    """Makes clients, and closes them as an async context manager. `loader` provides the models of their services."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class Clients:
         self._sessions = Sessions(settings, telemetry, loader, credentials)
         self._stack = AsyncExitStack()
         self._clients: dict[_Key, Any] = {}
-        # One for each client: who waits for the credentials of an account keeps no other from its own.
+        # One for each client, so that waiting for the credentials of one account does not hold up the others.
         self._locks: defaultdict[_Key, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def __aenter__(self) -> Self:
@@ -44,9 +44,9 @@ class Clients:
         await self._stack.aclose()
 
     async def client(self, account: Account, region: str, service: str) -> Any:
-        """Return the client of a service, with credentials that count; raises PollError where there are none."""
+        """Return the client of a service, with valid credentials; raises PollError if there are none."""
         session = self._sessions.of(account, region)
-        # Before the client is made, too: one without credentials never gets any, and it would be kept for good.
+        # Checked before the client is made, because one made without credentials would stay without them.
         await session.ready()
         key = (account, region, service)
         if key not in self._clients:

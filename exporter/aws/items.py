@@ -1,9 +1,9 @@
-"""One listed item to one job: what the catalog says of a kind, turned into a function."""
+"""From a listed item to a job: the catalog's description of a kind, turned into a function."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
@@ -18,21 +18,29 @@ from exporter.jobs import Job, State
 Item = Mapping[str, Any]
 
 _MILLISECONDS = 1e11
-"""Seconds stay below it until the year 5138; epoch milliseconds have been above it since 1973."""
+"""Separates the two units: seconds stay below it until the year 5138, milliseconds have been above it since 1973."""
 
 _NEVER = 253_402_300_800
 """The end of the year 9999, the last that a datetime can hold."""
 
+_LONGEST_ID = 8192
+"""Characters of an id: four times the longest ARN, because some ids consist of several parts."""
+
+_MOST = 1 << 63
+"""The first count out of range: AWS's are of type `long` at most, but nothing checks that in a response."""
+
+_NO_RECORDS: Mapping[str, int] = MappingProxyType({})
+
 
 def at(item: Any, path: str) -> Any:
-    """Return what stands at a path of the catalog, None where the item has nothing there."""
+    """Return the value at a path of the catalog; None if the item has none there."""
     return getter(path)(item) if isinstance(item, dict) else None
 
 
 @cache
 def getter(path: str) -> Callable[[Item], Any]:
-    """Return the function that finds what stands at a path."""
-    if path.isalnum():
+    """Return a function that finds the value at a path."""
+    if path.isalnum():  # most paths; called for every item
         return lambda item: item.get(path)
     steps = [_step(step) for step in path.split(".")]
 
@@ -45,7 +53,7 @@ def getter(path: str) -> Callable[[Item], Any]:
 
 
 def _step(step: str) -> Callable[[Any], Any]:
-    """Return the function that takes one step of a path: to a member, or to the first element of that."""
+    """Return a function that takes one step of a path: to a member, or to the first element of a list."""
     name, bracket, _ = step.partition("[")
 
     def member(item: Any) -> Any:
@@ -59,65 +67,60 @@ def _step(step: str) -> Callable[[Any], Any]:
 
 
 def resolve(arguments: Arguments, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return arguments with each `$name` replaced by its value; those whose value is missing are left out."""
-    resolved = {name: _value(argument, values) for name, argument in arguments.items()}
+    """Return arguments with each `$name` replaced by its value; arguments whose value is missing are left out."""
+    resolved = {
+        name: values.get(argument[1:]) if isinstance(argument, str) and argument.startswith("$") else argument
+        for name, argument in arguments.items()
+    }
     return {name: value for name, value in resolved.items() if value is not None}
 
 
 def nested(path: str, value: Any) -> dict[str, Any]:
-    """Return a parameter that stands at a path: `Filter.Status` within a structure."""
+    """Return the parameter at a path, with the structures around it: `Filter.Status` is within `Filter`."""
     first, _, rest = path.partition(".")
     return {first: nested(rest, value) if rest else value}
 
 
-def _value(argument: Any, values: Mapping[str, Any]) -> Any:
-    if isinstance(argument, str) and argument.startswith("$"):
-        return values.get(argument[1:])
-    return argument
-
-
 def seconds(value: Any) -> float | None:
-    """Return a time as seconds since 1970-01-01 UTC: AWS writes datetimes, epoch milliseconds and ISO strings.
+    """Return a time as seconds since 1970-01-01 UTC, from a datetime, epoch seconds or milliseconds, or an ISO string.
 
-    None for what is no time of a job: `0001-01-01T00:00:00Z` is how Go writes that there is none.
+    None if it cannot be the time of a job, such as `0001-01-01T00:00:00Z`, which is Go's zero value.
     """
-    time = _seconds(value)
-    return time if time is not None and 0 <= time < _NEVER else None
-
-
-def _seconds(value: Any) -> float | None:
+    time: float | None = None
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)
         except (ValueError, OverflowError):
             return None
     if isinstance(value, datetime):
-        return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return min(value, _NEVER * 1000) / 1000 if value > _MILLISECONDS else float(max(value, -1))
-    return None
+        time = (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        # Clamped first: an integer of any length may be too large for a float.
+        time = min(value, _NEVER * 1000) / 1000 if value > _MILLISECONDS else float(max(value, -1))
+    return time if time is not None and 0 <= time < _NEVER else None
 
 
-def containers(scope: Scope, item: Any) -> Iterator[tuple[str, str]]:
-    """Yield the id and the name of a listed container, unless the catalog passes over its like.
+def scope_of(scope: Scope, item: Any) -> tuple[str, str] | None:
+    """Return the id and the name of a listed scope; None if the catalog ignores it.
 
-    Raises BadResponseError for a container that nothing identifies.
+    Raises BadResponseError for an item without an id.
     """
     if any(text(at(item, path)) != value for path, value in scope.where.items()):
-        return
+        return None
     identifier = text(item if scope.id == BARE else at(item, scope.id))
     if not identifier:
         raise BadResponseError(f"{scope.operation} listed an item without {scope.id}")
-    yield identifier, text(at(item, scope.name)) if scope.name else identifier
+    return identifier, text(at(item, scope.name)) if scope.name else identifier
 
 
 def text(value: Any) -> str:
-    """Return a value as text: times in ISO form, nothing as the empty string, what UTF-8 cannot hold as `?`.
+    """Return a value as text: times in ISO form, None as the empty string, lone surrogates as `?`.
 
-    Raises BadResponseError for what is nested too deeply to be shown.
+    JSON can hold lone surrogates, but neither UTF-8 nor an exposition can. Raises BadResponseError for a value that is
+    nested too deeply to be printed.
     """
     if isinstance(value, str):
-        return value if value.isascii() else _encodable(value)
+        return value if value.isascii() else value.encode(errors="replace").decode()
     if value is None:
         return ""
     try:
@@ -126,35 +129,32 @@ def text(value: Any) -> str:
         raise BadResponseError("a value is nested too deeply") from None
 
 
-def _encodable(value: str) -> str:
-    """Return a text without lone surrogates: JSON can hold them, no exposition and no page can."""
-    return value.encode(errors="replace").decode()
-
-
 def cut(words: str, longest: int) -> str:
-    """Return a text with its begin and its end, if it has more than `longest` characters."""
+    """Return a text of at most `longest` characters: the start and the end of a longer one."""
     if len(words) <= longest:
         return words
     mark = f" [... {len(words) - longest} characters ...] "
-    begin = (longest - len(mark)) // 2
-    # A cause stands at the begin of what AWS says, and at the end of what a program says.
-    return words[:begin] + mark + words[begin + len(mark) - longest :]
+    head = (longest - len(mark)) // 2
+    # AWS puts the cause at the start of a message, and programs put it at the end.
+    return words[:head] + mark + words[head + len(mark) - longest :]
 
 
 def job_reader(
     kind: Kind, dimensions: Iterable[str] = (), longest: int = sys.maxsize
 ) -> Callable[[Item, Mapping[str, str]], Job]:
-    """Return the function that reads an item of a kind, listed in the given scopes, and these of its dimensions.
+    """Return a function that reads an item of a kind, listed in the given scopes, with these of its dimensions.
 
-    Messages, names and dimensions are cut to `longest` characters.
-    It raises BadResponseError for an item that is no structure, or that nothing identifies.
+    Messages, names and dimensions are cut to `longest` characters. The function raises BadResponseError for an item
+    that is not a structure or has no id.
     """
-    # A poll calls it for each of a hundred thousand items: whatever is the same for all of them is found out here.
-    identity, status_at, state = _identity(kind), getter(kind.status), _state(kind)
+    # A poll calls the function for each of a hundred thousand items, so whatever is the same for all is computed here.
+    identity, status_at, state, records = _identity(kind), getter(kind.status), _state(kind), _records(kind)
     name, reason, code = (getter(path) if path else _nothing for path in (kind.name, kind.reason, kind.code))
-    times = [getter(path) if path else None for path in (getattr(kind.times, time) for time in _TIMES)]
+    # In the order of a job's fields.
+    paths = (kind.times.created, kind.times.started, kind.times.ended, kind.times.updated, kind.times.deadline)
+    times = [getter(path) if path else None for path in paths]
     labels = [getter(kind.dimensions[dimension]) for dimension in dimensions]
-    records, details, failed = _records(kind), kind.details, State.FAILED
+    details, failed = kind.details, State.FAILED
 
     def read(item: Item, scopes: Mapping[str, str]) -> Job:
         identifier, status = identity(item), cut(text(status_at(item)), longest)
@@ -182,16 +182,12 @@ def job_reader(
     return read
 
 
-_TIMES = ("created", "started", "ended", "updated", "deadline")
-"""A job's times in the order of its fields."""
-
-
 def _nothing(_: Item) -> None:
     """Stand in for a path that a kind does not have."""
 
 
 def _identity(kind: Kind) -> Callable[[Item], str]:
-    """Return the function that joins what identifies an item; it raises BadResponseError where nothing does."""
+    """Return a function that joins the parts of an item's id; it raises BadResponseError if there are none."""
     getters = [getter(path) for path in kind.id]
 
     def identity(item: Item) -> str:
@@ -199,47 +195,37 @@ def _identity(kind: Kind) -> Callable[[Item], str]:
         found = parts[0] if len(parts) == 1 else "/".join(filter(None, parts))
         if not found:
             raise BadResponseError(f"{kind.operation} listed an item without {' and '.join(kind.id)}")
-        # Not just cut, because two would become one.
+        # Cut alone, two ids could become one.
         return found if len(found) <= _LONGEST_ID else f"{found[:_LONGEST_ID]}#{sha256(found.encode()).hexdigest()}"
 
     return identity
 
 
-_LONGEST_ID = 8192
-"""Four times the characters of the longest ARN: some ids are made of several parts."""
-
-
 def _state(kind: Kind) -> Callable[[str, Item], State]:
-    """Return the function that tells what a status means, corrected by the first refinement that holds."""
+    """Return a function that maps a status to a state, corrected by the first refinement that applies."""
     state_of, unknown = kind.state_of, State.UNKNOWN
     refinements = [(rule.from_, getter(rule.when), rule.to) for rule in kind.refine]
 
     def state(status: str, item: Item) -> State:
         meant = state_of.get(status, unknown)
         for refined, when, to in refinements:
-            if refined is meant and _holds(when(item)):
-                return to
+            if refined is meant:
+                value = when(item)
+                if isinstance(value, bool | int | float) and value > 0:
+                    return to
         return meant
 
     return state
 
 
-def _holds(value: Any) -> bool:
-    return isinstance(value, bool | int | float) and value > 0
-
-
 def _records(kind: Kind) -> Callable[[Item], Mapping[str, int]]:
-    """Return the function that counts the records of a job, those of them that an item tells."""
+    """Return a function that reads the counts of a job's records, as far as an item has them."""
     getters: list[tuple[str, Callable[[Item], Any]]] = [(name, getter(path)) for name, path in kind.records.items()]
 
     def records(item: Item) -> Mapping[str, int]:
-        counts = {name: count for name, get in getters if type(count := get(item)) is int and 0 <= count < _MOST}
-        return counts or _NO_RECORDS
+        counts = {name: get(item) for name, get in getters}
+        # `type`, because a boolean is an `int`, too.
+        return {name: count for name, count in counts.items() if type(count) is int and 0 <= count < _MOST}
 
-    return records
-
-
-_MOST = 1 << 63
-"""No list of AWS's has so many records: a `long` ends below it."""
-
-_NO_RECORDS: Mapping[str, int] = MappingProxyType({})
+    # One mapping for all jobs: most kinds have no counts.
+    return records if getters else lambda _: _NO_RECORDS

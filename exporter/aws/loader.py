@@ -1,7 +1,7 @@
-"""botocore's service models cut to the catalog: clients parse no more of an answer than is read, and need less memory.
+"""botocore's service models cut to the catalog: clients parse only what is read of a response, and need less memory.
 
-Of the catalog's services there is nothing but the catalog's operations: a client has no method for another one, and
-`exporter.catalog.models.Models` says so by its name. Services that the catalog does not know stay whole.
+The catalog's services keep only the operations that the catalog names; a client has no method for any other. Services
+that the catalog does not know stay whole.
 """
 
 from __future__ import annotations
@@ -20,41 +20,41 @@ from exporter.catalog.kind import BARE
 
 
 def catalog_loader(catalog: Catalog) -> Loader:
-    """Return a loader of models for clients that call the catalog's operations."""
+    """Return a loader of models for clients that call only the catalog's operations."""
     return Loader(file_loader=_Files(catalog))
 
 
 class Read(NamedTuple):
-    """A value that is read of an operation's answer."""
+    """A value that is read of an operation's response."""
 
     steps: tuple[str, ...]
-    """The members that lead to it; lists are passed through."""
+    """The members on the way to it; lists are skipped."""
     is_time: bool = False
-    """Whether it is read as a time, in whatever form; anything else is taken as it stands."""
+    """Whether it is read as a time, in any form; other values are read as they are."""
 
     @classmethod
     def of(cls, *paths: str, is_time: bool = False) -> Read:
-        """Return what paths of the catalog, one within the other, lead to."""
+        """Return the value at paths of the catalog, each within the one before."""
         return cls(tuple(".".join(paths).replace("[0]", "").split(".")), is_time)
 
 
 Reads = dict[str, set[Read]]
-"""What is read of each operation's answer."""
+"""What is read of each operation's response."""
 
 
 class _Files(JSONFileLoader):  # type: ignore[misc] # botocore has no types
-    """Reads botocore's files; what the loader above it keeps is cut already."""
+    """Reads botocore's files. Cuts here, below the loader's cache, so that whole models are not kept in memory."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
 
     def load_file(self, file_path: str) -> Any:
-        """Return what a file says, None where there is no such file."""
+        """Return the content of a file; None if there is no such file."""
         content = super().load_file(file_path)
         service, _, file = PurePath(file_path).parts[-3:]
         if service in self._reads and file == "service-2.sdk-extras":
-            # botocore would merge members into shapes that are cut away, and what is left is no shape. The catalog's
-            # operations need none of them: they presign copies between regions.
+            # botocore would merge these members into shapes that were cut away, which makes invalid ones. The catalog's
+            # operations do not need them: they are for presigned copies between regions.
             return None
         if content is None or file != "service-2" or service not in self._reads:
             return content
@@ -62,7 +62,7 @@ class _Files(JSONFileLoader):  # type: ignore[misc] # botocore has no types
 
     @cached_property
     def _reads(self) -> Mapping[str, Reads]:
-        """What the catalog reads of each service."""
+        """What is read of each service, by operation."""
         services: defaultdict[str, Reads] = defaultdict(lambda: defaultdict(set))
         for kind in self._catalog.kinds():
             services[kind.service][kind.operation].update(_of_kind(kind))
@@ -88,7 +88,7 @@ LANDSCAPE = {
     ("organizations", "ListOrganizationalUnitsForParent"): ("OrganizationalUnits.Id",),
     ("ec2", "DescribeRegions"): ("Regions.RegionName",),
 }
-"""What is read to find accounts and regions. EC2's model is the largest of all."""
+"""What is read to find accounts and regions. Worth cutting: EC2's model is the largest of all."""
 
 
 def _of_kind(kind: Kind) -> Iterator[Read]:
@@ -107,7 +107,7 @@ def _of_scope(scope: Scope) -> Iterator[Read]:
 class _Cut:
     """Cuts the model of one service.
 
-    Inputs and errors stay whole. Outputs become shapes of their own, because others may share those that they had.
+    Inputs and errors stay whole. Outputs get new shapes, because other operations may share the original ones.
     """
 
     def __init__(self, whole: Mapping[str, Any]) -> None:
@@ -116,7 +116,7 @@ class _Cut:
         self._is_json = ServiceModel(whole).resolved_protocol in ("json", "rest-json")
 
     def model(self, reads: Reads) -> dict[str, Any]:
-        """Return the model with the operations of which something is read, and with those that discover endpoints."""
+        """Return the model with the operations that are read, and with those by which botocore discovers endpoints."""
         operations = {
             name: self._operation(operation, reads.get(name, set()))
             for name, operation in self._whole["operations"].items()
@@ -137,24 +137,24 @@ class _Cut:
         return operation
 
     def _keep(self, name: str) -> None:
-        """Keep a shape and all that it leads to."""
+        """Keep a shape and every shape that it refers to."""
         if name not in self._shapes:
             self._shapes[name] = _undocumented(self._whole["shapes"][name])
             for reference in _references(self._shapes[name]):
                 self._keep(reference["shape"])
 
     def _tokens(self, output: Mapping[str, Any]) -> Iterator[Read]:
-        """Yield the plain texts of an answer, among which is the token of the next page."""
+        """Yield the strings of a response, one of which is the token of the next page."""
         for name, reference in self._whole["shapes"][output["shape"]].get("members", {}).items():
             if self._whole["shapes"][reference["shape"]]["type"] == "string":
                 yield Read((name,))
 
     def _reference(self, reference: Mapping[str, Any], reads: set[Read]) -> dict[str, Any]:
-        """Return a reference to a shape that has no more of the referred one than is read."""
+        """Return a reference to the part of a shape that is read."""
         return {**_undocumented(reference), "shape": self._cut(reference["shape"], reads)}
 
     def _cut(self, name: str, reads: set[Read]) -> str:
-        """Return the name of a shape that has no more of the named one than is read."""
+        """Return the name of a new shape with the part of a shape that is read."""
         shape = self._whole["shapes"][name]
         if shape["type"] == "list" and self._is_json and all(self._is_plain(shape, read) for read in reads):
             return _DOCUMENT
@@ -162,31 +162,29 @@ class _Cut:
             self._keep(name)
             return name
         cut = f"{name}.{len(self._shapes)}"
-        self._shapes[cut] = {}  # takes the number before what is inside
-        self._shapes[cut] |= self._list(shape, reads) if shape["type"] == "list" else self._structure(shape, reads)
+        new: dict[str, Any] = {}
+        self._shapes[cut] = new  # takes its number before the shapes inside take theirs
+        new |= _undocumented(shape, but=("members",))
+        if shape["type"] == "list":
+            new["member"] = self._reference(shape["member"], reads)
+            return cut
+        inner = {member: {_within(read) for read in reads if read.steps[0] == member} for member in shape["members"]}
+        new["members"] = {
+            member: self._reference(reference, inner[member])
+            for member, reference in shape["members"].items()
+            if inner[member] or member == shape.get("payload")
+        }
         return cut
 
-    def _list(self, shape: Mapping[str, Any], reads: set[Read]) -> dict[str, Any]:
-        return {**_undocumented(shape), "member": self._reference(shape["member"], reads)}
-
-    def _structure(self, shape: Mapping[str, Any], reads: set[Read]) -> dict[str, Any]:
-        inner = {name: {_within(read) for read in reads if read.steps[0] == name} for name in shape["members"]}
-        members = {
-            name: self._reference(reference, inner[name])
-            for name, reference in shape["members"].items()
-            if inner[name] or name == shape.get("payload")
-        }
-        return {**_undocumented(shape, but=("members",)), "members": members}
-
     def _is_plain(self, shape: Mapping[str, Any], read: Read) -> bool:
-        """Whether JSON itself has a value under the model's name and in the form that botocore would give it."""
+        """Return whether JSON itself has a value under the model's name and in the form that botocore would return."""
         if shape["type"] == "list":
             return self._is_plain(self._referred(shape["member"]), read)
         if not read.steps:
             return shape["type"] in (_TIMES if read.is_time else _SCALARS)
         members = shape.get("members", {})
         if shape["type"] != "structure" or read.steps[0] not in members:
-            # There is nothing to read: an argument of details may be the id of a scope.
+            # Nothing is read here: an argument of `details` may be the id of a scope.
             return True
         member = self._referred(members[read.steps[0]])
         return member.get("locationName", read.steps[0]) == read.steps[0] and self._is_plain(member, _within(read))
@@ -196,13 +194,13 @@ class _Cut:
 
 
 _DOCUMENT = ".document"
-"""A shape that botocore hands on as JSON has it. No shape of AWS has a dot in its name."""
+"""A shape that botocore returns as JSON has it. None of AWS's own shapes has a dot in its name."""
 
 _SCALARS = {"string", "boolean", "integer", "long", "float", "double"}
 _TIMES = {*_SCALARS, "timestamp"}
 
 _WITH_TEXTS = ("operations", "shapes", "clientContextParams")
-"""Parts of a model that are cut otherwise, or whose documentation botocore insists on."""
+"""Parts of a model that are cut separately, or whose documentation botocore requires."""
 
 
 def _within(read: Read) -> Read:
@@ -210,17 +208,17 @@ def _within(read: Read) -> Read:
 
 
 def _references(shape: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
-    """Return the references to other shapes."""
+    """Return a shape's references to others."""
     return [*shape.get("members", {}).values(), *(shape[key] for key in ("member", "key", "value") if key in shape)]
 
 
 def _undocumented(value: Any, but: Iterable[str] = ()) -> Any:
-    """Return a part of a model as plain values, without descriptions; keys of `but` are taken as they are."""
+    """Return a part of a model without its documentation; the keys in `but` stay as they are."""
     if isinstance(value, list):
         return [_undocumented(element) for element in value]
     if not isinstance(value, dict):
         return value
-    # A member may be called `documentation`, too: that is a reference, no text.
+    # A member may also be called `documentation`, but its value is a reference, not a string.
     return {
         key: inner if key in but else _undocumented(inner)
         for key, inner in value.items()

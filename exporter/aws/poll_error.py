@@ -1,4 +1,4 @@
-"""Why a poll failed: what AWS, the network or botocore say, as one of a short closed list of reasons."""
+"""Why a poll failed: an error of AWS, the network or botocore, as one of a short closed list of reasons."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from exporter.text.redaction import redacted
 
 
 class PollErrorReason(StrEnum):
-    """The closed list."""
+    """Why a poll failed."""
 
     THROTTLED = "throttled"
     ACCESS_DENIED = "access_denied"
@@ -30,7 +30,7 @@ class PollErrorReason(StrEnum):
 
     @property
     def is_refusal(self) -> bool:
-        """Whether AWS will most likely answer the same in a minute: it understood, and declined."""
+        """Whether AWS will most likely respond the same in a minute: it understood the request and declined it."""
         return self in _REFUSALS
 
 
@@ -42,25 +42,25 @@ _REFUSALS = {
     PollErrorReason.INVALID_REQUEST,
 }
 
-
 _LONGEST = 2000
-"""Characters of an error that are told: it is held for each source, and in each line of the log about it."""
+"""Characters kept of an error: every source holds one, and the log repeats it."""
 
 
 class PollError(Exception):
-    """A poll failed: `reason` of the closed list, the text in AWS's own words but for secrets and what is too long."""
+    """A poll failed, for a `reason`; the text is AWS's own, without secrets and shortened."""
 
     def __init__(self, reason: PollErrorReason, text: str) -> None:
-        # Cut again afterwards: of a secret at the first cut, what tells that it is one may be gone.
+        # Redacted between two cuts: the first bounds the work, and the second drops the edge of the first, where half a
+        # secret may no longer look like one.
         super().__init__(redacted(text[: 2 * _LONGEST])[:_LONGEST])
         self.reason = reason
 
 
 class BadResponseError(Exception):
-    """AWS answered, but not what its model promises."""
+    """AWS responded, but not as its model promises."""
 
 
-# Codes that say more than the HTTP status they come with; most services declare none of the first group.
+# Codes that say more than their HTTP status. Most services do not declare those of the first group in their models.
 _CODES = {
     PollErrorReason.THROTTLED: (
         "BandwidthLimitExceeded EC2ThrottledException LimitExceededException PriorRequestNotComplete "
@@ -90,17 +90,11 @@ _CODES = {
 _REASONS = {code: reason for reason, codes in _CODES.items() for code in codes.split()}
 
 KNOWN_CODES = _REASONS.keys()
-"""The error codes that any service of AWS may answer with; others stand in the model of a service."""
+"""Error codes that any service may return; others are in the model of a service."""
 
 _EXCEPTIONS: tuple[tuple[tuple[type[Exception], ...], PollErrorReason], ...] = (
-    (
-        (
-            TimeoutError,
-            exceptions.ConnectTimeoutError,
-            exceptions.ReadTimeoutError,
-        ),
-        PollErrorReason.TIMEOUT,
-    ),
+    # Before those of the network, which are their base classes.
+    ((TimeoutError, exceptions.ConnectTimeoutError, exceptions.ReadTimeoutError), PollErrorReason.TIMEOUT),
     (
         (
             exceptions.CredentialRetrievalError,
@@ -126,15 +120,22 @@ _EXCEPTIONS: tuple[tuple[tuple[type[Exception], ...], PollErrorReason], ...] = (
         ),
         PollErrorReason.NETWORK,
     ),
-    # An id with half of a surrogate pair cannot be sent back.
+    # An id with half of a surrogate pair, which JSON can hold, cannot be sent back.
     ((exceptions.ParamValidationError, UnicodeEncodeError), PollErrorReason.INVALID_REQUEST),
 )
 
-_THROTTLED, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _SERVER = 429, 401, 403, 404, 500
+_STATUSES = {
+    401: PollErrorReason.ACCESS_DENIED,
+    403: PollErrorReason.ACCESS_DENIED,
+    404: PollErrorReason.NOT_FOUND,
+    429: PollErrorReason.THROTTLED,
+}
+_SERVER = 500
+"""The first HTTP status of the server's own errors."""
 
 
 def poll_error(error: Exception) -> PollError:
-    """Return what an exception of a poll means; what nobody foresaw is `internal`."""
+    """Return an exception of a poll as a PollError; one that nobody foresaw is `internal`."""
     if isinstance(error, PollError):
         return error
     if isinstance(error, EndpointDiscoveryException) and isinstance(error.__context__, Exception):
@@ -148,23 +149,19 @@ def poll_error(error: Exception) -> PollError:
 
 
 def credentials_error(error: Exception) -> PollError:
-    """Return what an exception means where credentials were looked for: a missing file of a token is no bug."""
+    """Return an exception raised while looking for credentials; there, a missing token file is not a bug."""
     failure = poll_error(error)
     if failure.reason is PollErrorReason.INTERNAL or isinstance(error, FileNotFoundError | PermissionError):
         return PollError(PollErrorReason.EXPIRED_CREDENTIALS, f"no credentials: {failure}")
     return failure
 
 
-def error_reason(answer: Mapping[str, Any]) -> PollErrorReason:
-    """Return what an answer of AWS's that is an error means."""
-    code = str(answer.get("Error", {}).get("Code", ""))
+def error_reason(response: Mapping[str, Any]) -> PollErrorReason:
+    """Return the reason for an error response: by its code, or by its HTTP status."""
+    code = str(response.get("Error", {}).get("Code", ""))
     if code in _REASONS:
         return _REASONS[code]
-    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if status == _THROTTLED:
-        return PollErrorReason.THROTTLED
-    if status in (_UNAUTHORIZED, _FORBIDDEN):
-        return PollErrorReason.ACCESS_DENIED
-    if status == _NOT_FOUND:
-        return PollErrorReason.NOT_FOUND
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if status in _STATUSES:
+        return _STATUSES[status]
     return PollErrorReason.SERVER_ERROR if status >= _SERVER else PollErrorReason.INVALID_REQUEST

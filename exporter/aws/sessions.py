@@ -1,4 +1,4 @@
-"""Sessions: whose credentials AWS is asked with, found and renewed while the exporter runs."""
+"""Sessions: whose credentials requests are signed with, found and renewed while the exporter runs."""
 
 from __future__ import annotations
 
@@ -18,39 +18,41 @@ from botocore.exceptions import BotoCoreError, NoCredentialsError
 from botocore.loaders import Loader
 
 from exporter import __version__
-from exporter.aws.answers import StrictParserFactory
 from exporter.aws.meter import Meter
+from exporter.aws.poll import attach
 from exporter.aws.poll_error import PollErrorReason, credentials_error, error_reason
+from exporter.aws.strict_parsers import StrictParserFactory
 from exporter.settings import Account, Settings
 from exporter.telemetry import Telemetry
 
 _KEEP_ALIVE = 180.0
-"""Seconds for which an idle connection is kept: longer than the usual interval, so that the next poll needs no new one
-where AWS keeps it as long, and shorter than what NAT gateways forget without a word (350 s in AWS, 240 s in Azure)."""
+"""Seconds for which an idle connection is kept. Longer than the usual interval, so that the next poll can reuse it, and
+shorter than the time after which NAT gateways drop it without notice (350 s in AWS, 240 s in Azure)."""
 
 
 class Credentials(NamedTuple):
-    """Keys to use in place of the default chain."""
+    """Keys to use instead of botocore's default chain."""
 
     access_key: str
     secret_key: str
 
 
 class Session(AioSession):  # type: ignore[misc] # aiobotocore has no types
-    """Makes every client as the settings say, those by which botocore itself gets credentials included."""
+    """Makes every client by the settings, including those that botocore itself uses to get credentials."""
 
     def __init__(self, settings: Settings, telemetry: Telemetry, loader: Loader, loading: asyncio.Lock) -> None:
         super().__init__()
         self._loading = loading
         self._endpoint_url = settings.aws.endpoint_url
         self.set_default_client_config(_config(settings))
-        # One for all sessions: each model is read and held once, however many accounts there are.
+        # Shared by all sessions: each model is read and held once, no matter how many accounts there are.
         self.register_component("data_loader", loader)
         self.register_component("response_parser_factory", StrictParserFactory())
         self.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
-        # botocore does not read it, and would ask the one STS in us-east-1.
+        # botocore does not read AWS_REGION, and without a region would call the global STS in us-east-1.
         if region := os.environ.get("AWS_REGION"):
             self.set_config_variable("region", region)
+        self.register("provide-client-params", attach)
         Meter(telemetry).watch(self)
         self.register("before-sign", _readdress)
         self.register("response-received", self._reread)
@@ -58,14 +60,14 @@ class Session(AioSession):  # type: ignore[misc] # aiobotocore has no types
     @asynccontextmanager
     async def create_client(self, service_name: str, **options: Any) -> AsyncIterator[Any]:
         """Yield a client."""
-        # In a thread, because some models take 100 ms; in turns, because two at once would read the same one twice.
+        # In a thread, because some models take 100 ms to read; one at a time, so that none is read twice.
         async with self._loading:
             await asyncio.to_thread(self.warm_up_loader_caches, service_name)
         async with super().create_client(service_name, **{"endpoint_url": self._endpoint_url, **options}) as client:
             yield client
 
     async def ready(self) -> None:
-        """Return when there are credentials that count; raises PollError where there are none."""
+        """Return once there are valid credentials; raises PollError if there are none."""
         try:
             credentials = await self.get_credentials()
             if credentials is None:
@@ -75,14 +77,14 @@ class Session(AioSession):  # type: ignore[misc] # aiobotocore has no types
             raise credentials_error(error) from error
 
     async def _reread(self, parsed_response: Any, **_: Any) -> None:
-        """Look again for keys that nobody renews once AWS takes them no more: their file may have newer ones."""
+        """Read static keys again once AWS rejects them: botocore reads their file once, and it may have newer ones."""
         if not parsed_response or error_reason(parsed_response) is not PollErrorReason.EXPIRED_CREDENTIALS:
             return
         held = self._credentials
         if type(held) is AioCredentials and held.method != "explicit":
             found = await self.get_component("credential_provider").load_credentials()
             if type(found) is AioCredentials:
-                # In place, because every client of the session holds them.
+                # In place, because every client of the session holds this object.
                 held.access_key, held.secret_key, held.token = found.access_key, found.secret_key, found.token
 
 
@@ -102,7 +104,10 @@ class Sessions:
         self._roles: dict[tuple[Account, str], Session] = {}
 
     def of(self, account: Account, region: str) -> Session:
-        """Return the session of an account. A role is assumed in the region that is read, so none needs another."""
+        """Return the session of an account.
+
+        A role is assumed in the region that is read, so that an outage of STS in one region spares the others.
+        """
         if account.role_arn is None:
             return self._base
         key = (account, region)
@@ -111,7 +116,7 @@ class Sessions:
         return self._roles[key]
 
     def _assuming(self, account: Account, region: str) -> Session:
-        """Return a session that works in a role, with credentials that renew themselves."""
+        """Return a session with the credentials of a role, which renew themselves (STS AssumeRole)."""
         arguments = {"RoleArn": account.role_arn, "RoleSessionName": "aws-job-exporter"}
         if account.external_id:
             arguments["ExternalId"] = account.external_id.get_secret_value()
@@ -119,11 +124,16 @@ class Sessions:
         async def assume() -> dict[str, str]:
             await self._base.ready()
             async with self._base.create_client("sts", region_name=region) as sts:
-                answer = await sts.assume_role(**arguments)
-            return _renewed(answer["Credentials"])
+                credentials = (await sts.assume_role(**arguments))["Credentials"]
+            return {
+                "access_key": credentials["AccessKeyId"],
+                "secret_key": credentials["SecretAccessKey"],
+                "token": credentials["SessionToken"],
+                "expiry_time": credentials["Expiration"].isoformat(),
+            }
 
         session = self._session()
-        # botocore has no public way to give a session credentials that renew themselves.
+        # botocore has no public way to set credentials that renew themselves.
         session._credentials = AioDeferredRefreshableCredentials(refresh_using=assume, method="assume-role")  # noqa: SLF001
         return session
 
@@ -132,13 +142,13 @@ class Sessions:
 
 
 def default_region() -> str:
-    """Return the region of the environment, empty where there is none.
+    """Return the region of the environment; empty if there is none.
 
-    botocore reads AWS_DEFAULT_REGION and the profile, AWS's other SDKs AWS_REGION: all count here. Raises ValueError
-    where AWS's own configuration cannot be read, or has no profile of the name in AWS_PROFILE.
+    botocore reads AWS_DEFAULT_REGION and the profile, AWS's other SDKs read AWS_REGION; all three count here. Raises
+    ValueError if AWS's own configuration cannot be read or has no profile with the name in AWS_PROFILE.
     """
     try:
-        # In any case: a profile that is not there now is never found later.
+        # Even with AWS_REGION: a missing profile must be reported at the start, because it would not be found later.
         found = AioSession().get_config_variable("region")
     except BotoCoreError as error:
         raise ValueError(str(error)) from error
@@ -147,31 +157,21 @@ def default_region() -> str:
 
 def _config(settings: Settings) -> AioConfig:
     return AioConfig(
-        # Named, because the environment can change botocore's default; `legacy` misses several throttling errors.
+        # Explicit, because the environment can change botocore's default; `legacy` misses several throttling errors.
         retries={"mode": "standard", "total_max_attempts": settings.aws.max_attempts},
         connect_timeout=settings.aws.connect_timeout,
         read_timeout=settings.aws.read_timeout,
         connector_args={"keepalive_timeout": _KEEP_ALIVE},
-        # No poll that has a slot waits for a connection.
+        # A poll that has a slot never waits for a connection.
         max_pool_connections=settings.poll.concurrency,
         user_agent_extra=f"aws-job-exporter/{__version__}",
-        # Some services put a word before their host's name; an address of the user's own stays as it is.
+        # Some services prefix their host name; the user's own endpoint must stay as it is.
         inject_host_prefix=settings.aws.endpoint_url is None,
     )
 
 
-def _renewed(credentials: Any) -> dict[str, str]:
-    """Return the credentials of an answer of STS as botocore's refreshable ones take them."""
-    return {
-        "access_key": credentials["AccessKeyId"],
-        "secret_key": credentials["SecretAccessKey"],
-        "token": credentials["SessionToken"],
-        "expiry_time": credentials["Expiration"].isoformat(),
-    }
-
-
 def _readdress(request: Any, **_: Any) -> None:
-    """Take back the account that S3 Control, whatever the configuration says, puts before a host that is a number."""
+    """Remove the account that S3 Control puts before the host of a request, even before an IP address."""
     request.url = _NUMBERED_HOST.sub(r"\1", request.url)
 
 
@@ -179,7 +179,7 @@ _NUMBERED_HOST = re.compile(r"^(https?://)\d{12}\.(?=[\d.]+[:/])")
 
 
 def _timestamp(value: Any) -> datetime:
-    """Return an aware datetime; botocore's own parser costs ten times as much as the rest of reading a job."""
+    """Return an aware datetime; botocore's own parser takes ten times as long as the rest of reading a job."""
     if isinstance(value, int | float):
         return datetime.fromtimestamp(value, UTC)
     try:

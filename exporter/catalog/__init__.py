@@ -1,4 +1,4 @@
-"""Every kind of job that the exporter knows: one YAML file for each service of AWS."""
+"""Every kind of job that the exporter knows: one YAML file per AWS service."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from typing import Any
 import yaml
 from pydantic import Field, model_validator
 
-from exporter.catalog.kind import Action, Entry, Kind, Scope, Word
+from exporter.catalog.kind import EVERY_CALL, Action, Entry, Kind, Scope, Word
 
 BUILT_IN = Path(__file__).parent / "services"
 
-__all__ = ["BUILT_IN", "Catalog", "FastLoader", "Kind", "Scope", "Service"]
+__all__ = ["BUILT_IN", "EVERY_CALL", "Catalog", "FastLoader", "Kind", "Scope", "Service"]
 
 
 class Service(Entry):
-    """One file of the catalog: a service, the containers that it lists jobs in, and its kinds of job."""
+    """One file of the catalog: a service, the scopes that it lists jobs in, and its kinds of job."""
 
     service: str
     iam_prefix: str
     end_of_life: date | None = None
     opt_in: bool = False
-    """Costly, noisy or in one region only: polled only where a configuration names the service."""
+    """Costly, noisy or in one region only: polled only if a configuration names the service."""
     permissions: Mapping[str, tuple[Action, ...]] = Field(default_factory=dict)
-    """What a call needs besides the permission of its own name, by the argument that it passes."""
+    """See `Kind.permissions`."""
     scopes: Mapping[Word, Scope] = Field(default_factory=dict)
     kinds: Mapping[Word, Kind]
 
@@ -45,7 +45,7 @@ class Service(Entry):
 
     @cached_property
     def outer_scopes(self) -> Mapping[str, Scope]:
-        """The containers that a configuration can name: those that stand in no other."""
+        """The scopes that a configuration can name: those that are in no other."""
         return {name: scope for name, scope in self.scopes.items() if scope.within is None}
 
 
@@ -70,7 +70,7 @@ class Catalog:
         return self._services[name]
 
     def content(self, name: str) -> dict[str, Any]:
-        """Return what a service's file says, as it stands there; nothing where it has none."""
+        """Return the content of a service's file as it stands there; empty if there is no file."""
         if name not in self._files:
             return {}
         content: dict[str, Any] = yaml.load(self._files[name].read_text(), FastLoader)  # noqa: S506 - a safe loader
@@ -82,7 +82,7 @@ class Catalog:
             yield from self[name].kinds.values()
 
     def with_services(self, services: Mapping[str, Service]) -> Catalog:
-        """Return a catalog in which these services take the place of those of the same name."""
+        """Return a catalog in which these services replace those of the same name."""
         catalog = Catalog()
         catalog._files = self._files
         catalog._services = {**self._services, **services}
@@ -90,13 +90,13 @@ class Catalog:
 
 
 FastLoader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml's loader is ten times faster; PyYAML lacks it where it was built without."""
+"""libyaml's loader is ten times faster; PyYAML lacks it if it was built without libyaml."""
 
 
 def _chain(scopes: Mapping[str, Any], innermost: Any, kind: str) -> list[tuple[str, Any]]:
-    """Return the named containers around `innermost`, itself included, from the outermost to the innermost.
+    """Return the scopes around and including `innermost`, the outermost first.
 
-    It ends at a name that is no text: the model says so where it stands.
+    The chain stops at a name that is not a string; validation of the model then reports it in its place.
     """
     chain: list[tuple[str, Any]] = []
     name = innermost

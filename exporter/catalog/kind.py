@@ -23,13 +23,16 @@ from exporter.jobs import Job, State
 from exporter.text.durations import Duration
 
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
-"""A name of ours: a kind, a scope, a dimension."""
+"""A name that this project chose: of a kind, a scope or a dimension."""
 
 Path = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]+(\[0\])?(\.[A-Za-z0-9]+(\[0\])?)*$")]
-"""Where a value stands in what AWS answered: `status`, `Status.State`, `errorDetails[0]`."""
+"""Where a value stands in a response of AWS: `status`, `Status.State`, `errorDetails[0]`."""
 
 BARE = "@"
-"""The id of a scope whose operation lists bare ids, not structures."""
+"""The id of a scope whose operation lists bare ids instead of structures."""
+
+EVERY_CALL = "*"
+"""Stands for an argument under `permissions` where every call needs them."""
 
 Arguments = Mapping[str, Any]
 """Arguments of an operation.
@@ -40,15 +43,18 @@ Arguments = Mapping[str, Any]
 Action = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*:[A-Za-z]+$")]
 """A permission as IAM writes it: `cleanrooms:PassMembership`."""
 
+Arn = Annotated[str, StringConstraints(pattern=r"^arn:[^{}]*\{id\}[^{}]*$")]
+"""An ARN with a place for a scope's id: `arn:*:cleanrooms:*:*:membership/{id}`."""
+
 
 def _as_list(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
 def _as_url(pattern: str) -> str:
-    """Hold a pattern to https and to braces that close; raises ValueError."""
+    """Check that a pattern starts with https and names each placeholder; raises ValueError."""
     if not pattern.startswith("https://"):
-        raise ValueError(f"{pattern!r} does not begin with https://")
+        raise ValueError(f"{pattern!r} does not start with https://")
     if not all(part[1] for part in Formatter().parse(pattern) if part[1] is not None):
         raise ValueError(f"{pattern!r} has a pair of braces without a name")
     return pattern
@@ -61,7 +67,7 @@ class Entry(BaseModel):
 
 
 class Times(Entry):
-    """Where a job's times stand. What AWS does not tell is left out."""
+    """Where a job's times stand; those that AWS does not give are left out."""
 
     created: Path | None = None
     started: Path | None = None
@@ -71,9 +77,9 @@ class Times(Entry):
 
 
 class Filters(Entry):
-    """Parameters by which the operation itself narrows the list; dotted where they stand in a structure.
+    """Parameters by which the operation itself narrows its list; dotted where they stand in a structure.
 
-    Never sent together: many operations take one criterion in a request.
+    The exporter never sends both, because many operations accept only one criterion per request.
     """
 
     created_after: Path | None = None
@@ -82,7 +88,7 @@ class Filters(Entry):
 
 
 class Details(Entry):
-    """The operation that tells why one job failed, for kinds whose list does not."""
+    """The operation that says why one job failed, for kinds whose list does not."""
 
     operation: str
     arguments: Arguments
@@ -91,32 +97,42 @@ class Details(Entry):
 
 
 class Refinement(Entry):
-    """A field that says more than the status: what looks like `from` is `to` when the field is true or above zero."""
+    """A field that says more than the status: state `from` becomes `to` if the field is true or above zero."""
 
     from_: State = Field(alias="from")
     to: State
     when: Path
 
 
+class Resource(Entry):
+    """What IAM checks some actions against where a configuration names the scopes."""
+
+    arn: Arn
+    """The ARN of a scope; `{id}` stands for its id."""
+    actions: tuple[Action, ...]
+    """The actions that need no other resource than the scope."""
+
+
 class Scope(Entry):
-    """A sort of container that jobs are listed in, and how to find all of them."""
+    """One sort of scope that jobs are listed in, and how to find every one of them."""
 
     operation: str
     items: Path
     id: Path | Literal["@"]
     """Where the id stands; `@` where the operation lists bare ids."""
     name: Path | None = None
-    """Where a name that people know stands."""
+    """Where the name that people use stands."""
     service: str | None = None
-    """The service that lists the containers, where it is not the service of the jobs."""
+    """The service that lists the scopes, if it is not the service of the jobs."""
     arguments: Arguments = Field(default_factory=dict)
     within: Word | None = None
     """The scope that contains this one."""
     where: Mapping[Path, str] = Field(default_factory=dict)
-    """Fields and their values: other containers are passed over."""
+    """Fields and their values; scopes with other values are ignored."""
+    resource: Resource | None = None
 
     def paths(self) -> Iterator[tuple[str, str]]:
-        """Yield every path into a listed container with the key that it stands under."""
+        """Yield every path into a listed scope with the key that it stands under."""
         named = {"id": self.id if self.id != BARE else None, "name": self.name}
         yield from ((key, path) for key, path in named.items() if path)
         yield from (("where", path) for path in self.where)
@@ -137,14 +153,14 @@ class Kind(Entry):
     """One field, or several that identify a job together."""
     status: Path
     states: Mapping[State, tuple[str, ...]]
-    """Every status that AWS knows, under the state that it means."""
+    """Every status that AWS has for the kind, under the state that it means."""
     times: Times
     name: Path | None = None
     arguments: Arguments = Field(default_factory=dict)
     sweep: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
     """Arguments that take one value at a time: one listing for each value."""
     scope: Word | None = None
-    """The innermost container of the jobs; left out where an account and region have just one list."""
+    """The innermost scope of the jobs; left out if an account and region have just one list."""
     reason: Path | None = None
     code: Path | None = None
     details: Details | None = None
@@ -152,50 +168,42 @@ class Kind(Entry):
     dimensions: Mapping[Word, Path] = Field(default_factory=dict)
     records: Mapping[Literal["total", "processed", "succeeded", "failed"], Path] = Field(default_factory=dict)
     refine: tuple[Refinement, ...] = ()
-    """Corrections of the state, the first that holds counts: hidden partial success, a cancel reported as a failure."""
+    """Corrections of the state, of which the first that holds counts: hidden partial success, a cancellation reported
+    as a failure."""
     longest_run: Duration = 86_400.0
-    """How long a job usually runs at most: so far before the lookback reaches a first listing by creation time."""
+    """The longest usual run, in seconds: how far before the lookback a first listing by creation time reaches."""
     console: Annotated[str, AfterValidator(_as_url)] | None = None
-    """The job's page in the AWS console, or the list of them; takes `{region}`, `{id}`, `{suffix}` (what follows the
-    last slash of the id), `{name}` and, where several fields are the id, those (`{JobName}`)."""
+    """The job's page in the AWS console, or the list of jobs; takes `{region}`, `{id}`, `{suffix}` (the part of the id
+    after the last slash), `{name}` and, if several fields are the id, those (`{JobName}`)."""
     opt_in: bool = False
-    """Costly, noisy or seen by another kind already: polled only where a configuration names the kind."""
+    """Costly, noisy or covered by another kind: polled only if a configuration names the kind."""
     permissions: Mapping[str, tuple[Action, ...]] = Field(default_factory=dict)
-    """What a call needs besides the permission of its own name, by the argument that it passes."""
+    """Actions that a call needs in addition to the one named after its operation, by the argument that it passes; `*`
+    stands for any call."""
     end_of_life: date | None = None
-    """The day from which AWS no longer runs the service."""
+    """The day on which AWS stops running the service."""
     scopes: tuple[tuple[str, Scope], ...] = ()
-    """The containers from the outermost to the innermost, by name."""
+    """The scopes from the outermost to the innermost, by name."""
 
     @model_validator(mode="after")
-    def _states_are_a_partition(self) -> Self:
+    def _check(self) -> Self:
+        """Check what no single field can say of itself."""
         if State.UNKNOWN in self.states:
-            raise ValueError("states: `unknown` is for what AWS adds later, no status is mapped to it")
+            raise ValueError("states: no status may be mapped to `unknown`, which is for those that AWS adds later")
         statuses = [status for words in self.states.values() for status in words]
         if twice := sorted({status for status in statuses if statuses.count(status) > 1}):
             raise ValueError(f"states: mapped more than once: {', '.join(twice)}")
-        return self
-
-    @model_validator(mode="after")
-    def _refine_leads_elsewhere(self) -> Self:
         for number, rule in enumerate(self.refine):
             if rule.from_ not in self.states:
                 raise ValueError(f"refine.{number}: no status is mapped to {rule.from_.value!r}")
             if rule.to in {rule.from_, State.UNKNOWN}:
                 raise ValueError(f"refine.{number}: cannot lead from {rule.from_.value!r} to {rule.to.value!r}")
-        return self
-
-    @model_validator(mode="after")
-    def _says_things_once(self) -> Self:
         if twice := sorted(set(self.sweep) & set(self.arguments)):
-            raise ValueError(f"sweep: given as an argument as well: {', '.join(twice)}")
-        return self
-
-    @model_validator(mode="after")
-    def _console_can_be_filled(self) -> Self:
+            raise ValueError(f"sweep: also given as an argument: {', '.join(twice)}")
         known = dict.fromkeys(("region", "name", *(self.id if len(self.id) > 1 else ("id", "suffix"))))
-        if unknown := [field for field in self._placeholders() if field not in known]:
-            raise ValueError(f"console: {{{unknown[0]}}} is none of {', '.join(f'{{{field}}}' for field in known)}")
+        for _, field, _, _ in Formatter().parse(self.console or ""):
+            if field and field not in known:
+                raise ValueError(f"console: {{{field}}} is not one of {', '.join(f'{{{name}}}' for name in known)}")
         return self
 
     def __str__(self) -> str:
@@ -208,7 +216,7 @@ class Kind(Entry):
 
     @property
     def outer_scope(self) -> str:
-        """The name of the outermost container, empty where there is none."""
+        """The name of the outermost scope; empty if there is none."""
         return self.scopes[0][0] if self.scopes else ""
 
     def paths(self) -> Iterator[tuple[str, str]]:
@@ -223,7 +231,7 @@ class Kind(Entry):
         yield from ((f"refine.{number}.when", rule.when) for number, rule in enumerate(self.refine))
 
     def console_url(self, region: str, job: Job) -> str | None:
-        """Return the job's page in the AWS console; None where the catalog does not know it."""
+        """Return the job's page in the AWS console; None if the catalog does not know it."""
         parts = job.id.split("/") if len(self.id) > 1 else []
         if self.console is None or len(parts) not in {0, len(self.id)}:
             return None
@@ -232,9 +240,6 @@ class Kind(Entry):
         url = self.console.format_map({field: quote(value, safe=":/") for field, value in values.items()})
         domain = next((domain for prefix, domain in _CONSOLES.items() if region.startswith(prefix)), _CONSOLE)
         return url.replace(_CONSOLE, domain, 1)
-
-    def _placeholders(self) -> list[str]:
-        return [field for _, field, _, _ in Formatter().parse(self.console or "") if field]
 
 
 def plural(scope: str) -> str:
@@ -246,4 +251,4 @@ def plural(scope: str) -> str:
 
 _CONSOLE = "console.aws.amazon.com"
 _CONSOLES = {"cn-": "console.amazonaws.cn", "us-gov-": "console.amazonaws-us-gov.com"}
-"""Where the console is, by the region's beginning, in partitions of AWS that have one of their own."""
+"""Hosts of the console in the partitions that have their own, by the start of a region's name."""

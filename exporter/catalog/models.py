@@ -1,4 +1,4 @@
-"""botocore's service models, as far as the catalog needs them: shapes, paging, and whether an entry tells the truth."""
+"""botocore's service models, as far as the catalog needs them: shapes, paging, and whether an entry fits them."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ import botocore.loaders
 from botocore.exceptions import DataNotFoundError, UnknownServiceError
 from botocore.model import ListShape, OperationModel, ServiceModel, Shape, StringShape, StructureShape
 
-from exporter.catalog.kind import BARE, Arguments, Details, Kind, Scope
+from exporter.catalog.kind import BARE, Details, Kind, Scope
 from exporter.text.spelling import did_you_mean
 
 LEFT_OUT = "left-out"
-"""The name of the file among botocore's data that lists the services whose models an image was built without."""
+"""The file among botocore's data that lists the services whose models an image was built without."""
 
-# What AWS calls the three parts of paging, for the operations that botocore has no paginator for.
+# AWS's names for the three parts of paging, for operations that botocore has no paginator for.
 _INPUT_TOKENS = ("NextToken", "nextToken", "Marker", "startingToken")
 _OUTPUT_TOKENS = ("NextToken", "nextToken", "NextMarker", "Marker")
 _LIMITS = ("MaxResults", "maxResults", "MaxItems", "maxItems", "MaxRecords", "PageSize", "Limit", "limit")
 
 
 class Paging(NamedTuple):
-    """How a list operation is read page by page; an empty name where the operation has no such member."""
+    """How a list operation pages; a name is empty if the operation has no such member."""
 
     input_token: str
     output_token: str
     limit: str
     page_size: int | None
-    """The largest page that the operation's shape allows, None where it sets no maximum."""
+    """The largest page that the operation's shape allows; None if it sets no maximum."""
 
 
 class Models:
@@ -41,7 +41,7 @@ class Models:
         self._services: dict[str, ServiceModel] = {}
 
     def service(self, name: str) -> ServiceModel:
-        """Return a service's model; raises LookupError for a service that botocore does not know."""
+        """Return a service's model; raises LookupError if botocore does not have the service."""
         if name not in self._services:
             try:
                 data = self._loader.load_service_model(name, "service-2")
@@ -51,7 +51,7 @@ class Models:
         return self._services[name]
 
     def operation(self, service: str, operation: str) -> OperationModel:
-        """Return an operation's model; raises LookupError where the service has no such operation."""
+        """Return an operation's model; raises LookupError if the service has no such operation."""
         model = self.service(service)
         if operation not in model.operation_names:
             raise LookupError(
@@ -60,7 +60,7 @@ class Models:
         return model.operation_model(operation)
 
     def paging(self, service: str, operation: str) -> Paging:
-        """Return how an operation pages: from botocore's paginator, else from the usual names of its members."""
+        """Return how an operation pages: from botocore's paginator, or from the usual names of its members."""
         model = self.operation(service, operation)
         config = self._paginators(service).get(operation)
         inputs, outputs = _members(model.input_shape), _members(model.output_shape)
@@ -70,13 +70,14 @@ class Models:
                 for names, members in ((_INPUT_TOKENS, inputs), (_OUTPUT_TOKENS, outputs), (_LIMITS, inputs))
             )
         else:
-            input_token, output_token = _only(config["input_token"]), _only(config["output_token"])
+            # Where botocore lists several tokens, the catalog's operations use the first.
+            input_token, output_token = (_first(config[key]) for key in ("input_token", "output_token"))
             limit = config.get("limit_key", "")
         page_size = inputs[limit].metadata.get("max") if limit else None
         return Paging(input_token, output_token, limit, page_size)
 
     def _unknown(self, name: str) -> str:
-        """Return why there is no model of a service: an image has those that its build kept."""
+        """Return why there is no model of a service: an image has only the models that its build kept."""
         try:
             left_out: list[str] = self._loader.load_data(LEFT_OUT)
         except DataNotFoundError:
@@ -102,7 +103,7 @@ def regions() -> frozenset[str]:
 
 
 def shape_at(shape: Shape, path: str) -> Shape:
-    """Return the shape that a path of the catalog leads to; raises LookupError naming what is there instead."""
+    """Return the shape at a path of the catalog; raises LookupError with the nearest name if there is none."""
     for step in path.split("."):
         name, bracket, _ = step.partition("[")
         members = _members(shape)
@@ -111,13 +112,13 @@ def shape_at(shape: Shape, path: str) -> Shape:
         shape = members[name]
         if bracket:
             if not isinstance(shape, ListShape):
-                raise LookupError(f"{name!r} in {path!r} is no list")
+                raise LookupError(f"{name!r} in {path!r} is not a list")
             shape = shape.member
     return shape
 
 
 def item_shape(model: OperationModel, items: str) -> StructureShape:
-    """Return the shape of what an operation lists; raises LookupError where `items` is no list of structures."""
+    """Return the shape of an operation's listed items; raises LookupError if `items` is not a list of structures."""
     member = _listed(model, items)
     if not isinstance(member, StructureShape):
         raise LookupError(f"{items!r} is a list of {member.type_name}, not a list of structures")
@@ -126,12 +127,12 @@ def item_shape(model: OperationModel, items: str) -> StructureShape:
 
 @dataclass(frozen=True)
 class Checker:
-    """Holds entries of the catalog to botocore's models."""
+    """Checks entries of the catalog against botocore's models."""
 
     models: Models
 
     def problems(self, kind: Kind) -> list[str]:
-        """Return what is wrong with an entry, each as one line that begins with the key; an empty list if nothing."""
+        """Return the problems of an entry, one line each that starts with the key; empty if there are none."""
         return list(self._kind(kind))
 
     def _kind(self, kind: Kind) -> Iterator[str]:
@@ -157,15 +158,18 @@ class Checker:
     def _scope(self, scope: Scope, service: str, key: str, outer: list[str]) -> Iterator[str]:
         try:
             model = self.models.operation(service, scope.operation)
-            item = _container(model, scope)
+            item = _listed(model, scope.items) if scope.id == BARE else item_shape(model, scope.items)
         except LookupError as error:
             yield f"{key}: {error.args[0]}"
+            return
+        if scope.id == BARE and not isinstance(item, StringShape):
+            yield f"{key}: {scope.items!r} is a list of {item.type_name}, so the id has a name, not `{BARE}`"
             return
         yield from _paths(item, ((f"{key}.{name}", path) for name, path in scope.paths()))
         for path, value in scope.where.items():
             if shape := _found(item, path):
                 yield from _value(shape, value, [], f"{key}.where")
-        yield from _arguments(model, scope.arguments, [*outer, _ACCOUNT], f"{key}.arguments")
+        yield from _arguments(model.name, model.input_shape, scope.arguments, [*outer, _ACCOUNT], f"{key}.arguments")
         yield from self._paging(service, scope.operation)
 
     def _paging(self, service: str, operation: str) -> Iterator[str]:
@@ -180,69 +184,54 @@ class Checker:
             yield f"details.operation: {error.args[0]}"
             return
         known = [*scopes, *_members(item), _ACCOUNT]
-        yield from _arguments(model, details.arguments, known, "details.arguments")
+        yield from _arguments(model.name, model.input_shape, details.arguments, known, "details.arguments")
         paths = {"reason": details.reason, "code": details.code}
-        output = model.output_shape or _EMPTY
-        yield from _paths(output, ((f"details.{key}", path) for key, path in paths.items() if path))
+        yield from _paths(_output(model), ((f"details.{key}", path) for key, path in paths.items() if path))
+
+
+def _output(model: OperationModel) -> Shape:
+    return model.output_shape or _EMPTY
 
 
 def _listed(model: OperationModel, items: str) -> Shape:
-    """Return the shape of one element of a list; raises LookupError where `items` is no list."""
-    found = shape_at(model.output_shape or _EMPTY, items)
+    """Return the shape of one element of a list; raises LookupError if `items` is not a list."""
+    found = shape_at(_output(model), items)
     if not isinstance(found, ListShape):
         raise LookupError(f"{items!r} is a {found.type_name}, not a list of structures")
     return found.member
 
 
-def _container(model: OperationModel, scope: Scope) -> Shape:
-    """Return the shape of one listed container: a structure, or a bare id where the scope says so."""
-    if scope.id != BARE:
-        return item_shape(model, scope.items)
-    member = _listed(model, scope.items)
-    if not isinstance(member, StringShape):
-        raise LookupError(f"{scope.items!r} is a list of {member.type_name}, so the id has a name, not `{BARE}`")
-    return member
-
-
 def _item(item: Shape, kind: Kind) -> Iterator[str]:
-    """Hold what an entry reads from an item to the item's shape."""
+    """Check what an entry reads from an item: each path exists, has a suitable type, and every status is mapped."""
     yield from _paths(item, kind.paths())
-    yield from _statuses(item, kind)
+    declared, mapped = _words(_found(item, kind.status)), set(kind.state_of)
+    # Where the model has no enumeration of the status, there is nothing to compare with.
+    if declared and (missing := sorted(declared - mapped)):
+        yield f"states: not mapped: {', '.join(missing)}"
+    if declared and (invented := sorted(mapped - declared)):
+        yield f"states: {invented[0]!r} is not a status of {kind.operation}{did_you_mean(invented[0], declared)}"
     for key, path in kind.paths():
         shape, allowed = _found(item, path), _TYPES.get(key.partition(".")[0])
         if shape and allowed and shape.type_name not in allowed:
             yield f"{key}: {path!r} is a {shape.type_name}, not one of: {', '.join(allowed)}"
 
 
-def _statuses(item: Shape, kind: Kind) -> Iterator[str]:
-    """Hold the mapping of statuses to the enumeration of the model, where the model has one."""
-    declared, mapped = _words(_found(item, kind.status)), set(kind.state_of)
-    if declared and (missing := sorted(declared - mapped)):
-        yield f"states: not mapped: {', '.join(missing)}"
-    if declared and (invented := sorted(mapped - declared)):
-        yield f"states: {invented[0]!r} is no status of {kind.operation}{did_you_mean(invented[0], declared)}"
-
-
 def _input(model: OperationModel, kind: Kind) -> Iterator[str]:
-    """Hold what an entry sends to the shape of the operation's input."""
-    known = [*(name for name, _ in kind.scopes), _ACCOUNT]
-    yield from _arguments(model, kind.arguments, known, "arguments", kind.sweep)
+    """Check what an entry sends: arguments, sweep, and filters of a suitable type."""
+    shape, known = model.input_shape or _EMPTY, [*(name for name, _ in kind.scopes), _ACCOUNT]
+    yield from _arguments(model.name, shape, kind.arguments, known, "arguments", elsewhere=kind.sweep)
     for name, values in kind.sweep.items():
         for value in values:
-            yield from _given(model.name, model.input_shape, {name: value}, [], "sweep")
-    yield from _filters(model.input_shape or _EMPTY, kind)
-
-
-def _filters(shape: Shape, kind: Kind) -> Iterator[str]:
-    """Hold filters to parameters of the right type; a filter by status takes at least every live one."""
+            yield from _arguments(model.name, shape, {name: value}, (), "sweep", elsewhere=_members(shape))
     filters = kind.filters
     yield from _paths(shape, ((f"filters.{key}", path) for key, path in filters.model_dump(exclude_none=True).items()))
     after = _found(shape, filters.created_after or "")
     if after and after.type_name != "timestamp":
         yield f"filters.created_after: {filters.created_after!r} is a {after.type_name}, not a timestamp"
     words = _words(_found(shape, filters.status or ""))
-    live = {status for status, state in kind.state_of.items() if state.is_live}
-    if words and (refused := sorted(live - words)):
+    # The poller asks for each active status, and for no other.
+    active = {status for status, state in kind.state_of.items() if state.is_active}
+    if words and (refused := sorted(active - words)):
         yield f"filters.status: does not take {', '.join(refused)}"
 
 
@@ -255,44 +244,38 @@ def _paths(shape: Shape, paths: Iterable[tuple[str, str]]) -> Iterator[str]:
 
 
 def _arguments(
-    model: OperationModel, arguments: Arguments, known: Collection[str], key: str, swept: Collection[str] = ()
+    title: str,
+    shape: Shape | None,
+    values: Mapping[str, Any],
+    known: Collection[str],
+    key: str,
+    elsewhere: Collection[str] = (),
 ) -> Iterator[str]:
-    """Hold arguments to an operation's input: each exists, each required one is given, each reference is known."""
-    yield from _given(model.name, model.input_shape, arguments, known, key)
-    yield from _required(model.name, model.input_shape, {*arguments, *swept}, key)
-
-
-def _given(
-    title: str, shape: Shape | None, values: Mapping[str, Any], known: Collection[str], key: str
-) -> Iterator[str]:
+    """Check the members of an input or a structure: each exists, and each required one is given, here or elsewhere."""
     members = _members(shape)
     for name, value in values.items():
         if name in members:
             yield from _value(members[name], value, known, f"{key}.{name}")
         else:
             yield f"{key}.{name}: {title} takes no {name!r}{did_you_mean(name, members)}"
-
-
-def _required(title: str, shape: Shape | None, given: Collection[str], key: str) -> Iterator[str]:
     for name in shape.required_members if isinstance(shape, StructureShape) else []:
-        if name not in given:
+        if name not in values and name not in elsewhere:
             yield f"{key}: {title} also requires {name!r}"
 
 
 def _value(shape: Shape, value: Any, known: Collection[str], key: str) -> Iterator[str]:
-    """Hold one value to its shape: structures and lists element by element, words to the enumeration.
+    """Check one value: its type, every element of a structure or list, and words against the enumeration.
 
-    Only a whole argument is a reference, not a part of one.
+    Only a whole argument is a reference; nested values are literal.
     """
     fits = isinstance(value, _PYTHON.get(shape.type_name, object))
     if isinstance(value, str) and value.startswith("$"):
         if value[1:] not in known:
             yield f"{key}: nothing is called {value!r}{did_you_mean(value[1:], known)}"
     elif not fits:
-        yield f"{key}: {value!r} is no {shape.type_name}"
+        yield f"{key}: {value!r} is not of type {shape.type_name}"
     elif isinstance(shape, StructureShape):
-        yield from _given(shape.name, shape, value, (), key)
-        yield from _required(shape.name, shape, value, key)
+        yield from _arguments(shape.name, shape, value, (), key)
     elif isinstance(shape, ListShape):
         for number, element in enumerate(value):
             yield from _value(shape.member, element, (), f"{key}[{number}]")
@@ -301,7 +284,7 @@ def _value(shape: Shape, value: Any, known: Collection[str], key: str) -> Iterat
 
 
 def _words(shape: Shape | None) -> set[str]:
-    """Return the enumeration of a text, or of the texts of a list; empty where the model has none."""
+    """Return the enumeration of a string, or of the strings in a list; empty if the model has none."""
     text = shape.member if isinstance(shape, ListShape) else shape
     return set(text.enum) if isinstance(text, StringShape) else set()
 
@@ -317,8 +300,7 @@ def _members(shape: Shape | None) -> Mapping[str, Shape]:
     return shape.members if isinstance(shape, StructureShape) else {}
 
 
-def _only(token: str | list[str]) -> str:
-    """Take the token of a paginator; a few of botocore's paginators list several, none that the catalog uses."""
+def _first(token: str | list[str]) -> str:
     return token if isinstance(token, str) else token[0]
 
 
@@ -332,7 +314,7 @@ _TYPES: Mapping[str, tuple[str, ...]] = {
     "records": _NUMBERS,
     "refine": ("boolean", *_NUMBERS),
 }
-"""The types that a group of an entry's keys may read."""
+"""The types that each group of an entry's keys may read."""
 
 _PYTHON: Mapping[str, type | tuple[type, ...]] = {
     "structure": Mapping,
@@ -342,6 +324,7 @@ _PYTHON: Mapping[str, type | tuple[type, ...]] = {
     "integer": int,
     "long": int,
 }
-"""What an argument of each type is in YAML."""
+"""The Python type that YAML gives for an argument of each type."""
 
 _EMPTY = StructureShape("Nothing", {"type": "structure", "members": {}})
+"""Stands in for the input or output that an operation does not have."""

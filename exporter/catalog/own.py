@@ -1,4 +1,4 @@
-"""Kinds of the user's own: entries in the configuration, held to botocore's models like the built-in ones."""
+"""Kinds of the user's own: entries in the configuration, checked against botocore's models like the built-in ones."""
 
 from __future__ import annotations
 
@@ -15,54 +15,21 @@ from exporter.text.problems import in_words
 from exporter.text.spelling import did_you_mean
 
 Entries = Mapping[str, Mapping[str, Any]]
-"""Entries by key; each also names its `service`, and may bring the `scopes` that it needs."""
+"""Entries by key; each also names its `service`, and may define the `scopes` that it needs."""
 
 
 def extended(catalog: Catalog, entries: Entries) -> Catalog:
-    """Return a catalog with kinds of the user's own, which replace built-in ones of the same key.
+    """Return a catalog with the user's own kinds, which replace built-in ones of the same key.
 
-    Raises ValueError, whose arguments are the problems, one line each.
+    Raises ValueError whose arguments are the problems, one line each.
     """
     if not entries:
         return catalog
     if misshapen := [problem for key, entry in entries.items() for problem in _misshapen(f"kinds.{key}", entry)]:
         raise ValueError(*misshapen)
     models = Models()
-    by_service, problems = _by_service(entries, models)
-    services: dict[str, Service] = {}
-    for name, own in by_service.items():
-        try:
-            services[name] = Service.model_validate(_merged(catalog, models, name, own))
-        except ValidationError as error:
-            problems += [_explained(dict(problem)) for problem in error.errors()]
-    checker = Checker(models)
-    for name, service in services.items():
-        for key in by_service[name]:
-            problems += [f"kinds.{key}.{problem}" for problem in checker.problems(service.kinds[key])]
-    if problems:
-        raise ValueError(*problems)
-    return catalog.with_services(services)
-
-
-def _misshapen(path: str, entry: Any) -> Iterator[str]:
-    """Yield what cannot even be merged into a service's file: entry, scopes and each of these are keys and values."""
-    if not isinstance(entry, Mapping):
-        yield f"{path}: {_no_mapping(entry)}"
-    elif not isinstance(scopes := entry.get("scopes") or {}, Mapping):
-        yield f"{path}.scopes: {_no_mapping(scopes)}"
-    else:
-        wrong = {name: scope for name, scope in scopes.items() if not isinstance(scope, Mapping)}
-        yield from (f"{path}.scopes.{name}: {_no_mapping(scope)}" for name, scope in wrong.items())
-
-
-def _no_mapping(value: Any) -> str:
-    return in_words({"type": "mapping_type", "msg": "", "input": value})
-
-
-def _by_service(entries: Entries, models: Models) -> tuple[dict[str, dict[str, Mapping[str, Any]]], list[str]]:
-    """Return the entries by their service, and what is wrong with those that name none."""
-    found: defaultdict[str, dict[str, Mapping[str, Any]]] = defaultdict(dict)
-    problems = []
+    by_service: defaultdict[str, dict[str, Mapping[str, Any]]] = defaultdict(dict)
+    problems: list[str] = []
     for key, entry in entries.items():
         service = entry.get("service")
         try:
@@ -70,12 +37,37 @@ def _by_service(entries: Entries, models: Models) -> tuple[dict[str, dict[str, M
         except LookupError as error:
             problems.append(f"kinds.{key}.service: {error.args[0] if service else 'is missing'}")
         else:
-            found[str(service)][key] = entry
-    return found, problems
+            by_service[str(service)][key] = entry
+    services: dict[str, Service] = {}
+    checker = Checker(models)
+    for name, own in by_service.items():
+        try:
+            services[name] = Service.model_validate(_merged(catalog, models, name, own))
+        except ValidationError as error:
+            problems += [_explained(dict(problem)) for problem in error.errors()]
+            continue
+        for key in own:
+            problems += [f"kinds.{key}.{problem}" for problem in checker.problems(services[name].kinds[key])]
+    if problems:
+        raise ValueError(*problems)
+    return catalog.with_services(services)
+
+
+def _misshapen(path: str, entry: Any) -> Iterator[str]:
+    """Yield what cannot even be merged into a service's file: the entry, its scopes and each scope must be mappings."""
+    values = {path: entry}
+    if isinstance(entry, Mapping):
+        scopes = entry.get("scopes") or {}
+        values[f"{path}.scopes"] = scopes
+        if isinstance(scopes, Mapping):
+            values |= {f"{path}.scopes.{name}": scope for name, scope in scopes.items()}
+    for where, value in values.items():
+        if not isinstance(value, Mapping):
+            yield f"{where}: {in_words({'type': 'mapping_type', 'msg': '', 'input': value})}"
 
 
 def _merged(catalog: Catalog, models: Models, service: str, own: Entries) -> dict[str, Any]:
-    """Return the content of a service's file, the user's kinds and scopes in it."""
+    """Return the content of a service's file with the user's kinds and scopes in it."""
     content = catalog.content(service)
     scopes = {name: scope for entry in own.values() for name, scope in (entry.get("scopes") or {}).items()}
     kinds = {
@@ -84,6 +76,7 @@ def _merged(catalog: Catalog, models: Models, service: str, own: Entries) -> dic
     }
     return {
         "service": service,
+        # Most services have one name for signing and for IAM; the built-in files know the others.
         "iam_prefix": models.service(service).signing_name,
         **content,
         "scopes": {**content.get("scopes", {}), **scopes},

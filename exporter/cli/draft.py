@@ -13,7 +13,7 @@ import yaml
 from botocore.model import ListShape, OperationModel, Shape, StringShape, StructureShape
 
 from exporter.catalog.models import Models, item_shape, shape_at
-from exporter.jobs import LIVE, State
+from exporter.jobs import ACTIVE, State
 
 _TIMES = {
     "created": "creat(ed?|ion)|submi(t|tted|ssion)",
@@ -298,7 +298,7 @@ def _filters(model: OperationModel, item: _Members, states: Mapping[str, list[st
     """Return the parameters that narrow the list to what was created after a time, and to a status."""
     given = _Members.of(model.input_shape, item.noun)
     created = _TIMES["created"] if item.find("created") else f"{_TIMES['created']}|{_TIMES['started']}"
-    live = {status for state in LIVE for status in states.get(state, ())}
+    live = {status for state in ACTIVE for status in states.get(state, ())}
     filters: dict[str, str] = {}
     for path, shape in given.leaves.items():
         words, rest = set(_enum(shape)), given.rest(path).removeprefix("by_")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import structlog
 
-from exporter.aws import Member, Place, Scoped
+from exporter.aws import Member, Place, Poll, Scoped
 from exporter.catalog import Catalog, Kind
 from exporter.jobs import SourceKey
 from exporter.poller.context import Context, Source, leading_status
@@ -30,9 +30,9 @@ class AccountSource:
         self._absent: frozenset[str] = frozenset()
         """Services that the region does not have; where the regions are named, all are read."""
 
-    async def poll(self) -> Iterable[Source]:
+    async def poll(self, poll: Poll) -> Iterable[Source]:
         """Ask STS: a role that cannot be assumed shows here, once, and not on every source of the account."""
-        self._account_id = await self._context.reader.account_id(self._place)
+        self._account_id = await self._context.reader.account_id(poll, self._place)
         if ALL_REGIONS in self._place.account.regions:
             self._note_absent(await self._not_offered())
         return self._children()

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from exporter.aws import Endpoints, Member, Reader
+from exporter.aws import Endpoints, Member, Poll, Reader
 from exporter.clock import Clock
 from exporter.exposition import Exposition
 from exporter.jobs import SourceKey
@@ -35,7 +35,7 @@ class Source(Protocol):
 
     status: SourceStatus
 
-    async def poll(self) -> Iterable[Source]:
+    async def poll(self, poll: Poll) -> Iterable[Source]:
         """Read it once and return the sources that it leads to; raises what went wrong, then nothing has changed."""
 
     def adopt(self, before: Source) -> Iterable[Source]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.aws import Place, Scoped
+from exporter.aws import Place, Poll, Scoped
 from exporter.catalog import Kind
 from exporter.poller.context import Context
 from exporter.settings import ServiceSettings
@@ -20,13 +20,13 @@ class InnerScopes:
         self._found: list[Scoped] = []
         self._due = 0.0
 
-    async def all(self) -> list[Scoped]:
+    async def all(self, poll: Poll) -> list[Scoped]:
         """Return the containers that the kind is listed in; the outermost itself where there are no others."""
         if len(self._kind.scopes) <= 1:
             return [self._outer]
         now = self._context.clock.monotonic()
         if now >= self._due:
-            self._found = await self._discover()
+            self._found = await self._discover(poll)
             self._due = now + self._context.settings.poll.discovery_interval
         return self._found
 
@@ -34,10 +34,11 @@ class InnerScopes:
         """Discover anew at the next poll."""
         self._due = 0.0
 
-    async def _discover(self) -> list[Scoped]:
+    async def _discover(self, poll: Poll) -> list[Scoped]:
         level = [self._outer]
         for name, scope in self._kind.scopes[1:]:
             patterns, reader = self._settings.patterns(name), self._context.reader
-            found = [await reader.scopes(self._place, self._kind.service, name, scope, outer) for outer in level]
+            service = self._kind.service
+            found = [await reader.scopes(poll, self._place, service, name, scope, outer) for outer in level]
             level = [inner for inners in found for inner in inners if patterns.takes(inner.name, inner.ids[name])]
         return level

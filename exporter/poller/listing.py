@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from exporter.aws import DEADLINE, Place, PollErrorReason, Scoped, paused, poll_error
+from exporter.aws import Place, Poll, PollErrorReason, Scoped, poll_error
 from exporter.catalog import Kind
 from exporter.families import JOB_FAMILIES, essential, job_views, metrics
 from exporter.jobs import Job, Query, SourceKey, State
@@ -80,17 +79,17 @@ class JobSource:
         for reason in PollErrorReason if kind.details else ():
             context.telemetry.detail_errors.labels(*self._labels, reason)
 
-    async def poll(self) -> Iterable[Source]:
+    async def poll(self, poll: Poll) -> Iterable[Source]:
         """Read what can have changed, ask why jobs failed, and publish."""
         began = self._context.clock.monotonic()
         if self._ledger_rules != self._rules:
-            await self._rebuild()
-        scopes = await self._inner.all()
+            await self._rebuild(poll)
+        scopes = await self._inner.all(poll)
         is_full, plan = self._plan(scopes)
-        jobs, complete_from = await self._read(plan, scopes)
+        jobs, complete_from = await self._read(poll, plan, scopes)
         now, ended = self._context.clock.time(), self._context.clock.monotonic()
         self._note_unknown(jobs)
-        with paused():
+        with poll.paused():
             # Half of it would be worse than none: the next poll would take the rest for known.
             await in_turns(self.ledger.taking(jobs, now, complete_from))
         self._scopes = scopes
@@ -102,7 +101,7 @@ class JobSource:
         await self._publish(now, expires)
         if self.ledger.unexplained():
             # After the list is out: asking takes a request for each job.
-            await self._explain()
+            await self._explain(poll)
             await self._publish(now, expires)
         return ()
 
@@ -132,10 +131,10 @@ class JobSource:
         settings = self._context.settings
         return self._meaning, self._rules, self._patterns, settings.metrics, settings.limits
 
-    async def _rebuild(self) -> None:
+    async def _rebuild(self, poll: Poll) -> None:
         """Add up what is known anew, by the rules that the configuration gives now."""
         ledger = self._new_ledger()
-        with paused():
+        with poll.paused():
             await in_turns(ledger.inherit(self.ledger))
         self.ledger, self._ledger_rules = ledger, self._rules
         self._read_in_full = -math.inf
@@ -151,12 +150,12 @@ class JobSource:
         self._context.budget.hold(self.status.key, 0)
         self._context.exposition.withdraw(("jobs", self.status.key))
 
-    async def _read(self, plan: Plan, scopes: Sequence[Scoped]) -> tuple[list[Job], float | None]:
+    async def _read(self, poll: Poll, plan: Plan, scopes: Sequence[Scoped]) -> tuple[list[Job], float | None]:
         """Return the jobs that were listed, and since which creation they are all that there are."""
-        jobs = await self._list(plan.queries, scopes)
+        jobs = await self._list(poll, plan.queries, scopes)
         if plan.complete_from is not None or (rest := missing(self.ledger, (job.id for job in jobs))) is None:
             return jobs, plan.complete_from
-        return jobs + await self._list(rest.queries, scopes), rest.complete_from
+        return jobs + await self._list(poll, rest.queries, scopes), rest.complete_from
 
     def _plan(self, scopes: Sequence[Scoped]) -> tuple[bool, Plan]:
         """Return the listings to make: in full at first, when containers or the clock changed, and at each resync."""
@@ -172,18 +171,18 @@ class JobSource:
         ahead = self._context.clock.time() - self._context.clock.monotonic()
         return abs(ahead - self._ahead) > _JUMP
 
-    async def _list(self, queries: Iterable[Query], scopes: Iterable[Scoped]) -> list[Job]:
+    async def _list(self, poll: Poll, queries: Iterable[Query], scopes: Iterable[Scoped]) -> list[Job]:
         """Return every job that the queries find in the containers; of a job that several list, the last one counts."""
         found: dict[str, Job] = {}
         for query in queries:
             for scoped in scopes:
-                found.update((job.id, job) for job in await self._list_one(query, scoped))
+                found.update((job.id, job) for job in await self._list_one(poll, query, scoped))
         jobs = list(found.values())
         return [job._replace(dimensions=self._few(job.dimensions)) for job in jobs] if self._dimensions else jobs
 
-    async def _list_one(self, query: Query, scoped: Scoped) -> list[Job]:
+    async def _list_one(self, poll: Poll, query: Query, scoped: Scoped) -> list[Job]:
         try:
-            return await self._context.reader.jobs(self._place, self.kind, scoped, query, self._dimensions)
+            return await self._context.reader.jobs(poll, self._place, self.kind, scoped, query, self._dimensions)
         except Exception as error:
             # An inner container that was deleted since it was discovered is no failure of the outer one.
             if len(self.kind.scopes) <= 1 or poll_error(error).reason is not PollErrorReason.NOT_FOUND:
@@ -191,29 +190,26 @@ class JobSource:
             self._inner.outdated()
             return []
 
-    async def _explain(self) -> None:
+    async def _explain(self, poll: Poll) -> None:
         """Ask AWS for the reasons of failed jobs, as many as the budget and the time allow."""
         # The list is in: what follows has a time of its own, and may not make a good poll a failed one.
-        if outer := DEADLINE.get():
-            outer.reschedule(None)
         try:
-            async with asyncio.timeout(self._context.settings.poll.timeout) as own:
-                DEADLINE.set(own)
+            async with poll.limit(self._context.settings.poll.timeout):
                 # The newest first, but for those that were asked about in vain: they may not keep the others waiting.
                 unexplained = self.ledger.unexplained()
                 self._asked = Counter({job.id: self._asked[job.id] for job in unexplained})
                 waiting = sorted(unexplained, key=lambda job: self._asked[job.id])
                 for job in waiting[: self._context.settings.poll.details_budget]:
-                    if not await self._ask(job):
+                    if not await self._ask(poll, job):
                         return
         except TimeoutError:
             self._context.telemetry.detail_errors.labels(*self._labels, PollErrorReason.TIMEOUT).inc()
 
-    async def _ask(self, job: Job) -> bool:
+    async def _ask(self, poll: Poll, job: Job) -> bool:
         """Ask why one job failed, and tell whether it makes sense to ask about others."""
         self._asked[job.id] += 1
         try:
-            self.ledger.explain(await self._context.reader.explained(self._place, self.kind, job))
+            self.ledger.explain(await self._context.reader.explained(poll, self._place, self.kind, job))
         except Exception as error:  # noqa: BLE001 - the list was read whole: a missing reason may not spoil it
             failure = poll_error(error)
             self._context.telemetry.detail_errors.labels(*self._labels, failure.reason).inc()

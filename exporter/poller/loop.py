@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 import structlog
 
-from exporter.aws import DEADLINE, PollError, PollErrorReason, poll_error
+from exporter.aws import Poll, PollError, PollErrorReason, poll_error
 from exporter.aws.items import text
 from exporter.clock import Clock
 from exporter.families import SOURCE_FAMILIES, metrics
@@ -19,7 +19,7 @@ from exporter.poller.budget import drops, note_change
 from exporter.poller.context import Context, Source
 from exporter.poller.pacing import pause
 from exporter.poller.sharding import owns
-from exporter.telemetry import POLLED, SourceStatus
+from exporter.telemetry import SourceStatus
 
 log = structlog.get_logger(__name__)
 
@@ -177,18 +177,17 @@ class Poller:
         """Return when a poll began, its wait for a lane and a slot left out, and what it found."""
         key = source.status.key
         async with self._lanes[key.account_id, key.region, key.aws_service], self._slots, self._noted(key):
-            began, calls = self._clock.monotonic(), source.status.calls
-            POLLED.set(source.status)
+            began, poll = self._clock.monotonic(), Poll()
             try:
-                async with asyncio.timeout(self._context.settings.poll.timeout) as deadline:
-                    DEADLINE.set(deadline)
-                    found = list(await source.poll())
+                async with poll.limit(self._context.settings.poll.timeout):
+                    found = list(await source.poll(poll))
             except Exception as error:  # noqa: BLE001 - whatever goes wrong fails this poll alone
                 found, failure = None, poll_error(error)
                 self._note_failure(source, failure)
             else:
                 self._note_success(source)
-            source.status.last_calls = source.status.calls - calls
+            source.status.calls += poll.requests
+            source.status.last_calls = poll.requests
             with _boundary(source):
                 self._note_poll(source, self._clock.monotonic() - began)
         return began, found

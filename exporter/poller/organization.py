@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from exporter.aws import Member, Place, beneath, members, regions
+from exporter.aws import Member, Place, Poll, members, regions, unit_accounts
 from exporter.catalog import Catalog
 from exporter.jobs import SourceKey
 from exporter.poller.account import AccountSource
@@ -26,12 +26,13 @@ class OrganizationSource:
         self._members: Sequence[Member] = ()
         self._units: dict[str, frozenset[str]] = {}
 
-    async def poll(self) -> Iterable[Source]:
+    async def poll(self, poll: Poll) -> Iterable[Source]:
         """List the accounts, and those within each organizational unit that is named."""
         reader = self._context.reader
-        own = await reader.account_id(self._place)
-        found = await members(reader, self._place)
-        units = {unit: await beneath(reader, self._place, unit) for unit in dict.fromkeys(self._organization.units)}
+        own = await reader.account_id(poll, self._place)
+        found = await members(reader, poll, self._place)
+        names = dict.fromkeys(self._organization.units)
+        units = {unit: await unit_accounts(reader, poll, self._place, unit) for unit in names}
         self._own, self._members, self._units = own, found, units
         return self._children()
 
@@ -79,9 +80,9 @@ class RegionsSource:
         self._member = member
         self._regions: Sequence[str] = ()
 
-    async def poll(self) -> Iterable[Source]:
+    async def poll(self, poll: Poll) -> Iterable[Source]:
         """Ask EC2, which every region has."""
-        self._regions = await regions(self._context.reader, self._place)
+        self._regions = await regions(self._context.reader, poll, self._place)
         return self._children()
 
     def adopt(self, before: Source) -> Iterable[Source]:

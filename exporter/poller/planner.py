@@ -83,4 +83,4 @@ def _filters_by_creation(kind: Kind) -> bool:
 def _by_active_status(kind: Kind) -> list[Query]:
     if kind.filters.status is None:
         return []
-    return [Query(status=status) for status, state in kind.state_of.items() if state.is_live]
+    return [Query(status=status) for status, state in kind.state_of.items() if state.is_active]

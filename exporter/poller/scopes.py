@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from exporter.aws import Place, Scoped
+from exporter.aws import Place, Poll, Scoped
 from exporter.catalog import Kind
 from exporter.jobs import SourceKey
 from exporter.poller.context import Context, Source, leading_status
@@ -30,11 +30,11 @@ class ScopeSource:
         key = SourceKey(account.ids["account_id"], place.region, self._service.service, self._scope, "")
         self.status = leading_status(key, context)
 
-    async def poll(self) -> Iterable[Source]:
+    async def poll(self, poll: Poll) -> Iterable[Source]:
         """List the containers."""
         scope = self._service.scopes[self._scope]
-        reader = self._context.reader
-        self._found = await reader.scopes(self._place, self._service.service, self._scope, scope, self._account)
+        reader, service = self._context.reader, self._service.service
+        self._found = await reader.scopes(poll, self._place, service, self._scope, scope, self._account)
         return self._taken()
 
     def adopt(self, before: Source) -> Iterable[Source]:

@@ -1,4 +1,4 @@
-"""Every failure words its cause anew, and a label of a metric may not: rules map messages to a few reasons."""
+"""Maps failure messages to a few reasons: messages vary without limit, and the values of a label must not."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from exporter.catalog import FastLoader
 _BUILT_IN = Path(__file__).with_name("rules.yaml")
 
 LONGEST = 4096
-"""So many characters of a message are looked at: AWS puts the cause there, and an endless message costs no more."""
+"""Characters of a message that are searched: AWS puts the cause first, and the cost of a message stays bounded."""
 
 
 class Reason(StrEnum):
-    """Why a job failed, in one vocabulary for every service."""
+    """Why a job failed, in one vocabulary for all services."""
 
     ACCESS_DENIED = "access_denied"
     NOT_FOUND = "not_found"
@@ -48,42 +48,42 @@ class Reason(StrEnum):
     CANCELLED = "cancelled"
     INTERNAL_ERROR = "internal_error"
     UNSPECIFIED = "unspecified"
-    """AWS named no cause: nothing at all, or only where the logs are."""
+    """AWS named no cause: the message is empty, or only says where the logs are."""
     OTHER = "other"
-    """A cause that no rule knows."""
+    """A cause that matches no rule."""
 
 
 def _compile(value: Any, info: ValidationInfo) -> re.Pattern[str]:
-    """Compile one regular expression, or several of which any may match."""
+    """Compile a regular expression, or a list of which any may match."""
     branches = value if isinstance(value, list) else [value]
     rule = info.data.get("name", "")
     if not branches or "" in branches:
         raise ValueError(f"rule {rule!r}: an empty expression would match everything")
     try:
-        for branch in branches:
+        for branch in branches:  # one by one, so that the error names the branch
             re.compile(branch)
         return re.compile("|".join(f"(?:{branch})" for branch in branches), re.IGNORECASE)
     except (re.error, TypeError, OverflowError, RecursionError) as error:
-        raise ValueError(f"rule {rule!r}: {branch!r} is no regular expression: {error}") from None
+        raise ValueError(f"rule {rule!r}: {branch!r} is not a regular expression: {error}") from None
 
 
 Regex = Annotated[re.Pattern[str], BeforeValidator(_compile)]
-"""A regular expression of Python's `re` that ignores case, or a list of which any may match."""
+"""A regular expression (Python's `re`) that ignores case, or a list of which any may match."""
 
 
 class Rule(BaseModel):
-    """One reason and what a failure must look like to have it; all that is given must match."""
+    """A reason and the conditions for it, all of which must hold."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Annotated[str, StringConstraints(min_length=1)]
     reason: Reason
     service: str = ""
-    """The botocore name of the only service that this rule is for."""
+    """botocore's name of the only service that the rule is for; empty for all services."""
     status: Regex | None = None
-    """The whole status."""
+    """Matches the whole status."""
     text: Regex | None = None
-    """Any part of the code and the message."""
+    """Matches any part of the code and the message."""
 
     @model_validator(mode="after")
     def _not_empty(self) -> Self:
@@ -92,7 +92,7 @@ class Rule(BaseModel):
         return self
 
     def matches(self, text: str, status: str, service: str) -> bool:
-        """Return whether a failure looks as this rule says."""
+        """Return whether the rule applies to a failure."""
         return (
             self.service in {"", service}
             and (self.status is None or self.status.fullmatch(status) is not None)
@@ -101,26 +101,26 @@ class Rule(BaseModel):
 
 
 class Classification(NamedTuple):
-    """A reason and the rule that found it, None where no rule matched."""
+    """A reason and the rule that gave it; None if no rule matched."""
 
     reason: Reason
     rule: Rule | None
 
 
 class Classifier:
-    """Finds the reason of a failure: that of the first rule that matches."""
+    """Finds the reason for a failure: that of the first rule that matches."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self.rules = tuple(rules)
 
     @classmethod
     def built_in(cls, extra: Iterable[Rule] = ()) -> Self:
-        """Return a classifier with the rules of the catalog, behind those that are given."""
+        """Return a classifier with the built-in rules, after `extra` ones."""
         rules = yaml.load(_BUILT_IN.read_text(), FastLoader)  # noqa: S506 - a safe loader
         return cls([*extra, *TypeAdapter(list[Rule]).validate_python(rules)])
 
     def classify(self, message: str, *, status: str = "", code: str = "", service: str = "") -> Classification:
-        """Return why a job failed and the rule that says so; a failure that no rule knows is `other`."""
+        """Return why a job failed and the rule that says so; `other` if no rule matches."""
         text = _normal(message, code)
         for rule in self.rules:
             if rule.matches(text, status, service):
@@ -129,6 +129,6 @@ class Classifier:
 
 
 def _normal(message: str, code: str) -> str:
-    """Put the code before the message, as the services themselves do where they have no field for it."""
+    """Put the code before the message, as services without a field for it do, and collapse white space."""
     text = f"{code}: {message}" if code else message
     return " ".join(text[:LONGEST].split())

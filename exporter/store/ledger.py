@@ -385,4 +385,4 @@ def _finish(record: Record) -> float:
 
 def _is_fresh(job: Job, horizon: float) -> bool:
     """Return whether an unfinished job counts; one in an unknown status does so until its last update is too old."""
-    return job.state.is_live or first((job.updated, job.created), math.inf) >= horizon
+    return job.state.is_active or first((job.updated, job.created), math.inf) >= horizon

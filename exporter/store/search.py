@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from exporter.catalog import Kind
-from exporter.jobs import LIVE, SourceKey, State
+from exporter.jobs import ACTIVE, SourceKey, State
 from exporter.store.job_filter import JobFilter
 from exporter.store.ledger import Ledger
 from exporter.store.record import Record
@@ -237,5 +237,5 @@ class _First:
 
 
 def _overdue(source: JobList, now: float) -> list[Found]:
-    records = source.ledger.active_matching(JobFilter(states=LIVE, created_until=now - source.kind.longest_run))
+    records = source.ledger.active_matching(JobFilter(states=ACTIVE, created_until=now - source.kind.longest_run))
     return [Found(Position.of(source.status.key, record), source, record) for record in records]

@@ -80,7 +80,7 @@ class Tally:
         self._sum(record, 1)
         if job.created is not None:
             self.last_created = max(self.last_created or 0.0, job.created)
-        if job.state.is_live:
+        if job.state.is_active:
             self._add_active(job)
         elif record.finished is not None:
             self.note_last(record)

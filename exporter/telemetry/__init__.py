@@ -2,6 +2,6 @@
 
 from exporter.telemetry.instruments import Telemetry
 from exporter.telemetry.logs import configure_logging
-from exporter.telemetry.status import POLLED, SourceStatus
+from exporter.telemetry.status import SourceStatus
 
-__all__ = ["POLLED", "SourceStatus", "Telemetry", "configure_logging"]
+__all__ = ["SourceStatus", "Telemetry", "configure_logging"]

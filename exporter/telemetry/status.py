@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from exporter.jobs import SourceKey
@@ -56,7 +55,3 @@ class SourceStatus:
         self.interval = newer.interval
         self.scope_kind, self.scope_name = newer.scope_kind, newer.scope_name
         return self
-
-
-POLLED: ContextVar[SourceStatus | None] = ContextVar("POLLED", default=None)
-"""The source whose poll is under way, so that each request is counted for it."""

@@ -12,7 +12,7 @@ from freezegun import freeze_time
 
 from exporter.aws import Clients, Credentials, Limiters, PollError
 from exporter.aws.sessions import Session
-from exporter.clock import SystemClock
+from exporter.clock import Clock
 from exporter.settings import Account, Settings
 from exporter.telemetry import Telemetry
 from tests.support.harness import REGION
@@ -46,7 +46,7 @@ async def clients_of(address, loader=None, *, keys=KEYS, aws=None, **sections):
         {"aws": {**UNHURRIED["aws"], "endpoint_url": address, **(aws or {})}, **sections}
     )
     telemetry = Telemetry()
-    limiters = Limiters(settings.aws, telemetry, SystemClock())
+    limiters = Limiters(settings.aws, telemetry, Clock())
     async with Clients(settings, telemetry, limiters, loader or Loader(), keys) as clients:
         yield clients
 

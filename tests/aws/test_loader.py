@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from botocore.loaders import Loader
 
-from exporter.aws import Clients, Credentials, Limiters, Place, Reader, Scoped, catalog_loader
+from exporter.aws import Clients, Credentials, Limiters, Place, Poll, Reader, Scoped, catalog_loader
 from exporter.catalog import Catalog, Kind
 from exporter.catalog.kind import BARE
 from exporter.catalog.models import Models
 from exporter.catalog.own import extended
-from exporter.clock import SystemClock
+from exporter.clock import Clock
 from exporter.jobs import Job
 from exporter.settings import Account, Aws, Settings
 from exporter.simulator import SimulatedScope, Simulator, World
@@ -69,7 +69,7 @@ EXTENDED = extended(CATALOG, OWN)
 
 def limiters(settings):
     """Return limiters for clients with these settings."""
-    return Limiters(settings, Telemetry(), SystemClock())
+    return Limiters(settings, Telemetry(), Clock())
 
 
 @asynccontextmanager
@@ -85,12 +85,14 @@ async def read(reader: Reader, kind: Kind) -> list[Job]:
     """Return all jobs of a kind in all its scopes, with the reasons of those that failed."""
     level = [Scoped({"account_id": ACCOUNT})]
     for name, scope in kind.scopes:
-        found = [await reader.scopes(PLACE, kind.service, name, scope, outer) for outer in level]
+        found = [await reader.scopes(Poll(), PLACE, kind.service, name, scope, outer) for outer in level]
         level = [inner for inners in found for inner in inners]
     jobs = [
-        job for scoped in level for job in await reader.jobs(PLACE, kind, scoped, dimensions=tuple(kind.dimensions))
+        job
+        for scoped in level
+        for job in await reader.jobs(Poll(), PLACE, kind, scoped, dimensions=tuple(kind.dimensions))
     ]
-    return [await reader.explained(PLACE, kind, job) for job in jobs]
+    return [await reader.explained(Poll(), PLACE, kind, job) for job in jobs]
 
 
 def settled(catalog: Catalog, kind: Kind) -> World:

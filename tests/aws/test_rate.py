@@ -15,13 +15,14 @@ from exporter.aws import (
     Credentials,
     Limiters,
     Place,
+    Poll,
     PollErrorReason,
     Reader,
     Scoped,
     catalog_loader,
     poll_error,
 )
-from exporter.aws.rate import DEADLINE, Limiter, TokenBucket
+from exporter.aws.rate import AdaptiveBucket, Limiter
 from exporter.catalog.models import Models
 from exporter.settings import Account, Aws, Settings
 from exporter.simulator import AwsError
@@ -37,7 +38,7 @@ from tests.support.harness import (
     configured,
     running,
 )
-from tests.support.patience import PATIENCE, UNHURRIED, elapse
+from tests.support.patience import PATIENCE, UNHURRIED
 
 TRANSLATION = CATALOG["translate"].kinds["text_translation_job"]
 PLACE = Place(Account(), REGION)
@@ -46,7 +47,7 @@ HERE = Scoped({"account_id": ACCOUNT})
 
 def bucket(clock, rate=2.0, burst=4):
     """Return a full bucket."""
-    return TokenBucket(rate, burst, clock.monotonic)
+    return AdaptiveBucket(burst, rate, clock.monotonic)
 
 
 def taken(tokens):
@@ -168,7 +169,7 @@ class Queue:
 
     async def join(self, number):
         """Wait for one's turn."""
-        await self.limiter.wait()
+        await self.limiter.wait(Poll())
         self.passed.append(number)
 
 
@@ -227,7 +228,7 @@ class Reading:
     async def list(self, kind=BEDROCK, place=PLACE):
         """Read a list of one page; tell why where it fails."""
         try:
-            return await self.reader.jobs(place, kind, HERE)
+            return await self.reader.jobs(Poll(), place, kind, HERE)
         except ClientError as error:
             return poll_error(error).reason
 
@@ -282,14 +283,14 @@ async def test_listing_discovery_and_details_share_a_bucket(aws, clock):
     aws.world.add_job(CUSTOMIZATION, created=clock.now - 90, path=[(0, "InProgress"), (60, "Failed")], message="why")
     async with reading(aws, clock) as exporter, asyncio.TaskGroup() as group:
         name, scope = LOOKOUT.scopes[0]
-        (found,) = await exporter.reader.scopes(PLACE, "lookoutequipment", name, scope, HERE)
+        (found,) = await exporter.reader.scopes(Poll(), PLACE, "lookoutequipment", name, scope, HERE)
         assert found.ids[name] == pump.id
         (job,) = await exporter.list(CUSTOMIZATION)
-        await exporter.reader.jobs(PLACE, LOOKOUT, found)
+        await exporter.reader.jobs(Poll(), PLACE, LOOKOUT, found)
         await exporter.list()
         assert exporter.waited() == exporter.waited("lookoutequipment") == 0
-        listing = group.create_task(exporter.reader.jobs(PLACE, LOOKOUT, found))
-        detail = group.create_task(exporter.reader.explained(PLACE, CUSTOMIZATION, job))
+        listing = group.create_task(exporter.reader.jobs(Poll(), PLACE, LOOKOUT, found))
+        detail = group.create_task(exporter.reader.explained(Poll(), PLACE, CUSTOMIZATION, job))
         await clock.until_asleep(lambda: 2)
         await clock.turn(1)
         assert (await listing, (await detail).message) == ([], "why")
@@ -392,15 +393,19 @@ async def test_sources_that_wait_leave_slots_to_other_services(aws, clock):
 async def test_waiting_for_the_rate_does_not_count_against_the_time_out():
     """A source that needs many requests becomes slow, not down."""
     clock = HandClock()
-    bucket = TokenBucket(rate=0.001, burst=1, now=clock.monotonic)
+    bucket = AdaptiveBucket(capacity=1, rate=0.001, monotonic=clock.monotonic)
     limiter = Limiter(bucket, clock, lambda _: None)
-    async with asyncio.timeout(PATIENCE) as deadline:
-        DEADLINE.set(deadline)
-        await limiter.wait()
-        waiting = asyncio.ensure_future(limiter.wait())
+    poll = Poll()
+    await limiter.wait(poll)
+
+    async def turn():
         await clock.until_asleep(lambda: 1)
-        assert deadline.when() is None
-        elapse(2 * PATIENCE)
         await clock.turn(1000)
-        await waiting
-        assert deadline.when() is not None
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(turn())
+        async with poll.limit(0):
+            await limiter.wait(poll)
+    with pytest.raises(TimeoutError):
+        async with poll.limit(0):
+            await asyncio.Event().wait()

@@ -85,7 +85,7 @@ async def test_a_poll_tells_no_secret_even_to_whoever_debugs(aws, form):
         async with ClientSession(f"http://{host}:{port}") as browser:
             metrics, page = [await (await browser.get(path)).text() for path in ("/metrics", "/")]
     log = clean(stream.getvalue())
-    assert "GetCallerIdentity answered 200" in log
+    assert "GetCallerIdentity returned 200" in log
     assert "source down" in log
     assert REDACTED in log
     assert REDACTED in clean(page)

@@ -18,10 +18,10 @@ import boto3
 from aiobotocore.session import AioSession
 
 from exporter.app import calm_collector
-from exporter.aws import Clients, Credentials, Limiters, Place, Reader, Scoped, catalog_loader
+from exporter.aws import Clients, Credentials, Limiters, Place, Poll, Reader, Scoped, catalog_loader
 from exporter.catalog import Catalog
 from exporter.catalog.models import Models
-from exporter.clock import SystemClock
+from exporter.clock import Clock
 from exporter.settings import Account, Aws, Settings
 from exporter.simulator import Simulator, World
 from exporter.telemetry import Telemetry
@@ -129,12 +129,12 @@ async def _exporter(url: str) -> AsyncIterator[Callable[[], Awaitable[int]]]:
     calm_collector()  # as the exporter does when it starts
     loader = catalog_loader(CATALOG)
     settings, telemetry = Aws(endpoint_url=url, requests_per_second=1e6, burst=1000), Telemetry()
-    limiters = Limiters(settings, telemetry, SystemClock())
+    limiters = Limiters(settings, telemetry, Clock())
     async with Clients(Settings(aws=settings), telemetry, limiters, loader, KEYS) as clients:
         reader = Reader(clients, Models(loader))
 
         async def count() -> int:
-            return len(await reader.jobs(Place(Account(), REGION), KIND, Scoped({})))
+            return len(await reader.jobs(Poll(), Place(Account(), REGION), KIND, Scoped({})))
 
         yield count
 

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from botocore.model import StringShape
 
-from exporter.catalog import BUILT_IN, Catalog, Kind, Service
+from exporter import permissions
+from exporter.catalog import BUILT_IN, EVERY_CALL, Catalog, Kind, Service
 from exporter.catalog.kind import plural
 from exporter.catalog.models import Checker, Models, item_shape, shape_at
 from exporter.jobs import State
+from exporter.settings import ServiceSettings
 from tools.catalog_page import HEADER, put_into, rows, write
 
 CATALOG = Catalog()
@@ -154,7 +156,20 @@ def test_further_permissions_are_needed(service):
         name for kind in service.kinds.values() for called, _, names in calls(kind) for name in names
         if called == service.service
     }  # fmt: skip
-    assert set(service.permissions) <= passed
+    assert set(service.permissions) <= {*passed, EVERY_CALL}
+
+
+@OF_EACH_SERVICE
+def test_actions_on_a_scope_are_needed(service):
+    """An action that a scope is the resource of is needed by a kind in that scope."""
+    for name, scope in service.scopes.items():
+        needed = {
+            action
+            for kind in service.kinds.values() if kind.outer_scope == name
+            for call in permissions.calls(kind, ServiceSettings())
+            for action in permissions.actions(call, kind, CATALOG)
+        }  # fmt: skip
+        assert scope.resource is None or set(scope.resource.actions) <= needed
 
 
 def test_catalog_is_wide():

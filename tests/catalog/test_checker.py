@@ -74,7 +74,7 @@ def test_nothing_is_wrong():
         ({"id": "PipelineExecutionARN"}, "id.0: no 'PipelineExecutionARN' in PipelineExecutionSummary; did you mean `"),
         ({"name": "DisplayName"}, "name: no 'DisplayName' in PipelineExecutionSummary; did you mean `"),
         ({"reason": "StartTime.Reason"}, "reason: no 'Reason' in Timestamp"),
-        ({"reason": "StartTime[0]"}, "reason: 'StartTime' in 'StartTime[0]' is no list"),
+        ({"reason": "StartTime[0]"}, "reason: 'StartTime' in 'StartTime[0]' is not a list"),
         ({"times": {"created": "CreatedAt"}}, "times.created: no 'CreatedAt' in PipelineExecutionSummary; one of: "),
         ({"dimensions": {"start": "StartTime"}}, "dimensions.start: 'StartTime' is a timestamp, not one of: string, "),
         (
@@ -88,7 +88,7 @@ def test_nothing_is_wrong():
         (states(failed=[]), "states: not mapped: Failed"),
         (
             states(failed=["Failed", "Stoped"]),
-            "states: 'Stoped' is no status of ListPipelineExecutions; did you mean `",
+            "states: 'Stoped' is not a status of ListPipelineExecutions; did you mean `",
         ),
         (
             {"arguments": {"PipelineName": "$pipelines"}},
@@ -103,7 +103,7 @@ def test_nothing_is_wrong():
             {"arguments": {"PipelineName": "p", "SortOder": "Descending"}},
             "arguments.SortOder: ListPipelineExecutions takes no 'SortOder'; did you mean `SortOrder`?",
         ),
-        ({"arguments": {"PipelineName": "p", "MaxResults": "9"}}, "arguments.MaxResults: '9' is no integer"),
+        ({"arguments": {"PipelineName": "p", "MaxResults": "9"}}, "arguments.MaxResults: '9' is not of type integer"),
         (
             {"sweep": {"SortOrder": ["Descending", "Upwards"]}},
             "sweep.SortOrder: 'Upwards' is not allowed; one of: Ascending, Descending",

@@ -90,7 +90,7 @@ async def test_each_api_is_called_once_or_as_often_as_its_first_polls_need(aws, 
     """The doctor is not what uses up the quota."""
     trained_model(aws)
     await doctor({**BATCH, **TRAINING})
-    first = 1 + sum(state.is_live for state in BEDROCK.state_of.values())
+    first = 1 + sum(state.is_active for state in BEDROCK.state_of.values())
     assert aws.requests.pop((BEDROCK.service, BEDROCK.operation)) == first + 1
     assert set(aws.requests.values()) == {1}
     assert len(aws.requests) == 4

@@ -32,7 +32,7 @@ class Scripted:
         self.status = SourceStatus(SourceKey(ACCOUNT, REGION, service, "job", scope), interval=60.0)
         self._script = script
 
-    async def poll(self):
+    async def poll(self, _):
         """Do what the test says; lead to nothing."""
         await self._script()
         return ()

@@ -27,7 +27,7 @@ from tests.support.held import identity_of
 from tests.support.patience import elapse
 
 HOUR = 3600.0
-LIVE_STATUSES = sum(state.is_live for state in BEDROCK.state_of.values())
+LIVE_STATUSES = sum(state.is_active for state in BEDROCK.state_of.values())
 """A first read lists these one by one: what has been active for very long."""
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import exporter as package
-from exporter.clock import SystemClock
+from exporter.clock import Clock
 from exporter.simulator import AwsError
 from tests.support.harness import BEDROCK, NOW, HandClock, configured, running, simulated
 
@@ -122,7 +122,7 @@ async def test_summer_and_winter_time_change_nothing(change, monkeypatch):
 
 def test_the_systems_clock_is_two_clocks():
     """One that is set, one that is not."""
-    clock = SystemClock()
+    clock = Clock()
     for shown, of_the_system in ((clock.time, time.time), (clock.monotonic, time.monotonic)):
         assert of_the_system() <= shown() <= of_the_system()
 

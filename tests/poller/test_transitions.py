@@ -25,7 +25,7 @@ class Scripted:
         self.status = SourceStatus(KEY, interval=60.0)
         self._script = iter(script)
 
-    async def poll(self):
+    async def poll(self, _):
         """Do what is next; lead to nothing."""
         if (error := next(self._script)) is not None:
             raise error

@@ -190,8 +190,8 @@ def test_rules_have_names_of_their_own():
 @pytest.mark.parametrize(
     ("complaint", "rule"),
     [
-        (r"rule 'bad': '\(' is no regular expression: missing \)", {"reason": "network", "text": "("}),
-        ("rule 'bad': 7 is no regular expression", {"reason": "network", "text": ["x", 7]}),
+        (r"rule 'bad': '\(' is not a regular expression: missing \)", {"reason": "network", "text": "("}),
+        ("rule 'bad': 7 is not a regular expression", {"reason": "network", "text": ["x", 7]}),
         ("rule 'bad': an empty expression", {"reason": "network", "text": ""}),
         ("rule 'bad': an empty expression", {"reason": "network", "status": []}),
         ("rule 'bad' needs a status or a text", {"reason": "network"}),

@@ -414,7 +414,7 @@ WRONG_IN_FILE = {
     "an expression that repeats too much": (
         "reasons: [{name: x, reason: other, text: 'a{99999999999999}'}]",
         "reasons.0.text",
-        "is no regular expression",
+        "is not a regular expression",
     ),
     "an address that is none": ("aws: {endpoint_url: localhost}", "aws.endpoint_url", "'localhost' is not an address"),
 }

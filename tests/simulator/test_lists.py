@@ -65,7 +65,7 @@ def comparable(found: dict[str, Any], kind: Kind) -> dict[str, Any]:
 def as_read(item: dict[str, Any], kind: Kind) -> dict[str, Any]:
     """Return what the catalog's paths lead to in a listed item, times in seconds."""
     found = {path: at(item, path) for _, path in told(kind)}
-    if found[kind.status] in kind.state_of and kind.state_of[found[kind.status]].is_live:
+    if found[kind.status] in kind.state_of and kind.state_of[found[kind.status]].is_active:
         found.pop(kind.reason or "", None)
     return comparable(found, kind)
 

@@ -111,7 +111,7 @@ def test_statuses_come_in_their_order(world, kind) -> None:
     order = [State.PENDING, State.RUNNING, State.STOPPING]
     for job in jobs(world, kind):
         states = [state_of(world, job, phase) for phase in range(len(job.statuses))]
-        live = [order.index(state) for state in states if state.is_live]
+        live = [order.index(state) for state in states if state.is_active]
         assert live == sorted(live)
         assert states[-1].is_final
         assert State.EXPIRED not in states or State.RUNNING not in states

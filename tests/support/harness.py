@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporter import app
 from exporter.aws import Credentials
 from exporter.catalog import Catalog
+from exporter.clock import Clock
 from exporter.exposition import Exposition, Format
 from exporter.poller import Poller
 from exporter.settings import Settings, load
@@ -34,7 +35,7 @@ LOOKOUT = CATALOG["lookoutequipment"].kinds["inference_execution"]
 
 
 @dataclass
-class HandClock:
+class HandClock(Clock):
     """A clock that stands still until it is turned; a sleeper wakes when it is turned past the end of the sleep."""
 
     now: float = NOW

@@ -15,7 +15,7 @@ from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from exporter import __version__, permissions
-from exporter.jobs import LIVE, SourceKey, State
+from exporter.jobs import ACTIVE, SourceKey, State
 from exporter.reasons import Reason
 from exporter.settings import ServiceSettings, without_secrets
 from exporter.store import JobFilter
@@ -133,7 +133,7 @@ async def _overview(inside: Inside, _parameters: Parameters) -> Context:
         "health": inside.health(),
         "states": states,
         "shown": [state for state in State if any(counts[state] for counts in states.values())],
-        "active": sum(counts[state] for counts in states.values() for state in LIVE),
+        "active": sum(counts[state] for counts in states.values() for state in ACTIVE),
         "few": _FEW,
         "failures": failures,
         "hour": HOUR,

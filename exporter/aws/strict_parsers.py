@@ -1,4 +1,4 @@
-"""Whether an answer is one: botocore takes what it cannot read for an empty list, and then jobs would vanish."""
+"""Checks that a response is one: botocore reads what it does not understand as an empty list, and jobs would vanish."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from botocore.model import StructureShape
 from botocore.parsers import ResponseParserError
 
 _ERRORS = 301
-"""From this HTTP status on botocore reads an answer as an error; those may be in any form."""
+"""The first HTTP status that botocore reads as an error; errors may have any form."""
 
 
 class StrictParserFactory(AioResponseParserFactory):  # type: ignore[misc] # aiobotocore has no types
-    """Makes parsers that raise ResponseParserError for an answer that is none, whatever botocore would make of it."""
+    """Makes parsers that raise ResponseParserError for a response that does not fit its model."""
 
     def create_parser(self, protocol_name: str) -> _StrictParser:
         """Return the parser of a protocol."""
@@ -29,30 +29,30 @@ class _StrictParser:
         self._is_empty = _is_empty_json if is_json else _is_empty_xml
 
     async def parse(self, response: Mapping[str, Any], shape: StructureShape | None) -> dict[str, Any]:
-        """Return an answer as `shape` says; raises ResponseParserError where it cannot be that."""
+        """Return a response in the form of `shape`; raises ResponseParserError if it does not fit."""
         is_success = response["status_code"] < _ERRORS
         try:
             parsed: dict[str, Any] = {**await self._parser.parse(response, shape)}
         except Exception as error:
             if not is_success:
                 return _unreadable(response)
-            raise ResponseParserError(f"an answer that cannot be read: {_shortened(response['body'])}") from error
+            raise ResponseParserError(f"a response that cannot be read: {_shortened(response['body'])}") from error
         if is_success and shape is not None:
             self._check(parsed, response["body"], shape)
         return parsed
 
     def _check(self, parsed: Mapping[str, Any], body: bytes, shape: StructureShape) -> None:
-        """Raise ResponseParserError where what was read of a body is not what its shape promises."""
+        """Raise ResponseParserError if a body has not what its shape promises."""
         missing = [name for name in shape.required_members if name in shape.members and parsed.get(name) is None]
         if missing:
-            raise ResponseParserError(f"an answer without {', '.join(missing)}: {_shortened(body)}")
-        # Nothing was found: there is nothing, which some services do not say, or it is something else altogether.
+            raise ResponseParserError(f"a response without {', '.join(missing)}: {_shortened(body)}")
+        # Either there is nothing to list, and some services then omit the list, or this is not a response of AWS.
         if shape.members and not parsed.keys() & shape.members.keys() and not self._is_empty(body, shape):
-            raise ResponseParserError(f"an answer with nothing that was asked for: {_shortened(body)}")
+            raise ResponseParserError(f"a response with none of the expected members: {_shortened(body)}")
 
 
 def _is_empty_json(body: bytes, shape: StructureShape) -> bool:
-    """Whether a body is an answer in which each member is left out or null."""
+    """Return whether a body is a response whose members are all missing or null."""
     try:
         content = json.loads(body)
     except ValueError:
@@ -62,12 +62,12 @@ def _is_empty_json(body: bytes, shape: StructureShape) -> bool:
 
 
 def _is_empty_xml(body: bytes, _: StructureShape) -> bool:
-    """Whether a body, which is XML or nothing, is a document other than a page of HTML."""
-    return bool(body) and ET.fromstring(body).tag.lower() != "html"  # noqa: S314 - botocore's parser read it, too
+    """Return whether a body, which is XML or empty, is a document other than a page of HTML."""
+    return bool(body) and ET.fromstring(body).tag.lower() != "html"  # noqa: S314 - botocore's parser has read it, too
 
 
 def _unreadable(response: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an error that only its HTTP status tells of."""
+    """Return an error of which only the HTTP status is known."""
     status = response["status_code"]
     return {
         "Error": {"Code": str(status), "Message": _shortened(response["body"])},
@@ -76,5 +76,5 @@ def _unreadable(response: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _shortened(body: bytes) -> str:
-    """Return the beginning of a body, for people."""
+    """Return the start of a body, for people."""
     return repr(body[:80].decode(errors="replace"))

@@ -4,7 +4,7 @@ import pytest
 from aiohttp import web
 from botocore.parsers import ResponseParserError
 
-from exporter.aws.answers import StrictParserFactory
+from exporter.aws.strict_parsers import StrictParserFactory
 from exporter.catalog.models import Models
 from tests.support.harness import BEDROCK, NOW, HandClock, configured, running, simulated
 

@@ -1,0 +1,63 @@
+"""What one poll hands down to its requests: how long it may take, and the count of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+POLL = "aws_job_exporter_poll"
+"""The parameter of a client's method that takes the poll, and the key of a request's context that holds it."""
+
+
+class Poll:
+    """One poll of a source: its time limit, which is for AWS alone, and the requests that it sent, retries included."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self._timeout: asyncio.Timeout | None = None
+
+    @asynccontextmanager
+    async def limit(self, seconds: float) -> AsyncIterator[None]:
+        """Raise TimeoutError if the block takes longer. A limit within another one takes its place."""
+        if self._timeout:
+            self._timeout.reschedule(None)
+        try:
+            async with asyncio.timeout(seconds) as self._timeout:
+                yield
+        finally:
+            self._timeout = None
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stop the time limit while the block runs."""
+        timeout = self._timeout
+        when = timeout.when() if timeout else None
+        if timeout is None or when is None:
+            yield
+            return
+        loop = asyncio.get_running_loop()
+        left = when - loop.time()
+        timeout.reschedule(None)
+        try:
+            yield
+        finally:
+            # A limit that ran out just before the block cannot be set again.
+            if not timeout.expired():
+                timeout.reschedule(loop.time() + left)
+
+
+def attach(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+    """Move the poll from the parameters of a call to its context (botocore's `provide-client-params`).
+
+    botocore gives its hooks no arguments of ours, but every hook of every attempt sees the call's context. Requests
+    that botocore makes by itself (to assume a role, to discover an endpoint) belong to no poll.
+    """
+    context[POLL] = params.pop(POLL, None) or Poll()
+
+
+def poll_of(context: Mapping[str, Any]) -> Poll:
+    """Return the poll that a request is made for."""
+    poll: Poll = context[POLL]
+    return poll
