@@ -4,10 +4,11 @@ from exporter.aws.clients import Clients
 from exporter.aws.landscape import Endpoints, Member, members, regions, unit_accounts
 from exporter.aws.loader import catalog_loader
 from exporter.aws.poll import Poll
-from exporter.aws.poll_error import PollError, PollErrorReason, poll_error
+from exporter.aws.poll_error import PollError, poll_error
 from exporter.aws.rate import Limiters
 from exporter.aws.reader import Place, Reader, Scoped
 from exporter.aws.sessions import Credentials, default_region
+from exporter.telemetry import PollErrorReason
 
 __all__ = [
     "Clients",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Any
 
 import aiohttp
@@ -11,36 +10,8 @@ from botocore import exceptions
 from botocore.discovery import EndpointDiscoveryException
 from botocore.parsers import ResponseParserError
 
+from exporter.telemetry import PollErrorReason
 from exporter.text.redaction import redacted
-
-
-class PollErrorReason(StrEnum):
-    """Why a poll failed."""
-
-    THROTTLED = "throttled"
-    ACCESS_DENIED = "access_denied"
-    NOT_FOUND = "not_found"
-    EXPIRED_CREDENTIALS = "expired_credentials"
-    INVALID_REQUEST = "invalid_request"
-    SERVER_ERROR = "server_error"
-    TIMEOUT = "timeout"
-    NETWORK = "network"
-    BAD_RESPONSE = "bad_response"
-    INTERNAL = "internal"
-
-    @property
-    def is_refusal(self) -> bool:
-        """Whether AWS will most likely respond the same in a minute: it understood the request and declined it."""
-        return self in _REFUSALS
-
-
-_REFUSALS = {
-    PollErrorReason.THROTTLED,
-    PollErrorReason.ACCESS_DENIED,
-    PollErrorReason.NOT_FOUND,
-    PollErrorReason.EXPIRED_CREDENTIALS,
-    PollErrorReason.INVALID_REQUEST,
-}
 
 _LONGEST = 2000
 """Characters kept of an error: every source holds one, and the log repeats it."""

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 from exporter.aws.poll import Poll, poll_of
-from exporter.aws.poll_error import PollErrorReason, error_reason
+from exporter.aws.poll_error import error_reason
 from exporter.bucket import Bucket
 from exporter.clock import Clock
 from exporter.settings import Account, Aws
-from exporter.telemetry import Telemetry
+from exporter.telemetry import PollErrorReason, Telemetry
 
 _FLOOR = 0.1
 """Lowest rate, in requests per second. Never zero: a service that is not called cannot be seen to recover."""

@@ -20,10 +20,10 @@ from botocore.loaders import Loader
 from exporter import __version__
 from exporter.aws.meter import Meter
 from exporter.aws.poll import attach
-from exporter.aws.poll_error import PollErrorReason, credentials_error, error_reason
+from exporter.aws.poll_error import credentials_error, error_reason
 from exporter.aws.strict_parsers import StrictParserFactory
 from exporter.settings import Account, Settings
-from exporter.telemetry import Telemetry
+from exporter.telemetry import PollErrorReason, Telemetry
 
 _KEEP_ALIVE = 180.0
 """Seconds for which an idle connection is kept. Longer than the usual interval, so that the next poll can reuse it, and

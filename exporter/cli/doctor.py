@@ -13,12 +13,11 @@ from dataclasses import dataclass, field
 from prometheus_client import CollectorRegistry
 
 from exporter import app, permissions
-from exporter.aws import PollErrorReason
 from exporter.catalog import Catalog
 from exporter.cli.invocation import Invocation, region, table
 from exporter.poller import JobSource, OrganizationSource, Poller, RegionsSource, ScopeSource, Source
 from exporter.settings import Settings, Shard
-from exporter.telemetry import SourceStatus
+from exporter.telemetry import PollErrorReason, SourceStatus
 
 _HOUR = 3600.0
 _COLUMNS = (
@@ -143,7 +142,7 @@ class _Round:
 
     def _missing(self, status: SourceStatus, pace: Pace) -> str:
         """Return the action that AWS says is not allowed, else that of the operation that it refused."""
-        if status.reason != PollErrorReason.ACCESS_DENIED:
+        if status.reason is not PollErrorReason.ACCESS_DENIED:
             return ""
         if named := _NAMED.search(status.error):
             return named[1]
@@ -165,7 +164,7 @@ def _row(finding: _Finding) -> Sequence[str]:
     calls = (f"{finding.called[poll[:2]]:,}", f"{finding.per_hour().total():,}") if status.is_up else ("", "")
     return (
         *status.key,
-        "ok" if status.is_up else status.reason,
+        "ok" if status.is_up else str(status.reason),
         *calls,
         finding.missing,
         textwrap.shorten(words, _WIDTH),

@@ -1,10 +1,10 @@
-"""What every source works with, and what the poll loop asks of one."""
+"""What every source works with, and what the poller asks of one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from exporter.aws import Endpoints, Member, Poll, Reader
 from exporter.clock import Clock
@@ -30,25 +30,42 @@ class Context:
     budget: Budget
 
 
+class Holdings(NamedTuple):
+    """What a source of jobs holds after a poll, and what it leaves out because of a limit."""
+
+    jobs: int
+    jobs_dropped: int
+    details_pending: int
+    series: int
+    series_dropped: Mapping[tuple[str, str], int]
+    """Series by their family and the limit."""
+
+
 class Source(Protocol):
-    """Something that is polled again and again."""
+    """Something that is polled again and again. Its status is written by the poller alone."""
 
     status: SourceStatus
 
-    async def poll(self, poll: Poll) -> Iterable[Source]:
-        """Read it once and return the sources that it leads to; raises what went wrong, then nothing has changed."""
+    async def poll(self, poll: Poll) -> Holdings | None:
+        """Read the source once; raises what went wrong, and then nothing has changed. None where it has no jobs."""
 
-    def adopt(self, before: Source) -> Iterable[Source]:
-        """Go on where a source of the same key is, under another configuration; return what it leads to, as known now.
+    def children(self) -> Iterable[Source]:
+        """Return the sources that the last successful poll found; none before the first one."""
+
+    def adopt(self, before: Source) -> bool:
+        """Continue from a source of the same key under a new configuration; return whether it must be polled at once.
 
         `before` may be in the middle of its last poll.
         """
 
-    def forget(self) -> None:
-        """Take away what it published."""
+    def withdraw(self) -> None:
+        """Withdraw the series that the source published about its jobs."""
 
 
-def leading_status(key: SourceKey, context: Context, member: Member | None = None) -> SourceStatus:
-    """Return the status of a source that leads to others: while it fails, it is polled as often as those would be."""
+def parent_status(key: SourceKey, context: Context, member: Member | None = None) -> SourceStatus:
+    """Return the status of a source that finds others.
+
+    Everything below it waits while it fails, so it is retried as often as its children would be polled.
+    """
     poll, name = context.settings.poll, member.name if member else ""
     return SourceStatus(key, poll.discovery_interval, "account" if name else "", name, retry_interval=poll.interval)

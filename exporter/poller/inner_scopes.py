@@ -1,4 +1,4 @@
-"""The containers within a source's outermost one, and how long it is believed that there are no others."""
+"""The scopes within a source's outermost one, such as the trained models of a membership."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from exporter.settings import ServiceSettings
 
 
 class InnerScopes:
-    """The innermost containers of a source, discovered anew at the discovery interval."""
+    """The innermost scopes of a source, rediscovered at the discovery interval."""
 
     def __init__(self, context: Context, place: Place, kind: Kind, outer: Scoped, settings: ServiceSettings) -> None:
         self._context = context
@@ -21,7 +21,7 @@ class InnerScopes:
         self._due = 0.0
 
     async def all(self, poll: Poll) -> list[Scoped]:
-        """Return the containers that the kind is listed in; the outermost itself where there are no others."""
+        """Return the scopes that the kind is listed in; the outermost itself where there are no others."""
         if len(self._kind.scopes) <= 1:
             return [self._outer]
         now = self._context.clock.monotonic()
@@ -30,15 +30,14 @@ class InnerScopes:
             self._due = now + self._context.settings.poll.discovery_interval
         return self._found
 
-    def outdated(self) -> None:
-        """Discover anew at the next poll."""
+    def expire(self) -> None:
+        """Rediscover them at the next poll."""
         self._due = 0.0
 
     async def _discover(self, poll: Poll) -> list[Scoped]:
-        level = [self._outer]
+        level, reader = [self._outer], self._context.reader
         for name, scope in self._kind.scopes[1:]:
-            patterns, reader = self._settings.patterns(name), self._context.reader
-            service = self._kind.service
-            found = [await reader.scopes(poll, self._place, service, name, scope, outer) for outer in level]
+            patterns = self._settings.patterns(name)
+            found = [await reader.scopes(poll, self._place, self._kind.service, name, scope, outer) for outer in level]
             level = [inner for inners in found for inner in inners if patterns.takes(inner.name, inner.ids[name])]
         return level

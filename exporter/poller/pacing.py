@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import random
 
-from exporter.aws import PollErrorReason
+from exporter.telemetry import PollErrorReason
 
 _JITTER = 0.1
+"""The part of an interval by which a poll is early or late: without it, sources that start together stay together."""
 
 
 def pause(interval: float, reason: PollErrorReason | None, rng: random.Random) -> float:
-    """Return the seconds from the begin of a poll to the begin of the next.
+    """Return the seconds from the start of one poll to the start of the next.
 
-    A success waits for the interval, with jitter, so that sources spread. A failure waits for one interval at most, so
-    that whatever it was, its end shows within one: a refusal (throttled, denied, not found) for all of it, a fault of
-    the moment (network, time-out, server error) for half of it at least.
+    After a success it is the interval, with jitter so that sources spread. After a failure it is at most one interval,
+    so that recovery shows within one: nearly all of it where AWS refused (throttled, denied, not found), which asking
+    sooner would not change, and at least half of it after a transient fault (network, time-out, server error).
     """
     if reason is None:
         return interval * rng.uniform(1 - _JITTER, 1 + _JITTER)

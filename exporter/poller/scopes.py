@@ -1,4 +1,4 @@
-"""The source of the scopes of one sort: the containers that jobs live in."""
+"""The source of the scopes of one sort: what jobs are listed in, such as memberships or schedulers."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 from exporter.aws import Place, Poll, Scoped
 from exporter.catalog import Kind
 from exporter.jobs import SourceKey
-from exporter.poller.context import Context, Source, leading_status
+from exporter.poller.context import Context, Source, parent_status
 from exporter.poller.listing import JobSource
 from exporter.poller.sharding import owns
 from exporter.settings import Selection
 
 
 class ScopeSource:
-    """Discovers the containers of one sort, then leads to the jobs in each."""
+    """Discovers the scopes of one sort; its children are the lists of jobs in each."""
 
     def __init__(
         self, context: Context, place: Place, account: Scoped, selection: Selection, kinds: Sequence[Kind]
@@ -23,45 +23,41 @@ class ScopeSource:
         self._place = place
         self._service = selection.service
         self._scope = kinds[0].outer_scope
+        self.scope = self._service.scopes.get(self._scope)
         self._kinds = kinds
         self._settings = selection.settings
         self._account = account
-        self._found: Sequence[Scoped] = ()
+        self.found: Sequence[Scoped] = ()
         key = SourceKey(account.ids["account_id"], place.region, self._service.service, self._scope, "")
-        self.status = leading_status(key, context)
+        self.status = parent_status(key, context)
 
-    async def poll(self, poll: Poll) -> Iterable[Source]:
-        """List the containers."""
-        scope = self._service.scopes[self._scope]
-        reader, service = self._context.reader, self._service.service
-        self._found = await reader.scopes(poll, self._place, service, self._scope, scope, self._account)
-        return self._taken()
+    async def poll(self, poll: Poll) -> None:
+        """List the scopes."""
+        service, reader = self._service, self._context.reader
+        scope = service.scopes[self._scope]
+        self.found = await reader.scopes(poll, self._place, service.service, self._scope, scope, self._account)
 
-    def adopt(self, before: Source) -> Iterable[Source]:
-        """Lead to those of the containers found last that are chosen now."""
-        self.status = before.status.renewed(self.status)
-        if isinstance(before, ScopeSource):
-            self._keep(before)
-        return self._taken()
-
-    def _keep(self, before: ScopeSource) -> None:
-        if before._service.scopes[self._scope] == self._service.scopes[self._scope]:
-            self._found = before._found
-        else:
-            self.status.next_poll = None
-
-    def _taken(self) -> list[Source]:
+    def children(self) -> Iterable[Source]:
+        """Yield the lists of jobs in those of the discovered scopes that the configuration includes."""
         patterns = self._settings.patterns(self._scope)
-        taken = (scoped for scoped in self._found if patterns.takes(scoped.name, scoped.ids[self._scope]))
-        return [source for scoped in taken for source in self.children(scoped)]
+        for scoped in self.found:
+            if patterns.takes(scoped.name, scoped.ids[self._scope]):
+                yield from self.jobs_in(scoped)
 
-    def forget(self) -> None:
-        """Nothing is published."""
-
-    def children(self, scoped: Scoped) -> Iterable[Source]:
-        """Yield a source for each kind in one container, as far as it is this shard's."""
+    def jobs_in(self, scoped: Scoped) -> Iterable[Source]:
+        """Yield a source for each kind in one scope, as far as it belongs to this shard."""
         for kind in self._kinds:
             key = self.status.key._replace(kind=kind.key, scope=scoped.ids.get(kind.outer_scope, ""))
-            # What leads to others, every shard reads; what they lead to, one of them.
+            # Every shard reads the sources that find others; each list of jobs is read by one shard.
             if owns(self._context.settings.shard, key):
                 yield JobSource(self._context, self._place, key, kind, scoped, self._settings)
+
+    def adopt(self, before: Source) -> bool:
+        """Keep the scopes found last, unless they are now discovered in another way."""
+        if isinstance(before, ScopeSource) and before.scope == self.scope:
+            self.found = before.found
+            return False
+        return True
+
+    def withdraw(self) -> None:
+        """Do nothing: it publishes no jobs."""

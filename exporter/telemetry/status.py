@@ -3,14 +3,45 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from exporter.jobs import SourceKey
 
 
+class PollErrorReason(StrEnum):
+    """Why a poll failed, of a closed list."""
+
+    THROTTLED = "throttled"
+    ACCESS_DENIED = "access_denied"
+    NOT_FOUND = "not_found"
+    EXPIRED_CREDENTIALS = "expired_credentials"
+    INVALID_REQUEST = "invalid_request"
+    SERVER_ERROR = "server_error"
+    TIMEOUT = "timeout"
+    NETWORK = "network"
+    BAD_RESPONSE = "bad_response"
+    INTERNAL = "internal"
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether AWS will most likely answer the same in a minute: it understood, and declined."""
+        return self in _REFUSALS
+
+
+_REFUSALS = {
+    PollErrorReason.THROTTLED,
+    PollErrorReason.ACCESS_DENIED,
+    PollErrorReason.NOT_FOUND,
+    PollErrorReason.EXPIRED_CREDENTIALS,
+    PollErrorReason.INVALID_REQUEST,
+}
+
+
 @dataclass
 class SourceStatus:
-    """How the polls of one source went; times in seconds since 1970-01-01 UTC."""
+    """How the polls of one source went; times in seconds since 1970-01-01 UTC. The poller alone writes it."""
 
     key: SourceKey
     interval: float
@@ -24,9 +55,9 @@ class SourceStatus:
     last_success: float | None = None
     last_duration: float = 0.0
     next_poll: float | None = None
-    """None if it is to be polled as soon as possible."""
-    reason: str = ""
-    """Why the last poll failed, from a closed list; empty if it succeeded."""
+    """None where it is due as soon as possible."""
+    reason: PollErrorReason | None = None
+    """Why the last poll failed; None while it succeeds."""
     error: str = ""
     """The same in AWS's words, for people to read."""
     calls: int = 0
@@ -34,16 +65,16 @@ class SourceStatus:
     last_calls: int = 0
     """Requests of the last poll."""
     jobs: int | None = None
-    """Jobs held; None for a discovery source, which has no jobs itself."""
+    """Jobs held; None for a source that finds other sources and has no jobs itself."""
     details_pending: int | None = None
     series: int | None = None
     """Series about its jobs."""
-    series_dropped: dict[tuple[str, str], int] = field(default_factory=dict)
-    """Series that are left out, by family and by the limit that was reached."""
+    series_dropped: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """Series that it drops, by their family and the limit."""
     jobs_dropped: int = 0
     """Jobs that finished within the lookback but are not counted."""
     sources_dropped: int = 0
-    """Child sources that are not polled."""
+    """Child sources that are not polled because of a limit."""
 
     @property
     def is_up(self) -> bool:
@@ -51,7 +82,7 @@ class SourceStatus:
         return self.attempts > 0 and self.consecutive_failures == 0
 
     def renewed(self, newer: SourceStatus) -> SourceStatus:
-        """Continue under another configuration, with the interval and the scope's name of `newer`."""
+        """Continue under a new configuration, with the interval and the names of `newer`."""
         self.interval = newer.interval
         self.scope_kind, self.scope_name = newer.scope_kind, newer.scope_name
         return self

@@ -33,15 +33,18 @@ class Scripted:
         self._script = script
 
     async def poll(self, _):
-        """Do what the test says; lead to nothing."""
+        """Do what the test says."""
         await self._script()
+
+    def children(self):
+        """Find nothing."""
         return ()
 
     def adopt(self, _):
-        """Lead to nothing."""
-        return ()
+        """Know nothing from before."""
+        return False
 
-    def forget(self):
+    def withdraw(self):
         """Nothing was published."""
 
 
@@ -90,11 +93,12 @@ async def test_a_bug_around_a_poll_ends_no_source(clock, monkeypatch, method):
         async with running(configured(aws.endpoint_url, {"bedrock": None}), clock) as exporter:
             sound = getattr(exporter.poller, method)
 
-            def fail(source, *arguments):
-                if source.status.key.kind == CUSTOMIZATION.key:
-                    hit.append(source)
+            def fail(polled, *arguments):
+                status = polled if isinstance(polled, SourceStatus) else polled.status
+                if status.key.kind == CUSTOMIZATION.key:
+                    hit.append(status)
                     raise RuntimeError("a bug")
-                return sound(source, *arguments)
+                return sound(polled, *arguments)
 
             monkeypatch.setattr(exporter.poller, method, fail)
             for _ in range(2):

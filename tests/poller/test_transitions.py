@@ -26,15 +26,19 @@ class Scripted:
         self._script = iter(script)
 
     async def poll(self, _):
-        """Do what is next; lead to nothing."""
+        """Do what is next."""
         if (error := next(self._script)) is not None:
             raise error
+
+    def children(self):
+        """Find nothing."""
         return ()
 
-    def adopt(self, before):
-        """Nothing was known."""
+    def adopt(self, _):
+        """Know nothing from before."""
+        return False
 
-    def forget(self):
+    def withdraw(self):
         """Nothing was published."""
 
 

@@ -107,7 +107,7 @@ class SourceRow(NamedTuple):
             *status.key,
             scope_name=status.scope_name,
             health=health(status),
-            reason=status.reason,
+            reason=status.reason or "",
             error=status.error,
             consecutive_failures=status.consecutive_failures,
             interval_seconds=status.interval,
