@@ -3,7 +3,7 @@
 from exporter.aws.clients import Clients
 from exporter.aws.landscape import Endpoints, Member, members, regions, unit_accounts
 from exporter.aws.loader import catalog_loader
-from exporter.aws.poll import Poll
+from exporter.aws.poll import PollRun
 from exporter.aws.poll_error import PollError, poll_error
 from exporter.aws.rate import Limiters
 from exporter.aws.reader import Place, Reader, Scoped
@@ -17,9 +17,9 @@ __all__ = [
     "Limiters",
     "Member",
     "Place",
-    "Poll",
     "PollError",
     "PollErrorReason",
+    "PollRun",
     "Reader",
     "Scoped",
     "catalog_loader",

@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError
 from botocore.loaders import Loader
 
 from exporter.aws.items import at, text
-from exporter.aws.poll import Poll
+from exporter.aws.poll import PollRun
 from exporter.aws.poll_error import BadResponseError
 from exporter.aws.reader import Place, Reader
 from exporter.catalog.models import regions as known_regions
@@ -33,7 +33,7 @@ class Member(NamedTuple):
     """The part of its ARN after `arn:`, such as `aws`, `aws-cn` or `aws-us-gov`."""
 
 
-async def members(reader: Reader, poll: Poll, place: Place) -> list[Member]:
+async def members(reader: Reader, poll: PollRun, place: Place) -> list[Member]:
     """Return the active accounts of the organization that the credentials belong to (Organizations ListAccounts)."""
     found: dict[str, Member] = {}
     async for items in reader.pages(poll, place, "organizations", "ListAccounts", {}, "Accounts"):
@@ -48,7 +48,7 @@ async def members(reader: Reader, poll: Poll, place: Place) -> list[Member]:
     return list(found.values())
 
 
-async def unit_accounts(reader: Reader, poll: Poll, place: Place, unit: str) -> frozenset[str]:
+async def unit_accounts(reader: Reader, poll: PollRun, place: Place, unit: str) -> frozenset[str]:
     """Return the ids of the accounts in an organizational unit and in all units within it.
 
     See Organizations ListAccountsForParent and ListOrganizationalUnitsForParent.
@@ -67,7 +67,7 @@ async def unit_accounts(reader: Reader, poll: Poll, place: Place, unit: str) -> 
     return frozenset(accounts)
 
 
-async def regions(reader: Reader, poll: Poll, place: Place) -> list[str]:
+async def regions(reader: Reader, poll: PollRun, place: Place) -> list[str]:
     """Return the regions that are enabled for an account (EC2 DescribeRegions)."""
     found: list[str] = []
     async for items in reader.pages(poll, place, "ec2", "DescribeRegions", {}, "Regions"):

@@ -11,7 +11,7 @@ POLL = "aws_job_exporter_poll"
 """The parameter of a client's method that takes the poll, and the key of a request's context that holds it."""
 
 
-class Poll:
+class PollRun:
     """One poll of a source: its time limit, which is for AWS alone, and the requests that it sent, retries included."""
 
     def __init__(self) -> None:
@@ -54,10 +54,10 @@ def attach(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
     botocore gives its hooks no arguments of ours, but every hook of every attempt sees the call's context. Requests
     that botocore makes by itself (to assume a role, to discover an endpoint) belong to no poll.
     """
-    context[POLL] = params.pop(POLL, None) or Poll()
+    context[POLL] = params.pop(POLL, None) or PollRun()
 
 
-def poll_of(context: Mapping[str, Any]) -> Poll:
+def poll_of(context: Mapping[str, Any]) -> PollRun:
     """Return the poll that a request is made for."""
-    poll: Poll = context[POLL]
+    poll: PollRun = context[POLL]
     return poll

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from exporter.aws.poll import Poll, poll_of
+from exporter.aws.poll import PollRun, poll_of
 from exporter.aws.poll_error import error_reason
 from exporter.bucket import Bucket
 from exporter.clock import Clock
@@ -70,7 +70,7 @@ class Limiter:
         client.meta.events.register_first(f"request-created.{service}", self._hold)
         client.meta.events.register("response-received", self._learn)
 
-    async def wait(self, poll: Poll) -> None:
+    async def wait(self, poll: PollRun) -> None:
         """Return when a request may be sent: first come, first served, and a waiter that gives up takes no token."""
         began = self._clock.monotonic()
         try:

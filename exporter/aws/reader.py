@@ -12,7 +12,7 @@ from botocore import xform_name
 
 from exporter.aws.clients import Clients
 from exporter.aws.items import Item, at, cut, job_reader, nested, resolve, scope_of, text
-from exporter.aws.poll import POLL, Poll
+from exporter.aws.poll import POLL, PollRun
 from exporter.aws.poll_error import BadResponseError
 from exporter.catalog import Kind, Scope
 from exporter.catalog.models import Models, shape_at
@@ -48,7 +48,7 @@ class Reader:
     models: Models
     limits: Limits = field(default_factory=Limits)
 
-    async def account_id(self, poll: Poll, place: Place) -> str:
+    async def account_id(self, poll: PollRun, place: Place) -> str:
         """Return the id of the account that the credentials belong to (STS GetCallerIdentity)."""
         response = await self._call(poll, place, "sts", "GetCallerIdentity", {})
         account_id = text(response.get("Account"))
@@ -59,7 +59,7 @@ class Reader:
         return account_id
 
     async def scopes(
-        self, poll: Poll, place: Place, service: str, name: str, scope: Scope, outer: Scoped
+        self, poll: PollRun, place: Place, service: str, name: str, scope: Scope, outer: Scoped
     ) -> list[Scoped]:
         """Return every scope of one sort within `outer`."""
         found: dict[str, Scoped] = {}
@@ -73,7 +73,7 @@ class Reader:
 
     async def jobs(
         self,
-        poll: Poll,
+        poll: PollRun,
         place: Place,
         kind: Kind,
         scope: Scoped,
@@ -108,7 +108,7 @@ class Reader:
             return nested(kind.filters.status, [query.status] if shape.type_name == "list" else query.status)
         return {}
 
-    async def explained(self, poll: Poll, place: Place, kind: Kind, job: Job) -> Job:
+    async def explained(self, poll: PollRun, place: Place, kind: Kind, job: Job) -> Job:
         """Return a failed job with the message and the code from the kind's details operation."""
         details = kind.details
         if details is None or job.details is None:
@@ -119,7 +119,7 @@ class Reader:
         return job._replace(message=message, code=code, details=None)
 
     async def pages(
-        self, poll: Poll, place: Place, service: str, operation: str, arguments: Mapping[str, Any], items: str
+        self, poll: PollRun, place: Place, service: str, operation: str, arguments: Mapping[str, Any], items: str
     ) -> AsyncIterator[Sequence[Item]]:
         """Yield the items of each page; raises BadResponseError for a list that does not end.
 
@@ -145,7 +145,7 @@ class Reader:
         raise BadResponseError(f"{operation} listed more than {self.limits.pages} pages; see limits.pages")
 
     async def _call(
-        self, poll: Poll, place: Place, service: str, operation: str, arguments: Mapping[str, Any]
+        self, poll: PollRun, place: Place, service: str, operation: str, arguments: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Return the response to one call of an operation."""
         client = await self.clients.client(place.account, place.region, service)

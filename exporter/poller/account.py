@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import structlog
 
-from exporter.aws import Member, Place, Poll, Scoped
+from exporter.aws import Member, Place, PollRun, Scoped
 from exporter.catalog import Catalog, Kind
 from exporter.jobs import SourceKey
 from exporter.poller.context import Context, Source, parent_status
@@ -30,7 +30,7 @@ class AccountSource:
         self.absent: frozenset[str] = frozenset()
         """Services that the region does not have. Empty where the regions are named: then every service is read."""
 
-    async def poll(self, poll: Poll) -> None:
+    async def poll(self, poll: PollRun) -> None:
         """Ask STS. A role that cannot be assumed shows here, once, and not on every source of the account."""
         self.account_id = await self.reader.account_id(poll, self._place)
         if ALL_REGIONS not in self._place.account.regions:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from exporter.aws import Endpoints, Member, Poll, Reader
+from exporter.aws import Endpoints, Member, PollRun, Reader
 from exporter.clock import Clock
 from exporter.exposition import Exposition
 from exporter.jobs import SourceKey
@@ -46,7 +46,7 @@ class Source(Protocol):
 
     status: SourceStatus
 
-    async def poll(self, poll: Poll) -> Holdings | None:
+    async def poll(self, poll: PollRun) -> Holdings | None:
         """Read the source once; raises what went wrong, and then nothing has changed. None where it has no jobs."""
 
     def children(self) -> Iterable[Source]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.aws import Place, Poll, Scoped
+from exporter.aws import Place, PollRun, Scoped
 from exporter.catalog import Kind
 from exporter.poller.context import Context
 from exporter.settings import ServiceSettings
@@ -20,7 +20,7 @@ class InnerScopes:
         self._found: list[Scoped] = []
         self._due = 0.0
 
-    async def all(self, poll: Poll) -> list[Scoped]:
+    async def all(self, poll: PollRun) -> list[Scoped]:
         """Return the scopes that the kind is listed in; the outermost itself where there are no others."""
         if len(self._kind.scopes) <= 1:
             return [self._outer]
@@ -34,7 +34,7 @@ class InnerScopes:
         """Rediscover them at the next poll."""
         self._due = 0.0
 
-    async def _discover(self, poll: Poll) -> list[Scoped]:
+    async def _discover(self, poll: PollRun) -> list[Scoped]:
         level, reader = [self._outer], self._context.reader
         for name, scope in self._kind.scopes[1:]:
             patterns = self._settings.patterns(name)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import structlog
 
-from exporter.aws import Place, Poll, PollErrorReason, Scoped, poll_error
+from exporter.aws import Place, PollErrorReason, PollRun, Scoped, poll_error
 from exporter.catalog import Kind
 from exporter.families import JOB_FAMILIES, essential, job_views, metrics
 from exporter.jobs import Job, Query, SourceKey, State
@@ -123,7 +123,7 @@ class JobSource:
         """What is known of its jobs."""
         return self.memory.ledger
 
-    async def poll(self, poll: Poll) -> Holdings:
+    async def poll(self, poll: PollRun) -> Holdings:
         """Read what can have changed, ask AWS why jobs failed, and publish."""
         memory, clock = self.memory, self._context.clock
         start = clock.monotonic()
@@ -177,7 +177,7 @@ class JobSource:
         rules = self._rules
         return Ledger(rules.lookback, classify, rules.duration_buckets, rules.jobs_per_source)
 
-    async def _rebuild(self, poll: Poll) -> None:
+    async def _rebuild(self, poll: PollRun) -> None:
         """Recompute the sums of what is known by the rules of the configuration in effect."""
         ledger = self._new_ledger()
         with poll.paused():
@@ -197,7 +197,7 @@ class JobSource:
                 return False, plan
         return True, full(self.kind, memory.ledger, clock.time(), settings.lookback)
 
-    async def _read(self, poll: Poll, plan: Plan, scopes: Sequence[Scoped]) -> tuple[list[Job], float | None]:
+    async def _read(self, poll: PollRun, plan: Plan, scopes: Sequence[Scoped]) -> tuple[list[Job], float | None]:
         """Return the listed jobs, and the creation time from which they are complete."""
         jobs = await self._list(poll, plan.queries, scopes)
         if plan.complete_from is not None:
@@ -207,7 +207,7 @@ class JobSource:
             return jobs, None
         return jobs + await self._list(poll, rest.queries, scopes), rest.complete_from
 
-    async def _list(self, poll: Poll, queries: Iterable[Query], scopes: Iterable[Scoped]) -> list[Job]:
+    async def _list(self, poll: PollRun, queries: Iterable[Query], scopes: Iterable[Scoped]) -> list[Job]:
         """Return every job that the queries find in the scopes. Of a job listed twice, the last one counts."""
         reader, found = self._context.reader, dict[str, Job]()
         for query in queries:
@@ -227,7 +227,7 @@ class JobSource:
         few_values = self.memory.few_values
         return [job._replace(dimensions=few_values(job.dimensions)) for job in found.values()]
 
-    async def _explain(self, poll: Poll) -> None:
+    async def _explain(self, poll: PollRun) -> None:
         """Ask AWS for the reasons of failed jobs, as many as the budget and the time allow."""
         settings, attempts = self._context.settings.poll, self.memory.attempts
         unexplained = self.ledger.unexplained()
@@ -244,7 +244,7 @@ class JobSource:
         except TimeoutError:
             self._context.telemetry.detail_errors.labels(*self._labels, PollErrorReason.TIMEOUT).inc()
 
-    async def _ask(self, poll: Poll, job: Job) -> bool:
+    async def _ask(self, poll: PollRun, job: Job) -> bool:
         """Ask why one job failed; return whether it makes sense to ask about others."""
         attempts = self.memory.attempts
         attempts[job.id] += 1

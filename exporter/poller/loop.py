@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 import structlog
 
-from exporter.aws import Poll, PollError, PollErrorReason, poll_error
+from exporter.aws import PollError, PollErrorReason, PollRun, poll_error
 from exporter.aws.items import text
 from exporter.clock import Clock
 from exporter.families import SOURCE_FAMILIES, metrics
@@ -61,7 +61,7 @@ class Poller:
         return iter(self._sources.values())
 
     async def run(self, roots: Iterable[Source]) -> None:
-        """Poll `roots` and all sources below them, until cancelled."""
+        """PollRun `roots` and all sources below them, until cancelled."""
         async with self._group:
             for root in roots:
                 self._start(root)
@@ -128,7 +128,7 @@ class Poller:
         return left
 
     async def once(self, roots: Iterable[Source]) -> None:
-        """Poll `roots` and all sources below them once."""
+        """PollRun `roots` and all sources below them once."""
         async with asyncio.TaskGroup() as group:
             for source in roots:
                 self._sources[source.status.key] = source
@@ -146,7 +146,7 @@ class Poller:
         self._tasks[key] = self._group.create_task(self._loop(key), name="/".join(key))
 
     async def _loop(self, key: SourceKey, wait: float = 0.0) -> None:
-        """Poll a source until cancelled. It never overlaps itself: the next poll starts after the last one ended."""
+        """PollRun a source until cancelled. It never overlaps itself: the next poll starts after the last one ended."""
         # Holds the key, not the source: asyncio keeps a cancelled task and all it refers to until its timers are over.
         if wait:
             await self._clock.sleep(wait)
@@ -154,7 +154,7 @@ class Poller:
             await self._clock.sleep(await self._turn(key))
 
     async def _turn(self, key: SourceKey) -> float:
-        """Poll a source, again if the configuration changed meanwhile; return the seconds until its next poll."""
+        """PollRun a source, again if the configuration changed meanwhile; return the seconds until its next poll."""
         source = None
         while source is not self._sources[key]:
             source = self._sources[key]
@@ -171,7 +171,7 @@ class Poller:
         return wait
 
     async def poll(self, source: Source) -> list[Source] | None:
-        """Poll a source once, record the outcome, and return its children; None where it failed."""
+        """PollRun a source once, record the outcome, and return its children; None where it failed."""
         return (await self._poll(source))[1]
 
     async def _poll(self, source: Source) -> tuple[float, list[Source] | None]:
@@ -180,7 +180,7 @@ class Poller:
         async with self._lanes[key.account_id, key.region, key.aws_service], self._slots, self._noted(key):
             start = self._clock.monotonic()
             found: list[Source] | None = None
-            poll = Poll()
+            poll = PollRun()
             try:
                 async with poll.limit(self._context.settings.poll.timeout):
                     holdings = await source.poll(poll)

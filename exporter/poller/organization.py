@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from exporter.aws import Member, Place, Poll, members, regions, unit_accounts
+from exporter.aws import Member, Place, PollRun, members, regions, unit_accounts
 from exporter.catalog import Catalog
 from exporter.jobs import SourceKey
 from exporter.poller.account import AccountSource
@@ -26,7 +26,7 @@ class OrganizationSource:
         self.members: Sequence[Member] = ()
         self.units: dict[str, frozenset[str]] = {}
 
-    async def poll(self, poll: Poll) -> None:
+    async def poll(self, poll: PollRun) -> None:
         """List the accounts, and those within each organizational unit that the configuration names."""
         reader = self.reader
         own = await reader.account_id(poll, self._place)
@@ -72,7 +72,7 @@ class RegionsSource:
         self._member = member
         self.regions: Sequence[str] = ()
 
-    async def poll(self, poll: Poll) -> None:
+    async def poll(self, poll: PollRun) -> None:
         """Ask EC2, which every region has."""
         self.regions = await regions(self.reader, poll, self._place)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from exporter.aws import Place, Poll, Scoped
+from exporter.aws import Place, PollRun, Scoped
 from exporter.catalog import Kind
 from exporter.jobs import SourceKey
 from exporter.poller.context import Context, Source, parent_status
@@ -31,7 +31,7 @@ class ScopeSource:
         key = SourceKey(account.ids["account_id"], place.region, self._service.service, self._scope, "")
         self.status = parent_status(key, context)
 
-    async def poll(self, poll: Poll) -> None:
+    async def poll(self, poll: PollRun) -> None:
         """List the scopes."""
         service, reader = self._service, self._context.reader
         scope = service.scopes[self._scope]

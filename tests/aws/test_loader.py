@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.loaders import Loader
 
-from exporter.aws import Clients, Credentials, Limiters, Place, Poll, Reader, Scoped, catalog_loader
+from exporter.aws import Clients, Credentials, Limiters, Place, PollRun, Reader, Scoped, catalog_loader
 from exporter.catalog import Catalog, Kind
 from exporter.catalog.kind import BARE
 from exporter.catalog.models import Models
@@ -85,14 +85,14 @@ async def read(reader: Reader, kind: Kind) -> list[Job]:
     """Return all jobs of a kind in all its scopes, with the reasons of those that failed."""
     level = [Scoped({"account_id": ACCOUNT})]
     for name, scope in kind.scopes:
-        found = [await reader.scopes(Poll(), PLACE, kind.service, name, scope, outer) for outer in level]
+        found = [await reader.scopes(PollRun(), PLACE, kind.service, name, scope, outer) for outer in level]
         level = [inner for inners in found for inner in inners]
     jobs = [
         job
         for scoped in level
-        for job in await reader.jobs(Poll(), PLACE, kind, scoped, dimensions=tuple(kind.dimensions))
+        for job in await reader.jobs(PollRun(), PLACE, kind, scoped, dimensions=tuple(kind.dimensions))
     ]
-    return [await reader.explained(Poll(), PLACE, kind, job) for job in jobs]
+    return [await reader.explained(PollRun(), PLACE, kind, job) for job in jobs]
 
 
 def settled(catalog: Catalog, kind: Kind) -> World:

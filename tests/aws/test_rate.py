@@ -15,8 +15,8 @@ from exporter.aws import (
     Credentials,
     Limiters,
     Place,
-    Poll,
     PollErrorReason,
+    PollRun,
     Reader,
     Scoped,
     catalog_loader,
@@ -169,7 +169,7 @@ class Queue:
 
     async def join(self, number):
         """Wait for one's turn."""
-        await self.limiter.wait(Poll())
+        await self.limiter.wait(PollRun())
         self.passed.append(number)
 
 
@@ -228,7 +228,7 @@ class Reading:
     async def list(self, kind=BEDROCK, place=PLACE):
         """Read a list of one page; tell why where it fails."""
         try:
-            return await self.reader.jobs(Poll(), place, kind, HERE)
+            return await self.reader.jobs(PollRun(), place, kind, HERE)
         except ClientError as error:
             return poll_error(error).reason
 
@@ -283,14 +283,14 @@ async def test_listing_discovery_and_details_share_a_bucket(aws, clock):
     aws.world.add_job(CUSTOMIZATION, created=clock.now - 90, path=[(0, "InProgress"), (60, "Failed")], message="why")
     async with reading(aws, clock) as exporter, asyncio.TaskGroup() as group:
         name, scope = LOOKOUT.scopes[0]
-        (found,) = await exporter.reader.scopes(Poll(), PLACE, "lookoutequipment", name, scope, HERE)
+        (found,) = await exporter.reader.scopes(PollRun(), PLACE, "lookoutequipment", name, scope, HERE)
         assert found.ids[name] == pump.id
         (job,) = await exporter.list(CUSTOMIZATION)
-        await exporter.reader.jobs(Poll(), PLACE, LOOKOUT, found)
+        await exporter.reader.jobs(PollRun(), PLACE, LOOKOUT, found)
         await exporter.list()
         assert exporter.waited() == exporter.waited("lookoutequipment") == 0
-        listing = group.create_task(exporter.reader.jobs(Poll(), PLACE, LOOKOUT, found))
-        detail = group.create_task(exporter.reader.explained(Poll(), PLACE, CUSTOMIZATION, job))
+        listing = group.create_task(exporter.reader.jobs(PollRun(), PLACE, LOOKOUT, found))
+        detail = group.create_task(exporter.reader.explained(PollRun(), PLACE, CUSTOMIZATION, job))
         await clock.until_asleep(lambda: 2)
         await clock.turn(1)
         assert (await listing, (await detail).message) == ([], "why")
@@ -395,7 +395,7 @@ async def test_waiting_for_the_rate_does_not_count_against_the_time_out():
     clock = HandClock()
     bucket = AdaptiveBucket(capacity=1, rate=0.001, monotonic=clock.monotonic)
     limiter = Limiter(bucket, clock, lambda _: None)
-    poll = Poll()
+    poll = PollRun()
     await limiter.wait(poll)
 
     async def turn():

@@ -18,7 +18,7 @@ import boto3
 from aiobotocore.session import AioSession
 
 from exporter.app import calm_collector
-from exporter.aws import Clients, Credentials, Limiters, Place, Poll, Reader, Scoped, catalog_loader
+from exporter.aws import Clients, Credentials, Limiters, Place, PollRun, Reader, Scoped, catalog_loader
 from exporter.catalog import Catalog
 from exporter.catalog.models import Models
 from exporter.clock import Clock
@@ -134,7 +134,7 @@ async def _exporter(url: str) -> AsyncIterator[Callable[[], Awaitable[int]]]:
         reader = Reader(clients, Models(loader))
 
         async def count() -> int:
-            return len(await reader.jobs(Poll(), Place(Account(), REGION), KIND, Scoped({})))
+            return len(await reader.jobs(PollRun(), Place(Account(), REGION), KIND, Scoped({})))
 
         yield count
 

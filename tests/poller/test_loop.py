@@ -50,7 +50,7 @@ class Scripted:
 
 @asynccontextmanager
 async def polling(clock, concurrency, sources):
-    """Poll sources of the test's own until the block ends."""
+    """PollRun sources of the test's own until the block ends."""
     settings = configured("http://localhost:1", poll={"concurrency": concurrency})
     assembled = app.assembled(settings, CATALOG, REGION, clock=clock)
     async with assembled as parts, asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
