@@ -315,6 +315,15 @@ async def test_roles_of_one_account_share_a_bucket(clock):
     assert one is not three
 
 
+@pytest.mark.parametrize(("shards", "at_once"), [(1, 6), (3, 2), (4, 1), (10, 1)])
+async def test_shards_share_rate_and_burst_and_each_may_ask(clock, shards, at_once):
+    """A part of the burst is at least one request: with none, a shard would wait for ever."""
+    limiters = Limiters(Aws(requests_per_second=2, burst=6), Telemetry(), clock, shards)
+    tokens = limiters.of(Account(), REGION, "bedrock").bucket
+    assert taken(tokens) == at_once
+    assert tokens.rate == 2 / shards
+
+
 async def test_throttling_lowers_the_rate_and_success_raises_it_again(aws, clock):
     """AWS tells when it is too much; every other service goes on as before."""
     aws.hooks.append(refuse("bedrock"))

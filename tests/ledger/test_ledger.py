@@ -63,6 +63,17 @@ def test_the_frozen_end_outlives_the_lookback_while_the_job_is_listed(ledger):
     assert not ledger.failures_total
 
 
+def test_the_frozen_end_outlives_listings_that_begin_later(ledger):
+    """An incremental poll asks for newer jobs alone; the next full one lists the old job again, and it is still over."""
+    ledger.take([job(state=State.FAILED, created=0.0, updated=10.0)], now=20.0)
+    for minute in range(3):
+        now = 2 * DAY + 60 * minute
+        ledger.take([job("new", created=2 * DAY)], now, complete_from=2 * DAY - 600)
+    ledger.take([job("new", created=2 * DAY), job(state=State.FAILED, created=0.0, updated=now)], now, complete_from=-1)
+    assert ids(ledger, now) == {"new"}
+    assert not ledger.failures_total
+
+
 def test_a_job_that_told_its_end_is_not_held_beyond_the_lookback(ledger):
     """Its end would be read the same again, so memory need not hold it."""
     ledger.take([job(state=State.SUCCEEDED, ended=10.0)], now=10.0)
