@@ -18,8 +18,8 @@ log = structlog.get_logger(__name__)
 class Budget:
     """The series about jobs that all sources may have together; who has some keeps them, also while it is down."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
-        self.limits = limits or Limits()
+    def __init__(self) -> None:
+        self.limits = Limits()
         """They change when the configuration is read again."""
         self._held: dict[SourceKey, int] = {}
         self._sum = 0

@@ -19,6 +19,7 @@ from exporter.aws import (
     Reader,
     Scoped,
     catalog_loader,
+    paused,
     poll_error,
 )
 from exporter.aws.rate import DEADLINE, Limiter, TokenBucket
@@ -315,6 +316,36 @@ async def test_roles_of_one_account_share_a_bucket(clock):
     assert one is not three
 
 
+def rate_of(telemetry, account_id=ACCOUNT):
+    """Return the rate that is shown for a service of an account, None where none is."""
+    labels = {"account_id": account_id, "region": REGION, "aws_service": "bedrock"}
+    return telemetry.registry.get_sample_value("aws_job_exporter_rate_limit", labels)
+
+
+async def test_what_was_asked_to_find_out_the_account_counts_as_its_own(clock):
+    """Its rate is shown once it is known whose it is."""
+    telemetry = Telemetry()
+    limiters = Limiters(Aws(requests_per_second=3), telemetry, clock)
+    early = limiters.of(Account(), REGION, "bedrock")
+    assert rate_of(telemetry, "") is None
+    limiters.note_own(ACCOUNT)
+    assert limiters.of(Account(), REGION, "bedrock") is early
+    assert limiters.of(Account(role_arn=f"arn:aws:iam::{ACCOUNT}:role/one"), REGION, "bedrock") is early
+    assert (rate_of(telemetry), rate_of(telemetry, "")) == (3, None)
+
+
+async def test_an_account_that_is_known_already_keeps_its_limiter(clock):
+    """A role in the account of the default credentials has the same quota, and what is shown is the rate that holds."""
+    telemetry = Telemetry()
+    limiters = Limiters(Aws(requests_per_second=4), telemetry, clock)
+    known = limiters.of(Account(role_arn=f"arn:aws:iam::{ACCOUNT}:role/one"), REGION, "bedrock")
+    assert limiters.of(Account(), REGION, "bedrock") is not known
+    limiters.note_own(ACCOUNT)
+    assert limiters.of(Account(), REGION, "bedrock") is known
+    known.bucket.throttled()
+    assert rate_of(telemetry) == 2
+
+
 @pytest.mark.parametrize(("shards", "at_once"), [(1, 6), (3, 2), (4, 1), (10, 1)])
 async def test_shards_share_rate_and_burst_and_each_may_ask(clock, shards, at_once):
     """A part of the burst is at least one request: with none, a shard would wait for ever."""
@@ -405,3 +436,29 @@ async def test_waiting_for_the_rate_does_not_count_against_the_time_out():
         await clock.turn(1000)
         await waiting
         assert deadline.when() is not None
+
+
+async def test_the_time_out_goes_on_where_it_was_paused(monkeypatch):
+    """With what was left of it, however long the pause took."""
+    loop = asyncio.get_running_loop()
+    really = loop.time
+    async with asyncio.timeout(50.0) as deadline:
+        await asyncio.sleep(0)
+        DEADLINE.set(deadline)
+        with paused():
+            monkeypatch.setattr(loop, "time", lambda: really() + 1000.0)
+        left = deadline.when() - loop.time()
+        monkeypatch.undo()
+    assert 30.0 < left <= 50.0
+
+
+async def test_without_a_time_out_nothing_is_paused():
+    """Neither where there is none, nor where it stands already: what paused it lets it go on."""
+    with paused():
+        assert DEADLINE.get() is None
+    async with asyncio.timeout(None) as deadline:
+        await asyncio.sleep(0)
+        DEADLINE.set(deadline)
+        with paused():
+            assert deadline.when() is None
+        assert deadline.when() is None

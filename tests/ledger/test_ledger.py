@@ -64,7 +64,7 @@ def test_the_frozen_end_outlives_the_lookback_while_the_job_is_listed(ledger):
 
 
 def test_the_frozen_end_outlives_listings_that_begin_later(ledger):
-    """An incremental poll asks for newer jobs alone; the next full one lists the old job again, and it is still over."""
+    """An incremental poll asks for newer jobs alone; a full one lists the old job again, and it is still over."""
     ledger.take([job(state=State.FAILED, created=0.0, updated=10.0)], now=20.0)
     for minute in range(3):
         now = 2 * DAY + 60 * minute
