@@ -256,6 +256,60 @@ def test_a_job_that_left_the_lookback_before_it_was_seen_finished_is_counted(led
     assert ledger.failures_total == {((), "capacity"): 1}
 
 
+def whole(job_id: str, state: State, at: float) -> Job:
+    """Return a job that has all that can be added up: it waited for a minute, and ran for two."""
+    times = {"created": at, "started": at + 60, "ended": at + 180}
+    return job(job_id, state, message="cause", records={"total": 5}, **times)
+
+
+def sums(ledger: Ledger, now: float) -> Any:
+    """Return what a ledger's only tally adds up to."""
+    (tally,) = ledger.tallies(now).values()
+    counts = +tally.statuses, +tally.reasons, +tally.records
+    spans = {state: (histogram.sum, histogram.counts) for state, histogram in tally.durations.items()}
+    return counts, spans, (tally.queue.sum, tally.queue.counts), tally.last, tally.last_failed
+
+
+@pytest.mark.parametrize("state", [State.FAILED, State.SUCCEEDED])
+@pytest.mark.parametrize("cause", ["is too old", "is not listed", "is one too many"])
+def test_a_job_that_counts_no_longer_is_in_no_sum(cause, state):
+    """The sums are those of a ledger that never saw it."""
+    first, second = whole("a", state, 1000.0), whole("b", State.FAILED, 5000.0)
+    most = 1 if cause == "is one too many" else 10
+    both, alone = (Ledger(DAY, lambda job: job.message, bounds=(90.0, 150.0), most=most) for _ in range(2))
+    both.take([first, second], now=6000.0)
+    now = DAY + 2000.0 if cause == "is too old" else 6060.0
+    both.take([second] if cause == "is not listed" else [first, second], now)
+    alone.take([second], now=6000.0)
+    assert sums(both, now) == sums(alone, now)
+    assert both.statuses() + alone.statuses() == {("failed", State.FAILED): 2}
+
+
+def test_what_was_told_stays_as_it_was(ledger):
+    """Who holds the sums of one moment does not see them change."""
+    ledger.take([whole("a", State.FAILED, 1000.0)], now=2000.0)
+    (tally,) = ledger.tallies(2000.0).values()
+    counts = [tally.statuses, tally.reasons, tally.records, tally.last, tally.last_failed]
+    before = [dict(each) for each in counts]
+    ledger.take([whole(name, State.FAILED, 1000.0) for name in "ab"], now=3000.0)
+    assert [dict(each) for each in counts] == before
+    assert (tally.queue.sum, sum(tally.queue.counts)) == (60.0, 1)
+    assert {state: (spans.sum, sum(spans.counts)) for state, spans in tally.durations.items()} == {
+        State.FAILED: (120.0, 1)
+    }
+
+
+def test_a_job_is_the_oldest_active_one_as_long_as_it_is_active(ledger):
+    """Also beside jobs that have finished."""
+    ledger.take([whole("a", State.SUCCEEDED, 0.0), job("b", created=500.0), job("c", created=700.0)], now=1000.0)
+    (tally,) = ledger.tallies(1000.0).values()
+    assert tally.oldest_active == {("running", State.RUNNING): 500.0}
+    ledger.take([job("b", State.SUCCEEDED, created=500.0), job("c", created=700.0)], 1060.0, complete_from=None)
+    (tally,) = ledger.tallies(1060.0).values()
+    assert tally.oldest_active == {("running", State.RUNNING): 700.0}
+    assert ledger.oldest_active == 700.0
+
+
 def test_what_is_forgotten_leaves_nothing_behind(ledger):
     """Memory is that of what is held, however long the exporter runs."""
     for day in range(100):
