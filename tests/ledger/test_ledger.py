@@ -285,6 +285,20 @@ def test_a_job_that_counts_no_longer_is_in_no_sum(cause, state):
     assert both.statuses() + alone.statuses() == {("failed", State.FAILED): 2}
 
 
+@pytest.mark.parametrize("status", ["failed", "broken"])
+@pytest.mark.parametrize("gone", ["a", "b", "c"])
+def test_the_last_of_those_that_are_left_is_the_last(gone, status):
+    """Of its state and its reason, whichever is listed no more, and also where another status means the same state."""
+    jobs = [whole(name, State.FAILED, at) for name, at in {"a": 1000.0, "b": 3000.0, "c": 5000.0}.items()]
+    jobs[1:] = [jobs[1]._replace(status=status), jobs[2]._replace(message="another cause")]
+    left = [each for each in jobs if each.id != gone]
+    both, alone = (Ledger(DAY, lambda job: job.message, bounds=(90.0, 150.0)) for _ in range(2))
+    both.take(jobs, now=6000.0)
+    for ledger in (both, alone):
+        ledger.take(left, now=6060.0)
+    assert sums(both, 6060.0) == sums(alone, 6060.0)
+
+
 def test_what_was_told_stays_as_it_was(ledger):
     """Who holds the sums of one moment does not see them change."""
     ledger.take([whole("a", State.FAILED, 1000.0)], now=2000.0)
