@@ -41,7 +41,7 @@ lint: $(DEV) ## Check style, format and types, the Dockerfile and the workflows
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/zizmor --offline --quiet --persona pedantic --collect=all .
 
-mutants: $(DEV) ## Change the code that decides, one thing at a time, and see that tests fail: HOWLONG
+mutants: $(DEV) ## Change the code that decides, one thing at a time: tests must fail; takes long
 	$(BIN)/python -m tools.mutants
 
 bench: $(DEV) ## Measure the exporter beside the alternatives, in about 5 minutes

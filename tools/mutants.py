@@ -335,7 +335,6 @@ def main(wanted: Sequence[str]) -> str:
                 complaints.append(f"{module.path}: only {dead} of {len(tried)} mutants died")
             unknown = {key for key in equal if key[0] == module.path} - {mutant.key for mutant in every}
             complaints += [f"{LISTS}: there is no such mutant: {key}" for key in sorted(unknown)]
-            print(*rows[-1], f"{time.process_time():.0f}", flush=True)
     print(f"{'module':<32}{'mutants':>9}{'killed':>9}{'equal':>9}{'survived':>9}")
     for path, *numbers in rows:
         print(f"{path:<32}", *(f"{number:>9}" for number in numbers), sep="")

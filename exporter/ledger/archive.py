@@ -154,10 +154,8 @@ class Archive:
         return gone
 
     def horizon_of(self, most: int) -> float:
-        """Return the earliest time since which no more than `most` finished."""
+        """Return the earliest time since which no more than `most` finished; more than those have to be held."""
         excess = len(self._packed) - most
-        if excess <= 0:
-            return -math.inf
         for hour in sorted(self._hours):
             if excess <= len(self._hours[hour]):
                 break
