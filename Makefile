@@ -26,7 +26,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo check test test-busy lint bench dashboards screenshots dist sbom docs chart lock clean
+.PHONY: help demo check test test-busy lint mutants bench dashboards screenshots dist sbom docs chart lock clean
 
 help: ## Print the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -49,6 +49,9 @@ lint: $(DEV) ## Check style, format and types, the Dockerfile and the workflows
 	$(BIN)/mypy
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/zizmor --offline --quiet --persona pedantic --collect=all .
+
+mutants: $(DEV) ## Change the code that decides, one thing at a time: tests must fail; takes long
+	$(BIN)/python -m tools.mutants
 
 bench: $(DEV) ## Measure the exporter beside the alternatives, in about 5 minutes
 	$(BIN)/python -m tests.benchmarks build/bench.json

@@ -26,10 +26,14 @@ class Budget:
         if series:
             self._held[key] = series
 
+    def share(self, key: SourceKey) -> tuple[int, str]:
+        """Return how many series a source may have, and the limit that says so."""
+        left = self.limits.series - self._sum + self._held.get(key, 0)
+        return min((self.limits.series_per_source, "series_per_source"), (left, "series"))
+
     def fit(self, key: SourceKey, families: Sequence[Metric]) -> tuple[list[Metric], Mapping[tuple[str, str], int]]:
         """Return the families that a source may export, and the series that it drops by family and limit."""
-        left = self.limits.series - self._sum + self._held.get(key, 0)
-        most, limit = min((self.limits.series_per_source, "series_per_source"), (left, "series"))
+        most, limit = self.share(key)
         without = dropped(families, most)
         kept = [family for family in families if family.name not in without]
         self.hold(key, sum(len(family.samples) for family in kept))

@@ -153,10 +153,8 @@ class Archive:
         return gone
 
     def horizon_of(self, limit: int) -> float:
-        """Return the earliest time since which no more than `limit` jobs finished."""
+        """Return the earliest time since which no more than `limit` jobs finished; more than those must be held."""
         excess = len(self._packed) - limit
-        if excess <= 0:
-            return -math.inf
         for hour in sorted(self._hours):
             if excess <= len(self._hours[hour]):
                 break

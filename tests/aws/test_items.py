@@ -6,6 +6,7 @@ import pytest
 
 from exporter.aws.items import at, job_reader, resolve, seconds, text
 from exporter.aws.poll_error import BadResponseError
+from exporter.catalog.kind import Refinement
 from exporter.jobs import Job, State
 from tests.support.harness import BEDROCK, CUSTOMIZATION, INFERENCE, LOOKOUT, NOW, TRAINED
 
@@ -240,3 +241,37 @@ def test_a_message_that_is_just_short_enough_stays_as_it_is():
     item = {"jobArn": "arn:1", "status": "Failed", "message": 200 * "x"}
     assert job_reader(BEDROCK, longest=200)(item, {}).message == 200 * "x"
     assert job_reader(BEDROCK, longest=199)(item, {}).message != 200 * "x"
+
+
+REFINED = BEDROCK.model_copy(
+    update={
+        "refine": (
+            Refinement.model_validate({"from": "failed", "to": "stopped", "when": "isTerminated"}),
+            Refinement.model_validate({"from": "succeeded", "to": "partial", "when": "failures"}),
+            Refinement.model_validate({"from": "succeeded", "to": "stopped", "when": "isTerminated"}),
+        )
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "fields", "state"),
+    [
+        ("Failed", {}, "failed"),
+        ("Failed", {"isTerminated": True}, "stopped"),
+        ("Failed", {"isTerminated": False}, "failed"),
+        ("Failed", {"failures": 3}, "failed"),
+        ("Completed", {"failures": 1}, "partial"),
+        ("Completed", {"failures": 0.5}, "partial"),
+        ("Completed", {"failures": 0}, "succeeded"),
+        ("Completed", {"failures": "3"}, "succeeded"),
+        ("Completed", {"failures": 1, "isTerminated": True}, "partial"),
+        ("Completed", {"failures": 0, "isTerminated": True}, "stopped"),
+        ("InProgress", {"failures": 1, "isTerminated": True}, "running"),
+        ("Pondering", {"failures": 1, "isTerminated": True}, "unknown"),
+    ],
+)
+def test_a_field_that_is_true_or_above_zero_refines_the_state(status, fields, state):
+    """That of the status which it is for, and the first that holds; a text is neither true nor above zero."""
+    job = job_reader(REFINED)({"jobArn": "arn:1", "status": status, **fields}, {})
+    assert job.state == State(state)

@@ -38,7 +38,7 @@ from tests.support.harness import (
     configured,
     running,
 )
-from tests.support.patience import PATIENCE, UNHURRIED
+from tests.support.patience import PATIENCE, UNHURRIED, elapse
 
 TRANSLATION = CATALOG["translate"].kinds["text_translation_job"]
 PLACE = Place(Account(), REGION)
@@ -323,6 +323,45 @@ async def test_roles_of_one_account_share_a_bucket(clock):
     assert one is not three
 
 
+def rate_of(telemetry, account_id=ACCOUNT):
+    """Return the rate that is shown for a service of an account, None where none is."""
+    labels = {"account_id": account_id, "region": REGION, "aws_service": "bedrock"}
+    return telemetry.registry.get_sample_value("aws_job_exporter_rate_limit", labels)
+
+
+async def test_what_was_asked_to_find_out_the_account_counts_as_its_own(clock):
+    """Its rate is shown once it is known whose it is."""
+    telemetry = Telemetry()
+    limiters = Limiters(Aws(requests_per_second=3), telemetry, clock)
+    early = limiters.of(Account(), REGION, "bedrock")
+    assert rate_of(telemetry, "") is None
+    limiters.note_own(ACCOUNT)
+    assert limiters.of(Account(), REGION, "bedrock") is early
+    assert limiters.of(Account(role_arn=f"arn:aws:iam::{ACCOUNT}:role/one"), REGION, "bedrock") is early
+    assert (rate_of(telemetry), rate_of(telemetry, "")) == (3, None)
+
+
+async def test_an_account_that_is_known_already_keeps_its_limiter(clock):
+    """A role in the account of the default credentials has the same quota, and what is shown is the rate that holds."""
+    telemetry = Telemetry()
+    limiters = Limiters(Aws(requests_per_second=4), telemetry, clock)
+    known = limiters.of(Account(role_arn=f"arn:aws:iam::{ACCOUNT}:role/one"), REGION, "bedrock")
+    assert limiters.of(Account(), REGION, "bedrock") is not known
+    limiters.note_own(ACCOUNT)
+    assert limiters.of(Account(), REGION, "bedrock") is known
+    known.bucket.throttled()
+    assert rate_of(telemetry) == 2
+
+
+@pytest.mark.parametrize(("shards", "at_once"), [(1, 6), (3, 2), (4, 1), (10, 1)])
+async def test_shards_share_rate_and_burst_and_each_may_ask(clock, shards, at_once):
+    """A part of the burst is at least one request: with none, a shard would wait for ever."""
+    limiters = Limiters(Aws(requests_per_second=2, burst=6), Telemetry(), clock, shards)
+    tokens = limiters.of(Account(), REGION, "bedrock").bucket
+    assert taken(tokens) == at_once
+    assert tokens.rate == 2 / shards
+
+
 async def test_throttling_lowers_the_rate_and_success_raises_it_again(aws, clock):
     """AWS tells when it is too much; every other service goes on as before."""
     aws.hooks.append(refuse("bedrock"))
@@ -409,3 +448,35 @@ async def test_waiting_for_the_rate_does_not_count_against_the_time_out():
     with pytest.raises(TimeoutError):
         async with poll.limit(0):
             await asyncio.Event().wait()
+
+
+async def test_a_time_limit_continues_where_it_was_paused():
+    """With what was left of it, however long the pause took."""
+    poll = PollRun()
+    async with poll.limit(PATIENCE):
+        with poll.paused():
+            elapse(2 * PATIENCE)
+        await asyncio.sleep(0)
+
+    async def hang():
+        async with poll.limit(PATIENCE):
+            with poll.paused():
+                elapse(2 * PATIENCE)
+            elapse(1.5 * PATIENCE)
+            await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        await hang()
+
+
+async def test_without_a_time_limit_nothing_is_paused():
+    """Neither where there is none, nor within a pause: it ends with the outer one."""
+    poll = PollRun()
+    with poll.paused():
+        await asyncio.sleep(0)
+    async with poll.limit(PATIENCE):
+        with poll.paused():
+            with poll.paused():
+                pass
+            elapse(2 * PATIENCE)
+            await asyncio.sleep(0)

@@ -15,7 +15,7 @@ from exporter.catalog.kind import plural
 from exporter.catalog.models import Checker, Models, item_shape, shape_at
 from exporter.jobs import State
 from exporter.settings import ServiceSettings
-from tools.catalog_page import HEADER, put_into, rows, write
+from tools.catalog_page import BEGIN, END, HEADER, put_into, rows, write
 
 CATALOG = Catalog()
 MODELS = Models()
@@ -185,9 +185,9 @@ def test_services_that_ended():
 
 
 def test_documentation_lists_the_kinds(tmp_path):
-    """The table of the documentation is the catalog's."""
+    """The table of the documentation is the catalog's, and what was there before it is gone."""
     copy = tmp_path / DOCUMENT.name
-    copy.write_text(DOCUMENT.read_text())
+    copy.write_text(put_into(DOCUMENT.read_text(), "an older table"))
     write(copy)
     assert copy.read_text() == DOCUMENT.read_text()
 
@@ -198,10 +198,11 @@ def test_table_has_every_kind():
     assert {len(row) for row in rows(CATALOG)} == {len(HEADER)}
 
 
-def test_table_needs_its_markers():
-    """A document without markers is left alone."""
+@pytest.mark.parametrize("document", ["text", f"text {BEGIN}", f"text {END}", f"{END} text {BEGIN}"])
+def test_table_needs_its_markers(document):
+    """A document without both, in their order, is left alone."""
     with pytest.raises(ValueError, match="no markers"):
-        put_into("text", "table")
+        put_into(document, "table")
 
 
 def test_unknown_service_is_no_member():

@@ -265,3 +265,12 @@ def test_a_wrong_number_of_label_values_raises(values):
     family = Family[None]("things", "gauge", "Things.", ("first", "second"), lambda _: [(values, 1.0)])
     with pytest.raises(ValueError, match="things"):
         family.metric(SourceKey._fields, [(KEY, None)])
+
+
+def test_a_job_whose_end_nobody_knows_has_no_time_of_its_end():
+    """It was over before it was first seen, and AWS tells no time: the time of the poll would be made up."""
+    ledger = Ledger(lookback=86_400.0, classify=lambda job: job.message)
+    ledger.take([Job(id="u", name="old", status="Done", state=State.SUCCEEDED)], NOW)
+    text = exposed(ledger, SINGLE)
+    assert "aws_job_info{" in text
+    assert "aws_job_finished_timestamp_seconds{" not in text

@@ -8,7 +8,20 @@ from aiohttp import web
 
 from exporter.exposition import Format
 from exporter.families import JOB_FAMILIES, OPTIONAL
-from tests.support.harness import BEDROCK, CUSTOMIZATION, INFERENCE, NOW, configured, running, simulated
+from exporter.jobs import SourceKey
+from exporter.poller import Budget
+from exporter.settings import Limits
+from tests.support.harness import (
+    ACCOUNT,
+    BEDROCK,
+    CUSTOMIZATION,
+    INFERENCE,
+    NOW,
+    REGION,
+    configured,
+    running,
+    simulated,
+)
 
 HOUR, DAY = 3600.0, 86_400.0
 P = "aws_job_exporter_"
@@ -95,6 +108,22 @@ async def test_all_sources_share_one_budget(aws, clock):
         assert exporter.by("kind", "aws_jobs", status="Completed") == {BEDROCK.key: 5, CUSTOMIZATION.key: 5}
         await exporter.turn(120)
         assert exporter.by("kind", f"{P}series_dropped", bound="series") == dropped
+
+
+def test_a_source_may_have_what_no_other_one_has():
+    """To the series: its own limit, or what is left of the common one, its own included."""
+    budget, (one, two) = Budget(), (SourceKey(ACCOUNT, REGION, "bedrock", kind, "") for kind in ("one", "two"))
+    budget.limits = Limits(series=100, series_per_source=70)
+    assert budget.share(one) == (70, "series_per_source")
+    budget.hold(one, 60)
+    assert budget.share(two) == (40, "series")
+    assert budget.share(one) == (70, "series_per_source")
+    budget.hold(two, 40)
+    assert (budget.share(one), budget.share(two)) == ((60, "series"), (40, "series"))
+    for _ in range(2):
+        budget.hold(one, 0)
+        assert budget.share(one) == (60, "series")
+        assert budget.share(two) == (70, "series_per_source")
 
 
 async def test_what_a_source_had_is_free_once_it_is_gone(aws, clock):

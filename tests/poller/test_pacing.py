@@ -53,3 +53,12 @@ def test_failures_spread(reason):
     """Sources that failed together are not tried again together."""
     rng = random.Random(1)
     assert len({pause(60.0, reason, rng) for _ in range(100)}) == 100
+
+
+@pytest.mark.parametrize(("reasons", "shortest"), [(FAULTS, 0.5), (REFUSALS, 0.9)], ids=["faults", "refusals"])
+def test_a_wait_after_a_failure_takes_all_of_its_range(reasons, shortest):
+    """From the shortest that is allowed, so that a fault of the moment is soon over, to the interval."""
+    rng = random.Random(1)
+    waits = [pause(60.0, reason, rng) / 60.0 for reason in reasons for _ in range(200)]
+    assert min(waits) == pytest.approx(shortest, abs=0.02)
+    assert max(waits) == pytest.approx(1.0, abs=0.02)

@@ -22,6 +22,9 @@ BY_CREATION = BEDROCK.model_copy(update={"filters": BEDROCK.filters.model_copy(u
 BY_NOTHING = BEDROCK.model_copy(update={"filters": type(BEDROCK.filters)()})
 
 
+LIVE = [status for status, state in BEDROCK.state_of.items() if state.is_active]
+
+
 @dataclass(frozen=True)
 class History:
     """A job as AWS knows it: when it was created, and when it moved on."""
@@ -152,6 +155,37 @@ def test_a_first_reading_finds_what_has_been_active_for_very_long():
     assert [record.job.id for record in polled(BOTH, [old]).newest(BEGIN, 10**9)] == ["job/1"]
 
 
+def test_a_full_reading_begins_with_the_lookback_and_the_longest_usual_run():
+    """At first the active jobs are listed besides, by their statuses; later the ledger knows how far back they go."""
+    begin = BEGIN - LOOKBACK - BEDROCK.longest_run - MARGIN
+    first, later = (full(BOTH, made, BEGIN, LOOKBACK) for made in (ledger(), polled(BOTH, [])))
+    assert [query.status for query in first.queries] == [*LIVE, None]
+    assert first.queries[-1] == Query(created_after=begin)
+    assert later == Plan([Query(created_after=begin)], begin)
+
+
+@pytest.mark.parametrize(("age", "is_older"), [(90 * DAY, True), (HOUR, False)])
+def test_a_full_reading_begins_with_the_oldest_active_job_if_that_is_older(age, is_older):
+    """So that its end is seen."""
+    active = History(1, BEGIN - age, BEGIN - age, BEGIN + DAY, "Completed", tells_end=True)
+    begin = (BEGIN - age if is_older else BEGIN - LOOKBACK - BEDROCK.longest_run) - MARGIN
+    assert full(BOTH, polled(BOTH, [active]), BEGIN, LOOKBACK) == Plan([Query(created_after=begin)], begin)
+
+
+def test_before_the_first_reading_there_is_nothing_to_go_on_from():
+    """All has to be read, and so it is where the kind has no filter by creation."""
+    assert incremental(BOTH, ledger(), PAGE) is None
+
+
+@pytest.mark.parametrize(("number", "page_size", "is_apart"), [(17, 3, False), (18, 3, True), (59, 10, False)])
+def test_active_jobs_are_listed_apart_where_that_takes_fewer_requests(number, page_size, is_apart):
+    """Six requests against the pages from the oldest active job on; what takes as many is read in one listing."""
+    active = History(9999, BEGIN - 10 * DAY, BEGIN - 10 * DAY, BEGIN + DAY, "Completed", tells_end=True)
+    plan = planned(polled(BOTH, [*finished(number - 1), active]), page_size)
+    assert (len(plan.queries) > 1) == is_apart
+    assert (plan.complete_from is None) == is_apart
+
+
 def planned(made, page_size):
     """Return the plan of the next poll."""
     plan = incremental(BOTH, made, page_size)
@@ -171,6 +205,16 @@ def test_recently_created_active_jobs_are_found_together_with_the_new_ones():
     active = History(9999, BEGIN - HOUR, BEGIN - HOUR, BEGIN + DAY, "Completed", tells_end=True)
     plan = planned(polled(BOTH, [*finished(1000), active]), page_size=1000)
     assert plan == Plan([Query(created_after=BEGIN - HOUR - MARGIN)], BEGIN - HOUR - MARGIN)
+
+
+@pytest.mark.parametrize(("ahead", "begin"), [(-3 * HOUR, BEGIN - 3 * HOUR), (HOUR, BEGIN)])
+def test_an_incremental_reading_begins_with_an_active_job_that_is_older_than_the_newest(ahead, begin):
+    """Not with one whose creation lies in the future: who creates one now would be overlooked."""
+    made = polled(BOTH, [])
+    active = Job(id="job/active", status="InProgress", state=State.RUNNING, created=BEGIN + ahead)
+    new = Job(id="job/new", status="Completed", state=State.SUCCEEDED, created=BEGIN, ended=BEGIN)
+    made.take([active, new], BEGIN, None)
+    assert planned(made, page_size=1000) == Plan([Query(created_after=begin - MARGIN)], begin - MARGIN)
 
 
 def test_an_old_active_job_is_found_by_its_status_where_that_is_cheaper():
@@ -196,6 +240,33 @@ def test_what_was_not_found_among_the_active_is_asked_for():
     made = polled(BOTH, [active])
     assert missing(made, ["job/1"]) is None
     assert missing(made, []) == Plan([Query(created_after=active.created - MARGIN)], active.created - MARGIN)
+
+
+def test_of_several_that_were_not_found_the_oldest_is_where_the_search_begins():
+    """One listing finds them all."""
+    lost = [Job(id=f"job/{n}", status="InProgress", state=State.RUNNING, created=BEGIN - n * HOUR) for n in range(4)]
+    made = polled(BOTH, [])
+    made.take(lost, BEGIN, None)
+    begin = BEGIN - 2 * HOUR - MARGIN
+    assert missing(made, ["job/0", "job/3"]) == Plan([Query(created_after=begin)], begin)
+
+
+def test_without_a_filter_by_status_there_is_one_listing_however_long():
+    """There is no other way to find the active jobs."""
+    active = History(9999, BEGIN - 10 * DAY, BEGIN - 10 * DAY, BEGIN + DAY, "Completed", tells_end=True)
+    plan = incremental(BY_CREATION, polled(BY_CREATION, [*finished(1000), active]), page_size=10)
+    begin = BEGIN - LOOKBACK - BEDROCK.longest_run - MARGIN
+    assert plan is not None
+    assert [query.status for query in plan.queries] == [None]
+    assert plan.complete_from is not None
+    assert full(BY_CREATION, ledger(), BEGIN, LOOKBACK) == Plan([Query(created_after=begin)], begin)
+
+
+def test_a_kind_whose_creation_times_are_unknown_is_read_in_full():
+    """Though it could be asked for what was created: nobody knows since when."""
+    kind = BEDROCK.model_copy(update={"times": BEDROCK.times.model_copy(update={"created": None})})
+    assert incremental(kind, polled(BOTH, []), PAGE) is None
+    assert full(kind, ledger(), BEGIN, LOOKBACK) == Plan([ALL], EVERYTHING)
 
 
 def test_a_kind_without_a_filter_by_creation_is_read_in_full():

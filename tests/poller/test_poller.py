@@ -4,6 +4,7 @@ import asyncio
 import itertools
 
 import pytest
+import structlog
 from aiohttp import web
 
 from exporter.exposition import Format
@@ -338,6 +339,25 @@ async def test_an_unknown_status_is_counted_and_breaks_nothing(aws, clock):
         assert b"Pondering" not in exporter.exposition.render(Format.TEXT)
 
 
+async def test_of_many_unknown_statuses_the_log_tells_some(aws, clock):
+    """Each once, and at most fifty of a source: who answers in AWS's place may make up another one each time."""
+
+    async def invent(call):
+        if call.operation == "ListModelInvocationJobs":
+            words = [f"Word-{call.now}-{number}" for number in range(30)]
+            jobs = [{"jobArn": f"arn:{word}", "status": word, "submitTime": "2026-09-21T13:00:00Z"} for word in words]
+            return web.json_response({"invocationJobSummaries": jobs})
+        return None
+
+    aws.hooks.append(invent)
+    with structlog.testing.capture_logs() as log:
+        async with running(configured(aws.endpoint_url, {"bedrock": {"kinds": [BEDROCK.key]}}), clock) as exporter:
+            for _ in range(2):
+                await exporter.turn(70)
+    told = [line["status"] for line in log if line["event"] == "status unknown to the catalog"]
+    assert len(told) == len(set(told)) == 50
+
+
 async def test_a_poll_that_takes_too_long_is_a_timeout(aws, clock):
     """Every wait is bounded, and the others go on."""
     over = asyncio.Event()
@@ -592,6 +612,7 @@ async def test_one_job_that_cannot_be_explained_does_not_keep_the_others_waiting
         for _ in range(5):
             await exporter.turn(70)
         assert exporter.by("reason", "aws_job_failures") == {"throttled": 2, "unspecified": 1}
+        assert aws.requests["bedrock", "GetModelCustomizationJob"] == 2 + 5
 
 
 async def test_slow_details_do_not_make_a_good_poll_a_failed_one(aws, clock):
@@ -626,8 +647,11 @@ async def test_a_source_that_is_slow_keeps_its_numbers_between_polls(aws, clock)
 
     aws.hooks.append(take_long)
     async with running(configured(aws.endpoint_url, {"bedrock": {"kinds": [BEDROCK.key]}}), clock) as exporter:
-        clock.now += 900.0
+        took = 100.0 * aws.requests["bedrock", "ListModelInvocationJobs"]
+        clock.now += 3 * took - 1
         assert exporter.value("aws_jobs", status="InProgress") == 1
+        clock.now += 2
+        assert exporter.samples("aws_jobs") == {}
 
 
 async def test_an_outage_while_asking_for_a_reason_does_not_cost_the_reason(aws, clock):

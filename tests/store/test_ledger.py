@@ -63,6 +63,17 @@ def test_the_frozen_end_outlives_the_lookback_while_the_job_is_listed(ledger):
     assert not ledger.failures_total
 
 
+def test_the_frozen_end_outlives_listings_that_begin_later(ledger):
+    """An incremental poll asks for newer jobs alone; a full one lists the old job again, and it is still over."""
+    ledger.take([job(state=State.FAILED, created=0.0, updated=10.0)], now=20.0)
+    for minute in range(3):
+        now = 2 * DAY + 60 * minute
+        ledger.take([job("new", created=2 * DAY)], now, complete_from=2 * DAY - 600)
+    ledger.take([job("new", created=2 * DAY), job(state=State.FAILED, created=0.0, updated=now)], now, complete_from=-1)
+    assert ids(ledger, now) == {"new"}
+    assert not ledger.failures_total
+
+
 def test_a_job_that_told_its_end_is_not_held_beyond_the_lookback(ledger):
     """Its end would be read the same again, so memory need not hold it."""
     ledger.take([job(state=State.SUCCEEDED, ended=10.0)], now=10.0)
@@ -243,6 +254,74 @@ def test_a_job_that_left_the_lookback_before_it_was_seen_finished_is_counted(led
     ledger.take([job(state=State.FAILED, ended=10.0, message="capacity")], now=3 * DAY + 60)
     assert ledger.finished_total == {((), State.FAILED): 1}
     assert ledger.failures_total == {((), "capacity"): 1}
+
+
+def whole(job_id: str, state: State, at: float) -> Job:
+    """Return a job that has all that can be added up: it waited for a minute, and ran for two."""
+    times = {"created": at, "started": at + 60, "ended": at + 180}
+    return job(job_id, state, message="cause", records={"total": 5}, **times)
+
+
+def sums(ledger: Ledger, now: float) -> Any:
+    """Return what a ledger's only tally adds up to."""
+    (tally,) = ledger.tallies(now).values()
+    counts = +tally.statuses, +tally.reasons, +tally.records
+    spans = {state: (histogram.sum, histogram.counts) for state, histogram in tally.durations.items()}
+    return counts, spans, (tally.queue.sum, tally.queue.counts), tally.last, tally.last_failed
+
+
+@pytest.mark.parametrize("state", [State.FAILED, State.SUCCEEDED])
+@pytest.mark.parametrize("cause", ["is too old", "is not listed", "is one too many"])
+def test_a_job_that_counts_no_longer_is_in_no_sum(cause, state):
+    """The sums are those of a ledger that never saw it."""
+    first, second = whole("a", state, 1000.0), whole("b", State.FAILED, 5000.0)
+    most = 1 if cause == "is one too many" else 10
+    both, alone = (Ledger(DAY, lambda job: job.message, bounds=(90.0, 150.0), limit=most) for _ in range(2))
+    both.take([first, second], now=6000.0)
+    now = DAY + 2000.0 if cause == "is too old" else 6060.0
+    both.take([second] if cause == "is not listed" else [first, second], now)
+    alone.take([second], now=6000.0)
+    assert sums(both, now) == sums(alone, now)
+    assert both.statuses() + alone.statuses() == {("failed", State.FAILED): 2}
+
+
+@pytest.mark.parametrize("status", ["failed", "broken"])
+@pytest.mark.parametrize("gone", ["a", "b", "c"])
+def test_the_last_of_those_that_are_left_is_the_last(gone, status):
+    """Of its state and its reason, whichever is listed no more, and also where another status means the same state."""
+    jobs = [whole(name, State.FAILED, at) for name, at in {"a": 1000.0, "b": 3000.0, "c": 5000.0}.items()]
+    jobs[1:] = [jobs[1]._replace(status=status), jobs[2]._replace(message="another cause")]
+    left = [each for each in jobs if each.id != gone]
+    both, alone = (Ledger(DAY, lambda job: job.message, bounds=(90.0, 150.0)) for _ in range(2))
+    both.take(jobs, now=6000.0)
+    for ledger in (both, alone):
+        ledger.take(left, now=6060.0)
+    assert sums(both, 6060.0) == sums(alone, 6060.0)
+
+
+def test_what_was_told_stays_as_it_was(ledger):
+    """Who holds the sums of one moment does not see them change."""
+    ledger.take([whole("a", State.FAILED, 1000.0)], now=2000.0)
+    (tally,) = ledger.tallies(2000.0).values()
+    counts = [tally.statuses, tally.reasons, tally.records, tally.last, tally.last_failed]
+    before = [dict(each) for each in counts]
+    ledger.take([whole(name, State.FAILED, 1000.0) for name in "ab"], now=3000.0)
+    assert [dict(each) for each in counts] == before
+    assert (tally.queue.sum, sum(tally.queue.counts)) == (60.0, 1)
+    assert {state: (spans.sum, sum(spans.counts)) for state, spans in tally.durations.items()} == {
+        State.FAILED: (120.0, 1)
+    }
+
+
+def test_a_job_is_the_oldest_active_one_as_long_as_it_is_active(ledger):
+    """Also beside jobs that have finished."""
+    ledger.take([whole("a", State.SUCCEEDED, 0.0), job("b", created=500.0), job("c", created=700.0)], now=1000.0)
+    (tally,) = ledger.tallies(1000.0).values()
+    assert tally.oldest_active == {("running", State.RUNNING): 500.0}
+    ledger.take([job("b", State.SUCCEEDED, created=500.0), job("c", created=700.0)], 1060.0, complete_from=None)
+    (tally,) = ledger.tallies(1060.0).values()
+    assert tally.oldest_active == {("running", State.RUNNING): 700.0}
+    assert ledger.oldest_active == 700.0
 
 
 def test_what_is_forgotten_leaves_nothing_behind(ledger):

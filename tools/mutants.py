@@ -1,0 +1,345 @@
+"""Change one thing at a time in the code that decides, and see whether a test notices.
+
+`python -m tools.mutants [module ...]` makes every mutant of the modules that tests/mutants.toml names, and runs the
+tests that stand there beside the module. It prints the mutants that live and fails where too many do.
+
+Python and the libraries are loaded once; each mutant gets a fork of that process, which imports the exporter anew.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import difflib
+import importlib
+import math
+import os
+import resource
+import sys
+import time
+import tomllib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import spec_from_loader
+from multiprocessing import get_context
+from pathlib import Path
+from types import CodeType
+from typing import Any, NamedTuple
+
+import hypothesis
+import pytest
+import pytest_asyncio.plugin
+
+LISTS = Path("tests/mutants.toml")
+"""The modules with their tests, and the mutants that behave as the code does."""
+
+ENOUGH = 0.9
+"""The part of a module's mutants, without the equal ones, that has to die."""
+
+LIBRARIES = (
+    *("aiobotocore.session", "aiohttp.web", "aiohttp.test_utils", "bcrypt", "botocore.stub", "jinja2"),
+    *("prometheus_client.parser", "pydantic_settings", "structlog.testing", "yaml"),
+)
+"""What takes long to import and is none of ours."""
+
+PYTEST = ("-x", "-q", "-p", "no:cacheprovider")
+
+SWAPPED: dict[type[ast.AST], tuple[type[Any], ...]] = {
+    ast.Lt: (ast.LtE, ast.GtE),
+    ast.LtE: (ast.Lt, ast.Gt),
+    ast.Gt: (ast.GtE, ast.LtE),
+    ast.GtE: (ast.Gt, ast.Lt),
+    ast.Eq: (ast.NotEq,),
+    ast.NotEq: (ast.Eq,),
+    ast.Is: (ast.IsNot,),
+    ast.IsNot: (ast.Is,),
+    ast.In: (ast.NotIn,),
+    ast.NotIn: (ast.In,),
+    ast.And: (ast.Or,),
+    ast.Or: (ast.And,),
+    ast.Add: (ast.Sub,),
+    ast.Sub: (ast.Add,),
+    ast.Mult: (ast.Div,),
+    ast.Div: (ast.Mult,),
+    ast.FloorDiv: (ast.Mult,),
+}
+"""Operators by what stands in for each."""
+
+CALLED = {"min": "max", "max": "min", "any": "all", "all": "any", "ceil": "floor"}
+"""Functions by what stands in for each."""
+
+SMALL = 10
+"""A number up to it counts something, and one more is a mutant; a larger one is a measure, and twice as much is."""
+
+
+class Mutant(NamedTuple):
+    """A module with one thing changed."""
+
+    path: str
+    function: str
+    """The qualified name of what the change is in; empty in the body of the module."""
+    before: str
+    after: str
+    """The changed lines' text, on one line."""
+    source: str
+    """The whole module."""
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What it is known by, wherever in the module it stands."""
+        return self[:4]
+
+
+class Clean(NamedTuple):
+    """What the tests of a module take while nothing is changed."""
+
+    seconds: float
+    cpu_seconds: float
+
+
+@dataclass(frozen=True)
+class Module:
+    """A module that is mutated."""
+
+    path: str
+    tests: tuple[str, ...]
+    only: tuple[str, ...] = ()
+    """The functions that are meant, where not all are."""
+
+    def mutants(self) -> list[Mutant]:
+        """Return every mutant, in the order of the module."""
+        source = Path(self.path).read_text()
+        found = {mutant.source: mutant for mutant in _mutants(self.path, source)}
+        return [mutant for mutant in found.values() if not self.only or mutant.function in self.only]
+
+
+# What can be changed.
+
+
+def _mutants(path: str, source: str) -> Iterator[Mutant]:
+    for function, node, is_condition in _nodes(ast.parse(source)):
+        for new in _instead(node, is_condition=is_condition):
+            mutated = _replaced(source, node, new)
+            first, behind = node.lineno - 1, len(source.splitlines()) - node.end_lineno
+            before, after = (_one_line(text, first, behind) for text in (source, mutated))
+            yield Mutant(path, function, before, after, mutated)
+
+
+def _one_line(source: str, first: int, behind: int) -> str:
+    lines = source.splitlines()
+    return " ".join(line.strip() for line in lines[first : len(lines) - behind])
+
+
+def _nodes(node: ast.AST, function: str = "") -> Iterator[tuple[str, Any, bool]]:
+    """Yield what may be changed with the function that it is in, and whether it is a condition.
+
+    Types stay as they are, and so do texts.
+    """
+    for name, value in ast.iter_fields(node):
+        if name in {"annotation", "returns", "decorator_list"}:
+            continue
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.JoinedStr) or not isinstance(child, ast.AST) or _is_main(child):
+                continue
+            inner = function
+            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                inner = f"{function}.{child.name}".lstrip(".")
+            if isinstance(child, ast.expr | ast.stmt):
+                yield inner, child, name in {"test", "ifs"}
+            yield from _nodes(child, inner)
+
+
+def _is_main(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"
+
+
+def _instead(node: ast.AST, *, is_condition: bool) -> Iterator[ast.AST]:
+    """Yield what may stand in for a node."""
+    match node:
+        case ast.Constant(value=bool(value)):
+            yield ast.Constant(not value)
+        case ast.Constant(value=int(value) | float(value)):
+            yield ast.Constant(value + 1 if value <= SMALL else value * 2)
+        case ast.IfExp(body=body, orelse=orelse):
+            yield from (body, orelse)
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            yield operand
+        case ast.BinOp() | ast.BoolOp() | ast.Compare():
+            yield from _operated(node)
+        case ast.Call():
+            yield from _called(node)
+        case ast.stmt():
+            yield from _done(node)
+    if is_condition and isinstance(node, ast.Name | ast.Attribute | ast.Call | ast.NamedExpr):
+        # A comparison has its opposite among its own mutants.
+        yield ast.UnaryOp(ast.Not(), node)
+
+
+def _operated(node: ast.BinOp | ast.BoolOp | ast.Compare) -> Iterator[ast.AST]:
+    """Yield the same with another operator, and what is left without an operand."""
+    match node:
+        case ast.BinOp(left=left, right=right):
+            yield from (ast.BinOp(left, other(), right) for other in SWAPPED.get(type(node.op), ()))
+            yield left
+        case ast.BoolOp(values=values):
+            yield from (ast.BoolOp(other(), values) for other in SWAPPED[type(node.op)])
+            for n in range(len(values)):
+                rest = [*values[:n], *values[n + 1 :]]
+                yield ast.BoolOp(node.op, rest) if len(rest) > 1 else rest[0]
+        case ast.Compare(ops=ops):
+            for n, op in enumerate(ops):
+                for other in SWAPPED[type(op)]:
+                    yield ast.Compare(node.left, [*ops[:n], other(), *ops[n + 1 :]], node.comparators)
+
+
+def _called(node: ast.Call) -> Iterator[ast.AST]:
+    """Yield the opposite of a function, and what a bound leaves as it is."""
+    func, args = node.func, node.args
+    name = func.attr if isinstance(func, ast.Attribute) else ast.unparse(func)
+    if other := CALLED.get(name):
+        new = ast.Attribute(func.value, other) if isinstance(func, ast.Attribute) else ast.Name(other)
+        yield ast.Call(new, args, node.keywords)
+    if name in {"min", "max"} and len(args) > 1:
+        yield from args
+
+
+def _done(node: ast.stmt) -> Iterator[ast.AST]:
+    """Yield what may be done in place of a statement: nothing, or the opposite."""
+    match node:
+        case ast.AugAssign(target=target, op=op, value=value):
+            yield from (ast.AugAssign(target, other(), value) for other in SWAPPED.get(type(op), ()))
+            yield ast.Pass()
+        case ast.Expr(value=ast.Call() | ast.Await()) | ast.Delete() | ast.Return(value=None) | ast.Raise():
+            yield ast.Pass()
+        case ast.Assign(targets=[ast.Attribute() | ast.Subscript(), *_]):
+            yield ast.Pass()
+        case ast.Break():
+            yield ast.Continue()
+        case ast.Continue():
+            yield ast.Pass()
+
+
+def _replaced(source: str, node: Any, new: ast.AST) -> str:
+    """Return a module with another node in place of one, in parentheses where it would mean something else without."""
+    lines = source.encode().splitlines(keepends=True)
+    begin = sum(map(len, lines[: node.lineno - 1])) + node.col_offset
+    end = sum(map(len, lines[: node.end_lineno - 1])) + node.end_col_offset
+    head, tail = source.encode()[:begin].decode(), source.encode()[end:].decode()
+    text = ast.unparse(ast.fix_missing_locations(new))
+    plain, safe = f"{head}{text}{tail}", f"{head}({text}){tail}"
+    if isinstance(new, ast.stmt):
+        return plain
+    with contextlib.suppress(SyntaxError):
+        if ast.dump(ast.parse(plain)) == ast.dump(ast.parse(safe)):
+            return plain
+    return safe
+
+
+# What a change does to the tests.
+
+
+class _Loader(SourceFileLoader):
+    """Imports one module from another text than its file's."""
+
+    def __init__(self, name: str, path: str, source: str) -> None:
+        super().__init__(name, path)
+        self._source = source
+
+    def find_spec(self, name: str, _path: object = None, _target: object = None) -> ModuleSpec | None:
+        """Return how a module is imported, if it is this one."""
+        return spec_from_loader(name, self) if name == self.name else None
+
+    def get_code(self, _name: str) -> CodeType:
+        """Return what the text means; a file that Python compiled earlier says nothing."""
+        return compile(self._source, self.path, "exec", dont_inherit=True)
+
+
+def _test(path: str, source: str, tests: Sequence[str], cpu_seconds: int) -> None:
+    """Run tests with a module of another text, and end the process with what they say."""
+    silence = os.open(os.devnull, os.O_RDWR)
+    for stream in range(3):
+        os.dup2(silence, stream)
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    name = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    sys.meta_path.insert(0, _Loader(name, path, source))
+    # The same examples for every mutant; how small a failing one can be made, nobody asks, nor how long one took.
+    hypothesis.settings.register_profile(
+        "mutants",
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    hypothesis.settings.load_profile("mutants")
+    os._exit(pytest.main([*PYTEST, *tests], plugins=[pytest_asyncio.plugin]))
+
+
+def _passes(path: str, source: str, tests: Sequence[str], most: Clean) -> bool:
+    """Return whether tests pass with a module of another text; those that do not come to an end do not."""
+    process = get_context("fork").Process(target=_test, args=(path, source, tests, math.ceil(most.cpu_seconds)))
+    process.start()
+    process.join(most.seconds)
+    process.kill()
+    process.join()
+    return process.exitcode == 0
+
+
+def _clean(module: Module) -> Clean:
+    """Return what a mutant may take: far more than the tests do while nothing is changed."""
+    began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    if not _passes(module.path, Path(module.path).read_text(), module.tests, Clean(600, 600)):
+        raise SystemExit(f"the tests of {module.path} fail while nothing is changed")
+    took = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
+    return Clean(60 + 5 * (time.monotonic() - began), 10 + 3 * took)
+
+
+def _lives(task: tuple[Mutant, Module, Clean]) -> bool:
+    mutant, module, most = task
+    return _passes(mutant.path, mutant.source, module.tests, most)
+
+
+# What is told.
+
+
+def diff(mutant: Mutant) -> str:
+    """Return what a mutant changes, as a diff with two lines around it."""
+    before, after = (text.splitlines(keepends=True) for text in (Path(mutant.path).read_text(), mutant.source))
+    return "".join(difflib.unified_diff(before, after, mutant.path, f"{mutant.path} {mutant.function}", n=2))
+
+
+def main(wanted: Sequence[str]) -> str:
+    """Try the mutants of the wanted modules, of all without a wish; return what is wrong, empty if nothing is."""
+    lists = tomllib.loads(LISTS.read_text())
+    modules = [Module(**entry) for entry in lists["module"] if not wanted or entry["path"] in wanted]
+    equal = {(entry["path"], entry["function"], entry["before"], entry["after"]) for entry in lists["equal"]}
+    for library in LIBRARIES:
+        importlib.import_module(library)
+    complaints, rows = [], []
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), get_context("fork")) as pool:
+        for module in modules:
+            most, every = pool.submit(_clean, module).result(), module.mutants()
+            tried = [mutant for mutant in every if mutant.key not in equal]
+            survived = 0
+            for mutant, lives in zip(tried, pool.map(_lives, [(m, module, most) for m in tried]), strict=True):
+                if lives:
+                    survived += 1
+                    print(diff(mutant), flush=True)
+            dead = len(tried) - survived
+            rows.append((module.path, len(every), dead, len(every) - len(tried), survived))
+            if dead < ENOUGH * len(tried):
+                complaints.append(f"{module.path}: only {dead} of {len(tried)} mutants died")
+            unknown = {key for key in equal if key[0] == module.path} - {mutant.key for mutant in every}
+            complaints += [f"{LISTS}: there is no such mutant: {key}" for key in sorted(unknown)]
+    print(f"{'module':<32}{'mutants':>9}{'killed':>9}{'equal':>9}{'survived':>9}")
+    for path, *numbers in rows:
+        print(f"{path:<32}", *(f"{number:>9}" for number in numbers), sep="")
+    return "\n".join(complaints)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
