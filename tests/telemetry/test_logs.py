@@ -11,7 +11,7 @@ import structlog
 from exporter.telemetry import configure_logging
 from exporter.telemetry.logs import LEVELS
 
-TIME = re.compile(r"time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (?=level=)")
+TIME = re.compile(r"time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z (?=level=)")
 SOURCE = re.compile(r"(?<= )source=test_logs\.py:\d+ (?=msg=)")
 pytestmark = pytest.mark.usefixtures("restored_logging")
 
@@ -55,7 +55,7 @@ def test_json_has_the_same_keys(jsons, log):
     log.info("source up", kind="model_invocation_job", jobs=7)
     (record,) = jsons()
     assert list(record)[:3] == ["time", "level", "source"]
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", record.pop("time"))
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", record.pop("time"))
     assert re.fullmatch(r"test_logs\.py:\d+", record.pop("source"))
     assert record == {"level": "INFO", "msg": "source up", "kind": "model_invocation_job", "jobs": 7}
 
@@ -67,7 +67,9 @@ QUOTED = {
     "a quote without a space": ('5"', r'"5\""'),
     "an equals sign": ("a=b", '"a=b"'),
     "a newline and a space": ("first\nsecond line", r'"first\nsecond line"'),
-    "a newline alone": ("first\nsecond", r'"first\nsecond"'),
+    "a newline alone": ("first\nsecond", r"first\nsecond"),
+    "a terminal sequence": ("\x1b[31mred", r"\u001b[31mred"),
+    "nothing": (None, ""),
     "a backslash before a quote": ('a\\" b', r'"a\\\" b"'),
     "a backslash at the end": ("a b\\", r'"a b\\"'),
 }
@@ -75,7 +77,7 @@ QUOTED = {
 
 @pytest.mark.parametrize(("value", "written"), QUOTED.values(), ids=QUOTED.keys())
 def test_logfmt_quotes_what_needs_it(logfmt, log, value, written):
-    """A reader gets back what was written."""
+    """A line is split only where a key starts, and nothing on it steers a terminal."""
     log.info("it", value=value)
     assert logfmt() == [f"level=INFO msg=it value={written}"]
 
