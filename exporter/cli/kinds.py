@@ -8,13 +8,17 @@ from typing import Any
 
 import yaml
 
-from exporter.catalog import Kind
+from exporter.catalog import Catalog, Kind, Service
 from exporter.catalog.models import Models
 from exporter.cli.draft import draft
 from exporter.cli.invocation import Invocation, table
 from exporter.settings import ConfigurationError
 from exporter.text.spelling import did_you_mean
-from tools.catalog_page import HEADER, rows
+
+HEADER = ("service", "kind", "title", "scope", "reason from", "filters", "polled only")
+
+Row = tuple[str, ...]
+"""One kind, with a text for each column of `HEADER`."""
 
 
 async def kinds(invocation: Invocation) -> int:
@@ -34,6 +38,28 @@ async def kinds(invocation: Invocation) -> int:
         chosen = (row for row in rows(catalog) if not names or {row[0], "/".join(row[:2])} & set(names))
         print(table([title.upper() for title in HEADER], chosen))
     return 0
+
+
+def rows(catalog: Catalog) -> list[Row]:
+    """Return a row for each kind of the catalog."""
+    services = [catalog[name] for name in catalog.names]
+    return [_row(service, kind) for service in services for kind in service.kinds.values()]
+
+
+def _row(service: Service, kind: Kind) -> Row:
+    scope = " > ".join(name for name, _ in kind.scopes)
+    filters = ", ".join(kind.filters.model_dump(exclude_none=True))
+    reason = "list" if kind.reason else kind.details.operation if kind.details else ""
+    return kind.service, kind.key, kind.title, scope, reason, filters, _polled(service, kind)
+
+
+def _polled(service: Service, kind: Kind) -> str:
+    """Return where a kind is polled, nothing for one that is polled without being named."""
+    if kind.end_of_life:
+        return f"where named (ended {kind.end_of_life})"
+    if kind.opt_in:
+        return "where the kind is named"
+    return "where the service is named" if service.opt_in else ""
 
 
 def _draft(words: Sequence[str]) -> str:
