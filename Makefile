@@ -58,8 +58,10 @@ sbom: $(DEV) ## Write the bill of materials of what is shipped, from its lock, t
 screenshots: $(DEV) ## Take the pictures of the demo's pages: needs Debian's chromium
 	$(BIN)/python -m tools.screenshots docs/images
 
-docs: $(DEV) ## Write the tables of docs/metrics.md from the families, and that of helm/README.md from the values
+docs: $(DEV) ## Write the tables of metrics, settings and kinds in docs/, and that of values in helm/README.md
 	$(BIN)/python -m tools.metrics_page
+	$(BIN)/python -m tools.settings_page
+	$(BIN)/python -m tools.catalog_page
 	$(BIN)/python helm/document.py
 
 chart: $(DEV) ## Package the Helm chart into build/
