@@ -7,13 +7,14 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Literal, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from exporter.settings import Account, Organization, ServiceSettings, Settings
+from exporter.settings.flags import help_text
 
 PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
 
@@ -58,7 +59,7 @@ def rows() -> Iterator[str]:
     for key, field, has_flag in _settings(Settings):
         flag = f"`--{key.replace('_', '-')}`" if has_flag else ""
         form = "The flag takes JSON." if has_flag and "." not in key else _choices(field)
-        meaning = " ".join(filter(None, (field.description, form, MORE.get(key))))
+        meaning = " ".join(filter(None, (help_text(field), form, MORE.get(key))))
         yield "|".join(
             ["", *(f" {cell} " if cell else " " for cell in (f"`{key}`", flag, _default(field), meaning)), "\n"]
         )
@@ -83,13 +84,14 @@ def _settings(
 
 def _default(field: FieldInfo) -> str:
     """Return a default as YAML writes it, empty if there is none."""
-    default: Any = None if field.is_required() else field.get_default(call_default_factory=True)
-    if default is None:
+    if field.is_required() or field.default is None:
         return ""
-    if default == Settings().accounts:
+    if field.annotation == Settings.model_fields["accounts"].annotation:
         return "`[{}]`"
-    plain = list(default) if isinstance(default, tuple) else default
-    return f"`{yaml.safe_dump(plain, default_flow_style=True, width=math.inf).removesuffix(END).strip()}`"
+    default = TypeAdapter(field.rebuild_annotation()).dump_python(
+        field.get_default(call_default_factory=True), mode="json"
+    )
+    return f"`{yaml.safe_dump(default, default_flow_style=True, width=math.inf).removesuffix(END).strip()}`"
 
 
 def _choices(field: FieldInfo) -> str:

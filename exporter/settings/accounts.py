@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from exporter.catalog.models import regions
 from exporter.settings.sections import Section
@@ -68,17 +68,14 @@ AccountPattern = Annotated[str, AfterValidator(_unit_or_pattern)]
 class Account(Section):
     """One account to read."""
 
-    role_arn: Annotated[str, AfterValidator(_role)] | None = Field(
-        default=None, description="ARN of the role to assume. If unset, the default credentials are used as they are."
-    )
-    external_id: ExternalId | None = Field(
-        default=None, description="External id that the trust policy of the role requires."
-    )
-    regions: Regions = Field(
-        default=(),
-        description="Regions to read, or `all` for those that are enabled for the account, each with the services that "
-        "it has. If unset, the region of the environment.",
-    )
+    role_arn: Annotated[str, AfterValidator(_role)] | None = None
+    """ARN of the role to assume. If unset, the default credentials are used as they are."""
+    external_id: ExternalId | None = None
+    """External id that the trust policy of the role requires."""
+    regions: Regions = ()
+    """Regions to read, or `all` for those that are enabled for the account, each with the services that it has. If
+    unset, the region of the environment.
+    """
 
     @property
     def account_id(self) -> str:
@@ -104,20 +101,20 @@ def _matches(patterns: Iterable[str], names: Sequence[str]) -> bool:
 class Organization(Patterns):
     """Every account of an organization, each through a role of the same name."""
 
-    role_name: Annotated[str, AfterValidator(_role_name)] = Field(
-        description="Instead of a list of accounts, read every account of the organization, each through the role of "
-        "this name (`monitoring/aws-job-exporter` with a path)."
-    )
-    external_id: ExternalId | None = Field(
-        default=None, description="External id that the trust policies of these roles require."
-    )
-    regions: Regions = Field(default=(), description="Regions to read in each account, as `accounts[].regions`.")
-    include: tuple[AccountPattern, ...] = Field(
-        default=("*",),
-        description="Patterns on the names and ids of the accounts to read; the id of an organizational unit stands "
-        "for all accounts in it.",
-    )
-    exclude: tuple[AccountPattern, ...] = Field(default=(), description="Likewise, the accounts to leave out.")
+    role_name: Annotated[str, AfterValidator(_role_name)]
+    """Instead of a list of accounts, read every account of the organization, each through the role of this name
+    (`monitoring/aws-job-exporter` with a path).
+    """
+    external_id: ExternalId | None = None
+    """External id that the trust policies of these roles require."""
+    regions: Regions = ()
+    """Regions to read in each account, as `accounts[].regions`."""
+    include: tuple[AccountPattern, ...] = ("*",)
+    """Patterns on the names and ids of the accounts to read; the id of an organizational unit stands for all of its
+    accounts.
+    """
+    exclude: tuple[AccountPattern, ...] = ()
+    """Likewise, the accounts to leave out."""
 
     @property
     def units(self) -> Sequence[str]:

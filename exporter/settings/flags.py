@@ -9,8 +9,9 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, reduce
 from itertools import groupby
+from operator import getitem
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -73,19 +74,31 @@ def json_or_text(text: str) -> Any:
         return text
 
 
+def help_text(field: FieldInfo) -> str:
+    """Return the description of a setting on one line."""
+    return " ".join((field.description or "").split())
+
+
+@cache
+def _defaults() -> dict[str, Any]:
+    """Return all defaults as they are written in the file: a duration is `1m`."""
+    return Settings.model_construct().model_dump(mode="json")
+
+
 def _form(path: KeyPath, field: FieldInfo) -> dict[str, Any]:
     """Return how argparse reads a flag and explains it."""
-    text = (field.description or "").replace("%", "%%").replace("`", "")
+    text = help_text(field).replace("%", "%%").replace("`", "")
     if field.annotation is bool:
         return {"action": argparse.BooleanOptionalAction, "help": text}
     if len(path) == 1:
         return {"type": json_or_text, "metavar": "JSON", "help": text}
-    is_list = isinstance(field.default, tuple)
-    default = ", ".join(field.default) if is_list else field.default
+    default: Any = reduce(getitem, path, _defaults())
+    is_list = isinstance(default, list)
+    shown = ", ".join(default) if is_list else default
     return {
         "action": "append" if is_list else "store",
         "metavar": _metavar(field.rebuild_annotation()),
-        "help": text if default is None else f"{text} (default: {default})",
+        "help": text if default is None else f"{text} (default: {shown})",
     }
 
 

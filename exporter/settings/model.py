@@ -27,21 +27,14 @@ class ServiceSettings(BaseModel):
     selects among those that are discovered.
     """
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
 
-    kinds: Annotated[tuple[str, ...], AfterValidator(not_empty)] | None = Field(
-        default=None,
-        description="Kinds to read. If unset, all kinds of the service except those that the catalog reads only where "
-        "they are named.",
-    )
-    interval: Duration | None = Field(
-        default=None, description="How often to read the jobs of the service. If unset, `poll.interval`."
-    )
-    dimensions: tuple[Word, ...] = Field(
-        default=(),
-        description="Additional labels of the job metrics, such as `model_id`: some of those that the catalog has for "
-        "the kinds.",
-    )
+    kinds: Annotated[tuple[str, ...], AfterValidator(not_empty)] | None = None
+    """Kinds to read. If unset, all kinds of the service except those that the catalog reads only if they are named."""
+    interval: Duration | None = None
+    """How often to read the jobs of the service. If unset, `poll.interval`."""
+    dimensions: tuple[Word, ...] = ()
+    """Additional labels of the job metrics, such as `model_id`: some of those that the catalog has for the kinds."""
 
     def named(self, scope: str) -> Sequence[str] | None:
         """Return the ids that are configured for a scope, None if they are to be discovered."""
@@ -80,6 +73,7 @@ class Settings(BaseSettings):
         frozen=True,
         env_prefix=ENVIRONMENT_PREFIX,
         env_nested_delimiter="__",
+        use_attribute_docstrings=True,
     )
 
     config: ConfigFile = ConfigFile()
@@ -94,19 +88,14 @@ class Settings(BaseSettings):
         Annotated[tuple[Account, ...], AfterValidator(not_empty), Tag(tag(Account))]
         | Annotated[OrganizationAccounts, Tag(tag(OrganizationAccounts))],
         Discriminator(_form_of_accounts),
-    ] = Field(
-        default=(Account(),), description="Accounts and regions to read, or the organization whose accounts to read."
-    )
-    services: Mapping[str, ServiceSettings | None] = Field(
-        default_factory=dict,
-        description="Services, kinds and scopes to read. If unset, every kind that needs no scope.",
-    )
-    kinds: Mapping[Word, Mapping[str, Any]] = Field(
-        default_factory=dict, description="Additional kinds of job, in the language of the catalog."
-    )
-    reasons: tuple[Rule, ...] = Field(
-        default=(), description="Additional rules for failure reasons, tried before the built-in ones."
-    )
+    ] = (Account(),)
+    """Accounts and regions to read, or the organization whose accounts to read."""
+    services: Mapping[str, ServiceSettings | None] = Field(default_factory=dict)
+    """Services, kinds and scopes to read. If unset, every kind that needs no scope."""
+    kinds: Mapping[Word, Mapping[str, Any]] = Field(default_factory=dict)
+    """Additional kinds of job, in the language of the catalog."""
+    reasons: tuple[Rule, ...] = ()
+    """Additional rules for failure reasons, tried before the built-in ones."""
 
     @property
     def organization(self) -> Organization | None:

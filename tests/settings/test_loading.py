@@ -377,7 +377,7 @@ WRONG_IN_FILE = {
     "a section that is no mapping": ("poll: 5m", "poll", 'must be keys and values, not "5m"'),
     "a section that is a list": ("poll: []", "poll", "must be keys and values, not []"),
     "a number in words": ("poll: {concurrency: many}", "poll.concurrency", '"many"'),
-    "a number too small": ("poll: {concurrency: 0}", "poll.concurrency", "greater than or equal to 1, not 0"),
+    "a number too small": ("poll: {concurrency: 0}", "poll.concurrency", "greater than 0, not 0"),
     "a number too great": ("aws: {max_attempts: 11}", "aws.max_attempts", "less than or equal to 10, not 11"),
     "neither true nor false": ("metrics: {per_job: maybe}", "metrics.per_job", '"maybe"'),
     "unknown word": ("log: {level: loud}", "log.level", "'debug', 'info', 'warn' or 'error', not \"loud\""),
@@ -409,7 +409,7 @@ WRONG_IN_FILE = {
     "failures that never get a reason": (
         "poll: {details_budget: 0}",
         "poll.details_budget",
-        "greater than or equal to 1, not 0",
+        "greater than 0, not 0",
     ),
     "a date for a list of ids": (
         "services: {cleanroomsml: {memberships: 2026-01-01}}",
@@ -524,7 +524,7 @@ def test_a_wrong_variable_is_one_line(problem, monkeypatch, variable, value, all
 WRONG_FLAGS = {
     "wrong duration": ("--poll.interval", "soon", "'soon' is not a duration"),
     "wrong number": ("--poll.concurrency", "many", '"many"'),
-    "a number too small": ("--poll.concurrency", "0", "greater than or equal to 1"),
+    "a number too small": ("--poll.concurrency", "0", "greater than 0"),
     "unknown word": ("--log.level", "loud", "'debug', 'info', 'warn' or 'error', not \"loud\""),
     "a path that is none": ("--web.telemetry-path", "metrics", "'metrics' is not a path"),
     "a port that is no number": ("--web.listen-address", ":http", ":http"),
