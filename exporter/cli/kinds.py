@@ -1,4 +1,4 @@
-"""The command that shows the catalog."""
+"""The command that lists the kinds of the catalog, and drafts new ones."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Row = tuple[str, ...]
 
 
 async def kinds(invocation: Invocation) -> int:
-    """Print the catalog, the part of it that is named, or the draft of a new entry."""
+    """Print the catalog or the named part of it, or draft a new entry."""
     names = invocation.options.names
     if names[:1] == ["new"]:
         print(_draft(names[1:]), end="")
@@ -65,7 +65,7 @@ def _polled(service: Service, kind: Kind) -> str:
 def _draft(words: Sequence[str]) -> str:
     if len(words) != len(("SERVICE", "OPERATION")):
         raise ConfigurationError(
-            ["kinds new: takes a service and a list operation: kinds new bedrock ListModelImportJobs"]
+            ["kinds new: takes a service and a list operation, such as kinds new bedrock ListModelImportJobs"]
         )
     try:
         return draft(Models(), *words)
@@ -74,7 +74,7 @@ def _draft(words: Sequence[str]) -> str:
 
 
 def _entries(kinds: Iterable[Kind]) -> str:
-    """Return kinds as they can stand under `kinds` in a configuration."""
+    """Return kinds as YAML that can be used under `kinds` in a configuration."""
     return "\n".join(yaml.safe_dump({kind.key: _entry(kind)}, sort_keys=False, width=100) for kind in kinds)
 
 
