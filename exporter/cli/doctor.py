@@ -57,8 +57,7 @@ class _Finding:
     """How often the source requests each operation; first the one that its polls consist of."""
     requests: Counter[tuple[str, str]]
     missing: str
-    is_without_reasons: bool
-    """Whether AWS refused to say why jobs failed."""
+    error: str
 
     def per_hour(self) -> Counter[str]:
         """Return the requests that the source makes per hour, by service; nothing if it could not be read."""
@@ -100,8 +99,7 @@ class _Examination:
                 await self.poller.poll(source)
                 listing = (source.kind.service, source.kind.operation)
                 requests[listing] = (self._counted() - before - requests)[listing]
-        missing, is_without_reasons = self._missing(source, intervals, requests)
-        self.findings.append(_Finding(source.status, intervals, requests, missing, is_without_reasons))
+        self.findings.append(_Finding(source.status, intervals, requests, *self._missing(source, intervals, requests)))
         await self.examine(children or ())
 
     def _intervals(self, source: Source) -> dict[Operation, float]:
@@ -134,32 +132,33 @@ class _Examination:
 
     def _missing(
         self, source: Source, intervals: Iterable[Operation], requests: Counter[tuple[str, str]]
-    ) -> tuple[str, bool]:
-        """Return the action that is not allowed, empty if there is none, and whether it is the one for reasons."""
+    ) -> tuple[str, str]:
+        """Return the action that is not allowed, empty if there is none, and what AWS says."""
         status = source.status
+        error = _PREAMBLE.sub(r"\1: ", status.error)
         details = source.kind.details if isinstance(source, JobSource) else None
         if details and requests[status.key.aws_service, status.key.kind]:
-            return permissions.action(Operation(status.key.aws_service, details.operation), self.catalog), True
+            action = permissions.action(Operation(status.key.aws_service, details.operation), self.catalog)
+            return action, "refuses to say why jobs failed"
         if status.reason != PollErrorReason.ACCESS_DENIED:
-            return "", False
+            return "", error
         if named := _DENIED_ACTION.search(status.error):
-            return named[1], False
+            return named[1], error
         # Some services do not name the action: it is that of the operation in botocore's part of the message.
         denied = (each for each in intervals if f"calling the {each.operation} operation" in status.error)
-        return next((permissions.action(each, self.catalog) for each in denied), ""), False
+        return next((permissions.action(each, self.catalog) for each in denied), ""), error
 
 
 def _row(finding: _Finding) -> Sequence[str]:
     status = finding.status
     operation = next(iter(finding.intervals))
-    words = "does not say why jobs failed" if finding.is_without_reasons else _PREAMBLE.sub(r"\1: ", status.error)
     requests = (f"{finding.requests[operation[:2]]:,}", f"{finding.per_hour().total():,}")
     return (
         *status.key,
         "ok" if status.is_up else status.reason,
         *(requests if status.is_up else ("", "")),
         finding.missing,
-        textwrap.shorten(words, _WIDTH),
+        textwrap.shorten(finding.error, _WIDTH),
     )
 
 

@@ -54,16 +54,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
             group.add_argument(flag(path), dest=".".join(path), default=argparse.SUPPRESS, **_form(path, field))
 
 
-def given(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the flags that were given, as settings in sections."""
-    settings: dict[str, Any] = {}
-    for path in paths():
-        if (name := ".".join(path)) in options:
-            section = settings
-            for step in path[:-1]:
-                section = section.setdefault(step, {})
-            section[path[-1]] = getattr(options, name)
-    return settings
+def given(options: argparse.Namespace) -> dict[KeyPath, Any]:
+    """Return the settings whose flags were given, by their paths."""
+    return {path: getattr(options, name) for path in paths() if (name := ".".join(path)) in options}
 
 
 def json_or_text(text: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from exporter.text.spelling import did_you_mean
 def load(
     catalog: Catalog,
     file: Path | None = None,
-    given: Mapping[str, Any] | None = None,
+    given: Mapping[flags.KeyPath, Any] | None = None,
     defaults: Mapping[str, Any] | None = None,
 ) -> Settings:
     """Return the settings; raises ConfigurationError, each problem naming the key, the value and what is allowed.
@@ -50,7 +51,7 @@ def load(
 class _Places:
     """Where settings were written."""
 
-    flags: Mapping[str, Any]
+    flags: Mapping[flags.KeyPath, Any]
     content: Mapping[str, Any]
     file: Path | None
 
@@ -61,20 +62,12 @@ class _Places:
         # A flag or a variable may be the setting itself or, as JSON, anything around it: try the longest path first.
         ways = [(tuple(path[:number]), key[len(".".join(path[:number])) :]) for number in range(len(path), 0, -1)]
         for outer, rest in ways:
-            if outer in flags.paths() and _contains(self.flags, outer):
+            if outer in self.flags:
                 return f"{flags.flag(outer)}{rest}"
         for outer, rest in ways:
             if (variable := f"{ENVIRONMENT_PREFIX}{'__'.join(outer)}".upper()) in variables:
                 return f"{variable}{rest}"
         return f"{self.file}: {key}" if self.file else key
-
-
-def _contains(settings: Any, path: Sequence[str]) -> bool:
-    for step in path:
-        if not isinstance(settings, Mapping) or step not in settings:
-            return False
-        settings = settings[step]
-    return True
 
 
 def _unknown_variables() -> Iterator[str]:
@@ -107,7 +100,10 @@ def _merged(places: _Places, defaults: Mapping[str, Any]) -> Settings:
             layers = (InitSettingsSource(settings_cls, dict(layer)) for layer in (places.content, defaults))
             return init_settings, _Environment(settings_cls), *layers
 
-    loaded = Loaded(**places.flags)
+    given: dict[str, Any] = {}
+    for (*sections, name), value in places.flags.items():
+        reduce(lambda outer, section: outer.setdefault(section, {}), sections, given)[name] = value
+    loaded = Loaded(**given)
     # Settings that are equal must be of the same class.
     return Settings.model_construct(**{name: getattr(loaded, name) for name in Settings.model_fields})
 

@@ -123,17 +123,15 @@ class Settings(BaseSettings):
         What the catalog marks as `opt_in` is read only if it is named. A kind from the configuration is read unless
         the configuration selects among the kinds of its service.
         """
-        selections = self._configured(catalog) if self.services else _without_scopes(catalog)
+        configured = [(catalog[name], settings or ServiceSettings()) for name, settings in self.services.items()]
+        selections = [Selection(service, _chosen(service, settings), settings) for service, settings in configured]
+        selections = selections or _without_scopes(catalog)
         own = {entry["service"] for entry in self.kinds.values()}
         for name in sorted(own - {selection.service.service for selection in selections}):
             service = catalog[name]
             kinds = tuple(service.kinds[key] for key, entry in self.kinds.items() if entry["service"] == name)
             selections.append(Selection(service, kinds, ServiceSettings()))
         return selections
-
-    def _configured(self, catalog: Catalog) -> list[Selection]:
-        services = ((catalog[name], settings or ServiceSettings()) for name, settings in self.services.items())
-        return [Selection(service, _chosen(service, settings), settings) for service, settings in services]
 
     def stale_after(self, interval: float) -> float:
         """Return for how many seconds after its last success a source is exported: at least three of its intervals."""

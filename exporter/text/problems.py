@@ -36,7 +36,8 @@ def in_words(problem: Mapping[str, Any], model: type[BaseModel] | None = None) -
     message = redacted(message).replace("Input should be", "must be")
     message = message.replace("String should match pattern", "must match")
     value = shown(problem["input"])
-    is_shown = problem["type"] == "missing" or value.strip('"') in message
+    # Our own validators name the value where it helps; pydantic's messages do not.
+    is_shown = problem["type"] == "missing" or (problem["type"] == "value_error" and value.strip('"') in message)
     return message if is_shown else f"{message}, not {value}"
 
 
