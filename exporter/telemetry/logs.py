@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import structlog
-from structlog.processors import CallsiteParameter, CallsiteParameterAdder, JSONRenderer, LogfmtRenderer, TimeStamper
+from structlog.processors import CallsiteParameter, CallsiteParameterAdder, JSONRenderer, LogfmtRenderer
 from structlog.stdlib import ProcessorFormatter
 from structlog.typing import EventDict, Processor
 
@@ -42,7 +43,8 @@ def configure_logging(level: str, form: str, stream: TextIO | None = None) -> No
 def _promslog(_logger: object, _method: str, event: EventDict) -> EventDict:
     """Name and order the keys as promslog does: time, level, source (`loop.py:120`), msg, then everything else."""
     return {
-        "time": event.pop("time"),
+        # TimeStamper of structlog writes microseconds, promslog milliseconds.
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "level": "WARN" if event["level"] == "warning" else event["level"].upper(),
         "source": f"{event.pop('filename')}:{event.pop('lineno')}",
         "msg": event.pop("event"),
@@ -64,7 +66,6 @@ def _on_one_line(_logger: object, _method: str, line: Any) -> str:
 
 _CHAIN: list[Processor] = [
     structlog.stdlib.add_log_level,
-    TimeStamper(fmt="iso", utc=True, key="time"),
     CallsiteParameterAdder({CallsiteParameter.FILENAME, CallsiteParameter.LINENO}),
     structlog.processors.format_exc_info,
     _promslog,

@@ -252,8 +252,9 @@ def test_the_table_of_settings_is_written_from_the_fields() -> None:
 
 @pytest.mark.parametrize("row", table(CONFIGURATION, "key", "flag", "default", "meaning"), ids=lambda row: row[0])
 def test_a_setting_is_documented_as_it_is(row: list[str]) -> None:
-    """Each row names a flag that exists, and the default that the setting has."""
-    key, flag, default, _ = row
+    """Each row names a flag that exists and the default that the setting has, and says what it is for."""
+    key, flag, default, meaning = row
+    assert meaning
     options = parser()._option_string_actions
     expected = "" if any(word in key for word in ("[]", "SERVICE", "organization")) else f"--{key.replace('_', '-')}"
     assert flag == expected
