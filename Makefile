@@ -70,8 +70,10 @@ sbom: $(DEV) ## Write the bill of materials of what is shipped, from its lock, t
 screenshots: $(DEV) ## Take the pictures of the demo's pages: needs Debian's chromium
 	$(BIN)/python -m tools.screenshots docs/images
 
-docs: $(DEV) ## Write the tables of metrics, of faults and of the chart's values into the pages that show them
+docs: $(DEV) ## Write the tables of metrics, settings, kinds and faults in docs/, and that of values in helm/README.md
 	$(BIN)/python -m tools.metrics_page
+	$(BIN)/python -m tools.settings_page
+	$(BIN)/python -m tools.catalog_page
 	$(BIN)/python -m tools.fault_page
 	$(BIN)/python helm/document.py
 

@@ -16,15 +16,15 @@ from exporter.cli.invocation import Command, FailedError, Invocation
 from exporter.settings import ConfigurationError, add_flags
 from exporter.text.spelling import did_you_mean
 
-WELL, FAILED, MISUSED = 0, 1, 2
+SUCCEEDED, FAILED, MISUSED = 0, 1, 2
 
 _DESCRIPTION = """\
 Prometheus exporter for the status of asynchronous jobs in AWS.
 
-Without a command it serves: it polls AWS in the background and answers on /metrics.
+Without a command it polls AWS in the background and serves the metrics on /metrics.
 Every flag below is also a key of the configuration file (--poll.interval: `poll: {interval: 60s}`)
-and a variable of the environment (AWS_JOB_EXPORTER_POLL__INTERVAL=60s).
-Flags win over the environment, the environment wins over the file.
+and an environment variable (AWS_JOB_EXPORTER_POLL__INTERVAL=60s).
+Flags win over the environment, and the environment wins over the file.
 """
 
 _VERSION = f"""\
@@ -32,7 +32,7 @@ aws-job-exporter, version {__version__}
   python version:   {platform.python_version()}
   platform:         {sys.platform}/{platform.machine()}"""
 
-_EPILOG = "Exit codes: 0 well, 1 it failed while running, 2 wrong usage or configuration."
+_EPILOG = "Exit codes: 0 success, 1 failure while running, 2 wrong usage or configuration."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,14 +53,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return FAILED
     except BrokenPipeError:
-        # The reader of a pipe has seen enough; Python would complain once more when it closes stdout.
+        # `| head` has read enough. Python would print another complaint when it flushes stdout at exit.
         sys.stderr.close()
-        return WELL
+        return SUCCEEDED
 
 
 def _refuse_unknown(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
-    """Exit with 2 at a setting that does not exist: argparse would take its value for a command."""
-    known = parser._option_string_actions  # noqa: SLF001 - argparse has no public way to its options
+    """Exit with 2 at an unknown flag of a setting: argparse would report its value as an unknown command instead."""
+    known = parser._option_string_actions  # noqa: SLF001 - argparse has no public list of its options
     for argument in arguments:
         flag = argument.partition("=")[0]
         if flag.startswith("--") and "." in flag and flag not in known:
@@ -68,7 +68,7 @@ def _refuse_unknown(parser: argparse.ArgumentParser, arguments: Sequence[str]) -
 
 
 def _parser() -> argparse.ArgumentParser:
-    """Return the parser; flags stand before or after the command."""
+    """Return the parser, which takes flags before and after the command."""
     shared = argparse.ArgumentParser(add_help=False)
     add_flags(shared)
     parser = argparse.ArgumentParser(
@@ -88,40 +88,44 @@ def _parser() -> argparse.ArgumentParser:
         subparser.set_defaults(command=command)
         return subparser
 
-    add("serve", serving.serve, "Poll AWS and serve the metrics; what is done without a command.")
-    once = add("once", serving.once, "Poll everything once, print the result and exit; 1 if a source failed.")
+    add("serve", serving.serve, "Poll AWS and serve the metrics; the default command.")
+    once = add("once", serving.once, "Poll everything once, print the result and exit, with 1 if a source failed.")
     once.add_argument("--output", choices=("metrics", "table"), default="metrics", help="What to print.")
     check = add("check-config", checking.check_config, "Check configuration files and exit.")
     check.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    classify = add("classify", checking.classify, "Tell what failure messages are taken for, to try rules.")
-    classify.add_argument("messages", nargs="*", metavar="MESSAGE", help="Read from stdin, one a line, if not given.")
-    classify.add_argument("--status", default="", help="The status of the jobs that failed so.")
-    classify.add_argument("--code", default="", help="The code that AWS gave beside the message.")
-    classify.add_argument("--service", default="", help="The botocore name of the service, for rules of one service.")
-    listing = add("kinds", kinds.kinds, "List the kinds of job that the catalog knows, or draft a new one.")
+    classify = add(
+        "classify", checking.classify, "Print the reasons that failure messages are classified as, to try rules."
+    )
+    classify.add_argument(
+        "messages", nargs="*", metavar="MESSAGE", help="Failure messages; without any, the lines of stdin."
+    )
+    classify.add_argument("--status", default="", help="Status of the failed jobs.")
+    classify.add_argument("--code", default="", help="Error code that AWS returned with the message.")
+    classify.add_argument("--service", default="", help="botocore name of the service, for rules about one service.")
+    listing = add("kinds", kinds.kinds, "List the kinds of job in the catalog, or draft a new one.")
     listing.add_argument(
         "names",
         nargs="*",
         metavar="SERVICE[/KIND]",
-        help="Only these; all where none is named. `new SERVICE OPERATION` drafts an entry from botocore's model.",
+        help="Kinds to list, by default all. `new SERVICE OPERATION` drafts an entry from botocore's model.",
     )
-    listing.add_argument("--output", choices=("table", "yaml"), default="table", help="How to print them.")
+    listing.add_argument("--output", choices=("table", "yaml"), default="table", help="What to print.")
     policy = add("iam-policy", iam_policy.iam_policy, "Print the least-privilege policy that a configuration needs.")
-    policy.add_argument("--output", choices=("json", "terraform"), default="json", help="How to write it.")
+    policy.add_argument("--output", choices=("json", "terraform"), default="json", help="Format of the policy.")
     policy.add_argument(
         "--for",
         choices=("role", "base"),
         default="role",
         dest="identity",
-        help="Whose policy: `role` for who reads an account, which is what each role_arn of the configuration needs; "
+        help="Whose policy: `role` for the identity that reads an account, such as each role_arn of the configuration; "
         "`base` for the exporter's own identity, which assumes those roles.",
     )
     add(
         "doctor",
         doctor.doctor,
-        "Poll every source once and tell what works, which permission is missing, and how many calls of AWS this "
-        "configuration makes; 1 if a source failed.",
+        "Poll every source, some of them twice, and report what works, which permission is missing and how many "
+        "requests to AWS the configuration makes; exit with 1 if a source failed.",
     )
-    demo = add("demo", serving.demo, "Serve against an AWS that is simulated in the process: no account needed.")
-    demo.add_argument("--seed", type=int, default=0, help="The same seed simulates the same jobs.")
+    demo = add("demo", serving.demo, "Serve against a simulated AWS in the same process; no account needed.")
+    demo.add_argument("--seed", type=int, default=0, help="Seed of the simulated jobs: the same seed, the same jobs.")
     return parser

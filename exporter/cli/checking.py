@@ -1,4 +1,4 @@
-"""The commands that check without polling."""
+"""The commands that check a configuration or its rules without polling."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from exporter.web import WebConfigFile
 
 
 async def check_config(invocation: Invocation) -> int:
-    """Check configuration files as `serve` would read them."""
+    """Check configuration files as `serve` would read them; raises ConfigurationError with the problems of all."""
     problems: list[str] = []
     for file in invocation.options.files:
         try:
@@ -29,7 +29,7 @@ async def check_config(invocation: Invocation) -> int:
 
 
 async def classify(invocation: Invocation) -> int:
-    """Print for each message its reason, the rule that matched and the message."""
+    """Print the reason of each message, the rule that matched, and the message."""
     options = invocation.options
     classifier = Classifier.built_in(invocation.settings().reasons)
     for message in options.messages or map(str.rstrip, sys.stdin):

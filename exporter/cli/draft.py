@@ -1,4 +1,7 @@
-"""The first draft of a catalog entry: what the names and shapes of botocore's model tell of a list operation."""
+"""Drafts a catalog entry from what the names and shapes of botocore's model say about a list operation.
+
+A draft is a guess that a person confirms: tests/cli/test_draft.py measures how often it agrees with the catalog.
+"""
 
 from __future__ import annotations
 
@@ -41,13 +44,13 @@ _FIELDS = {
         for key, words in _RECORDS.items()
     },
 }
-"""What is left of a member's name without the noun and the filler, for each key of an entry."""
+"""What remains of the name of a member without the noun and the filler, for each key of an entry."""
 
 _TYPES = {
     **dict.fromkeys(_TIMES, ("timestamp", "long", "string")),
     **dict.fromkeys(_RECORDS, ("integer", "long")),
 }
-"""The types of what is no text."""
+"""The types of members that are not text."""
 
 _FILLER = {"job", "task", "run", "execution", "info", "detail", "details", "summary", "description", "properties"}
 _FILLER |= {"result", "last", "at", "on", "date", "time", "timestamp", "timing", "timeline", "filter", "equals"}
@@ -66,24 +69,23 @@ _STATES = (
     (State.SUCCEEDED, "succe|complet|finish|done|^active|trained|generated|processed"),
     (State.RUNNING, "ing_"),
 )
-"""What the words of a status mean; the first stem that is found counts."""
+"""The stems of words in a status and the states that they mean, in the order in which they are tried."""
 
 _BEST = ("arn", "cause", "fail", "error", "")
-"""What a name has in it that tells more than another name of the same meaning, the best first."""
+"""Parts of names that make one of several members of the same meaning the better one, the best first."""
 
 _SORTED_BY = ("creat", "submi", "start")
-"""The times by which new jobs come first, the best first."""
+"""The times to sort by for the newest jobs first, in order of preference."""
 
 _SORTING = r"(?i)[\w.]*(sort|order)[\w.]*"
 _READING = ("List", "Get", "Describe", "Search")
 _ACCOUNT = "$account_id"
-_WIDTH = 120
 
 
 def draft(models: Models, service: str, operation: str) -> str:
-    """Return an entry for what an operation lists, as it can stand under `kinds` in a configuration.
+    """Return an entry for what an operation lists, as YAML for `kinds` in a configuration.
 
-    Raises LookupError for an unknown service or operation, and for an operation that lists no jobs.
+    Raises LookupError for an unknown service or operation, and for an operation that does not list jobs.
     """
     model = models.operation(service, operation)
     noun = _noun(operation)
@@ -97,7 +99,7 @@ def draft(models: Models, service: str, operation: str) -> str:
     records = {key: item.all(key) for key in _RECORDS}
     entry = {
         "service": service,
-        "title": _title(noun),
+        "title": " ".join([noun[0][0].upper() + noun[0][1:], *(w if w.isupper() else w.lower() for w in noun[1:])]),
         "operation": operation,
         "arguments": arguments,
         "sweep": sweep,
@@ -111,7 +113,7 @@ def draft(models: Models, service: str, operation: str) -> str:
         "code": item.find("code"),
         "details": None if item.find("reason") else _details(models, service, item, arguments),
         "filters": _filters(model, item, states),
-        # Where several are called alike, a count may be of something else.
+        # With several candidates, a count may be that of something else.
         "records": {key: paths[0] for key, paths in records.items() if len(paths) == 1},
     }
     return "\n".join(_written("_".join(noun).lower(), entry, notes)) + "\n"
@@ -119,7 +121,7 @@ def draft(models: Models, service: str, operation: str) -> str:
 
 @dataclass(frozen=True)
 class _Members:
-    """What a structure has at any depth, by path, to be found by what its name means."""
+    """The members of a structure at any depth, by path, to be found by what their names mean."""
 
     noun: tuple[str, ...]
     leaves: Mapping[str, Shape]
@@ -129,7 +131,7 @@ class _Members:
         return cls(noun, dict(_leaves(shape)))
 
     def find(self, field: str) -> str | None:
-        """Return the likeliest member for a key of an entry, None where there is none."""
+        """Return the likeliest member for a key of an entry, None if there is none."""
         return next(iter(self.all(field)), None)
 
     def all(self, field: str) -> list[str]:
@@ -146,7 +148,7 @@ class _Members:
         return "_".join(word for word in words if word not in {*map(str.lower, self.noun), *_FILLER} - {"id"})
 
     def is_strange(self, path: str) -> bool:
-        """Whether a member tells of something around the job, as `ModelArn` of a model version does."""
+        """Return whether a member is about something around the job, as the `ModelArn` of a model version is."""
         words, noun = {word.lower() for word in _words(path)}, [word.lower() for word in self.noun]
         return noun[-1] not in words and not words.isdisjoint(noun)
 
@@ -156,7 +158,7 @@ class _Members:
 
 
 def _leaves(shape: Shape | None, prefix: str = "", depth: int = 3) -> Iterator[tuple[str, Shape]]:
-    """Yield what stands in a structure and is no structure itself; of a list, its first element."""
+    """Yield the members of a structure that are not structures themselves; of a list, its first element."""
     for name, member in shape.members.items() if isinstance(shape, StructureShape) and depth else ():
         is_list = isinstance(member, ListShape)
         path, inner = (f"{prefix}{name}[0]", member.member) if is_list else (f"{prefix}{name}", member)
@@ -167,17 +169,17 @@ def _leaves(shape: Shape | None, prefix: str = "", depth: int = 3) -> Iterator[t
 
 
 def _noun(operation: str) -> tuple[str, ...]:
-    """Return what an operation lists, one of it: `ListModelImportJobs` gives Model, Import, Job."""
+    """Return what an operation lists, in the singular: Model, Import, Job for `ListModelImportJobs`."""
     *words, last = _words(re.sub("(History|Records)$", "", operation))[1:] or ["Jobs"]
     endings = (("yses", "ysis"), ("ies", "y"), ("sses", "ss"), ("xes", "x"), ("ss", "ss"), ("us", "us"), ("s", ""))
     return *words, next((last.removesuffix(many) + one for many, one in endings if last.endswith(many)), last)
 
 
 def _items(model: OperationModel, noun: tuple[str, ...]) -> str:
-    """Return the list of structures that looks most like jobs: it has a status, and is called like the noun."""
+    """Return the list of structures that looks most like jobs: with a status, and named like the noun."""
     lists = dict.fromkeys(path.partition("[0].")[0] for path, _ in _leaves(model.output_shape) if "[0]." in path)
     if not lists or not model.name.startswith(_READING):
-        reason = "no structures in its answer" if not lists else f"it is no {', '.join(_READING)} operation"
+        reason = "no structures in its response" if not lists else f"it is not a {', '.join(_READING)} operation"
         raise LookupError(f"{model.service_model.service_name} {model.name} lists nothing: {reason}")
 
     def likeness(path: str) -> tuple[bool, int]:
@@ -188,7 +190,7 @@ def _items(model: OperationModel, noun: tuple[str, ...]) -> str:
 
 
 def _ids(item: _Members) -> list[str]:
-    """Return what identifies a job: a member of its own, else what is around it with its name and a time."""
+    """Return what identifies a job: its own id, else the id of what is around it with its name and a time."""
     found, names = ([path for path in item.all(field) if "." not in path] for field in ("id", "name"))
     if found and not item.is_strange(found[0]):
         return found[:1]
@@ -200,7 +202,7 @@ def _ids(item: _Members) -> list[str]:
 
 
 def _times(item: _Members) -> dict[str, str]:
-    """Return where the times stand; the earliest that AWS tells is that of the creation."""
+    """Return the members with the times; the earliest one there is counts as the creation."""
     times = {key: path for key in _TIMES if (path := item.find(key))}
     if "started" in times and "created" not in times:
         return {"created": times.pop("started"), **times}
@@ -208,15 +210,19 @@ def _times(item: _Members) -> dict[str, str]:
 
 
 def _states(status: Shape) -> tuple[dict[str, list[str]], list[str]]:
-    """Return the statuses under the states that their words mean, and what is to be said of the rest."""
-    meaning = {word: _meaning(word) for word in _enum(status) or _documented(status)}
-    states = {
-        state.value: [word for word, meant in meaning.items() if meant is state]
-        for state in State if state in meaning.values()
-    }  # fmt: skip
-    unknown = [word for word, state in meaning.items() if state is None]
-    notes = [f"?: {_flow(unknown)}"] if unknown else []
-    return states, notes if _enum(status) else ["?: the model names no statuses, these are from its documentation"]
+    """Return the statuses under the states that their words mean, and comments about the rest."""
+    notes = []
+    words = _enum(status)
+    if not words:
+        notes.append("?: the model names no statuses, these are from its documentation")
+        # There, a status is in capitals, as are many other words: only those with a known meaning count.
+        capitals = re.findall(r"\b[A-Z]{2,}(?:[_ ][A-Z_]+)*\b", status.documentation)
+        words = [word for word in dict.fromkeys(capitals) if _meaning(word)]
+    meaning = {word: _meaning(word) for word in words}
+    states = {state.value: [word for word in words if meaning[word] is state] for state in State}
+    if unknown := [word for word, state in meaning.items() if state is None]:
+        notes.append(f"?: [{', '.join(unknown)}]")
+    return {state: words for state, words in states.items() if words}, notes
 
 
 def _meaning(status: str) -> State | None:
@@ -224,14 +230,8 @@ def _meaning(status: str) -> State | None:
     return next((state for state, stems in _STATES if re.search(stems, plain)), None)
 
 
-def _documented(status: Shape) -> list[str]:
-    """Return what can be a status in the documentation of one: words in capitals, of a known meaning."""
-    words = re.findall(r"\b[A-Z]{2,}(?:[_ ][A-Z_]+)*\b", status.documentation)
-    return [word for word in dict.fromkeys(words) if _meaning(word)]
-
-
 def _arguments(model: OperationModel) -> tuple[dict[str, Any], dict[str, list[str]]]:
-    """Return what an operation requires, with what puts new jobs first; and what is to be listed value by value."""
+    """Return the arguments that are required or sort the newest jobs first, and those to list value by value."""
     arguments: dict[str, Any] = {}
     sweep = {}
     shape = model.input_shape
@@ -240,23 +240,23 @@ def _arguments(model: OperationModel) -> tuple[dict[str, Any], dict[str, list[st
         if words := _enum(member):
             sweep[name] = words
         else:
-            arguments[name] = [] if isinstance(member, ListShape) else f"${_container(name, member)}"
+            arguments[name] = [] if isinstance(member, ListShape) else f"${_scope(name, member)}"
     return {**arguments, **_newest_first(shape)}, sweep
 
 
-def _container(name: str, shape: Shape) -> str:
-    """Return a name for the scope whose id an argument takes: `knowledgeBaseId` gives `knowledge_base`."""
+def _scope(name: str, shape: Shape) -> str:
+    """Return a name for the scope whose id an argument takes: `knowledge_base` for `knowledgeBaseId`."""
     for words in (_words(name), _words(shape.name)):
         plain = [word.lower() for word in words]
         if plain[-2:] == ["account", "id"]:
             return _ACCOUNT[1:]
         if kept := [word for word in plain if word not in {"id", "identifier", "arn", "name", "string"}]:
             return "_".join(kept)
-    return "container"
+    return "scope"
 
 
 def _newest_first(shape: Shape | None) -> dict[str, Any]:
-    """Return the arguments that sort by the creation, nothing where the operation cannot."""
+    """Return the arguments that sort by creation, empty if the operation cannot."""
     sorting = {path: _enum(leaf) for path, leaf in _leaves(shape) if re.fullmatch(_SORTING, path)}
     order = [(path, word) for path, words in sorting.items() for word in words if word.lower().startswith("desc")]
     others = {path: words for path, words in sorting.items() if path not in dict(order)}
@@ -270,40 +270,41 @@ def _newest_first(shape: Shape | None) -> dict[str, Any]:
 
 
 def _details(models: Models, service: str, item: _Members, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the operation that tells why one job failed, None where there is none or not enough to call it."""
+    """Return the operation that says why one job failed, None if there is none or its arguments are unknown."""
+
+    def reference(name: str) -> str | None:
+        """Return what to pass as an argument: the member of that name, a scope, else the id or the name of the job."""
+        if same := next((path for path in item.leaves if path.lower() == name.lower()), None):
+            return f"${same}"
+        if name in arguments:
+            return str(arguments[name])
+        path = item.find("name") if name.lower().endswith("name") else _ids(item)[0]
+        return f"${path}" if path and re.search("(name|id|identifier|arn)$", name.lower()) else None
+
     noun = "".join(item.noun)
     known = models.service(service).operation_names
     for operation in (name for name in (f"Get{noun}", f"Describe{noun}") if name in known):
         model = models.operation(service, operation)
         described = _Members.of(model.output_shape, item.noun)
-        required = model.input_shape.required_members if model.input_shape else []
-        given = {name: _reference(name, item, arguments) for name in required}
+        given = {name: reference(name) for name in (model.input_shape.required_members if model.input_shape else ())}
         if described.find("reason") and given and all(given.values()):
             reading = {key: path for key in ("reason", "code") if (path := described.find(key))}
             return {"operation": operation, "arguments": given, **reading}
     return None
 
 
-def _reference(name: str, item: _Members, arguments: Mapping[str, Any]) -> str | None:
-    """Return what an argument of the details stands for: a field of that name, a scope, else the id or the name."""
-    if same := next((path for path in item.leaves if path.lower() == name.lower()), None):
-        return f"${same}"
-    if name in arguments:
-        return str(arguments[name])
-    path = item.find("name") if name.lower().endswith("name") else _ids(item)[0]
-    return f"${path}" if path and re.search("(name|id|identifier|arn)$", name.lower()) else None
-
-
 def _filters(model: OperationModel, item: _Members, states: Mapping[str, list[str]]) -> dict[str, str]:
-    """Return the parameters that narrow the list to what was created after a time, and to a status."""
+    """Return the parameters that restrict the list to jobs created after a time, and to a status."""
     given = _Members.of(model.input_shape, item.noun)
     created = _TIMES["created"] if item.find("created") else f"{_TIMES['created']}|{_TIMES['started']}"
     live = {status for state in ACTIVE for status in states.get(state, ())}
     filters: dict[str, str] = {}
     for path, shape in given.leaves.items():
-        words, rest = set(_enum(shape)), given.rest(path).removeprefix("by_")
-        if not _stands_alone(model.input_shape, path):
+        outer, _, name = path.removesuffix("[0]").rpartition(".")
+        if "[" in outer or (outer and not set(shape_at(model.input_shape, outer).required_members) <= {name}):
+            # It cannot be sent without others of its structure.
             continue
+        words, rest = set(_enum(shape)), given.rest(path).removeprefix("by_")
         if shape.type_name == "timestamp" and re.fullmatch(f"({created})_after|after_({created})", rest):
             filters.setdefault("created_after", path)
         if re.fullmatch("stat(us|uses|e|es)", rest) and (not words or live <= words):
@@ -311,52 +312,22 @@ def _filters(model: OperationModel, item: _Members, states: Mapping[str, list[st
     return filters
 
 
-def _stands_alone(shape: Shape, path: str) -> bool:
-    """Whether a parameter can be sent without others of its structure."""
-    outer, _, name = path.removesuffix("[0]").rpartition(".")
-    return "[" not in outer and (not outer or set(shape_at(shape, outer).required_members) <= {name})
-
-
 def _written(key: str, entry: Mapping[str, Any], notes: list[str]) -> Iterator[str]:
     """Yield the lines of an entry, with a comment wherever a person has to decide."""
     yield f"# A draft from the model of botocore {botocore.__version__}: confirm what AWS means by each status."
-    yield f"{key}:"
-    for name, value in entry.items():
-        if name == "states":
-            yield f"  states:{'' if value else ' {}'}"
-            yield from (f"    {_flow({state: statuses})[1:-1]}  # confirm" for state, statuses in value.items())
-            yield from (f"    # {note}" for note in notes)
-        elif value or name == "times":
-            yield from _to_confirm(name, value)
-            yield from _lines(name, value, 2)
-
-
-def _to_confirm(name: str, value: Any) -> Iterator[str]:
-    if name == "id" and isinstance(value, list):
-        yield "  # confirm: nothing identifies a job alone."
-    if name == "arguments":
-        scopes = [word for word in map(str, value.values()) if word.startswith("$") and word != _ACCOUNT]
-        yield from (f"  # confirm: a scope is to be written for {word}." for word in scopes)
-
-
-def _lines(key: str, value: Any, indent: int) -> Iterator[str]:
-    """Yield a key and its value in one line, or in several where one would be too long."""
-    line = f"{' ' * indent}{_flow({key: value})[1:-1]}"
-    if len(line) <= _WIDTH or not isinstance(value, Mapping):
-        yield line
-        return
-    yield f"{' ' * indent}{key}:"
-    for name, inner in value.items():
-        yield from _lines(name, inner, indent + 2)
-
-
-def _flow(value: Any) -> str:
-    return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=math.inf).strip()
-
-
-def _title(noun: tuple[str, ...]) -> str:
-    words = [word if word.isupper() else word.lower() for word in noun]
-    return " ".join([noun[0][0].upper() + noun[0][1:], *words[1:]])
+    scopes = [word for word in map(str, entry["arguments"].values()) if word.startswith("$") and word != _ACCOUNT]
+    before = {"arguments": [f"  # confirm: a scope is to be written for {word}." for word in scopes]}
+    if isinstance(entry["id"], list):
+        before["id"] = ["  # confirm: nothing identifies a job alone."]
+    # The notes are about statuses, and `times` comes after `states`, even if it is empty.
+    before["times"] = [f"    # {note}" for note in notes]
+    kept = {name: value for name, value in entry.items() if value or name in {"states", "times"}}
+    name = ""
+    for line in yaml.safe_dump({key: kept}, default_flow_style=None, sort_keys=False, width=math.inf).splitlines():
+        if found := re.match(r"  (\w+):", line):
+            name = found[1]
+            yield from before.get(name, ())
+        yield f"{line}  # confirm" if name == "states" and not found else line
 
 
 def _words(name: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The command that prints the policy which a configuration needs."""
+"""The command that prints the IAM policy that a configuration needs."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from exporter import permissions
 from exporter.cli.invocation import Invocation
 from exporter.settings import Settings
 
-_MANAGED_MOST, _INLINE_MOST = 6144, 10_240
-"""Characters that AWS takes in a managed policy, and in all inline policies of a role; white space does not count."""
+_MANAGED_LIMIT, _INLINE_LIMIT = 6144, 10_240
+"""AWS's limits for a managed policy and for all inline policies of a role, in characters other than white space."""
 
 
 async def iam_policy(invocation: Invocation) -> int:
-    """Print the least that the exporter must be allowed, for the role that reads or for the exporter's own identity."""
+    """Print the least-privilege policy of the role that reads an account, or of the exporter's own identity."""
     settings = invocation.settings()
     needed = permissions.base if invocation.options.identity == "base" else permissions.reading
     statements = permissions.statements(needed(settings, settings.catalog(invocation.catalog)))
@@ -54,21 +54,21 @@ def _list(name: str, values: Sequence[str]) -> list[str]:
 
 
 def _quoted(text: str) -> str:
-    """Return a string of HCL, in which nothing is a template."""
+    """Return a string of HCL, with templates escaped."""
     return json.dumps(text, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
 
 
 def _notes(settings: Settings, statements: Iterable[permissions.Statement], identity: str) -> Iterator[str]:
     organization = settings.organization
     roles = len({account.role_arn for account in settings.named_accounts} - {None})
-    which = f"role {organization.role_name}" if organization else f"role that the configuration names ({roles})"
+    which = f"role {organization.role_name}" if organization else f"role in the configuration ({roles})"
     if (organization or roles) and identity == "role":
         yield (
-            f"this is the policy of each {which}; --for base prints that of the exporter's own identity, which assumes "
-            "them"
+            f"this is the policy of each {which}; `--for base` prints the one of the exporter's own identity, which "
+            "assumes them"
         )
-    if (size := len(_json(statements, indent=None))) > _MANAGED_MOST:
+    if (size := len(_json(statements, indent=None))) > _MANAGED_LIMIT:
         yield (
-            f"the policy has {size:,} characters without white space, a managed policy may have {_MANAGED_MOST:,}: "
-            f"divide its statements among several, or make it an inline policy of a role ({_INLINE_MOST:,})"
+            f"the policy has {size:,} characters without white space, but a managed policy can have at most "
+            f"{_MANAGED_LIMIT:,}: split it into several, or use an inline policy of a role (at most {_INLINE_LIMIT:,})"
         )

@@ -1,4 +1,4 @@
-"""The command that shows the catalog."""
+"""The command that lists the kinds of the catalog, and drafts new ones."""
 
 from __future__ import annotations
 
@@ -8,17 +8,21 @@ from typing import Any
 
 import yaml
 
-from exporter.catalog import Kind
+from exporter.catalog import Catalog, Kind, Service
 from exporter.catalog.models import Models
 from exporter.cli.draft import draft
 from exporter.cli.invocation import Invocation, table
 from exporter.settings import ConfigurationError
 from exporter.text.spelling import did_you_mean
-from tools.catalog_page import HEADER, rows
+
+HEADER = ("service", "kind", "title", "scope", "reason from", "filters", "polled only")
+
+Row = tuple[str, ...]
+"""One kind, with a text for each column of `HEADER`."""
 
 
 async def kinds(invocation: Invocation) -> int:
-    """Print the catalog, the part of it that is named, or the draft of a new entry."""
+    """Print the catalog or the named part of it, or draft a new entry."""
     names = invocation.options.names
     if names[:1] == ["new"]:
         print(_draft(names[1:]), end="")
@@ -36,10 +40,32 @@ async def kinds(invocation: Invocation) -> int:
     return 0
 
 
+def rows(catalog: Catalog) -> list[Row]:
+    """Return a row for each kind of the catalog."""
+    services = [catalog[name] for name in catalog.names]
+    return [_row(service, kind) for service in services for kind in service.kinds.values()]
+
+
+def _row(service: Service, kind: Kind) -> Row:
+    scope = " > ".join(name for name, _ in kind.scopes)
+    filters = ", ".join(kind.filters.model_dump(exclude_none=True))
+    reason = "list" if kind.reason else kind.details.operation if kind.details else ""
+    return kind.service, kind.key, kind.title, scope, reason, filters, _polled(service, kind)
+
+
+def _polled(service: Service, kind: Kind) -> str:
+    """Return where a kind is polled, nothing for one that is polled without being named."""
+    if kind.end_of_life:
+        return f"where named (ended {kind.end_of_life})"
+    if kind.opt_in:
+        return "where the kind is named"
+    return "where the service is named" if service.opt_in else ""
+
+
 def _draft(words: Sequence[str]) -> str:
     if len(words) != len(("SERVICE", "OPERATION")):
         raise ConfigurationError(
-            ["kinds new: takes a service and a list operation: kinds new bedrock ListModelImportJobs"]
+            ["kinds new: takes a service and a list operation, such as kinds new bedrock ListModelImportJobs"]
         )
     try:
         return draft(Models(), *words)
@@ -48,7 +74,7 @@ def _draft(words: Sequence[str]) -> str:
 
 
 def _entries(kinds: Iterable[Kind]) -> str:
-    """Return kinds as they can stand under `kinds` in a configuration."""
+    """Return kinds as YAML that can be used under `kinds` in a configuration."""
     return "\n".join(yaml.safe_dump({kind.key: _entry(kind)}, sort_keys=False, width=100) for kind in kinds)
 
 

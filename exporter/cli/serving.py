@@ -21,7 +21,7 @@ log = structlog.get_logger("exporter")
 
 
 async def serve(invocation: Invocation) -> int:
-    """Poll and serve until SIGTERM or SIGINT; read the configuration again upon SIGHUP."""
+    """Poll and serve until SIGTERM or SIGINT; reload the configuration on SIGHUP."""
     await _serve(
         _configuration(invocation.settings(), invocation.catalog),
         lambda: _configuration(invocation.read(), invocation.catalog),
@@ -56,7 +56,7 @@ async def _serve(
 
 
 def _log_listening(exporter: app.Exporter, web: Web) -> None:
-    """Log where and how it listens, in the words of the exporter-toolkit."""
+    """Log where and how the server listens, in the words of exporter-toolkit, which people search for."""
     if web.systemd_socket:
         log.info("Listening on systemd activated listeners instead of port listeners.")
     tls = "TLS is enabled." if exporter.has_tls else "TLS is disabled."
@@ -72,16 +72,16 @@ def _address(host: str, port: int) -> str:
 
 
 def _url(host: str, port: int, *, has_tls: bool) -> str:
-    """Return where a person on this machine reaches an address."""
+    """Return the URL of an address for a browser on this machine."""
     scheme = "https" if has_tls else "http"
     return f"{scheme}://{_address('localhost' if host in _EVERYWHERE else host, port)}"
 
 
-_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - recognised, not bound
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - recognized, not bound
 
 
 async def once(invocation: Invocation) -> int:
-    """Poll everything once, print it, and tell by the exit code whether every source was read."""
+    """Poll everything once, print the result, and return 1 if a source could not be read."""
     settings = sharded(invocation.settings())
     async with app.assembled(settings, settings.catalog(invocation.catalog), region(settings)) as parts:
         await parts.poller.once(parts.roots)
@@ -94,12 +94,12 @@ async def once(invocation: Invocation) -> int:
 
 
 async def demo(invocation: Invocation) -> int:
-    """Serve against the embedded simulator until SIGTERM or SIGINT; read the configuration again upon SIGHUP."""
+    """Serve against the embedded simulator until SIGTERM or SIGINT; reload the configuration on SIGHUP."""
     catalog = invocation.catalog
     defaults = {
         "services": dict.fromkeys(catalog.names),
         "poll": {"interval": "10s", "discovery_interval": "1m"},
-        # The simulator has no quota, and a visitor no patience.
+        # The simulator has no quota, and whoever tries the demo wants to see results at once.
         "aws": {"requests_per_second": 100, "burst": 100},
         "accounts": [{"regions": ["us-east-1"]}],
     }
@@ -128,11 +128,11 @@ The demo runs against a simulated AWS with a week of jobs behind it.
   Metrics:  {address}/metrics
   AWS:      {aws} (for --aws.endpoint-url, with any credentials)
 
-Let a Prometheus scrape it and ask, for instance, how many jobs are where:
+Let Prometheus scrape it, then query how many jobs there are by service, kind and state, for example:
 
   sum by (aws_service, kind, state) (aws_jobs)
 
-Stop it with Ctrl-C.
+Press Ctrl-C to stop.
 """
 
 _SOURCE_COLUMNS = ("ACCOUNT", "REGION", "SERVICE", "KIND", "SCOPE", "STATE", "JOBS", "REASON")

@@ -1,4 +1,4 @@
-"""The signals that a serving process answers to."""
+"""The signals that a serving process handles."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from collections.abc import Awaitable, Callable
 from typing import Self
 
 _GRACE = 4.5
-"""Seconds from the first signal to stop until the process ends, whatever is still under way."""
+"""Seconds from the first signal to the end of the process, whatever is still running.
+
+Docker kills after 10 seconds, and the shutdown of the server may take 4.
+"""
 
 
 class Signals:
-    """SIGTERM and SIGINT stop, a second one of them ends the process at once; SIGHUP is for reading anew."""
+    """SIGTERM and SIGINT stop, a second one ends the process at once; SIGHUP reloads."""
 
     def __init__(self) -> None:
         self.stop = asyncio.Event()
@@ -22,7 +25,7 @@ class Signals:
 
     @classmethod
     def caught(cls) -> Self:
-        """Return the signals of the process; from here on, none of them ends it by itself."""
+        """Return the signals of the process, which from now on are handled instead of ending it."""
         signals = cls()
         loop = asyncio.get_running_loop()
         for number in _ENDING:
@@ -31,7 +34,7 @@ class Signals:
         return signals
 
     async def each_hangup(self, do: Callable[[], Awaitable[object]]) -> None:
-        """Do something upon each SIGHUP, for ever; several that come meanwhile are one."""
+        """Do something on each SIGHUP, forever; several that arrive while it runs count as one."""
         while True:
             await self._hangup.wait()
             self._hangup.clear()
@@ -42,7 +45,7 @@ class Signals:
         for number in _ENDING:
             asyncio.get_running_loop().remove_signal_handler(number)
             signal.signal(number, signal.SIG_DFL)
-        # Python waits for its threads, and one that asks a name server which is silent cannot be told to end.
+        # Python waits for its threads at exit, and one that waits for a silent name server cannot be canceled.
         deadline = threading.Timer(_GRACE, os._exit, [0])
         deadline.daemon = True
         deadline.start()

@@ -1,4 +1,4 @@
-"""Every setting: file, environment and flags, checked against the catalog."""
+"""Every setting: from file, environment and flags, checked against the catalog."""
 
 from exporter.settings.accounts import ALL_REGIONS, Account, Organization
 from exporter.settings.errors import ConfigurationError

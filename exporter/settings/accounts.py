@@ -1,4 +1,4 @@
-"""Which accounts are read: by name, or all of an organisation."""
+"""Which accounts are read: those that are named, or all of an organization."""
 
 from __future__ import annotations
 
@@ -14,43 +14,39 @@ from exporter.settings.sections import Section
 from exporter.text.spelling import did_you_mean
 
 ALL_REGIONS = "all"
-"""In place of a list of regions: those that are enabled for the account."""
+"""Stands for all regions that are enabled for an account."""
 
 UNIT = "ou-"
-"""How the id of an organizational unit begins."""
+"""Prefix of the id of an organizational unit."""
 
 
 def _known_region(region: str) -> str:
-    if region not in (known := regions()):
+    if region != ALL_REGIONS and region not in (known := regions()):
         raise ValueError(f"AWS has no region {region!r}{did_you_mean(region, known)}")
     return region
 
 
-def _region_or_all(region: str) -> str:
-    return region if region == ALL_REGIONS else _known_region(region)
-
-
 def _all_alone(regions: tuple[str, ...]) -> tuple[str, ...]:
     if ALL_REGIONS in regions and len(regions) > 1:
-        raise ValueError("`all` stands alone, other regions are among them")
+        raise ValueError("`all` cannot be combined with other regions")
     return regions
 
 
 def _role_name(name: str) -> str:
     if not re.fullmatch(r"([\w+=,.@-]+/)*[\w+=,.@-]{1,64}", name, re.ASCII):
-        raise ValueError(f"{name!r} is not the name of a role: aws-job-exporter, monitoring/aws-job-exporter")
+        raise ValueError(f"{name!r} is not the name of a role, such as aws-job-exporter or monitoring/aws-job-exporter")
     return name
 
 
 def _unit_or_pattern(pattern: str) -> str:
     if pattern.startswith(UNIT) and not re.fullmatch(r"ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}", pattern):
-        raise ValueError(f"{pattern!r} is not the id of an organizational unit: ou-ab12-11111111")
+        raise ValueError(f"{pattern!r} is not the id of an organizational unit, such as ou-ab12-11111111")
     return pattern
 
 
 def _role(arn: str) -> str:
     if not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:role/\S+", arn):
-        raise ValueError(f"{arn!r} is not the ARN of a role: arn:aws:iam::111122223333:role/NAME")
+        raise ValueError(f"{arn!r} is not the ARN of a role, such as arn:aws:iam::111122223333:role/NAME")
     return arn
 
 
@@ -61,35 +57,40 @@ def _external_id(value: SecretStr) -> SecretStr:
 
 
 Regions = Annotated[
-    tuple[Annotated[str, AfterValidator(_region_or_all)], ...],
+    tuple[Annotated[str, AfterValidator(_known_region)], ...],
     BeforeValidator(lambda value: (value,) if value == ALL_REGIONS else value),
     AfterValidator(_all_alone),
 ]
 ExternalId = Annotated[SecretStr, AfterValidator(_external_id)]
+AccountPattern = Annotated[str, AfterValidator(_unit_or_pattern)]
 
 
 class Account(Section):
-    """One account to read: through a role, or with the default credentials where none is named."""
+    """One account to read."""
 
     role_arn: Annotated[str, AfterValidator(_role)] | None = None
+    """ARN of the role to assume. If unset, the default credentials are used as they are."""
     external_id: ExternalId | None = None
+    """External id that the trust policy of the role requires."""
     regions: Regions = ()
-    """Left out: the region of the environment."""
+    """Regions to read, or `all` for those that are enabled for the account, each with the services that it has. If
+    unset, the region of the environment.
+    """
 
     @property
     def account_id(self) -> str:
-        """The id as the role tells it, empty where the default credentials are used."""
+        """The id in the ARN of the role, empty for the default credentials."""
         return self.role_arn.split(":")[4] if self.role_arn else ""
 
 
 class Patterns(Section):
-    """Which of the containers that are discovered to read, by patterns such as `prod-*` on their names or ids."""
+    """Which of the scopes or accounts that are discovered to read: glob patterns on their names and ids."""
 
     include: tuple[str, ...] = ("*",)
     exclude: tuple[str, ...] = ()
 
     def takes(self, *names: str) -> bool:
-        """Whether a container of these names is to be read."""
+        """Return whether to read what has these names."""
         return _matches(self.include, names) and not _matches(self.exclude, names)
 
 
@@ -97,33 +98,36 @@ def _matches(patterns: Iterable[str], names: Sequence[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns for name in names)
 
 
-AccountPattern = Annotated[str, AfterValidator(_unit_or_pattern)]
-
-
 class Organization(Patterns):
-    """Every account of an organisation, each through the role that has the same name in all of them.
-
-    Patterns are on the accounts' names and ids; the id of an organizational unit stands for all accounts within it.
-    """
+    """Every account of an organization, each through a role of the same name."""
 
     role_name: Annotated[str, AfterValidator(_role_name)]
+    """Instead of a list of accounts, read every account of the organization, each through the role of this name
+    (`monitoring/aws-job-exporter` with a path).
+    """
     external_id: ExternalId | None = None
+    """External id that the trust policies of these roles require."""
     regions: Regions = ()
+    """Regions to read in each account, as `accounts[].regions`."""
     include: tuple[AccountPattern, ...] = ("*",)
+    """Patterns on the names and ids of the accounts to read; the id of an organizational unit stands for all of its
+    accounts.
+    """
     exclude: tuple[AccountPattern, ...] = ()
+    """Likewise, the accounts to leave out."""
 
     @property
     def units(self) -> Sequence[str]:
-        """The organizational units that are named."""
+        """The ids of organizational units among the patterns."""
         return [pattern for pattern in (*self.include, *self.exclude) if pattern.startswith(UNIT)]
 
     def account(self, account_id: str, partition: str) -> Account:
-        """Return an account of the organisation as it is to be read."""
+        """Return how to read an account of the organization."""
         arn = f"arn:{partition}:iam::{account_id}:role/{self.role_name}"
         return Account(role_arn=arn, external_id=self.external_id, regions=self.regions)
 
 
 class OrganizationAccounts(Section):
-    """The accounts of an organisation, in place of a list of accounts."""
+    """The accounts of an organization, instead of a list of accounts."""
 
     organization: Organization

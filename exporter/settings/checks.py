@@ -1,4 +1,4 @@
-"""What only the catalog can tell of a configuration: services, kinds, scopes and dimensions that do not exist."""
+"""Checks that need the catalog: services, kinds, scopes and dimensions that do not exist."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from exporter.text.problems import in_words, shown
 from exporter.text.spelling import did_you_mean
 
 Problem = tuple[str, str]
-"""The path of a key (`services.bedrok`) and what is wrong there."""
+"""The path of a key (`services.bedrok`) and what is wrong with it."""
 
 
 def problems(settings: Settings, built_in: Catalog) -> Iterator[Problem]:
-    """Yield what the catalog does not know, and what would be read twice."""
+    """Yield what the catalog does not know, what would be read twice, and shards that do not exist."""
     try:
         catalog = extended(built_in, settings.kinds)
     except ValueError as error:
@@ -29,7 +29,7 @@ def problems(settings: Settings, built_in: Catalog) -> Iterator[Problem]:
     yield from _read_twice(settings)
     shard = settings.shard
     if shard.index is not None and shard.index >= shard.count:
-        yield "shard.index", f"{shard.index} is none of {shard.count} shards: 0 to {shard.count - 1}"
+        yield "shard.index", f"{shard.index} is not one of {shard.count} shards: 0 to {shard.count - 1}"
     for name, service in settings.services.items():
         if name in catalog:
             for key, text in _service(catalog[name], service or ServiceSettings()):
@@ -61,26 +61,18 @@ def _service(service: Service, settings: ServiceSettings) -> Iterator[Problem]:
 
 
 def _scope(service: Service, key: str, value: Any) -> Iterator[Problem]:
-    """Yield what is wrong with a key that names containers: a list of ids, or patterns for those that are found."""
+    """Yield what is wrong with a key that names a scope; its value is a list of ids, or patterns on discovered ones."""
     scopes = {plural(name): name for name in service.scopes}
     if key not in scopes:
         known = {*ServiceSettings.model_fields, *scopes}
         yield key, f"unknown key{did_you_mean(key, known)}"
     elif isinstance(value, dict):
-        yield from _patterns(key, value)
+        try:
+            Patterns.model_validate(value)
+        except ValidationError as error:
+            for problem in error.errors():
+                yield ".".join(map(str, (key, *problem["loc"]))), in_words(dict(problem), Patterns)
     elif scopes[key] not in service.outer_scopes:
-        yield key, "found within other containers, so it takes patterns: {include: [...], exclude: [...]}"
+        yield key, "discovered within another scope, so it takes patterns: {include: [...], exclude: [...]}"
     elif not isinstance(value, list) or not value or not all(isinstance(item, str) and item for item in value):
-        yield key, f"{shown(value)} is not a list of ids; leave the key out to find them all"
-
-
-def _patterns(key: str, value: Any) -> Iterator[Problem]:
-    try:
-        Patterns.model_validate(value)
-    except ValidationError as error:
-        for problem in error.errors():
-            path = ".".join(map(str, problem["loc"]))
-            if problem["type"] == "extra_forbidden":
-                yield f"{key}.{path}", f"unknown key{did_you_mean(path, Patterns.model_fields)}"
-            else:
-                yield f"{key}.{path}", in_words(dict(problem))
+        yield key, f"{shown(value)} is not a list of ids; remove the key to discover them all"

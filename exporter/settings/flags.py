@@ -1,98 +1,105 @@
-"""The settings as dotted flags: `--poll.interval`, as Prometheus writes them."""
+"""The settings as dotted flags, like those of Prometheus: `--poll.interval`.
+
+pydantic-settings has a command line too (`CliSettingsSource`), but it splits lists at `[`, so that `[::1]:10058` is an
+invalid address, takes an organization for an element of the list of accounts, and reports an error without its flag.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache, reduce
 from itertools import groupby
-from typing import Any, Literal, NamedTuple, get_args, get_origin
+from operator import getitem
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from exporter.settings.model import Settings
 from exporter.settings.sections import Section
+from exporter.text.durations import Duration
+
+KeyPath = tuple[str, ...]
+"""The steps to a setting: `("poll", "interval")`."""
 
 
-class _Setting(NamedTuple):
-    """A single setting: the path to it, its field, and its default as a person writes it."""
-
-    path: tuple[str, ...]
-    field: FieldInfo
-    default: Any
-
-
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Give a parser a flag for every setting. What is not given stays out of what it parses."""
-    for name, settings in groupby(_settings(), key=lambda setting: setting.path[0]):
-        group = parser.add_argument_group(f"{name} settings")
-        for setting in settings:
-            dest = ".".join(setting.path)
-            group.add_argument(_flag(setting.path), dest=dest, default=argparse.SUPPRESS, **_form(setting))
+def fields(model: type[BaseModel] = Settings, within: KeyPath = ()) -> Iterator[tuple[KeyPath, FieldInfo]]:
+    """Yield the path and the field of each setting that has a flag, those of sections within sections included."""
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            yield from fields(field.annotation, (*within, name))
+        else:
+            yield (*within, name), field
 
 
-def paths() -> frozenset[tuple[str, ...]]:
+@cache
+def paths() -> frozenset[KeyPath]:
     """Return the path of each setting that has a flag."""
-    return frozenset(setting.path for setting in _settings())
+    return frozenset(path for path, _ in fields())
 
 
-def given(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the flags that were given, as settings in sections."""
-    settings: dict[str, Any] = {}
-    for path in paths():
-        if (value := getattr(options, ".".join(path), None)) is not None:
-            section = settings
-            for step in path[:-1]:
-                section = section.setdefault(step, {})
-            section[path[-1]] = value
-    return settings
-
-
-def _form(setting: _Setting) -> dict[str, Any]:
-    """Return how argparse reads a flag and explains it."""
-    kind = str(setting.field.annotation)
-    text = (setting.field.description or "").replace("%", "%%")
-    if setting.field.annotation is bool:
-        return {"action": argparse.BooleanOptionalAction, "help": text}
-    if len(setting.path) == 1:
-        return {"type": _json, "metavar": "JSON", "help": text}
-    metavar = _metavar(setting)
-    shown = ", ".join(map(str, setting.default)) if isinstance(setting.default, list) else setting.default
-    form = {"metavar": metavar, "help": text if shown is None else f"{text} (default: {shown})"}
-    return {**form, "action": "append"} if kind.startswith("tuple") else form
-
-
-def _metavar(setting: _Setting) -> str:
-    """Return what a person calls the value of a flag."""
-    annotation, example = setting.field.annotation, setting.default
-    if get_origin(annotation) is Literal:
-        return "|".join(get_args(annotation))
-    if "float" in str(annotation):
-        # Durations are numbers inside and text outside.
-        return "NUMBER" if isinstance(example, float) else "DURATION"
-    names = {"Path": "FILE", "int": "NUMBER"}
-    return next((word for part, word in names.items() if part in str(annotation)), "TEXT")
-
-
-def _json(text: str) -> Any:
-    """Return what a JSON text says, and any other text as it stands: the settings say what is wrong with it."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-
-
-def _flag(path: tuple[str, ...]) -> str:
+def flag(path: KeyPath) -> str:
+    """Return the flag of a setting."""
     return f"--{'.'.join(path).replace('_', '-')}"
 
 
-def _settings(section: type[BaseModel] = Settings, within: tuple[str, ...] = ()) -> Iterator[_Setting]:
-    """Yield each single setting, of sections within sections too."""
-    defaults = section().model_dump(mode="json") if within else {}
-    for name, field in section.model_fields.items():
-        inner, path = field.annotation, (*within, name)
-        if isinstance(inner, type) and issubclass(inner, Section):
-            yield from _settings(inner, path)
-        else:
-            yield _Setting(path, field, defaults.get(name))
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Add a flag for every setting to a parser. Flags that are not given are absent from what it parses."""
+    for title, settings in groupby(fields(), key=lambda setting: setting[0][0] if len(setting[0]) > 1 else "other"):
+        group = parser.add_argument_group(f"{title} settings")
+        for path, field in settings:
+            group.add_argument(flag(path), dest=".".join(path), default=argparse.SUPPRESS, **_form(path, field))
+
+
+def given(options: argparse.Namespace) -> dict[KeyPath, Any]:
+    """Return the settings whose flags were given, by their paths."""
+    return {path: getattr(options, name) for path in paths() if (name := ".".join(path)) in options}
+
+
+def json_or_text(text: str) -> Any:
+    """Return the value of a JSON text; any other text as it is, because validation explains better what is wrong."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def help_text(field: FieldInfo) -> str:
+    """Return the description of a setting on one line."""
+    return " ".join((field.description or "").split())
+
+
+@cache
+def _defaults() -> dict[str, Any]:
+    """Return all defaults as they are written in the file: a duration is `1m`."""
+    return Settings.model_construct().model_dump(mode="json")
+
+
+def _form(path: KeyPath, field: FieldInfo) -> dict[str, Any]:
+    """Return how argparse reads a flag and explains it."""
+    text = help_text(field).replace("%", "%%").replace("`", "")
+    if field.annotation is bool:
+        return {"action": argparse.BooleanOptionalAction, "help": text}
+    if len(path) == 1:
+        return {"type": json_or_text, "metavar": "JSON", "help": text}
+    default: Any = reduce(getitem, path, _defaults())
+    is_list = isinstance(default, list)
+    shown = ", ".join(default) if is_list else default
+    return {
+        "action": "append" if is_list else "store",
+        "metavar": _metavar(field.rebuild_annotation()),
+        "help": text if default is None else f"{text} (default: {shown})",
+    }
+
+
+_METAVARS: Mapping[Any, str] = {Duration: "DURATION", Path: "FILE", int: "NUMBER", float: "NUMBER", str: "TEXT"}
+
+
+def _metavar(annotation: Any) -> str:
+    """Return what to call a value of a type, or an element of a list of them."""
+    if get_origin(annotation) is Literal:
+        return "|".join(get_args(annotation))
+    return _METAVARS.get(annotation) or _metavar(get_args(annotation)[0])

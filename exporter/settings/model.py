@@ -1,4 +1,4 @@
-"""What can be set: one pydantic-settings model for the file, the environment and the flags."""
+"""What can be configured: one pydantic-settings model for file, environment and flags."""
 
 from __future__ import annotations
 
@@ -15,41 +15,45 @@ from exporter.reasons import Rule
 from exporter.settings.accounts import ALL_REGIONS, Account, Organization, OrganizationAccounts, Patterns
 from exporter.settings.sections import Aws, ConfigFile, Limits, Log, Metrics, Poll, Shard, Web, not_empty
 from exporter.text.durations import Duration
+from exporter.text.problems import tag
 
 ENVIRONMENT_PREFIX = "AWS_JOB_EXPORTER_"
 
 
 class ServiceSettings(BaseModel):
-    """What to read of one service; further keys name containers.
+    """What to read of one service. All other keys name scopes, by the plural of their name in the catalog.
 
-    `memberships: [a1b2...]` are the only ones to read, `memberships: {include: [prod-*]}` chooses among those found.
+    With `memberships: [a1b2...]` only these are read and none are discovered; `memberships: {include: [prod-*]}`
+    selects among those that are discovered.
     """
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
 
     kinds: Annotated[tuple[str, ...], AfterValidator(not_empty)] | None = None
+    """Kinds to read. If unset, all kinds of the service except those that the catalog reads only if they are named."""
     interval: Duration | None = None
+    """How often to read the jobs of the service. If unset, `poll.interval`."""
     dimensions: tuple[Word, ...] = ()
-    """Labels of the user's choice, of those that the catalog offers."""
+    """Additional labels of the job metrics, such as `model_id`: some of those that the catalog has for the kinds."""
 
     def named(self, scope: str) -> Sequence[str] | None:
-        """Return the ids of the containers of one sort that are named, None where they are to be discovered."""
+        """Return the ids that are configured for a scope, None if they are to be discovered."""
         ids = self.extra.get(plural(scope))
         return ids if isinstance(ids, list) else None
 
     def patterns(self, scope: str) -> Patterns:
-        """Return which containers of one sort to read of those that are discovered."""
+        """Return which of the discovered ids of a scope to read."""
         patterns = self.extra.get(plural(scope))
         return Patterns.model_validate(patterns) if isinstance(patterns, dict) else Patterns()
 
     @property
     def extra(self) -> Mapping[str, Any]:
-        """The keys that name containers, as they stand in the configuration."""
+        """The keys that name scopes, with their values as configured."""
         return self.model_extra or {}
 
 
 class Selection(NamedTuple):
-    """The kinds of one service that are to be read, and what the configuration says of the service."""
+    """The kinds of one service to read, and the settings of the service."""
 
     service: Service
     kinds: tuple[Kind, ...]
@@ -57,18 +61,19 @@ class Selection(NamedTuple):
 
 
 def _form_of_accounts(value: object) -> str:
-    """Return which of its two forms `accounts` has."""
-    return "[organization]" if isinstance(value, Mapping | OrganizationAccounts) else "[list]"
+    """Return the tag of the form of `accounts`, so that an error is about the form that was used, not about both."""
+    return tag(OrganizationAccounts if isinstance(value, Mapping | OrganizationAccounts) else Account)
 
 
 class Settings(BaseSettings):
-    """The whole configuration. Flags win over the environment, the environment over the file."""
+    """The whole configuration."""
 
     model_config = SettingsConfigDict(
         extra="forbid",
         frozen=True,
         env_prefix=ENVIRONMENT_PREFIX,
         env_nested_delimiter="__",
+        use_attribute_docstrings=True,
     )
 
     config: ConfigFile = ConfigFile()
@@ -80,47 +85,47 @@ class Settings(BaseSettings):
     aws: Aws = Aws()
     shard: Shard = Shard()
     accounts: Annotated[
-        Annotated[tuple[Account, ...], AfterValidator(not_empty), Tag("[list]")]
-        | Annotated[OrganizationAccounts, Tag("[organization]")],
+        Annotated[tuple[Account, ...], AfterValidator(not_empty), Tag(tag(Account))]
+        | Annotated[OrganizationAccounts, Tag(tag(OrganizationAccounts))],
         Discriminator(_form_of_accounts),
-    ] = Field(default=(Account(),), description="Accounts and regions to read, or the organization that has them.")
-    services: Mapping[str, ServiceSettings | None] = Field(
-        default_factory=dict, description="Services, kinds and scopes to read."
-    )
-    kinds: Mapping[Word, Mapping[str, Any]] = Field(
-        default_factory=dict, description="Kinds of your own, in the catalog's language."
-    )
-    reasons: tuple[Rule, ...] = Field(
-        default=(), description="Rules of your own for failure reasons; they are tried before the built-in ones."
-    )
+    ] = (Account(),)
+    """Accounts and regions to read, or the organization whose accounts to read."""
+    services: Mapping[str, ServiceSettings | None] = Field(default_factory=dict)
+    """Services, kinds and scopes to read. If unset, every kind that needs no scope."""
+    kinds: Mapping[Word, Mapping[str, Any]] = Field(default_factory=dict)
+    """Additional kinds of job, in the language of the catalog."""
+    reasons: tuple[Rule, ...] = ()
+    """Additional rules for failure reasons, tried before the built-in ones."""
 
     @property
     def organization(self) -> Organization | None:
-        """The organisation whose accounts are read, None where accounts are named."""
+        """The organization whose accounts are read, None if accounts are named."""
         return self.accounts.organization if isinstance(self.accounts, OrganizationAccounts) else None
 
     @property
     def named_accounts(self) -> tuple[Account, ...]:
-        """The accounts that are named, none where those of an organisation are read."""
+        """The accounts that are named, empty if those of an organization are read."""
         return () if isinstance(self.accounts, OrganizationAccounts) else self.accounts
 
     @property
     def all_regions(self) -> bool:
-        """Whether regions are to be found."""
+        """Whether regions are to be discovered."""
         readers = (self.organization,) if self.organization else self.named_accounts
         return any(ALL_REGIONS in reader.regions for reader in readers)
 
     def catalog(self, built_in: Catalog) -> Catalog:
-        """Return the catalog with the user's own kinds; they were checked when the settings were loaded."""
+        """Return the catalog including the configured kinds, which were checked when the settings were loaded."""
         return extended(built_in, self.kinds)
 
     def selections(self, catalog: Catalog) -> list[Selection]:
-        """Return what to read: what is configured, else every kind that needs no container and that AWS still runs.
+        """Return what to read: what is configured, else every kind that needs no scope and that AWS still runs.
 
-        What the catalog calls `opt_in` is read only where it is named. A kind of the user's own is read unless the
-        configuration chooses among the kinds of its service.
+        What the catalog marks as `opt_in` is read only if it is named. A kind from the configuration is read unless
+        the configuration selects among the kinds of its service.
         """
-        selections = self._configured(catalog) if self.services else _needing_nothing(catalog)
+        configured = [(catalog[name], settings or ServiceSettings()) for name, settings in self.services.items()]
+        selections = [Selection(service, _chosen(service, settings), settings) for service, settings in configured]
+        selections = selections or _without_scopes(catalog)
         own = {entry["service"] for entry in self.kinds.values()}
         for name in sorted(own - {selection.service.service for selection in selections}):
             service = catalog[name]
@@ -128,26 +133,19 @@ class Settings(BaseSettings):
             selections.append(Selection(service, kinds, ServiceSettings()))
         return selections
 
-    def _configured(self, catalog: Catalog) -> list[Selection]:
-        services = ((catalog[name], settings or ServiceSettings()) for name, settings in self.services.items())
-        return [Selection(service, _chosen(service, settings), settings) for service, settings in services]
-
     def stale_after(self, interval: float) -> float:
-        """Return the seconds for which a source's numbers outlive its last success: slow sources get three polls."""
+        """Return for how many seconds after its last success a source is exported: at least three of its intervals."""
         return max(self.poll.stale_after, 3 * interval)
 
 
-def _needing_nothing(catalog: Catalog) -> list[Selection]:
-    services = [service for service in map(catalog.__getitem__, catalog.names) if not service.opt_in]
-    return [
-        Selection(service, kinds, ServiceSettings())
-        for service in services
-        if (kinds := tuple(filter(_needs_nothing, service.kinds.values())))
-    ]
-
-
-def _needs_nothing(kind: Kind) -> bool:
-    return not (kind.scopes or kind.opt_in or kind.end_of_life)
+def _without_scopes(catalog: Catalog) -> list[Selection]:
+    """Return every kind that needs no scope, for a configuration that names no services."""
+    selections = []
+    for service in (catalog[name] for name in catalog.names):
+        kinds = [kind for kind in service.kinds.values() if not (kind.scopes or kind.opt_in or kind.end_of_life)]
+        if kinds and not service.opt_in:
+            selections.append(Selection(service, tuple(kinds), ServiceSettings()))
+    return selections
 
 
 def _chosen(service: Service, settings: ServiceSettings) -> tuple[Kind, ...]:

@@ -1,4 +1,7 @@
-"""The sections of the settings: each setting with its default, its meaning and what is allowed."""
+"""The sections of the settings: each setting with its default, what it is for, and which values are valid.
+
+The docstrings of the fields are the help texts of the flags and the table of docs/configuration.md.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,20 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+)
 
-from exporter.text.durations import Duration
+from exporter.text.durations import Duration, parse_duration
 
 DEFAULT_PORT = 10058
-"""No other exporter is known to use it; see the wiki page "Default port allocations" of Prometheus."""
+"""Not taken by another exporter: see "Default port allocations" in the wiki of Prometheus."""
 
 _LAST_PORT = 65_535
 
@@ -21,28 +32,28 @@ _LAST_PORT = 65_535
 def _address(address: str) -> str:
     match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]*):(\d{1,5})", address)
     if match is None or int(match[2]) > _LAST_PORT:
-        raise ValueError(f"{address!r} is not an address to listen on: :10058, 127.0.0.1:10058, [::1]:10058")
+        raise ValueError(f"{address!r} is not an address to listen on, such as :10058, 127.0.0.1:10058 or [::1]:10058")
     return address
 
 
 def _path(path: str) -> str:
     if not re.fullmatch(r"/[^?#{}\s]*", path):
-        raise ValueError(f"{path!r} is not a path: /metrics")
+        raise ValueError(f"{path!r} is not a path, such as /metrics")
     if path.startswith("/-/"):
-        raise ValueError(f"{path!r} is no path for metrics: health checks have their place below /-/")
+        raise ValueError(f"{path!r} is reserved: paths under /-/ are for health checks and reload")
     return path
 
 
 def _url(url: str) -> str:
     if not re.fullmatch(r"https?://\S+", url):
-        raise ValueError(f"{url!r} is not an address: https://vpce-1a2b3c.bedrock.us-east-1.vpce.amazonaws.com")
+        raise ValueError(f"{url!r} is not a URL, such as https://vpce-1a2b3c.bedrock.us-east-1.vpce.amazonaws.com")
     if "@" in urlsplit(url).netloc:
-        raise ValueError("must be without user and password: AWS asks for neither")
+        raise ValueError("must be without a user and a password: requests to AWS are signed instead")
     return url
 
 
 def not_empty(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return values if there are any; raises ValueError."""
+    """Return values; raises ValueError if there are none."""
     if not values:
         raise ValueError("must not be empty")
     return values
@@ -50,7 +61,7 @@ def not_empty(values: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _ascending(buckets: tuple[float, ...]) -> tuple[float, ...]:
     if any(low >= high for low, high in pairwise(buckets)):
-        raise ValueError("each bucket must be longer than the one before")
+        raise ValueError("must be in ascending order")
     return buckets
 
 
@@ -64,151 +75,134 @@ Addresses = Annotated[
 
 
 class Section(BaseModel):
-    """Base of every group of settings: a key that does not exist is an error."""
+    """A group of settings, in which an unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class ConfigFile(Section):
-    """Where the configuration stands."""
+    """Where the configuration file is."""
 
-    file: Path | None = Field(default=None, description="Configuration file (YAML).")
+    file: Path | None = None
+    """Configuration file (YAML). Set by flag or environment variable only."""
 
 
 class WebConfigLocation(Section):
     """Where TLS, passwords and headers are configured."""
 
-    file: Annotated[Path | None, BeforeValidator(lambda path: path or None)] = Field(
-        default=None, description="Path to configuration file that can enable TLS or authentication."
-    )
+    file: Annotated[Path | None, BeforeValidator(lambda path: path or None)] = None
+    """Path to configuration file that can enable TLS or authentication."""
 
 
 class Web(Section):
-    """What is served, and where."""
+    """What is served, and where; flags and help texts of exporter-toolkit and node_exporter wherever they have one."""
 
-    listen_address: Addresses = Field(
-        default=(f":{DEFAULT_PORT}",),
-        description="Addresses on which to expose metrics and web interface. Repeatable for multiple addresses. "
-        "Examples: :10058, 127.0.0.1:10058, [::1]:10058.",
-    )
-    systemd_socket: bool = Field(
-        default=False, description="Use systemd socket activation listeners instead of port listeners (Linux only)."
-    )
+    listen_address: Addresses = (f":{DEFAULT_PORT}",)
+    """Addresses on which to expose metrics and web interface. Repeatable for multiple addresses. Examples: `:10058`,
+    `127.0.0.1:10058`, `[::1]:10058`.
+    """
+    systemd_socket: bool = False
+    """Use systemd socket activation listeners instead of port listeners (Linux only)."""
     config: WebConfigLocation = WebConfigLocation()
-    telemetry_path: Annotated[str, AfterValidator(_path)] = Field(
-        default="/metrics", description="Path under which to expose metrics."
-    )
-    max_requests: int = Field(
-        default=40, ge=0, description="Maximum number of parallel scrape requests. Use 0 to disable."
-    )
-    disable_exporter_metrics: bool = Field(
-        default=False, description="Exclude metrics about the exporter's process (process_*, python_*)."
-    )
-    disable_pages: bool = Field(
-        default=False, description="Serve nothing but metrics and health: no pages, no API, no names of jobs."
-    )
-    enable_lifecycle: bool = Field(default=False, description="Enable reload via HTTP request.")
+    telemetry_path: Annotated[str, AfterValidator(_path)] = "/metrics"
+    """Path under which to expose metrics."""
+    max_requests: NonNegativeInt = 40
+    """Maximum number of parallel scrape requests; any more get status 503. Use 0 to disable."""
+    disable_exporter_metrics: bool = False
+    """Exclude metrics about the exporter's process (`process_*`, `python_*`)."""
+    disable_pages: bool = False
+    """Serve only metrics and health checks: no pages, no API, no names of jobs."""
+    enable_lifecycle: bool = False
+    """Enable reload via HTTP request: POST or PUT to `/-/reload`."""
 
 
 class Log(Section):
     """What is written to stderr, and how."""
 
-    level: Literal["debug", "info", "warn", "error"] = Field(
-        default="info", description="Only log messages with the given severity or above."
-    )
-    format: Literal["logfmt", "json"] = Field(default="logfmt", description="Output format of log messages.")
+    level: Literal["debug", "info", "warn", "error"] = "info"
+    """Only log messages with the given severity or above."""
+    format: Literal["logfmt", "json"] = "logfmt"
+    """Output format of log messages."""
 
 
 class Poll(Section):
-    """When AWS is asked, and how long an answer counts."""
+    """When AWS is polled, and how long the result counts."""
 
-    interval: Duration = Field(default=60.0, description="How often a list of jobs is read.")
-    discovery_interval: Duration = Field(
-        default=600.0, description="How often memberships, schedulers and other containers of jobs are looked for."
-    )
-    resync: Duration = Field(
-        default=3600.0, description="How often everything is listed again, which finds what was deleted."
-    )
-    lookback: Duration = Field(default=604_800.0, description="How long a job counts after it finished.")
-    stale_after: Duration = Field(
-        default=300.0,
-        description="How long the numbers of a source stay after its last successful poll; at least three intervals.",
-    )
-    timeout: Duration = Field(default=55.0, description="How long one poll of a source may take.")
-    concurrency: int = Field(default=32, ge=1, description="How many sources are polled at the same time.")
-    details_budget: int = Field(
-        default=20, ge=1, description="How many failed jobs of a source are asked for their reason in one poll."
-    )
+    interval: Duration = parse_duration("1m")
+    """How often to read each list of jobs, from the start of one poll to the start of the next."""
+    discovery_interval: Duration = parse_duration("10m")
+    """How often to look for accounts, regions and scopes."""
+    resync: Duration = parse_duration("1h")
+    """How often to list everything again, not just what is new or active; this finds deleted jobs."""
+    lookback: Duration = parse_duration("7d")
+    """How long a job counts after it finished."""
+    stale_after: Duration = parse_duration("5m")
+    """How long to export the metrics of a source after its last successful poll; at least three of its intervals."""
+    timeout: Duration = parse_duration("55s")
+    """Maximum duration of one poll of a source."""
+    concurrency: PositiveInt = 32
+    """Maximum number of sources to poll at the same time."""
+    details_budget: PositiveInt = 20
+    """Maximum number of failed jobs of a source to request the reason for in one poll."""
 
 
 class Metrics(Section):
     """What is exported beyond the counts."""
 
-    per_job: bool = Field(default=False, description="Export series for single jobs: aws_job_info and its times.")
-    per_job_finished: int = Field(
-        default=50, ge=0, description="How many finished jobs of a source get series of their own, newest first."
+    per_job: bool = False
+    """Export series for individual jobs: `aws_job_info` and its times."""
+    per_job_finished: NonNegativeInt = 50
+    """Maximum number of finished jobs of a source with series of their own, newest first."""
+    per_job_active: NonNegativeInt = 500
+    """Maximum number of active jobs of a source with series of their own, oldest first."""
+    duration_buckets: Annotated[tuple[Duration, ...], AfterValidator(not_empty), AfterValidator(_ascending)] = tuple(
+        map(parse_duration, ("1m", "5m", "15m", "30m", "1h", "2h", "4h", "8h", "1d", "2d"))
     )
-    per_job_active: int = Field(
-        default=500, ge=0, description="How many active jobs of a source get series of their own, oldest first."
-    )
-    duration_buckets: Annotated[tuple[Duration, ...], AfterValidator(not_empty), AfterValidator(_ascending)] = Field(
-        default=(60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14_400.0, 28_800.0, 86_400.0, 172_800.0),
-        description="Upper bounds of the duration histograms.",
-    )
+    """Upper bounds of the duration histograms, in ascending order. Repeatable."""
 
 
 class Limits(Section):
-    """What keeps memory and the number of series in bounds, whatever AWS lists."""
+    """What bounds memory and the number of series, whatever AWS lists."""
 
-    series: int = Field(
-        default=1_000_000,
-        ge=1,
-        description="How many series about jobs there are in all; more drop families.",
-    )
-    series_per_source: int = Field(
-        default=10_000, ge=1, description="How many series about jobs a source has; more drop families."
-    )
-    dimension_values: int = Field(
-        default=50, ge=1, description="How many values of a dimension a source exports; more become `other`."
-    )
-    jobs_per_source: int = Field(
-        default=500_000, ge=1, description="How many finished jobs of a source count; of more, the newest."
-    )
-    sources: int = Field(default=20_000, ge=1, description="How many sources are polled; more are not discovered.")
-    pages: int = Field(
-        default=5000, ge=1, description="How many pages a list of AWS may have; a longer one fails the poll."
-    )
-    message_length: int = Field(
-        default=4000, ge=100, description="How many characters of a failure message or a name are held."
-    )
+    series: PositiveInt = 1_000_000
+    """Maximum number of series about jobs in total; families are dropped to stay below it."""
+    series_per_source: PositiveInt = 10_000
+    """Maximum number of series about jobs per source; families are dropped to stay below it."""
+    dimension_values: PositiveInt = 50
+    """Maximum number of values of each dimension that a source exports; any more become `other`."""
+    jobs_per_source: PositiveInt = 500_000
+    """Maximum number of finished jobs to count per source; the last to finish are kept."""
+    sources: PositiveInt = 20_000
+    """Maximum number of sources to poll; any more are not discovered."""
+    pages: PositiveInt = 5000
+    """Maximum number of pages in a list; the poll of a longer one fails."""
+    message_length: Annotated[int, Field(ge=100)] = 4000
+    """Maximum number of characters to keep of a failure message, a name or a dimension: the start and the end."""
 
 
 class Aws(Section):
     """How AWS is reached."""
 
-    endpoint_url: Annotated[str, AfterValidator(_url)] | None = Field(
-        default=None, description="Address to use in place of every service's own."
-    )
-    connect_timeout: Duration = Field(default=3.0, description="How long a connection may take to open.")
-    read_timeout: Duration = Field(default=20.0, description="How long AWS may take to answer one request.")
-    max_attempts: int = Field(
-        default=3, ge=1, le=10, description="How often one request is tried before the poll fails."
-    )
-    requests_per_second: float = Field(
-        default=2.0,
-        gt=0,
-        allow_inf_nan=False,
-        description="How many requests a service gets in a second, by account and region; fewer while AWS throttles.",
-    )
-    burst: int = Field(default=10, ge=1, description="How many requests a service may get at once after a pause.")
+    endpoint_url: Annotated[str, AfterValidator(_url)] | None = None
+    """Endpoint URL to use instead of every service's own."""
+    connect_timeout: Duration = parse_duration("3s")
+    """How long to wait for a connection to AWS to open."""
+    read_timeout: Duration = parse_duration("20s")
+    """How long to wait for AWS to respond to a request."""
+    max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    """How many times to try a request before the poll fails, 1 to 10."""
+    requests_per_second: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2.0
+    """Maximum rate of requests to a service, per account and region; lower while AWS throttles."""
+    burst: PositiveInt = 10
+    """Maximum number of requests to a service in quick succession after a pause."""
 
 
 class Shard(Section):
     """Which part of the sources this exporter reads."""
 
-    count: int = Field(default=1, ge=1, le=1000, description="How many exporters share the sources.")
-    index: int | None = Field(
-        default=None,
-        ge=0,
-        description="Which of them this one is, from 0. Left out: the number at the end of the host's name.",
-    )
+    count: Annotated[int, Field(ge=1, le=1000)] = 1
+    """How many exporters share the sources. Read at start only, like `shard.index`."""
+    index: NonNegativeInt | None = None
+    """Which of them this exporter is, counted from 0. If unset, the number at the end of the host name, such as that of
+    a pod in a StatefulSet.
+    """

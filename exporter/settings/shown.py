@@ -1,4 +1,4 @@
-"""The settings as they may be shown: without what must stay secret."""
+"""The settings without their secrets, for the configuration page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SECRET = re.compile(r"external_?id|secret|password|passwd|token|credential|priv
 
 
 def without_secrets(settings: Settings) -> dict[str, Any]:
-    """Return the settings as plain values, secrets replaced by `[redacted]`."""
+    """Return the settings as plain values, with `[redacted]` in place of secrets."""
     shown: dict[str, Any] = _shown(settings.model_dump(mode="json"))
     return shown
 

@@ -1,16 +1,16 @@
-"""The log: to stderr, in logfmt or JSON, with the keys that Prometheus' own programs write."""
+"""The log: to stderr, in logfmt or JSON, with the keys of Prometheus's own programs (promslog)."""
 
 from __future__ import annotations
 
-import json
 import logging
-import re
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TextIO
+from typing import Any, TextIO
 
 import structlog
+from structlog.processors import CallsiteParameter, CallsiteParameterAdder, JSONRenderer, LogfmtRenderer
+from structlog.stdlib import ProcessorFormatter
 from structlog.typing import EventDict, Processor
 
 from exporter.text.printable import printable
@@ -20,78 +20,56 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING,
 
 
 def configure_logging(level: str, form: str, stream: TextIO | None = None) -> None:
-    """Send every log record of the process, those of libraries included, to `stream` (stderr) in one form."""
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=_CHAIN,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _RENDERERS[form]],
-    )
+    """Send every log record of the process, those of libraries included, to `stream` (default: stderr)."""
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(formatter)
+    handler.setFormatter(
+        ProcessorFormatter(
+            foreign_pre_chain=_CHAIN,
+            processors=[ProcessorFormatter.remove_processors_meta, _RENDERERS[form], _on_one_line],
+        )
+    )
     logging.basicConfig(handlers=[handler], level=LEVELS[level], force=True)
-    # What they warn of fails a poll, which is logged once; they would do so with a traceback for each source. Their
-    # debugging holds whole requests and answers, with the keys that STS hands out: nobody gets to see it.
+    # What botocore warns about fails a poll, which is logged once; botocore would add a traceback for each source.
+    # Its debug records are never shown: they contain whole requests and responses, with the keys that STS hands out.
     for library in ("aiobotocore", "botocore"):
         logging.getLogger(library).setLevel(logging.INFO if level == "debug" else logging.ERROR)
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *_CHAIN,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
+        processors=[structlog.stdlib.filter_by_level, *_CHAIN, ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
     )
 
 
-def _logfmt(_logger: object, _method: str, event: EventDict) -> str:
-    """Render a record on one line, whatever its values hold: what is not plain is quoted as JSON quotes it."""
-    first = [key for key in ("time", "level", "source", "msg") if key in event]
-    keys = [*first, *(key for key in event if key not in first)]
-    return " ".join(f"{key}={_quoted(event[key])}" for key in keys)
+def _promslog(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Name and order the keys as promslog does: time, level, source (`loop.py:120`), msg, then everything else."""
+    return {
+        # TimeStamper of structlog writes microseconds, promslog milliseconds.
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "level": "WARN" if event["level"] == "warning" else event["level"].upper(),
+        "source": f"{event.pop('filename')}:{event.pop('lineno')}",
+        "msg": event.pop("event"),
+        **{key: value for key, value in event.items() if key != "level"},
+    }
 
 
-def _quoted(value: object) -> str:
-    text = str(value).lower() if value is None or isinstance(value, bool) else str(value)
-    return (
-        text if text == printable(text) and _PLAIN.fullmatch(text) else printable(json.dumps(text, ensure_ascii=False))
-    )
-
-
-_PLAIN = re.compile(r"[^\s\"=]*")
-
-
-def _upper_level(_logger: object, _method: str, event: EventDict) -> EventDict:
-    return {**event, "level": "WARN" if event["level"] == "warning" else event["level"].upper()}
-
-
-def _headed(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """Begin with when, how grave and where, as promslog does: `source=loop.py:120`."""
-    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    source = f"{event.pop('filename')}:{event.pop('lineno')}"
-    return {"time": now, "level": event.pop("level"), "source": source, **event}
-
-
-def _discreet(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """Take out what looks like a secret, whoever logged it."""
+def _without_secrets(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Redact every text, whoever logged it: errors of AWS and of libraries may repeat what they were sent."""
     return {
         key: value if isinstance(value, int | float | None) else redacted(str(value)) for key, value in event.items()
     }
 
 
-_PLACE = structlog.processors.CallsiteParameter
+def _on_one_line(_logger: object, _method: str, line: Any) -> str:
+    """Escape what the renderers leave in: carriage returns and terminal sequences in the name of a job, say."""
+    return printable(line)
+
 
 _CHAIN: list[Processor] = [
     structlog.stdlib.add_log_level,
-    _upper_level,
-    structlog.processors.CallsiteParameterAdder({_PLACE.FILENAME, _PLACE.LINENO}),
-    _headed,
+    CallsiteParameterAdder({CallsiteParameter.FILENAME, CallsiteParameter.LINENO}),
     structlog.processors.format_exc_info,
-    structlog.processors.EventRenamer("msg"),
-    _discreet,
+    _promslog,
+    _without_secrets,
 ]
-"""Gives a record the keys of Prometheus' promslog."""
 
-_RENDERERS: Mapping[str, Processor] = {
-    "json": structlog.processors.JSONRenderer(lambda event, **options: printable(json.dumps(event, **options))),
-    "logfmt": _logfmt,
-}
+_RENDERERS: Mapping[str, Processor] = {"json": JSONRenderer(), "logfmt": LogfmtRenderer(bool_as_flag=False)}

@@ -1,4 +1,4 @@
-"""Takes secrets out of texts that others wrote: what AWS and the libraries say may repeat what they were sent."""
+"""Removes secrets from texts of AWS and of libraries, whose errors may repeat what they were sent."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ _NAMES = (
     "|aws_?session_?token|session_?token|x-amz-security-token|x-amz-credential|x-amz-signature|security_?token"
     "|credential|signature|external_?id|web_?identity_?token|password"
 )
-"""What the value after it is a secret of; in headers, queries, JSON, XML, canonical requests and Python's own forms."""
+"""Names whose values are secret, as they occur in headers, queries, JSON, XML, canonical requests and `repr`."""
 
 _BEFORE = r"""\\?["']?(?:\s*[=:>]\s*|%3D|%3A)(?:b(?=["']))?\\?["']?(?:(?:bearer|basic) )?"""
-"""What stands between a name and its value."""
+"""What separates a name from its value."""
 
 _SECRETS = (
-    # Keys of AWS by their prefix, for a user and for a session.
+    # Access key ids, of users and of sessions.
     re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b"),
-    # Web identity tokens: a JSON object in base64, its signature behind it.
+    # Web identity tokens: JSON objects in base64, followed by a signature.
     re.compile(r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]+\.[\w-]*"),
     re.compile(r"(?<=://)[^\s/@'\"]+(?=@)"),
     re.compile(rf"(?i)(?:{_NAMES}){_BEFORE}(?P<secret>(?!\[redacted)[^\s\"'\\,;&<>()]+)"),
-    # What STS says of an argument that it refuses.
+    # How STS quotes an argument that it rejects.
     re.compile(r"(?i)Value '(?P<secret>.{0,2000}?)' at '(?:externalId|webIdentityToken)'"),
 )
 
 
 def redacted(text: str) -> str:
-    """Return a text without what looks like a key, a token or a signature."""
+    """Return a text with `[redacted]` in place of what looks like a key, a token or a signature."""
     for pattern in _SECRETS:
         text = pattern.sub(_without, text)
     return text
 
 
 def _without(match: re.Match[str]) -> str:
-    """Return a match with its secret, or all of it, taken out."""
+    """Return a match with its secret replaced, or all of it if no part of it is named `secret`."""
     group = "secret" if "secret" in match.re.groupindex else 0
     whole, start = match[0], match.start()
     return f"{whole[: match.start(group) - start]}{REDACTED}{whole[match.end(group) - start :]}"

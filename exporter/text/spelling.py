@@ -1,4 +1,4 @@
-"""Help for a word that does not exist: the nearest ones that do."""
+"""Suggestions for a misspelled word."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import difflib
 from collections.abc import Iterable
 
 _FEW = 12
-"""So many choices fit into one line of an error."""
+"""Most choices to list in full in an error of one line."""
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """Return "; did you mean ...?" with the nearest choices, or all of them where they are few, else nothing."""
+    """Return "; did you mean ...?" with the nearest choices, all choices if none is near and they are few, else ""."""
     choices = sorted(choices)
     folded = {choice.lower(): choice for choice in choices}
     near = [folded[match] for match in difflib.get_close_matches(word.lower(), folded, n=3, cutoff=0.6)]

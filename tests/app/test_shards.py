@@ -98,9 +98,9 @@ async def test_four_shards_export_what_one_exporter_does(aws):
 @pytest.mark.parametrize(
     ("host", "told"),
     [
-        ("exporter-7d9f8bcb5-x2x4z", "'exporter-7d9f8bcb5-x2x4z', does not end with the number of one of 4 shards"),
+        ("exporter-7d9f8bcb5-x2x4z", "'exporter-7d9f8bcb5-x2x4z' does not end with the number of one of 4 shards"),
         ("exporter-4", "(-0 to -3)"),
-        ("", "shard.index: the host's name"),
+        ("", "shard.index: not set"),
     ],
 )
 def test_a_host_without_a_number_is_an_error(monkeypatch, capsys, host, told):

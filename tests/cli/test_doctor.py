@@ -78,7 +78,7 @@ async def test_all_is_well(aws, doctor):
     assert code == 0
     assert (row["ACCOUNT"], row["REGION"], row["SERVICE"]) == (ACCOUNT, REGION, "bedrock")
     assert (row["RESULT"], row["MISSING ACTION"], row["WHAT AWS SAYS"]) == ("ok", "", "")
-    assert closing.startswith("All is well.")
+    assert closing.startswith("All sources are up;")
 
 
 async def test_who_one_is_comes_first(aws, doctor):
@@ -107,7 +107,7 @@ async def test_the_missing_action_in_words_of_aws(aws, doctor):
     assert (row["RESULT"], row["MISSING ACTION"]) == ("access_denied", "cleanrooms:PassMembership")
     assert row["WHAT AWS SAYS"] == f"ListTrainedModelVersions: {message} on resource: {membership.id}"
     assert found[BEDROCK.key, ""]["RESULT"] == "ok"
-    assert closing.startswith("1 of 4 sources failed.")
+    assert closing.startswith("1 of 4 sources failed;")
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ async def test_calls_follow_the_interval(aws, doctor):
     assert [found[kind, ""]["CALLS/POLL"] for kind in (BEDROCK.key, "model")] == ["1", "1"]
     assert [found[kind, ""]["CALLS/HOUR"] for kind in (BEDROCK.key, "model", "account")] == ["30", "120", "6"]
     assert totals == {"bedrock": "30", "lookoutequipment": "120", "sts": "6"}
-    assert "156 calls of AWS an hour" in closing
+    assert "156 requests to AWS per hour" in closing
 
 
 async def test_every_page_is_a_call(aws_credentials, capsys):

@@ -58,7 +58,10 @@ model_import_job:
     succeeded: [Completed]  # confirm
     failed: [Failed]  # confirm
   times: {{created: creationTime, ended: endTime, updated: lastModifiedTime}}
-  details: {{operation: GetModelImportJob, arguments: {{jobIdentifier: $jobArn}}, reason: failureMessage}}
+  details:
+    operation: GetModelImportJob
+    arguments: {{jobIdentifier: $jobArn}}
+    reason: failureMessage
   filters: {{created_after: creationTimeAfter, status: statusEquals}}
 """
 
@@ -157,13 +160,13 @@ def test_id_of_several_fields():
     [
         ("bedrok", "ListModelImportJobs", "botocore has no service 'bedrok'; did you mean `bedrock`"),
         ("bedrock", "ListModelImportJob", "bedrock has no operation 'ListModelImportJob'; did you mean `ListModelImp"),
-        ("bedrock", "DeleteCustomModel", "bedrock DeleteCustomModel lists nothing: no structures in its answer"),
+        ("bedrock", "DeleteCustomModel", "bedrock DeleteCustomModel lists nothing: no structures in its response"),
         (
             "cloudtrail",
             "LookupEvents",
-            "cloudtrail LookupEvents lists nothing: it is no List, Get, Describe, Search op",
+            "cloudtrail LookupEvents lists nothing: it is not a List, Get, Describe, Search op",
         ),
-        ("glue", "ListJobs", "glue ListJobs lists nothing: no structures in its answer"),
+        ("glue", "ListJobs", "glue ListJobs lists nothing: no structures in its response"),
         ("cloudfront", "ListTagsForResource", "cloudfront ListTagsForResource lists no jobs: 'Tags.Items' have no "),
     ],
 )

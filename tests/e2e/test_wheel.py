@@ -69,7 +69,8 @@ def test_the_wheel_holds_the_package_and_its_licence(wheel: Path) -> None:
     with ZipFile(wheel) as archive:
         assert set(archive.namelist()) == PACKAGE | described
         metadata = Parser().parsestr(archive.read(f"{about}/METADATA").decode())
-    needed = ("py.typed", "catalog/bedrock.yaml", "web/views/templates/overview.html", "web/views/static/style.css")
+    views = ("web/views/templates/overview.html", "web/views/static/style.css")
+    needed = ("py.typed", "catalog/services/bedrock.yaml", *views)
     assert {f"exporter/{name}" for name in needed} <= PACKAGE
     assert metadata["Version"] == __version__
     assert metadata["License-Expression"] == "Apache-2.0"

@@ -123,6 +123,12 @@ def test_no_name_stands_twice() -> None:
     assert [name for name, count in Counter([*files, *classes]).items() if count > 1] == []
 
 
+def test_the_package_needs_nothing_of_the_checkout() -> None:
+    """No module imports from a folder beside the package, which a wheel lacks."""
+    beside = {"config", "helm", "image", "tests", "tools"}
+    assert [(module, name) for module, names in IMPORTS.items() for name in names if name.split(".")[0] in beside] == []
+
+
 def test_libraries_stay_in_their_rooms() -> None:
     """Only the rooms named for it import a library of AWS."""
     strays = [

@@ -133,7 +133,7 @@ def test_an_organisation_takes_the_place_of_a_list(read):
         ("{}", "role_name", "is missing"),
         ("{role_name: a b}", "role_name", "'a b' is not the name of a role"),
         ("{role_name: r, regions: [moon-1]}", "regions.0", "AWS has no region 'moon-1'"),
-        ("{role_name: r, regions: [all, us-east-1]}", "regions", "`all` stands alone"),
+        ("{role_name: r, regions: [all, us-east-1]}", "regions", "`all` cannot be combined"),
         ("{role_name: r, include: [ou-x]}", "include.0", "'ou-x' is not the id of an organizational unit"),
         ("{role_name: r, exclude: [111122223333]}", "exclude.0", "111122223333"),
         ("{role_name: r, inclde: [x]}", "inclde", "unknown key; did you mean `include` or `exclude`?"),
@@ -152,9 +152,10 @@ def test_a_wrong_organisation_is_told_in_one_line(problem, organization, key, to
     ("content", "told"),
     [
         ("accounts: {organisation: {}}", "accounts.organisation: unknown key; did you mean `organization`?"),
-        ("accounts: [{role_nam: r}]", "accounts.0.role_nam: unknown key"),
+        ("accounts: [{role_nam: r}]", "accounts.0.role_nam: unknown key; did you mean `role_arn`?"),
+        ("accounts: [{zzz: r}]", "accounts.0.zzz: unknown key; one of: external_id, regions, role_arn"),
         ("accounts: 5", "accounts: "),
-        ("shard: {count: 4, index: 4}", "shard.index: 4 is none of 4 shards: 0 to 3"),
+        ("shard: {count: 4, index: 4}", "shard.index: 4 is not one of 4 shards: 0 to 3"),
         ("shard: {count: 0}", "shard.count: "),
         ("shard: {index: -1}", "shard.index: "),
     ],
@@ -307,6 +308,11 @@ WRONG_IN_FILE = {
     "no likeness to a section": ("zzz: 1", "zzz", "accounts, aws, config"),
     "unknown key of a section": ("poll: {intervall: 5m}", "poll.intervall", "did you mean `interval`?"),
     "unknown key of an account": ("accounts: [{region: [us-east-1]}]", "accounts.0.region", "did you mean `regions`?"),
+    "unknown key of a rule": (
+        "reasons: [{name: x, reason: other, txt: a}]",
+        "reasons.0.txt",
+        "did you mean `text`?",
+    ),
     "unknown service": ("services: {bedrok: {}}", "services.bedrok", "did you mean `bedrock`"),
     "unknown kind": (
         "services: {bedrock: {kinds: [model_invocation_jobs]}}",
@@ -326,7 +332,7 @@ WRONG_IN_FILE = {
     "a scope within another": (
         "services: {cleanroomsml: {trained_models: [a]}}",
         "services.cleanroomsml.trained_models",
-        "found within other containers",
+        "discovered within another scope",
     ),
     "a scope of another service": (
         "services: {lookoutequipment: {memberships: [a]}}",
@@ -371,7 +377,7 @@ WRONG_IN_FILE = {
     "a section that is no mapping": ("poll: 5m", "poll", 'must be keys and values, not "5m"'),
     "a section that is a list": ("poll: []", "poll", "must be keys and values, not []"),
     "a number in words": ("poll: {concurrency: many}", "poll.concurrency", '"many"'),
-    "a number too small": ("poll: {concurrency: 0}", "poll.concurrency", "greater than or equal to 1, not 0"),
+    "a number too small": ("poll: {concurrency: 0}", "poll.concurrency", "greater than 0, not 0"),
     "a number too great": ("aws: {max_attempts: 11}", "aws.max_attempts", "less than or equal to 10, not 11"),
     "neither true nor false": ("metrics: {per_job: maybe}", "metrics.per_job", '"maybe"'),
     "unknown word": ("log: {level: loud}", "log.level", "'debug', 'info', 'warn' or 'error', not \"loud\""),
@@ -387,7 +393,7 @@ WRONG_IN_FILE = {
     "a path of the health checks": (
         "web: {telemetry_path: /-/healthy}",
         "web.telemetry_path",
-        "'/-/healthy' is no path for metrics: health checks have their place below /-/",
+        "'/-/healthy' is reserved: paths under /-/ are for health checks",
     ),
     "a negative limit of scrapes": (
         "web: {max_requests: -1}",
@@ -403,7 +409,7 @@ WRONG_IN_FILE = {
     "failures that never get a reason": (
         "poll: {details_budget: 0}",
         "poll.details_budget",
-        "greater than or equal to 1, not 0",
+        "greater than 0, not 0",
     ),
     "a date for a list of ids": (
         "services: {cleanroomsml: {memberships: 2026-01-01}}",
@@ -416,7 +422,7 @@ WRONG_IN_FILE = {
         "reasons.0.text",
         "is not a regular expression",
     ),
-    "an address that is none": ("aws: {endpoint_url: localhost}", "aws.endpoint_url", "'localhost' is not an address"),
+    "an address that is none": ("aws: {endpoint_url: localhost}", "aws.endpoint_url", "'localhost' is not a URL"),
 }
 
 
@@ -438,23 +444,20 @@ WRONG_YAML = {
     "inner keys that are numbers": ("poll: {1: 2}", "exporter.yml: poll.1: ", "1"),
     "services that are numbers": ("services: {1: {}}", "exporter.yml: services.1", "must be text, not 1"),
     "keys that are lists": ("? [a]\n: 1", "exporter.yml:1: ", "not valid YAML"),
-    "a key twice": ("poll: {}\nlog: {}\npoll: {}", "exporter.yml:3: ", "'poll' stands twice"),
+    "a key twice": ("poll: {}\nlog: {}\npoll: {}", "exporter.yml:3: ", "duplicate key 'poll'"),
     "an inner key twice": (
         "poll:\n  interval: 5m\n  timeout: 5s\n  interval: 6m",
         "exporter.yml:4: ",
-        "'interval' stands twice",
+        "duplicate key 'interval'",
     ),
     "a brace that stays open": ("log: {}\npoll: {", "exporter.yml:2: ", "not valid YAML"),
     "a tab": ("poll:\n\tinterval: 5m", "exporter.yml:2: ", "not valid YAML"),
     "a control character": (b"poll: {interval: \x00}", "exporter.yml:1: ", "not valid YAML"),
-    "a month that is none": ("poll:\n  interval: 2026-13-01", "exporter.yml:2: ", "'2026-13-01' is no timestamp"),
-    "an alias into itself": ("accounts: &a [*a]", "exporter.yml:1: ", "an alias leads into itself"),
-    "aliases without end": (
-        "\n".join(["a0: &a0 [x]", *(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 40))]),
-        "exporter.yml:",
-        "too large",
+    "a month that is none": (
+        "poll:\n  interval: 2026-13-01",
+        "exporter.yml:2: ",
+        "'2026-13-01' is not a valid",
     ),
-    "nested without end": ("[" * 50_000, "exporter.yml: ", "nested too deeply"),
     "two documents": ("poll: {}\n---\nlog: {}", "exporter.yml:2: ", "not valid YAML"),
     "an object of Python": ("poll: !!python/object:x.Y {}", "exporter.yml:1: ", "not valid YAML"),
     "not UTF-8": (b"log: {level: \xff\xfe}", "exporter.yml: ", "not UTF-8"),
@@ -521,7 +524,7 @@ def test_a_wrong_variable_is_one_line(problem, monkeypatch, variable, value, all
 WRONG_FLAGS = {
     "wrong duration": ("--poll.interval", "soon", "'soon' is not a duration"),
     "wrong number": ("--poll.concurrency", "many", '"many"'),
-    "a number too small": ("--poll.concurrency", "0", "greater than or equal to 1"),
+    "a number too small": ("--poll.concurrency", "0", "greater than 0"),
     "unknown word": ("--log.level", "loud", "'debug', 'info', 'warn' or 'error', not \"loud\""),
     "a path that is none": ("--web.telemetry-path", "metrics", "'metrics' is not a path"),
     "a port that is no number": ("--web.listen-address", ":http", ":http"),

@@ -67,7 +67,9 @@ QUOTED = {
     "a quote without a space": ('5"', r'"5\""'),
     "an equals sign": ("a=b", '"a=b"'),
     "a newline and a space": ("first\nsecond line", r'"first\nsecond line"'),
-    "a newline alone": ("first\nsecond", r'"first\nsecond"'),
+    "a newline alone": ("first\nsecond", r"first\nsecond"),
+    "a terminal sequence": ("\x1b[31mred", r"\u001b[31mred"),
+    "nothing": (None, ""),
     "a backslash before a quote": ('a\\" b', r'"a\\\" b"'),
     "a backslash at the end": ("a b\\", r'"a b\\"'),
 }
@@ -75,7 +77,7 @@ QUOTED = {
 
 @pytest.mark.parametrize(("value", "written"), QUOTED.values(), ids=QUOTED.keys())
 def test_logfmt_quotes_what_needs_it(logfmt, log, value, written):
-    """A reader gets back what was written."""
+    """A line is split only where a key starts, and nothing on it steers a terminal."""
     log.info("it", value=value)
     assert logfmt() == [f"level=INFO msg=it value={written}"]
 
