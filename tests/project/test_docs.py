@@ -482,7 +482,7 @@ COUNTS: dict[str, Callable[[], int]] = {
     f"of {NUMBER} services": lambda: len({kind.service for kind in CATALOG.kinds()}),
     rf"the {NUMBER} kinds of \[concepts": lambda: len(listed_kinds()),
     f"up to {NUMBER} further labels": lambda: max(len(kind.dimensions) for kind in CATALOG.kinds()),
-    f"is tried with {NUMBER} faults": lambda: len(table(RELIABILITY, "fault")),
+    f"is tested against {NUMBER} faults": lambda: len(table(RELIABILITY, "fault")),
     f"has {NUMBER} alerts": lambda: len(table(ALERTS, "alert", "severity")),
     f"{NUMBER} dashboards for Grafana": lambda: len(list(DASHBOARDS.glob("*.json"))),
     f"one of {NUMBER} reasons": lambda: len(PollErrorReason),
