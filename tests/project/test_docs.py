@@ -309,7 +309,7 @@ def test_a_sample_for_a_common_case_is_valid(example: Path, installed: Path) -> 
 
 def test_every_sample_is_listed() -> None:
     """docs/configuration.md has a line for each sample, and the file begins with what it is for."""
-    listed = {Path(link).name for row in table(CONFIGURATION, "file", "for whom") for link in links(row[0])}
+    listed = {Path(link).name for row in table(CONFIGURATION, "file", "who it is for") for link in links(row[0])}
     assert listed == {SAMPLE.name, *(example.name for example in EXAMPLES)}
     assert all(example.read_text().startswith("# ") for example in EXAMPLES)
 
