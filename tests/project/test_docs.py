@@ -534,8 +534,8 @@ def test_the_bounds_of_a_client_are_documented_as_they_are() -> None:
     assert told["scrapes at the same time"].endswith(f"({Settings().web.max_requests})")
     assert told["open connections"] == f"{limits.connections}"
     assert told["TLS handshake and first request"] == f"{limits.first_request:.0f} s"
-    assert told["the next request, headers included"] == f"{limits.next_request / 60:.0f} min after an answer"
-    assert told["an answer"] == f"{limits.answer:.0f} s until the client has taken its last byte"
+    assert told["the next request, headers included"] == f"{limits.next_request / 60:.0f} min after a response"
+    assert told["a response"] == f"{limits.answer:.0f} s until the client has taken its last byte"
 
 
 def test_every_document_is_in_the_index() -> None:
