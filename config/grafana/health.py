@@ -395,7 +395,7 @@ ROWS: Rows = {
         lines(
             About(
                 "CPU",
-                "The share of one core that each exporter uses. Near 1, polls and scrapes are delayed: split the exporter.",
+                "The share of one core that each exporter uses. Near 1, polls and scrapes are delayed: use shards.",
                 6,
             ),
             {"{{instance}}": exporters(f"rate(process_cpu_seconds_total{{{TARGET}}}[$__rate_interval])")},
@@ -413,8 +413,8 @@ ROWS: Rows = {
         lines(
             About(
                 "Series",
-                "Series about jobs that each exporter has, before its limits. Near limits.series, use fewer dimensions, "
-                "or turn off series of single jobs.",
+                "Series about jobs that each exporter has, before its limits. Near limits.series, use fewer "
+                "dimensions, or turn off series of single jobs.",
                 6,
             ),
             {"{{instance}}": f"sum by (instance) ({select('aws_job_exporter_series')})"},
