@@ -1,15 +1,15 @@
 # The image of the exporter: docker build --tag aws-job-exporter .
 
-# What the exporter is put together on: Python with venv. Its minor version must be that of BASE.
+# The image to build on: Python with venv. Its minor version must be that of BASE.
 ARG BUILDER=docker.io/library/python:3.13-slim-trixie
-# What it runs on: python3, and best nothing else. This one has no shell, no compiler and no pip.
+# The image to run on: python3, and preferably nothing else. This one has no shell, no compiler and no pip.
 ARG BASE=gcr.io/distroless/python3-debian13:nonroot
 
 
 FROM ${BUILDER} AS builder
 WORKDIR /build
 COPY requirements.txt requirements-build.txt ./
-# The secret is a pip.conf, for those whose packages come from an index of their own.
+# The secret is a pip.conf, for those whose packages come from a private index.
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     python3 -m venv /venv \
     && /venv/bin/pip install --no-cache-dir --require-hashes --only-binary :all: -r requirements-build.txt \
@@ -18,9 +18,9 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
 COPY pyproject.toml README.md LICENSE ./
 COPY exporter exporter
 COPY image image
-# `catalog` leaves out botocore's models of services that the catalog does not have; `all` keeps them for kinds of your own.
+# `catalog` leaves out botocore's models of services that are not in the catalog; `all` keeps them for kinds of your own.
 ARG MODELS=catalog
-# The root may be read-only and sources may get any date on their way, so the bytecode is made here and never looks back.
+# The root file system may be read-only and source files may get any date, so bytecode is compiled here and never checked against the source.
 RUN /venv/bin/pip install --no-cache-dir --no-index --no-build-isolation --no-deps --no-compile \
         --target /opt/aws-job-exporter . \
     && rm -r /opt/aws-job-exporter/bin \
@@ -38,10 +38,10 @@ ENV PYTHONPATH=/opt/aws-job-exporter \
 COPY --from=builder /opt/aws-job-exporter /opt/aws-job-exporter
 WORKDIR /
 USER 65532:65532
-# Fails here, and not in the cluster, if this Python is not the builder's.
+# Fail here, not in the cluster, if this Python is not the builder's.
 RUN ["python3", "-m", "exporter", "--version"]
 EXPOSE 10058
-# No HEALTHCHECK: OCI images have none and Kubernetes asks /-/healthy and /-/ready itself.
+# No HEALTHCHECK: OCI images have none, and Kubernetes probes /-/healthy and /-/ready itself.
 ENTRYPOINT ["python3", "-m", "exporter"]
 
 ARG BASE

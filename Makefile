@@ -1,8 +1,8 @@
 # How the project is set up, run and checked.
 
-# The Python that the environment is made with: `make test PYTHON=python3.13` makes it anew with another one.
+# The Python for the environment: `make test PYTHON=python3.13` creates it again with another one.
 PYTHON = python3
-# The branch coverage in per cent below which `make test` fails.
+# The branch coverage, in percent, below which `make test` fails.
 COVERAGE = 95
 # `make lock UPGRADE=--upgrade` takes the newest release of everything; without it only what must change does.
 UPGRADE =
@@ -10,14 +10,14 @@ UPGRADE =
 VENV = .venv
 BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
-# What `python -m venv` is told: `--upgrade-deps` makes the environment with the newest pip, not with the one that Python has.
+# Flags for `python -m venv`: `--upgrade-deps` uses the newest pip instead of the one that comes with Python.
 VENV_FLAGS =
 # Stamps in the environment: it exists, it can run the exporter, it can run the checks.
 MADE = $(VENV)/.made-with-$(subst /,-,$(PYTHON))
 RUNTIME = $(MADE)-for-running
 DEV = $(MADE)-for-checking
 
-# A worker for each core; one that has nothing left to do takes tests from another.
+# One worker per core; a worker that runs out of tests takes some from another.
 PARALLEL = --numprocesses=auto --dist=worksteal
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
@@ -40,7 +40,7 @@ check: lint ## Lint, then run the fast tests: the loop while you work
 test: lint ## Lint, then run all tests with branch coverage
 	$(BIN)/pytest $(PARALLEL) --durations=25 --cov --cov-report=term --cov-fail-under=$(COVERAGE)
 
-test-busy: $(DEV) ## Run the tests on a machine that has eight endless loops to run as well
+test-busy: $(DEV) ## Run the tests next to eight endless loops, to find those that need a fast machine
 	$(BIN)/python tools/busy.py --loops 8 -- $(BIN)/pytest $(PARALLEL)
 
 lint: $(DEV) ## Check style, format and types, the Dockerfile and the workflows
@@ -53,21 +53,21 @@ lint: $(DEV) ## Check style, format and types, the Dockerfile and the workflows
 mutants: $(DEV) ## Change the code that decides, one thing at a time: tests must fail; takes long
 	$(BIN)/python -m tools.mutants
 
-bench: $(DEV) ## Measure the exporter beside the alternatives, in about 5 minutes
+bench: $(DEV) ## Measure the exporter and its alternatives, in about 5 minutes
 	$(BIN)/python -m tests.benchmarks build/bench.json
 
-dashboards: $(DEV) ## Write the dashboards into the files that Grafana reads
+dashboards: $(DEV) ## Write the files of the Grafana dashboards
 	$(BIN)/python -m config.grafana
 
 dist: $(DEV) ## Build the wheel and the sdist in dist/
 	rm -rf dist
 	$(BIN)/python -m hatchling build
 
-sbom: $(DEV) ## Write the bill of materials of what is shipped, from its lock, to build/sbom.cdx.json
+sbom: $(DEV) ## Write the bill of materials of the shipped packages to build/sbom.cdx.json
 	@mkdir -p build
 	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o build/sbom.cdx.json requirements.txt
 
-screenshots: $(DEV) ## Take the pictures of the demo's pages: needs Debian's chromium
+screenshots: $(DEV) ## Take screenshots of the demo's pages: needs Debian's chromium
 	$(BIN)/python -m tools.screenshots docs/images
 
 docs: $(DEV) ## Write the tables of metrics, settings, kinds and faults in docs/, and that of values in helm/README.md
@@ -80,20 +80,20 @@ docs: $(DEV) ## Write the tables of metrics, settings, kinds and faults in docs/
 chart: $(DEV) ## Package the Helm chart into build/
 	PATH="$(CURDIR)/$(BIN):$$PATH" helm package helm --destination build
 
-lock: $(DEV) ## Bring the locks up to date with pyproject.toml
+lock: $(DEV) ## Update the lock files from pyproject.toml
 	$(COMPILE) --group installer -o requirements-installer.txt
 	$(COMPILE) --group dev pyproject.toml -o requirements-dev.txt
 	$(COMPILE) --constraint requirements-dev.txt pyproject.toml -o requirements.txt
 	$(COMPILE) --constraint requirements-dev.txt --group build -o requirements-build.txt
 
-clean: ## Remove the environment and everything that tools left behind
+clean: ## Remove the environment and everything that tools leave behind
 	rm -rf $(VENV) .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(RUNTIME): requirements-build.txt requirements.txt
 $(DEV): requirements-dev.txt
-# The pip that Python has may be too old to read the locks: before 23.3 it takes the pin of a package for none where
-# another package asks for the same one with an extra. So a pip of our own comes first.
+# Python's pip may be too old to read the lock files: before 23.3 it does not recognize the pin of a package if another
+# package requires the same one with an extra. So a pinned pip is installed first.
 $(RUNTIME) $(DEV): requirements-installer.txt pyproject.toml | $(MADE)
 	$(INSTALL) --only-binary :all: --require-hashes -r $<
 	$(INSTALL) --only-binary :all: --require-hashes $(patsubst %,-r %,$(filter-out $<,$(filter %.txt,$^)))

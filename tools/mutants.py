@@ -1,6 +1,6 @@
 """Change one thing at a time in the code that decides, and see whether a test notices.
 
-`python -m tools.mutants [module ...]` makes every mutant of the modules that tests/mutants.toml names, and runs the
+`python -m tools.mutants [module ...]` makes every mutant of the modules that tests/data/mutants.toml names, and runs the
 tests that stand there beside the module. It prints the mutants that live and fails where too many do.
 
 Python and the libraries are loaded once; each mutant gets a fork of that process, which imports the exporter anew.
@@ -32,7 +32,7 @@ import hypothesis
 import pytest
 import pytest_asyncio.plugin
 
-LISTS = Path("tests/mutants.toml")
+LISTS = Path("tests/data/mutants.toml")
 """The modules with their tests, and the mutants that behave as the code does."""
 
 ENOUGH = 0.9

@@ -1,4 +1,4 @@
-"""What stands around the panels of each dashboard, and how it becomes JSON."""
+"""Everything around the panels of each dashboard, and how it becomes JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Rows = Mapping[str, Panels]
 
 
 class _Event(AnnotationQuery):
-    """An annotation with what Prometheus understands in one and the library does not know."""
+    """An annotation with the fields that the Prometheus data source understands and the library lacks."""
 
     def __init__(self, text: str, **known: Any) -> None:
         super().__init__(**known)
@@ -41,11 +41,11 @@ class Event(Builder[AnnotationQuery]):
 
     name: str
     expression: str
-    colour: str
+    color: str
     text: str
-    """What is told of an event, with the labels of its series in braces."""
+    """The text of an event, with the labels of its series in braces."""
     is_shown: bool = True
-    """Whether the reader sees it before choosing to."""
+    """Whether it is shown by default."""
 
     def build(self) -> AnnotationQuery:
         """Return the annotation."""
@@ -54,7 +54,7 @@ class Event(Builder[AnnotationQuery]):
             name=self.name,
             datasource=DATASOURCE,
             enable=self.is_shown,
-            icon_color=self.colour,
+            icon_color=self.color,
             expr=self.expression,
         )
 
@@ -67,7 +67,7 @@ def failures(*, is_shown: bool) -> Event:
 
 
 def framed(uid: str, description: str, since: str) -> dashboard.Dashboard:
-    """Return a dashboard with what all have and no panels."""
+    """Return a dashboard with what all of them share, without panels."""
     empty = (
         dashboard.Dashboard(TITLES[uid])
         .uid(uid)
@@ -86,7 +86,7 @@ def framed(uid: str, description: str, since: str) -> dashboard.Dashboard:
 
 
 def filled(empty: dashboard.Dashboard, rows: Rows) -> dashboard.Dashboard:
-    """Return a dashboard with its panels, each with a number of its own."""
+    """Return a dashboard with its panels, numbered from 1."""
     numbers = count(1)
     empty.with_variable(exporter_url())
     for title, panels in rows.items():

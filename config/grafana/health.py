@@ -1,4 +1,4 @@
-"""Exporter health: whether the numbers of the other dashboards are whole and fresh, and what they cost."""
+"""Exporter health: whether the numbers on the other dashboards are complete and fresh, and what they cost."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from config.grafana.queries import SERVICE, SOURCE, TARGET, down, exporters, lat
 from config.grafana.variables import HEALTH, places, scopes, services, several
 
 OWN = f'{TARGET}, aws_service=~"$aws_service"'
-"""What selects the exporter's own series of the chosen services: they know no account."""
+"""Selects the exporter's own series of the chosen services: they have no account label."""
 
 KINDS = f'{OWN}, kind=~"$kind"'
 
@@ -50,7 +50,7 @@ RESTARTS = Event(
 
 def dashboard() -> Dashboard:
     """Return the dashboard."""
-    what = "Whether the exporter sees everything, how it fares with AWS, and what it costs."
+    what = "Whether the exporter sees everything, how AWS responds to it, and what it costs."
     empty = framed(HEALTH, what, "now-6h")
     up = "aws_job_exporter_source_up"
     kinds = several("kind", "Kind", f"label_values({select(up, sources=SERVICE)}, kind)")
@@ -71,7 +71,7 @@ def rate(metric: str, *matchers: str, sources: str = OWN) -> str:
 
 
 def increase(metric: str, sources: str = KINDS) -> str:
-    """Return what a counter counted in each piece of time, series by series."""
+    """Return what a counter counted in each interval, series by series."""
     return f"increase({select(metric, sources=sources)}[$__interval])"
 
 
@@ -88,7 +88,7 @@ STATS = [
     numbers(
         About(
             "Sources down",
-            "Lists that cannot be read now. The table below has the reasons; each is a thing to do.",
+            "Sources that cannot be read now. The table below has the reasons; each one needs a fix.",
             4,
             4,
         ),
@@ -98,8 +98,8 @@ STATS = [
     numbers(
         About(
             "Sources",
-            "What is polled: accounts, discoveries of scopes, and lists of jobs. Fewer than you expect? See the "
-            "configuration, then the accounts that are down.",
+            "What is polled: accounts, discoveries of scopes, and lists of jobs. If there are fewer than you expect, "
+            "check the configuration, then the accounts that are down.",
             4,
             4,
         ),
@@ -109,8 +109,8 @@ STATS = [
     numbers(
         About(
             "Oldest numbers",
-            "How long ago the source that was not read for longest was read. Far more than its interval: see the "
-            "slowest sources and the limit of requests.",
+            "The longest time since any source was last read. If it is far more than that source's interval, see the "
+            "slowest sources and the rate limit below.",
             4,
             4,
         ),
@@ -122,8 +122,8 @@ STATS = [
     numbers(
         About(
             "Requests to AWS",
-            "How many requests a second all exporters send together. Too many? Raise poll.interval, or name fewer "
-            "services.",
+            "How many requests per second all exporters send together. To reduce them, raise poll.interval or name "
+            "fewer services.",
             4,
             4,
         ),
@@ -134,8 +134,8 @@ STATS = [
     numbers(
         About(
             "Lowest limit",
-            "Requests a second that the most throttled service gets at most. Below aws.requests_per_second AWS "
-            "throttles: see who else asks there.",
+            "The rate limit, in requests per second, of the most throttled service. Below aws.requests_per_second, AWS "
+            "is throttling: find out who else sends requests there.",
             4,
             4,
         ),
@@ -147,8 +147,8 @@ STATS = [
     numbers(
         About(
             "Exporters up",
-            "Exporters that Prometheus reaches. Fewer than you run: see the target's error on Prometheus's page of "
-            "targets.",
+            "Exporters that Prometheus can scrape. If there are fewer than you run, see the errors on Prometheus's "
+            "targets page.",
             4,
             4,
         ),
@@ -160,8 +160,8 @@ STATS = [
 DOWN = rows(
     About(
         "Sources that are down",
-        "What cannot be read, and why. access_denied: run doctor, it names the permission; expired_credentials: "
-        "see the role; throttled: see the limits below. Click on a row for AWS's words.",
+        "What cannot be read, and why. access_denied: run doctor, which names the permission; expired_credentials: "
+        "check the role; throttled: see the rate limit below. Click a row for AWS's messages.",
         16,
         9,
     ),
@@ -189,8 +189,8 @@ DOWN = rows(
 EXPORTERS = rows(
     About(
         "Exporters",
-        "Which version runs where, since when, and whether its configuration is the file's. Not read: the log says "
-        "what is wrong with the file.",
+        "Which version runs where, since when, and whether its configuration is the one in the file. If the last "
+        "reload failed, the log says what is wrong with the file.",
         12,
         6,
     ),
@@ -207,12 +207,12 @@ EXPORTERS = rows(
             milliseconds(
                 latest(f"aws_job_exporter_config_last_reload_success_timestamp_seconds{{{TARGET}}}", "instance")
             ),
-            "Configuration read",
+            "Configuration loaded",
             "dateTimeFromNow",
         ),
         Column(
             latest(f"aws_job_exporter_config_last_reload_successful{{{TARGET}}}", "instance"),
-            "Last read well",
+            "Last reload OK",
             "bool_yes_no",
             {None: BAD, 1: PLAIN},
         ),
@@ -222,8 +222,8 @@ EXPORTERS = rows(
 LEFT_OUT = rows(
     About(
         "Left out because of limits",
-        "What the other dashboards lack because a source is over a limit. Raise the limit, or leave out a dimension or "
-        "a scope: see the bounds in docs/metrics.md.",
+        "What the other dashboards lack because a source exceeds a limit. Raise the limit, or leave out a dimension or "
+        "a scope: see Bounds in docs/metrics.md.",
         12,
         6,
     ),
@@ -242,7 +242,7 @@ ROWS: Rows = {
         areas(
             About(
                 "Sources up and down",
-                "When sources went down or came back. All at once: credentials or the network.",
+                "When sources went down or came back. If all did at once, check credentials and the network.",
                 8,
                 9,
             ),
@@ -254,20 +254,20 @@ ROWS: Rows = {
     "Requests to AWS": [
         areas(
             About(
-                "Requests by answer",
-                "What AWS answered. Codes other than 200 are AWS's names of errors: look them up in the service's "
+                "Requests by response code",
+                "How AWS responded. Codes other than 200 are AWS's error codes: look them up in the service's "
                 "API reference.",
                 12,
             ),
             {"{{code}}": f"sum by (code) ({rate(REQUESTS)})"},
             "reqps",
-            colour=BAD,
+            color=BAD,
         ).override_by_name("200", painted("green")),
         rows(
             About(
                 "Requests by operation",
-                "What is asked and how AWS answered, in the chosen time. What costs most comes first; poll it more "
-                "rarely (services.SERVICE.interval).",
+                "Which operations were called and how AWS responded, in the selected time. The most frequent come "
+                "first; to reduce them, poll the service less often (services.SERVICE.interval).",
                 12,
             ),
             {"aws_service": "Service", "operation": "Operation", "code": "Code"},
@@ -280,9 +280,9 @@ ROWS: Rows = {
         ),
         lines(
             About(
-                "Time until AWS answers",
-                "Of each request, waiting for the limit apart. Slow answers of all services: look at the network "
-                "first.",
+                "Response time of AWS",
+                "How long each request took, not counting the wait for the rate limit. If all services are slow, check "
+                "the network first.",
                 12,
             ),
             quantiles("aws_job_exporter_aws_request_duration_seconds", OWN),
@@ -291,21 +291,21 @@ ROWS: Rows = {
         bars(
             About(
                 "Failed polls by reason",
-                "Polls that failed. A few time-outs and server errors heal by themselves; a refusal stays until "
-                "somebody acts.",
+                "Polls that failed. A few timeouts and server errors go away by themselves; a refusal stays until "
+                "someone acts.",
                 12,
             ),
             {"{{reason}}": f"sum by (reason) ({increase('aws_job_exporter_poll_errors_total')}) > 0"},
-            colour=BAD,
+            color=BAD,
         ),
     ],
     "Throttling": [
         lines(
             About(
-                "Limit of requests",
-                "Requests a second that a service is asked at most: the full rate, and each service that gets less "
-                "because AWS throttles it. Each refusal halves the rate, each success gives some of it back. See "
-                "who else uses the quota.",
+                "Rate limit",
+                "The most requests per second that a service gets: the full rate, and each service with less because "
+                "AWS throttles it. Each refusal halves the rate, each success restores some of it. Find out who else "
+                "uses the quota.",
                 12,
             ),
             {
@@ -316,8 +316,8 @@ ROWS: Rows = {
         ),
         lines(
             About(
-                "Requests that wait for the limit",
-                "How many wait at a time. Much more than 1 for long: raise poll.interval, or "
+                "Requests waiting for the rate limit",
+                "How many wait at the same time. If it stays well above 1, raise poll.interval, or "
                 "aws.requests_per_second if the quota allows.",
                 12,
             ),
@@ -328,8 +328,8 @@ ROWS: Rows = {
     "Polls": [
         lines(
             About(
-                "Time of a poll",
-                "From the first request of a list to its last. If it comes near poll.timeout, polls begin to fail.",
+                "Poll duration",
+                "From the first request of a list to its last. If it approaches poll.timeout, polls start to fail.",
                 12,
             ),
             quantiles("aws_job_exporter_poll_duration_seconds", KINDS),
@@ -338,7 +338,7 @@ ROWS: Rows = {
         ranking(
             About(
                 "Slowest sources",
-                "The ten whose last poll took longest. Near poll.timeout (55 s by default): give the service a "
+                "The ten sources whose last poll took longest. Near poll.timeout (55 s by default), give the service a "
                 "longer interval or a higher rate.",
                 12,
             ),
@@ -351,41 +351,42 @@ ROWS: Rows = {
         ).data_links([TO_KIND]),
         lines(
             About(
-                "Reasons still to be asked for",
-                "Failed jobs whose reason AWS was not asked for yet. If it stays above 0, raise poll.details_budget.",
+                "Reasons still to be requested",
+                "Failed jobs whose reason has not been requested yet. If it stays above 0, raise poll.details_budget.",
                 8,
             ),
             {"{{instance}}": f"sum by (instance) ({select('aws_job_exporter_details_pending')})"},
         ),
         bars(
             About(
-                "Reasons that AWS did not tell",
-                "Questions for a job's failure reason that failed. access_denied: the policy lacks the operation; "
+                "Failed requests for reasons",
+                "Requests for a job's failure reason that failed. access_denied: the policy lacks the operation; "
                 "iam-policy prints it.",
                 8,
             ),
             {"{{reason}}": f"sum by (reason) ({increase('aws_job_exporter_detail_errors_total')}) > 0"},
-            colour=BAD,
+            color=BAD,
         ),
         bars(
             About(
                 "Unknown statuses",
-                "Jobs seen in a status that the catalog does not know, in every poll anew. Update the exporter, or "
-                "define the kind yourself.",
+                "Jobs with a status that the catalog does not know, counted again in every poll. Update the exporter, "
+                "or define the kind yourself.",
                 8,
             ),
             {
                 "{{aws_service}}/{{kind}}": "sum by (aws_service, kind) "
                 f"({increase('aws_job_exporter_unknown_statuses_total')}) > 0"
             },
-            colour="purple",
+            color="purple",
         ),
     ],
     "Cost": [
         lines(
             About(
                 "Memory",
-                "Resident memory of each exporter. It grows with the jobs held; if only memory grows, report it.",
+                "Resident memory of each exporter. It grows with the jobs in memory; if it grows without them, "
+                "report it.",
                 6,
             ),
             {"{{instance}}": exporters(f"process_resident_memory_bytes{{{TARGET}}}")},
@@ -393,14 +394,16 @@ ROWS: Rows = {
         ),
         lines(
             About(
-                "CPU", "Share of one core that each exporter uses. Near 1, polls and scrapes become late: split it.", 6
+                "CPU",
+                "The share of one core that each exporter uses. Near 1, polls and scrapes are delayed: use shards.",
+                6,
             ),
             {"{{instance}}": exporters(f"rate(process_cpu_seconds_total{{{TARGET}}}[$__rate_interval])")},
             "percentunit",
         ),
         lines(
             About(
-                "Jobs held",
+                "Jobs in memory",
                 "Jobs in the memory of each exporter: active ones, and those that ended within poll.lookback.",
                 6,
             ),
@@ -410,8 +413,8 @@ ROWS: Rows = {
         lines(
             About(
                 "Series",
-                "Series about jobs that each exporter has, before its limits. Near limits.series: fewer dimensions, or "
-                "no series of single jobs.",
+                "Series about jobs that each exporter has, before its limits. Near limits.series, use fewer "
+                "dimensions, or turn off series of single jobs.",
                 6,
             ),
             {"{{instance}}": f"sum by (instance) ({select('aws_job_exporter_series')})"},

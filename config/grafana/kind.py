@@ -1,4 +1,4 @@
-"""One kind of job: what its jobs do, how long they take, why they fail."""
+"""One kind of job: what its jobs are doing, how long they take, why they fail."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from config.grafana.panels import (
     Column,
     areas,
     bars,
-    coloured_by_state,
+    colored_by_state,
     lines,
     link,
     numbers,
@@ -44,7 +44,8 @@ JOBS = "${exporter_url}/jobs?aws_service=${aws_service}&kind=${kind}"
 TO_STATE = link("The jobs in this state, on the exporter's page", f"{JOBS}&state=${{__field.labels.state}}")
 TO_STATE_OF_ROW = link("The jobs in this state, on the exporter's page", f"{JOBS}&state=${{__data.fields.state}}")
 TO_ENDED = link(
-    "The jobs that ended so, on the exporter's page", f"{JOBS}&state=${{__field.labels.state}}&{ENDED_IN_TIME}"
+    "The jobs that ended in this state, on the exporter's page",
+    f"{JOBS}&state=${{__field.labels.state}}&{ENDED_IN_TIME}",
 )
 TO_REASON_OF_LOOKBACK = link(
     "The jobs that failed for this reason, on the exporter's page",
@@ -65,7 +66,7 @@ HERE = ("account_id", "region", "scope")
 
 def dashboard() -> Dashboard:
     """Return the dashboard."""
-    what = "One kind of job: what its jobs do, how long they take, why they fail."
+    what = "One kind of job: what its jobs are doing, how long they take, why they fail."
     empty = framed(KIND, what, "now-24h")
     held = "aws_job_exporter_jobs"
     chosen = [
@@ -80,7 +81,10 @@ def dashboard() -> Dashboard:
 STATS = [
     numbers(
         About(
-            "Failed", "Jobs that failed in the chosen time while the exporter ran. Why: see the reasons below.", 4, 4
+            "Failed",
+            "Jobs that failed in the selected time while the exporter was running. The reasons are below.",
+            4,
+            4,
         ),
         total(finished('state="failed"')),
         steps={None: PLAIN, 0.5: BAD},
@@ -88,7 +92,8 @@ STATS = [
     numbers(
         About(
             "Failure ratio",
-            "The share of the jobs ended in the chosen time that failed. Above a quarter of one source an alert fires.",
+            "The share of failures among the jobs that ended in the selected time. Above a quarter in one source, an "
+            "alert fires.",
             4,
             4,
         ),
@@ -98,13 +103,16 @@ STATS = [
         none="none ended",
     ),
     numbers(
-        About("Running", "Jobs that run or are being stopped now. Click to see them.", 4, 4),
+        About("Running", "Jobs that are running or being stopped now. Click to see them.", 4, 4),
         jobs("running|stopping"),
         steps={None: CALM},
     ).data_links([link("The running jobs, on the exporter's page", f"{JOBS}&state=running&state=stopping")]),
     numbers(
         About(
-            "Waiting", "Jobs that wait to begin. Click to see them; for how long they wait, see the states below.", 4, 4
+            "Waiting",
+            "Jobs that are waiting to start. Click to see them; the table Active now below shows for how long.",
+            4,
+            4,
         ),
         jobs("pending"),
         steps={None: PLAIN},
@@ -112,8 +120,8 @@ STATS = [
     numbers(
         About(
             "Last success",
-            "When a job last succeeded, within the exporter's lookback. Longer ago than this kind's rhythm? See "
-            "whether jobs still start.",
+            "When a job last succeeded, within the exporter's lookback. If that is longer ago than usual for this "
+            "kind, check whether jobs still start.",
             4,
             4,
         ),
@@ -125,8 +133,8 @@ STATS = [
     numbers(
         About(
             "Next deadline",
-            "When AWS ends the first of the active jobs, finished or not. Within the hour: split the job, or start "
-            "it anew with more time.",
+            "How long until AWS ends the first of the active jobs, finished or not. Below an hour, split the job, or "
+            "start it again with more time.",
             4,
             4,
         ),
@@ -161,30 +169,30 @@ NAMED = latest(select("aws_job_scope_info"), *HERE, "scope_name")
 ROWS: Rows = {
     "": [
         *STATS,
-        coloured_by_state(
+        colored_by_state(
             areas(
                 About(
                     "Active jobs",
-                    "Jobs that wait, run or are being stopped. Waiting ones that grow while running ones stay "
-                    "level have met a quota.",
+                    "Jobs that are waiting, running or being stopped. If more and more wait while the number of "
+                    "running ones stays level, a quota is reached.",
                     12,
                 ),
                 {"{{state}}": jobs("pending|running|stopping", "state")},
             )
         ).data_links([TO_STATE]),
-        coloured_by_state(
+        colored_by_state(
             bars(
-                About("Jobs ended", "How jobs ended. Where failed ones begin to show, see the reasons below.", 12),
+                About("Jobs ended", "How jobs ended. Where failures start to appear, see the reasons below.", 12),
                 {"{{state}}": total(finished(window="$__interval"), "state") + " > 0"},
             )
         ).data_links([TO_ENDED]),
     ],
-    "How long": [
+    "Durations": [
         lines(
             About(
                 "Run time",
-                "Of the jobs within the lookback that succeeded: half of them, nine and 99 of a hundred were "
-                "faster. A step upwards: has the input grown, or the capacity shrunk?",
+                "Run times of the jobs that succeeded within the lookback: 50, 90 and 99 % of them took less. After a "
+                "step up, check whether the input has grown or the capacity has shrunk.",
                 12,
             ),
             {"median": run_time(0.5), "90 %": run_time(0.9), "99 %": run_time(0.99), "average": average("succeeded")},
@@ -193,29 +201,29 @@ ROWS: Rows = {
         lines(
             About(
                 "Queue time",
-                "From creation to start, where AWS tells the start. If it rises, ask for a higher quota or start "
-                "fewer jobs at a time.",
+                "From creation to start, for kinds whose list has the start. If it rises, ask for a higher quota or "
+                "start fewer jobs at a time.",
                 12,
             ),
             {"median": queue_time(0.5), "90 %": queue_time(0.9), "99 %": queue_time(0.99)},
             "s",
         ),
     ],
-    "Why": [
+    "Failures": [
         bars(
             About(
                 "Failures by reason",
-                "Why jobs failed, over time. Click on a reason to see the jobs and AWS's words.",
+                "Why jobs failed, over time. Click a reason to see the jobs and AWS's messages.",
                 12,
             ),
             {"{{reason}}": total(f"increase({select('aws_jobs_failed_total')}[$__interval])", "reason") + " > 0"},
-            colour=BAD,
+            color=BAD,
         ).data_links([TO_REASON]),
         ranking(
             About(
                 "Reasons within the lookback",
-                "Why jobs failed within the exporter's lookback, also before it started. Work on the longest bar "
-                "first.",
+                "Why jobs failed within the exporter's lookback, including before it started. Start with the longest "
+                "bar.",
                 6,
             ),
             f"sort_desc({total(select('aws_job_failures'), 'reason')} > 0)",
@@ -225,7 +233,7 @@ ROWS: Rows = {
         rows(
             About(
                 "Last failures",
-                "When a job last failed for each reason. The runbook of AwsJobFailed tells what to do.",
+                "When a job last failed for each reason. The runbook of AwsJobFailed says what to do.",
                 6,
             ),
             {"reason": "Reason"},
@@ -241,9 +249,9 @@ ROWS: Rows = {
     "Last runs": [
         rows(
             About(
-                "Ends",
-                "For each way to end: how many jobs did within the lookback, when the last one, and how long it "
-                "took. One that took much longer than the median above is worth a look.",
+                "Results",
+                "For each final state: when a job last reached it, how many did within the lookback, and how long the "
+                "last one took. One that took much longer than the median above is worth a look.",
                 8,
             ),
             {"state": "State"},
@@ -257,8 +265,8 @@ ROWS: Rows = {
         rows(
             About(
                 "Active now",
-                "AWS's own statuses that active jobs are in, and since when the oldest of them exists. One that is "
-                "far older than the run time above is stuck.",
+                "The AWS statuses that active jobs are in, and the age of the oldest job in each. One that is "
+                "far older than the run time above is probably stuck.",
                 8,
             ),
             {"status": "Status", "state": "State"},
@@ -271,7 +279,7 @@ ROWS: Rows = {
         lines(
             About(
                 "Records",
-                "What the jobs within the lookback were given and what became of it, where AWS counts it. Failed "
+                "The records of the jobs within the lookback and what became of them, if AWS counts them. Failed "
                 "records in jobs that succeeded are easily overlooked.",
                 8,
             ),
@@ -283,12 +291,12 @@ ROWS: Rows = {
         .override_by_name("processed", painted("blue"))
         .override_by_name("total", painted("#8e8e8e")),
     ],
-    "Where": [
+    "Places": [
         rows(
             About(
                 "Accounts, regions and scopes",
-                "Where the jobs are. One place that fails while others do not: look at what differs there, the "
-                "role first.",
+                "Where the jobs are. If one place fails while others do not, look at what differs there, starting with "
+                "the role.",
                 24,
             ),
             {"scope_name": "Name", "account_id": "Account", "region": "Region", "scope": "Scope"},

@@ -14,7 +14,7 @@ from config.grafana.panels import (
     Column,
     areas,
     bars,
-    coloured_by_state,
+    colored_by_state,
     link,
     numbers,
     ranking,
@@ -55,7 +55,7 @@ TO_SOURCE = link(
 TO_JOBS = link("The jobs of this kind, on the exporter's page", f"${{exporter_url}}/jobs?{ROW}")
 TO_STATE = link("The jobs in this state, on the exporter's page", "${exporter_url}/jobs?state=${__field.labels.state}")
 TO_ENDED = link(
-    "The jobs that ended so, on the exporter's page",
+    "The jobs that ended in this state, on the exporter's page",
     f"${{exporter_url}}/jobs?state=${{__field.labels.state}}&{ENDED_IN_TIME}",
 )
 TO_REASON = link(
@@ -68,12 +68,12 @@ TO_HEALTH = link(
 )
 
 USUAL = f"""clamp_min(3 * {quantile(0.9, "aws_job_duration_seconds", 'state="succeeded"', by=SOURCE)}, 3600)"""
-"""How long a job may run: three times as long as nine of ten, and an hour."""
+"""How long a job may run: three times what nine out of ten take, and at least an hour."""
 
 
 def dashboard() -> Dashboard:
     """Return the dashboard."""
-    what = "All services at a glance: what runs, what failed, what needs attention."
+    what = "All services at a glance: what is running, what failed, what needs attention."
     empty = framed(OVERVIEW, what, "now-6h")
     held = "aws_job_exporter_jobs"
     kinds = several("kind", "Kind", f"label_values({select(held, sources=SERVICE)}, kind)")
@@ -85,7 +85,10 @@ def dashboard() -> Dashboard:
 STATS = [
     numbers(
         About(
-            "Failed", "Jobs that failed in the chosen time while the exporter ran. The table below names them.", 4, 4
+            "Failed",
+            "Jobs that failed in the selected time while the exporter was running. The table below shows where.",
+            4,
+            4,
         ),
         total(finished('state="failed"')),
         steps={None: PLAIN, 0.5: BAD},
@@ -95,8 +98,8 @@ STATS = [
     numbers(
         About(
             "Failure ratio",
-            "The share of the jobs ended in the chosen time that failed. Above 10 %, look at the reasons below: "
-            "one reason is one cause.",
+            "The share of failures among the jobs that ended in the selected time. Above 10 %, look at the reasons "
+            "below: a single reason suggests a single cause.",
             4,
             4,
         ),
@@ -108,7 +111,7 @@ STATS = [
     numbers(
         About(
             "Running",
-            "Jobs that run or are being stopped now. None, where there should be some: who starts them?",
+            "Jobs that are running or being stopped now. If there should be some, check what starts them.",
             4,
             4,
         ),
@@ -118,8 +121,8 @@ STATS = [
     numbers(
         About(
             "Waiting",
-            "Jobs that wait to begin. If they become more and more, see the longest queues below, then the quotas "
-            "of the service.",
+            "Jobs that are waiting to start. If their number keeps growing, see the longest queues below, then the "
+            "quotas of the service.",
             4,
             4,
         ),
@@ -129,7 +132,7 @@ STATS = [
     numbers(
         About(
             "Oldest active job",
-            "Since when the oldest job that has not ended exists. After a day, see the oldest active jobs below.",
+            "The age of the oldest job that has not ended. Above a day, see the oldest active jobs below.",
             4,
             4,
         ),
@@ -141,7 +144,7 @@ STATS = [
     numbers(
         About(
             "Sources down",
-            "Lists that cannot be read: their jobs are missing on this page. Click to see why, in Exporter health.",
+            "Sources that cannot be read: their jobs are missing from this page. Click to see why, in Exporter health.",
             4,
             4,
         ),
@@ -153,16 +156,16 @@ STATS = [
 ATTENTION = rows(
     About(
         "Needs attention",
-        "Where a job failed in the chosen time, has waited for more than an hour, or runs three times as long as "
-        "nine of ten do. Click on a row for its kind or its jobs; the runbooks tell what to do.",
+        "Where a job failed in the selected time, has waited for more than an hour, or has been running for more than "
+        "three times what nine out of ten take. Click a row for its kind or its jobs; the runbooks say what to do.",
         15,
         9,
     ),
     {"aws_service": "Service", "kind": "Kind", "account_id": "Account", "region": "Region", "scope": "Scope"},
     [
         Column(f"{last_failed(*SOURCE)} > $__from", "Last failure", "dateTimeFromNow", {None: BAD}, 120),
-        Column(f"{age('pending', *SOURCE)} > 3600", "Waits for", "s", {None: WARNING}, 95),
-        Column(f"{age('running|stopping', *SOURCE)} > {USUAL}", "Runs for", "s", {None: WARNING}, 95),
+        Column(f"{age('pending', *SOURCE)} > 3600", "Waiting for", "s", {None: WARNING}, 95),
+        Column(f"{age('running|stopping', *SOURCE)} > {USUAL}", "Running for", "s", {None: WARNING}, 95),
     ],
     links=[TO_KIND, TO_SOURCE],
 )
@@ -170,8 +173,8 @@ ATTENTION = rows(
 ALL_KINDS = rows(
     About(
         "All kinds",
-        "Every kind of job: what is active now, what was counted within the exporter's lookback (a week by "
-        "default), and when it last went well. Click on a row for the kind or its jobs.",
+        "Every kind of job: what is active now, what ended within the exporter's lookback (a week by "
+        "default), and when a job last succeeded. Click a row for the kind or its jobs.",
         24,
         14,
     ),
@@ -193,12 +196,12 @@ ROWS: Rows = {
     "": [
         *STATS,
         ATTENTION,
-        coloured_by_state(
+        colored_by_state(
             areas(
                 About(
                     "Active jobs",
-                    "Jobs that wait, run or are being stopped. Waiting ones that grow while running ones stay "
-                    "level have met a quota.",
+                    "Jobs that are waiting, running or being stopped. If more and more wait while the number of "
+                    "running ones stays level, a quota is reached.",
                     9,
                     9,
                 ),
@@ -207,12 +210,12 @@ ROWS: Rows = {
         ).data_links([TO_STATE]),
     ],
     "What ended": [
-        coloured_by_state(
+        colored_by_state(
             bars(
                 About(
                     "Jobs ended",
-                    "How jobs ended, each bar on its own. Where failed ones begin to show, compare with the "
-                    "reasons beside them.",
+                    "How jobs ended in each interval. Where failures start to appear, compare with the reasons "
+                    "next to this panel.",
                     12,
                 ),
                 {"{{state}}": total(finished(window="$__interval"), "state") + " > 0"},
@@ -221,19 +224,19 @@ ROWS: Rows = {
         bars(
             About(
                 "Failures by reason",
-                "Why jobs failed. One reason in many kinds points to what they share: a role, a quota, a network.",
+                "Why jobs failed. One reason across many kinds points to what they share: a role, a quota, a network.",
                 12,
             ),
             {"{{reason}}": total(f"increase({select('aws_jobs_failed_total')}[$__interval])", "reason") + " > 0"},
-            colour=BAD,
+            color=BAD,
         ).data_links([TO_REASON]),
     ],
     "What is active": [
         ranking(
             About(
                 "Oldest active jobs",
-                "The ten kinds with the oldest job that has not ended. Click on one, and see whether the job still "
-                "moves.",
+                "The ten kinds with the oldest jobs that have not ended. Click one to see whether its job is making "
+                "progress.",
                 12,
             ),
             f"topk(10, {age('pending|running|stopping', *EACH_KIND)})",
@@ -244,8 +247,8 @@ ROWS: Rows = {
         ranking(
             About(
                 "Longest queues",
-                "The ten kinds with the most waiting jobs. A long queue is a quota that is used up, or a lack of "
-                "capacity.",
+                "The ten kinds with the most waiting jobs. A long queue means that a quota is used up, or that "
+                "capacity is lacking.",
                 12,
             ),
             f"topk(10, {jobs('pending', *EACH_KIND)} > 0)",

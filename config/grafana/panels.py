@@ -1,4 +1,4 @@
-"""How panels look: the colours, units and links that are the same on every dashboard."""
+"""How panels look: the colors, units and links that are the same on every dashboard."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from config.grafana.variables import DATASOURCE
 
 PLAIN, CALM, WARNING, BAD = "text", "blue", "orange", "red"
 
-STATE_COLOURS: Mapping[str, str] = {
+STATE_COLORS: Mapping[str, str] = {
     "pending": "light-blue",
     "running": "blue",
     "stopping": "dark-blue",
@@ -43,23 +43,23 @@ STATE_COLOURS: Mapping[str, str] = {
     "deleting": "#5a5a5a",
     "unknown": "purple",
 }
-"""The same colour for a state everywhere."""
+"""The same color for a state everywhere."""
 
 STEP = "1m"
 """The exporter polls once a minute by default: a finer resolution shows nothing more."""
 
 BAR = "5m"
-"""The shortest time that one bar stands for."""
+"""The shortest interval of one bar."""
 
 Steps = Mapping[float | None, str]
-"""From which value on which colour; from None on everything."""
+"""The color from each value upward; None stands for the lowest."""
 
 Panel = TypeVar("Panel", timeseries.Panel, stat.Panel, table.Panel, bargauge.Panel)
 
 
 @dataclass(frozen=True)
 class About:
-    """What a panel is called, what a reader does with it, and how much of the 24 columns it takes."""
+    """A panel's title, what a reader does with it, and its width in the 24 columns."""
 
     title: str
     description: str
@@ -77,11 +77,11 @@ class Column:
     steps: Steps | None = None
     width: int | None = None
     is_hidden: bool = False
-    """Whether the query is only there for its labels."""
+    """Whether the query only serves for its labels."""
 
 
 def numbers(about: About, expression: str, unit: str = "none", *, steps: Steps, none: str = "0") -> stat.Panel:
-    """Return one large number; `none` stands there where the query has no result."""
+    """Return one large number; `none` replaces it when the query has no result."""
     panel = _described(stat.Panel(), about).with_target(_query(expression).instant())
     return (
         panel.unit(unit)
@@ -95,25 +95,25 @@ def numbers(about: About, expression: str, unit: str = "none", *, steps: Steps, 
     )
 
 
-def lines(about: About, queries: Mapping[str, str], unit: str = "none", *, colour: str = CALM) -> timeseries.Panel:
-    """Return lines over time by the format of their legend, in shades of one colour."""
-    return _series(about, queries, unit, STEP).color_scheme(_shades(colour)).line_width(2).fill_opacity(0)
+def lines(about: About, queries: Mapping[str, str], unit: str = "none", *, color: str = CALM) -> timeseries.Panel:
+    """Return lines over time by the format of their legend, in shades of one color."""
+    return _series(about, queries, unit, STEP).color_scheme(_shades(color)).line_width(2).fill_opacity(0)
 
 
-def areas(about: About, queries: Mapping[str, str], unit: str = "none", *, colour: str = CALM) -> timeseries.Panel:
+def areas(about: About, queries: Mapping[str, str], unit: str = "none", *, color: str = CALM) -> timeseries.Panel:
     """Return areas over time, one above the other."""
-    panel = _series(about, queries, unit, STEP).color_scheme(_shades(colour))
+    panel = _series(about, queries, unit, STEP).color_scheme(_shades(color))
     return panel.line_width(1).fill_opacity(40).stacking(_stacked())
 
 
-def bars(about: About, queries: Mapping[str, str], unit: str = "none", *, colour: str = CALM) -> timeseries.Panel:
-    """Return what was counted in each piece of time as bars, one above the other."""
-    panel = _series(about, queries, unit, BAR).color_scheme(_shades(colour)).draw_style(common.GraphDrawStyle.BARS)
+def bars(about: About, queries: Mapping[str, str], unit: str = "none", *, color: str = CALM) -> timeseries.Panel:
+    """Return what was counted in each interval as bars, one above the other."""
+    panel = _series(about, queries, unit, BAR).color_scheme(_shades(color)).draw_style(common.GraphDrawStyle.BARS)
     return panel.line_width(0).fill_opacity(80).stacking(_stacked()).decimals(0)
 
 
 def ranking(about: About, expression: str, legend: str, unit: str = "none", *, steps: Steps) -> bargauge.Panel:
-    """Return a bar for each series, as of now."""
+    """Return a bar for the current value of each series."""
     panel = _described(bargauge.Panel(), about).with_target(_query(expression).instant().legend_format(legend))
     return (
         panel.unit(unit)
@@ -132,7 +132,7 @@ def ranking(about: About, expression: str, legend: str, unit: str = "none", *, s
 def rows(
     about: About, labels: Mapping[str, str], columns: Sequence[Column], *, links: Sequence[DashboardLink] = ()
 ) -> table.Panel:
-    """Return a table as of now: a row for each combination of labels, then the numbers that belong to it."""
+    """Return a table of current values: a row for each combination of labels, followed by its numbers."""
     panel = _described(table.Panel(), about).cell_height(common.TableCellHeight.SM)
     fields = ["Value"] if len(columns) == 1 else [f"Value #{letter}" for letter, _ in _lettered(columns)]
     for letter, column in _lettered(columns):
@@ -153,20 +153,20 @@ def rows(
     )
 
 
-def coloured_by_state(panel: timeseries.Panel) -> timeseries.Panel:
-    """Give each series that is called by a state the state's colour."""
-    for state, colour in STATE_COLOURS.items():
-        panel.override_by_name(state, painted(colour))
+def colored_by_state(panel: timeseries.Panel) -> timeseries.Panel:
+    """Give each series named after a state the color of that state."""
+    for state, color in STATE_COLORS.items():
+        panel.override_by_name(state, painted(color))
     return panel
 
 
-def painted(colour: str) -> list[DynamicConfigValue]:
-    """Return what gives a series a colour."""
-    return _properties(color={"mode": "fixed", "fixedColor": colour})
+def painted(color: str) -> list[DynamicConfigValue]:
+    """Return the properties that give a series a color."""
+    return _properties(color={"mode": "fixed", "fixedColor": color})
 
 
 def link(title: str, url: str) -> DashboardLink:
-    """Return a link from what was clicked on; the exporter's pages open beside the dashboard."""
+    """Return a link from what was clicked; the exporter's pages open in another tab."""
     return DashboardLink(title).url(url).target_blank(not url.startswith("/d/"))
 
 
@@ -199,7 +199,7 @@ def _series(about: About, queries: Mapping[str, str], unit: str, interval: str) 
 
 
 def _lettered(values: Any) -> list[tuple[str, Any]]:
-    """Return values with the letters that Grafana calls queries by."""
+    """Return values with the letters by which Grafana names queries."""
     return list(zip(ascii_uppercase, values, strict=False))
 
 
@@ -207,8 +207,8 @@ def _stacked() -> StackingConfig:
     return StackingConfig().mode(common.StackingMode.NORMAL).group("A")
 
 
-def _shades(colour: str) -> FieldColor:
-    return FieldColor().mode(FieldColorModeId.SHADES).fixed_color(colour)
+def _shades(color: str) -> FieldColor:
+    return FieldColor().mode(FieldColorModeId.SHADES).fixed_color(color)
 
 
 def _by_threshold() -> FieldColor:
@@ -220,7 +220,7 @@ def _thresholds(steps: Steps) -> ThresholdsConfig:
 
 
 def _steps(steps: Steps) -> list[Threshold]:
-    return [Threshold(value=value, color=colour) for value, colour in steps.items()]
+    return [Threshold(value=value, color=color) for value, color in steps.items()]
 
 
 def _properties(**values: Any) -> list[DynamicConfigValue]:

@@ -1,31 +1,31 @@
-"""The PromQL that all dashboards share: what is selected, and how it is added up."""
+"""The PromQL that all dashboards share: selectors and aggregations."""
 
 from __future__ import annotations
 
 TARGET = 'job=~"$job", instance=~"$instance"'
-"""What every selector has: the exporters that were chosen."""
+"""What every selector contains: the selected exporters."""
 
 PLACE = f'{TARGET}, account_id=~"$account_id", region=~"$region"'
 
 SERVICE = f'{PLACE}, aws_service=~"$aws_service"'
 
 SOURCES = f'{SERVICE}, kind=~"$kind", scope=~"$scope"'
-"""The sources that were chosen."""
+"""The selected sources."""
 
 SOURCE = ("account_id", "region", "aws_service", "kind", "scope")
 """The labels of a source."""
 
 
 def select(metric: str, *matchers: str, sources: str = SOURCES) -> str:
-    """Return a selector of a metric: of the chosen sources, unless `sources` says otherwise."""
+    """Return a selector of a metric: for the selected sources, unless `sources` says otherwise."""
     return f"{metric}{{{', '.join([sources, *matchers])}}}"
 
 
 def total(expression: str, *by: str) -> str:
-    """Return the sum of what jobs are counted by, by some labels.
+    """Return the sum of a count of jobs, by some labels.
 
-    Several exporters may read the same source: of those that do, the one that counts most is taken. What one of them
-    counts in several series (statuses, dimensions) is added up before that.
+    Several exporters may read the same source: the highest of their counts is taken. What one exporter counts in
+    several series (statuses, dimensions) is added up first.
     """
     labels = list(dict.fromkeys([*SOURCE, *by]))
     each = f"sum by (job, instance, {', '.join(labels)}) ({expression})"
@@ -69,7 +69,7 @@ def last_finished(*by: str, state: str = "succeeded") -> str:
 
 
 def milliseconds(time: str) -> str:
-    """Return a time as Grafana reads times."""
+    """Return a time in milliseconds, as Grafana expects it."""
     return f"1000 * {time}"
 
 
@@ -79,14 +79,14 @@ def quantile(share: float, histogram: str, *matchers: str, by: tuple[str, ...] =
 
 
 def failure_ratio(*by: str) -> str:
-    """Return which share of the jobs that ended in the chosen time failed; absent where none ended."""
+    """Return the share of failures among the jobs that ended in the selected time; absent if none ended."""
     ended = total(finished('state=~"succeeded|partial|failed"'), *by)
     failed = total(finished('state="failed"'), *by)
     return f"{failed} / ({ended} > 0)"
 
 
 def exporters(metric: str, *, lately: bool = False) -> str:
-    """Return what any target may have, such as its memory, of exporters alone; `lately` also of those that are gone."""
+    """Return a metric that any target may have, such as memory, for exporters only; `lately` includes recent ones."""
     known = f"aws_job_exporter_build_info{{{TARGET}}}"
     return f"{metric} and on (job, instance) {f'last_over_time({known}[1d])' if lately else known}"
 

@@ -1,4 +1,4 @@
-"""What a reader of a dashboard chooses, and the links that carry the choice elsewhere."""
+"""The variables of the dashboards, and the links that pass their values on."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ DATASOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 TAG = "aws-job-exporter"
 
 ENDED_IN_TIME = "finished_since=${__from:date:seconds}&finished_until=${__to:date:seconds}"
-"""What has the exporter's page of jobs show those that ended in the chosen time."""
+"""Makes the exporter's page of jobs show those that ended in the selected time."""
 
 OVERVIEW, KIND, HEALTH = "aws-job-overview", "aws-job-kind", "aws-job-exporter-health"
-"""The dashboards' uids, which their addresses have."""
+"""The dashboards' uids, which are part of their addresses."""
 
 TITLES = {OVERVIEW: "AWS jobs: overview", KIND: "AWS jobs: one kind", HEALTH: "AWS jobs: exporter health"}
 
 CARRIED = "&".join(f"${{{name}:queryparam}}" for name in ("datasource", "job", "instance", "account_id", "region"))
-"""What a link to another dashboard takes along; not the kinds: one dashboard takes one of them, the others several."""
+"""What a link to another dashboard passes on; not the kinds: one dashboard takes one of them, the others several."""
 
 
 def datasource() -> DatasourceVariable:
-    """Return the choice of a Prometheus."""
+    """Return the variable for the Prometheus data source."""
     return DatasourceVariable("datasource").label("Data source").type("prometheus")
 
 
 def several(name: str, label: str, query: str, *, every: str = ".+") -> QueryVariable:
-    """Return a choice of any number of values, all of them at first; `every` has to match a label that may be empty."""
+    """Return a variable of any number of values, by default all; `every` has to match a label that may be empty."""
     everything = VariableOption(selected=True, text=["All"], value=["$__all"])
     return _queried(name, label, query).multi(True).include_all(True).all_value(every).current(everything)
 
 
 def one(name: str, label: str, query: str) -> QueryVariable:
-    """Return a choice of one value."""
+    """Return a variable of one value."""
     return _queried(name, label, query)
 
 
@@ -57,7 +57,7 @@ def _queried(name: str, label: str, query: str) -> QueryVariable:
 
 
 def targets() -> list[QueryVariable]:
-    """Return the choice of exporters."""
+    """Return the variables for exporters."""
     return [
         several("job", "Job", "label_values(aws_job_exporter_build_info, job)"),
         several("instance", "Instance", 'label_values(aws_job_exporter_build_info{job=~"$job"}, instance)'),
@@ -65,26 +65,26 @@ def targets() -> list[QueryVariable]:
 
 
 def places(metric: str) -> list[QueryVariable]:
-    """Return the choice of accounts and regions that a metric has."""
+    """Return the variables for the accounts and regions that a metric has."""
     accounts = f"label_values({metric}{{{TARGET}}}, account_id)"
     regions = f'label_values({metric}{{{TARGET}, account_id=~"$account_id"}}, region)'
     return [several("account_id", "Account", accounts, every=".*"), several("region", "Region", regions, every=".*")]
 
 
 def services(metric: str) -> QueryVariable:
-    """Return the choice of services that a metric has."""
+    """Return the variable for the services that a metric has."""
     return several("aws_service", "Service", f"label_values({metric}{{{PLACE}}}, aws_service)")
 
 
 def scopes() -> QueryVariable:
-    """Return the choice of scopes by their names; what has no scope is there while all are chosen."""
+    """Return the variable for scopes, by name; what has no scope is included while all are selected."""
     labels = f'{PLACE}, aws_service=~"$aws_service", kind=~"$kind"'
     query = f"query_result(max by (scope, scope_name) (aws_job_scope_info{{{labels}}}))"
     return several("scope", "Scope", query, every=".*").regex('/scope="(?<value>[^"]+)".*scope_name="(?<text>[^"]+)"/')
 
 
 def exporter_url() -> QueryVariable:
-    """Return the address of the exporter's pages: that of the instance, until somebody types another."""
+    """Return the variable for the address of the exporter's pages: the instance, unless someone types another."""
     address = (
         'label_replace(max by (instance) (aws_job_exporter_build_info{job=~"$job", instance=~"$instance"}), '
         '"url", "http://$1", "instance", "(.+)")'
@@ -93,12 +93,12 @@ def exporter_url() -> QueryVariable:
         one("exporter_url", "Exporter's pages", f"query_result({address})")
         .regex('/url="([^"]+)"/')
         .allow_custom_value(True)
-        .description("Where links lead. Type the address that your browser reaches the exporter at.")
+        .description("The address that links use. Type the one at which your browser reaches the exporter.")
     )
 
 
 def siblings(uid: str) -> list[DashboardLink]:
-    """Return the links of a dashboard to the others, which keep the time and what all of them let choose."""
+    """Return the links of a dashboard to the others, which keep the time range and the shared variables."""
     return [
         DashboardLink(title).type(DashboardLinkType.LINK).icon("dashboard").url(f"/d/{other}?{CARRIED}").keep_time(True)
         for other, title in TITLES.items()

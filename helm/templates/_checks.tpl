@@ -1,29 +1,29 @@
-{{/* What the schema of the values cannot say: values that contradict each other. */}}
+{{/* Checks that the schema of the values cannot express: values that contradict each other. */}}
 {{- define "aws-job-exporter.checks" -}}
 {{- $values := .Values }}
 {{- if and $values.existingConfigMap $values.existingSecret }}
-{{- fail "existingConfigMap and existingSecret: set one of them" }}
+{{- fail "existingConfigMap and existingSecret: set only one of them" }}
 {{- end }}
 {{- if and $values.config (or $values.existingConfigMap $values.existingSecret) }}
-{{- fail "config: leave it out where existingConfigMap or existingSecret has the configuration" }}
+{{- fail "config: leave it out, because existingConfigMap or existingSecret has the configuration" }}
 {{- end }}
 {{- if dig "web" "listen_address" "" $values.config }}
-{{- fail "config.web.listen_address: set containerPort, which the probes and the service use too" }}
+{{- fail "config.web.listen_address: set containerPort instead, which the probes and the service also use" }}
 {{- end }}
 {{- if dig "web" "config" "" $values.config }}
-{{- fail "config.web.config: set web.config or web.existingSecret" }}
+{{- fail "config.web.config: set web.config or web.existingSecret instead" }}
 {{- end }}
 {{- if and (gt (int $values.shards) 1) $values.config.shard }}
 {{- fail "config.shard: leave it out, because shards sets it for each pod" }}
 {{- end }}
 {{- if and $values.web.config $values.web.existingSecret }}
-{{- fail "web.config and web.existingSecret: set one of them" }}
+{{- fail "web.config and web.existingSecret: set only one of them" }}
 {{- end }}
 {{- if and $values.web.config.basic_auth_users (not $values.web.basicAuth.secretName) }}
-{{- fail "web.basicAuth.secretName: name a Secret with username and password of one of web.config.basic_auth_users, which Prometheus and the probes need" }}
+{{- fail "web.basicAuth.secretName: name a Secret with the user name and password of one of web.config.basic_auth_users, which Prometheus and the probes need" }}
 {{- end }}
 {{- if and $values.web.tls.caKey (not $values.web.tls.secretName) }}
-{{- fail "web.tls.caKey: is a key of web.tls.secretName, which is empty" }}
+{{- fail "web.tls.caKey: set web.tls.secretName, the Secret that has this key" }}
 {{- end }}
 {{- if and $values.serviceMonitor.enabled $values.podMonitor.enabled }}
 {{- fail "serviceMonitor.enabled and podMonitor.enabled: with both, Prometheus counts every job twice" }}

@@ -1,4 +1,4 @@
-{{/* What the resources are called, and the head of each. */}}
+{{/* The names of the resources, and their metadata. */}}
 
 {{- define "aws-job-exporter.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 52 | trimSuffix "-" }}
@@ -42,7 +42,7 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
-{{/* The labels that choose the exporter's pods; no other pod of the release has them. */}}
+{{/* The labels that select the exporter's pods; no other pod of the release has them. */}}
 {{- define "aws-job-exporter.selector" -}}
 app.kubernetes.io/name: {{ include "aws-job-exporter.name" . | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
@@ -57,7 +57,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
-{{/* The metadata of a resource. Takes a dict: root; suffix, namespace, labels, annotations as far as there are some. */}}
+{{/* The metadata of a resource. Takes a dict: root and, optionally, suffix, namespace, labels, annotations. */}}
 {{- define "aws-job-exporter.metadata" -}}
 {{- $labels := mustMergeOverwrite (include "aws-job-exporter.labels" .root | fromYaml) (deepCopy .root.Values.commonLabels) (default dict .labels | deepCopy) -}}
 name: {{ include "aws-job-exporter.fullname" .root }}{{ with .suffix }}-{{ . }}{{ end }}
@@ -70,7 +70,7 @@ annotations:
 {{- end }}
 {{- end }}
 
-{{/* The labels that choose the pod of `helm test`. */}}
+{{/* The labels that select the pod of `helm test`. */}}
 {{- define "aws-job-exporter.testSelector" -}}
 app.kubernetes.io/name: {{ include "aws-job-exporter.name" . | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}

@@ -1,4 +1,4 @@
-{{/* The pod, of a Deployment and of a StatefulSet alike. */}}
+{{/* The pod, for both Deployment and StatefulSet. */}}
 {{- define "aws-job-exporter.pod" -}}
 {{- $values := .Values }}
 {{- $web := include "aws-job-exporter.webSecret" . }}
@@ -20,7 +20,7 @@ metadata:
 spec:
   serviceAccountName: {{ include "aws-job-exporter.serviceAccount" . }}
   automountServiceAccountToken: {{ $values.serviceAccount.automountToken }}
-  # A service called aws-job-exporter would become variables that look like the exporter's own.
+  # The variables for a service named aws-job-exporter would look like the exporter's own.
   enableServiceLinks: false
   terminationGracePeriodSeconds: {{ $values.terminationGracePeriodSeconds }}
   {{- with include "aws-job-exporter.pullSecrets" . }}
@@ -97,7 +97,7 @@ spec:
       {{- end }}
       {{- end }}
       volumeMounts:
-        # Folders, not single files: Kubernetes swaps what is in them when a ConfigMap or a Secret changes.
+        # Directories, not single files: Kubernetes updates their contents when a ConfigMap or a Secret changes.
         - {name: config, mountPath: /etc/aws-job-exporter/config, readOnly: true}
         {{- if $web }}
         - {name: web, mountPath: /etc/aws-job-exporter/web, readOnly: true}
@@ -136,7 +136,7 @@ spec:
 - {name: AWS_REGION, value: {{ . }}}
 {{- end }}
 {{- if gt (int .Values.shards) 1 }}
-# Which of them a pod is, it takes from the number at the end of its name.
+# The exporter takes the shard's index from the number at the end of the pod's name.
 - {name: AWS_JOB_EXPORTER_SHARD__COUNT, value: {{ .Values.shards | quote }}}
 {{- end }}
 {{- end }}

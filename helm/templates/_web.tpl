@@ -1,4 +1,4 @@
-{{/* How the exporter is reached: what the configuration and the web configuration file say, and the chart must know. */}}
+{{/* How the exporter is reached: what the chart must know from the configuration and the web configuration file. */}}
 
 {{- define "aws-job-exporter.telemetryPath" -}}
 {{- dig "web" "telemetry_path" "/metrics" .Values.config }}
@@ -38,7 +38,7 @@
 {{- ternary "https" "http" (eq (include "aws-job-exporter.tls" .) "true") }}
 {{- end }}
 
-{{/* A command that reads a page as the kubelet and Prometheus would: it takes any certificate and knows the password. */}}
+{{/* A command that reads a page as the kubelet and Prometheus would: it accepts any certificate and knows the password. */}}
 {{- define "aws-job-exporter.get" -}}
 - python3
 - -I
@@ -67,9 +67,9 @@
 {{- end }}
 
 {{/*
-What a probe asks. The kubelet's own HTTP probes know no password that is not in the pod's manifest for all to read, so
-where there is one, a command inside the container asks; and they have no certificate to show, so where there must be
-one, the port must only be open. Takes a dict: root, probe, path.
+The handler of a probe. The kubelet's HTTP probes can only send a password that is in the pod's manifest for all to read, so
+with a password, the probe runs a command inside the container; and they have no client certificate, so if one is required,
+the probe only checks that the port is open. Takes a dict: root, probe, path.
 */}}
 {{- define "aws-job-exporter.probe" -}}
 {{- $own := or .probe.httpGet .probe.exec .probe.tcpSocket .probe.grpc }}
@@ -91,7 +91,7 @@ httpGet:
 {{- toYaml .probe }}
 {{- end }}
 
-{{/* What a monitor of the Prometheus operator says of an endpoint. Takes a dict: root, monitor. */}}
+{{/* The endpoint of a monitor of the Prometheus operator. Takes a dict: root, monitor. */}}
 {{- define "aws-job-exporter.endpoint" -}}
 {{- $web := .root.Values.web -}}
 port: metrics

@@ -13,7 +13,7 @@ import yaml
 from promql_parser import Call, MatchOp, MatrixSelector, VectorSelector
 
 from config.grafana import files
-from config.grafana.panels import STATE_COLOURS
+from config.grafana.panels import STATE_COLORS
 from exporter.families import JOB_FAMILIES, SOURCE_FAMILIES
 from exporter.jobs import SourceKey, State
 from exporter.web.views.parameters import JobParameters, PlaceParameters, SourceParameters
@@ -259,9 +259,9 @@ def test_panels_lie_side_by_side(dashboard):
     assert len(set(numbers)) == len(numbers)
 
 
-def test_a_state_has_one_colour_everywhere():
+def test_a_state_has_one_color_everywhere():
     """Every state has one, and a panel with a series for each state gives it."""
-    assert set(STATE_COLOURS) == {*State}
+    assert set(STATE_COLORS) == {*State}
     by_state = [target for target in TARGETS if target.legend == "{{state}}"]
     assert by_state
     for target in by_state:
@@ -269,7 +269,7 @@ def test_a_state_has_one_colour_everywhere():
         painted = {
             override["matcher"]["options"]: override["properties"][0]["value"]["fixedColor"] for override in overrides
         }
-        assert painted == STATE_COLOURS
+        assert painted == STATE_COLORS
 
 
 PAGES: dict[str, type[PlaceParameters]] = {"/jobs": JobParameters, "/sources": SourceParameters}

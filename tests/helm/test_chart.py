@@ -179,20 +179,23 @@ WRONG = [
     ({"extraEnv": [{"value": "x"}]}, "extraEnv.0: name is required"),
     ({"terminationGracePeriodSeconds": 1}, "terminationGracePeriodSeconds: Must be greater than or equal to 5"),
     # What contradicts itself.
-    ({"existingConfigMap": "a", "existingSecret": "b"}, "existingConfigMap and existingSecret: set one of them"),
-    ({"existingSecret": "b", "config": {"services": {"bedrock": {}}}}, "config: leave it out where existingConfigMap"),
+    ({"existingConfigMap": "a", "existingSecret": "b"}, "existingConfigMap and existingSecret: set only one of them"),
+    (
+        {"existingSecret": "b", "config": {"services": {"bedrock": {}}}},
+        "config: leave it out, because existingConfigMap",
+    ),
     ({"config": {"web": {"listen_address": ":80"}}}, "config.web.listen_address: set containerPort"),
     ({"config": {"web": {"config": {"file": "x"}}}}, "config.web.config: set web.config or web.existingSecret"),
     ({"config": {"shard": {"count": 2}}, "shards": 2}, "config.shard: leave it out, because shards sets it"),
     (
         {"web": {"config": {"rate_limit": {"burst": 1}}, "existingSecret": "b"}},
-        "web.config and web.existingSecret: set one",
+        "web.config and web.existingSecret: set only one",
     ),
     (
         {"web": {"config": {"basic_auth_users": {"a": "b"}}}},
-        "web.basicAuth.secretName: name a Secret with username and",
+        "web.basicAuth.secretName: name a Secret with the user name and",
     ),
-    ({"web": {"tls": {"caKey": "ca.crt"}}}, "web.tls.caKey: is a key of web.tls.secretName, which is empty"),
+    ({"web": {"tls": {"caKey": "ca.crt"}}}, "web.tls.caKey: set web.tls.secretName"),
     (
         {"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}},
         "with both, Prometheus counts every job twice",

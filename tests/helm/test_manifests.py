@@ -608,8 +608,8 @@ def notes(render, chart_with_notes):
         ),
         (
             "eks",
-            ["/jobs-metrics", "with the role that", "can read the pages"],
-            ["nothing tells Prometheus", "names no"],
+            ["/jobs-metrics", "uses the role that", "can read the pages"],
+            ["Prometheus will not find", "names no"],
         ),
         (
             "shards",

@@ -360,16 +360,18 @@ async def test_of_many_unknown_statuses_the_log_tells_some(aws, clock):
 
 async def test_a_poll_that_takes_too_long_is_a_timeout(aws, clock):
     """Every wait is bounded, and the others go on."""
-    over = asyncio.Event()
+    asked, over = asyncio.Event(), asyncio.Event()
 
     async def hang(call):
         if call.operation == "ListModelInvocationJobs":
+            asked.set()
             await over.wait()
 
     async with running(configured(aws.endpoint_url, {"bedrock": None}, poll={"timeout": "1m"}), clock) as exporter:
         aws.hooks.append(hang)
         await clock.turn(70)
         await exporter.settle(hanging=1)
+        await asked.wait()
         elapse(60)
         await exporter.settle()
         assert exporter.why(kind=BEDROCK.key) == "timeout"
@@ -617,10 +619,11 @@ async def test_one_job_that_cannot_be_explained_does_not_keep_the_others_waiting
 
 async def test_slow_details_do_not_make_a_good_poll_a_failed_one(aws, clock):
     """The list was read whole."""
-    over = asyncio.Event()
+    asked, over = asyncio.Event(), asyncio.Event()
 
     async def hang(call):
         if call.operation == "GetModelCustomizationJob":
+            asked.set()
             await over.wait()
 
     aws.hooks.append(hang)
@@ -629,6 +632,7 @@ async def test_slow_details_do_not_make_a_good_poll_a_failed_one(aws, clock):
         aws.world.add_job(CUSTOMIZATION, created=NOW - 60, path=[(0, "InProgress"), (60, "Failed")])
         await clock.turn(70)
         await exporter.settle(hanging=1)
+        await asked.wait()
         elapse(60)
         await exporter.settle()
         assert exporter.up(kind=CUSTOMIZATION.key) == 1

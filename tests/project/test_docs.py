@@ -316,7 +316,7 @@ def test_a_sample_for_a_common_case_is_valid(example: Path, installed: Path) -> 
 
 def test_every_sample_is_listed() -> None:
     """docs/configuration.md has a line for each sample, and the file begins with what it is for."""
-    listed = {Path(link).name for row in table(CONFIGURATION, "file", "for whom") for link in links(row[0])}
+    listed = {Path(link).name for row in table(CONFIGURATION, "file", "who it is for") for link in links(row[0])}
     assert listed == {SAMPLE.name, *(example.name for example in EXAMPLES)}
     assert all(example.read_text().startswith("# ") for example in EXAMPLES)
 
@@ -489,7 +489,7 @@ COUNTS: dict[str, Callable[[], int]] = {
     f"of {NUMBER} services": lambda: len({kind.service for kind in CATALOG.kinds()}),
     rf"the {NUMBER} kinds of \[concepts": lambda: len(listed_kinds()),
     f"up to {NUMBER} further labels": lambda: max(len(kind.dimensions) for kind in CATALOG.kinds()),
-    f"is tried with {NUMBER} faults": lambda: len(table(RELIABILITY, "fault")),
+    f"is tested against {NUMBER} faults": lambda: len(table(RELIABILITY, "fault")),
     f"has {NUMBER} alerts": lambda: len(table(ALERTS, "alert", "severity")),
     f"{NUMBER} dashboards for Grafana": lambda: len(list(DASHBOARDS.glob("*.json"))),
     f"one of {NUMBER} reasons": lambda: len(PollErrorReason),
@@ -541,8 +541,8 @@ def test_the_bounds_of_a_client_are_documented_as_they_are() -> None:
     assert told["scrapes at the same time"].endswith(f"({Settings().web.max_requests})")
     assert told["open connections"] == f"{limits.connections}"
     assert told["TLS handshake and first request"] == f"{limits.first_request:.0f} s"
-    assert told["the next request, headers included"] == f"{limits.next_request / 60:.0f} min after an answer"
-    assert told["an answer"] == f"{limits.response:.0f} s until the client has taken its last byte"
+    assert told["the next request, headers included"] == f"{limits.next_request / 60:.0f} min after a response"
+    assert told["a response"] == f"{limits.response:.0f} s until the client has taken its last byte"
 
 
 def test_every_document_is_in_the_index() -> None:

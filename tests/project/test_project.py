@@ -55,7 +55,7 @@ def test_the_documents_name_the_versions_of_python() -> None:
     """docs/stability.md says which ones are tested: the classifiers' first to their last."""
     versions = re.findall(r"Python :: (3\.\d+)", " ".join(PROJECT["project"]["classifiers"]))
     text = " ".join((ROOT / "docs" / "stability.md").read_text().split())
-    assert f"the versions of Python that are tested: {versions[0]} to {versions[-1]}." in text
+    assert f"tested versions of Python: {versions[0]} to {versions[-1]}." in text
 
 
 def test_what_the_readme_tells_a_newcomer_is_what_ci_runs() -> None:
