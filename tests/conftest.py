@@ -10,14 +10,19 @@ from typing import Any
 
 import pytest
 import structlog
+from botocore.loaders import Loader
 from hypothesis import HealthCheck, settings
 
-from tests.support.harness import HandClock, simulated
+from exporter.aws import catalog_loader
+from exporter.catalog import Catalog
+from tests.support.harness import CATALOG, HandClock, simulated
 from tests.support.simulated_aws import SimulatedAws
 
 # An example that takes long tells of the machine, not of what is tried.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+LOADER = catalog_loader(CATALOG)
 
 ISOLATED = {
     "AWS_CONFIG_FILE": os.devnull,
@@ -97,6 +102,16 @@ def loopback_only(monkeypatch: pytest.MonkeyPatch, resolver: dict[str, str | Non
         monkeypatch.setattr(socket.socket, method, guarded(getattr(socket.socket, method)))
     yield
     assert not refused, f"spoke to more than the loopback: {', '.join(refused)}"
+
+
+@pytest.fixture(autouse=True)
+def shared_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Load botocore's models once for all exporters that read the built-in catalog: half of a short test is that."""
+
+    def shared(catalog: Catalog) -> Loader:
+        return LOADER if catalog is CATALOG else catalog_loader(catalog)
+
+    monkeypatch.setattr("exporter.app.assembly.catalog_loader", shared)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Change one thing at a time in the code that decides, and see whether a test notices.
 
-`python -m tools.mutants [module ...]` makes every mutant of the modules that tests/data/mutants.toml names, and runs the
-tests that stand there beside the module. It prints the mutants that live and fails where too many do.
+`python -m tools.mutants [module ...]` makes every mutant of the modules that tests/data/mutants.toml names, and runs
+the tests that stand there beside the module. It prints the mutants that live and fails where too many do.
 
 Python and the libraries are loaded once; each mutant gets a fork of that process, which imports the exporter anew.
 """

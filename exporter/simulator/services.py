@@ -64,6 +64,7 @@ class Services:
         self._given = given
         self._page_size = page_size
         self._loaded: dict[str, SimulatedService] = {}
+        self._by_resemblance: dict[str, list[str]] = {}
 
     def find(self, signing_name: str, request: Request) -> tuple[SimulatedService, OperationModel]:
         """Return what a request is for; raises AwsError (UnknownOperationException) if that is nothing."""
@@ -74,16 +75,25 @@ class Services:
 
     def signed(self, signing_name: str) -> Iterator[SimulatedService]:
         """Yield the services that requests with this signing name may be for."""
-        # Only a model has the signing name, and models are slow to load. Most signing names resemble the service's.
-        nearest = sorted(
-            self._entries, key=lambda name: difflib.SequenceMatcher(None, name, signing_name).ratio(), reverse=True
-        )
-        for name in nearest:
+        for name in self._nearest(signing_name):
             if name not in self._loaded:
                 model, given = self._world.models.service(name), self._given.get(name, {})
                 self._loaded[name] = SimulatedService(model, self._entries[name], given, self._world, self._page_size)
             if self._loaded[name].signing_name == signing_name:
                 yield self._loaded[name]
+
+    def _nearest(self, signing_name: str) -> list[str]:
+        """Return all services, those first whose names resemble a signing name most."""
+        # Only a model has the signing name, and models are slow to load. Most signing names resemble the service's.
+        if signing_name not in self._by_resemblance:
+            resembles = difflib.SequenceMatcher(b=signing_name)
+
+            def resemblance(name: str) -> float:
+                resembles.set_seq1(name)
+                return resembles.ratio()
+
+            self._by_resemblance[signing_name] = sorted(self._entries, key=resemblance, reverse=True)
+        return self._by_resemblance[signing_name]
 
     @cached_property
     def _entries(self) -> Mapping[str, list[CatalogEntry]]:

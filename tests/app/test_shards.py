@@ -18,6 +18,8 @@ from tests.support.patience import PATIENCE, UNHURRIED_FLAGS
 from tests.support.processes import ROOT
 from tests.support.simulated_aws import SimulatedAws
 
+pytestmark = pytest.mark.slow
+
 SERVICES = {
     "bedrock": {"kinds": [BEDROCK.key, CUSTOMIZATION.key]},
     "cleanroomsml": {"kinds": [TRAINED.key]},

@@ -18,7 +18,7 @@ from tests.support.harness import ACCOUNT, BEDROCK, CATALOG, REGION, HandClock, 
 from tests.support.issuer import issuing, silent
 from tests.support.patience import PATIENCE
 
-pytestmark = pytest.mark.usefixtures("restored_logging")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("restored_logging")]
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/aws-job-exporter"
 OTHER = "arn:aws:iam::444455556666:role/monitoring/aws-job-exporter"

@@ -21,6 +21,8 @@ from exporter.telemetry import Telemetry
 from tests.support.harness import ACCOUNT, BEDROCK, CATALOG, LOOKOUT, NOW, REGION
 from tests.support.patience import UNHURRIED
 
+pytestmark = pytest.mark.slow
+
 WHOLE, CUT = Loader(), catalog_loader(CATALOG)
 PLACE = Place(Account(), REGION)
 

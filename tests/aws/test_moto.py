@@ -1,6 +1,10 @@
 """A second AWS that nobody here wrote: what boto3 creates in moto appears in the metrics."""
 
+import pytest
+
 from tests.support.harness import CUSTOMIZATION, INFERENCE, REGION, TRAINED, HandClock, configured, running
+
+pytestmark = pytest.mark.slow
 
 
 def customize(client, name):

@@ -11,6 +11,8 @@ from tests.app.test_reload import running as reloading
 from tests.support.harness import CUSTOMIZATION, NOW, REGION, HandClock, configured, running
 from tests.support.patience import UNHURRIED_FLAGS
 
+pytestmark = pytest.mark.slow
+
 OWN = "123456789012"
 """moto's account of the default credentials, which is the one that manages the organisation."""
 

@@ -11,6 +11,8 @@ from exporter.simulator import AwsError
 from tests.support.harness import ACCOUNT, BEDROCK, CUSTOMIZATION, LOOKOUT, NOW, REGION, TRAINED, HandClock, simulated
 from tests.support.patience import UNHURRIED_FLAGS
 
+pytestmark = pytest.mark.slow
+
 BATCH = {"bedrock": {"kinds": [BEDROCK.key]}}
 TRAINING = {"cleanroomsml": {"kinds": [TRAINED.key]}}
 

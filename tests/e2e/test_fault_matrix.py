@@ -13,8 +13,6 @@ from typing import NamedTuple
 
 import pytest
 
-from exporter.app import assembly
-from exporter.aws import catalog_loader
 from exporter.exposition import Format
 from exporter.jobs import SourceKey
 from exporter.telemetry import SourceStatus
@@ -41,7 +39,6 @@ from tests.support.faults import LATER, Fault, FaultRule
 from tests.support.harness import (
     ACCOUNT,
     BEDROCK,
-    CATALOG,
     CUSTOMIZATION,
     LOOKOUT,
     NOW,
@@ -69,18 +66,11 @@ OF_JOBS = (FIRST, MIDDLE, CREDENTIALS)
 LEADING = (ACCOUNT_STAGE, SCOPES)
 """Those whose source leads to others."""
 TRIED = [row for row in MATRIX if row.fault is not nowhere]
-LOADER = catalog_loader(CATALOG)
 HANGS = 0.05 * PATIENCE
 """Seconds after which a call that hangs is given up; they pass at once, see `hurried`, and several times in a turn."""
 LISTED = {ACCOUNT: 5, OTHER: 1, FURTHER: 5}
 """How many jobs a list has in each account: three pages, but one where each request asks for credentials first."""
 STATUSES = ("InProgress", "Failed") * 2 + ("InProgress",)
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Load each service's model once."""
-    monkeypatch.setattr(assembly, "catalog_loader", lambda _: LOADER)
 
 
 class Trial(NamedTuple):

@@ -13,6 +13,8 @@ import yaml
 from exporter import __version__
 from helm.document import readme, values
 
+pytestmark = pytest.mark.slow
+
 CHART = Path(__file__).parents[2] / "helm"
 CONFIG = CHART.parent / "config"
 TEXT = (CHART / "values.yaml").read_text()

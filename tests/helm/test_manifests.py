@@ -11,6 +11,8 @@ from exporter import cli
 from exporter.settings import given, load
 from tests.support.harness import CATALOG
 
+pytestmark = pytest.mark.slow
+
 CHART = Path(__file__).parents[2] / "helm"
 RULES = yaml.safe_load((CHART.parent / "config" / "prometheus" / "rules" / "aws-job-exporter.yml").read_text())
 EXAMPLES = {file.name.removesuffix("-values.yaml"): yaml.safe_load(file.read_text()) for file in CHART.glob("ci/*")}

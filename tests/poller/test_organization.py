@@ -6,6 +6,8 @@ from exporter.aws import PollErrorReason
 from exporter.simulator import AwsError
 from tests.support.harness import ACCOUNT, BEDROCK, NOW, REGION, HandClock, configured, running, simulated
 
+pytestmark = pytest.mark.slow
+
 SERVICES = {"bedrock": {"kinds": [BEDROCK.key]}}
 TEAMS = {f"{number:012}": f"team-{number}" for number in range(1, 4)}
 FIRST, SECOND, THIRD = TEAMS

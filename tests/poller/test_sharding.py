@@ -9,6 +9,8 @@ from exporter.jobs import SourceKey
 from exporter.poller.sharding import owns
 from exporter.settings import Shard
 
+pytestmark = pytest.mark.slow
+
 KEYS = [
     SourceKey(f"{account:012}", region, "bedrock", kind, scope)
     for account, region, kind, scope in product(

@@ -13,6 +13,8 @@ from exporter.clock import Clock
 from exporter.simulator import AwsError
 from tests.support.harness import BEDROCK, NOW, HandClock, configured, running, simulated
 
+pytestmark = pytest.mark.slow
+
 HOUR, DAY = 3600.0, 86_400.0
 PACKAGE = Path(package.__file__).parent
 JUMPS = pytest.mark.parametrize("jump", [DAY, -HOUR, 5.0, -5.0, -400 * DAY, 30 * DAY])

@@ -12,6 +12,8 @@ from exporter.simulator.shapes import at
 from tests.support.harness import CATALOG
 from tests.support.held import jobs_in, state_of
 
+pytestmark = pytest.mark.slow
+
 NOW = 1_800_000_000.0
 KINDS = [kind for kind in CATALOG.kinds() if kind.details]
 CUSTOMIZATION = CATALOG["bedrock"].kinds["model_customization_job"]

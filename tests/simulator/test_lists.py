@@ -16,6 +16,8 @@ from exporter.simulator.shapes import at, put
 from tests.support.harness import CATALOG
 from tests.support.held import identity_of, jobs_in, scopes_in
 
+pytestmark = pytest.mark.slow
+
 NOW = 1_800_000_000.0
 KINDS = {str(kind): kind for kind in CATALOG.kinds()}
 SCOPES = {f"{kind.service}/{name}": (kind, name) for kind in KINDS.values() for name, _ in kind.scopes}

@@ -10,6 +10,8 @@ from exporter.simulator import SimulatedJob, Simulator, World, populate
 from tests.support.harness import CATALOG
 from tests.support.held import jobs_in, scopes_in, state_of
 
+pytestmark = pytest.mark.slow
+
 NOW = 1_800_000_000.0
 DAY = 86400.0
 KINDS = {str(kind): kind for kind in CATALOG.kinds()}
