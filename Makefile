@@ -17,8 +17,8 @@ MADE = $(VENV)/.made-with-$(subst /,-,$(PYTHON))
 RUNTIME = $(MADE)-for-running
 DEV = $(MADE)-for-checking
 
-# One worker per core; a worker that runs out of tests takes some from another.
-PARALLEL = --numprocesses=auto --dist=worksteal
+# One worker per core. It gets the next test whenever it is free, or the next group of tests that share something costly.
+PARALLEL = --numprocesses=auto --dist=loadgroup
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	--no-emit-index-url --no-emit-find-links $(UPGRADE)

@@ -32,8 +32,8 @@ ISOLATED = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the slow tests, so that no worker is left alone with one at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    """Start with the slow tests, those that one worker runs as a group first: none is left alone with one at the end."""
+    items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in ("xdist_group", "slow")])
 
 
 @pytest.fixture(autouse=True)

@@ -25,7 +25,7 @@ from tests.support.patience import PATIENCE
 
 expect.set_options(timeout=PATIENCE * 1000)
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["", "jobs", "jobs?state=failed&name=nightly", "sources", "kinds", "config", "jobs?state=wrong"]

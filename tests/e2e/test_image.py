@@ -24,7 +24,7 @@ from exporter import __version__
 from tests.support.harness import BEDROCK, CATALOG, NOW, REGION, HandClock, simulated
 from tests.support.patience import PATIENCE, UNHURRIED_FLAGS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("image")]
 
 ROOT = Path(__file__).parents[2]
 RELEASE = "bookworm"
