@@ -32,7 +32,7 @@ ISOLATED = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start with the slow tests, those that one worker runs as a group first: none is left alone with one at the end."""
+    """Start with groups of tests, then slow ones: no worker is left alone with one of those at the end."""
     items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in ("xdist_group", "slow")])
 
 
