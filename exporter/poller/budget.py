@@ -28,6 +28,7 @@ class Budget:
 
     def share(self, key: SourceKey) -> tuple[int, str]:
         """Return how many series a source may have, and the limit that says so."""
+        # What the source holds now is about to be replaced, so it counts as free.
         left = self.limits.series - self._sum + self._held.get(key, 0)
         return min((self.limits.series_per_source, "series_per_source"), (left, "series"))
 
