@@ -57,6 +57,7 @@ class _Places:
 
     def origin(self, path: Sequence[str]) -> str:
         """Return a setting as the user wrote it: its flag, else its environment variable, else its key in the file."""
+        # pydantic-settings takes variables in lower case, too.
         variables = {name.upper() for name in os.environ}
         key = ".".join(path)
         # A flag or a variable may be the setting itself or, as JSON, anything around it: try the longest path first.

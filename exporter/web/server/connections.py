@@ -108,6 +108,7 @@ class Connection(asyncio.Protocol):
             log.exception("Cannot open a connection")
         self._handshake = None
         if secured and self in self._connections:
+            # asyncio's `start_tls` returns a new transport, but does not call `connection_made` again.
             self.transport = secured
             self._open()
         else:
@@ -152,6 +153,7 @@ class Connections:
         self._limits = limits
         self._telemetry = telemetry
         self._all: set[Connection] = set()
+        # A dict, because a set has no order: the first connection in it has waited longest.
         self._waiting: dict[Connection, None] = {}
 
     def __contains__(self, connection: Connection) -> bool:
