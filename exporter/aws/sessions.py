@@ -54,6 +54,7 @@ class Session(AioSession):  # type: ignore[misc] # aiobotocore has no types
             self.set_config_variable("region", region)
         self.register("provide-client-params", attach)
         Meter(telemetry).watch(self)
+        # Before signing, because the signature covers the host.
         self.register("before-sign", _readdress)
         self.register("response-received", self._reread)
 
@@ -120,6 +121,7 @@ class Sessions:
 
     def _assuming(self, account: Account, region: str) -> Session:
         """Return a session with the credentials of a role, which renew themselves (STS AssumeRole)."""
+        # CloudTrail shows the name of the session with each request.
         arguments = {"RoleArn": account.role_arn, "RoleSessionName": "aws-job-exporter"}
         if account.external_id:
             arguments["ExternalId"] = account.external_id.get_secret_value()

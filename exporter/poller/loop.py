@@ -282,6 +282,7 @@ class Poller:
             status.series, status.series_dropped = holdings.series, holdings.series_dropped
 
     def _note_failure(self, status: SourceStatus, failure: PollError) -> None:
+        # AWS's words may hold half a surrogate pair, which neither the log nor a page could encode.
         error = text(str(failure))
         # One line when the reason changes, not one for each poll: a source may be down for days.
         if status.reason is not failure.reason:

@@ -36,6 +36,7 @@ def load(
     replace those of the settings.
     """
     places = _Places(given or {}, read(file) if file else {}, file)
+    # pydantic-settings ignores variables of sections that it does not know, so a misspelled one would have no effect.
     if problems := list(_unknown_variables()):
         raise ConfigurationError(problems)
     try:

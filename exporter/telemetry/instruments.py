@@ -56,7 +56,7 @@ class Telemetry:
 
     def _watch_polls(self) -> None:
         """Create what is counted and timed of polls."""
-        # The last bound is above the default of poll.timeout, which stands still while requests wait for the rate limit.
+        # Beyond the last bound are polls that waited for the rate limit, which poll.timeout does not count.
         self.poll_duration = self._histogram(
             "poll_duration_seconds",
             "How long polls took.",
