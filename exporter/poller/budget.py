@@ -14,8 +14,8 @@ from exporter.settings import Limits
 class Budget:
     """The series about jobs that all sources share; a source keeps those it has, even while it is down."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
-        self.limits = limits or Limits()
+    def __init__(self) -> None:
+        self.limits = Limits()
         """Replaced when the configuration is reloaded."""
         self._held: dict[SourceKey, int] = {}
         self._sum = 0

@@ -30,9 +30,9 @@ slots that services which need not wait could use."""
 class Poller:
     """Polls every source until cancelled. Sources come and go as their parents find or lose them."""
 
-    def __init__(self, context: Context, rng: random.Random | None = None) -> None:
+    def __init__(self, context: Context) -> None:
         self._clock: Clock = context.clock
-        self._rng = rng or random.Random()  # noqa: S311 - spreads polls in time, keeps no secret
+        self._rng = random.Random()  # noqa: S311 - spreads polls in time, keeps no secret
         self._group = asyncio.TaskGroup()
         self._under_way: dict[SourceKey, asyncio.Event] = {}
         """Set when the poll is over, for each source that is being polled."""

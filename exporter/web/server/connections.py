@@ -77,6 +77,7 @@ class Connection(asyncio.Protocol):
         self._connections.remove(self)
         if self._handshake:
             self._handshake.cancel()
+        # Not `close`, which would wait until the client has taken what is buffered.
         self.transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -85,7 +86,7 @@ class Connection(asyncio.Protocol):
         if not self._connections.add(self):
             self.transport.abort()
         elif self._tls:
-            # Nothing is read from the client until the certificates are.
+            # Nothing is read from the client until the certificates are; then `start_tls` resumes.
             self.transport.pause_reading()
             self._handshake = asyncio.create_task(self._start_tls(self._tls))
         else:
