@@ -54,7 +54,7 @@ def incremental(kind: Kind, ledger: Ledger, page_size: int) -> Plan | None:
     """
     if ledger.since is None or ledger.has_undated or not _filters_by_creation(kind):
         return None
-    # If no job has been seen yet, the first one was created after the first listing.
+    # If no job has been seen yet, the first will have been created after the first listing.
     newest = (ledger.since if ledger.newest_created is None else ledger.newest_created) - MARGIN
     start = newest if ledger.oldest_active is None else min(newest, ledger.oldest_active - MARGIN)
     separate = [*_by_active_status(kind), Query(created_after=newest)]

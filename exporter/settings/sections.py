@@ -138,12 +138,12 @@ class Poll(Section):
     """How long a job counts after it finished."""
     stale_after: Duration = parse_duration("5m")
     """How long to export the metrics of a source after its last successful poll; at least three of its intervals."""
-    # Shorter than the interval: a poll that hangs does not delay the next one.
+    # Shorter than the default interval: a poll that hangs does not delay the next one.
     timeout: Duration = parse_duration("55s")
     """Maximum duration of one poll of a source."""
     concurrency: PositiveInt = 32
     """Maximum number of sources to poll at the same time."""
-    # At the default rate, these requests take ten seconds at most.
+    # Ten seconds' worth of the default rate.
     details_budget: PositiveInt = 20
     """Maximum number of failed jobs of a source to request the reason for in one poll."""
 
