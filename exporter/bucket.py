@@ -40,6 +40,7 @@ class Bucket:
     def drain(self) -> None:
         """Drop the tokens that were saved up."""
         self._fill()
+        # Not 0: within the tolerance, the last token was taken before it was complete, and that stays owed.
         self._tokens = min(self._tokens, 0.0)
 
     def _fill(self) -> None:

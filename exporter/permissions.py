@@ -49,6 +49,7 @@ def calls(kind: Kind, settings: ServiceSettings) -> Iterator[Operation]:
 def action(call: Operation, catalog: Catalog) -> str:
     """Return the action named after an operation."""
     known = call.service in catalog
+    # Most services have one name for signing and for IAM; the catalog's files know the others.
     prefix = catalog[call.service].iam_prefix if known else Models().service(call.service).signing_name
     return f"{prefix}:{call.operation}"
 

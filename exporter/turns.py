@@ -15,6 +15,7 @@ _TURN = 0.005
 
 async def in_turns(work: Iterable[T]) -> list[T]:
     """Return the items of `work`, yielding to the event loop whenever producing them has taken a while."""
+    # Measured by real time, not by a `Clock`: a clock that a test turns by hand stands still while the CPU works.
     done: list[T] = []
     started = time.perf_counter()
     for item in work:

@@ -72,6 +72,7 @@ async def running(
         )
         if guard:
             guard.protect(application)
+        # Before polling: if an address is in use, the program ends without a request to AWS.
         sockets = from_systemd() if web.systemd_socket else await listen(web.listen_address)
         addresses = await stack.enter_async_context(
             serve(application, sockets, guard.tls if guard else None, parts.telemetry)

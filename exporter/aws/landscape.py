@@ -42,6 +42,7 @@ async def members(reader: Reader, poll: PollRun, place: Place) -> list[Member]:
             if (text(at(item, "State")) or text(at(item, "Status"))) != "ACTIVE":
                 continue
             account_id, arn = text(at(item, "Id")), text(at(item, "Arn"))
+            # Checked, because both become part of the ARN of the role to assume.
             if not re.fullmatch(r"\d{12}", account_id) or not re.match(r"arn:aws[a-z-]*:", arn):
                 raise BadResponseError(f"ListAccounts listed an account without an id: {account_id!r}, {arn!r}")
             found[account_id] = Member(account_id, text(at(item, "Name")), arn.split(":")[1])

@@ -122,6 +122,8 @@ class _Cut:
             for name, operation in self._whole["operations"].items()
             if name in reads or operation.get("endpointoperation")
         }
+        # Errors of other operations, too: botocore makes a client's exceptions from all of them, and the meter looks
+        # codes up among them.
         for name, shape in self._whole["shapes"].items():
             if shape.get("exception"):
                 self._keep(name)
@@ -145,6 +147,8 @@ class _Cut:
 
     def _tokens(self, output: Mapping[str, Any]) -> Iterator[Read]:
         """Yield the strings of a response, one of which is the token of the next page."""
+        # All of them, because the model does not say which one it is: that is in another file (paginators-1), or
+        # nowhere.
         for name, reference in self._whole["shapes"][output["shape"]].get("members", {}).items():
             if self._whole["shapes"][reference["shape"]]["type"] == "string":
                 yield Read((name,))
@@ -172,6 +176,7 @@ class _Cut:
         new["members"] = {
             member: self._reference(reference, inner[member])
             for member, reference in shape["members"].items()
+            # botocore's REST parsers look the payload up by its name, whether it is read or not.
             if inner[member] or member == shape.get("payload")
         }
         return cut

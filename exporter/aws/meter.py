@@ -33,6 +33,7 @@ class Meter:
         context[_MODEL] = model
 
     def _start(self, request: Any, **_: Any) -> None:
+        # The limiter's hook comes before this one, so the wait for the rate limit does not count as AWS's time.
         request.context[_STARTED] = time.monotonic()
 
     def _end(self, context: dict[str, Any], exception: Any, parsed_response: Any, **_: Any) -> None:
@@ -41,6 +42,7 @@ class Meter:
 
     def _fail(self, context: dict[str, Any], exception: Exception, **_: Any) -> None:
         """Note a response that could not be read, for which botocore emits no `response-received`."""
+        # botocore emits the event as well if it sent no request, or if `_end` has noted the response.
         if _STARTED in context:
             self._note(context, type(exception).__name__)
 

@@ -22,6 +22,7 @@ class PollRun:
     async def limit(self, seconds: float) -> AsyncIterator[None]:
         """Raise TimeoutError if the block takes longer. A limit within another one takes its place."""
         if self._timeout:
+            # It is not set again afterward: once the inner block is over, the poll asks AWS for nothing more.
             self._timeout.reschedule(None)
         try:
             async with asyncio.timeout(seconds) as self._timeout:

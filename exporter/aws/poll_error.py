@@ -115,6 +115,7 @@ def poll_error(error: Exception) -> PollError:
         return PollError(error_reason(error.response), str(error))
     for types, reason in _EXCEPTIONS:
         if isinstance(error, types):
+            # A TimeoutError has no text.
             return PollError(reason, str(error) or type(error).__name__)
     return PollError(PollErrorReason.INTERNAL, f"{type(error).__name__}: {error}")
 

@@ -46,6 +46,7 @@ class AdaptiveBucket(Bucket):
             return
         self._slowed = now
         self.drain()
+        # The configured rate itself may be lower than the floor.
         self.rate = max(self.rate / 2, min(self._full, _FLOOR))
 
     def succeeded(self) -> None:
@@ -76,6 +77,7 @@ class Limiter:
         try:
             with poll.paused():
                 async with self._turn:
+                    # Again after each sleep: AWS may have throttled meanwhile, so that the next token comes later.
                     while seconds := self.bucket.take():
                         await self._clock.sleep(seconds)
         finally:
@@ -98,6 +100,7 @@ class Limiters:
 
     def __init__(self, settings: Aws, telemetry: Telemetry, clock: Clock, shards: int = 1) -> None:
         # The shards do not talk to each other and share one quota, so each takes an equal part of it.
+        # At least one, because a bucket smaller than a token would never let a request through.
         self._rate, self._burst = settings.requests_per_second / shards, max(1, settings.burst // shards)
         self._telemetry = telemetry
         self._clock = clock

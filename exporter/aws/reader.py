@@ -50,6 +50,7 @@ class Reader:
 
     async def account_id(self, poll: PollRun, place: Place) -> str:
         """Return the id of the account that the credentials belong to (STS GetCallerIdentity)."""
+        # AWS allows this to every identity, even one that is denied everything else.
         response = await self._call(poll, place, "sts", "GetCallerIdentity", {})
         account_id = text(response.get("Account"))
         if not account_id:
@@ -62,6 +63,7 @@ class Reader:
         self, poll: PollRun, place: Place, service: str, name: str, scope: Scope, outer: Scoped
     ) -> list[Scoped]:
         """Return every scope of one sort within `outer`."""
+        # By id, because a list that changes while it is read may show a scope on two pages.
         found: dict[str, Scoped] = {}
         arguments = resolve(scope.arguments, outer.ids)
         async for items in self.pages(poll, place, scope.service or service, scope.operation, arguments, scope.items):
@@ -87,6 +89,7 @@ class Reader:
         read = job_reader(kind, dimensions, self.limits.message_length)
         arguments = {**resolve(kind.arguments, scope.ids), **self._filter(kind, query)}
         jobs: dict[str, Job] = {}
+        # Without a sweep, the product consists of one empty tuple: one list.
         for values in product(*kind.sweep.values()):
             swept = {**arguments, **dict(zip(kind.sweep, values, strict=True))}
             async for items in self.pages(poll, place, kind.service, kind.operation, swept, kind.items):
@@ -134,10 +137,12 @@ class Reader:
             page = await self._call(poll, place, service, operation, arguments)
             yield _listed(page, items, operation)
             token = page.get(paging.output_token) if paging.output_token else None
+            # botocore's own paginators take an empty token for the end, too.
             if token in (None, ""):
                 return
             if not isinstance(token, str):
                 raise BadResponseError(f"{operation} returned a page token that is not a string")
+            # botocore compares only with the last token, but a cycle may be longer.
             if token in seen:
                 raise BadResponseError(f"{operation} returned the same page token twice")
             seen.add(token)

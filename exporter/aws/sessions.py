@@ -54,6 +54,7 @@ class Session(AioSession):  # type: ignore[misc] # aiobotocore has no types
             self.set_config_variable("region", region)
         self.register("provide-client-params", attach)
         Meter(telemetry).watch(self)
+        # Before signing, because the signature covers the host.
         self.register("before-sign", _readdress)
         self.register("response-received", self._reread)
 
@@ -73,6 +74,8 @@ class Session(AioSession):  # type: ignore[misc] # aiobotocore has no types
             if credentials is None:
                 raise NoCredentialsError
             await credentials.get_frozen_credentials()
+        # botocore lets much of what happens in a provider through: a KeyError if a response has no keys, a ValueError
+        # if their expiry is not a time, a RuntimeError if renewed keys have expired already.
         except (BotoCoreError, OSError, LookupError, RuntimeError, ValueError) as error:
             raise credentials_error(error) from error
 
@@ -81,6 +84,7 @@ class Session(AioSession):  # type: ignore[misc] # aiobotocore has no types
         if not parsed_response or error_reason(parsed_response) is not PollErrorReason.EXPIRED_CREDENTIALS:
             return
         held = self._credentials
+        # Not credentials that renew themselves, and not explicit keys, which are in no file.
         if type(held) is AioCredentials and held.method != "explicit":
             found = await self.get_component("credential_provider").load_credentials()
             if type(found) is AioCredentials:
@@ -117,6 +121,7 @@ class Sessions:
 
     def _assuming(self, account: Account, region: str) -> Session:
         """Return a session with the credentials of a role, which renew themselves (STS AssumeRole)."""
+        # CloudTrail shows the name of the session with each request.
         arguments = {"RoleArn": account.role_arn, "RoleSessionName": "aws-job-exporter"}
         if account.external_id:
             arguments["ExternalId"] = account.external_id.get_secret_value()
@@ -185,5 +190,6 @@ def _timestamp(value: Any) -> datetime:
     try:
         parsed = datetime.fromisoformat(value)
     except ValueError:
+        # Not ISO 8601: an HTTP date, or seconds as text.
         parsed = botocore.utils.parse_timestamp(value)
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)

@@ -33,6 +33,7 @@ class _StrictParser:
         is_success = response["status_code"] < _ERRORS
         try:
             parsed: dict[str, Any] = {**await self._parser.parse(response, shape)}
+        # Of any kind, because botocore's parsers take the form of a body for granted.
         except Exception as error:
             if not is_success:
                 return _unreadable(response)

@@ -99,6 +99,7 @@ class Models:
 def regions() -> frozenset[str]:
     """Return the name of every region of every partition that botocore knows."""
     partitions = botocore.loaders.Loader().load_data("partitions")["partitions"]
+    # Without pseudo regions such as `aws-global`, which stand for services that have no regions.
     return frozenset(region for partition in partitions for region in partition["regions"] if "global" not in region)
 
 

@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from exporter import __version__
@@ -77,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         parents=[shared],
+        # An abbreviated flag would stop working when a setting is added whose flag starts alike.
         allow_abbrev=False,
     )
     parser.set_defaults(command=serving.serve)
@@ -88,6 +89,12 @@ def _parser() -> argparse.ArgumentParser:
         subparser.set_defaults(command=command)
         return subparser
 
+    _add_commands(add)
+    return parser
+
+
+def _add_commands(add: Callable[[str, Command, str], argparse.ArgumentParser]) -> None:
+    """Add the commands in the order of the help, each with its own options."""
     add("serve", serving.serve, "Poll AWS and serve the metrics; the default command.")
     once = add("once", serving.once, "Poll everything once, print the result and exit, with 1 if a source failed.")
     once.add_argument("--output", choices=("metrics", "table"), default="metrics", help="What to print.")
@@ -128,4 +135,3 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo = add("demo", serving.demo, "Serve against a simulated AWS in the same process; no account needed.")
     demo.add_argument("--seed", type=int, default=0, help="Seed of the simulated jobs: the same seed, the same jobs.")
-    return parser

@@ -37,6 +37,7 @@ class Invocation:
 
     def read(self, **defaults: Any) -> Settings:
         """Read the configuration from flags, environment and file as they are now; raises ConfigurationError."""
+        # By hand, because where the file is must be known before the places of the settings are merged.
         file = getattr(self.options, "config.file", None) or os.environ.get(f"{ENVIRONMENT_PREFIX}CONFIG__FILE")
         return load(self.catalog, Path(file) if file else None, given(self.options), defaults)
 

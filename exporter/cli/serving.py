@@ -39,6 +39,7 @@ async def _serve(
     credentials: Credentials | None = None,
     announce: Callable[[str], None] = lambda _: None,
 ) -> None:
+    # Before anything else, so that a signal during the start ends the process with code 0, too.
     signals = Signals.caught()
     log.info("Starting aws-job-exporter", version=__version__)
     app.calm_collector()
@@ -101,6 +102,7 @@ async def demo(invocation: Invocation) -> int:
         "poll": {"interval": "10s", "discovery_interval": "1m"},
         # The simulator has no quota, and whoever tries the demo wants to see results at once.
         "aws": {"requests_per_second": 100, "burst": 100},
+        # The region of the simulated world.
         "accounts": [{"regions": ["us-east-1"]}],
     }
     settings = invocation.settings(**defaults)

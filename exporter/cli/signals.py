@@ -47,6 +47,7 @@ class Signals:
             signal.signal(number, signal.SIG_DFL)
         # Python waits for its threads at exit, and one that waits for a silent name server cannot be canceled.
         deadline = threading.Timer(_GRACE, os._exit, [0])
+        # Otherwise Python would wait for this thread, too, whenever the shutdown takes less time.
         deadline.daemon = True
         deadline.start()
 

@@ -81,6 +81,7 @@ class Exposition:
             if now - self._own_time >= _OWN_FRESH:
                 await self.publish_in_turns(_OWN, self._own.collect())
                 self._own_time = now
+            # What is published while this one is compressed belongs to the next scrape: chunks never change.
             snapshot = self._snapshot(form)
             await in_turns(chunk.deflated if gzipped else chunk.plain for chunk in snapshot.chunks)
             return snapshot.gzipped if gzipped else snapshot.plain
@@ -117,6 +118,8 @@ class Exposition:
                 self.withdraw(key)
             self._next_expiry = min((block.expires for block in self._blocks.values()), default=float("inf"))
         if form not in self._snapshots:
+            # A family without samples is left out together with its head. It keeps its place, so that the order stays
+            # when samples return.
             families = [family for family in self._families.values() if form in family.heads and family.chunks]
             chunks = (chunk for family in families for chunk in (family.heads[form], *family.chunks.values()))
             self._snapshots[form] = Snapshot([*chunks, Chunk({0: ENDS[form]})])

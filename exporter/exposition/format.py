@@ -43,6 +43,7 @@ _GENERATE: Mapping[Format, Callable[[Any], bytes]] = {
     Format.TEXT: exposition.generate_latest,
     Format.OPENMETRICS: openmetrics.generate_latest,
 }
+# No sample begins a line with `#`, whatever its labels hold: both formats escape line ends.
 _FAMILY = re.compile(rb"((?:# .*\n)+)((?:[^#].*\n)+)")
 
 ENDS = {form: generate(_Families()) for form, generate in _GENERATE.items()}
@@ -56,6 +57,7 @@ def rendered(families: Iterable[Metric]) -> Iterator[tuple[Heads, bytes]]:
     The exception is the gauge histogram, a type that the text format lacks.
     """
     for family in families:
+        # Without samples, which the other format writes alike: all that is needed here is the head.
         text = _GENERATE[Format.TEXT](_Families([_like(family, [])]))
         for start in range(0, len(family.samples), _SLICE):
             part = _like(family, family.samples[start : start + _SLICE])

@@ -8,7 +8,10 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import NamedTuple
 
+# Deflate, no flags, no time, no extra flags, unknown system (RFC 1952, 2.3). Without a time, equal bodies have equal
+# bytes.
 _GZIP_HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+# An empty last block (RFC 1951, 3.2.6): the chunks before it do not know which of them is the last.
 _DEFLATE_END = b"\x03\x00"
 
 _CHUNKS_AT_ONCE = 16
@@ -75,4 +78,5 @@ class Snapshot:
         for chunk in self.chunks:
             crc, size = zlib.crc32(chunk.plain, crc), size + len(chunk.plain)
         body = b"".join(chunk.deflated for chunk in self.chunks)
+        # The size is modulo 2**32 (RFC 1952, 2.3.1).
         return _GZIP_HEAD + body + _DEFLATE_END + struct.pack("<LL", crc, size & 0xFFFFFFFF)

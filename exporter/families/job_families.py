@@ -46,6 +46,7 @@ def job_views(kind: Kind, ledger: Ledger, settings: Metrics, now: float) -> Iter
 
 
 def _jobs(view: JobView) -> Iterable[Sample]:
+    # Present at 0, because to PromQL a series that does not exist is not 0: a sum or a comparison would have no result.
     zeros = dict.fromkeys([*view.kind.state_of.items(), ("unknown", State.UNKNOWN)], 0)
     return [((status, str(state)), count) for (status, state), count in {**zeros, **view.tally.statuses}.items()]
 
@@ -233,4 +234,5 @@ def dropped(families: Sequence[Metric], limit: int) -> Mapping[str, int]:
 def essential(kind: Kind) -> int:
     """Return the least number of series that one combination of the dimensions' values has."""
     finals = sum(state in FINAL for state in kind.states)
+    # One more than the catalog has statuses, for `unknown`.
     return len(kind.state_of) + 1 + finals + len(Reason)

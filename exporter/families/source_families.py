@@ -64,6 +64,7 @@ SOURCE_FAMILIES: tuple[Family[SourceStatus], ...] = (
         ("family", "bound"),
         lambda status: status.series_dropped.items(),
     ),
+    # The last two are absent at 0: most sources never drop anything, and each would have two more series.
     _gauge(
         "jobs_dropped",
         "Jobs that finished within the lookback, to the hour, and are not counted because of limits.jobs_per_source.",

@@ -38,6 +38,7 @@ class AccountSource:
         endpoints, region = self._context.endpoints, self._place.region
         names = [selection.service.service for selection in self._selections]
         absent = frozenset([name for name in names if not await endpoints.has(name, region)])
+        # Once for each service, not at every discovery.
         if new := sorted(absent - self.absent):
             log.info("services left out: the region does not have them", services=", ".join(new), **self._labels)
         self.absent = absent

@@ -14,8 +14,8 @@ from exporter.settings import Limits
 class Budget:
     """The series about jobs that all sources share; a source keeps those it has, even while it is down."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
-        self.limits = limits or Limits()
+    def __init__(self) -> None:
+        self.limits = Limits()
         """Replaced when the configuration is reloaded."""
         self._held: dict[SourceKey, int] = {}
         self._sum = 0
@@ -28,6 +28,7 @@ class Budget:
 
     def share(self, key: SourceKey) -> tuple[int, str]:
         """Return how many series a source may have, and the limit that says so."""
+        # What the source holds now is about to be replaced, so it counts as free.
         left = self.limits.series - self._sum + self._held.get(key, 0)
         return min((self.limits.series_per_source, "series_per_source"), (left, "series"))
 

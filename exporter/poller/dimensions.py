@@ -21,6 +21,7 @@ class FewValues:
     def __call__(self, values: Dimensions) -> Dimensions:
         """Return each value as it is or as `other`; all are `other` where the combination exceeds the limit."""
         few = tuple(self._limited(self._kept[number], value) for number, value in enumerate(values))
+        # One less than the limit, because the combination in which everything is `other` counts as well.
         if few not in self._combined and len(self._combined) >= max(1, self._combinations - 1):
             return (OTHER,) * len(values)
         self._combined.add(few)

@@ -104,10 +104,13 @@ class JobSource:
         self._inner = InnerScopes(context, place, kind, scope, settings)
         self._dimensions = tuple(name for name in settings.dimensions if name in kind.dimensions)
         limits = context.settings.limits
+        # Few enough combinations that the counts and counters of all of them fit: the budget never drops those
+        # families.
         few_values = FewValues(limits.dimension_values, max(1, limits.series_per_source // essential(kind)))
         self._rules = _Rules.of(context.settings)
         self.memory = Memory(self._new_ledger(), self._rules, few_values)
         # What makes it the same list of jobs. Where this differs, nothing that is known applies.
+        # Without dimensions, these limits change nothing, and a reload that changes them must not cost the ledger.
         bounds = (limits.dimension_values, limits.series_per_source) if self._dimensions else None
         self.identity = (kind, scope.ids, self._dimensions, bounds)
         # What decides, besides AWS, which numbers are published.
@@ -127,6 +130,7 @@ class JobSource:
         """Read what can have changed, ask AWS why jobs failed, and publish."""
         memory, clock = self.memory, self._context.clock
         start = clock.monotonic()
+        # Not in `adopt`: a reload switches all sources in one go, and one ledger alone may hold a million jobs.
         if memory.rules != self._rules:
             await self._rebuild(poll)
         scopes = await self._inner.all(poll)
@@ -137,6 +141,7 @@ class JobSource:
         with poll.paused():
             # Never cut off half way: the next poll would take the rest for known.
             await in_turns(memory.ledger.taking(jobs, now, complete_from))
+        # Before `read_at` is replaced: the lifetime follows from the time between the last read and this one.
         expires = end + self._lifetime(end, took=end - start)
         memory.scopes, memory.read_at, memory.clock_offset = scopes, end, now - end
         if is_full:
@@ -168,6 +173,7 @@ class JobSource:
     def _lifetime(self, now: float, took: float) -> float:
         """Return for how many seconds the numbers count: at least three polls, at their actual pace."""
         read_at = self.memory.read_at
+        # After a failure, the time since the last read is the length of an outage, not the source's pace.
         since = now - read_at if read_at is not None and self.status.is_up else 0.0
         return max(self._context.settings.stale_after(self.status.interval), 3 * max(took, since))
 
@@ -265,12 +271,14 @@ class JobSource:
     async def _publish(self, now: float, expires: float) -> Holdings:
         """Render the source's block and return what it holds."""
         ledger, metric_settings, key = self.ledger, self._context.settings.metrics, self.status.key
+        # Until a job has counted, there is one view without values. To Prometheus, an empty label is an absent one.
         none = ("",) * len(self._dimensions)
         views = [
             ((*key, *(view.dimensions or none)), view) for view in job_views(self.kind, ledger, metric_settings, now)
         ]
         families = metrics(JOB_FAMILIES, (*SourceKey._fields, *self._dimensions), views)
         kept, series_dropped = self._context.budget.fit(key, families)
+        # Active jobs over this limit never became series, so the budget does not know about them.
         hidden = ledger.active(now) - metric_settings.per_job_active if metric_settings.per_job else 0
         if hidden > 0:
             series_dropped = {**series_dropped, ("aws_job_info", "per_job_active"): hidden}

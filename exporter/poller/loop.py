@@ -30,9 +30,9 @@ slots that services which need not wait could use."""
 class Poller:
     """Polls every source until cancelled. Sources come and go as their parents find or lose them."""
 
-    def __init__(self, context: Context, rng: random.Random | None = None) -> None:
+    def __init__(self, context: Context) -> None:
         self._clock: Clock = context.clock
-        self._rng = rng or random.Random()  # noqa: S311 - spreads polls in time, keeps no secret
+        self._rng = random.Random()  # noqa: S311 - spreads polls in time, keeps no secret
         self._group = asyncio.TaskGroup()
         self._under_way: dict[SourceKey, asyncio.Event] = {}
         """Set when the poll is over, for each source that is being polled."""
@@ -45,6 +45,8 @@ class Poller:
 
     def _use(self, context: Context) -> None:
         self._context = context
+        # After a reload, the polls under way still hold the semaphores that they entered. So for a moment more may run
+        # than either configuration allows.
         self._slots = asyncio.Semaphore(context.settings.poll.concurrency)
         self._lanes: defaultdict[tuple[str, ...], asyncio.Semaphore] = defaultdict(self._lane)
 
@@ -61,7 +63,7 @@ class Poller:
         return iter(self._sources.values())
 
     async def run(self, roots: Iterable[Source]) -> None:
-        """PollRun `roots` and all sources below them, until cancelled."""
+        """Poll `roots` and all sources below them, until cancelled."""
         async with self._group:
             for root in roots:
                 self._start(root)
@@ -93,6 +95,7 @@ class Poller:
     ) -> None:
         """Put a source and its children in place of those with the same keys; add to `new` those that are new."""
         key = source.status.key
+        # Two parents may lead to the same source, such as two entries for one account. The first one keeps it.
         if key in self._sources:
             return
         if key not in before:
@@ -112,6 +115,7 @@ class Poller:
             else:
                 others.append(child)
         new.append((source, others))
+        # A poll under way is not cut off: when it ends, `_turn` finds the new source and polls that.
         if key not in self._under_way:
             self._tasks[key].cancel()
             self._tasks[key] = self._group.create_task(self._loop(key, self._left(source.status)), name="/".join(key))
@@ -128,7 +132,7 @@ class Poller:
         return left
 
     async def once(self, roots: Iterable[Source]) -> None:
-        """PollRun `roots` and all sources below them once."""
+        """Poll `roots` and all sources below them once."""
         async with asyncio.TaskGroup() as group:
             for source in roots:
                 self._sources[source.status.key] = source
@@ -146,7 +150,7 @@ class Poller:
         self._tasks[key] = self._group.create_task(self._loop(key), name="/".join(key))
 
     async def _loop(self, key: SourceKey, wait: float = 0.0) -> None:
-        """PollRun a source until cancelled. It never overlaps itself: the next poll starts after the last one ended."""
+        """Poll a source until cancelled. It never overlaps itself: the next poll starts after the last one ended."""
         # Holds the key, not the source: asyncio keeps a cancelled task and all it refers to until its timers are over.
         if wait:
             await self._clock.sleep(wait)
@@ -154,8 +158,9 @@ class Poller:
             await self._clock.sleep(await self._turn(key))
 
     async def _turn(self, key: SourceKey) -> float:
-        """PollRun a source, again if the configuration changed meanwhile; return the seconds until its next poll."""
+        """Poll a source, again if the configuration changed meanwhile; return the seconds until its next poll."""
         source = None
+        # A reload may replace the source while it is polled. Then this poll says nothing about the new configuration.
         while source is not self._sources[key]:
             source = self._sources[key]
             start, found = await self._poll(source)
@@ -171,12 +176,14 @@ class Poller:
         return wait
 
     async def poll(self, source: Source) -> list[Source] | None:
-        """PollRun a source once, record the outcome, and return its children; None where it failed."""
+        """Poll a source once, record the outcome, and return its children; None where it failed."""
         return (await self._poll(source))[1]
 
     async def _poll(self, source: Source) -> tuple[float, list[Source] | None]:
         """Return when a poll started, after its wait for a lane and a slot, and the children it found."""
         key, status = source.status.key, source.status
+        # The lane before the slot: a source that waits for its service must not hold a slot that another service could
+        # use.
         async with self._lanes[key.account_id, key.region, key.aws_service], self._slots, self._noted(key):
             start = self._clock.monotonic()
             found: list[Source] | None = None
@@ -184,6 +191,8 @@ class Poller:
             try:
                 async with poll.limit(self._context.settings.poll.timeout):
                     holdings = await source.poll(poll)
+                    # Within the `try`: children are generated, so an error in them shows only now, and must fail this
+                    # poll alone.
                     found = list(source.children())
             except Exception as error:  # noqa: BLE001 - whatever goes wrong fails this poll alone
                 self._note_failure(status, poll_error(error))
@@ -209,10 +218,12 @@ class Poller:
         """Start the children that are new and stop those that are gone."""
         children = {child.status.key: child for child in found}
         before = self._children.get(source.status.key, set())
+        # Those that are gone come first: they make room under limits.sources for those that are new.
         for key in before - children.keys():
             self._stop(key)
         unknown = [child for key, child in children.items() if key not in self._sources]
         for key in before & children.keys():
+            # Someone may have renamed the scope in AWS. The next poll of the child publishes the name.
             self._sources[key].status.scope_name = children[key].status.scope_name
         if others := children.keys() - before - {child.status.key for child in unknown}:
             log.warning(
@@ -235,6 +246,7 @@ class Poller:
         status, room = source.status, self._room()
         before, status.sources_dropped = status.sources_dropped, len(found[room:])
         if status.sources_dropped != before:
+            # The parent's own block went out before its children were known, so it is published again.
             _log_drops(status, "sources", before, status.sources_dropped)
             self._publish(status)
         return found[:room]
@@ -270,7 +282,9 @@ class Poller:
             status.series, status.series_dropped = holdings.series, holdings.series_dropped
 
     def _note_failure(self, status: SourceStatus, failure: PollError) -> None:
+        # AWS's words may hold half a surrogate pair, which neither the log nor a page could encode.
         error = text(str(failure))
+        # One line when the reason changes, not one for each poll: a source may be down for days.
         if status.reason is not failure.reason:
             is_bug = failure.reason is PollErrorReason.INTERNAL
             write = log.error if is_bug else log.warning

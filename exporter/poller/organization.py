@@ -31,8 +31,10 @@ class OrganizationSource:
         reader = self.reader
         own = await reader.account_id(poll, self._place)
         found = await members(reader, poll, self._place)
+        # A unit may be named under `include` and under `exclude`.
         names = dict.fromkeys(self._organization.units)
         units = {unit: await unit_accounts(reader, poll, self._place, unit) for unit in names}
+        # All at once, after the last request: a poll that fails half way must change nothing.
         self.own, self.members, self.units = own, found, units
 
     def children(self) -> Iterable[Source]:

@@ -54,9 +54,11 @@ def incremental(kind: Kind, ledger: Ledger, page_size: int) -> Plan | None:
     """
     if ledger.since is None or ledger.has_undated or not _filters_by_creation(kind):
         return None
+    # If no job has been seen yet, the first will have been created after the first listing.
     newest = (ledger.since if ledger.newest_created is None else ledger.newest_created) - MARGIN
     start = newest if ledger.oldest_active is None else min(newest, ledger.oldest_active - MARGIN)
     separate = [*_by_active_status(kind), Query(created_after=newest)]
+    # Plus one, because an empty list takes a request, too.
     pages = math.ceil((ledger.created_since(start) + 1) / page_size)
     # Each of the separate queries takes one request at least, as does each page.
     if kind.filters.status and len(separate) < pages:
@@ -77,6 +79,7 @@ def missing(ledger: Ledger, found: Iterable[str]) -> Plan | None:
 
 
 def _filters_by_creation(kind: Kind) -> bool:
+    # Both: if the items had no creation time, the ledger could not tell which of its jobs such a list would have shown.
     return kind.filters.created_after is not None and kind.times.created is not None
 
 

@@ -33,6 +33,7 @@ def _all_alone(regions: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _role_name(name: str) -> str:
+    # IAM's limit of 64 characters is for the name without its path.
     if not re.fullmatch(r"([\w+=,.@-]+/)*[\w+=,.@-]{1,64}", name, re.ASCII):
         raise ValueError(f"{name!r} is not the name of a role, such as aws-job-exporter or monitoring/aws-job-exporter")
     return name
@@ -51,6 +52,7 @@ def _role(arn: str) -> str:
 
 
 def _external_id(value: SecretStr) -> SecretStr:
+    # As STS's model has it.
     if not re.fullmatch(r"[\w+=,.@:/-]{2,1224}", value.get_secret_value(), re.ASCII):
         raise ValueError("must be 2 to 1224 letters, digits and +=,.@:/_-")
     return value

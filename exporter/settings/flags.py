@@ -51,6 +51,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     for title, settings in groupby(fields(), key=lambda setting: setting[0][0] if len(setting[0]) > 1 else "other"):
         group = parser.add_argument_group(f"{title} settings")
         for path, field in settings:
+            # A command has all flags of the main parser, and argparse lets the command's values win, its defaults
+            # included. So a flag before the command would be lost if there were defaults.
             group.add_argument(flag(path), dest=".".join(path), default=argparse.SUPPRESS, **_form(path, field))
 
 

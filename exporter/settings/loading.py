@@ -36,6 +36,7 @@ def load(
     replace those of the settings.
     """
     places = _Places(given or {}, read(file) if file else {}, file)
+    # pydantic-settings ignores variables of sections that it does not know, so a misspelled one would have no effect.
     if problems := list(_unknown_variables()):
         raise ConfigurationError(problems)
     try:
@@ -57,6 +58,7 @@ class _Places:
 
     def origin(self, path: Sequence[str]) -> str:
         """Return a setting as the user wrote it: its flag, else its environment variable, else its key in the file."""
+        # pydantic-settings takes variables in lower case, too.
         variables = {name.upper() for name in os.environ}
         key = ".".join(path)
         # A flag or a variable may be the setting itself or, as JSON, anything around it: try the longest path first.

@@ -72,6 +72,7 @@ class Settings(BaseSettings):
         extra="forbid",
         frozen=True,
         env_prefix=ENVIRONMENT_PREFIX,
+        # Two underscores, because keys have single ones themselves.
         env_nested_delimiter="__",
         use_attribute_docstrings=True,
     )

@@ -138,10 +138,12 @@ class Poll(Section):
     """How long a job counts after it finished."""
     stale_after: Duration = parse_duration("5m")
     """How long to export the metrics of a source after its last successful poll; at least three of its intervals."""
+    # Shorter than the default interval: a poll that hangs does not delay the next one.
     timeout: Duration = parse_duration("55s")
     """Maximum duration of one poll of a source."""
     concurrency: PositiveInt = 32
     """Maximum number of sources to poll at the same time."""
+    # Ten seconds' worth of the default rate.
     details_budget: PositiveInt = 20
     """Maximum number of failed jobs of a source to request the reason for in one poll."""
 
@@ -170,12 +172,15 @@ class Limits(Section):
     """Maximum number of series about jobs per source; families are dropped to stay below it."""
     dimension_values: PositiveInt = 50
     """Maximum number of values of each dimension that a source exports; any more become `other`."""
+    # About 125 MB: see docs/performance.md for the memory of a job, and of a source below.
     jobs_per_source: PositiveInt = 500_000
     """Maximum number of finished jobs to count per source; the last to finish are kept."""
+    # About 800 MB, and the most that docs/performance.md advises for one process.
     sources: PositiveInt = 20_000
     """Maximum number of sources to poll; any more are not discovered."""
     pages: PositiveInt = 5000
     """Maximum number of pages in a list; the poll of a longer one fails."""
+    # At least 100, so that most of what is kept is text, not the mark for what was cut out.
     message_length: Annotated[int, Field(ge=100)] = 4000
     """Maximum number of characters to keep of a failure message, a name or a dimension: the start and the end."""
 
@@ -191,6 +196,7 @@ class Aws(Section):
     """How long to wait for AWS to respond to a request."""
     max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
     """How many times to try a request before the poll fails, 1 to 10."""
+    # Enough for 120 sources of one service in an account and region, each polled once a minute.
     requests_per_second: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2.0
     """Maximum rate of requests to a service, per account and region; lower while AWS throttles."""
     burst: PositiveInt = 10

@@ -124,6 +124,7 @@ class ListOperation:
         elif start:
             low = max(start, low)
         resources = location.listed(entry.type)
+        # Right of `low` and left of `high`: in either order, `start` itself was on the page before.
         between = range(bisect_right(resources, low, key=KEY), bisect_left(resources, high, key=KEY))
         for index in reversed(between) if newest_first else between:
             resource = resources[index]

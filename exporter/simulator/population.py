@@ -79,6 +79,7 @@ def _arrivals(world: World, seed: int, sources: Sequence[Sequence[_List]], start
     habits = {str(kind): _Habits(kind, world, _rng(f"{seed}/{kind}")) for (kind, _), *_ in sources}
     seen: defaultdict[str, int] = defaultdict(int)
     for number in count():
+        # One generator for each job, so that what is drawn for one does not change the others.
         rng = _rng(f"{seed}/{number}")
         kind, scope = rng.choice(rng.choice(sources))
         created = start + (number + rng.random() / 16) * interval

@@ -158,6 +158,7 @@ class SimulatedJob:
 
     def phase_at(self, now: float) -> int:
         """Return how many statuses the job has left."""
+        # In milliseconds, as the offsets are: 0.3 - 0.1 is a little less than 0.2.
         return max(0, bisect_right(self.offsets, round(now - self.created, 3)) - 1)
 
     def status_at(self, now: float) -> str:

@@ -41,6 +41,7 @@ class SimulatedService:
             name, listed = entry.listed.operation, entry.listed
             # A scope in a list of its own service's jobs is one of those jobs.
             is_job = not isinstance(listed, Kind) and not listed.service and name in job_lists
+            # Kinds share scopes, so the same one comes up once for each of them.
             if not is_job and entry.type not in {other.type for other in lists[name]}:
                 lists[name].append(entry)
             if isinstance(listed, Kind) and listed.details:

@@ -22,6 +22,7 @@ def operations(world: World) -> Mapping[str, Operation]:
         arn, session = context.arguments["RoleArn"], context.arguments["RoleSessionName"]
         if arn.count(":") != _COLONS:
             raise invalid(f"{arn} is invalid")
+        # In AWS's form, so that what redacts keys recognizes this one.
         key = f"ASIA{len(world.accounts):016}"
         world.accounts[key] = arn.split(":")[4]
         credentials = {

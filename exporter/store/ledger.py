@@ -123,6 +123,7 @@ class Ledger:
             yield
         if complete_from is not None:
             yield from self._remove_unlisted(fingerprints, complete_from)
+        # The lookback before the limit: a job that no longer counts is not one that the limit drops.
         yield from self._drop_beyond_lookback(horizon)
         yield from self._drop_beyond_limit(horizon)
         yield from self._find_last()
@@ -165,6 +166,7 @@ class Ledger:
 
     def tallies(self, now: float) -> Mapping[Dimensions, Tally]:
         """Return what counts at `now`, summed for each combination of dimensions that has ever been counted."""
+        # Only finished jobs are in the running sums. The active ones are few and change, so they are added to copies.
         sums = {dimensions: tally.copy() for dimensions, tally in self._tallies.items()}
         for record in self._counted_active(now):
             sums.setdefault(record.job.dimensions, Tally(self._bounds)).add(record)

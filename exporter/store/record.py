@@ -25,6 +25,7 @@ class Record(NamedTuple):
 
 def finish_of(job: Job, *, was_known: bool, now: float) -> float:
     """Return when a finished job ended, as closely as AWS and the polls show; never in the future."""
+    # A job that was seen active ended after its start, so without a time of its end, now is the best guess.
     given = (job.ended, job.updated)
     return min(first(given if was_known else (*given, job.started, job.created), now), now)
 

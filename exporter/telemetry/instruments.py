@@ -32,7 +32,13 @@ class Telemetry:
             ProcessCollector(registry=self.registry)
             PlatformCollector(registry=self.registry)
             GCCollector(registry=self.registry)
+        self._describe_exporter()
+        self._watch_polls()
+        self._watch_requests()
+        self._watch_responses()
 
+    def _describe_exporter(self) -> None:
+        """Create what describes the process: its version, its configuration and its shard."""
         self.build_info = self._gauge("build_info", "The exporter's version; always 1.", ("version", "pythonversion"))
         self.build_info.labels(__version__, platform.python_version()).set(1)
         self.reload_successful = self._gauge(
@@ -48,6 +54,9 @@ class Telemetry:
         )
         self.shards = self._gauge("shards", "How many exporters share the sources (`shard.count`).")
 
+    def _watch_polls(self) -> None:
+        """Create what is counted and timed of polls."""
+        # Beyond the last bound are polls that waited for the rate limit, which poll.timeout does not count.
         self.poll_duration = self._histogram(
             "poll_duration_seconds",
             "How long polls took.",
@@ -66,11 +75,14 @@ class Telemetry:
             ("aws_service", "kind", "reason"),
         )
 
+    def _watch_requests(self) -> None:
+        """Create what is counted and timed of requests to AWS."""
         self.requests = self._counter(
             "aws_requests_total",
             "Requests sent to AWS, including retries; code is AWS's, else the HTTP status, else what went wrong.",
             ("aws_service", "operation", "code"),
         )
+        # What times out is above the last bound, which is the default of aws.read_timeout.
         self.request_duration = self._histogram(
             "aws_request_duration_seconds",
             "How long AWS took to respond to a request.",
@@ -89,6 +101,8 @@ class Telemetry:
             ("aws_service",),
         )
 
+    def _watch_responses(self) -> None:
+        """Create what is counted of the HTTP server."""
         self.http_responses = self._counter(
             "http_responses_total",
             "Responses to HTTP requests; 503 is one scrape too many, 401 and 429 come from the web configuration file.",

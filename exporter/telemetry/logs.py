@@ -28,6 +28,7 @@ def configure_logging(level: str, form: str, stream: TextIO | None = None) -> No
             processors=[ProcessorFormatter.remove_processors_meta, _RENDERERS[form], _on_one_line],
         )
     )
+    # By force, because a reload may configure the log again, and `basicConfig` does nothing if there is a handler.
     logging.basicConfig(handlers=[handler], level=LEVELS[level], force=True)
     # What botocore warns about fails a poll, which is logged once; botocore would add a traceback for each source.
     # Its debug records are never shown: they contain whole requests and responses, with the keys that STS hands out.
@@ -69,7 +70,9 @@ _CHAIN: list[Processor] = [
     CallsiteParameterAdder({CallsiteParameter.FILENAME, CallsiteParameter.LINENO}),
     structlog.processors.format_exc_info,
     _promslog,
+    # After the traceback has become text, so that it is redacted as well.
     _without_secrets,
 ]
 
+# promslog writes `key=true`; structlog would leave out the value.
 _RENDERERS: Mapping[str, Processor] = {"json": JSONRenderer(), "logfmt": LogfmtRenderer(bool_as_flag=False)}

@@ -63,6 +63,7 @@ def _keys_beside(location: tuple[str | int, ...], model: type[BaseModel]) -> set
     for step in location[:-1]:
         fields = [model.model_fields[step] for model in models if step in model.model_fields]
         inner = [inner for field in fields for inner in _models(field.annotation)]
+        # pydantic puts the tag of the chosen member of a union into the location, as if it were a key.
         tagged = [model for model in models if step == tag(model)]
         # An index is a step, too; it stays within the same models.
         models = inner or tagged or models

@@ -21,7 +21,9 @@ _SECRETS = (
     re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b"),
     # Web identity tokens: JSON objects in base64, followed by a signature.
     re.compile(r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]+\.[\w-]*"),
+    # User and password in a URL, such as that of a proxy.
     re.compile(r"(?<=://)[^\s/@'\"]+(?=@)"),
+    # Not again what a pattern before this one has replaced.
     re.compile(rf"(?i)(?:{_NAMES}){_BEFORE}(?P<secret>(?!\[redacted)[^\s\"'\\,;&<>()]+)"),
     # How STS quotes an argument that it rejects.
     re.compile(r"(?i)Value '(?P<secret>.{0,2000}?)' at '(?:externalId|webIdentityToken)'"),

@@ -21,6 +21,7 @@ def routes(path: str, exposition: Exposition, max_requests: int) -> list[web.Rou
     async def metrics(request: web.Request) -> web.StreamResponse:
         nonlocal scrapes
         if max_requests and scrapes >= max_requests:
+            # The words of Go's promhttp.
             raise web.HTTPServiceUnavailable(
                 text=f"Limit of concurrent requests reached ({max_requests}), try again later.\n",
                 headers={"X-Content-Type-Options": "nosniff"},
@@ -43,6 +44,7 @@ async def _response(request: web.Request, exposition: Exposition) -> web.Respons
     if request.transport:
         # The kernel has everything when the handler ends: shutting down may cut off what it does not have.
         request.transport.set_write_buffer_limits(high=0)
+    # With the length, which is known: aiohttp would otherwise send a body that comes in pieces in chunked encoding.
     headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding", "Content-Length": str(body.length)}
     if gzipped:
         headers["Content-Encoding"] = "gzip"

@@ -77,6 +77,7 @@ class Connection(asyncio.Protocol):
         self._connections.remove(self)
         if self._handshake:
             self._handshake.cancel()
+        # Not `close`, which would wait until the client has taken what is buffered.
         self.transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -85,7 +86,7 @@ class Connection(asyncio.Protocol):
         if not self._connections.add(self):
             self.transport.abort()
         elif self._tls:
-            # Nothing is read from the client until the certificates are.
+            # Nothing is read from the client until the certificates are; then `start_tls` resumes.
             self.transport.pause_reading()
             self._handshake = asyncio.create_task(self._start_tls(self._tls))
         else:
@@ -108,6 +109,7 @@ class Connection(asyncio.Protocol):
             log.exception("Cannot open a connection")
         self._handshake = None
         if secured and self in self._connections:
+            # asyncio's `start_tls` returns a new transport, but does not call `connection_made` again.
             self.transport = secured
             self._open()
         else:
@@ -152,6 +154,7 @@ class Connections:
         self._limits = limits
         self._telemetry = telemetry
         self._all: set[Connection] = set()
+        # A dict, because a set has no order: the first connection in it has waited longest.
         self._waiting: dict[Connection, None] = {}
 
     def __contains__(self, connection: Connection) -> bool:

@@ -40,6 +40,7 @@ async def serve(
     """Serve an application on sockets, which are closed in the end, and yield their hosts and ports."""
     limits = limits or ConnectionLimits()
     connections = Connections(limits, telemetry or Telemetry())
+    # Outermost, so that the time limit also holds for what other middlewares do, such as checking a password.
     app.middlewares.insert(0, connections.keep_time)
     app.on_response_prepare.append(connections.count)
     runner = web.AppRunner(

@@ -30,6 +30,7 @@ async def listen(addresses: Iterable[str]) -> list[socket.socket]:
 def from_systemd() -> list[socket.socket]:
     """Return the sockets that systemd activated this process with; raises OSError if there are none."""
     count, process = os.environ.get("LISTEN_FDS", ""), os.environ.get("LISTEN_PID")
+    # The variables are inherited, but meant for one process alone: sd_listen_fds(3) compares as well.
     if process != str(os.getpid()) or not count.isdecimal() or not int(count):
         raise OSError(errno.ENOENT, "no socket activation file descriptors found")
     return [_adopted(descriptor) for descriptor in range(_FIRST_DESCRIPTOR, _FIRST_DESCRIPTOR + int(count))]
@@ -52,6 +53,7 @@ async def _listen(address: str) -> list[socket.socket]:
         with ExitStack() as opened:
             sockets = [
                 opened.enter_context(socket.create_server((str(ip), number), family=family))
+                # Without duplicates: a hosts file may list an address of `localhost` twice.
                 for family, ip, number in dict.fromkeys((family, *name[:2]) for family, _, _, _, name in found)
             ]
             opened.pop_all()

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 import bcrypt
 
+# The cost is between 4 and 31, as bcrypt allows.
 _HASH = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
 _SHORTEST = 59
 _LONGEST_PASSWORD = 72

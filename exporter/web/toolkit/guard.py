@@ -30,6 +30,7 @@ class Guard:
         self.has_tls = config.tls_server_config.is_enabled
         self.rate_limit = config.rate_limit
         limit = config.rate_limit
+        # Where the burst is 0, nobody gets in, as with Go's limiter.
         self._bucket = Bucket(limit.burst, 1 / limit.interval, time.monotonic) if limit.interval else None
         self._authenticator = Authenticator()
 
@@ -70,6 +71,7 @@ def _check_names(request: web.Request, config: WebConfig) -> None:
     found = tls.names(request.get_extra_info("peercert"))
     if allowed and set(allowed).isdisjoint(found):
         log.warning("could not find allowed SANs in client cert", found=found)
+        # The exporter-toolkit checks names within the handshake. Python's ssl cannot, so the connection breaks here.
         if request.transport:
             request.transport.abort()
         raise _error(web.HTTPForbidden)

@@ -64,6 +64,7 @@ def context(config: TlsServerConfig, material: Material) -> ssl.SSLContext:
     made.set_alpn_protocols(["http/1.1"])
     made.minimum_version, made.maximum_version = low, high
     if not config.prefer_server_cipher_suites:
+        # Python sets this option in every context of a server.
         made.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
     if names := [CIPHERS[name] for name in config.cipher_suites if name in CIPHERS]:
         made.set_ciphers(":".join(names))
@@ -143,4 +144,5 @@ def _as_file(content: bytes) -> Iterator[str]:
 def names(certificate: Mapping[str, Any] | None) -> list[str]:
     """Return the DNS names, e-mail and IP addresses, and URIs in a certificate as `getpeercert` returns it."""
     alternatives = (certificate or {}).get("subjectAltName", ())
+    # Python writes an IPv6 address in full and in capitals; `ip_address` gives the usual form.
     return [str(ip_address(name.strip())) if kind == "IP Address" else name for kind, name in alternatives]

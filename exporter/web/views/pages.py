@@ -58,6 +58,7 @@ def _link(page: str, /, **parameters: Any) -> str:
 _TEMPLATES = Environment(
     loader=FileSystemLoader(_HERE / "templates"),
     autoescape=True,
+    # A misspelled name in a template is an error, not an empty cell.
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
@@ -161,6 +162,7 @@ async def _sources(inside: Inside, parameters: SourceParameters) -> Context:
     """Return the sources, grouped by account, region and service."""
     rows, following, total = inside.sources(parameters)
     return {
+        # The rows are sorted by key, as `groupby` needs them.
         "groups": [(place, list(group)) for place, group in groupby(rows, key=lambda row: row[:3])],
         "total": total,
         "next": following,

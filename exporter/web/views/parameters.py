@@ -27,6 +27,7 @@ _LATEST = datetime.max.replace(tzinfo=UTC).timestamp()
 def _as_time(text: str, info: ValidationInfo) -> float:
     """Return a time as seconds since 1970-01-01 UTC; raises ValueError."""
     now = (info.context or {})["now"]
+    # A number first: `fromisoformat` takes eight digits for a date without hyphens.
     for read in (float, _rfc3339, lambda text: now - parse_duration(text)):
         try:
             seconds = read(text)
