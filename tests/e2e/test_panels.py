@@ -30,8 +30,8 @@ KINDS = {
 HOUR, DAY = 3600, 86400
 
 EMPTY = {
-    "health: Limit of requests B": "nothing is throttled",
-    "health: Requests that wait for the limit B": "nothing is throttled",
+    "health: Rate limit B": "nothing is throttled",
+    "health: Requests waiting for the rate limit B": "nothing is throttled",
     "health: Left out because of limits A": "no limit is met",
     "health: Left out because of limits B": "no limit is met",
     "health: Left out because of limits C": "no limit is met",
