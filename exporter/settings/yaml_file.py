@@ -40,6 +40,8 @@ def parse(file: Path, content: bytes, loader: type[StrictLoader] | None = None) 
         number = text.count("\n", 0, error.position) + 1
         problem = f"U+{ord(text[error.position]):04X} is not allowed"
         raise ConfigurationError([f"{file}:{number}: not valid YAML: {problem}"]) from None
+    except RecursionError:
+        raise ConfigurationError([f"{file}: nested too deeply"]) from None
     if parsed is None:
         return {}
     if not isinstance(parsed, dict):
@@ -56,8 +58,8 @@ class StrictLoader(yaml.SafeLoader):
         """Return the value of a node."""
         try:
             return super().construct_object(node, deep)
-        except ValueError:
-            # PyYAML passes on what Python says about month 13, without the line.
+        except (ArithmeticError, AttributeError, LookupError, ValueError):
+            # PyYAML passes on what Python says about month 13 or an empty `!!int`, without the line.
             problem = f"{node.value!r} is not a valid {node.tag.rpartition(':')[2]}"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
 
