@@ -17,6 +17,7 @@ from exporter.jobs import State
 from exporter.poller import JobSource
 from exporter.simulator import AwsError, RequestContext, SimulatedScope, World
 from exporter.simulator.world import Arrival
+from tests.support.faults import Fault
 from tests.support.harness import (
     BEDROCK,
     CUSTOMIZATION,
@@ -40,7 +41,8 @@ WARM, END = NOW + 10.5 * DAY, NOW + 30.5 * DAY
 """Warm once the first jobs have left the lookback of a week, while no scope is on a visit; then nothing may grow."""
 GROWTH = 1.05
 """By so much may memory and the jobs that are held be more: they come and last at random, and caches fill."""
-HANGS = 0.2 * PATIENCE
+RESET = Fault.reset()
+HANGS = 0.05 * PATIENCE
 """Seconds after which a call that hangs is given up; they pass at once, see `hurried`."""
 DESCRIPTORS = Path("/proc/self/fd")
 SPARE = 8
@@ -82,7 +84,7 @@ class Faults:
                 # Denied for good to tell why a job failed, AWS is not asked again: its reason would be lost.
                 raise AwsError("AccessDeniedException", "no", 403)
             case "reset":
-                return web.StreamResponse(headers={"Content-Length": "1000", "Connection": "close"})
+                return await RESET.strike(call)
             case "html":
                 return web.Response(text="<html>Service unavailable</html>", content_type="text/html")
             case "hanging":
