@@ -152,6 +152,12 @@ def test_the_queue_is_from_creation_to_start():
     assert queue.sum == 430.0
 
 
+def test_a_start_before_the_creation_is_no_wait():
+    """Two clocks that disagree make no negative one."""
+    queue = tally([record(created=10.0, started=started) for started in (9.0, 10.0)], BOUNDS).queue
+    assert (queue.sum, queue.cumulative()[0]) == (0.0, ("60.0", 2.0))
+
+
 def test_the_oldest_of_each_active_status():
     """A job that finished is not stuck, and one without a creation time cannot tell."""
     records = [
