@@ -73,7 +73,8 @@ def test_a_drained_bucket_starts_over():
     """What was saved up is gone; the rate stays."""
     watch = Watch()
     bucket = Bucket(5, 1.0, watch)
-    bucket.drain()
-    assert bucket.take() == pytest.approx(1.0)
-    watch.now += 1.0
+    for _ in range(2):
+        bucket.drain()
+        assert bucket.take() == pytest.approx(1.0)
+        watch.now += 1.0
     assert taken(bucket, 2) == [True, False]

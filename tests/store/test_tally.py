@@ -122,13 +122,15 @@ def test_the_last_failure_is_known_for_each_reason():
     records = [
         record(State.FAILED, finished=100.0, reason="capacity"),
         record(State.FAILED, finished=300.0, reason="capacity"),
+        record(State.FAILED, finished=150.0, reason="capacity"),
         record(State.DELETING, finished=400.0, reason="capacity"),
         record(State.SUCCEEDED, finished=500.0),
+        record(State.FAILED, finished=600.0),
     ]
     found = tally(records, BOUNDS)
     found.explain(record(State.FAILED, finished=200.0, reason="quota"))
     assert found.last_failed == {"capacity": 300.0, "quota": 200.0}
-    assert found.reasons == {"capacity": 2, "quota": 1}
+    assert found.reasons == {"capacity": 3, "quota": 1}
 
 
 def test_the_last_failure_of_a_reason_goes_with_its_last_job():
@@ -178,6 +180,7 @@ def test_the_next_deadline_is_the_earliest_of_an_active_job():
     records = [
         record(deadline=50.0),
         record(deadline=40.0),
+        record(deadline=45.0),
         record(),
         record(State.FAILED, finished=1.0, deadline=10.0),
     ]
