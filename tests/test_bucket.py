@@ -78,3 +78,14 @@ def test_a_drained_bucket_starts_over():
         assert bucket.take() == pytest.approx(1.0)
         watch.now += 1.0
     assert taken(bucket, 2) == [True, False]
+
+
+def test_what_was_taken_a_moment_too_early_stays_owed():
+    """A bucket that is drained forgives nothing."""
+    watch = Watch()
+    bucket = Bucket(1, 1.0, watch)
+    bucket.take()
+    watch.now += 1.0 - 5e-7
+    assert bucket.take() == 0
+    bucket.drain()
+    assert bucket.take() > 1.0
