@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.jobs import SourceKey, State
-from exporter.store import JobFilter
+from exporter.jobs import Job, SourceKey, State
+from exporter.store import JobFilter, Record
 from exporter.store.search import Places
 from exporter.telemetry import SourceStatus
 from tests.support.inside import BEDROCK, DAY, HOUR, MINUTE, NOW, TRAINING, Polled, job, listed, searching, status
@@ -125,6 +125,13 @@ async def test_a_name_is_found_in_any_case_and_in_the_id():
     assert await names(found, JobFilter(text="ünï")) == ["Ünïcode"]
     assert await names(found, JobFilter(text="model-invocation-job/nightly")) == ["Nightly-Scoring"]
     assert len(await names(found, JobFilter(text="arn:aws:bedrock"))) == 2
+
+
+def test_a_job_whose_end_nobody_knows_is_found_by_no_time_of_it():
+    """The time at which it was first seen over says nothing."""
+    record = Record(Job(id="a", status="Failed", state=State.FAILED), finished=NOW, is_dated=False)
+    assert ALL.matches(record)
+    assert not JobFilter(finished_since=NOW - DAY).matches(record)
 
 
 async def test_a_status_that_the_catalog_does_not_know_is_found_as_the_metrics_have_it():
