@@ -107,6 +107,19 @@ async def test_no_total_is_told_of_a_name():
     assert (page.total, page.next is None) == (None, False)
 
 
+async def test_no_total_is_told_of_a_reason_in_another_state():
+    """The sum of a reason knows nothing of states."""
+    timeouts = JobFilter(reasons=frozenset({"timeout"}), states=frozenset({State.STOPPED}))
+    page = await inventory(listed([job("a", State.FAILED, code="timeout")])).jobs(EVERYWHERE, timeouts, 1)
+    assert (page.jobs, page.total) == ([], None)
+
+
+def test_a_job_that_is_being_deleted_is_found_by_no_reason():
+    """Only a failed one is, as in the metrics."""
+    record = Record(Job(id="a", status="Deleting", state=State.DELETING), finished=NOW, reason="timeout")
+    assert not JobFilter(reasons=frozenset({"timeout"})).matches(record)
+
+
 async def test_a_job_that_comes_between_two_pages_moves_no_other():
     """A position is a place among all jobs, not a number of a row."""
     jobs = [job(f"{number}", created=NOW - number * HOUR) for number in range(1, 5)]
