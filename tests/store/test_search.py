@@ -107,9 +107,10 @@ async def test_no_total_is_told_of_a_name():
     assert (page.total, page.next is None) == (None, False)
 
 
-async def test_no_total_is_told_of_a_reason_in_another_state():
-    """The sum of a reason knows nothing of states."""
-    timeouts = JobFilter(reasons=frozenset({"timeout"}), states=frozenset({State.STOPPED}))
+@pytest.mark.parametrize("other", [{"states": frozenset({State.STOPPED})}, {"statuses": frozenset({"Stopped"})}])
+async def test_no_total_is_told_of_a_reason_in_another_state(other):
+    """The sum of a reason knows nothing of states and statuses."""
+    timeouts = JobFilter(reasons=frozenset({"timeout"}), **other)
     page = await inventory(listed([job("a", State.FAILED, code="timeout")])).jobs(EVERYWHERE, timeouts, 1)
     assert (page.jobs, page.total) == ([], None)
 
@@ -138,6 +139,21 @@ async def test_a_name_is_found_in_any_case_and_in_the_id():
     assert await names(found, JobFilter(text="ünï")) == ["Ünïcode"]
     assert await names(found, JobFilter(text="model-invocation-job/nightly")) == ["Nightly-Scoring"]
     assert len(await names(found, JobFilter(text="arn:aws:bedrock"))) == 2
+
+
+@pytest.mark.parametrize("time", ["created", "finished"])
+def test_a_time_is_from_its_begin_on_and_before_its_end(time):
+    """So that two spans, one after the other, have no job in common."""
+    record = Record(Job(id="a", status="Failed", state=State.FAILED, created=100.0), finished=100.0)
+    begins = [begin for begin in (99.0, 100.0, 101.0) if JobFilter(**{f"{time}_since": begin}).matches(record)]
+    ends = [end for end in (99.0, 100.0, 101.0) if JobFilter(**{f"{time}_until": end}).matches(record)]
+    assert (begins, ends) == ([99.0, 100.0], [101.0])
+
+
+def test_a_name_is_found_that_is_no_part_of_the_id():
+    """Many ids are numbers."""
+    record = Record(Job(id="0815", status="Running", state=State.RUNNING, name="Nightly"))
+    assert JobFilter(text="night").matches(record)
 
 
 def test_a_job_whose_end_nobody_knows_is_found_by_no_time_of_it():
