@@ -73,7 +73,19 @@ def test_a_drained_bucket_starts_over():
     """What was saved up is gone; the rate stays."""
     watch = Watch()
     bucket = Bucket(5, 1.0, watch)
-    bucket.drain()
-    assert bucket.take() == pytest.approx(1.0)
-    watch.now += 1.0
+    for _ in range(2):
+        bucket.drain()
+        assert bucket.take() == pytest.approx(1.0)
+        watch.now += 1.0
     assert taken(bucket, 2) == [True, False]
+
+
+def test_what_was_taken_a_moment_too_early_stays_owed():
+    """A bucket that is drained forgives nothing."""
+    watch = Watch()
+    bucket = Bucket(1, 1.0, watch)
+    bucket.take()
+    watch.now += 1.0 - 5e-7
+    assert bucket.take() == 0
+    bucket.drain()
+    assert bucket.take() > 1.0

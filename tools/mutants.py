@@ -335,6 +335,8 @@ def main(wanted: Sequence[str]) -> str:
                 complaints.append(f"{module.path}: only {dead} of {len(tried)} mutants died")
             unknown = {key for key in equal if key[0] == module.path} - {mutant.key for mutant in every}
             complaints += [f"{LISTS}: there is no such mutant: {key}" for key in sorted(unknown)]
+            idle = set(module.only) - {mutant.function for mutant in every}
+            complaints += [f"{LISTS}: nothing to change in {module.path} {name}" for name in sorted(idle)]
     print(f"{'module':<32}{'mutants':>9}{'killed':>9}{'equal':>9}{'survived':>9}")
     for path, *numbers in rows:
         print(f"{path:<32}", *(f"{number:>9}" for number in numbers), sep="")
@@ -342,4 +344,4 @@ def main(wanted: Sequence[str]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]) or 0)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.jobs import SourceKey, State
-from exporter.store import JobFilter
+from exporter.jobs import Job, SourceKey, State
+from exporter.store import JobFilter, Record
 from exporter.store.search import Places
 from exporter.telemetry import SourceStatus
 from tests.support.inside import BEDROCK, DAY, HOUR, MINUTE, NOW, TRAINING, Polled, job, listed, searching, status
@@ -107,6 +107,20 @@ async def test_no_total_is_told_of_a_name():
     assert (page.total, page.next is None) == (None, False)
 
 
+@pytest.mark.parametrize("other", [{"states": frozenset({State.STOPPED})}, {"statuses": frozenset({"Stopped"})}])
+async def test_no_total_is_told_of_a_reason_in_another_state(other):
+    """The sum of a reason knows nothing of states and statuses."""
+    timeouts = JobFilter(reasons=frozenset({"timeout"}), **other)
+    page = await inventory(listed([job("a", State.FAILED, code="timeout")])).jobs(EVERYWHERE, timeouts, 1)
+    assert (page.jobs, page.total) == ([], None)
+
+
+def test_a_job_that_is_being_deleted_is_found_by_no_reason():
+    """Only a failed one is, as in the metrics."""
+    record = Record(Job(id="a", status="Deleting", state=State.DELETING), finished=NOW, reason="timeout")
+    assert not JobFilter(reasons=frozenset({"timeout"})).matches(record)
+
+
 async def test_a_job_that_comes_between_two_pages_moves_no_other():
     """A position is a place among all jobs, not a number of a row."""
     jobs = [job(f"{number}", created=NOW - number * HOUR) for number in range(1, 5)]
@@ -125,6 +139,28 @@ async def test_a_name_is_found_in_any_case_and_in_the_id():
     assert await names(found, JobFilter(text="ünï")) == ["Ünïcode"]
     assert await names(found, JobFilter(text="model-invocation-job/nightly")) == ["Nightly-Scoring"]
     assert len(await names(found, JobFilter(text="arn:aws:bedrock"))) == 2
+
+
+@pytest.mark.parametrize("time", ["created", "finished"])
+def test_a_time_is_from_its_begin_on_and_before_its_end(time):
+    """So that two spans, one after the other, have no job in common."""
+    record = Record(Job(id="a", status="Failed", state=State.FAILED, created=100.0), finished=100.0)
+    begins = [begin for begin in (99.0, 100.0, 101.0) if JobFilter(**{f"{time}_since": begin}).matches(record)]
+    ends = [end for end in (99.0, 100.0, 101.0) if JobFilter(**{f"{time}_until": end}).matches(record)]
+    assert (begins, ends) == ([99.0, 100.0], [101.0])
+
+
+def test_a_name_is_found_that_is_no_part_of_the_id():
+    """Many ids are numbers."""
+    record = Record(Job(id="0815", status="Running", state=State.RUNNING, name="Nightly"))
+    assert JobFilter(text="night").matches(record)
+
+
+def test_a_job_whose_end_nobody_knows_is_found_by_no_time_of_it():
+    """The time at which it was first seen over says nothing."""
+    record = Record(Job(id="a", status="Failed", state=State.FAILED), finished=NOW, is_dated=False)
+    assert ALL.matches(record)
+    assert not JobFilter(finished_since=NOW - DAY).matches(record)
 
 
 async def test_a_status_that_the_catalog_does_not_know_is_found_as_the_metrics_have_it():

@@ -122,13 +122,15 @@ def test_the_last_failure_is_known_for_each_reason():
     records = [
         record(State.FAILED, finished=100.0, reason="capacity"),
         record(State.FAILED, finished=300.0, reason="capacity"),
+        record(State.FAILED, finished=150.0, reason="capacity"),
         record(State.DELETING, finished=400.0, reason="capacity"),
         record(State.SUCCEEDED, finished=500.0),
+        record(State.FAILED, finished=600.0),
     ]
     found = tally(records, BOUNDS)
     found.explain(record(State.FAILED, finished=200.0, reason="quota"))
     assert found.last_failed == {"capacity": 300.0, "quota": 200.0}
-    assert found.reasons == {"capacity": 2, "quota": 1}
+    assert found.reasons == {"capacity": 3, "quota": 1}
 
 
 def test_the_last_failure_of_a_reason_goes_with_its_last_job():
@@ -152,6 +154,12 @@ def test_the_queue_is_from_creation_to_start():
     assert queue.sum == 430.0
 
 
+def test_a_start_before_the_creation_is_no_wait():
+    """Two clocks that disagree make no negative one."""
+    queue = tally([record(created=10.0, started=started) for started in (9.0, 10.0)], BOUNDS).queue
+    assert (queue.sum, queue.cumulative()[0]) == (0.0, ("60.0", 2.0))
+
+
 def test_the_oldest_of_each_active_status():
     """A job that finished is not stuck, and one without a creation time cannot tell."""
     records = [
@@ -172,6 +180,7 @@ def test_the_next_deadline_is_the_earliest_of_an_active_job():
     records = [
         record(deadline=50.0),
         record(deadline=40.0),
+        record(deadline=45.0),
         record(),
         record(State.FAILED, finished=1.0, deadline=10.0),
     ]
