@@ -141,13 +141,17 @@ async def test_a_name_is_found_in_any_case_and_in_the_id():
     assert len(await names(found, JobFilter(text="arn:aws:bedrock"))) == 2
 
 
+SINCE = {"created": lambda time: JobFilter(created_since=time), "finished": lambda time: JobFilter(finished_since=time)}
+UNTIL = {"created": lambda time: JobFilter(created_until=time), "finished": lambda time: JobFilter(finished_until=time)}
+
+
 @pytest.mark.parametrize("time", ["created", "finished"])
-def test_a_time_is_from_its_begin_on_and_before_its_end(time):
+def test_a_span_has_its_start_and_not_its_end(time):
     """So that two spans, one after the other, have no job in common."""
     record = Record(Job(id="a", status="Failed", state=State.FAILED, created=100.0), finished=100.0)
-    begins = [begin for begin in (99.0, 100.0, 101.0) if JobFilter(**{f"{time}_since": begin}).matches(record)]
-    ends = [end for end in (99.0, 100.0, 101.0) if JobFilter(**{f"{time}_until": end}).matches(record)]
-    assert (begins, ends) == ([99.0, 100.0], [101.0])
+    starts = [start for start in (99.0, 100.0, 101.0) if SINCE[time](start).matches(record)]
+    ends = [end for end in (99.0, 100.0, 101.0) if UNTIL[time](end).matches(record)]
+    assert (starts, ends) == ([99.0, 100.0], [101.0])
 
 
 def test_a_name_is_found_that_is_no_part_of_the_id():
