@@ -1,4 +1,4 @@
-"""A whole exporter in one block: it polls and serves within, and leaves nothing behind."""
+"""The whole exporter as one context manager: it polls and serves inside, and leaves nothing behind."""
 
 import asyncio
 import gc
@@ -35,13 +35,13 @@ async def running(aws, clock, address="127.0.0.1:0", **web):
 
 
 async def ready(exporter):
-    """Wait until every source was tried."""
+    """Wait until every source has been tried."""
     async with asyncio.timeout(PATIENCE):
         await exporter.poller.ready.wait()
 
 
 async def get(exporter, path):
-    """Return the status and the text of an answer."""
+    """Return the status and the text of a response."""
     host, port = exporter.addresses[0]
     async with aiohttp.ClientSession() as session, session.get(f"http://{host}:{port}{path}") as response:
         return response.status, await response.text()
@@ -54,7 +54,7 @@ def sessions():
 
 @pytest.fixture
 async def tidy(aws):
-    """Return what checks that neither a task nor a client was left; a server's tasks end with its connections."""
+    """Return a check that no task and no client is left; a server's tasks end with its connections."""
     tasks, before = asyncio.all_tasks(), sessions()
 
     async def check():
@@ -93,7 +93,7 @@ async def test_what_is_polled_is_shown(aws, clock):
 
 
 async def test_pages_show_what_a_reload_brought(aws, clock):
-    """The configuration that is in effect, not the one of the start."""
+    """The configuration in effect, not the one loaded at the start."""
     web = {"listen_address": ["127.0.0.1:0"]}
     before = configured(aws.endpoint_url, {"bedrock": {"kinds": [BEDROCK.key]}}, web=web)
     after = configured(aws.endpoint_url, {"bedrock": {"kinds": [BEDROCK.key, CUSTOMIZATION.key]}}, web=web)
@@ -117,7 +117,7 @@ async def test_pages_can_be_left_out(aws, clock):
 
 
 async def test_a_scrape_never_asks_aws(aws, clock):
-    """It costs what serving bytes costs."""
+    """A scrape only costs serving bytes that are already there."""
     async with running(aws, clock) as exporter:
         await ready(exporter)
         asked = dict(aws.requests)
@@ -127,7 +127,7 @@ async def test_a_scrape_never_asks_aws(aws, clock):
 
 
 async def test_when_the_block_ends_nothing_is_left(aws, clock, tidy):
-    """No task, no client, no server."""
+    """No task, no client and no server survives it."""
     async with running(aws, clock) as exporter:
         await ready(exporter)
         assert sessions()
@@ -153,7 +153,7 @@ async def test_a_poll_under_way_is_broken_off(aws, clock, tidy):
 
 
 async def test_an_exception_in_the_block_closes_everything(aws, clock, tidy):
-    """And comes out."""
+    """The exception still propagates."""
     with pytest.RaisesGroup(ZeroDivisionError, flatten_subgroups=True):
         async with running(aws, clock) as exporter:
             await ready(exporter)
@@ -162,7 +162,7 @@ async def test_an_exception_in_the_block_closes_everything(aws, clock, tidy):
 
 
 async def test_a_block_that_is_cancelled_closes_everything(aws, clock, tidy):
-    """As a supervisor would do it."""
+    """As a supervisor would cancel it."""
     entered = asyncio.Event()
 
     async def run():
@@ -179,7 +179,7 @@ async def test_a_block_that_is_cancelled_closes_everything(aws, clock, tidy):
 
 
 async def test_an_address_in_use_raises_and_leaves_nothing(aws, clock, tidy):
-    """Before anything is polled."""
+    """The error is raised before anything is polled."""
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
         async with running(aws, clock, f"127.0.0.1:{taken.getsockname()[1]}"):
             pytest.fail("listened on an address in use")
@@ -189,7 +189,7 @@ async def test_an_address_in_use_raises_and_leaves_nothing(aws, clock, tidy):
 
 @pytest.mark.slow
 async def test_a_crowd_of_clients_does_not_hold_up_the_polls(aws, clock):
-    """Scrapers, silent connections and readers that do not read: every interval has its poll, and health answers."""
+    """Despite scrapers, silent connections and clients that never read, every poll is on time and health responds."""
     async with running(aws, clock) as exporter, AsyncExitStack() as stack:
         await ready(exporter)
         host, port = exporter.addresses[0]

@@ -1,4 +1,4 @@
-"""A new configuration under a running exporter: what it does not mean to change does not change."""
+"""A new configuration under a running exporter: whatever the change does not concern stays as it was."""
 
 import asyncio
 import gc
@@ -56,18 +56,18 @@ class Configured:
 
 @dataclass
 class Reloading(Running):
-    """An exporter that polls when the clock is turned, and reads its file again when it is told to."""
+    """An exporter that polls when the clock is turned and reloads its file on request."""
 
     exporter: app.Exporter = field(kw_only=True)
 
     async def reload(self):
-        """Reload and wait until all that is to be polled now was polled; return what is wrong."""
+        """Reload, wait until everything that is due has been polled, and return the problems found."""
         problems = await self.reload_only()
         await self.settle()
         return problems
 
     async def reload_only(self):
-        """Reload, and let tasks that end do so."""
+        """Reload, and let tasks that are about to end do so."""
         problems = await self.exporter.reload()
         for _ in range(10):
             await asyncio.sleep(0)
@@ -92,7 +92,7 @@ def config(aws, tmp_path):
 
 @asynccontextmanager
 async def running(config, clock, read=None):
-    """Yield an exporter after its first polls."""
+    """Yield an exporter that has finished its first polls."""
     keys = Credentials("AKIAIOSFODNN7EXAMPLE", "made-up")
     read = read or config.read
     async with app.running(*config.read(), credentials=keys, clock=clock, read=read) as exporter:
@@ -112,7 +112,7 @@ def polls(exporter):
 
 
 async def test_a_source_that_stays_keeps_all_that_is_known_of_it(aws, clock, config):
-    """Its numbers, its counters and its pace, while another one comes."""
+    """Its numbers, its counters and its pace stay while another source is added."""
     async with running(config, clock) as exporter:
         await exporter.turn(70)
         before, asked = exporter.samples("aws_jobs_finished_total", "state", kind=BEDROCK.key), listed(aws)
@@ -128,7 +128,7 @@ async def test_a_source_that_stays_keeps_all_that_is_known_of_it(aws, clock, con
 
 
 async def test_a_source_that_is_gone_takes_its_series_with_it(aws, clock, config):
-    """At once, and those of the others stay."""
+    """They disappear at once, and those of the others stay."""
     config.write({"bedrock": None})
     async with running(config, clock) as exporter:
         config.write()
@@ -142,7 +142,7 @@ async def test_a_source_that_is_gone_takes_its_series_with_it(aws, clock, config
 
 
 async def test_the_exporters_own_counters_go_on(aws, clock, config):
-    """They are about the process."""
+    """They describe the process, not the configuration."""
     async with running(config, clock) as exporter:
         assert polls(exporter) == 1
         config.write(poll={"interval": "30s"})
@@ -152,7 +152,7 @@ async def test_the_exporters_own_counters_go_on(aws, clock, config):
 
 
 async def test_a_reload_needs_no_answer_of_aws(aws, clock, config):
-    """In an outage it takes effect as well, and what is down is tried at once: it may have been repaired."""
+    """It takes effect in an outage too, and sources that are down are retried at once: they may work again."""
 
     async def refuse(call):
         raise AwsError("InternalFailure", "down", 500)
@@ -188,7 +188,7 @@ async def test_a_choice_among_scopes_counts_at_once(aws, clock, config):
 
 
 async def test_a_shorter_interval_counts_from_now_on(aws, clock, config):
-    """Who waited for an hour does not wait for its end."""
+    """A source that was waiting for an hour does not wait that hour out."""
     config.write({"bedrock": {**ONE["bedrock"], "interval": "1h"}})
     async with running(config, clock) as exporter:
         config.write()
@@ -231,7 +231,7 @@ async def test_other_dimensions_begin_anew_without_a_gap(aws, clock, config):
     ids=["lookback", "buckets", "reasons"],
 )
 async def test_what_the_sums_follow_from_may_change(aws, clock, config, change):
-    """They are added up anew at once, and the counters go on."""
+    """They are summed anew at once, and the counters go on."""
     path = [(0, "InProgress"), (300, "Failed")]
     aws.world.add_job(BEDROCK, created=NOW, path=path, message="no licence left")
     async with running(config, clock) as exporter:
@@ -253,7 +253,7 @@ COUNTERS = [("aws_jobs_finished_total", "state"), ("aws_jobs_failed_total", "rea
 
 
 async def test_a_longer_lookback_finds_again_and_counts_once(aws, clock, config):
-    """What had left the lookback was counted when it finished."""
+    """Jobs that had left the lookback were counted when they finished."""
     config.write(poll={"lookback": "1h", "resync": "30d"})
     async with running(config, clock) as exporter:
         await exporter.turn(70)
@@ -272,7 +272,7 @@ def sessions():
 
 
 async def test_a_poll_under_way_ends_with_the_clients_that_it_began_with(aws, clock, config):
-    """They are closed afterwards, and the next poll has new ones."""
+    """They are closed afterwards, and the next poll uses new ones."""
     async with running(config, clock) as exporter:
         first = sessions()
         asked, over = asyncio.Event(), asyncio.Event()
@@ -299,7 +299,7 @@ async def test_a_poll_under_way_ends_with_the_clients_that_it_began_with(aws, cl
 
 
 async def test_a_source_that_goes_in_the_middle_of_a_poll_comes_back_as_new(aws, clock, config):
-    """Its poll is given up, and neither it nor its clients are left."""
+    """Its poll is abandoned, and neither it nor its clients remain."""
     async with running(config, clock) as exporter:
         first, asked, never = sessions(), asyncio.Event(), asyncio.Event()
 
@@ -326,7 +326,7 @@ async def test_a_source_that_goes_in_the_middle_of_a_poll_comes_back_as_new(aws,
 
 @pytest.mark.slow
 async def test_many_reloads_leave_nothing_behind(aws, clock, config):
-    """Neither clients nor sources of the configurations between the first one and the last one."""
+    """No client or source of the configurations in between remains."""
     held = []
     async with running(config, clock) as exporter:
         for seconds in range(5, 10):
@@ -339,7 +339,7 @@ async def test_many_reloads_leave_nothing_behind(aws, clock, config):
 
 
 async def test_clients_outlive_a_reload_that_does_not_concern_them(aws, clock, config):
-    """To open connections again costs time and requests."""
+    """Opening connections again costs time and requests."""
     async with running(config, clock) as exporter:
         before = sessions()
         config.write(poll={"interval": "30s"}, metrics={"per_job": True})
@@ -360,7 +360,7 @@ async def test_clients_have_a_connection_for_each_slot_of_now(aws, clock, config
 
 
 async def test_ending_while_old_clients_are_in_use_closes_them(aws, clock, config):
-    """Both generations."""
+    """Both generations are closed."""
     before, never = sessions(), asyncio.Event()
 
     async def hang(call):
@@ -376,7 +376,7 @@ async def test_ending_while_old_clients_are_in_use_closes_them(aws, clock, confi
 
 
 async def test_a_wrong_file_changes_nothing(aws, clock, config):
-    """It is told what is wrong with it, each problem on one line; the next right one heals."""
+    """Each problem is reported on its own line, and the next correct file recovers."""
     async with running(config, clock) as exporter:
         assert exporter.value(f"{OWN}config_last_reload_successful") == 1
         assert exporter.value(f"{OWN}config_last_reload_success_timestamp_seconds") == NOW
@@ -395,7 +395,7 @@ async def test_a_wrong_file_changes_nothing(aws, clock, config):
 
 
 async def test_a_bug_in_a_reload_ends_nothing(aws, clock, config):
-    """And nobody believes that it worked."""
+    """The bug is not mistaken for a successful reload."""
 
     def read():
         raise RuntimeError("a bug")
@@ -408,7 +408,7 @@ async def test_a_bug_in_a_reload_ends_nothing(aws, clock, config):
 
 
 async def test_the_file_behind_a_symlink_is_read(aws, clock, config, tmp_path):
-    """As Kubernetes swaps it: the directory's link leads elsewhere, the file's path stays."""
+    """Kubernetes swaps it that way: the directory's link changes its target, the file's path stays."""
 
     def version(name, services):
         (tmp_path / name).mkdir()
@@ -428,7 +428,7 @@ async def test_the_file_behind_a_symlink_is_read(aws, clock, config, tmp_path):
 
 
 async def test_two_reloads_at_once_come_one_after_the_other(aws, clock, config):
-    """The second one reads when the first one is done."""
+    """The second one reads the file only when the first one is done."""
     begun: list[None] = []
     go_on = threading.Event()
 
@@ -449,7 +449,7 @@ async def test_two_reloads_at_once_come_one_after_the_other(aws, clock, config):
 
 
 def test_flags_and_variables_keep_their_precedence(tmp_path, monkeypatch):
-    """What the file says later does not win over them."""
+    """A later change to the file does not override them."""
     file = tmp_path / "exporter.yml"
     monkeypatch.setenv("AWS_JOB_EXPORTER_POLL__LOOKBACK", "2d")
     options = cli._parser().parse_args(["--poll.interval=30s", f"--config.file={file}"])
@@ -465,7 +465,7 @@ def test_flags_and_variables_keep_their_precedence(tmp_path, monkeypatch):
 
 
 async def test_accounts_come_and_go(aws, clock, config):
-    """Each with its sources; the one that stays is not asked again."""
+    """Their sources come and go with them; the account that stays is not requested again."""
     async with running(config, clock) as exporter:
         config.write(accounts=[{"regions": [REGION]}, {"regions": ["eu-west-1"]}])
         await exporter.reload()
@@ -479,7 +479,7 @@ async def test_accounts_come_and_go(aws, clock, config):
 @pytest.mark.slow
 @pytest.mark.parametrize("most", [8, 5, 3])
 async def test_a_reload_keeps_to_the_limit_of_sources(aws, clock, config, most):
-    """Those that are polled stay, as far as the limit of now allows; what is more waits, and is counted."""
+    """Polled sources stay as far as the new limit allows; the rest wait, and are counted."""
     for _ in range(6):
         aws.world.add_scope("cleanroomsml", "collaboration")
     services = {"cleanroomsml": {"kinds": [INFERENCE.key]}, **ONE}
@@ -498,7 +498,7 @@ async def test_a_reload_keeps_to_the_limit_of_sources(aws, clock, config, most):
 
 
 async def test_an_organisation_stays_through_a_reload(aws, config, clock):
-    """What it found last is chosen from anew at once; nothing is asked, and no counter begins again."""
+    """Its last discovery is filtered again at once, without any request, and no counter starts over."""
     aws.members.update({ACCOUNT: "management", "000000000001": "prod-a", "000000000002": "prod-b"})
     organization = {"role_name": "jobs", "regions": [REGION]}
     config.write(accounts={"organization": organization})
@@ -511,7 +511,7 @@ async def test_an_organisation_stays_through_a_reload(aws, config, clock):
         read = exporter.by("account_id", f"{OWN}source_up", kind=BEDROCK.key)
         assert read.keys() == {ACCOUNT, "000000000001"}
         assert exporter.value("aws_jobs_finished_total", account_id=ACCOUNT, state="succeeded") == 1
-        # Another way to AWS: it is asked whether the list is the same there.
+        # Another path to AWS may see another list, so it is requested again.
         assert aws.requests["organizations", "ListAccounts"] == asked + 1
 
 
@@ -531,7 +531,7 @@ async def test_an_organisation_takes_the_place_of_a_list_and_gives_it_back(aws, 
 
 
 async def test_shards_need_a_restart(aws, config, clock):
-    """All of them together: until then each reads what it read."""
+    """All shards have to restart together: until then each keeps the sources it had."""
     async with running(config, clock) as exporter:
         config.write(shard={"count": 2, "index": 1})
         assert await exporter.reload() == ()

@@ -1,4 +1,4 @@
-"""Four exporters that share the sources, each a process of its own, beside one that has them all."""
+"""Four exporters that share the sources, each in its own process, compared with one that has them all."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ SHARDS = 4
 
 @pytest.fixture
 async def aws(monkeypatch):
-    """Return a simulated organisation: in each account two jobs, two memberships and a trained model in each."""
+    """Return a simulated organization: each account has two jobs, two memberships and a trained model in each."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")
     monkeypatch.setenv("AWS_REGION", REGION)
@@ -50,7 +50,7 @@ async def aws(monkeypatch):
 
 
 async def once(aws, *flags, host="exporter"):
-    """Return the samples that an exporter exports after one poll: about jobs with their values, about sources."""
+    """Return the samples exported after one poll: those about jobs with their values, and those about sources."""
     organization = {"role_name": "aws-job-exporter"}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "exporter", "once", f"--aws.endpoint-url={aws.endpoint_url}"),
@@ -67,7 +67,7 @@ async def once(aws, *flags, host="exporter"):
 
 
 def series(samples):
-    """Return each series about jobs and sources, and how often it is there; those about jobs with their values."""
+    """Return how often each series about jobs and sources occurs; those about jobs with their values."""
     of_jobs, of_sources = ({family.name for family in families} for families in (JOB_FAMILIES, SOURCE_FAMILIES))
     found: Counter[object] = Counter()
     for name, labels, value, *_ in samples:
@@ -78,7 +78,7 @@ def series(samples):
 
 
 async def test_four_shards_export_what_one_exporter_does(aws):
-    """Each series once, and each list of jobs is read once; only what leads to them is read by all."""
+    """Each series is exported once and each job list read once; only discovery sources are read by every shard."""
     whole = series(await once(aws))
     alone = aws.requests.copy()
     aws.requests.clear()
@@ -106,7 +106,7 @@ async def test_four_shards_export_what_one_exporter_does(aws):
     ],
 )
 def test_a_host_without_a_number_is_an_error(monkeypatch, capsys, host, told):
-    """In one line that says what to set."""
+    """One line says what to set."""
     monkeypatch.setenv("AWS_REGION", REGION)
     monkeypatch.setenv("HOSTNAME", host)
     monkeypatch.setattr("socket.gethostname", lambda: "laptop")
@@ -116,7 +116,7 @@ def test_a_host_without_a_number_is_an_error(monkeypatch, capsys, host, told):
 
 
 def test_a_configuration_for_all_shards_is_checked_anywhere(monkeypatch, capsys, tmp_path):
-    """The machine that checks it is none of them."""
+    """The machine that checks it is not one of the shards."""
     monkeypatch.setenv("HOSTNAME", "laptop")
     file = tmp_path / "exporter.yml"
     file.write_text("shard: {count: 4}")

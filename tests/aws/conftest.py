@@ -1,4 +1,4 @@
-"""An AWS that nobody here wrote: moto behind real HTTP."""
+"""An independent implementation of AWS: moto behind real HTTP."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from tests.support.harness import REGION
 
 @pytest.fixture(scope="module")
 def moto_server() -> Iterator[str]:
-    """Return the address of a moto server, whose Batch jobs want no Docker."""
+    """Return the address of a moto server whose Batch jobs need no Docker."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -28,7 +28,7 @@ def moto_server() -> Iterator[str]:
 def moto(moto_server: str) -> Iterator[str]:
     """Return the address of an empty moto server."""
     yield moto_server
-    # moto's state is the process's: leave none to the next test.
+    # moto keeps its state per process: reset it so that the next test starts empty.
     _post(f"{moto_server}/moto-api/reset")
 
 

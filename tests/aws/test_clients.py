@@ -41,7 +41,7 @@ class Watched(JSONFileLoader):  # type: ignore[misc] # botocore has no types
 
 @asynccontextmanager
 async def clients_of(address, loader=None, *, keys=KEYS, aws=None, **sections):
-    """Yield clients of an AWS."""
+    """Yield the clients of a simulated AWS."""
     settings = Settings.model_validate(
         {"aws": {**UNHURRIED["aws"], "endpoint_url": address, **(aws or {})}, **sections}
     )
@@ -63,7 +63,7 @@ async def test_models_are_read_once_for_all_accounts_and_never_on_the_event_loop
 
 
 async def test_a_client_is_made_once_however_many_ask_at_the_same_time():
-    """Each has connections of its own."""
+    """Each client has its own connections."""
     async with issuing() as sts, clients_of(sts.address) as clients:
         found = await asyncio.gather(*(clients.client(ROLES[0], REGION, "bedrock") for _ in range(10)))
         assert len(set(map(id, found))) == 1
@@ -71,7 +71,7 @@ async def test_a_client_is_made_once_however_many_ask_at_the_same_time():
 
 
 async def test_the_next_poll_finds_the_connection_of_the_last_one():
-    """A new one costs three round trips; whoever closes it in the meantime is not asked on it."""
+    """A new connection costs three round trips; one that the peer has closed meanwhile is not reused."""
     with freeze_time("2026-09-21", real_asyncio=True) as clock:
         async with issuing() as sts, clients_of(sts.address) as clients:
             for interval in (0, 66, 132):
@@ -94,7 +94,7 @@ async def test_credentials_are_asked_for_in_the_region_of_the_environment(monkey
 
 @pytest.mark.parametrize(("variable", "value"), [("AWS_RETRY_MODE", "legacy"), ("AWS_MAX_ATTEMPTS", "9")])
 async def test_the_environment_changes_no_retries(monkeypatch, variable, value):
-    """The settings say how often a request is tried, the mode is always `standard`."""
+    """The settings decide how often a request is tried, and the mode is always `standard`."""
     monkeypatch.setenv(variable, value)
     async with issuing() as sts, clients_of(sts.address) as clients:
         client = await clients.client(Account(), REGION, "bedrock")
@@ -102,14 +102,14 @@ async def test_the_environment_changes_no_retries(monkeypatch, variable, value):
 
 
 async def test_no_poll_that_has_a_slot_waits_for_a_connection():
-    """By default, a client has ten."""
+    """A client has ten connections by default."""
     async with issuing() as sts, clients_of(sts.address, poll={"concurrency": 40}) as clients:
         client = await clients.client(Account(), REGION, "bedrock")
         assert client.meta.config.max_pool_connections == 40
 
 
 async def test_what_gets_credentials_keeps_to_the_settings_as_well(monkeypatch, tmp_path):
-    """STS that hangs would be waited for a minute, five times; and it is asked at the same address."""
+    """A hanging STS would be waited for five times, a minute each; it is also reached at the configured address."""
     token = tmp_path / "token"
     token.write_text("a-token")
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(token))

@@ -1,4 +1,4 @@
-"""Credentials: from everywhere where AWS's SDKs find them, renewed and replaced while the exporter runs."""
+"""Credentials are found wherever AWS's SDKs find them, and are renewed and replaced while the exporter runs."""
 
 import asyncio
 import io
@@ -29,7 +29,7 @@ SOON = timedelta(minutes=5)
 
 @pytest.fixture
 def appear(monkeypatch):
-    """Return a function that puts credentials into the environment."""
+    """Return a function that puts credentials in the environment."""
 
     def put():
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
@@ -40,7 +40,7 @@ def appear(monkeypatch):
 
 @pytest.fixture
 def shared_file(monkeypatch, tmp_path):
-    """Return a function that writes keys into the file of profiles."""
+    """Return a function that writes keys to the file of profiles."""
     file = tmp_path / "credentials"
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
 
@@ -60,7 +60,7 @@ def token_file(tmp_path):
 
 @pytest.fixture
 def irsa(monkeypatch, token_file):
-    """Give what EKS gives a pod whose service account has a role; return the file of its token."""
+    """Set up what EKS gives a pod whose service account has a role; return its token file."""
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(token_file))
     monkeypatch.setenv("AWS_ROLE_ARN", ROLE)
     return token_file
@@ -68,7 +68,7 @@ def irsa(monkeypatch, token_file):
 
 @asynccontextmanager
 async def parts_of(address, *accounts, clock=None, **sections):
-    """Yield the parts of an exporter that reads accounts, the default one where none is given."""
+    """Yield the parts of an exporter that reads these accounts, or the default one."""
     settings = configured(address, SERVICES, accounts=accounts or [{}], **sections)
     async with app.assembled(settings, CATALOG, REGION, clock=clock or HandClock()) as parts:
         yield parts
@@ -87,7 +87,7 @@ async def polled(parts, times=1):
 
 @pytest.mark.parametrize("account", [{}, {"role_arn": ROLE}], ids=["default chain", "role"])
 async def test_an_exporter_that_starts_before_its_credentials_recovers(appear, account):
-    """Neither a client nor the session of a role is kept that was made without them."""
+    """No client or role session that was made without credentials is kept."""
     async with simulated(HandClock()) as aws, parts_of(aws.endpoint_url, account) as parts:
         status = await polled(parts)
         assert (status.reason, status.error) == ("expired_credentials", str(NoCredentialsError()))
@@ -96,7 +96,7 @@ async def test_an_exporter_that_starts_before_its_credentials_recovers(appear, a
 
 
 async def test_keys_are_read_from_their_file_once_it_is_there(shared_file):
-    """Whoever writes it may be slower than the exporter."""
+    """Whatever writes the file may be slower than the exporter."""
     async with issuing() as aws, parts_of(aws.address) as parts:
         assert (await polled(parts)).reason == "expired_credentials"
         shared_file("AKIAMADEUP00000007")
@@ -105,7 +105,7 @@ async def test_keys_are_read_from_their_file_once_it_is_there(shared_file):
 
 
 async def test_keys_are_those_of_the_profile(shared_file, monkeypatch):
-    """As AWS_PROFILE names it."""
+    """AWS_PROFILE names the profile."""
     monkeypatch.setenv("AWS_PROFILE", "monitoring")
     shared_file("AKIAMADEUP00000008", "monitoring")
     async with issuing() as aws, parts_of(aws.address) as parts:
@@ -124,7 +124,7 @@ def test_a_profile_that_does_not_exist_is_a_wrong_configuration(monkeypatch, cap
 
 
 async def test_keys_that_are_replaced_in_their_file_are_read_again_when_aws_takes_the_old_ones_no_more(shared_file):
-    """By itself botocore would keep the old ones until the end."""
+    """By itself botocore would keep the old keys until the process ends."""
     expired = set()
 
     async def refuse(call):
@@ -143,7 +143,7 @@ async def test_keys_that_are_replaced_in_their_file_are_read_again_when_aws_take
 
 @pytest.mark.parametrize("account", [{}, {"role_arn": ROLE}], ids=["default chain", "role"])
 async def test_an_instance_without_metadata_is_not_waited_for_long(monkeypatch, account):
-    """The last place of the chain answers nothing where there is none; it is asked twice, for a second each."""
+    """Without metadata the last provider of the chain never responds; it is tried twice, for a second each."""
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "false")
     async with silent() as (metadata, asked), issuing() as aws:
         monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", f"{metadata}/")
@@ -169,7 +169,7 @@ async def test_a_web_identity_is_renewed_with_the_token_of_the_day(irsa):
 
 
 async def test_all_regions_share_the_credentials_of_a_web_identity(irsa):
-    """STS is asked once, however many ask at the same time."""
+    """STS gets one request, however many clients need it at the same time."""
     places = {"regions": ["us-east-1", "eu-west-1", "us-west-2"]}
     async with issuing() as sts, parts_of(sts.address, places) as parts:
         await asyncio.gather(*map(parts.poller.poll, parts.roots))
@@ -177,7 +177,7 @@ async def test_all_regions_share_the_credentials_of_a_web_identity(irsa):
 
 
 async def test_a_web_identity_is_the_begin_of_a_chain(irsa):
-    """The role of the pod assumes that of the account."""
+    """The pod's role assumes the account's role."""
     async with issuing() as sts, parts_of(sts.address, {"role_arn": OTHER, "external_id": "shared"}) as parts:
         assert (await polled(parts, 3)).is_up
         assert sts.keys() == ["2", "2", "2"]
@@ -187,7 +187,7 @@ async def test_a_web_identity_is_the_begin_of_a_chain(irsa):
 
 
 async def test_a_token_file_that_is_missing_is_named(irsa):
-    """It is about credentials, not about the network."""
+    """The error is about credentials, not about the network."""
     irsa.unlink()
     async with issuing() as sts, parts_of(sts.address) as parts:
         status = await polled(parts)
@@ -202,7 +202,7 @@ async def test_a_token_file_that_is_missing_is_named(irsa):
 
 @pytest.fixture
 def pod(monkeypatch, token_file):
-    """Return a function that gives what EKS Pod Identity gives a pod, and the file of its token."""
+    """Return a function that sets up what EKS Pod Identity gives a pod, and the token file."""
 
     def give(agent):
         monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{agent.address}/v1/credentials")
@@ -213,7 +213,7 @@ def pod(monkeypatch, token_file):
 
 
 async def test_the_credentials_of_a_pod_are_renewed_with_the_token_of_the_day(pod):
-    """The agent is asked anew before they end."""
+    """The agent is requested again before they expire."""
     async with issuing(lifetime=SOON) as agent:
         file = pod(agent)
         async with parts_of(agent.address) as parts:
@@ -233,7 +233,7 @@ BROKEN = {
 
 @pytest.mark.parametrize(("answer", "error"), BROKEN.values(), ids=BROKEN.keys())
 async def test_an_agent_that_answers_badly_is_no_bug(pod, answer, error):
-    """The source says what it said, and recovers."""
+    """The source reports what the agent said, and recovers."""
     async with issuing() as agent:
         pod(agent)
         async with parts_of(agent.address) as parts:
@@ -249,7 +249,7 @@ async def test_an_agent_that_answers_badly_is_no_bug(pod, answer, error):
 
 
 async def test_a_role_is_assumed_anew_before_its_credentials_end(appear):
-    """And not more often."""
+    """It is not assumed more often than that."""
     appear()
     for lifetime, times in ((SOON, 3), (timedelta(hours=1), 1)):
         async with issuing(lifetime=lifetime) as sts, parts_of(sts.address, {"role_arn": ROLE}) as parts:
@@ -258,7 +258,7 @@ async def test_a_role_is_assumed_anew_before_its_credentials_end(appear):
 
 
 async def test_credentials_that_have_ended_already_are_no_bug(appear):
-    """As where the clocks differ by an hour."""
+    """This happens where the clocks differ by an hour."""
     appear()
     async with issuing(lifetime=-SOON) as sts, parts_of(sts.address, {"role_arn": ROLE}) as parts:
         status = await polled(parts)
@@ -269,7 +269,7 @@ async def test_credentials_that_have_ended_already_are_no_bug(appear):
 
 
 async def test_a_role_that_is_refused_takes_down_its_own_account_alone(appear):
-    """It says why on every page, and once in the log."""
+    """The account reports why on every page, and once in the log."""
     appear()
     stream = io.StringIO()
     configure_logging("info", "json", stream)
@@ -295,7 +295,7 @@ async def test_a_role_that_is_refused_takes_down_its_own_account_alone(appear):
 
 
 async def test_an_sts_that_hangs_for_one_role_keeps_no_other_from_its_clients(appear):
-    """Nor does its own time-out stay with the next attempt."""
+    """Its time-out does not carry over to the next attempt either."""
     appear()
     hanging, over = asyncio.Event(), asyncio.Event()
 
@@ -321,7 +321,7 @@ async def test_an_sts_that_hangs_for_one_role_keeps_no_other_from_its_clients(ap
 
 
 async def test_a_role_is_assumed_in_the_region_that_is_read(appear):
-    """An outage of STS in one region leaves the others."""
+    """An outage of STS in one region does not affect the others."""
     appear()
     regions = set()
 
@@ -340,7 +340,7 @@ async def test_a_role_is_assumed_in_the_region_that_is_read(appear):
 
 
 async def test_the_rate_of_the_default_account_carries_its_id(appear):
-    """Its bucket is there before anybody knows whose it is."""
+    """The bucket exists before anyone knows which account it belongs to."""
     appear()
     async with simulated(HandClock()) as aws, parts_of(aws.endpoint_url) as parts:
         await polled(parts)

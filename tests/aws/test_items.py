@@ -1,4 +1,4 @@
-"""One listed item to one job: paths, arguments and times of the catalog's language, and what may be missing."""
+"""One listed item becomes one job: paths, arguments and times of the catalog's language, and what may be missing."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -32,7 +32,7 @@ ITEM = {"a": 1, "b": {"c": {"d": 2}}, "list": [{"x": 3}, {"x": 4}], "empty": [],
     ],
 )
 def test_a_path_finds_what_stands_there(path, value):
-    """Through structures and the first of a list; nothing where there is nothing."""
+    """It follows structures and the first element of a list, and finds nothing where there is nothing."""
     assert at(ITEM, path) == value
 
 
@@ -43,7 +43,7 @@ def test_arguments_take_the_values_that_they_name():
 
 
 def test_an_argument_without_value_is_left_out():
-    """The base version of a trained model has no identifier of its own."""
+    """The base version of a trained model has no identifier."""
     assert resolve({"arn": "$arn", "version": "$version"}, {"arn": "a", "version": None}) == {"arn": "a"}
     assert resolve({"arn": "$arn", "version": "$version"}, {"arn": "a"}) == {"arn": "a"}
 
@@ -63,12 +63,12 @@ NO_TIMES = [
 
 @pytest.mark.parametrize("value", NO_TIMES)
 def test_what_is_no_time_of_a_job_is_none(value):
-    """A NaN, an infinity, a time before 1970: nobody could calculate with it."""
+    """Nobody could calculate with a NaN, an infinity or a time before 1970."""
     assert seconds(value) is None
 
 
 def test_counts_of_records_are_numbers_that_can_be():
-    """No sign, no truth value, nothing larger than AWS's types hold."""
+    """No negative number, no Boolean, and nothing larger than AWS's types hold."""
     read = job_reader(BEDROCK)
     for count in (-1, True, 10**400, 1.5, "7"):
         assert not read({"jobArn": "a", "status": "Completed", "totalRecordCount": count}, {}).records
@@ -99,17 +99,17 @@ TIMES = [
 
 @pytest.mark.parametrize(("value", "expected"), TIMES, ids=str)
 def test_every_way_to_write_a_time_is_read(value, expected):
-    """Datetimes, epoch seconds and milliseconds, ISO with a zone or as UTC; what is none of them is no time."""
+    """Datetimes, epoch seconds and milliseconds, ISO with a zone or as UTC; anything else is not a time."""
     assert seconds(value) == expected
 
 
 def test_values_become_text():
-    """A time in ISO form, nothing as nothing."""
+    """A time becomes ISO text, and None stays None."""
     assert [text(None), text(""), text(7), text("x"), text(NOON)] == ["", "", "7", "x", "2026-09-21T12:00:00+00:00"]
 
 
 def test_text_that_utf8_cannot_hold_becomes_a_question_mark():
-    """JSON can hold half a character, and an exposition with one cannot be written; every other text stays."""
+    """JSON can hold half a character, which no exposition can be written with; every other text stays."""
     assert [text("half \ud800"), text("\udfff\ud800"), text("Zürich 🚀")] == ["half ?", "??", "Zürich 🚀"]
 
 
@@ -142,7 +142,7 @@ def test_an_item_becomes_a_job():
 
 
 def test_optional_fields_may_be_missing():
-    """An id and a status make a job."""
+    """An id and a status are enough for a job."""
     job = job_reader(BEDROCK)({"jobArn": "arn:1", "status": "Submitted"}, {})
     assert job == Job(id="arn:1", status="Submitted", state=State.PENDING)
 
@@ -166,7 +166,7 @@ def test_a_part_of_an_id_may_be_missing():
 @pytest.mark.parametrize("kind", [BEDROCK, TRAINED], ids=str)
 @pytest.mark.parametrize("item", [{}, {"status": "ACTIVE"}, {"jobArn": None, "trainedModelArn": ""}, None, "x", []])
 def test_an_item_that_nothing_identifies_is_a_bad_response(kind, item):
-    """Two of them could not be told apart; the message names the operation and the field."""
+    """Two such items would be indistinguishable; the message names the operation and the field."""
     with pytest.raises(BadResponseError, match=rf"{kind.operation}.*{kind.id[0]}"):
         job_reader(kind)(item, {})
 
@@ -179,7 +179,7 @@ def test_a_status_that_the_catalog_does_not_know_is_unknown(status):
 
 
 def test_an_endless_id_is_shortened_and_stays_the_only_one():
-    """Just cut, two jobs would become one; as it is, it would be a label of metrics."""
+    """Truncated, two jobs would become one; untouched, it would become a label of metrics."""
     read = job_reader(BEDROCK)
     ids = [read({"jobArn": "x" * 100_000 + end, "status": "Failed"}, {}).id for end in ("a", "b", "b")]
     assert ids[0] != ids[1] == ids[2]
@@ -187,7 +187,7 @@ def test_an_endless_id_is_shortened_and_stays_the_only_one():
 
 
 def test_a_failed_job_without_message_carries_the_arguments_of_the_question():
-    """Taken from the item and from the scopes that it was listed in."""
+    """They are taken from the item and from the scopes that it was listed in."""
     failed = {"trainedModelArn": "arn:m", "membershipIdentifier": "m-1", "status": "CREATE_FAILED"}
     job = job_reader(TRAINED)({**failed, "versionIdentifier": "v2"}, {"membership": "m-1", "trained_model": "arn:m"})
     assert job.details == {
@@ -200,12 +200,12 @@ def test_a_failed_job_without_message_carries_the_arguments_of_the_question():
 
 @pytest.mark.parametrize("status", ["InProgress", "Completed", "Stopped", "Pondering"])
 def test_only_a_failed_job_is_asked_about(status):
-    """Every question costs a request."""
+    """Every detail request counts against the quota."""
     assert job_reader(CUSTOMIZATION)({"jobArn": "arn:1", "status": status}, {}).details is None
 
 
 def test_a_job_whose_list_tells_the_reason_is_not_asked_about():
-    """The message is there already, and kinds without details have nothing to ask."""
+    """The message is there already, and kinds without details have nothing to request."""
     kind = INFERENCE.model_copy(update={"reason": "message"})
     item = {"trainedModelInferenceJobArn": "arn:1", "membershipIdentifier": "m-1", "status": "CREATE_FAILED"}
     assert job_reader(kind)({**item, "message": "out of memory"}, {}).details is None
@@ -214,7 +214,7 @@ def test_a_job_whose_list_tells_the_reason_is_not_asked_about():
 
 
 def test_records_that_are_no_numbers_are_left_out():
-    """A count is a number or it is none."""
+    """Anything but a number is dropped from the record counts."""
     item = {"jobArn": "arn:1", "status": "Completed", "totalRecordCount": "many", "processedRecordCount": None}
     assert job_reader(BEDROCK)({**item, "successRecordCount": 0}, {}).records == {"succeeded": 0}
 
@@ -227,7 +227,7 @@ def test_times_in_any_form_are_read_from_an_item():
 
 
 def test_a_message_of_any_length_is_held_with_its_begin_and_its_end():
-    """An exception says at the end what was wrong, AWS at the begin."""
+    """An exception says what was wrong at its end, AWS at its start."""
     item = {"jobArn": "arn:1", "status": "Failed", "message": "AccessDenied" + 100_000 * "x" + "OutOfMemory"}
     message = job_reader(BEDROCK, longest=200)(item, {}).message
     assert len(message) == 200
@@ -272,6 +272,6 @@ REFINED = BEDROCK.model_copy(
     ],
 )
 def test_a_field_that_is_true_or_above_zero_refines_the_state(status, fields, state):
-    """That of the status which it is for, and the first that holds; a text is neither true nor above zero."""
+    """The first field that holds for its status decides; a text is neither true nor above zero."""
     job = job_reader(REFINED)({"jobArn": "arn:1", "status": status, **fields}, {})
     assert job.state == State(state)

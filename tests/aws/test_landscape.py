@@ -15,12 +15,12 @@ from tests.support.harness import HandClock
         ("lookoutequipment", "eu-central-1", False),
         ("lookoutequipment", "cn-north-1", False),
         ("batch", "cn-north-1", True),
-        # botocore's data has no word of it.
+        # botocore's data does not mention it.
         ("cleanroomsml", "eu-central-1", True),
     ],
 )
 async def test_botocore_tells_of_most_services(service, region, expected):
-    """What it does not know is taken to be there."""
+    """A service that it does not know is assumed to exist."""
     assert await Endpoints(HandClock(), ask=False).has(service, region) is expected
 
 
@@ -47,14 +47,14 @@ def test_the_host_of_an_endpoint(service, host):
     ],
 )
 async def test_only_a_name_server_that_knows_says_no(monkeypatch, error, expected):
-    """Its failure takes no service away. It is asked once an hour, however many accounts want to know."""
+    """A failing resolver removes no service. It is queried once an hour, however many accounts need to know."""
     asked = []
 
     def lookup(host, *_, **__):
         asked.append(host)
         raise error
 
-    # The network is what cannot be had here.
+    # There is no network in a test.
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
     clock = HandClock()
     endpoints = Endpoints(clock, ask=True)
@@ -66,17 +66,17 @@ async def test_only_a_name_server_that_knows_says_no(monkeypatch, error, expecte
 
 @pytest.mark.parametrize(("service", "region"), [("neptune-graph", "eu-west-3"), ("cleanroomsml", "eu-west-3")])
 async def test_a_host_that_cannot_be_told_is_taken_to_be_there(service, region):
-    """Its name depends on more than the region, or must not be asked for."""
+    """Its name depends on more than the region, or must not be looked up."""
     endpoints = Endpoints(HandClock(), ask=service != "cleanroomsml")
     assert await endpoints.has(service, region)
 
 
 async def test_behind_a_proxy_names_tell_nothing(monkeypatch):
-    """They are resolved there, so none is asked for here."""
+    """The proxy resolves them, so the exporter looks none up."""
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:3128")
     assert await Endpoints(HandClock(), ask=True).has("cleanroomsml", "eu-west-3")
 
 
 async def test_a_host_that_is_there():
-    """The loopback always is."""
+    """The loopback always exists."""
     assert await landscape._resolves("localhost")

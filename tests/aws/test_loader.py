@@ -1,4 +1,4 @@
-"""Models cut to the catalog: clients read the same jobs with them as with botocore's own."""
+"""Models cut to the catalog: clients read the same jobs with them as with botocore's own models."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def limiters(settings):
 
 @asynccontextmanager
 async def reader(simulator: Simulator, loader: Loader):
-    """Give a reader whose clients and paging have the models of a loader."""
+    """Return a reader whose clients and paging use a loader's models."""
     credentials = Credentials("AKIAIOSFODNN7EXAMPLE", "made-up")
     aws = Aws(**UNHURRIED["aws"], endpoint_url=simulator.endpoint_url, requests_per_second=1e6, burst=1000)
     async with Clients(Settings(aws=aws), Telemetry(), limiters(aws), loader, credentials) as clients:
@@ -98,7 +98,7 @@ async def read(reader: Reader, kind: Kind) -> list[Job]:
 
 
 def settled(catalog: Catalog, kind: Kind) -> World:
-    """Return a world with a job of a kind in each of its statuses, in two innermost scopes."""
+    """Return a world that has a job of a kind in each status, in two innermost scopes."""
     world = World(catalog, account=ACCOUNT, region=REGION)
     level: list[SimulatedScope | None] = [None]
     for name, _ in kind.scopes:
@@ -112,7 +112,7 @@ def settled(catalog: Catalog, kind: Kind) -> World:
 
 
 async def check(catalog: Catalog, kind: Kind, loader: Loader) -> None:
-    """Hold what is read with a loader to what is read with botocore's, page by page, reasons included."""
+    """Compare what is read with a loader to what is read with botocore's, page by page, reasons included."""
     simulator = Simulator(settled(catalog, kind), clock=lambda: NOW, page_size=3)
     async with simulator, reader(simulator, WHOLE) as plain, reader(simulator, loader) as cutting:
         jobs = await read(cutting, kind)
@@ -142,7 +142,7 @@ def listed(kind):
 
 
 def test_most_lists_are_taken_as_json_has_them():
-    """Then botocore spends no time on an item; the reader knows times in any form."""
+    """This way botocore spends no time on an item; the reader understands times in any form."""
     documents = [kind for kind in CATALOG.kinds() if getattr(listed(kind), "is_document_type", False)]
     assert BEDROCK in documents
     assert len(documents) > 150
@@ -150,7 +150,7 @@ def test_most_lists_are_taken_as_json_has_them():
 
 @pytest.mark.parametrize("kind", [LOOKOUT, CATALOG["rds"].kinds["export_task"]], ids=str)
 def test_other_items_have_the_members_that_are_read(kind):
-    """As text a time needs one form, and XML has no form of its own."""
+    """A time needs one form as text, and XML does not define one."""
     assert set(listed(kind).member.members) == {path for _, path in kind.paths()}
 
 
@@ -160,7 +160,7 @@ def test_bare_ids_are_taken_as_json_has_them():
 
 
 def test_inputs_errors_and_page_tokens_stay():
-    """They are the same for every caller."""
+    """Every caller needs the same ones."""
     for models in (Models(WHOLE), Models(CUT)):
         operation = models.operation("bedrock", BEDROCK.operation)
         assert "submitTimeAfter" in operation.input_shape.members
@@ -170,13 +170,13 @@ def test_inputs_errors_and_page_tokens_stay():
 
 @pytest.mark.parametrize("service", CATALOG.names)
 def test_the_errors_of_a_service_are_known_by_their_codes(service):
-    """What botocore adds to a model does not make its shapes unreadable."""
+    """The additions that botocore makes to a model do not make its shapes unreadable."""
     codes = [{shape.error_code for shape in Models(models).service(service).error_shapes} for models in (WHOLE, CUT)]
     assert codes[0] == codes[1]
 
 
 def test_an_answer_to_a_question_has_no_more_than_the_reason():
-    """Plain texts stay, because page tokens are among them; structures and lists do not."""
+    """Plain texts stay because page tokens are among them; structures and lists are removed."""
     members = Models(CUT).operation("bedrock", "GetModelCustomizationJob").output_shape.members
     assert "failureMessage" in members
     assert {shape.type_name for shape in members.values()} == {"string"}
@@ -190,7 +190,7 @@ def test_operations_that_the_catalog_does_not_call_are_unknown():
 
 
 def test_endpoints_can_be_discovered():
-    """Some services tell by an operation of their own where they are."""
+    """Some services report their endpoints through a dedicated operation."""
     assert Models(CUT).service("timestream-write").endpoint_discovery_operation.name == "DescribeEndpoints"
 
 

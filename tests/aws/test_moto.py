@@ -1,4 +1,4 @@
-"""A second AWS that nobody here wrote: what boto3 creates in moto appears in the metrics."""
+"""An independent AWS: what boto3 creates in moto appears in the metrics."""
 
 import pytest
 
@@ -38,7 +38,7 @@ async def test_model_customization_jobs(moto, client):
 
 
 async def test_memberships_and_collaborations(moto, client):
-    """Clean Rooms memberships are discovered; moto has no Clean Rooms ML, and that is all that shows as down."""
+    """Clean Rooms memberships are discovered; only Clean Rooms ML, which moto lacks, shows as down."""
     cleanrooms = client("cleanrooms")
     collaboration = cleanrooms.create_collaboration(
         name="with Example Corp",

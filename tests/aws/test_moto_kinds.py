@@ -1,4 +1,4 @@
-"""Every kind that moto answers, against moto: jobs that boto3 made are counted as boto3 lists them."""
+"""Every kind that moto supports, against moto: jobs that boto3 made are counted as boto3 lists them."""
 
 import time
 from collections import Counter
@@ -138,7 +138,7 @@ def execute_pipelines(client: Client) -> Mapping[str, Any]:
 
 
 def comprehend_text(job: str, *, can_stop: bool = True, **arguments: Any) -> Maker:
-    """Return what starts two Comprehend jobs of one type, and stops one of them where AWS has an operation for it."""
+    """Return a function that starts two Comprehend jobs of one type, and stops one where AWS has a call for it."""
 
     def make(client: Client) -> Mapping[str, Any]:
         comprehend = client("comprehend")
@@ -180,7 +180,7 @@ def train_recognizers(client: Client) -> Mapping[str, Any]:
 
 
 def transcribe_speech(client: Client) -> Mapping[str, Any]:
-    """Transcribe three recordings: moto moves a job on each time that somebody looks at it."""
+    """Transcribe three recordings: moto advances a job each time it is looked at."""
     transcribe = client("transcribe")
     for looks in (1, 2, 3):
         name = {"TranscriptionJobName": f"after-{looks}-looks"}
@@ -191,7 +191,7 @@ def transcribe_speech(client: Client) -> Mapping[str, Any]:
 
 
 def transcribe_medical_speech(client: Client) -> Mapping[str, Any]:
-    """Transcribe three conversations of doctors: moto moves a job on each time that somebody looks at it."""
+    """Transcribe three medical conversations: moto advances a job each time it is looked at."""
     transcribe = client("transcribe")
     for looks in (1, 2, 3):
         name = {"MedicalTranscriptionJobName": f"after-{looks}-looks"}
@@ -406,7 +406,7 @@ async def test_jobs_are_counted_as_boto3_lists_them(moto, client, name):
 
 
 async def test_empty_lists_read_well(moto):
-    """Before there are jobs, all that moto answers as AWS does is up and at zero."""
+    """Before there are jobs, every kind that moto lists the way AWS does is up and at zero."""
     tried = [KINDS[name] for name in {**MAKERS, **LEFT_OUT}]
     services = {kind.service: {"kinds": [each.key for each in tried if each.service == kind.service]} for kind in tried}
     async with running(configured(moto, services), HandClock(time.time())) as exporter:
@@ -418,7 +418,7 @@ async def test_empty_lists_read_well(moto):
 
 
 def test_every_kind_that_moto_answers_is_tried():
-    """What moto implements is run against moto, or left out for a reason."""
+    """Whatever moto implements is run against moto, or left out for a reason."""
     assert {name for name, kind in KINDS.items() if _is_implemented(kind)} == {*MAKERS, *LEFT_OUT}
 
 

@@ -1,4 +1,4 @@
-"""A whole organisation: its accounts and their regions, in moto."""
+"""A whole organization: its accounts and their regions, in moto."""
 
 import json
 from types import SimpleNamespace
@@ -22,7 +22,7 @@ ROLE = "monitoring/aws-job-exporter"
 
 @pytest.fixture
 def organizations(client):
-    """Return boto3's client of an organisation that has only the account that manages it."""
+    """Return boto3's client of an organization that has only its management account."""
     organizations = client("organizations")
     organizations.create_organization(FeatureSet="ALL")
     return organizations
@@ -30,7 +30,7 @@ def organizations(client):
 
 @pytest.fixture
 def join(organizations):
-    """Return a function that makes an account, in an organizational unit if one is named, and gives its id."""
+    """Return a function that creates an account, in an organizational unit if one is named, and returns its id."""
 
     def create(name, unit=None):
         answer = organizations.create_account(AccountName=name, Email=f"{name}@example.com")
@@ -45,7 +45,7 @@ def join(organizations):
 
 @pytest.fixture
 def unit(organizations):
-    """Return a function that makes an organizational unit and gives its id."""
+    """Return a function that creates an organizational unit and returns its id."""
 
     def create(name, parent=None):
         parent = parent or organizations.list_roots()["Roots"][0]["Id"]
@@ -56,7 +56,7 @@ def unit(organizations):
 
 
 def settings(moto, services=SERVICES, **organization):
-    """Return settings for an organisation in moto."""
+    """Return settings for an organization in moto."""
     entry = {"role_name": ROLE, "regions": [REGION], **organization}
     return configured(moto, services, accounts={"organization": entry})
 
@@ -67,7 +67,7 @@ def read(exporter):
 
 
 async def test_every_active_account_is_read(moto, organizations, join):
-    """The own one without a role; AWS lists 20 to a page; what is closed is left out."""
+    """The exporter's own account needs no role; AWS lists 20 to a page; closed accounts are left out."""
     accounts = {join(f"team-{number}") for number in range(21)}
     closed = accounts.pop()
     organizations.close_account(AccountId=closed)
@@ -80,7 +80,7 @@ async def test_every_active_account_is_read(moto, organizations, join):
 
 
 async def test_an_account_is_called_by_its_name(moto, join):
-    """So that alerts can tell it: the name joins by the id."""
+    """Alerts can show the name, which joins by the id."""
     account = join("payments")
     async with running(settings(moto), HandClock()) as exporter:
         assert exporter.by("account_id", "aws_job_scope_info", scope_name="payments", scope_kind="account") == {
@@ -96,7 +96,7 @@ async def test_patterns_choose_by_name_and_id(moto, join):
 
 
 async def test_a_unit_stands_for_all_accounts_within_it(moto, join, unit):
-    """However deep; a unit within another can be excluded from it."""
+    """However deep they are; a unit within another can be excluded from it."""
     production = unit("production")
     nested = unit("eu", production)
     frozen = unit("frozen", nested)
@@ -109,7 +109,7 @@ async def test_a_unit_stands_for_all_accounts_within_it(moto, join, unit):
 
 
 async def test_accounts_come_and_go(moto, organizations, join):
-    """With the next discovery, and their series with them."""
+    """They appear and disappear at the next discovery, together with their series."""
     first = join("first")
     clock = HandClock()
     async with running(settings(moto), clock) as exporter:
@@ -125,7 +125,7 @@ async def test_accounts_come_and_go(moto, organizations, join):
 
 
 def test_the_doctor_goes_through_an_organisation(moto, join, capsys):
-    """One line for each account, one for the list of them."""
+    """It prints one line for each account and one for the list of them."""
     account = join("team")
     organization = {"role_name": ROLE, "regions": [REGION]}
     arguments = (
@@ -140,7 +140,7 @@ def test_the_doctor_goes_through_an_organisation(moto, join, capsys):
 
 
 async def test_all_regions(moto, client, tmp_path, aws_credentials):
-    """Those that are enabled, in each the services that it has; through a reload, those found last."""
+    """Enabled regions only, each with the services it has; a reload keeps those found last."""
     config = Configured(tmp_path / "exporter.yml", SimpleNamespace(endpoint_url=moto))
     accounts = [{"regions": "all"}]
     # AWS had Lookout for Equipment in three regions.
@@ -162,7 +162,7 @@ async def test_all_regions(moto, client, tmp_path, aws_credentials):
 
 @pytest.mark.slow
 def test_the_doctor_asks_for_regions(moto, organizations, capsys):
-    """Once for each account."""
+    """It asks once for each account."""
     accounts = {"organization": {"role_name": ROLE, "regions": "all"}}
     services = {"lookoutequipment": {"inference_schedulers": ["pump-7"]}}
     arguments = (f"--accounts={json.dumps(accounts)}", f"--services={json.dumps(services)}", *UNHURRIED_FLAGS)
