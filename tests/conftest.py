@@ -1,4 +1,4 @@
-"""What every test stands on: no AWS but a made-up one, no network but the loopback."""
+"""The base of every test: no AWS but a simulated one, no network but the loopback."""
 
 import logging
 import os
@@ -18,7 +18,7 @@ from exporter.catalog import Catalog
 from tests.support.harness import CATALOG, HandClock, simulated
 from tests.support.simulated_aws import SimulatedAws
 
-# An example that takes long tells of the machine, not of what is tried.
+# A slow example says something about the machine, not about the code under test.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
@@ -56,13 +56,13 @@ def aws_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def resolver() -> dict[str, str | None]:
-    """Return the host names that a test makes up, with their addresses; None for one that no resolver knows."""
+    """Return made-up host names with their addresses; None for one that no resolver knows."""
     return {}
 
 
 @pytest.fixture
 def restored_logging() -> Iterator[None]:
-    """Give the process its logging back."""
+    """Restore the logging of the process after the test."""
     loggers = [logging.getLogger(name) for name in (None, "aiobotocore", "asyncio", "botocore", "aiohttp.access")]
     handlers, levels = loggers[0].handlers[:], [(logger, logger.level) for logger in loggers]
     yield
@@ -74,7 +74,7 @@ def restored_logging() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def loopback_only(monkeypatch: pytest.MonkeyPatch, resolver: dict[str, str | None]) -> Iterator[None]:
-    """Refuse what would leave this machine, and fail the test that tried, even if its code coped."""
+    """Block connections that would leave this machine, and fail the test that tried, even if its code coped."""
     refused: list[str] = []
 
     def refuse(host: str) -> None:
@@ -106,7 +106,7 @@ def loopback_only(monkeypatch: pytest.MonkeyPatch, resolver: dict[str, str | Non
 
 @pytest.fixture(autouse=True)
 def shared_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Load botocore's models once for all exporters that read the built-in catalog: half of a short test is that."""
+    """Load botocore's models once for all exporters with the built-in catalog: they take half of a short test."""
 
     def shared(catalog: Catalog) -> Loader:
         return LOADER if catalog is CATALOG else catalog_loader(catalog)
@@ -129,7 +129,7 @@ async def aws(clock: HandClock) -> AsyncIterator[SimulatedAws]:
 
 @pytest.fixture(scope="session")
 def tool() -> Callable[..., str]:
-    """Find a program that a check calls, by any of its names; without it the check is skipped, and in CI it fails."""
+    """Find a program that a check runs, by any of its names; without it the check is skipped, and in CI it fails."""
 
     def find(*names: str) -> str:
         if path := next(filter(None, map(shutil.which, names)), None):

@@ -1,4 +1,4 @@
-"""Why a poll failed: every exception of the way to AWS has its reason of the closed list."""
+"""Why a poll failed: every exception on the way to AWS maps to one reason of the closed list."""
 
 import socket
 import ssl
@@ -56,14 +56,14 @@ EXCEPTIONS = [
 
 @pytest.mark.parametrize(("error", "reason"), EXCEPTIONS, ids=[type(error).__name__ for error, _ in EXCEPTIONS])
 def test_every_exception_on_the_way_has_its_reason(error, reason):
-    """And a text for people, even where the exception has none."""
+    """It also has a text for people, even where the exception has none."""
     found = poll_error(error)
     assert found.reason == reason
     assert str(found)
 
 
 def answered(code, status=400, message="made up"):
-    """Return what botocore raises for an answer that is an error."""
+    """Return what botocore raises for an error response."""
     answer = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
     return exceptions.ClientError(answer, "ListThings")
 
@@ -111,17 +111,17 @@ STATUSES = [
 
 @pytest.mark.parametrize(("status", "reason"), STATUSES)
 def test_the_status_counts_where_the_code_is_unknown(status, reason):
-    """A proxy answers without a code, and AWS invents new ones."""
+    """A proxy sends no code, and AWS adds new ones."""
     assert poll_error(answered(str(status), status)).reason == reason
 
 
 def test_an_answer_without_code_and_status_is_an_invalid_request():
-    """Not even an empty answer breaks the reading of errors."""
+    """Even an empty error response can be read."""
     assert poll_error(exceptions.ClientError({}, "ListThings")).reason == "invalid_request"
 
 
 def test_an_endless_text_is_cut():
-    """It is held for each source, and on a page and in the log."""
+    """The text is kept for each source, and shown on a page and in the log."""
     text = str(poll_error(answered("AccessDeniedException", 403, "made up " * 20_000)))
     assert text.startswith("An error occurred (AccessDeniedException)")
     assert len(text) == 2000
@@ -129,7 +129,7 @@ def test_an_endless_text_is_cut():
 
 @pytest.mark.parametrize("before", range(1900, 2000, 9))
 def test_no_secret_hides_where_a_text_is_cut(before):
-    """Neither its begin nor its end is told."""
+    """Neither its start nor its end is shown."""
     token = f"eyJ{'a' * 900}.{'b' * 300}.{'c' * 300}"
     assert "eyJ" not in str(poll_error(answered("InvalidIdentityToken", 400, f"{'x' * before} {token} {'x' * 9000}")))
 
@@ -150,6 +150,6 @@ def test_what_nobody_foresaw_is_internal():
 
 
 def test_a_poll_error_stays_what_it_is():
-    """Who knew the reason is believed."""
+    """A reason that the caller already determined is kept."""
     known = PollError(poll_error(TimeoutError()).reason, "made up")
     assert poll_error(known) is known

@@ -1,4 +1,4 @@
-"""The rate of requests: what a bucket lets pass, and how the reader's requests come to a simulated AWS."""
+"""The rate of requests: what a bucket lets pass, and how the reader's requests reach a simulated AWS."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -51,7 +51,7 @@ def bucket(clock, rate=2.0, burst=4):
 
 
 def taken(tokens):
-    """Take all that a bucket has and return how many there were."""
+    """Take everything that a bucket has and return how many tokens there were."""
     count = 0
     while not tokens.take():
         count += 1
@@ -59,7 +59,7 @@ def taken(tokens):
 
 
 async def until_done(tasks, count):
-    """Wait until so many tasks are done."""
+    """Wait until this many tasks are done."""
     async with asyncio.timeout(PATIENCE):
         for task in islice(asyncio.as_completed(tasks), count):
             await task
@@ -82,7 +82,7 @@ async def test_a_full_bucket_lets_the_burst_pass_and_then_the_rate(clock):
 
 
 async def test_a_pause_saves_up_no_more_than_the_burst(clock):
-    """However long it was."""
+    """The length of the pause makes no difference."""
     tokens = bucket(clock)
     taken(tokens)
     await clock.turn(3600)
@@ -96,7 +96,7 @@ async def test_a_pause_saves_up_no_more_than_the_burst(clock):
     events=st.lists(st.sampled_from(["", "throttled", "succeeded"]), min_size=30, max_size=30),
 )
 def test_no_window_sees_more_than_the_burst_and_the_rate(rate, burst, pauses, events):
-    """Whatever the order of requests, pauses and answers."""
+    """The order of requests, pauses and responses makes no difference."""
     clock = HandClock(now=0.0)
     tokens = bucket(clock, rate, burst)
     passed: list[float] = []
@@ -112,7 +112,7 @@ def test_no_window_sees_more_than_the_burst_and_the_rate(rate, burst, pauses, ev
 
 
 async def test_throttling_halves_the_rate_and_empties_the_bucket(clock):
-    """AWS has no tokens left, whatever we counted."""
+    """AWS has no tokens left, whatever the exporter counted."""
     tokens = bucket(clock)
     tokens.throttled()
     assert tokens.rate == 1.0
@@ -120,7 +120,7 @@ async def test_throttling_halves_the_rate_and_empties_the_bucket(clock):
 
 
 async def test_throttled_answers_in_a_row_are_one_event(clock):
-    """The requests were on their way already; seconds later it is a new event."""
+    """Those requests were already under way; seconds later it is a new event."""
     tokens = bucket(clock)
     for _ in range(10):
         tokens.throttled()
@@ -135,7 +135,7 @@ async def test_throttled_answers_in_a_row_are_one_event(clock):
 
 @pytest.mark.parametrize(("rate", "floor"), [(2.0, 0.1), (0.05, 0.05)])
 async def test_the_rate_has_a_floor(clock, rate, floor):
-    """What is asked never could not recover; a rate that was set below the floor stays as it is."""
+    """A service that is not called cannot be seen to recover; a rate that was set below the floor stays as it is."""
     tokens = bucket(clock, rate)
     for _ in range(20):
         tokens.throttled()
@@ -144,7 +144,7 @@ async def test_the_rate_has_a_floor(clock, rate, floor):
 
 
 async def test_success_raises_the_rate_by_equal_steps_up_to_what_is_set(clock):
-    """25 successes make up for one halving, and no number of them for more."""
+    """25 successes make up for one halving, and no number of them raises the rate above what is set."""
     tokens = bucket(clock)
     tokens.throttled()
     tokens.succeeded()
@@ -162,7 +162,7 @@ async def test_success_raises_the_rate_by_equal_steps_up_to_what_is_set(clock):
 
 @dataclass
 class Queue:
-    """Requests that wait before a limiter, and the order in which they passed."""
+    """Requests that wait for a limiter, and the order in which they passed."""
 
     limiter: Limiter
     passed: list[int]
@@ -174,7 +174,7 @@ class Queue:
 
 
 async def test_who_came_first_goes_first(clock):
-    """One by one, at the rate."""
+    """They go one by one, at the rate."""
     queue = Queue(Limiter(bucket(clock, rate=1, burst=1), clock, lambda _: None), [])
     async with asyncio.TaskGroup() as group:
         for number in range(5):
@@ -187,7 +187,7 @@ async def test_who_came_first_goes_first(clock):
 
 
 async def test_who_gives_up_takes_nothing(clock):
-    """The next one goes when the one that gave up would have gone, and all waits are noted."""
+    """The next one goes when the canceled one would have gone, and all waits are recorded."""
     waits: list[float] = []
     queue = Queue(Limiter(bucket(clock, rate=1, burst=1), clock, waits.append), [])
     async with asyncio.TaskGroup() as group:
@@ -207,7 +207,7 @@ async def test_who_gives_up_takes_nothing(clock):
 
 @dataclass
 class Reading:
-    """A reader, what it tells of itself, and the clock that it waits by."""
+    """A reader, its own metrics, and the clock that it waits by."""
 
     reader: Reader
     telemetry: Telemetry
@@ -218,7 +218,7 @@ class Reading:
         return self.telemetry.registry.get_sample_value(f"aws_job_exporter_{name}", labels)
 
     def rate(self, service="bedrock", account_id=ACCOUNT):
-        """Return the rate that a service is asked at now."""
+        """Return the current request rate of a service."""
         return self.value("rate_limit", account_id=account_id, region=REGION, aws_service=service)
 
     def waited(self, service="bedrock"):
@@ -226,7 +226,7 @@ class Reading:
         return self.value("rate_limit_wait_seconds_total", aws_service=service)
 
     async def list(self, kind=BEDROCK, place=PLACE):
-        """Read a list of one page; tell why where it fails."""
+        """Read a list of one page; return the reason if it fails."""
         try:
             return await self.reader.jobs(PollRun(), place, kind, HERE)
         except ClientError as error:
@@ -255,7 +255,7 @@ async def reading(aws, clock, **settings):
 
 
 def refuse(service, code="ThrottlingException", status=429):
-    """Return a hook of the simulator that refuses what a service is asked."""
+    """Return a hook of the simulator that refuses requests to a service."""
 
     async def hook(call):
         if call.service == service:
@@ -303,7 +303,7 @@ async def test_listing_discovery_and_details_share_a_bucket(aws, clock):
     ids=["another service", "another region"],
 )
 async def test_who_has_another_quota_does_not_wait(aws, clock, kind, place):
-    """Another service, and the same one in another region."""
+    """Another service does not wait, nor does the same one in another region."""
     async with reading(aws, clock, burst=1) as exporter, asyncio.TaskGroup() as group:
         await exporter.list()
         slow = group.create_task(exporter.list())
@@ -324,13 +324,13 @@ async def test_roles_of_one_account_share_a_bucket(clock):
 
 
 def rate_of(telemetry, account_id=ACCOUNT):
-    """Return the rate that is shown for a service of an account, None where none is."""
+    """Return the rate that is shown for a service of an account, or None if there is none."""
     labels = {"account_id": account_id, "region": REGION, "aws_service": "bedrock"}
     return telemetry.registry.get_sample_value("aws_job_exporter_rate_limit", labels)
 
 
 async def test_what_was_asked_to_find_out_the_account_counts_as_its_own(clock):
-    """Its rate is shown once it is known whose it is."""
+    """Its rate is shown once the account id is known."""
     telemetry = Telemetry()
     limiters = Limiters(Aws(requests_per_second=3), telemetry, clock)
     early = limiters.of(Account(), REGION, "bedrock")
@@ -342,7 +342,7 @@ async def test_what_was_asked_to_find_out_the_account_counts_as_its_own(clock):
 
 
 async def test_an_account_that_is_known_already_keeps_its_limiter(clock):
-    """A role in the account of the default credentials has the same quota, and what is shown is the rate that holds."""
+    """A role in the account of the default credentials shares its quota, and the shown rate is the one in effect."""
     telemetry = Telemetry()
     limiters = Limiters(Aws(requests_per_second=4), telemetry, clock)
     known = limiters.of(Account(role_arn=f"arn:aws:iam::{ACCOUNT}:role/one"), REGION, "bedrock")
@@ -355,7 +355,7 @@ async def test_an_account_that_is_known_already_keeps_its_limiter(clock):
 
 @pytest.mark.parametrize(("shards", "at_once"), [(1, 6), (3, 2), (4, 1), (10, 1)])
 async def test_shards_share_rate_and_burst_and_each_may_ask(clock, shards, at_once):
-    """A part of the burst is at least one request: with none, a shard would wait for ever."""
+    """A share of the burst is at least one request: with none, a shard would wait forever."""
     limiters = Limiters(Aws(requests_per_second=2, burst=6), Telemetry(), clock, shards)
     tokens = limiters.of(Account(), REGION, "bedrock").bucket
     assert taken(tokens) == at_once
@@ -363,7 +363,7 @@ async def test_shards_share_rate_and_burst_and_each_may_ask(clock, shards, at_on
 
 
 async def test_throttling_lowers_the_rate_and_success_raises_it_again(aws, clock):
-    """AWS tells when it is too much; every other service goes on as before."""
+    """AWS reports when it is too much; every other service goes on as before."""
     aws.hooks.append(refuse("bedrock"))
     async with reading(aws, clock, burst=1) as exporter:
         assert await exporter.list() is PollErrorReason.THROTTLED
@@ -391,10 +391,10 @@ async def test_other_errors_change_nothing(aws, clock, status):
 
 
 async def test_a_retry_waits_for_its_token(aws, clock, monkeypatch):
-    """Every attempt counts, and the throttled attempts of one call are one event."""
+    """Every attempt takes a token, and the throttled attempts of one call are one event."""
 
     async def at_once(_endpoint, _seconds):
-        """Leave out botocore's own pause."""
+        """Skip botocore's own pause."""
 
     monkeypatch.setattr("aiobotocore.endpoint.AioEndpoint._sleep", at_once)
     aws.hooks.append(refuse("bedrock"))
@@ -411,7 +411,7 @@ async def test_a_retry_waits_for_its_token(aws, clock, monkeypatch):
 
 
 async def test_sources_that_wait_leave_slots_to_other_services(aws, clock):
-    """A service with many more sources than there are slots takes a few of them."""
+    """A service with many more sources than there are slots takes only a few of them."""
     others_came = asyncio.Event()
 
     async def hold(call):
@@ -451,7 +451,7 @@ async def test_waiting_for_the_rate_does_not_count_against_the_time_out():
 
 
 async def test_a_time_limit_continues_where_it_was_paused():
-    """With what was left of it, however long the pause took."""
+    """It resumes with the time it had left, however long the pause took."""
     poll = PollRun()
     async with poll.limit(PATIENCE):
         with poll.paused():
@@ -470,7 +470,7 @@ async def test_a_time_limit_continues_where_it_was_paused():
 
 
 async def test_without_a_time_limit_nothing_is_paused():
-    """Neither where there is none, nor within a pause: it ends with the outer one."""
+    """This holds without a limit and within another pause, which ends with the outer one."""
     poll = PollRun()
     with poll.paused():
         await asyncio.sleep(0)

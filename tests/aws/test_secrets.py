@@ -1,4 +1,4 @@
-"""Secrets: no log, page, metric or error has any, whatever AWS and the libraries say."""
+"""No log, page, metric or error shows a secret, whatever AWS and the libraries say."""
 
 import asyncio
 import io
@@ -37,7 +37,7 @@ FORBIDDEN = (KEY, SECRET, SESSION, EXTERNAL, TOKEN, "0123456789abcdef", "ASIAMAD
 
 @pytest.fixture(autouse=True)
 def credentials(monkeypatch):
-    """Put keys of a session and a region into the environment."""
+    """Put session keys and a region in the environment."""
     monkeypatch.setenv("AWS_REGION", REGION)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
@@ -46,7 +46,7 @@ def credentials(monkeypatch):
 
 @pytest.fixture
 async def aws():
-    """Return an AWS that repeats secrets where it refuses: every list, and the role of another account."""
+    """Return an AWS that repeats secrets in every refusal: of each list, and of another account's role."""
     async with simulated(HandClock()) as simulator:
 
         async def repeat(call):
@@ -58,7 +58,7 @@ async def aws():
 
 
 def clean(text):
-    """Return a text; fails if there is a secret in it."""
+    """Return a text, or fail if it contains a secret."""
     found = [secret for secret in FORBIDDEN if secret in text]
     assert not found, f"{found} in {text}"
     return text
@@ -73,7 +73,7 @@ ACCOUNTS = [
 
 @pytest.mark.parametrize("form", ["logfmt", "json"])
 async def test_a_poll_tells_no_secret_even_to_whoever_debugs(aws, form):
-    """Neither in its log nor in what it serves."""
+    """Neither its log nor what it serves shows one."""
     stream = io.StringIO()
     configure_logging("debug", form, stream)
     services = {"bedrock": {"kinds": [BEDROCK.key]}}
@@ -95,7 +95,7 @@ async def test_a_poll_tells_no_secret_even_to_whoever_debugs(aws, form):
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [["doctor"], ["once", "--output", "table"], ["once"]], ids=" ".join)
 async def test_no_command_tells_a_secret(aws, capsys, command):
-    """Nor its log on stderr."""
+    """Its log on stderr shows none either."""
     services, accounts = json.dumps({"bedrock": {"kinds": [BEDROCK.key]}}), json.dumps(ACCOUNTS[1:])
     flags = [
         *UNHURRIED_FLAGS,
@@ -137,7 +137,7 @@ def test_a_wrong_configuration_tells_no_secret(capsys, flags, says):
 
 
 def test_settings_hide_external_ids():
-    """Whoever prints them in a traceback sees none."""
+    """Whoever prints them in a traceback sees no external id."""
     clean(repr(configured("http://localhost", accounts=ACCOUNTS)))
 
 
@@ -153,12 +153,12 @@ PLAIN = [
 
 @pytest.mark.parametrize("text", PLAIN)
 def test_what_is_no_secret_stays(text):
-    """An error that tells nothing helps nobody."""
+    """An error without any content helps nobody."""
     assert redacted(text) == text
 
 
 def test_the_rest_of_a_message_stays():
-    """What was wrong can still be read."""
+    """The cause can still be read."""
     assert redacted(f"key {KEY} in {REGION}: denied") == f"key {REDACTED} in {REGION}: denied"
     assert redacted("https://me:pw@host/path") == f"https://{REDACTED}@host/path"
     assert redacted("Authorization: Bearer abc.def") == f"Authorization: Bearer {REDACTED}"

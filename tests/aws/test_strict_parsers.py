@@ -1,4 +1,4 @@
-"""Answers that are none: they fail a poll, they are no empty list."""
+"""Malformed responses fail a poll; they are not read as empty lists."""
 
 import pytest
 from aiohttp import web
@@ -28,7 +28,7 @@ BAD = {
 
 @pytest.mark.parametrize("body", BAD.values(), ids=BAD.keys())
 async def test_what_is_no_answer_leaves_the_jobs_as_they_were(body):
-    """With status 200: the poll fails with `bad_response`, and what was known stays."""
+    """With status 200, the poll fails with `bad_response`, and the known jobs stay."""
     clock, bad = HandClock(), False
 
     async def hook(call):
@@ -47,7 +47,7 @@ async def test_what_is_no_answer_leaves_the_jobs_as_they_were(body):
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b'{"__type": "a \\ud800 \\n b"}', b"<html/>"])
 async def test_an_error_in_any_form_is_an_error(body):
-    """It has the reason of its HTTP status, and a code that is no word becomes no label."""
+    """Its reason follows its HTTP status, and a code that is not a word does not become a label."""
     clock = HandClock()
 
     async def hook(call):
@@ -63,7 +63,7 @@ async def test_an_error_in_any_form_is_an_error(body):
 
 
 async def test_an_account_without_an_id_is_a_bad_answer():
-    """STS answered, but nothing that identifies the account."""
+    """STS responded, but nothing identifies the account."""
     clock = HandClock()
     empty = b"<GetCallerIdentityResponse><GetCallerIdentityResult/></GetCallerIdentityResponse>"
 
@@ -77,13 +77,13 @@ async def test_an_account_without_an_id_is_a_bad_answer():
 
 
 MODELS = Models()
-# The list may be left out of the first, and has to be in the second.
+# The first operation may omit the list, the second has to send it.
 OPTIONAL, REQUIRED = ("bedrock", "ListModelInvocationJobs"), ("cleanroomsml", "ListTrainedModels")
 XML, REST_XML = ("rds", "DescribeExportTasks"), ("s3control", "ListJobs")
 
 
 async def parsed(operation, body, status=200):
-    """Return what is read of an answer to an operation."""
+    """Return what is parsed from a response to an operation."""
     model = MODELS.operation(*operation)
     parser = StrictParserFactory().create_parser(model.service_model.resolved_protocol)
     return await parser.parse({"status_code": status, "headers": {}, "body": body}, model.output_shape)
@@ -95,14 +95,14 @@ async def parsed(operation, body, status=200):
     [b"", b"null", b"[]", b'"text"', b"7", b"\xff", b'{"jobs": [', b"<html></html>", b"<html>", b'{"error": "later"}'],
 )
 async def test_what_is_no_answer_is_an_error(operation, body):
-    """In every protocol."""
+    """This holds in every protocol."""
     with pytest.raises(ResponseParserError):
         await parsed(operation, body)
 
 
 @pytest.mark.parametrize("body", [b"{}", b'{"trainedModels": null}', b'{"nextToken": "x"}'])
 async def test_a_list_that_the_model_requires_is_there(body):
-    """AWS breaks its own word: that is no empty list."""
+    """A response without it breaks AWS's own contract and is not an empty list."""
     with pytest.raises(ResponseParserError, match="without trainedModels"):
         await parsed(REQUIRED, body)
     assert (await parsed(REQUIRED, b'{"trainedModels": []}'))["trainedModels"] == []
@@ -110,12 +110,12 @@ async def test_a_list_that_the_model_requires_is_there(body):
 
 @pytest.mark.parametrize("body", [b"{}", b'{"invocationJobSummaries": null}', b'{"nextToken": null}'])
 async def test_a_list_that_may_be_left_out_is_empty(body):
-    """Some services say nothing of what they have none of."""
+    """Some services omit a list that would be empty."""
     assert (await parsed(OPTIONAL, body)).keys() == {"ResponseMetadata"}
 
 
 async def test_an_empty_list_in_xml_is_empty():
-    """The wrappers around it tell that it is the answer."""
+    """The wrappers around the list identify the response."""
     body = b"<DescribeExportTasksResponse><DescribeExportTasksResult/></DescribeExportTasksResponse>"
     assert (await parsed(XML, body)).keys() == {"ResponseMetadata"}
 
@@ -124,7 +124,7 @@ async def test_an_empty_list_in_xml_is_empty():
 @pytest.mark.parametrize("body", [b"", b"[]", b"\xff", b"<html>"])
 @pytest.mark.parametrize("status", [403, 429, 503])
 async def test_an_error_in_whatever_form_keeps_its_status(operation, body, status):
-    """A proxy's 429 is one, too."""
+    """A proxy's 429 counts as a 429, too."""
     answer = await parsed(operation, body, status)
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == status
     assert answer["Error"]["Code"]

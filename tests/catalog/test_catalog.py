@@ -1,4 +1,4 @@
-"""Every entry of the catalog, held to botocore's models and to what all entries promise."""
+"""Every entry of the catalog, compared with botocore's models and with what all entries promise."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ OF_EACH_SERVICE = pytest.mark.parametrize("service", [CATALOG[name] for name in 
 
 
 def calls(kind: Kind) -> Iterator[tuple[str, str, set[str]]]:
-    """Yield the service, the operation and the arguments of every call that reading a kind takes."""
+    """Yield the service, the operation and the arguments of every request that reading a kind takes."""
     yield kind.service, kind.operation, {*kind.arguments, *kind.sweep}
     for _, scope in kind.scopes:
         yield scope.service or kind.service, scope.operation, set(scope.arguments)
@@ -76,7 +76,7 @@ def calls(kind: Kind) -> Iterator[tuple[str, str, set[str]]]:
 
 @OF_EACH_KIND
 def test_model_agrees(kind):
-    """The model of botocore knows everything that an entry names."""
+    """Botocore's model knows everything that an entry names."""
     assert Checker(MODELS).problems(kind) == []
 
 
@@ -93,21 +93,21 @@ def test_statuses_are_mapped_once(kind):
 
 @OF_EACH_KIND
 def test_job_can_run_and_end_well(kind):
-    """A kind has a state for a job at work and one for a job that reached its end."""
+    """A kind has a state for a job at work and one for a job that completed."""
     assert State.RUNNING in kind.states
     assert State.SUCCEEDED in kind.states
 
 
 @OF_EACH_KIND
 def test_job_has_a_beginning(kind):
-    """A job's creation is known, unless the list has no time at all; a start is another time than the creation."""
+    """A job's creation is known, unless the list has no time at all; a start differs from the creation."""
     assert (kind.times.created is None) == (str(kind) in TIMELESS)
     assert kind.times.started is None or kind.times.started != kind.times.created
 
 
 @OF_EACH_KIND
 def test_dimensions_are_few(kind):
-    """A kind has three dimensions at most, none of them its id or its name."""
+    """A kind has at most three dimensions, and none is its id or its name."""
     assert len(kind.dimensions) <= 3
     assert not {*kind.id, kind.name} & set(kind.dimensions.values())
 
@@ -126,25 +126,25 @@ def test_permissions_can_be_told(kind):
 
 @OF_EACH_SERVICE
 def test_file_bears_the_name_of_its_service(service):
-    """A file tells of the service that it is named after."""
+    """A file describes the service that it is named after."""
     assert (BUILT_IN / f"{service.service}.yaml").is_file()
 
 
 @OF_EACH_SERVICE
 def test_iam_prefix(service):
-    """A service is known to IAM by botocore's name, unless it is one of a few."""
+    """IAM knows a service by botocore's name, with a few exceptions."""
     assert service.iam_prefix == IAM_PREFIXES.get(service.service, service.service)
 
 
 @OF_EACH_SERVICE
 def test_titles_differ(service):
-    """Titles tell the kinds of a service apart."""
+    """Titles distinguish the kinds of a service."""
     assert max(Counter(kind.title for kind in service.kinds.values()).values()) == 1
 
 
 @OF_EACH_SERVICE
 def test_scopes_are_used(service):
-    """Every container of a file has jobs in it, and its own key in a configuration."""
+    """Every scope of a file has jobs in it, and a separate key in a configuration."""
     used = {name for kind in service.kinds.values() for name, _ in kind.scopes}
     assert used == set(service.scopes)
     assert len({plural(name) for name in service.outer_scopes}) == len(service.outer_scopes)
@@ -152,7 +152,7 @@ def test_scopes_are_used(service):
 
 @OF_EACH_SERVICE
 def test_further_permissions_are_needed(service):
-    """A permission of a service stands under an argument that one of its calls passes."""
+    """A permission of a service is listed under an argument that one of its requests passes."""
     passed = {
         name for kind in service.kinds.values() for called, _, names in calls(kind) for name in names
         if called == service.service
@@ -162,7 +162,7 @@ def test_further_permissions_are_needed(service):
 
 @OF_EACH_SERVICE
 def test_actions_on_a_scope_are_needed(service):
-    """An action that a scope is the resource of is needed by a kind in that scope."""
+    """An action whose resource is a scope is needed by a kind in that scope."""
     for name, scope in service.scopes.items():
         needed = {
             action
@@ -181,25 +181,25 @@ def test_catalog_is_wide():
 
 
 def test_services_that_ended():
-    """AWS has ended one service of the catalog; each of its kinds knows."""
+    """AWS has ended one service of the catalog; each of its kinds is marked."""
     assert {kind.service for kind in KINDS if kind.end_of_life} == {"lookoutequipment"}
 
 
 def test_documentation_lists_the_kinds():
-    """`make docs` would change nothing: the table of the documentation is the catalog's."""
+    """`make docs` would change nothing: the table in the documentation matches the catalog."""
     text = DOCUMENT.read_text()
     assert catalog_page.written(text) == text
 
 
 def test_table_has_every_kind():
-    """The table has a row for each kind, and in it a text for each column."""
+    """The table has a row for each kind, and a text in each of its columns."""
     assert [row[:2] for row in rows(CATALOG)] == [(kind.service, kind.key) for kind in KINDS]
     assert {len(row) for row in rows(CATALOG)} == {len(HEADER)}
 
 
 @pytest.mark.parametrize("document", ["text", f"text {catalog_page.START}", f"text {catalog_page.END}"])
 def test_table_needs_its_markers(document):
-    """A document without both, in their order, is left alone."""
+    """A document without both markers in their order is left unchanged."""
     with pytest.raises(ValueError, match="no markers"):
         catalog_page.written(document)
 
@@ -213,5 +213,5 @@ def test_unknown_service_is_no_member():
 
 @OF_EACH_KIND
 def test_entry_can_be_written_again(kind):
-    """What is written of a kind in the catalog's language is the same kind when it is read."""
+    """A kind that is written in the catalog's language and read back is the same kind."""
     assert Kind.model_validate(kind.model_dump(mode="json")) == kind

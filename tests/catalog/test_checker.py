@@ -1,4 +1,4 @@
-"""The lines that the checker writes about an entry that botocore's models contradict."""
+"""The messages of the checker about an entry that contradicts botocore's models."""
 
 from __future__ import annotations
 
@@ -48,17 +48,17 @@ def problems(kind: dict[str, Any], scope: dict[str, Any] | None = None, **file: 
 
 
 def states(**changes: list[str]) -> dict[str, Any]:
-    """Return a change of some states."""
+    """Return a change to some states."""
     return {"states": {**KIND["states"], **changes}}
 
 
 def details(**changes: Any) -> dict[str, Any]:
-    """Return a change that adds details, themselves changed."""
+    """Return a change that adds details, modified as given."""
     return {"details": {**DETAILS, **changes}}
 
 
 def test_nothing_is_wrong():
-    """The entry that the other tests spoil is right."""
+    """The entry that the other tests break is correct."""
     assert problems(details()) == []
 
 
@@ -126,7 +126,7 @@ def test_nothing_is_wrong():
     ],
 )
 def test_kind(change, line):
-    """A mistake in an entry gives one line with the key, the wrong word and the nearest right ones."""
+    """A mistake in an entry gives one line with the key, the wrong word and the closest valid ones."""
     (problem,) = problems(change)
     assert problem.startswith(line)
 
@@ -156,13 +156,13 @@ def test_kind(change, line):
     ],
 )
 def test_scope(change, line):
-    """A mistake in a container gives one line that begins with the container's name."""
+    """A mistake in a scope gives one line that starts with the scope's name."""
     (problem,) = problems({}, change)
     assert problem.startswith(line)
 
 
 def test_service():
-    """A service that botocore does not know gives one line with the nearest that it knows."""
+    """An unknown service gives one line with the closest that botocore knows."""
     (problem,) = problems({}, service="sagemakr")
     assert problem.startswith("operation: botocore has no service 'sagemakr'; did you mean `sagemaker`")
 
@@ -207,7 +207,7 @@ def test_service():
     ],
 )
 def test_values_with_parts(value, lines):
-    """Lists and structures among the arguments are held to the model part by part."""
+    """Lists and structures among the arguments are checked against the model part by part."""
     found = problems({}, value)
     assert len(found) == len(lines)
     assert all(problem.startswith(line) for problem, line in zip(found, lines, strict=True))

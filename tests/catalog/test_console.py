@@ -1,4 +1,4 @@
-"""The way into the AWS console: every pattern of the catalog can be filled, and nothing breaks out of it."""
+"""Links to the AWS console: every pattern of the catalog can be filled, and nothing breaks out of it."""
 
 from urllib.parse import urlsplit
 
@@ -13,7 +13,7 @@ WITH_CONSOLE = {name: kind for name, kind in KINDS.items() if kind.console}
 
 
 def job(kind, **fields):
-    """Return a job with an id of as many parts as its kind's."""
+    """Return a job whose id has as many parts as its kind's."""
     parts = [f"part{number}" for number, _ in enumerate(kind.id)]
     identifier = "/".join(parts) if len(parts) > 1 else "arn:aws:service:us-east-1:1:job/abc-1"
     return Job(**{"id": identifier, "name": "nightly", "status": "Failed", "state": State.FAILED, **fields})
@@ -21,7 +21,7 @@ def job(kind, **fields):
 
 @pytest.mark.parametrize("kind", WITH_CONSOLE.values(), ids=str)
 def test_every_pattern_can_be_filled(kind):
-    """With nothing left to fill, in the job's region."""
+    """No placeholder is left, and the link is in the job's region."""
     url = kind.console_url("eu-west-1", job(kind))
     assert urlsplit(url).hostname == "eu-west-1.console.aws.amazon.com"
     assert "{" not in url
@@ -41,7 +41,7 @@ def test_every_pattern_can_be_filled(kind):
     ],
 )
 def test_a_job_leads_to_its_page(kind, url):
-    """By its name, its id, the end of its id, or a part of it."""
+    """The link uses its name, its id, the end of its id, or a part of it."""
     found = KINDS[kind].console_url("us-east-1", job(KINDS[kind]))
     assert found == f"https://us-east-1.console.aws.amazon.com/{url}"
 
@@ -60,14 +60,14 @@ def test_each_partition_has_its_console(region, host):
 
 
 def test_a_hostile_name_stays_in_its_place():
-    """What is no letter of an address is quoted."""
+    """Whatever does not belong in an address is quoted."""
     kind = KINDS["sagemaker/training_job"]
     url = kind.console_url("us-east-1", job(kind, name='"><script>#?&{id}'))
     assert str(url).endswith("#/jobs/%22%3E%3Cscript%3E%23%3F%26%7Bid%7D")
 
 
 def test_without_a_pattern_there_is_no_link():
-    """Nor where the id does not have the parts that the pattern needs."""
+    """There is none either where the id lacks the parts that the pattern needs."""
     kind = next(kind for kind in KINDS.values() if not kind.console)
     assert kind.console_url("us-east-1", job(kind)) is None
     run = KINDS["glue/job_run"]

@@ -1,4 +1,4 @@
-"""What the catalog's language refuses by itself, and what its small words mean."""
+"""What the catalog's language rejects by itself, and what its keywords mean."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SCOPE: dict[str, Any] = {"operation": "ListQueues", "items": "queues", "id": "ar
 
 
 def service(kind: dict[str, Any], **more: Any) -> Service:
-    """Return a service with one kind, `KIND` with changes."""
+    """Return a service with one kind: `KIND` with changes."""
     return Service.model_validate({"service": "s", "iam_prefix": "s", "kinds": {"job": {**KIND, **kind}}, **more})
 
 
@@ -66,7 +66,7 @@ def kind_of(**changes: Any) -> Kind:
     ],
 )
 def test_entry_is_refused(change, message):
-    """A mistake in an entry is told with the key and the word that is wrong."""
+    """A mistake in an entry is reported with the key and the wrong word."""
     with pytest.raises(ValidationError, match=message):
         service(change)
 
@@ -89,13 +89,13 @@ def test_entry_is_refused(change, message):
     ],
 )
 def test_service_is_refused(more, message):
-    """A mistake in what a file says for all of its kinds is told as clearly."""
+    """A mistake in the settings that all kinds of a file share is reported as clearly."""
     with pytest.raises(ValidationError, match=message):
         service({}, **more)
 
 
 def test_kind_knows_its_file():
-    """A kind carries what its file says once for all."""
+    """A kind carries the settings that its file states once for all."""
     permissions = {"queue": ["sqs:PassQueue"]}
     inner = {**SCOPE, "within": "queue"}
     file = service({"scope": "lane"}, scopes={"queue": SCOPE, "lane": inner}, permissions=permissions)
@@ -108,7 +108,7 @@ def test_kind_knows_its_file():
 
 
 def test_states_by_status():
-    """Each status leads to its state."""
+    """Each status maps to its state."""
     assert kind_of().state_of == {"Running": State.RUNNING, "Done": State.SUCCEEDED}
 
 
@@ -122,12 +122,12 @@ def test_longest_run(duration, seconds):
 
 
 def test_longest_run_is_a_day_unless_told():
-    """Most jobs are done within a day."""
+    """Most jobs finish within a day."""
     assert kind_of().longest_run == 86400
 
 
 def test_paths_of_a_kind():
-    """Whatever is read from an item has a path that is told: ids and corrections too."""
+    """Whatever is read from an item is listed as a path: ids and corrections too."""
     kind = kind_of(
         id=["name", "run"],
         refine=[{"from": "succeeded", "to": "partial", "when": "counts.failed"}],
@@ -150,7 +150,7 @@ def test_paths_of_a_kind():
     ],
 )
 def test_paths_of_a_scope(scope, paths):
-    """Whatever is read from a container has a path, unless the container is a bare id."""
+    """Whatever is read from a scope has a path, unless the scope is a bare id."""
     file = service({}, scopes={"queue": {**SCOPE, **scope}})
     assert list(file.scopes["queue"].paths()) == paths
 
@@ -164,5 +164,5 @@ def test_paths_of_a_scope(scope, paths):
     ],
 )
 def test_plural(word, words):
-    """A configuration names containers in the plural."""
+    """A configuration names scopes in the plural."""
     assert plural(word) == words

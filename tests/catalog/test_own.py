@@ -1,4 +1,4 @@
-"""Kinds of the user's own: ten lines of YAML, checked at start like the built-in ones."""
+"""User-defined kinds: ten lines of YAML, checked at start like the built-in ones."""
 
 import pytest
 import yaml
@@ -27,7 +27,7 @@ def own(**changes):
 
 
 def problem(kinds):
-    """Return the one line that a configuration with these kinds is refused with."""
+    """Return the one line that a configuration with these kinds is rejected with."""
     with pytest.raises(ConfigurationError) as refused:
         load(CATALOG, defaults={"kinds": kinds})
     assert len(refused.value.problems) == 1
@@ -67,7 +67,7 @@ def problem(kinds):
     ids=lambda value: "-".join(value) if isinstance(value, dict) else None,
 )
 def test_a_wrong_entry_is_one_clear_line(change, line):
-    """It names the entry, the key, the wrong value and the nearest right ones."""
+    """The line names the entry, the key, the wrong value and the closest valid ones."""
     assert line in problem(own(**change))
 
 
@@ -86,12 +86,12 @@ MISSHAPEN = {
 
 @pytest.mark.parametrize(("change", "line"), MISSHAPEN.values(), ids=MISSHAPEN.keys())
 def test_an_entry_of_the_wrong_shape_is_one_clear_line_and_no_traceback(change, line):
-    """A list where a mapping belongs, a number where a name belongs."""
+    """For example, a list in place of a mapping, or a number in place of a name."""
     assert problem(own(**change)) == line
 
 
 def test_an_entry_that_is_no_mapping_is_one_clear_line_and_no_traceback():
-    """In a configuration, and where entries come from elsewhere."""
+    """This holds in a configuration and where entries come from elsewhere."""
     line = "kinds.x: must be keys and values, not 5"
     assert problem({"x": 5}).startswith(line)
     with pytest.raises(ValueError, match=line):
@@ -99,13 +99,13 @@ def test_an_entry_that_is_no_mapping_is_one_clear_line_and_no_traceback():
 
 
 def test_scopes_whose_names_are_numbers_are_no_traceback():
-    """The scope that is missing is told among them."""
+    """The message includes the missing scope."""
     line = problem(own(scope="a", scopes={1: {"operation": "ListGuardrails", "items": "guardrails", "id": "id"}}))
     assert "no scope 'a' among 1" in line
 
 
 async def test_a_kind_of_ones_own_is_read():
-    """Without a word about its service in `services`."""
+    """Its service does not have to be listed in `services`."""
     clock = HandClock()
     settings = load(CATALOG, defaults={"kinds": OWN})
     catalog = settings.catalog(CATALOG)
@@ -125,7 +125,7 @@ def test_a_built_in_kind_can_be_replaced():
 
 
 def test_a_service_that_the_catalog_lacks():
-    """Any list operation of botocore can be read."""
+    """Any list operation that botocore knows can be read."""
     kinds = yaml.safe_load("""
     build:
       service: amplify

@@ -1,4 +1,4 @@
-"""What is published becomes one exposition that the formats' own parsers read."""
+"""Published blocks become one exposition that the formats' own parsers read."""
 
 import asyncio
 import gzip
@@ -25,7 +25,7 @@ GENERATE: Mapping[Format, Callable[[Any], bytes]] = {
 
 
 class Time:
-    """A clock that stands."""
+    """A clock that does not move."""
 
     now = 0.0
 
@@ -42,7 +42,7 @@ def time() -> Time:
 
 @pytest.fixture
 def exposition(time: Time) -> Exposition:
-    """Return an exposition whose exporter has one metric of its own."""
+    """Return an exposition whose exporter has one metric."""
     registry = CollectorRegistry()
     Gauge("own", "The exporter's own.", registry=registry).set(1)
     return Exposition(registry, time)
@@ -65,7 +65,7 @@ def samples(text: bytes) -> dict[str, float]:
 
 
 def test_blocks_are_joined_family_by_family(exposition):
-    """A family may stand only once, whoever publishes it."""
+    """A family may occur only once, whoever publishes it."""
     exposition.publish("one", [gauge(1, "a"), gauge(5, "a", "others")])
     exposition.publish("two", [gauge(2, "b")])
     text = exposition.render(Format.TEXT)
@@ -74,14 +74,14 @@ def test_blocks_are_joined_family_by_family(exposition):
 
 
 def test_publishing_again_replaces_the_block(exposition):
-    """Nothing of the former block stays."""
+    """Nothing of the previous block stays."""
     exposition.publish("one", [gauge(1, "old")])
     exposition.publish("one", [gauge(2, "new")])
     assert samples(exposition.render(Format.TEXT)) == {"things/new": 2, "own/": 1}
 
 
 def test_what_is_withdrawn_is_gone(exposition):
-    """Its families are gone with it, heads included."""
+    """Its families disappear with it, heads included."""
     exposition.publish("one", [gauge(1)])
     exposition.withdraw("one")
     exposition.withdraw("never there")
@@ -146,7 +146,7 @@ def parsed(form: Format, text: bytes) -> dict[tuple[str, str], list[str]]:
 
 
 async def scraped(exposition: Exposition, form: Format = Format.TEXT, *, gzipped: bool = False) -> bytes:
-    """Return what a scrape is answered."""
+    """Return the response to a scrape."""
     length, pieces = await exposition.body(form, gzipped=gzipped)
     first, *rest = pieces
     body = b"".join([first, *rest]) if rest else first
@@ -182,7 +182,7 @@ STEPS = st.lists(
 
 @given(STEPS)
 def test_any_history_ends_in_what_is_published_now(steps):
-    """However publishing, withdrawing, expiring and scraping interleave, in both formats."""
+    """This holds in both formats, however publishing, withdrawing, expiring and scraping interleave."""
     time = Time()
     exposition = Exposition(CollectorRegistry(), time)
     held: dict[int, tuple[list[Metric], float]] = {}
@@ -204,7 +204,7 @@ def test_any_history_ends_in_what_is_published_now(steps):
 
 
 async def test_gzip_holds_the_same(exposition):
-    """In one member, which every client reads to the end."""
+    """It is a single gzip member, which every client reads to the end."""
     for number in range(100):
         exposition.publish(number, everything(number))
     for form in Format:
@@ -217,7 +217,7 @@ async def test_gzip_holds_the_same(exposition):
 
 
 async def test_nothing_is_compressed_twice_while_nothing_changes(exposition, time):
-    """Whoever scrapes meanwhile gets the same bytes; a publication or an expiry makes new ones."""
+    """Every scrape in between gets the same bytes; a publication or an expiry makes new ones."""
     exposition.publish("one", [gauge(1)], expires=0.5)
     first, same = await asyncio.gather(*(scraped(exposition, gzipped=True) for _ in range(2)))
     assert first is same
@@ -228,7 +228,7 @@ async def test_nothing_is_compressed_twice_while_nothing_changes(exposition, tim
 
 
 async def test_what_is_sent_is_as_of_one_time(exposition):
-    """Whatever is published before all of it is sent."""
+    """A publication while it is being sent does not change it."""
     exposition.publish("one", [gauge(1)])
     before = exposition.render(Format.TEXT)
     body = await exposition.body(Format.TEXT, gzipped=False)
@@ -237,7 +237,7 @@ async def test_what_is_sent_is_as_of_one_time(exposition):
 
 
 async def test_the_own_registry_is_rendered_once_a_second(time):
-    """However many scrape."""
+    """The number of scrapes makes no difference."""
     registry = CollectorRegistry()
     own = Gauge("own", "The exporter's own.", registry=registry)
     exposition = Exposition(registry, time)
@@ -250,7 +250,7 @@ async def test_the_own_registry_is_rendered_once_a_second(time):
 
 
 async def test_a_large_block_is_published_whole_and_lets_the_loop_turn(exposition):
-    """Until all of it is rendered, the block that was there before is served."""
+    """Until all of it is rendered, the previous block is served."""
     large = GaugeMetricFamily("large", "Many.", labels=["label"])
     for number in range(10_000):
         large.add_metric([str(number)], number)
@@ -265,5 +265,5 @@ async def test_a_large_block_is_published_whole_and_lets_the_loop_turn(expositio
 
 
 async def test_work_in_turns_is_done_in_order():
-    """And all of it."""
+    """None of it is lost."""
     assert await in_turns(iter(range(5))) == [0, 1, 2, 3, 4]

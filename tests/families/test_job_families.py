@@ -63,7 +63,7 @@ JOBS = [
 
 @pytest.fixture
 def ledger():
-    """Return a ledger that saw all of these jobs come."""
+    """Return a ledger that saw all of these jobs appear."""
     ledger = Ledger(lookback=86_400.0, classify=lambda job: job.message, bounds=BUCKETS.duration_buckets)
     ledger.take([], BEGIN)
     ledger.take(JOBS, NOW)
@@ -71,7 +71,7 @@ def ledger():
 
 
 def exposed(ledger, settings=BUCKETS, kind=KIND, form=Format.TEXT, dimensions=()):
-    """Return the exposition of a ledger whose jobs are told apart by dimensions."""
+    """Return the exposition of a ledger whose jobs are grouped by dimensions."""
     exposition = Exposition(CollectorRegistry(), lambda: NOW)
     views = [((*KEY, *view.dimensions), view) for view in job_views(kind, ledger, settings, NOW)]
     exposition.publish("it", metrics(JOB_FAMILIES, [*SourceKey._fields, *dimensions], views))
@@ -181,7 +181,7 @@ aws_job_finished_timestamp_seconds{job_id="e",job_name=""} 19000.0
 
 @pytest.mark.parametrize("family", GOLDEN)
 def test_a_family_reads_as_written_here(ledger, family):
-    """Names, labels and values are a contract with everyone's dashboards."""
+    """Names, labels and values are a contract with every user's dashboards."""
     assert samples(exposed(ledger, SINGLE), family) == GOLDEN[family].strip()
 
 
@@ -213,14 +213,14 @@ def test_openmetrics_reads_it_too(ledger):
 
 
 def test_single_jobs_are_left_out_unless_asked_for(ledger):
-    """Their number is the users' and not the exporter's to choose."""
+    """The exporter cannot bound how many jobs its users run."""
     text = exposed(ledger)
     assert "job_id" not in text
     assert "aws_job_info" not in text
 
 
 def test_no_finished_job_needs_be_shown(ledger):
-    """A limit of nothing leaves the active ones."""
+    """A limit of zero leaves the active ones."""
     lines = samples(exposed(ledger, SINGLE.model_copy(update={"per_job_finished": 0})), "aws_job_info")
     assert [line.split('job_id="')[1][0] for line in lines.split("\n")] == ["w", "r", "p"]
 
@@ -232,7 +232,7 @@ def test_a_reason_once_seen_stays_at_zero(ledger):
 
 
 def test_an_empty_ledger_still_shows_every_status_and_counter():
-    """What may come is there before it comes."""
+    """Every possible series exists before its first event."""
     text = exposed(Ledger(86_400.0, classify=str))
     assert samples(text, "aws_jobs").count(" 0.0") == len(KIND.state_of) + 1
     assert samples(text, "aws_jobs_failed_total").count(" 0.0") == len(Reason)
@@ -240,7 +240,7 @@ def test_an_empty_ledger_still_shows_every_status_and_counter():
 
 
 def test_families_that_a_kind_cannot_fill_are_left_out(ledger):
-    """No queue without a start, no records that AWS does not count."""
+    """There is no queue time without a start, and no record count where AWS has none."""
     times = KIND.times.model_copy(update={"started": None})
     text = exposed(ledger, kind=KIND.model_copy(update={"records": {}, "times": times}))
     for family in ("aws_job_queue_duration_seconds", "aws_job_records"):
@@ -248,7 +248,7 @@ def test_families_that_a_kind_cannot_fill_are_left_out(ledger):
 
 
 def test_dimensions_tell_jobs_apart():
-    """Each combination of their values has numbers of its own."""
+    """Each combination of their values is counted separately."""
     ledger = Ledger(lookback=86_400.0, classify=str)
     names = ["nova", "nova", "titan"]
     jobs = [Job(id=str(n), status="Running", state=State.RUNNING, dimensions=(name,)) for n, name in enumerate(names)]
@@ -261,14 +261,14 @@ def test_dimensions_tell_jobs_apart():
 
 @pytest.mark.parametrize("values", [(), ("one",), ("one", "two", "three")])
 def test_a_wrong_number_of_label_values_raises(values):
-    """prometheus_client would lose a label without a word."""
+    """Without the error, prometheus_client would silently lose a label."""
     family = Family[None]("things", "gauge", "Things.", ("first", "second"), lambda _: [(values, 1.0)])
     with pytest.raises(ValueError, match="things"):
         family.metric(SourceKey._fields, [(KEY, None)])
 
 
 def test_a_job_whose_end_nobody_knows_has_no_time_of_its_end():
-    """It was over before it was first seen, and AWS tells no time: the time of the poll would be made up."""
+    """It ended before it was first seen, and AWS reports no time: the time of the poll would be made up."""
     ledger = Ledger(lookback=86_400.0, classify=lambda job: job.message)
     ledger.take([Job(id="u", name="old", status="Done", state=State.SUCCEEDED)], NOW)
     text = exposed(ledger, SINGLE)

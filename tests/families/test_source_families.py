@@ -28,7 +28,7 @@ def values(**fields):
 
 
 def test_a_source_that_was_never_tried_is_not_up():
-    """And has no success to tell of."""
+    """It has no success to report."""
     assert values() == {
         "source_up": 0,
         "source_consecutive_failures": 0,
@@ -37,7 +37,7 @@ def test_a_source_that_was_never_tried_is_not_up():
 
 
 def test_a_source_that_was_read_is_up():
-    """With what it holds and as of when."""
+    """With the number of its jobs and the time of its last success."""
     assert values(attempts=3, last_success=1234.5, last_duration=0.25, jobs=7, details_pending=2) == {
         "source_up": 1,
         "source_last_success_timestamp_seconds": 1234.5,
@@ -49,7 +49,7 @@ def test_a_source_that_was_read_is_up():
 
 
 def test_a_source_that_failed_is_down_and_says_why():
-    """Its last success stays, so that an alert can tell how long ago it was."""
+    """Its last success stays, so that an alert can show how long ago it was."""
     found = exposed(attempts=3, consecutive_failures=2, last_success=1000.0, reason="throttled", error="Rate exceeded")
     assert found[f"{P}source_up"][0] == 0
     assert found[f"{P}source_consecutive_failures"][0] == 2
@@ -58,19 +58,19 @@ def test_a_source_that_failed_is_down_and_says_why():
 
 
 def test_the_error_in_words_is_no_label():
-    """Free text would make a series of every request id."""
+    """Free text would turn every request id into a series."""
     found = exposed(attempts=1, consecutive_failures=1, reason="throttled", error="Rate exceeded, request made-up")
     assert "made-up" not in str(found)
 
 
 def test_every_metric_carries_the_labels_of_the_source():
-    """So that it joins with the metrics of the jobs."""
+    """They let it join with the metrics of the jobs."""
     found = exposed(attempts=1, last_success=1.0, jobs=0, details_pending=0)
     assert all(labels == KEY._asdict() for _, labels in found.values())
 
 
 def test_the_name_of_a_scope_stands_beside_its_id():
-    """In a metric of its own: names change, and a join finds them."""
+    """It has a separate metric: names change, and a join finds them."""
     found = exposed(attempts=1, scope_kind="membership", scope_name="with Example Corp")
     named = {**KEY._asdict(), "scope_kind": "membership", "scope_name": "with Example Corp"}
     assert found["aws_job_scope_info"] == (1, named)
@@ -81,12 +81,12 @@ def test_the_name_of_a_scope_stands_beside_its_id():
     ("attempts", "failures", "up"), [(0, 0, False), (1, 0, True), (1, 1, False), (9, 3, False), (9, 0, True)]
 )
 def test_up_is_what_the_last_poll_was(attempts, failures, up):
-    """However many failed before it."""
+    """The number of earlier failures makes no difference."""
     assert SourceStatus(KEY, 60.0, attempts=attempts, consecutive_failures=failures).is_up is up
 
 
 def test_what_a_source_goes_without_is_told_with_the_limit_that_says_so():
-    """And nothing is told while nothing is missing."""
+    """Nothing is reported while nothing is missing."""
     found = exposed(series=40, series_dropped={("aws_job_info", "series"): 9}, jobs_dropped=3, sources_dropped=2)
     assert found[f"{P}series"][0] == 40
     assert found[f"{P}series_dropped"] == (9, {**KEY._asdict(), "family": "aws_job_info", "bound": "series"})
