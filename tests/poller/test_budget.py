@@ -1,4 +1,4 @@
-"""What is beyond a limit: dropped in a known order, counted, told once, and never at the cost of another number."""
+"""What exceeds a limit is dropped in a known order, counted, logged once, and never distorts another number."""
 
 import itertools
 import re
@@ -55,7 +55,7 @@ def lines(exporter):
 
 
 def families(exporter):
-    """Return which families about jobs are there."""
+    """Return which families about jobs are exposed."""
     names = {re.split(r"[{ ]|_bucket|_gcount|_gsum", line)[0] for line in lines(exporter)}
     return names & {family.name for family in JOB_FAMILIES}
 
@@ -69,7 +69,7 @@ async def test_the_series_that_are_exposed_are_counted(aws, clock):
 
 
 async def test_families_are_dropped_whole_and_in_the_documented_order(aws, clock):
-    """What stays is right: whoever asks for a family that is gone gets nothing, not a part of it."""
+    """The families that stay are complete: a dropped one is missing altogether, never partial."""
     finished_jobs(aws, 20)
     metrics = {"per_job": True}
     async with running(bedrock(aws, metrics=metrics), clock) as exporter:
@@ -91,13 +91,13 @@ async def test_families_are_dropped_whole_and_in_the_documented_order(aws, clock
 
 
 async def test_every_family_is_either_essential_or_optional():
-    """A new one has its place in the order."""
+    """A new family needs its place in the order."""
     assert {*OPTIONAL, *ESSENTIAL} == {family.name for family in JOB_FAMILIES}
     assert len(OPTIONAL) == len(set(OPTIONAL))
 
 
 async def test_all_sources_share_one_budget(aws, clock):
-    """Who came first keeps what it has; the next one goes without its optional families, not without its counts."""
+    """The first source keeps what it has; the next one drops its optional families, but not its counts."""
     finished_jobs(aws, 5)
     finished_jobs(aws, 5, CUSTOMIZATION)
     services = {"bedrock": {"kinds": [BEDROCK.key, CUSTOMIZATION.key]}}
@@ -111,7 +111,7 @@ async def test_all_sources_share_one_budget(aws, clock):
 
 
 def test_a_source_may_have_what_no_other_one_has():
-    """To the series: its own limit, or what is left of the common one, its own included."""
+    """To the series: its own limit, or what is left of the shared one, its own series included."""
     budget, (one, two) = Budget(), (SourceKey(ACCOUNT, REGION, "bedrock", kind, "") for kind in ("one", "two"))
     assert budget.share(one) == (Limits().series_per_source, "series_per_source")
     budget.limits = Limits(series=100, series_per_source=70)
@@ -128,7 +128,7 @@ def test_a_source_may_have_what_no_other_one_has():
 
 
 async def test_what_a_source_had_is_free_once_it_is_gone(aws, clock):
-    """A scope that goes makes room for those that stay."""
+    """A scope that disappears makes room for those that stay."""
     scopes = [aws.world.add_scope("cleanroomsml", "collaboration") for _ in range(2)]
     for scope in scopes:
         aws.world.add_job(INFERENCE, scope=scope, created=NOW - HOUR, path=[(0, "CREATE_PENDING"), (60, "ACTIVE")])
@@ -142,7 +142,7 @@ async def test_what_a_source_had_is_free_once_it_is_gone(aws, clock):
 
 
 async def test_combinations_of_dimensions_are_bounded(aws, clock):
-    """A product of two labels may be large though neither is: what is too many is `other`, nothing is lost."""
+    """A product of two labels may be large though neither is: the excess becomes `other`, and nothing is lost."""
     for number, kind in itertools.product(range(6), ("ON_DEMAND", "PROVISIONED")):
         fields = {"model_id": f"model-{number}", "invocation_type": kind}
         aws.world.add_job(BEDROCK, created=NOW - HOUR, path=[(0, "InProgress")], dimensions=fields)
@@ -156,7 +156,7 @@ async def test_combinations_of_dimensions_are_bounded(aws, clock):
 
 
 async def test_active_jobs_with_series_of_their_own_are_bounded(aws, clock):
-    """The oldest ones stay: what was shown once does not come and go."""
+    """The oldest ones stay, so that a job that was shown once does not come and go."""
     for n in range(8):
         aws.world.add_job(BEDROCK, created=NOW - HOUR - n, path=[(0, "InProgress")], name=f"job-{n}")
     async with running(bedrock(aws, metrics={"per_job": True, "per_job_active": 3}), clock) as exporter:
@@ -166,7 +166,7 @@ async def test_active_jobs_with_series_of_their_own_are_bounded(aws, clock):
 
 
 async def test_of_too_many_finished_jobs_the_newest_count(aws, clock):
-    """The rest is told of; the active ones and the counters do not mind."""
+    """The rest is reported as dropped; active jobs and counters are unaffected."""
     finished_jobs(aws, 30)
     aws.world.add_job(BEDROCK, created=NOW - HOUR, path=[(0, "InProgress"), (HOUR + 90, "Completed")])
     settings = bedrock(aws, limits={"jobs_per_source": 10}, poll={"resync": "5m"})
@@ -185,7 +185,7 @@ async def test_of_too_many_finished_jobs_the_newest_count(aws, clock):
 
 
 async def test_no_more_sources_than_the_limit_allows(aws, clock):
-    """The others are counted, and take the places that become free."""
+    """The others are counted, and take places as they become free."""
     scopes = [aws.world.add_scope("cleanroomsml", "collaboration") for _ in range(5)]
     services = {"cleanroomsml": {"kinds": [INFERENCE.key]}}
     async with running(configured(aws.endpoint_url, services, limits={"sources": 5}), clock) as exporter:
@@ -200,7 +200,7 @@ async def test_no_more_sources_than_the_limit_allows(aws, clock):
 
 
 async def test_a_list_that_never_ends_fails_the_poll(aws, clock):
-    """Each page has a token that was never seen before."""
+    """Each page has a new token."""
     pages = itertools.count()
 
     async def endless(call):
@@ -217,7 +217,7 @@ async def test_a_list_that_never_ends_fails_the_poll(aws, clock):
 
 
 async def test_a_list_with_as_many_pages_as_allowed_is_whole(clock):
-    """The limit is the first page that is too much."""
+    """Only the first page beyond the limit fails the poll."""
     async with simulated(clock, page_size=5) as aws:
         finished_jobs(aws, 20)
         async with running(bedrock(aws, limits={"pages": 4}), clock) as exporter:
@@ -225,7 +225,7 @@ async def test_a_list_with_as_many_pages_as_allowed_is_whole(clock):
 
 
 async def test_the_log_tells_of_a_limit_once_when_it_begins_and_once_when_it_ends(aws, clock):
-    """Not at every poll."""
+    """It does not log the limit at every poll."""
     finished_jobs(aws, 3)
     with structlog.testing.capture_logs() as log:
         async with running(bedrock(aws, limits={"jobs_per_source": 2}), clock) as exporter:

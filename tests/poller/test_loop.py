@@ -1,4 +1,4 @@
-"""The poll loop itself: what goes wrong around a poll stays with its source, and waiting costs nobody else."""
+"""The poll loop itself: an error around a poll stays with its source, and waiting delays no other source."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -26,7 +26,7 @@ from tests.support.patience import PATIENCE
 
 
 class Scripted:
-    """A source whose poll is what the test says."""
+    """A source whose poll is set by the test."""
 
     def __init__(self, service, scope, script):
         self.status = SourceStatus(SourceKey(ACCOUNT, REGION, service, "job", scope), interval=60.0)
@@ -37,20 +37,20 @@ class Scripted:
         await self._script()
 
     def children(self):
-        """Find nothing."""
+        """Find no children."""
         return ()
 
     def adopt(self, _):
-        """Know nothing from before."""
+        """Take over no earlier state."""
         return False
 
     def withdraw(self):
-        """Nothing was published."""
+        """Do nothing: nothing was published."""
 
 
 @asynccontextmanager
 async def polling(clock, concurrency, sources):
-    """PollRun sources of the test's own until the block ends."""
+    """Run the test's sources until the block ends."""
     settings = configured("http://localhost:1", poll={"concurrency": concurrency})
     assembled = app.assembled(settings, CATALOG, REGION, clock=clock)
     async with assembled as parts, asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
@@ -86,7 +86,7 @@ async def test_a_lone_surrogate_in_an_error_can_be_shown(clock):
 
 @pytest.mark.parametrize("method", ["_note_poll", "_reconcile"])
 async def test_a_bug_around_a_poll_ends_no_source(clock, monkeypatch, method):
-    """It is logged, the source goes on with its next poll, and the others never notice."""
+    """It is logged, the source goes on with its next poll, and the others are unaffected."""
     hit = []
 
     async with simulated(clock) as aws:
@@ -109,7 +109,7 @@ async def test_a_bug_around_a_poll_ends_no_source(clock, monkeypatch, method):
 
 
 async def test_the_wait_for_a_slot_does_not_shorten_the_back_off(clock, monkeypatch):
-    """A refused source that had to queue is asked again as late as one that had not."""
+    """A refused source that had to queue waits as long for its next poll as one that had not."""
     monkeypatch.setattr(loop, "pause", lambda *_: 60.0)
 
     async def take_long():
@@ -127,7 +127,7 @@ async def test_the_wait_for_a_slot_does_not_shorten_the_back_off(clock, monkeypa
 
 @pytest.mark.parametrize("concurrency", [2, 3, 4, 7])
 async def test_one_waiting_service_never_holds_every_slot(clock, concurrency):
-    """Even where there are fewer slots than a service may take elsewhere."""
+    """This holds even where there are fewer slots than one service may use elsewhere."""
     for_ever, polled = asyncio.Event(), asyncio.Event()
 
     async def note():
@@ -139,7 +139,7 @@ async def test_one_waiting_service_never_holds_every_slot(clock, concurrency):
 
 
 async def test_a_poll_that_ends_late_ends_no_other(clock):
-    """Its source was stopped, came back, and was polled before the cancelled poll had cleaned up."""
+    """The source was stopped, restarted, and polled before the canceled poll had cleaned up."""
     begun, cancelled, second = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def linger():
@@ -173,7 +173,7 @@ async def test_a_poll_that_ends_late_ends_no_other(clock):
 
 
 async def test_what_was_ready_stays_ready_while_sources_come(clock):
-    """A readiness probe must not take the target away because a membership was found."""
+    """A new membership must not make a readiness probe fail."""
     services = {"cleanroomsml": {"kinds": [TRAINED.key]}}
     async with simulated(clock) as aws, running(configured(aws.endpoint_url, services), clock) as exporter:
         assert exporter.poller.ready.is_set()
@@ -185,7 +185,7 @@ async def test_what_was_ready_stays_ready_while_sources_come(clock):
 
 
 async def test_the_calls_of_a_poll_count_for_its_source(clock):
-    """Those of the last poll and all of them, retries included; another source's are its own."""
+    """Both the last poll's requests and the total, retries included; other sources have separate counts."""
     async with simulated(clock, page_size=2) as aws:
         for _ in range(5):
             aws.world.add_job(BEDROCK, created=clock.now - 60, path=[(0, "Submitted")])

@@ -1,4 +1,4 @@
-"""An organisation whose accounts are refused, renamed and configured anew, in the simulator."""
+"""An organization whose accounts are refused, renamed and reconfigured, in the simulator."""
 
 import pytest
 
@@ -21,7 +21,7 @@ async def clock():
 
 @pytest.fixture
 async def aws(clock):
-    """Return a simulated AWS with an organisation of four accounts and a job in each."""
+    """Return a simulated AWS with an organization of four accounts and a job in each."""
     async with simulated(clock) as aws:
         aws.members.update({ACCOUNT: "management", **TEAMS})
         for account in aws.members:
@@ -30,13 +30,13 @@ async def aws(clock):
 
 
 def settings(aws, services=SERVICES, **organization):
-    """Return settings for the organisation."""
+    """Return settings for the organization."""
     entry = {"role_name": "aws-job-exporter", "regions": [REGION], **organization}
     return configured(aws.endpoint_url, services, accounts={"organization": entry})
 
 
 def refuse(service, operation, code, account=None):
-    """Return a hook of the simulator that refuses a call, for one account's role if one is named."""
+    """Return a hook of the simulator that refuses a request, for one account's role if one is named."""
 
     async def hook(call):
         if (call.service, call.operation) == (service, operation) and (account or "") in str(call.arguments):
@@ -46,7 +46,7 @@ def refuse(service, operation, code, account=None):
 
 
 async def test_an_account_that_cannot_be_assumed_is_down_alone(aws, clock):
-    """With its reason; it comes up once its role is there, and the others are read all the while."""
+    """It shows the reason and recovers once its role exists; the others are read all the while."""
     hook = refuse("sts", "AssumeRole", "AccessDenied", SECOND)
     aws.hooks.append(hook)
     async with running(settings(aws), clock) as exporter:
@@ -60,7 +60,7 @@ async def test_an_account_that_cannot_be_assumed_is_down_alone(aws, clock):
 
 
 async def test_a_list_that_fails_takes_no_account_away(aws, clock):
-    """Nothing is known to have changed."""
+    """A failed listing does not mean that anything has changed."""
     async with running(settings(aws), clock) as exporter:
         aws.hooks.append(refuse("organizations", "ListAccounts", "AccessDeniedException"))
         await exporter.turn(660)
@@ -69,7 +69,7 @@ async def test_a_list_that_fails_takes_no_account_away(aws, clock):
 
 
 async def test_without_an_organisation_the_source_is_down(aws, clock):
-    """In AWS's own words."""
+    """The error is in AWS's own words."""
     aws.members.clear()
     async with running(settings(aws), clock) as exporter:
         assert exporter.why(aws_service="organizations") == PollErrorReason.INVALID_REQUEST
@@ -78,7 +78,7 @@ async def test_without_an_organisation_the_source_is_down(aws, clock):
 
 
 async def test_an_answer_without_account_ids_is_refused(aws, clock):
-    """The ids become part of roles' ARNs."""
+    """The ids become part of role ARNs."""
     aws.members["*"] = "hostile"
     async with running(settings(aws), clock) as exporter:
         assert exporter.why(aws_service="organizations") == PollErrorReason.BAD_RESPONSE

@@ -1,4 +1,4 @@
-"""AWS goes away under a running exporter and comes back."""
+"""AWS becomes unavailable under a running exporter and comes back."""
 
 from exporter.simulator import Simulator, World
 from tests.support.harness import BEDROCK, CATALOG, CUSTOMIZATION, NOW, HandClock, configured, running
@@ -7,14 +7,14 @@ HOUR = 3600.0
 
 
 def world():
-    """Return an AWS with one job under way."""
+    """Return an AWS with one active job."""
     made = World(CATALOG)
     made.add_job(BEDROCK, created=NOW - HOUR, path=[(0, "Submitted"), (60, "InProgress")])
     return made
 
 
 async def test_an_outage_leaves_the_last_numbers_until_they_are_stale_and_ends_by_itself():
-    """Not one number is wrong on the way."""
+    """Not one number is wrong in the meantime."""
     clock = HandClock()
     async with Simulator(world(), clock=clock.time) as aws:
         endpoint = aws.endpoint_url

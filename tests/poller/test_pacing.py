@@ -1,4 +1,4 @@
-"""How long a source waits: spread while all is well, and never longer than its interval once a poll failed."""
+"""How long a source waits: spread out on success, and never longer than its interval after a failure."""
 
 import random
 
@@ -17,13 +17,13 @@ dice = st.randoms(use_true_random=False)
 
 
 def test_refusals_are_what_aws_understood_and_declined():
-    """Asking again at once would change nothing; a fault of the moment may be over."""
+    """An immediate retry would change nothing; a transient fault may be over."""
     assert set(REFUSALS) == {"throttled", "access_denied", "not_found", "expired_credentials", "invalid_request"}
 
 
 @given(intervals, dice)
 def test_a_success_waits_for_the_interval_with_jitter(interval, rng):
-    """Within a tenth of it, so that sources that began together spread."""
+    """Within a tenth of it, so that sources that started together spread out."""
     assert interval * 0.9 <= pause(interval, None, rng) <= interval * 1.1
 
 
@@ -38,26 +38,26 @@ def test_jitter_spreads_to_both_sides():
 
 @given(intervals, st.sampled_from(FAULTS), dice)
 def test_a_fault_of_the_moment_is_tried_again_within_the_interval(interval, reason, rng):
-    """Neither at once nor later than usual."""
+    """The retry comes neither at once nor later than usual."""
     assert interval * 0.5 <= pause(interval, reason, rng) <= interval
 
 
 @given(intervals, st.sampled_from(REFUSALS), dice)
 def test_a_refusal_waits_for_the_interval_but_never_longer(interval, reason, rng):
-    """Being refused is no reason to ask more often, and its end shows within one interval."""
+    """A refused source is not polled more often, and shows within one interval that the refusal is over."""
     assert interval * 0.9 <= pause(interval, reason, rng) <= interval
 
 
 @pytest.mark.parametrize("reason", PollErrorReason)
 def test_failures_spread(reason):
-    """Sources that failed together are not tried again together."""
+    """Sources that failed together are not retried together."""
     rng = random.Random(1)
     assert len({pause(60.0, reason, rng) for _ in range(100)}) == 100
 
 
 @pytest.mark.parametrize(("reasons", "shortest"), [(FAULTS, 0.5), (REFUSALS, 0.9)], ids=["faults", "refusals"])
 def test_a_wait_after_a_failure_takes_all_of_its_range(reasons, shortest):
-    """From the shortest that is allowed, so that a fault of the moment is soon over, to the interval."""
+    """From the shortest wait allowed, so that a transient fault is soon over, to the interval."""
     rng = random.Random(1)
     waits = [pause(60.0, reason, rng) / 60.0 for reason in reasons for _ in range(200)]
     assert min(waits) == pytest.approx(shortest, abs=0.02)

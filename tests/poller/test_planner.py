@@ -1,4 +1,4 @@
-"""The law of incremental reading: it ends in the same ledger as reading everything at every poll."""
+"""The law of incremental reading: it produces the same ledger as reading everything at every poll."""
 
 from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ LIVE = [status for status, state in BEDROCK.state_of.items() if state.is_active]
 
 @dataclass(frozen=True)
 class History:
-    """A job as AWS knows it: when it was created, and when it moved on."""
+    """A job as AWS knows it: when it was created, and when its status changed."""
 
     number: int
     created: float
@@ -53,7 +53,7 @@ class History:
 
 
 def histories(oldest, tells_end):
-    """Return histories around the polls: equal times, short jobs, and some that run for very long."""
+    """Return histories around the polls: equal times, short jobs, and some very long ones."""
     when = st.one_of(st.integers(-oldest, 40).map(lambda n: n * 1800.0), st.sampled_from([0.0, 60.0, 600.0]))
     run = st.one_of(st.integers(0, 20).map(lambda n: n * 300.0), st.sampled_from([0.0, 5 * DAY, 50 * DAY]))
     moves = st.tuples(when, run, run, st.sampled_from(["Completed", "Failed", "Stopped", "Expired"]))
@@ -70,7 +70,7 @@ def histories(oldest, tells_end):
 
 
 def listed(world, query, now):
-    """Return what AWS answers."""
+    """Return the response of AWS."""
     jobs = [history.job(now) for history in world if history.created <= now]
     if query.created_after is not None:
         return [job for job in jobs if job.created > query.created_after]
@@ -78,7 +78,7 @@ def listed(world, query, now):
 
 
 def read(ledger, world, now, plan, skew=0.0):
-    """Bring a ledger up to date as a source does; its clock differs from AWS's by `skew` seconds."""
+    """Update a ledger as a source does; its clock differs from AWS's by `skew` seconds."""
     jobs = {job.id: job for query in plan.queries for job in listed(world, query, now)}
     complete_from = plan.complete_from
     if complete_from is None and (rest := missing(ledger, jobs)):
@@ -93,7 +93,7 @@ def ledger():
 
 
 def known(ledger, now):
-    """Return all that the metrics are made from."""
+    """Return everything that the metrics are made from."""
     return (
         sorted((record.job.id, record.job.status, record.finished) for record in ledger.newest(now, 10**9)),
         {
@@ -106,7 +106,7 @@ def known(ledger, now):
 
 
 def follow(kind, world, steps, skew):
-    """Poll a world with a ledger that reads all, and one that reads what can have changed, and compare after each."""
+    """Compare, after each poll, a ledger that reads everything with one that reads what can have changed."""
     complete, frugal = ledger(), ledger()
     now = BEGIN
     for step in steps:
@@ -129,13 +129,13 @@ SKEW = st.sampled_from([0.0, 120.0, -120.0])
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_incremental_reading_ends_in_the_same_ledger(kind, oldest, tells_end, data):
-    """After every poll, whatever was created, moved and finished since, and whatever has been running for long."""
+    """After every poll, whatever was created, changed or finished since, and however long a job has been running."""
     world = data.draw(histories(oldest, tells_end))
     follow(kind, world, data.draw(STEPS), data.draw(SKEW))
 
 
 def finished(count, *, since=6 * DAY):
-    """Return histories of jobs that are over, spread over days, and none that is not."""
+    """Return histories of finished jobs only, spread over days."""
     return [
         History(number, BEGIN - since + number, BEGIN - since + number, BEGIN - HOUR, "Completed", tells_end=True)
         for number in range(count)
@@ -150,13 +150,13 @@ def polled(kind, world, now=BEGIN):
 
 
 def test_a_first_reading_finds_what_has_been_active_for_very_long():
-    """By its status, for its creation is long before the lookback."""
+    """It is found by its status, because it was created long before the lookback."""
     old = History(1, BEGIN - 90 * DAY, BEGIN - 90 * DAY, BEGIN + DAY, "Completed", tells_end=True)
     assert [record.job.id for record in polled(BOTH, [old]).newest(BEGIN, 10**9)] == ["job/1"]
 
 
 def test_a_full_reading_begins_with_the_lookback_and_the_longest_usual_run():
-    """At first the active jobs are listed besides, by their statuses; later the ledger knows how far back they go."""
+    """At first the active jobs are also listed by status; later the ledger knows how far back they go."""
     begin = BEGIN - LOOKBACK - BEDROCK.longest_run - MARGIN
     first, later = (full(BOTH, made, BEGIN, LOOKBACK) for made in (ledger(), polled(BOTH, [])))
     assert [query.status for query in first.queries] == [*LIVE, None]
@@ -166,20 +166,20 @@ def test_a_full_reading_begins_with_the_lookback_and_the_longest_usual_run():
 
 @pytest.mark.parametrize(("age", "is_older"), [(90 * DAY, True), (HOUR, False)])
 def test_a_full_reading_begins_with_the_oldest_active_job_if_that_is_older(age, is_older):
-    """So that its end is seen."""
+    """Otherwise its end would be missed."""
     active = History(1, BEGIN - age, BEGIN - age, BEGIN + DAY, "Completed", tells_end=True)
     begin = (BEGIN - age if is_older else BEGIN - LOOKBACK - BEDROCK.longest_run) - MARGIN
     assert full(BOTH, polled(BOTH, [active]), BEGIN, LOOKBACK) == Plan([Query(created_after=begin)], begin)
 
 
 def test_before_the_first_reading_there_is_nothing_to_go_on_from():
-    """All has to be read, and so it is where the kind has no filter by creation."""
+    """Everything has to be read, as for a kind without a filter by creation time."""
     assert incremental(BOTH, ledger(), PAGE) is None
 
 
 @pytest.mark.parametrize(("number", "page_size", "is_apart"), [(17, 3, False), (18, 3, True), (59, 10, False)])
 def test_active_jobs_are_listed_apart_where_that_takes_fewer_requests(number, page_size, is_apart):
-    """Six requests against the pages from the oldest active job on; what takes as many is read in one listing."""
+    """Six requests versus the pages from the oldest active job on; at the same cost, one listing reads everything."""
     active = History(9999, BEGIN - 10 * DAY, BEGIN - 10 * DAY, BEGIN + DAY, "Completed", tells_end=True)
     plan = planned(polled(BOTH, [*finished(number - 1), active]), page_size)
     assert (len(plan.queries) > 1) == is_apart
@@ -194,14 +194,14 @@ def planned(made, page_size):
 
 
 def test_a_quiet_poll_is_one_listing_of_what_is_new():
-    """However much has finished before."""
+    """The number of jobs that finished earlier makes no difference."""
     made = polled(BOTH, finished(1000))
     plan = planned(made, page_size=1000)
     assert plan == Plan([Query(created_after=made.newest_created - MARGIN)], made.newest_created - MARGIN)
 
 
 def test_recently_created_active_jobs_are_found_together_with_the_new_ones():
-    """One listing from the oldest of them on."""
+    """One listing starts at the oldest of them."""
     active = History(9999, BEGIN - HOUR, BEGIN - HOUR, BEGIN + DAY, "Completed", tells_end=True)
     plan = planned(polled(BOTH, [*finished(1000), active]), page_size=1000)
     assert plan == Plan([Query(created_after=BEGIN - HOUR - MARGIN)], BEGIN - HOUR - MARGIN)
@@ -209,7 +209,7 @@ def test_recently_created_active_jobs_are_found_together_with_the_new_ones():
 
 @pytest.mark.parametrize(("ahead", "begin"), [(-3 * HOUR, BEGIN - 3 * HOUR), (HOUR, BEGIN)])
 def test_an_incremental_reading_begins_with_an_active_job_that_is_older_than_the_newest(ahead, begin):
-    """Not with one whose creation lies in the future: who creates one now would be overlooked."""
+    """It skips a job created in the future: starting there would miss one that is created now."""
     made = polled(BOTH, [])
     active = Job(id="job/active", status="InProgress", state=State.RUNNING, created=BEGIN + ahead)
     new = Job(id="job/new", status="Completed", state=State.SUCCEEDED, created=BEGIN, ended=BEGIN)
@@ -218,7 +218,7 @@ def test_an_incremental_reading_begins_with_an_active_job_that_is_older_than_the
 
 
 def test_an_old_active_job_is_found_by_its_status_where_that_is_cheaper():
-    """Not by listing days of finished jobs."""
+    """Days of finished jobs are not listed for it."""
     active = History(9999, BEGIN - 10 * DAY, BEGIN - 10 * DAY, BEGIN + DAY, "Completed", tells_end=True)
     made = polled(BOTH, [*finished(1000), active])
     plan = planned(made, page_size=10)
@@ -235,7 +235,7 @@ def test_an_old_active_job_is_found_by_its_status_where_that_is_cheaper():
 
 
 def test_what_was_not_found_among_the_active_is_asked_for():
-    """It finished, or it was deleted."""
+    """It either finished or was deleted."""
     active = History(1, BEGIN - 10 * DAY, BEGIN - 10 * DAY, BEGIN + DAY, "Completed", tells_end=True)
     made = polled(BOTH, [active])
     assert missing(made, ["job/1"]) is None
@@ -252,7 +252,7 @@ def test_of_several_that_were_not_found_the_oldest_is_where_the_search_begins():
 
 
 def test_without_a_filter_by_status_there_is_one_listing_however_long():
-    """There is no other way to find the active jobs."""
+    """Without it there is no other way to find the active jobs."""
     active = History(9999, BEGIN - 10 * DAY, BEGIN - 10 * DAY, BEGIN + DAY, "Completed", tells_end=True)
     plan = incremental(BY_CREATION, polled(BY_CREATION, [*finished(1000), active]), page_size=10)
     begin = BEGIN - LOOKBACK - BEDROCK.longest_run - MARGIN
@@ -263,20 +263,20 @@ def test_without_a_filter_by_status_there_is_one_listing_however_long():
 
 
 def test_a_kind_whose_creation_times_are_unknown_is_read_in_full():
-    """Though it could be asked for what was created: nobody knows since when."""
+    """A filter by creation exists, but nobody knows which time to start from."""
     kind = BEDROCK.model_copy(update={"times": BEDROCK.times.model_copy(update={"created": None})})
     assert incremental(kind, polled(BOTH, []), PAGE) is None
     assert full(kind, ledger(), BEGIN, LOOKBACK) == Plan([ALL], EVERYTHING)
 
 
 def test_a_kind_without_a_filter_by_creation_is_read_in_full():
-    """There is nothing else to ask."""
+    """There is no other request that would find its jobs."""
     assert incremental(BY_NOTHING, polled(BY_NOTHING, []), PAGE) is None
     assert full(BY_NOTHING, ledger(), BEGIN, LOOKBACK) == Plan([ALL], EVERYTHING)
 
 
 def test_a_resync_forgets_what_was_deleted():
-    """Incremental reading need not see it."""
+    """Incremental reading may never notice the deletion."""
     world = finished(5, since=DAY)
     made = polled(BOTH, world)
     read(made, world[1:], BEGIN + 60, planned(made, PAGE))
@@ -285,7 +285,7 @@ def test_a_resync_forgets_what_was_deleted():
 
 
 def test_an_active_job_that_was_deleted_is_forgotten_at_once():
-    """The listing that would have shown it did not."""
+    """The listing that would have shown it did not include it."""
     active = History(1, BEGIN - HOUR, BEGIN - HOUR, BEGIN + DAY, "Completed", tells_end=True)
     made = polled(BOTH, [active])
     read(made, [], BEGIN + 60, planned(made, PAGE))
@@ -297,7 +297,7 @@ UNDATED = Job(id="job/undated", status="InProgress", state=State.RUNNING)
 
 
 def test_while_the_creation_of_an_active_job_is_unknown_all_is_read():
-    """No listing by creation could be known to hold it."""
+    """A listing by creation time might not include it."""
     made = polled(BOTH, [])
     made.take([UNDATED], BEGIN, None)
     assert incremental(BOTH, made, PAGE) is None
@@ -307,7 +307,7 @@ def test_while_the_creation_of_an_active_job_is_unknown_all_is_read():
 
 
 def test_an_active_job_without_a_creation_time_goes_when_it_is_listed_no_more():
-    """And not before."""
+    """It does not disappear before that."""
     made = polled(BOTH, [])
     made.take([UNDATED], BEGIN, BEGIN - DAY)
     made.take([UNDATED], BEGIN + 60, full(BOTH, made, BEGIN + 60, LOOKBACK).complete_from)

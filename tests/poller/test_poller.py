@@ -1,4 +1,4 @@
-"""The exporter against a simulated AWS over real HTTP: what is published, when it changes, and what failure does."""
+"""The exporter against a simulated AWS over real HTTP: what is published, when it changes, and what a failure does."""
 
 import asyncio
 import itertools
@@ -54,7 +54,7 @@ async def test_counts_carry_every_label_of_the_source(aws, clock):
 
 
 async def test_every_status_is_there_at_zero(aws, clock):
-    """A number that may come is there before it comes."""
+    """A series exists before its first job."""
     async with running(configured(aws.endpoint_url, {"bedrock": None}), clock) as exporter:
         found = exporter.samples("aws_jobs", "status", "state", kind=BEDROCK.key)
     assert found.keys() == {(word, str(state)) for word, state in BEDROCK.state_of.items()} | {("unknown", "unknown")}
@@ -75,7 +75,7 @@ async def test_a_job_moves_with_the_next_poll(aws, clock):
 
 
 async def test_a_list_of_many_pages_is_read_whole(clock):
-    """AWS cuts pages as it likes."""
+    """AWS chooses the page size."""
     async with simulated(clock, page_size=7) as aws:
         for number in range(50):
             batch_job(aws, created=NOW - number)
@@ -85,7 +85,7 @@ async def test_a_list_of_many_pages_is_read_whole(clock):
 
 
 def test_without_configuration_the_kinds_without_scopes_are_read():
-    """All that needs no list of scopes; nothing that AWS has ended or that wants to be named."""
+    """Every kind that needs no scopes, except those that AWS has ended or that have to be named."""
     read = [kind for selection in configured("http://localhost").selections(CATALOG) for kind in selection.kinds]
     assert BEDROCK in read
     assert CUSTOMIZATION in read
@@ -110,7 +110,7 @@ async def test_durations_and_times(aws, clock):
 
 
 async def test_failures_by_reason_from_the_list(aws, clock):
-    """Bedrock's batch jobs tell their reason in the list."""
+    """Bedrock's batch jobs have their reason in the list."""
     failed = [(0, "Submitted"), (60, "Failed")]
     batch_job(aws, path=failed, message="Access denied: the role may not read s3://bucket/input.jsonl")
     batch_job(aws, path=failed, message="")
@@ -121,7 +121,7 @@ async def test_failures_by_reason_from_the_list(aws, clock):
 
 
 async def test_failures_by_reason_from_the_details_ask_once_within_the_budget(aws, clock):
-    """A customization job's reason costs a request: newest first, never twice, and what waits is counted."""
+    """A customization job's reason costs a request: newest first, never twice, and pending ones are counted."""
     for number in range(5):
         aws.world.add_job(
             CUSTOMIZATION,
@@ -142,7 +142,7 @@ async def test_failures_by_reason_from_the_details_ask_once_within_the_budget(aw
 
 
 async def test_a_reason_that_aws_refuses_to_tell_does_not_spoil_the_list(aws, clock):
-    """The counts are right without it, and the refusal is counted."""
+    """The counts are correct without it, and the refusal is counted."""
 
     async def refuse(call):
         if call.operation == "GetModelCustomizationJob":
@@ -159,7 +159,7 @@ async def test_a_reason_that_aws_refuses_to_tell_does_not_spoil_the_list(aws, cl
 
 
 async def test_records_and_deadlines(aws, clock):
-    """What Bedrock counts, and when it gives up."""
+    """Bedrock reports record counts and the time at which it gives up."""
     job = batch_job(aws, records={"total": 100, "processed": 40, "succeeded": 39, "failed": 1})
     async with running(configured(aws.endpoint_url, {"bedrock": None}), clock) as exporter:
         assert exporter.by("result", "aws_job_records", kind=BEDROCK.key) == {
@@ -192,7 +192,7 @@ async def test_scopes_are_discovered(aws, clock, clean_room):
 
 
 async def test_configured_scopes_are_not_discovered(aws, clock, clean_room):
-    """Naming them saves the call and its permission."""
+    """Naming them saves the request and its permission."""
     membership, collaboration, _ = clean_room
     services = {"cleanroomsml": {"memberships": [membership.id], "collaborations": [collaboration.id]}}
     async with running(configured(aws.endpoint_url, services), clock) as exporter:
@@ -202,7 +202,7 @@ async def test_configured_scopes_are_not_discovered(aws, clock, clean_room):
 
 
 async def test_a_configured_scope_that_does_not_exist_hurts_nothing_else(aws, clock):
-    """It is down, with its reason; its neighbour is up."""
+    """It is down, with its reason; its sibling is up."""
     pump = aws.world.add_scope("lookoutequipment", "inference_scheduler", id="pump-7")
     aws.world.add_job(LOOKOUT, scope=pump, created=NOW - HOUR, path=[(0, "IN_PROGRESS")])
     services = {"lookoutequipment": {"inference_schedulers": ["pump-7", "pump-8"]}}
@@ -216,7 +216,7 @@ async def test_a_configured_scope_that_does_not_exist_hurts_nothing_else(aws, cl
 
 
 async def test_scopes_come_and_go_at_the_discovery_interval(aws, clock, clean_room):
-    """A scope that disappears takes its series with it; a new one brings its own."""
+    """A scope that disappears takes its series along; a new one adds its own."""
     membership, _, _ = clean_room
     async with running(configured(aws.endpoint_url, {"cleanroomsml": None}), clock) as exporter:
         assert exporter.samples("aws_jobs", scope=membership.id)
@@ -231,7 +231,7 @@ async def test_scopes_come_and_go_at_the_discovery_interval(aws, clock, clean_ro
 
 
 async def test_an_inner_scope_that_was_deleted_is_no_failure(aws, clock, clean_room):
-    """A trained model may go between its discovery and its listing."""
+    """A trained model may disappear between its discovery and its listing."""
     membership, _, model = clean_room
     other = aws.world.add_scope("cleanroomsml", "trained_model", within=membership)
     for scope in (model, other):
@@ -245,7 +245,7 @@ async def test_an_inner_scope_that_was_deleted_is_no_failure(aws, clock, clean_r
 
 
 async def test_discovery_that_fails_shows_and_keeps_what_was_found(aws, clock, clean_room):
-    """The containers that are known go on being read."""
+    """The known scopes are still read."""
     membership, _, _ = clean_room
 
     async def refuse(call):
@@ -261,7 +261,7 @@ async def test_discovery_that_fails_shows_and_keeps_what_was_found(aws, clock, c
 
 
 async def test_a_listing_that_breaks_off_is_not_published(clock):
-    """Half a list would be a wrong number; the last whole one stays."""
+    """Half a list would be a wrong number; the last complete one stays."""
     async with simulated(clock, page_size=5) as aws:
         for number in range(12):
             batch_job(aws, created=NOW - number)
@@ -282,7 +282,7 @@ async def test_a_listing_that_breaks_off_is_not_published(clock):
 
 
 async def test_numbers_go_stale_and_come_back(aws, clock):
-    """The last good values stay until `stale_after`, then go; all recovers by itself."""
+    """The last good values stay until `stale_after`, then disappear; everything recovers by itself."""
     batch_job(aws)
 
     async def fail(_call):
@@ -310,7 +310,7 @@ async def test_numbers_go_stale_and_come_back(aws, clock):
 
 
 async def test_the_same_page_token_twice_is_an_error(aws, clock):
-    """Never an endless loop."""
+    """The listing never loops endlessly."""
 
     async def circle(call):
         if call.operation == "ListModelInvocationJobs":
@@ -323,7 +323,7 @@ async def test_the_same_page_token_twice_is_an_error(aws, clock):
 
 
 async def test_an_unknown_status_is_counted_and_breaks_nothing(aws, clock):
-    """AWS adds words; the word itself becomes no label."""
+    """AWS adds statuses; the status itself does not become a label."""
 
     async def invent(call):
         if call.operation == "ListModelInvocationJobs":
@@ -340,7 +340,7 @@ async def test_an_unknown_status_is_counted_and_breaks_nothing(aws, clock):
 
 
 async def test_of_many_unknown_statuses_the_log_tells_some(aws, clock):
-    """Each once, and at most fifty of a source: who answers in AWS's place may make up another one each time."""
+    """Each once, and at most fifty per source: an impostor of AWS may invent a new one every time."""
 
     async def invent(call):
         if call.operation == "ListModelInvocationJobs":
@@ -359,7 +359,7 @@ async def test_of_many_unknown_statuses_the_log_tells_some(aws, clock):
 
 
 async def test_a_poll_that_takes_too_long_is_a_timeout(aws, clock):
-    """Every wait is bounded, and the others go on."""
+    """Every wait is bounded, and the other sources go on."""
     asked, over = asyncio.Event(), asyncio.Event()
 
     async def hang(call):
@@ -397,7 +397,7 @@ async def test_single_jobs_only_where_they_are_asked_for(aws, clock):
 
 
 async def test_credentials_that_do_not_work_show(aws, clock):
-    """Before the account is known there is nothing else that could tell."""
+    """Until the account is known, nothing else could show the failure."""
 
     async def refuse(_call):
         raise AwsError("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
@@ -409,7 +409,7 @@ async def test_credentials_that_do_not_work_show(aws, clock):
 
 
 async def test_a_source_never_overlaps_itself(aws, clock):
-    """However long a poll takes."""
+    """The length of a poll makes no difference."""
     under_way = most = 0
 
     async def watch(call):
@@ -429,7 +429,7 @@ async def test_a_source_never_overlaps_itself(aws, clock):
 
 
 async def test_no_more_sources_at_a_time_than_configured(aws, clock):
-    """Concurrency is one number."""
+    """One setting limits concurrency."""
     under_way = most = 0
     full = asyncio.Event()
 
@@ -453,7 +453,7 @@ async def test_no_more_sources_at_a_time_than_configured(aws, clock):
 
 
 async def test_requests_are_counted_by_operation_and_code(aws, clock):
-    """Retries included: what AWS saw is what is counted."""
+    """Retries are included: every request that AWS saw is counted."""
 
     async def throttle(call):
         if call.operation == "ListModelInvocationJobs":
@@ -477,7 +477,7 @@ async def test_requests_are_counted_by_operation_and_code(aws, clock):
     ids=["broken off", "unreadable"],
 )
 async def test_an_answer_that_cannot_be_read_is_counted(aws, clock, fault, code):
-    """AWS was asked, and took it from the quota."""
+    """The request reached AWS and used up quota."""
     aws.faults.add(fault, operation=BEDROCK.operation)
     async with running(configured(aws.endpoint_url, {"bedrock": {"kinds": [BEDROCK.key]}}), clock) as exporter:
         counted = exporter.by("code", "aws_job_exporter_aws_requests_total", operation=BEDROCK.operation)
@@ -485,7 +485,7 @@ async def test_an_answer_that_cannot_be_read_is_counted(aws, clock, fault, code)
 
 
 async def test_codes_that_nobody_knows_make_no_series(aws, clock):
-    """Whoever answers in AWS's place may make up another one each time."""
+    """An impostor of AWS may invent a new one every time."""
     made_up = itertools.count()
 
     async def refuse(call):
@@ -501,7 +501,7 @@ async def test_codes_that_nobody_knows_make_no_series(aws, clock):
 
 
 async def test_dimensions_become_labels(aws, clock):
-    """Those that the user asked for, on every family of the jobs; a kind without them goes without."""
+    """The dimensions of the configuration, on every family of the jobs; a kind that lacks them has no such labels."""
     for model in ("titan", "titan", "nova"):
         batch_job(aws, dimensions={"model_id": model})
     services = {"bedrock": {"dimensions": ["model_id"]}}
@@ -514,7 +514,7 @@ async def test_dimensions_become_labels(aws, clock):
 
 
 async def test_dimensions_have_few_values(aws, clock):
-    """What comes after the limit is `other`: nothing is lost from the sum."""
+    """Values beyond the limit become `other`: the sum loses nothing."""
     for number in range(6):
         batch_job(aws, created=NOW - HOUR - number, dimensions={"model_id": f"model-{number}"})
     services = {"bedrock": {"dimensions": ["model_id"], "kinds": [BEDROCK.key]}}
@@ -543,7 +543,7 @@ async def test_counters_by_dimension(aws, clock):
 
 
 async def test_patterns_choose_among_the_scopes_that_are_found(aws, clock):
-    """By name or id, the outermost and those within."""
+    """By name or id, for the outermost scopes and those within."""
     ours = aws.world.add_scope("cleanroomsml", "membership", name="prod-ours")
     aws.world.add_scope("cleanroomsml", "membership", name="prod-test")
     aws.world.add_scope("cleanroomsml", "membership", name="dev")
@@ -563,7 +563,7 @@ async def test_patterns_choose_among_the_scopes_that_are_found(aws, clock):
 
 
 async def test_rules_of_ones_own_come_first(aws, clock):
-    """A message that only the user knows."""
+    """The message is one that only the user knows."""
     batch_job(aws, path=[(0, "Submitted"), (60, "Failed")], message="Rate exceeded in ACME-77")
     rules = [{"name": "acme", "reason": "dependency", "text": r"ACME-\d+"}]
     settings = configured(aws.endpoint_url, {"bedrock": {"kinds": [BEDROCK.key]}}, reasons=rules)
@@ -572,7 +572,7 @@ async def test_rules_of_ones_own_come_first(aws, clock):
 
 
 async def test_a_resync_that_failed_is_made_again(aws, clock):
-    """What was deleted is not hidden for another hour."""
+    """A deleted job does not stay for another hour."""
     job = batch_job(aws, created=NOW - 5 * HOUR, path=[(0, "Submitted"), (60, "Completed")])
     batch_job(aws, created=NOW - 60)
 
@@ -593,7 +593,7 @@ async def test_a_resync_that_failed_is_made_again(aws, clock):
 
 
 async def test_one_job_that_cannot_be_explained_does_not_keep_the_others_waiting(aws, clock):
-    """And it counts without a reason in the end."""
+    """In the end it is counted without a reason."""
     jobs = [
         aws.world.add_job(
             CUSTOMIZATION, created=NOW - HOUR + n, path=[(0, "InProgress"), (60, "Failed")], message="Rate exceeded"
@@ -618,7 +618,7 @@ async def test_one_job_that_cannot_be_explained_does_not_keep_the_others_waiting
 
 
 async def test_slow_details_do_not_make_a_good_poll_a_failed_one(aws, clock):
-    """The list was read whole."""
+    """The list itself was read completely."""
     asked, over = asyncio.Event(), asyncio.Event()
 
     async def hang(call):
@@ -642,7 +642,7 @@ async def test_slow_details_do_not_make_a_good_poll_a_failed_one(aws, clock):
 
 
 async def test_a_source_that_is_slow_keeps_its_numbers_between_polls(aws, clock):
-    """Three polls at its real pace, not at the pace that was wished for."""
+    """Three polls at its actual pace rather than at the configured one."""
     batch_job(aws)
 
     async def take_long(call):
@@ -659,7 +659,7 @@ async def test_a_source_that_is_slow_keeps_its_numbers_between_polls(aws, clock)
 
 
 async def test_an_outage_while_asking_for_a_reason_does_not_cost_the_reason(aws, clock):
-    """However many polls it lasts: AWS could not be asked, which is no answer."""
+    """The number of polls makes no difference: a failed request is not a response without a reason."""
     aws.world.add_job(
         CUSTOMIZATION, created=NOW - HOUR, path=[(0, "InProgress"), (60, "Failed")], message="Rate exceeded"
     )

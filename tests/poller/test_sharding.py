@@ -21,19 +21,19 @@ KEYS = [
 
 
 def owner(key: SourceKey, count: int) -> int:
-    """Return the one shard that a source belongs to."""
+    """Return the only shard that owns a source."""
     (index,) = (index for index in range(count) if owns(Shard(count=count, index=index), key))
     return index
 
 
 def test_one_exporter_owns_everything():
-    """Whatever its number is."""
+    """Its number makes no difference."""
     assert all(owns(Shard(), key) for key in KEYS[:10])
 
 
 @pytest.mark.parametrize("count", [2, 3, 4, 10])
 def test_shares_are_about_equal(count):
-    """Each source has one owner, and no shard a tenth more or less than it would on average, give or take chance."""
+    """Each source has one owner, and each shard's share is within a tenth of the average, allowing for chance."""
     sizes = Counter(owner(key, count) for key in KEYS)
     mean = len(KEYS) / count
     assert sizes.keys() == set(range(count))
@@ -42,7 +42,7 @@ def test_shares_are_about_equal(count):
 
 @pytest.mark.parametrize("count", [1, 3, 9])
 def test_a_shard_that_is_added_takes_its_part_from_all(count):
-    """What moves goes to it, and is no more than its part; between the others nothing moves."""
+    """Sources move only to the new shard, and no more than its share; none move between the others."""
     moved = [key for key in KEYS if owner(key, count) != owner(key, count + 1)]
     assert {owner(key, count + 1) for key in moved} == {count}
     assert len(moved) / len(KEYS) == pytest.approx(1 / (count + 1), abs=0.03)

@@ -1,4 +1,4 @@
-"""Wall clocks jump, are corrected and change to winter time; what is exported does not mind."""
+"""Wall clocks jump, are corrected and change to winter time; the exported numbers are unaffected."""
 
 import re
 import time
@@ -40,7 +40,7 @@ def counts(exporter):
 
 @JUMPS
 async def test_a_wall_clock_that_jumps_and_jumps_back_changes_nothing(jump):
-    """Not one job is counted twice, none is lost from a count, and polls go on at their pace."""
+    """No job is counted twice or lost from a count, and polls keep their pace."""
     jumping, steady = HandClock(), HandClock()
     async with (
         history(jumping) as (_, ours),
@@ -65,7 +65,7 @@ async def test_a_wall_clock_that_jumps_and_jumps_back_changes_nothing(jump):
 
 @JUMPS
 async def test_numbers_grow_stale_by_time_that_passes(jump):
-    """A jump forwards does not drop good numbers, one backwards does not keep bad ones."""
+    """A forward jump does not drop good numbers, and a backward one does not keep stale ones."""
     clock = HandClock()
 
     async def fail(_call):
@@ -85,7 +85,7 @@ async def test_numbers_grow_stale_by_time_that_passes(jump):
 
 
 async def test_a_clock_that_was_wrong_at_the_start_and_is_corrected():
-    """What finishes after the correction is new, though the first listing claims to have been made later."""
+    """A finish after the correction is new, though the first listing has a later timestamp."""
     clock = HandClock(wrong=DAY)
     async with history(clock) as (_, settings), running(settings, clock) as exporter:
         clock.wrong = 0.0
@@ -123,14 +123,14 @@ async def test_summer_and_winter_time_change_nothing(change, monkeypatch):
 
 
 def test_the_systems_clock_is_two_clocks():
-    """One that is set, one that is not."""
+    """One of them can be set, the other cannot."""
     clock = Clock()
     for shown, of_the_system in ((clock.time, time.time), (clock.monotonic, time.monotonic)):
         assert of_the_system() <= shown() <= of_the_system()
 
 
 def test_nobody_asks_the_wall_but_the_clock():
-    """A clock that is an argument can be turned; the simulated AWS, the demo and the log have their own time."""
+    """A clock passed as an argument can be turned; the simulated AWS, the demo and the log have separate time."""
     asks = re.compile(r"\btime\.time\b|\bdatetime\.now\b|\butcnow\b|\b(local|gm)time\b|\btime_ns\b")
     asking = {file for file in PACKAGE.rglob("*.py") if asks.search(file.read_text())}
     assert {file.relative_to(PACKAGE).parts[0] for file in asking} == {"clock.py", "simulator", "cli", "telemetry"}

@@ -1,4 +1,4 @@
-"""What the log tells of a source: one line for each change, whatever happens in between."""
+"""What the log says about a source: one line for each change, whatever happens in between."""
 
 import io
 import json
@@ -19,27 +19,27 @@ THROTTLED = PollError(PollErrorReason.THROTTLED, "slow down")
 
 
 class Scripted:
-    """A source whose polls go as the test says: None for a success, else what is raised."""
+    """A source with scripted polls: None for a success, otherwise the exception to raise."""
 
     def __init__(self, script):
         self.status = SourceStatus(KEY, interval=60.0)
         self._script = iter(script)
 
     async def poll(self, _):
-        """Do what is next."""
+        """Do the next scripted step."""
         if (error := next(self._script)) is not None:
             raise error
 
     def children(self):
-        """Find nothing."""
+        """Find no children."""
         return ()
 
     def adopt(self, _):
-        """Know nothing from before."""
+        """Take over no earlier state."""
         return False
 
     def withdraw(self):
-        """Nothing was published."""
+        """Do nothing: nothing was published."""
 
 
 async def logged(*script, form="json"):
@@ -54,18 +54,18 @@ async def logged(*script, form="json"):
 
 
 async def told(*script):
-    """Return what each line tells: the message, and why."""
+    """Return the message and the reason of each line."""
     return [(line["msg"], line.get("reason")) for line in map(json.loads, await logged(*script))]
 
 
 async def test_a_source_that_stays_as_it_is_is_no_news():
-    """Neither up, nor down."""
+    """Neither while it is up nor while it is down."""
     assert await told(None, None, None) == []
     assert await told(*[DENIED] * 50) == [("source down", "access_denied")]
 
 
 async def test_each_change_is_one_line():
-    """Also from one reason to another."""
+    """This includes a change from one reason to another."""
     assert await told(None, DENIED, DENIED, THROTTLED, THROTTLED, DENIED, None, None) == [
         ("source down", "access_denied"),
         ("source down", "throttled"),
@@ -75,12 +75,12 @@ async def test_each_change_is_one_line():
 
 
 async def test_a_source_that_comes_and_goes_is_told_each_time():
-    """Two lines for each outage."""
+    """Each outage has two lines."""
     assert await told(*[DENIED, None] * 5) == [("source down", "access_denied"), ("source up", None)] * 5
 
 
 async def test_a_line_says_which_source_and_what_aws_said():
-    """As the labels of the metrics do."""
+    """The source has the same labels as in the metrics."""
     (line,) = map(json.loads, await logged(DENIED))
     place = {"account_id": ACCOUNT, "region": REGION, "aws_service": "bedrock", "kind": KEY.kind, "scope": ""}
     assert place.items() <= line.items()
@@ -90,7 +90,7 @@ async def test_a_line_says_which_source_and_what_aws_said():
 
 @pytest.mark.parametrize("form", ["json", "logfmt"])
 async def test_a_bug_has_a_stack_trace_once_and_on_one_line(form):
-    """Nothing else has any."""
+    """No other failure has one."""
     (line,) = await logged(*[ZeroDivisionError("made up")] * 5, form=form)
     assert "Traceback (most recent call last)" in line
     assert "ZeroDivisionError: made up" in line

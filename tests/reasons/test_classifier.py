@@ -1,4 +1,4 @@
-"""What a failure message says decides its reason; the status and the code decide first."""
+"""The text of a failure message decides its reason; the status and the code take precedence."""
 
 import json
 import time
@@ -31,12 +31,12 @@ HOSTILE = [
 
 
 def reason(message: str, **known: str) -> Reason:
-    """Return the reason alone, by the rules as they are delivered."""
+    """Return just the reason, by the built-in rules."""
     return BUILT_IN.classify(message, **known).reason
 
 
 def test_labelled_messages():
-    """At least 85 of 100 labelled messages get their reason: people agree on no more."""
+    """At least 85 of 100 labeled messages get their reason: people do not agree on more."""
     right = [reason(row["message"], service=row["service"]) == row["reason"] for row in MESSAGES]
     assert sum(right) / len(right) >= 0.85
 
@@ -44,12 +44,12 @@ def test_labelled_messages():
 @pytest.mark.parametrize(
     ("expected", "message"),
     [
-        # What SageMaker puts first names a side, not a cause.
+        # SageMaker's prefix names a side, not a cause.
         ("access_denied", "ClientError: ClientError: Data download failed: S3 said AccessDenied"),
         ("network", "ClientError: Data download failed: is there a route from the subnet to S3?"),
         ("not_found", "ClientError: Artifact download failed: (404): The key does not exist."),
         ("invalid_input", "ClientError: the ways of this job are strange"),
-        # The words of user code prove nothing, but for memory, disk and hyperparameters.
+        # The words of user code prove nothing, except about memory, disk and hyperparameters.
         ("code_error", "AlgorithmError: Traceback ... ConnectTimeout: request timed out"),
         ("code_error", "AlgorithmError: PermissionError: [Errno 13] Permission denied: '/opt/model'"),
         ("code_error", "AlgorithmError: Traceback ... KeyError: 'hyperparameters'"),
@@ -57,14 +57,14 @@ def test_labelled_messages():
         ("out_of_memory", "AlgorithmError: the script ended, exit code: 137"),
         ("resource_exhausted", "AlgorithmError: OSError: [Errno 28] No space left on device"),
         ("invalid_input", "AlgorithmError: Hyperparameter depth must be positive"),
-        # A platform error may wrap anything, and white space changed over the years.
+        # A platform error may wrap anything, and its white space has changed over the years.
         ("internal_error", "InternalServerError: the pull of the image timed out"),
         ("internal_error", "  InternalServerError: \n\tWe hit an internal\n error."),
-        # Who kills with 137.
+        # Exit code 137 has several causes.
         ("out_of_memory", "Task failed with exit code 137"),
         ("timeout", "Job attempt duration exceeded timeout; container exit code: 137"),
         ("code_error", "The container timed out on its own watchdog: exit code 137"),
-        # Words that sound like another reason.
+        # Words that resemble another reason.
         ("other", "layer copy: context canceled"),
         ("network", "POST https://api.example: context deadline exceeded"),
         ("quota_exceeded", "No worker fits: the application is at its maximumCapacity"),
@@ -75,7 +75,7 @@ def test_labelled_messages():
         ("not_found", "No S3 objects found under s3://b/p; see that the role has permissions to list it"),
         ("network", "Could not find a NAT gateway for subnet-1"),
         ("code_error", "ModuleNotFoundError: No module named 'pandas'"),
-        # The services' own shapes.
+        # Message formats of particular services.
         ("capacity", "Canceled by JobStateTimeLimit action due to reason: CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"),
         ("access_denied", "MISCONFIGURATION:SERVICE_ROLE_PERMISSIONS"),
         ("throttled", '["Encountered error: Too many requests. Call to Embedding model did not succeed."]'),
@@ -86,7 +86,7 @@ def test_labelled_messages():
     ],
 )
 def test_traps(expected, message):
-    """A message that sounds like several reasons gets the one that its sentence means."""
+    """A message that resembles several reasons gets the one that its sentence means."""
     assert reason(message) == expected
 
 
@@ -114,12 +114,12 @@ def test_no_cause(message):
     ],
 )
 def test_status(expected, status):
-    """A time-out and a stop stand in the status, whole, where the message is empty."""
+    """A time-out and a stop are read from the whole status where the message is empty."""
     assert reason("", status=status) == expected
 
 
 def test_status_before_text():
-    """A job that was stopped is cancelled, whatever its message goes on to say."""
+    """A job that was stopped is canceled, whatever its message goes on to say."""
     assert reason("Access Denied", status="STOPPED") == Reason.CANCELLED
 
 
@@ -139,7 +139,7 @@ def test_status_before_text():
     ],
 )
 def test_code(expected, code):
-    """A code decides where the message says nothing of use."""
+    """A code decides where the message says nothing useful."""
     assert reason("The job is over.", code=code) == expected
 
 
@@ -164,7 +164,7 @@ def test_own_rules_win():
 
 
 def test_all_conditions_must_match():
-    """A rule with a status and a text wants both."""
+    """A rule with a status and a text requires both."""
     both = Classifier([Rule(name="both", reason="capacity", status="FAILED", text=["a", "b"])])
     assert both.classify("b", status="failed").reason == Reason.CAPACITY
     assert both.classify("b", status="STOPPED").rule is None
@@ -172,12 +172,12 @@ def test_all_conditions_must_match():
 
 
 def test_nothing_matches():
-    """A cause that no rule knows is `other`, by no rule."""
+    """A cause that no rule knows becomes `other`, without a rule."""
     assert BUILT_IN.classify("Lorem ipsum dolor sit amet") == (Reason.OTHER, None)
 
 
 def test_every_reason_has_a_message():
-    """Each reason is that of some labelled or empty message."""
+    """Each reason occurs among the labeled and empty messages."""
     assert {reason(message) for message in ["", *(row["message"] for row in MESSAGES)]} == set(Reason)
 
 
@@ -200,25 +200,25 @@ def test_rules_have_names_of_their_own():
     ],
 )
 def test_wrong_rules(complaint, rule):
-    """A rule that cannot work says so in a line."""
+    """A rule that cannot work is reported in one line."""
     with pytest.raises(ValidationError, match=complaint):
         TypeAdapter(list[Rule]).validate_python([{"name": "bad", **rule}])
 
 
 def test_long_message_is_cut():
-    """A cause within the looked-at length counts, one behind it does not."""
+    """A cause within the examined length counts, one beyond it does not."""
     assert reason("x " * (LONGEST // 4) + "access denied") == Reason.ACCESS_DENIED
     assert reason("x " * LONGEST + "access denied") == Reason.OTHER
 
 
 @pytest.mark.parametrize("seed", HOSTILE)
 def test_hostile_message_is_cheap(seed):
-    """100 kB made to send regular expressions astray cost no more than some ordinary messages of that length."""
+    """100 kB written to trap regular expressions cost no more than a few ordinary messages of that length."""
     assert cost(seed) < 10 * cost("The model returned no output for the record. ")
 
 
 def cost(seed):
-    """Return the CPU that a message of 100 kB takes, in seconds."""
+    """Return the CPU time that a message of 100 kB takes, in seconds."""
     message = seed * (100_000 // len(seed))
     start = time.process_time()
     reason(message)
@@ -227,5 +227,5 @@ def cost(seed):
 
 @given(message=st.text(), status=st.text(), code=st.text())
 def test_any_text_has_a_reason(message, status, code):
-    """Whatever AWS sends, there is a reason and no exception."""
+    """Whatever AWS sends, there is a reason and never an exception."""
     assert BUILT_IN.classify(message, status=status, code=code).reason in Reason
