@@ -11,7 +11,7 @@ class Watch:
     now = 100.0
 
     def __call__(self):
-        """Return what it shows."""
+        """Return the time that was set."""
         return self.now
 
 
@@ -50,7 +50,7 @@ def test_time_that_stands_still_gives_nothing(rate):
 
 @pytest.mark.parametrize("rate", [3.0, 0.1, 1 / 3600])
 def test_a_token_is_there_after_the_wait_that_was_returned(rate):
-    """However the clock rounds: whoever sleeps that long need not sleep again."""
+    """However the clock rounds, a caller that sleeps that long need not sleep again."""
     watch = Watch()
     bucket = Bucket(1, rate, watch)
     for _ in range(100):
@@ -59,7 +59,7 @@ def test_a_token_is_there_after_the_wait_that_was_returned(rate):
 
 
 def test_a_new_rate_counts_from_now_on():
-    """What came in before came in at the previous rate."""
+    """Tokens from before were added at the previous rate."""
     watch = Watch()
     bucket = Bucket(10, 1.0, watch)
     taken(bucket, 10)
@@ -70,7 +70,7 @@ def test_a_new_rate_counts_from_now_on():
 
 
 def test_a_drained_bucket_starts_over():
-    """What was saved up is gone; the rate stays."""
+    """Saved tokens are gone; the rate stays."""
     watch = Watch()
     bucket = Bucket(5, 1.0, watch)
     for _ in range(2):
@@ -81,7 +81,7 @@ def test_a_drained_bucket_starts_over():
 
 
 def test_what_was_taken_a_moment_too_early_stays_owed():
-    """A bucket that is drained forgives nothing."""
+    """Draining a bucket does not cancel what is owed."""
     watch = Watch()
     bucket = Bucket(1, 1.0, watch)
     bucket.take()

@@ -17,7 +17,7 @@ ROLES = [f"arn:aws:iam::{number * 4}:role/aws-job-exporter" for number in ("444"
 
 
 def reading(services=None, **sections):
-    """Return what a configuration needs to read."""
+    """Return the actions that reading a configuration needs."""
     return permissions.reading(configured("http://localhost", services, **sections), CATALOG)
 
 
@@ -29,12 +29,12 @@ def needed(kind: Kind, settings: ServiceSettings | None = None) -> list[str]:
 
 @pytest.mark.parametrize("kind", [*CATALOG.kinds()], ids=str)
 def test_every_kind_needs_what_iam_calls_so(kind):
-    """Derived from the catalog, and the same as IAM's own names."""
+    """They are derived from the catalog, and equal IAM's own names."""
     assert needed(kind) == ACTIONS[str(kind)]
 
 
 def test_no_action_is_left_without_its_kind():
-    """The list of the names has no kinds that are gone."""
+    """The list of names contains no removed kinds."""
     assert ACTIONS.keys() == {str(kind) for kind in CATALOG.kinds()}
 
 
@@ -47,7 +47,7 @@ def test_no_action_is_left_without_its_kind():
     ],
 )
 def test_permissions_that_no_operation_tells(service, argument, action):
-    """AWS checks them besides the one that bears the operation's name."""
+    """AWS checks them in addition to the one with the operation's name."""
     calls = [
         (kind, call) for kind in CATALOG[service].kinds.values() for call in permissions.calls(kind, ServiceSettings())
     ]
@@ -63,32 +63,32 @@ def test_a_container_is_found_by_the_service_that_lists_it():
 
 
 def test_a_service_outside_of_the_catalog_goes_by_its_signing_name():
-    """As it does for kinds of the user's own."""
+    """The same holds for user-defined kinds."""
     assert permissions.action(permissions.Operation("apigateway", "GetRestApis"), CATALOG) == "apigateway:GetRestApis"
     assert permissions.action(permissions.Operation("sesv2", "ListExportJobs"), CATALOG) == "ses:ListExportJobs"
 
 
 def test_containers_that_are_named_need_no_discovery():
-    """Those within them do."""
+    """The scopes within them do."""
     settings = ServiceSettings.model_validate({"memberships": ["m1"]})
     assert set(needed(TRAINED)) - set(needed(TRAINED, settings)) == {"cleanrooms:ListMemberships"}
     assert "cleanrooms-ml:ListTrainedModels" in needed(TRAINED, settings)
 
 
 def test_patterns_need_discovery():
-    """They choose among those that are found."""
+    """They filter the scopes that are discovered."""
     settings = ServiceSettings.model_validate({"memberships": {"include": ["prod-*"]}})
     assert "cleanrooms:ListMemberships" in needed(TRAINED, settings)
 
 
 def test_only_the_selected_kinds_count():
-    """A permission that nothing uses is too much."""
+    """An unused permission is one too many."""
     needed = reading({"bedrock": {"kinds": ["model_invocation_job"]}})
     assert needed == {"bedrock:ListModelInvocationJobs": permissions.ANY}
 
 
 def test_named_containers_narrow_what_is_passed():
-    """To their ids, wherever the containers are."""
+    """To their ids, wherever the scopes occur."""
     needed = reading({"cleanroomsml": {"kinds": [TRAINED.key], "memberships": ["m2", "m1"]}})
     assert needed["cleanrooms:PassMembership"] == (
         "arn:*:cleanrooms:*:*:membership/m1",
@@ -98,7 +98,7 @@ def test_named_containers_narrow_what_is_passed():
 
 
 def test_what_another_container_leads_to_stays_wide():
-    """A collaboration's jobs belong to memberships that only AWS's answer tells."""
+    """A collaboration's jobs belong to memberships that only a response from AWS reveals."""
     service = {"kinds": [INFERENCE.key, TRAINED.key], "memberships": ["m1"], "collaborations": ["c1"]}
     needed = reading({"cleanroomsml": service})
     assert needed["cleanrooms:PassCollaboration"] == ("arn:*:cleanrooms:*:*:collaboration/c1",)
@@ -106,14 +106,14 @@ def test_what_another_container_leads_to_stays_wide():
 
 
 def test_the_base_assumes_the_roles():
-    """And reads nothing itself."""
+    """The base identity reads nothing itself."""
     accounts = [{"role_arn": role} for role in reversed(ROLES)]
     settings = configured("http://localhost", {"bedrock": {}}, accounts=accounts)
     assert permissions.base(settings, CATALOG) == {"sts:AssumeRole": tuple(ROLES)}
 
 
 def test_the_base_reads_its_own_account():
-    """Where the configuration names one without a role."""
+    """This applies where the configuration names an account without a role."""
     settings = configured("http://localhost", {"bedrock": {}}, accounts=[{}, {"role_arn": ROLES[0]}])
     assert permissions.base(settings, CATALOG) == {
         **permissions.reading(settings, CATALOG),
@@ -122,12 +122,12 @@ def test_the_base_reads_its_own_account():
 
 
 def test_without_roles_the_base_is_who_reads():
-    """There is one identity only."""
+    """There is only one identity."""
     assert permissions.base(Settings(), CATALOG) == permissions.reading(Settings(), CATALOG)
 
 
 def test_an_organisation_is_listed_and_its_roles_assumed():
-    """The own account is read without a role; units are asked for only where one is named."""
+    """Its own account is read without a role; units need a permission only where one is named."""
     organization: dict[str, object] = {"role_name": "a/b"}
     settings = configured("http://localhost", {"bedrock": {}}, accounts={"organization": organization})
     listed = {"organizations:ListAccounts": permissions.ANY, "sts:AssumeRole": ("arn:*:iam::*:role/a/b",)}
@@ -146,12 +146,12 @@ def test_an_organisation_is_listed_and_its_roles_assumed():
     "accounts", [[{"regions": "all"}], {"organization": {"role_name": "r", "regions": "all"}}], ids=["list", "mapping"]
 )
 def test_who_reads_all_regions_asks_for_them(accounts):
-    """In each account."""
+    """The permission is needed in each account."""
     assert reading({"bedrock": {}}, accounts=accounts)["ec2:DescribeRegions"] == permissions.ANY
 
 
 def test_statements_are_by_service_and_resource():
-    """Each with a Sid of its own, all in a stable order."""
+    """Each has a unique Sid, and all are in a stable order."""
     allowed = {
         "s3:ListJobs": permissions.ANY,
         "a-b:X": permissions.ANY,
@@ -166,7 +166,7 @@ def test_statements_are_by_service_and_resource():
 
 
 def test_no_sid_stands_twice():
-    """IAM refuses a policy in which one does."""
+    """IAM rejects a policy with a duplicate Sid."""
     services = dict.fromkeys(CATALOG.names) | {
         "cleanrooms": {"memberships": ["m1"]},
         "cleanroomsml": {"memberships": ["m2"], "kinds": [TRAINED.key]},

@@ -63,7 +63,7 @@ def histories(oldest, tells_end):
             History(number, BEGIN + at, BEGIN + at + wait, BEGIN + at + wait + work, final, tells_end)
             for number, (at, wait, work, final) in enumerate(drawn)
         ]
-        # What was over before the first poll, after more than the kind's longest usual run, is beyond a first listing.
+        # A first listing misses a job that outlasted its kind's longest usual run and ended before the first poll.
         return [job for job in every if job.ends > BEGIN or job.created > BEGIN - LOOKBACK - BEDROCK.longest_run]
 
     return st.lists(moves, max_size=12).map(made)

@@ -1,4 +1,4 @@
-"""What a ledger counts, for how long, and what it takes for a job's end."""
+"""What a ledger counts, for how long, and what it takes as the end of a job."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ DAY = 86_400.0
 
 @pytest.fixture
 def ledger() -> Ledger:
-    """Return a ledger with a lookback of one day, in which a job's message is its reason."""
+    """Return a ledger with a lookback of one day that takes a job's message as its reason."""
     return Ledger(lookback=DAY, classify=lambda job: job.message or "unspecified")
 
 
@@ -22,7 +22,7 @@ def job(identifier: str = "a", state: State = State.RUNNING, **fields: Any) -> J
 
 
 def ids(ledger: Ledger, now: float) -> set[str]:
-    """Return what counts."""
+    """Return the ids of the jobs that count."""
     return {record.job.id for record in ledger.newest(now, 10**9)}
 
 
@@ -33,7 +33,7 @@ def test_an_active_job_counts_however_old_it_is(ledger):
 
 
 def test_a_finished_job_counts_until_the_lookback_after_it_finished(ledger):
-    """It is the end that ages, not the creation."""
+    """Its age is measured from the end, not from the creation."""
     ledger.take([job(state=State.FAILED, created=0.0, ended=10 * DAY)], now=10 * DAY)
     assert ids(ledger, 11 * DAY) == {"a"}
     assert ids(ledger, 11 * DAY + 1) == set()
@@ -48,7 +48,7 @@ def test_a_job_that_is_no_longer_listed_is_forgotten(ledger):
 
 
 def test_the_end_is_frozen_where_only_an_update_time_tells_it(ledger):
-    """Publishing a finished job's logs moves its update time; it did not finish again."""
+    """Publishing a finished job's logs changes its update time; it did not finish again."""
     finished = job(state=State.SUCCEEDED, created=0.0, updated=10.0)
     ledger.take([finished], now=20.0)
     ledger.take([job(state=State.SUCCEEDED, created=0.0, updated=DAY)], now=DAY)
@@ -56,7 +56,7 @@ def test_the_end_is_frozen_where_only_an_update_time_tells_it(ledger):
 
 
 def test_the_frozen_end_outlives_the_lookback_while_the_job_is_listed(ledger):
-    """A job that left the lookback may not come back because its update time moved."""
+    """A job that left the lookback must not come back because its update time changed."""
     ledger.take([job(state=State.FAILED, created=0.0, updated=10.0)], now=20.0)
     ledger.take([job(state=State.FAILED, created=0.0, updated=3 * DAY)], now=3 * DAY)
     assert ids(ledger, 3 * DAY) == set()
@@ -64,7 +64,7 @@ def test_the_frozen_end_outlives_the_lookback_while_the_job_is_listed(ledger):
 
 
 def test_the_frozen_end_outlives_listings_that_begin_later(ledger):
-    """An incremental poll asks for newer jobs alone; a full one lists the old job again, and it is still over."""
+    """An incremental poll requests newer jobs only; a full one lists the old job again, and it is still finished."""
     ledger.take([job(state=State.FAILED, created=0.0, updated=10.0)], now=20.0)
     for minute in range(3):
         now = 2 * DAY + 60 * minute
@@ -75,14 +75,14 @@ def test_the_frozen_end_outlives_listings_that_begin_later(ledger):
 
 
 def test_a_job_that_told_its_end_is_not_held_beyond_the_lookback(ledger):
-    """Its end would be read the same again, so memory need not hold it."""
+    """The same end would be read again, so memory need not hold it."""
     ledger.take([job(state=State.SUCCEEDED, ended=10.0)], now=10.0)
     ledger.take([job(state=State.SUCCEEDED, ended=10.0)], now=2 * DAY)
     assert len(ledger) == 0
 
 
 def test_without_end_and_update_the_poll_that_saw_the_change_is_the_end(ledger):
-    """Lookout for Equipment tells neither."""
+    """Lookout for Equipment reports neither."""
     ledger.take([job(created=5.0)], now=10.0)
     ledger.take([job(state=State.SUCCEEDED, created=5.0)], now=70.0)
     assert [record.finished for record in ledger.newest(70.0, 10**9)] == [70.0]
@@ -96,7 +96,7 @@ def test_without_end_and_update_an_old_job_did_not_finish_just_now(ledger):
 
 @pytest.mark.parametrize("code", [None, "asked"])
 def test_without_any_time_nobody_knows_when_an_old_job_finished(ledger, code):
-    """It counts, but after a restart an alert on the last failure may not take it for news."""
+    """It counts, but after a restart an alert on the last failure must not treat it as new."""
     details = None if code is None else {"id": "a"}
     old = job(state=State.FAILED, message="cause", details=details)
     ledger.take([old], now=100.0)
@@ -112,7 +112,7 @@ def test_without_any_time_nobody_knows_when_an_old_job_finished(ledger, code):
 
 
 def test_an_old_job_without_any_time_stays_so_in_the_ledger_that_inherits_it(ledger):
-    """A reload makes no news of it either."""
+    """A reload does not make it look new either."""
     ledger.take([job(state=State.FAILED)], now=100.0)
     heir = Ledger(lookback=DAY, classify=str)
     list(heir.inherit(ledger))
@@ -121,14 +121,14 @@ def test_an_old_job_without_any_time_stays_so_in_the_ledger_that_inherits_it(led
 
 
 def test_what_had_finished_at_the_first_listing_is_not_counted_as_seen_to_finish(ledger):
-    """Counters begin with the exporter."""
+    """Counters start with the exporter."""
     ledger.take([job(state=State.FAILED, ended=1.0)], now=2.0)
     assert not ledger.finished_total
     assert not ledger.failures_total
 
 
 def test_a_finish_is_counted_once(ledger):
-    """However often it is listed afterwards."""
+    """Later listings of the same job add nothing."""
     ledger.take([job()], now=0.0)
     for now in (1.0, 2.0, 3.0):
         ledger.take([job(state=State.FAILED, ended=0.5, message="quota_exceeded")], now=now)
@@ -144,7 +144,7 @@ def test_a_job_that_came_and_went_between_two_polls_is_counted(ledger):
 
 
 def test_an_old_job_that_shows_up_late_is_not_counted_as_seen_to_finish(ledger):
-    """A container that is discovered later brings its history along."""
+    """A scope that is discovered later brings its history along."""
     ledger.take([], now=100.0)
     ledger.take([job(state=State.FAILED, ended=50.0)], now=160.0)
     assert not ledger.finished_total
@@ -160,7 +160,7 @@ def test_deleting_the_record_of_a_finished_job_is_no_second_finish(ledger):
 
 
 def test_a_job_that_runs_again_can_finish_again(ledger):
-    """A resumed job is live again, and its new end counts."""
+    """A resumed job is active again, and its new end counts."""
     ledger.take([job()], now=0.0)
     ledger.take([job(state=State.STOPPED, ended=1.0)], now=2.0)
     ledger.take([job()], now=3.0)
@@ -169,7 +169,7 @@ def test_a_job_that_runs_again_can_finish_again(ledger):
 
 
 def test_a_failure_that_aws_must_be_asked_about_has_no_reason_until_then(ledger):
-    """Neither gauge nor counter guesses."""
+    """Neither the gauge nor the counter guesses."""
     ledger.take([job()], now=0.0)
     ledger.take([job(state=State.FAILED, ended=1.0, details={"id": "a"})], now=2.0)
     assert [pending.id for pending in ledger.unexplained()] == ["a"]
@@ -178,7 +178,7 @@ def test_a_failure_that_aws_must_be_asked_about_has_no_reason_until_then(ledger)
 
 
 def test_a_reason_that_aws_gave_is_kept_and_counted_once(ledger):
-    """The question costs a request: the answer outlives the next listing."""
+    """The request has a cost, so its result is kept across listings."""
     failed = job(state=State.FAILED, ended=1.0, details={"id": "a"})
     ledger.take([job()], now=0.0)
     ledger.take([failed], now=2.0)
@@ -190,21 +190,21 @@ def test_a_reason_that_aws_gave_is_kept_and_counted_once(ledger):
 
 
 def test_the_newest_failures_are_explained_first(ledger):
-    """They are the ones that somebody is looking at."""
+    """They are the ones that somebody is investigating."""
     ends = {"old": 1.0, "new": 3.0, "middle": 2.0}
     ledger.take([job(name, State.FAILED, ended=end, details={}) for name, end in ends.items()], now=4.0)
     assert [pending.id for pending in ledger.unexplained()] == ["new", "middle", "old"]
 
 
 def test_an_unknown_status_counts_while_it_is_fresh(ledger):
-    """It is neither active nor finished, so its last change must age it."""
+    """It is neither active nor finished, so it ages from its last change."""
     ledger.take([job(state=State.UNKNOWN, updated=0.0)], now=1.0)
     assert ids(ledger, 1.0) == {"a"}
     assert ids(ledger, DAY + 1) == set()
 
 
 def test_a_finish_that_one_listing_lacked_is_not_counted_again(ledger):
-    """A page that shifts while a list is read may hide a job once."""
+    """A page boundary that shifts during a listing may hide a job once."""
     done = job(state=State.FAILED, ended=30.0, message="capacity")
     for now, listing in ((0.0, []), (60.0, [done]), (120.0, []), (180.0, [done])):
         ledger.take(listing, now)
@@ -213,7 +213,7 @@ def test_a_finish_that_one_listing_lacked_is_not_counted_again(ledger):
 
 
 def test_an_old_unknown_status_holds_nothing_back(ledger):
-    """A final status that AWS adds may not make every later listing begin with its first job."""
+    """A final status that AWS adds must not make every later listing start at its first job."""
     ledger.take([job(state=State.UNKNOWN, created=0.0)], now=1.0)
     assert ledger.oldest_active == 0.0
     ledger.take([], 3 * DAY, complete_from=None)
@@ -222,7 +222,7 @@ def test_an_old_unknown_status_holds_nothing_back(ledger):
 
 
 def test_a_later_final_status_moves_no_run_time(ledger):
-    """ACTIVE then INACTIVE: the update that tells of the second is not the end of the first."""
+    """ACTIVE then INACTIVE: the update time of the second status is not the end of the first."""
     ledger.take([job(state=State.SUCCEEDED, created=0.0, updated=100.0)], now=200.0)
     ledger.take([job(state=State.STOPPED, created=0.0, updated=5000.0)], now=6000.0)
     (tally,) = ledger.tallies(6000.0).values()
@@ -230,7 +230,7 @@ def test_a_later_final_status_moves_no_run_time(ledger):
 
 
 def test_a_failure_that_waits_for_its_reason_survives_another_failed_status(ledger):
-    """CREATE_FAILED then CANCEL_FAILED: it is still asked about, and counted once."""
+    """CREATE_FAILED then CANCEL_FAILED: its details are still requested, and it is counted once."""
     ledger.take([job()], now=0.0)
     ledger.take([job(state=State.FAILED, updated=1.0, details={})], now=2.0)
     ledger.take([job(state=State.FAILED, updated=3.0, details={})._replace(status="CANCEL_FAILED")], now=4.0)
@@ -240,7 +240,7 @@ def test_a_failure_that_waits_for_its_reason_survives_another_failed_status(ledg
 
 
 def test_a_final_job_that_turns_out_to_have_failed_has_a_reason(ledger):
-    """Whatever it was before."""
+    """Its previous status makes no difference."""
     ledger.take([job(state=State.STOPPED, updated=1.0)], now=2.0)
     ledger.take([job(state=State.FAILED, updated=3.0, message="capacity")], now=4.0)
     (tally,) = ledger.tallies(4.0).values()
@@ -248,7 +248,7 @@ def test_a_final_job_that_turns_out_to_have_failed_has_a_reason(ledger):
 
 
 def test_a_job_that_left_the_lookback_before_it_was_seen_finished_is_counted(ledger):
-    """An outage longer than the lookback hides no finish of an active job."""
+    """An outage longer than the lookback does not hide that an active job finished."""
     ledger.take([job()], now=0.0)
     ledger.take([job(state=State.FAILED, ended=10.0, message="capacity")], now=3 * DAY)
     ledger.take([job(state=State.FAILED, ended=10.0, message="capacity")], now=3 * DAY + 60)
@@ -257,13 +257,13 @@ def test_a_job_that_left_the_lookback_before_it_was_seen_finished_is_counted(led
 
 
 def whole(job_id: str, state: State, at: float) -> Job:
-    """Return a job that has all that can be added up: it waited for a minute, and ran for two."""
+    """Return a job with every value that can be summed: it waited for a minute, and ran for two."""
     times = {"created": at, "started": at + 60, "ended": at + 180}
     return job(job_id, state, message="cause", records={"total": 5}, **times)
 
 
 def sums(ledger: Ledger, now: float) -> Any:
-    """Return what a ledger's only tally adds up to."""
+    """Return the sums of a ledger's only tally."""
     (tally,) = ledger.tallies(now).values()
     counts = +tally.statuses, +tally.reasons, +tally.records
     spans = {state: (histogram.sum, histogram.counts) for state, histogram in tally.durations.items()}
@@ -273,7 +273,7 @@ def sums(ledger: Ledger, now: float) -> Any:
 @pytest.mark.parametrize("state", [State.FAILED, State.SUCCEEDED])
 @pytest.mark.parametrize("cause", ["is too old", "is not listed", "is one too many"])
 def test_a_job_that_counts_no_longer_is_in_no_sum(cause, state):
-    """The sums are those of a ledger that never saw it."""
+    """The sums equal those of a ledger that never saw it."""
     first, second = whole("a", state, 1000.0), whole("b", State.FAILED, 5000.0)
     most = 1 if cause == "is one too many" else 10
     both, alone = (Ledger(DAY, lambda job: job.message, bounds=(90.0, 150.0), limit=most) for _ in range(2))
@@ -288,7 +288,7 @@ def test_a_job_that_counts_no_longer_is_in_no_sum(cause, state):
 @pytest.mark.parametrize("status", ["failed", "broken"])
 @pytest.mark.parametrize("gone", ["a", "b", "c"])
 def test_the_last_of_those_that_are_left_is_the_last(gone, status):
-    """Of its state and its reason, whichever is listed no more, and also where another status means the same state."""
+    """For its state and its reason, whichever is no longer listed, even where another status has the same state."""
     jobs = [whole(name, State.FAILED, at) for name, at in {"a": 1000.0, "b": 3000.0, "c": 5000.0}.items()]
     jobs[1:] = [jobs[1]._replace(status=status), jobs[2]._replace(message="another cause")]
     left = [each for each in jobs if each.id != gone]
@@ -300,7 +300,7 @@ def test_the_last_of_those_that_are_left_is_the_last(gone, status):
 
 
 def test_what_was_told_stays_as_it_was(ledger):
-    """Who holds the sums of one moment does not see them change."""
+    """A caller that holds the sums of one moment does not see them change."""
     ledger.take([whole("a", State.FAILED, 1000.0)], now=2000.0)
     (tally,) = ledger.tallies(2000.0).values()
     counts = [tally.statuses, tally.reasons, tally.records, tally.last, tally.last_failed]
@@ -314,7 +314,7 @@ def test_what_was_told_stays_as_it_was(ledger):
 
 
 def test_a_job_is_the_oldest_active_one_as_long_as_it_is_active(ledger):
-    """Also beside jobs that have finished."""
+    """Finished jobs make no difference."""
     ledger.take([whole("a", State.SUCCEEDED, 0.0), job("b", created=500.0), job("c", created=700.0)], now=1000.0)
     (tally,) = ledger.tallies(1000.0).values()
     assert tally.oldest_active == {("running", State.RUNNING): 500.0}
@@ -325,7 +325,7 @@ def test_a_job_is_the_oldest_active_one_as_long_as_it_is_active(ledger):
 
 
 def test_what_is_forgotten_leaves_nothing_behind(ledger):
-    """Memory is that of what is held, however long the exporter runs."""
+    """Memory follows what is held, however long the exporter runs."""
     for day in range(100):
         listing = [job(f"parent/{day}/{n}", State.SUCCEEDED, created=day * DAY, updated=day * DAY) for n in range(10)]
         ledger.take(listing, (day + 0.5) * DAY, complete_from=day * DAY - 1)
@@ -335,13 +335,13 @@ def test_what_is_forgotten_leaves_nothing_behind(ledger):
 
 
 def test_an_old_failure_at_the_first_listing_gives_no_reason_a_series(ledger):
-    """Nobody saw it fail, and nothing counts it."""
+    """Nobody saw it fail, so it is not counted."""
     ledger.take([job(state=State.FAILED, ended=0.0)], now=10 * DAY)
     assert ledger.reasons == set()
 
 
 def inherited(ledger, lookback=DAY, classify=lambda job: job.message or "unspecified", bounds=()):
-    """Return a ledger with other rules that took over what one knows."""
+    """Return a ledger with other rules that inherited from another one."""
     heir = Ledger(lookback, classify, bounds)
     for _ in heir.inherit(ledger):
         pass
@@ -357,7 +357,7 @@ HISTORY = [
 
 
 def test_what_is_inherited_adds_up_as_if_it_had_been_seen(ledger):
-    """Under the new buckets and rules; the old ledger stays as it is."""
+    """It uses the new buckets and rules; the old ledger stays as it is."""
     rules = (DAY, lambda job: job.message.upper(), (60.0, 120.0))
     ledger.take(HISTORY, now=300.0)
     fresh = Ledger(*rules)
@@ -370,7 +370,7 @@ def test_what_is_inherited_adds_up_as_if_it_had_been_seen(ledger):
 
 
 def test_counters_are_inherited_and_go_on(ledger):
-    """Nothing that was counted counts again, and nothing that follows is missed."""
+    """Nothing is counted twice, and nothing that follows is missed."""
     ledger.take([job(created=0.0), job("b", created=0.0, details={"id": "b"})], now=1.0)
     ended = [
         job(state=State.SUCCEEDED, created=0.0, ended=5.0),
@@ -386,7 +386,7 @@ def test_counters_are_inherited_and_go_on(ledger):
 
 
 def test_what_left_a_shorter_lookback_counts_no_second_time(ledger):
-    """It is back with a longer one, and was counted when it finished."""
+    """It returns with a longer one, and was counted when it finished."""
     ledger.take([job(created=0.0)], now=1.0)
     ended = job(state=State.SUCCEEDED, created=0.0, ended=5.0)
     ledger.take([ended], now=10.0)
@@ -399,14 +399,14 @@ def test_what_left_a_shorter_lookback_counts_no_second_time(ledger):
 
 
 def test_a_combination_that_was_counted_once_is_inherited(ledger):
-    """Its counters may not vanish because its jobs have."""
+    """Its counters must not disappear with its jobs."""
     ledger.take([job(state=State.SUCCEEDED, created=0.0, ended=5.0, dimensions=("model",))], now=10.0)
     ledger.take([], now=20.0)
     assert set(inherited(ledger).tallies(20.0)) == {("model",)}
 
 
 def test_a_ledger_that_has_seen_nothing_leaves_nothing(ledger):
-    """What had finished before the first listing is still not counted."""
+    """Jobs that had finished before the first listing are still not counted."""
     heir = inherited(ledger)
     heir.take(HISTORY, now=300.0)
     assert heir.since == 300.0
@@ -414,7 +414,7 @@ def test_a_ledger_that_has_seen_nothing_leaves_nothing(ledger):
 
 
 def test_the_last_end_is_right_after_many_jobs_are_gone(ledger):
-    """Of each combination that lost its last one, and of the others as before."""
+    """This holds for each combination that lost its last job, and for the others as before."""
     ends = [
         job(f"{model}/{n}", State.SUCCEEDED, ended=100.0 + min(n, 50), dimensions=(model,))
         for model in ("a", "b", "c")
@@ -427,7 +427,7 @@ def test_the_last_end_is_right_after_many_jobs_are_gone(ledger):
 
 
 def test_a_listing_can_be_taken_in_step_by_step(ledger):
-    """Each step is short, whatever there is to take in, to forget and to drop; interrupted, it can be made again."""
+    """Each step is short, however much is added, forgotten or dropped; after an interruption, it can be repeated."""
     jobs = [job(f"job/{n}", State.SUCCEEDED, created=0.0, ended=100.0 + n) for n in range(500)]
     ledger.take([], now=0.0)
     steps = ledger.taking(jobs, now=1000.0)
@@ -441,14 +441,14 @@ def test_a_listing_can_be_taken_in_step_by_step(ledger):
 
 
 def bounded(most, ends, now=DAY):
-    """Return a ledger that holds few finished jobs and saw one end at each of some times."""
+    """Return a ledger that holds few finished jobs and saw one end at each of these times."""
     ledger = Ledger(lookback=DAY, classify=str, limit=most)
     ledger.take([job(f"job/{n}", state=State.SUCCEEDED, ended=end) for n, end in enumerate(ends)], now)
     return ledger
 
 
 def test_of_too_many_finished_jobs_those_that_ended_last_are_held():
-    """However they are spread over the hours; the others are counted."""
+    """Their distribution over the hours makes no difference; the others are counted as dropped."""
     ends = [100.0 * n for n in range(1, 201)]
     for most in (1, 3, 36, 37, 165, 199):
         ledger = bounded(most, ends)
@@ -464,13 +464,13 @@ def test_as_many_finished_jobs_as_allowed_are_all_held():
 
 
 def test_more_jobs_than_allowed_that_ended_in_one_instant_are_all_dropped():
-    """A bound is a bound, and of equals none is better."""
+    """The limit is strict, and keeping some of several equal jobs would be arbitrary."""
     ledger = bounded(5, [50.0] * 6)
     assert (len(ledger), ledger.dropped(DAY)) == (0, 6)
 
 
 def test_a_dropped_job_that_is_listed_again_is_not_counted_again():
-    """It finished once, and it still leaves no trace but the number of those that were dropped."""
+    """It finished once, and its only trace is still the number of dropped jobs."""
     ledger = Ledger(lookback=DAY, classify=str, limit=2)
     ledger.take([], 0.0)
     jobs = [job(f"job/{n}", state=State.SUCCEEDED, ended=100.0 + n) for n in range(5)]
@@ -484,7 +484,7 @@ def test_a_dropped_job_that_is_listed_again_is_not_counted_again():
 
 @pytest.mark.parametrize("told", [True, False], ids=["end told", "end unknown"])
 def test_what_was_dropped_is_back_where_more_may_be_held(told):
-    """All of it, or `dropped` would have to tell; and it is counted no second time."""
+    """All of them, or `dropped` would have to say otherwise; and none is counted a second time."""
     small = Ledger(lookback=DAY, classify=str, limit=2)
     small.take([], 0.0)
     end = "ended" if told else "updated"
@@ -500,7 +500,7 @@ def test_what_was_dropped_is_back_where_more_may_be_held(told):
 
 
 def test_active_jobs_are_never_dropped():
-    """Their number must be right."""
+    """Their number has to be correct."""
     ledger = Ledger(lookback=DAY, classify=str, limit=2)
     ledger.take([job(f"job/{n}", created=1.0) for n in range(9)], 10.0)
     assert (len(ledger), ledger.active(10.0), ledger.dropped(10.0)) == (9, 9, 0)
@@ -515,7 +515,7 @@ def test_the_oldest_active_jobs_are_shown():
 
 @pytest.mark.parametrize("told", [True, False])
 def test_a_job_that_is_listed_again_after_the_clock_was_ahead_finished_once(told):
-    """Whether AWS tells its end or not, and whether it was active when the clock jumped."""
+    """Whether or not AWS reports its end, and whether or not it was active when the clock jumped."""
     end: dict[str, Any] = {"ended" if told else "updated": 500.0}
     ledger = Ledger(lookback=DAY, classify=str)
     ledger.take([job("active", created=1.0)], 10.0)
@@ -528,14 +528,14 @@ def test_a_job_that_is_listed_again_after_the_clock_was_ahead_finished_once(told
 
 
 def test_a_time_in_the_future_moves_no_end(ledger):
-    """What has ended has ended: a wrong clock may not keep a job counting for ever."""
+    """A finished job stays finished: a wrong clock must not keep it counting forever."""
     ledger.take([job(state=State.FAILED, created=0.0, ended=1000 * DAY)], now=DAY)
     assert ids(ledger, 2 * DAY) == {"a"}
     assert ids(ledger, 2 * DAY + 1) == set()
 
 
 def test_a_job_whose_end_lies_in_the_future_finishes_once(ledger):
-    """Also when it is listed again after it has left the lookback."""
+    """This holds even when it is listed again after it has left the lookback."""
     ledger.take([job(created=0.0)], now=DAY)
     for now in (DAY + 1, 2 * DAY, 3 * DAY, 5 * DAY):
         ledger.take([job(state=State.FAILED, created=0.0, ended=1000 * DAY)], now=now)
@@ -544,14 +544,14 @@ def test_a_job_whose_end_lies_in_the_future_finishes_once(ledger):
 
 
 def test_a_creation_in_the_future_hides_no_other(ledger):
-    """What is created from now on is asked for all the same."""
+    """Jobs created from now on are still requested."""
     ledger.take([job(created=1000 * DAY)], now=DAY)
     assert ledger.newest_created == DAY
 
 
 @pytest.mark.parametrize("told", [True, False], ids=["end told", "end unknown"])
 def test_what_was_dropped_while_the_clock_was_ahead_is_back(ledger, told):
-    """With the end that it had, though somebody has tagged it since, and counted no second time."""
+    """Its end is unchanged though somebody has tagged it since, and it is not counted a second time."""
     ledger.take([], 0.0)
     end: dict[str, Any] = {"ended" if told else "updated": 10.0}
     done = job(state=State.SUCCEEDED, created=5.0, **end)
@@ -564,7 +564,7 @@ def test_what_was_dropped_while_the_clock_was_ahead_is_back(ledger, told):
 
 
 def test_a_longer_lookback_finds_what_ended_at_a_time_that_aws_does_not_tell(ledger):
-    """It ended when it was first seen over."""
+    """Its end is when it was first seen finished."""
     ledger.take([job(created=0.0)], 1.0)
     done = job(state=State.SUCCEEDED, created=0.0, updated=10.0)
     ledger.take([done], 60.0)

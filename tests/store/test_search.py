@@ -1,4 +1,4 @@
-"""Jobs are found by what is asked for, the newest first, page by page, each once."""
+"""Jobs are found by filters, the newest first, page by page, each once."""
 
 from typing import Any
 
@@ -17,12 +17,12 @@ ALL = JobFilter()
 
 
 def inventory(*sources):
-    """Return what searches these sources."""
+    """Return an inventory that searches these sources."""
     return searching(lambda: sources)
 
 
 async def names(found, job_filter=ALL, places=EVERYWHERE, limit=1000):
-    """Return the names of the jobs that are found, in order."""
+    """Return the names of the jobs found, in order."""
     return [each.record.job.name for each in (await found.jobs(places, job_filter, limit)).jobs]
 
 
@@ -39,7 +39,7 @@ async def every_page(found, job_filter, limit):
 
 
 async def test_active_jobs_come_first_then_what_finished_last():
-    """Whatever source they are of."""
+    """The order does not depend on their sources."""
     running = [job("old", State.RUNNING, NOW - DAY), job("new", State.RUNNING, NOW - MINUTE)]
     done = [job("before", created=NOW - 3 * HOUR), job("just", created=NOW - HOUR)]
     between = [job("between", created=NOW - 2 * HOUR)]
@@ -73,7 +73,7 @@ FILTERS = st.builds(
 
 @given(first=JOBS, second=JOBS, job_filter=FILTERS, limit=st.integers(1, 30))
 async def test_all_pages_together_hold_what_is_looked_for(first, second, job_filter, limit):
-    """Each job once, in order; and where a total is told, it is right."""
+    """Each job occurs once, in order; a total, where there is one, is correct."""
     sources = [
         listed([job(f"Job-{number}-{place}", **fields) for number, fields in enumerate(jobs)], kind)
         for place, (jobs, kind) in enumerate([(first, BEDROCK), (second, TRAINING)])
@@ -102,27 +102,27 @@ async def test_a_total_is_told_where_sums_tell_it(job_filter):
 
 
 async def test_no_total_is_told_of_a_name():
-    """What a person sees then is that there are more."""
+    """The reader then only sees that there are more."""
     page = await inventory(listed([job("a1"), job("a2")])).jobs(EVERYWHERE, JobFilter(text="a"), 1)
     assert (page.total, page.next is None) == (None, False)
 
 
 @pytest.mark.parametrize("other", [{"states": frozenset({State.STOPPED})}, {"statuses": frozenset({"Stopped"})}])
 async def test_no_total_is_told_of_a_reason_in_another_state(other):
-    """The sum of a reason knows nothing of states and statuses."""
+    """The sum of a reason does not distinguish states and statuses."""
     timeouts = JobFilter(reasons=frozenset({"timeout"}), **other)
     page = await inventory(listed([job("a", State.FAILED, code="timeout")])).jobs(EVERYWHERE, timeouts, 1)
     assert (page.jobs, page.total) == ([], None)
 
 
 def test_a_job_that_is_being_deleted_is_found_by_no_reason():
-    """Only a failed one is, as in the metrics."""
+    """Only a failed job is, as in the metrics."""
     record = Record(Job(id="a", status="Deleting", state=State.DELETING), finished=NOW, reason="timeout")
     assert not JobFilter(reasons=frozenset({"timeout"})).matches(record)
 
 
 async def test_a_job_that_comes_between_two_pages_moves_no_other():
-    """A position is a place among all jobs, not a number of a row."""
+    """A cursor is a position among all jobs, not a row number."""
     jobs = [job(f"{number}", created=NOW - number * HOUR) for number in range(1, 5)]
     source = listed(jobs)
     found = inventory(source)
@@ -133,7 +133,7 @@ async def test_a_job_that_comes_between_two_pages_moves_no_other():
 
 
 async def test_a_name_is_found_in_any_case_and_in_the_id():
-    """People paste what they have."""
+    """People paste whatever they have at hand."""
     found = inventory(listed([job("Nightly-Scoring"), job("Ünïcode")]))
     assert await names(found, JobFilter(text="nightly-s")) == ["Nightly-Scoring"]
     assert await names(found, JobFilter(text="ünï")) == ["Ünïcode"]
@@ -147,7 +147,7 @@ UNTIL = {"created": lambda time: JobFilter(created_until=time), "finished": lamb
 
 @pytest.mark.parametrize("time", ["created", "finished"])
 def test_a_span_has_its_start_and_not_its_end(time):
-    """So that two spans, one after the other, have no job in common."""
+    """Two adjacent spans therefore have no job in common."""
     record = Record(Job(id="a", status="Failed", state=State.FAILED, created=100.0), finished=100.0)
     starts = [start for start in (99.0, 100.0, 101.0) if SINCE[time](start).matches(record)]
     ends = [end for end in (99.0, 100.0, 101.0) if UNTIL[time](end).matches(record)]
@@ -155,13 +155,13 @@ def test_a_span_has_its_start_and_not_its_end(time):
 
 
 def test_a_name_is_found_that_is_no_part_of_the_id():
-    """Many ids are numbers."""
+    """Many ids are just numbers."""
     record = Record(Job(id="0815", status="Running", state=State.RUNNING, name="Nightly"))
     assert JobFilter(text="night").matches(record)
 
 
 def test_a_job_whose_end_nobody_knows_is_found_by_no_time_of_it():
-    """The time at which it was first seen over says nothing."""
+    """The time at which it was first seen finished says nothing."""
     record = Record(Job(id="a", status="Failed", state=State.FAILED), finished=NOW, is_dated=False)
     assert ALL.matches(record)
     assert not JobFilter(finished_since=NOW - DAY).matches(record)
@@ -190,7 +190,7 @@ async def test_jobs_are_found_by_their_source(places, expected):
 
 
 async def test_jobs_are_counted_by_service_and_state():
-    """Active and finished ones."""
+    """Both active and finished jobs are counted."""
     sources = [listed([job("a", State.RUNNING), job("b"), job("c")]), listed([job("d", State.FAILED)], TRAINING)]
     assert await inventory(*sources).states() == {
         "bedrock": {State.RUNNING: 1, State.SUCCEEDED: 2},
@@ -199,7 +199,7 @@ async def test_jobs_are_counted_by_service_and_state():
 
 
 async def test_failures_are_counted_by_hour():
-    """By the hours of the day, the current one last."""
+    """One count for each hour of the last day, the current hour last."""
     begin = NOW - NOW % HOUR
     failing = [begin - HOUR - 2 * MINUTE, begin - HOUR, begin - HOUR + MINUTE, begin]
     jobs = [job(str(number), State.FAILED, created) for number, created in enumerate(failing)]
@@ -208,7 +208,7 @@ async def test_failures_are_counted_by_hour():
 
 
 async def test_jobs_are_overdue_that_run_for_longer_than_their_kind_does():
-    """The oldest first, and only what is really active."""
+    """The oldest come first, and only those that are really active."""
     usual = BEDROCK.longest_run
     jobs = [
         job("overdue", State.RUNNING, NOW - usual - MINUTE),
@@ -221,7 +221,7 @@ async def test_jobs_are_overdue_that_run_for_longer_than_their_kind_does():
 
 
 def test_sources_are_told_in_the_order_of_their_keys():
-    """Those with jobs and those without."""
+    """Both those with jobs and those without."""
     account = SourceStatus(SourceKey("", "us-east-1", "sts", "account", ""), 600.0)
     found = inventory(listed([], TRAINING), Polled(account), listed([]))
     assert [each.key.aws_service for each in found.statuses()] == ["sts", "bedrock", "sagemaker"]
@@ -230,7 +230,7 @@ def test_sources_are_told_in_the_order_of_their_keys():
 
 
 async def test_what_is_polled_in_the_middle_of_a_search_does_no_harm():
-    """The loop turns while many jobs are looked through."""
+    """The event loop runs other tasks while many jobs are searched."""
     jobs = [job(str(number), created=NOW - HOUR - number) for number in range(2000)]
     source = listed(jobs)
     steps = source.ledger.finished.search(ALL, int((NOW - HOUR) // HOUR))

@@ -1,4 +1,4 @@
-"""What jobs add up to: counts, buckets, and the extremes of their times."""
+"""The sums of jobs: counts, buckets, and the extremes of their times."""
 
 import math
 
@@ -17,7 +17,7 @@ def record(state=State.RUNNING, *, status=None, finished=None, reason=None, **fi
 
 
 def tally(records, bounds):
-    """Return what records add up to."""
+    """Return the tally of some records."""
     result = Tally(bounds)
     for each in records:
         result.add(each)
@@ -25,7 +25,7 @@ def tally(records, bounds):
 
 
 def test_buckets_are_cumulative_and_hold_their_bound():
-    """A job of exactly a minute took a minute at most."""
+    """A job of exactly one minute took at most a minute."""
     histogram = Histogram(BOUNDS)
     for seconds in (0.0, 60.0, 60.001, 300.0, 1000.0):
         histogram.observe(seconds)
@@ -54,7 +54,7 @@ def test_a_status_that_the_catalog_does_not_know_is_counted_without_its_word():
 
 
 def test_only_failed_jobs_with_a_reason_count_among_the_failures():
-    """A job whose reason AWS has yet to be asked for waits, and a deleted record is no failure."""
+    """A job whose reason has yet to be requested waits, and a deleted record is not a failure."""
     records = [
         record(State.FAILED, finished=1.0, reason="capacity"),
         record(State.FAILED, finished=2.0, reason="capacity"),
@@ -65,7 +65,7 @@ def test_only_failed_jobs_with_a_reason_count_among_the_failures():
 
 
 def test_records_of_all_jobs_are_summed():
-    """Of active and finished ones alike."""
+    """This covers active and finished jobs."""
     records = [record(records={"total": 10, "failed": 1}), record(State.SUCCEEDED, finished=1.0, records={"total": 5})]
     assert tally(records, BOUNDS).records == {"total": 15, "failed": 1}
 
@@ -81,21 +81,21 @@ def test_records_of_all_jobs_are_summed():
     ],
 )
 def test_a_run_is_from_start_or_creation_to_end_or_update(times, seconds):
-    """The nearest that AWS tells; two clocks that disagree make no negative run."""
+    """The closest times that AWS reports; two clocks that disagree do not make a negative run."""
     found = tally([record(State.SUCCEEDED, finished=99.0, **times)], BOUNDS)
     assert found.durations[State.SUCCEEDED].sum == found.last[State.SUCCEEDED][1] == seconds
 
 
 @pytest.mark.parametrize("times", [{}, {"created": 10.0}, {"ended": 10.0}])
 def test_a_run_without_begin_or_end_has_no_duration(times):
-    """Nobody guesses; that it finished counts all the same."""
+    """Nobody guesses; the finish is still counted."""
     found = tally([record(State.FAILED, finished=99.0, **times)], BOUNDS)
     assert found.durations == {}
     assert found.last == {State.FAILED: (99.0, None)}
 
 
 def test_a_job_whose_record_is_being_deleted_has_no_duration():
-    """Its update time tells of the deletion, not of the work."""
+    """Its update time is that of the deletion, not of the work."""
     found = tally([record(State.DELETING, finished=50.0, created=10.0, updated=99.0)], BOUNDS)
     assert found.durations == {}
     assert found.last == {State.DELETING: (50.0, None)}
@@ -109,7 +109,7 @@ def test_an_active_job_has_no_duration():
 
 @pytest.mark.parametrize("newest", [0, 1, 2])
 def test_the_last_duration_is_that_of_the_latest_finish(newest):
-    """In whatever order the jobs are listed, and for each state alone."""
+    """Per state, and in whatever order the jobs are listed."""
     finishes = [100.0, 200.0, 150.0]
     finishes = finishes[newest:] + finishes[:newest]
     records = [record(State.SUCCEEDED, finished=end, created=end - end / 10, ended=end) for end in finishes]
@@ -118,7 +118,7 @@ def test_the_last_duration_is_that_of_the_latest_finish(newest):
 
 
 def test_the_last_failure_is_known_for_each_reason():
-    """Also where AWS told the reason only when it was asked; a job that did not fail has none."""
+    """Even if the reason came from a later request; a job that did not fail has none."""
     records = [
         record(State.FAILED, finished=100.0, reason="capacity"),
         record(State.FAILED, finished=300.0, reason="capacity"),
@@ -134,7 +134,7 @@ def test_the_last_failure_is_known_for_each_reason():
 
 
 def test_the_last_failure_of_a_reason_goes_with_its_last_job():
-    """And is looked for anew where others failed for the same reason."""
+    """It is determined anew where others failed for the same reason."""
     older, newer = (record(State.FAILED, finished=end, reason="capacity") for end in (100.0, 300.0))
     found = tally([older, newer], BOUNDS)
     found.remove(newer)
@@ -147,7 +147,7 @@ def test_the_last_failure_of_a_reason_goes_with_its_last_job():
 
 
 def test_the_queue_is_from_creation_to_start():
-    """Of active jobs as well; a job that has not started is in no bucket yet."""
+    """Active jobs are included; a job that has not started is in no bucket yet."""
     records = [record(created=0.0, started=30.0), record(created=0.0, started=400.0), record(created=0.0)]
     queue = tally(records, BOUNDS).queue
     assert queue.cumulative() == [("60.0", 1.0), ("300.0", 1.0), ("+Inf", 2.0)]
@@ -155,13 +155,13 @@ def test_the_queue_is_from_creation_to_start():
 
 
 def test_a_start_before_the_creation_is_no_wait():
-    """Two clocks that disagree make no negative one."""
+    """Two clocks that disagree do not make a negative wait."""
     queue = tally([record(created=10.0, started=started) for started in (9.0, 10.0)], BOUNDS).queue
     assert (queue.sum, queue.cumulative()[0]) == (0.0, ("60.0", 2.0))
 
 
 def test_the_oldest_of_each_active_status():
-    """A job that finished is not stuck, and one without a creation time cannot tell."""
+    """A finished job is not stuck, and one without a creation time cannot be judged."""
     records = [
         record(status="Submitted", created=30.0),
         record(status="Submitted", created=20.0),
@@ -176,7 +176,7 @@ def test_the_oldest_of_each_active_status():
 
 
 def test_the_next_deadline_is_the_earliest_of_an_active_job():
-    """What finished has none to meet."""
+    """A finished job has no deadline to meet."""
     records = [
         record(deadline=50.0),
         record(deadline=40.0),
@@ -188,7 +188,7 @@ def test_the_next_deadline_is_the_earliest_of_an_active_job():
 
 
 def test_the_newest_of_all_jobs():
-    """Whatever became of it."""
+    """Its state makes no difference."""
     records = [record(created=10.0), record(State.EXPIRED, finished=99.0, created=30.0), record(created=20.0), record()]
     assert tally(records, BOUNDS).last_created == 30.0
 

@@ -1,4 +1,4 @@
-"""The log: one line for each record, with the same keys, whoever wrote it and whatever it holds."""
+"""The log: one line for each record, with the same keys, whoever wrote it and whatever it contains."""
 
 import io
 import json
@@ -24,7 +24,7 @@ def log():
 
 @pytest.fixture
 def logfmt():
-    """Log in logfmt, and return what reads the lines without their time and the line that wrote them."""
+    """Log in logfmt; return a function that reads the lines without their time and source."""
     stream = io.StringIO()
     configure_logging("info", "logfmt", stream)
 
@@ -38,14 +38,14 @@ def logfmt():
 
 @pytest.fixture
 def jsons():
-    """Log in JSON, and return what reads the records."""
+    """Log in JSON; return a function that reads the records."""
     stream = io.StringIO()
     configure_logging("info", "json", stream)
     return lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
 def test_logfmt_has_the_keys_of_prometheus(logfmt, log):
-    """Time, level, source, message, then what the record adds, in promslog's order."""
+    """Time, level, source and message, then the record's own keys, in promslog's order."""
     log.info("Listening on", address="127.0.0.1:10058", tls=False)
     assert logfmt() == ['level=INFO msg="Listening on" address=127.0.0.1:10058 tls=false']
 
@@ -77,7 +77,7 @@ QUOTED = {
 
 @pytest.mark.parametrize(("value", "written"), QUOTED.values(), ids=QUOTED.keys())
 def test_logfmt_quotes_what_needs_it(logfmt, log, value, written):
-    """A line is split only where a key starts, and nothing on it steers a terminal."""
+    """A line can be split only at a key, and nothing in it controls a terminal."""
     log.info("it", value=value)
     assert logfmt() == [f"level=INFO msg=it value={written}"]
 
@@ -88,7 +88,7 @@ HOSTILE = ["\ntime=2026-01-01T00:00:00Z level=ERROR msg=forged", "\r\nlevel=ERRO
 @pytest.mark.parametrize("text", HOSTILE, ids=repr)
 @pytest.mark.parametrize("form", ["logfmt", "json"])
 def test_a_hostile_newline_forges_no_second_line(log, form, text):
-    """Neither in a message nor in a value: a job's name may hold anything."""
+    """Neither in a message nor in a value: a job's name may contain anything."""
     stream = io.StringIO()
     configure_logging("info", form, stream)
     message = f"message {text}"
@@ -127,7 +127,7 @@ def test_only_the_level_and_above_is_logged(level, logger):
 
 @pytest.mark.parametrize("library", ["aiobotocore", "botocore"])
 def test_what_botocore_warns_of_is_logged_once_by_the_poll(library):
-    """It would warn with a traceback for each source; whoever debugs sees it."""
+    """Botocore would warn with a traceback for each source; the debug level still shows it."""
     for level, heard in (("info", ["failure"]), ("debug", ["trouble", "failure"])):
         stream = io.StringIO()
         configure_logging(level, "json", stream)
@@ -160,7 +160,7 @@ def test_an_exception_is_one_line_of_logfmt(logfmt, log):
 
 
 def test_logging_can_be_configured_again(log):
-    """The last word counts, and no record is written twice."""
+    """The last configuration applies, and no record is written twice."""
     first, second = io.StringIO(), io.StringIO()
     configure_logging("info", "json", first)
     configure_logging("info", "json", second)
@@ -170,7 +170,7 @@ def test_logging_can_be_configured_again(log):
 
 
 def test_the_log_goes_to_stderr(capsys, log):
-    """What a command prints on stdout is its result alone."""
+    """Only the result of a command is printed on stdout."""
     configure_logging("info", "logfmt")
     log.info("it")
     printed = capsys.readouterr()

@@ -29,7 +29,7 @@ WRITTEN = {
 
 @pytest.mark.parametrize(("text", "seconds"), WRITTEN.items(), ids=WRITTEN)
 def test_every_unit_of_prometheus_is_read(text, seconds):
-    """Years to milliseconds, alone or together, the greater unit first."""
+    """Years to milliseconds, alone or combined, the largest unit first."""
     assert parse_duration(text) == pytest.approx(seconds)
 
 
@@ -47,15 +47,15 @@ def test_what_prometheus_does_not_read_is_refused(text):
 
 @pytest.mark.parametrize("value", [5, 5.0, True, None, [], {}, b"5m"], ids=repr)
 def test_what_is_no_text_is_refused(value):
-    """A bare number of YAML could be seconds or minutes: nobody guesses."""
+    """A bare number in YAML could be seconds or minutes, so it is rejected."""
     with pytest.raises(ValueError, match="not a duration"):
         parse_duration(value)
 
 
 @pytest.mark.parametrize("text", ["300y", f"{'9' * 400}s"], ids=["300y", "400 digits"])
 def test_what_is_out_of_prometheus_range_is_refused(text):
-    """Prometheus ends at 2^63 nanoseconds, 292 years: an endless number must not become infinity."""
-    with pytest.raises(ValueError):  # noqa: PT011 - a refusal, whatever its words
+    """Prometheus ends at 2^63 nanoseconds, 292 years: a huge number must not become infinity."""
+    with pytest.raises(ValueError):  # noqa: PT011 - any rejection will do
         parse_duration(text)
 
 
@@ -75,20 +75,20 @@ def test_what_is_out_of_prometheus_range_is_refused(text):
     ],
 )
 def test_a_duration_is_written_as_prometheus_writes_it(seconds, text):
-    """Years and weeks only where nothing remains: 90d reads better than 12w6d."""
+    """Years and weeks are used only without a remainder: 90d is easier to read than 12w6d."""
     assert format_duration(seconds) == text
 
 
 @given(st.integers(min_value=0, max_value=290 * 365 * 86_400 * 1000))
 def test_what_is_written_is_read_back(milliseconds):
-    """No millisecond is lost between the two."""
+    """Not a millisecond is lost on the way."""
     assert round(parse_duration(format_duration(milliseconds / 1000)) * 1000) == milliseconds
 
 
 @pytest.mark.slow
 @given(st.text(max_size=12))
 def test_rubbish_is_refused_and_nothing_worse(text):
-    """Whatever a file holds: a number of seconds or a ValueError."""
+    """Whatever a file contains, the result is a number of seconds or a ValueError."""
     with contextlib.suppress(ValueError):
         assert parse_duration(text) >= 0
 

@@ -1,4 +1,4 @@
-"""Text that may stand on a terminal and in a line of a log."""
+"""Text that is safe on a terminal and in a log line."""
 
 import pytest
 
@@ -19,10 +19,10 @@ from exporter.text.printable import printable
     ],
 )
 def test_what_steers_a_terminal_is_escaped(text, shown):
-    """Everything else stays as it is."""
+    """All other characters stay as they are."""
     assert printable(text) == shown
 
 
 def test_no_cell_of_a_table_steers_the_terminal():
-    """The words of AWS stand in tables: `doctor` and `once --output table`."""
+    """Text from AWS is printed in tables by `doctor` and `once --output table`."""
     assert table(("SCOPE", "ERROR"), [("a\nb", "\x1b[2Jx")]) == "SCOPE     ERROR\na\\u000ab  \\u001b[2Jx"
