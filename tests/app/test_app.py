@@ -77,7 +77,7 @@ async def test_what_is_polled_is_served(aws, clock):
 
 
 async def test_what_is_polled_is_shown(aws, clock):
-    """From AWS to the pages and the API, with the configuration that is in force."""
+    """From AWS to the pages and the API, with the configuration in effect."""
     async with running(aws, clock) as exporter:
         await ready(exporter)
         answer = json.loads((await get(exporter, "/api/v1/jobs"))[1])
@@ -162,7 +162,7 @@ async def test_an_exception_in_the_block_closes_everything(aws, clock, tidy):
 
 
 async def test_a_block_that_is_cancelled_closes_everything(aws, clock, tidy):
-    """As a supervisor would cancel it."""
+    """A supervisor stops it this way."""
     entered = asyncio.Event()
 
     async def run():

@@ -85,7 +85,7 @@ async def test_the_next_poll_finds_the_connection_of_the_last_one():
 
 @pytest.mark.parametrize("region", ["eu-central-1", "us-east-1"])
 async def test_credentials_are_asked_for_in_the_region_of_the_environment(monkeypatch, region):
-    """Alone, botocore does not read AWS_REGION, and would ask the one STS in us-east-1."""
+    """By itself botocore ignores AWS_REGION, and would use the one STS in us-east-1."""
     monkeypatch.setenv("AWS_REGION", region)
     session = Session(Settings(), Telemetry(), Loader(), asyncio.Lock())
     async with session.create_client("sts", aws_access_key_id="made", aws_secret_access_key="up") as sts:

@@ -114,7 +114,7 @@ def test_text_that_utf8_cannot_hold_becomes_a_question_mark():
 
 
 def test_an_item_becomes_a_job():
-    """Every field that the catalog names, in the exporter's own words."""
+    """Every field that the catalog names is read, under the exporter's own names."""
     item = {
         "jobArn": "arn:1",
         "jobName": "nightly",
@@ -173,7 +173,7 @@ def test_an_item_that_nothing_identifies_is_a_bad_response(kind, item):
 
 @pytest.mark.parametrize("status", ["Pondering", "", None, "submitted"])
 def test_a_status_that_the_catalog_does_not_know_is_unknown(status):
-    """It is kept for the log, and breaks nothing."""
+    """It is kept for the log, and does no harm."""
     job = job_reader(BEDROCK)({"jobArn": "arn:1", "status": status}, {})
     assert (job.status, job.state) == (status or "", State.UNKNOWN)
 

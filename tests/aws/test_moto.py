@@ -58,7 +58,7 @@ async def test_memberships_and_collaborations(moto, client):
 
 
 async def test_a_role_is_assumed_with_sts(moto, client):
-    """Another account is read through its role, and labelled with the role's account."""
+    """Another account is read through its role, and labeled with the role's account."""
     role = "arn:aws:iam::444455556666:role/aws-job-exporter"
     accounts = [{"role_arn": role, "external_id": "a-secret", "regions": [REGION]}]
     services = {"bedrock": {"kinds": [CUSTOMIZATION.key]}}

@@ -93,7 +93,7 @@ CODES = [
 
 @pytest.mark.parametrize(("code", "reason"), CODES)
 def test_a_code_says_more_than_its_status(code, reason):
-    """AWS's protocols send most errors with the status 400."""
+    """AWS's protocols send most errors with status 400."""
     assert poll_error(answered(code)).reason == reason
 
 
@@ -135,7 +135,7 @@ def test_no_secret_hides_where_a_text_is_cut(before):
 
 
 def test_the_text_is_in_the_words_of_aws():
-    """Whoever reads it can look it up."""
+    """A reader can look it up."""
     text = str(poll_error(answered("AccessDeniedException", 403, "User: made-up is not authorized")))
     assert "AccessDeniedException" in text
     assert "ListThings" in text

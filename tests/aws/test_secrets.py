@@ -137,7 +137,7 @@ def test_a_wrong_configuration_tells_no_secret(capsys, flags, says):
 
 
 def test_settings_hide_external_ids():
-    """Whoever prints them in a traceback sees no external id."""
+    """A traceback that prints them shows no external id."""
     clean(repr(configured("http://localhost", accounts=ACCOUNTS)))
 
 

@@ -131,7 +131,7 @@ def test_hostile_label_values_survive_the_round_trip(exposition, hostile):
 
 
 def everything(number: int) -> list[Metric]:
-    """Return families of every type that is published, labelled with a number."""
+    """Return families of every type that is published, labeled with a number."""
     histogram = GaugeHistogramMetricFamily("runs_seconds", "Runs.", labels=["label"])
     histogram.add_metric([str(number)], [("60.0", 1.0), ("+Inf", 2.0 + number)], 300.0)
     counter = CounterMetricFamily("done", "Done.", labels=["label"])

@@ -216,7 +216,7 @@ async def test_a_configured_scope_that_does_not_exist_hurts_nothing_else(aws, cl
 
 
 async def test_scopes_come_and_go_at_the_discovery_interval(aws, clock, clean_room):
-    """A scope that disappears takes its series along; a new one adds its own."""
+    """A scope that disappears takes its series along, and a new one adds series."""
     membership, _, _ = clean_room
     async with running(configured(aws.endpoint_url, {"cleanroomsml": None}), clock) as exporter:
         assert exporter.samples("aws_jobs", scope=membership.id)
@@ -340,7 +340,7 @@ async def test_an_unknown_status_is_counted_and_breaks_nothing(aws, clock):
 
 
 async def test_of_many_unknown_statuses_the_log_tells_some(aws, clock):
-    """Each once, and at most fifty per source: an impostor of AWS may invent a new one every time."""
+    """Each once, and at most fifty per source: a server in place of AWS may invent a new one every time."""
 
     async def invent(call):
         if call.operation == "ListModelInvocationJobs":
@@ -485,7 +485,7 @@ async def test_an_answer_that_cannot_be_read_is_counted(aws, clock, fault, code)
 
 
 async def test_codes_that_nobody_knows_make_no_series(aws, clock):
-    """An impostor of AWS may invent a new one every time."""
+    """A server in place of AWS may invent a new one every time."""
     made_up = itertools.count()
 
     async def refuse(call):
@@ -532,7 +532,7 @@ async def test_dimensions_without_jobs(aws, clock):
 
 
 async def test_counters_by_dimension(aws, clock):
-    """A job that finishes counts under its own values."""
+    """A finished job counts under its own dimension values."""
     path = [(0, "Submitted"), (HOUR + 30, "Failed")]
     batch_job(aws, path=path, dimensions={"model_id": "titan"}, message="Rate exceeded")
     services = {"bedrock": {"dimensions": ["model_id"], "kinds": [BEDROCK.key]}}

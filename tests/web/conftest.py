@@ -57,20 +57,20 @@ def written(tmp_path: Path, certificates: Path) -> Callable[[str], Path]:
 
 @dataclass
 class Shown:
-    """What pages and API show."""
+    """The pages and the API of a site."""
 
     sources: list[Any] = field(default_factory=list)
     settings: Settings = field(default_factory=Settings)
     client: Any = None
 
     async def text(self, path, status=200):
-        """Return a page, having looked at its status."""
+        """Return the text of a page after checking its status."""
         response = await self.client.get(path)
         assert response.status == status, await response.text()
         return await response.text()
 
     async def data(self, path):
-        """Return what the API answers."""
+        """Return the data of an API response."""
         response = await self.client.get(path)
         assert response.status == 200, await response.text()
         return (await response.json())["data"]
@@ -78,7 +78,7 @@ class Shown:
 
 @pytest.fixture
 async def shown():
-    """Return what a site shows, and the site's client."""
+    """Return a site and its client."""
     shown = Shown()
     looking = inside(lambda: shown.sources)
     looking = type(looking)(looking.inventory, lambda: shown.settings, looking.catalog)

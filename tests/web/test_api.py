@@ -1,4 +1,4 @@
-"""The JSON API answers what it is asked, says what is wrong with a question, and is what its description says."""
+"""The JSON API returns what is requested, explains invalid requests, and matches its OpenAPI description."""
 
 import asyncio
 from pathlib import Path
@@ -42,7 +42,7 @@ FILLED = [
 
 
 async def test_a_job_is_told_with_all_that_is_known(shown):
-    """Times in RFC 3339, the reason, the words of AWS and its page in the console."""
+    """Times are in RFC 3339, with the reason, AWS's own message and its page in the console."""
     shown.sources = FILLED
     data = await shown.data("/api/v1/jobs?name=broken")
     assert (data["total"], data["next"]) == (None, None)
@@ -94,14 +94,14 @@ async def test_a_job_is_told_with_all_that_is_known(shown):
     ],
 )
 async def test_jobs_are_filtered(shown, query, names):
-    """By the labels of the metrics and by what the job is."""
+    """By the labels of the metrics and by the properties of the job."""
     shown.sources = FILLED
     data = await shown.data(f"/api/v1/jobs?{query}")
     assert [job["name"] for job in data["jobs"]] == names
 
 
 async def test_pages_follow_each_other(shown):
-    """By the cursor that each answer has, until there is none."""
+    """Each response has a cursor, up to the last page."""
     shown.sources = FILLED
     names, address = [], "/api/v1/jobs?limit=1"
     while address:
@@ -113,7 +113,7 @@ async def test_pages_follow_each_other(shown):
 
 
 async def test_a_time_that_no_calendar_has_is_not_told(shown):
-    """AWS's numbers are not ours; an answer is more than one job."""
+    """AWS's numbers cannot be trusted, and one bad time must not spoil a whole response."""
     shown.sources = [listed([job("odd", State.RUNNING, 1e18)])]
     (odd,) = (await shown.data("/api/v1/jobs"))["jobs"]
     assert odd["created"] is None
@@ -121,7 +121,7 @@ async def test_a_time_that_no_calendar_has_is_not_told(shown):
 
 
 async def test_sources_are_told(shown):
-    """How each goes, and why not."""
+    """Each with its health, and why it is down."""
     shown.sources = FILLED
     data = await shown.data("/api/v1/sources?health=down")
     assert (data["total"], data["next"]) == (1, None)
@@ -146,7 +146,7 @@ async def test_sources_have_pages(shown):
 
 
 async def test_the_status_adds_up(shown):
-    """Sources by health, jobs by service and state, failures by hour."""
+    """Sources are counted by health, jobs by service and state, failures by hour."""
     shown.sources = FILLED
     data = await shown.data("/api/v1/status")
     assert data["version"] == __version__
@@ -175,7 +175,7 @@ async def test_the_status_adds_up(shown):
     ],
 )  # fmt: skip
 async def test_a_wrong_question_is_explained(shown, path, error):
-    """The parameter, what is allowed, the value; on the page of the same name, too."""
+    """The error has the parameter, the allowed values and the value given; so does the page of the same name."""
     response = await shown.client.get(f"/api/v1/{path}")
     answer = await response.json()
     assert response.status == 400
@@ -186,7 +186,7 @@ async def test_a_wrong_question_is_explained(shown, path, error):
 
 
 async def test_nothing_is_kept_on_the_way(shown):
-    """Neither caches nor browsers may keep names of jobs, or guess what an answer is."""
+    """Neither caches nor browsers may keep names of jobs, or guess the type of a response."""
     for path in ("/api/v1/jobs", "/api/v1/sources", "/api/v1/status"):
         headers = (await shown.client.get(path)).headers
         assert headers["Cache-Control"] == "no-store"
@@ -198,12 +198,12 @@ async def test_nothing_is_kept_on_the_way(shown):
 
 
 async def test_the_description_is_served(shown):
-    """As it stands in the repository."""
+    """It is served as it is in the repository."""
     assert yaml.safe_load(await shown.text("/api/v1/openapi.yaml")) == DESCRIPTION
 
 
 def test_the_description_has_every_path():
-    """And no other."""
+    """And it has no other path."""
     site = Site(Exposition(CollectorRegistry(), lambda: NOW), bool, "/metrics", inside(list))
     paths = {resource.canonical for resource in create_app(site).router.resources()}
     assert {path for path in paths if path.startswith("/api/")} - {"/api/v1/openapi.yaml"} == set(DESCRIPTION["paths"])
@@ -211,7 +211,7 @@ def test_the_description_has_every_path():
 
 @pytest.mark.parametrize(("path", "model"), [("jobs", JobParameters), ("sources", SourceParameters)])
 def test_the_description_has_every_parameter(path, model):
-    """With its default."""
+    """Each has its default."""
     described = DESCRIPTION["paths"][f"/api/v1/{path}"]["get"]["parameters"]
     common = DESCRIPTION["components"]["parameters"]
     parameters = [common[entry["$ref"].rpartition("/")[2]] if "$ref" in entry else entry for entry in described]
@@ -222,26 +222,26 @@ def test_the_description_has_every_parameter(path, model):
 
 @pytest.mark.parametrize(("name", "row"), [("Job", JobRow), ("Source", SourceRow)])
 def test_the_description_has_every_field(name, row):
-    """Each is always there."""
+    """Each field is always present."""
     assert SCHEMAS[name]["required"] == list(SCHEMAS[name]["properties"]) == list(row._fields)
 
 
 def test_the_description_has_every_word():
-    """The closed lists are the code's."""
+    """Its enumerations are the same as in the code."""
     assert SCHEMAS["State"]["enum"] == [*State]
     assert SCHEMAS["Reason"]["enum"] == [*Reason]
 
 
 @pytest.mark.slow
 async def test_the_api_does_as_it_is_described():
-    """Schemathesis asks what the description allows, and what it does not, and looks at each answer."""
+    """Schemathesis sends requests that the description allows and some that it does not, and checks each response."""
     site = Site(Exposition(CollectorRegistry(), lambda: NOW), bool, "/metrics", inside(lambda: FILLED))
     async with TestServer(create_app(site)) as server:
         await asyncio.to_thread(ask_everything, str(server.make_url("")))
 
 
 def ask_everything(url):
-    """Ask examples of every operation; wrong ones where there is a parameter to be wrong."""
+    """Send examples of every operation; include invalid ones where a parameter can be invalid."""
     schema = schemathesis.openapi.from_dict(DESCRIPTION)
     for path, entry in DESCRIPTION["paths"].items():
         ask_examples(schema[path]["GET"], GenerationMode.POSITIVE, url)
@@ -250,7 +250,7 @@ def ask_everything(url):
 
 
 def ask_examples(operation, mode, url):
-    """Ask examples of one operation, the same in each run."""
+    """Send examples of one operation, the same in each run."""
 
     @given(case=operation.as_strategy(generation_mode=mode))
     @settings(max_examples=30, derandomize=True, deadline=None, database=None, phases=[Phase.generate])

@@ -1,4 +1,4 @@
-"""Clients that are slow, many, silent or hostile take nothing from the others."""
+"""Clients that are slow, numerous, silent or hostile do not affect the others."""
 
 import asyncio
 import socket
@@ -27,14 +27,14 @@ UNHURRIED = ConnectionLimits(first_request=PATIENCE, next_request=PATIENCE, resp
 
 @dataclass
 class Server:
-    """A server on a port, and how its clients speak to it."""
+    """A server on a port, and ways for clients to talk to it."""
 
     port: int
     connections: Connections
 
     @asynccontextmanager
     async def connected(self, *, receive_buffer=0):
-        """Yield a connection; a small buffer makes a client that does not read hold the server up."""
+        """Yield a connection; a small buffer lets a client that does not read block the server's writes."""
         client = socket.socket()
         if receive_buffer:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -49,22 +49,22 @@ class Server:
                 await writer.wait_closed()
 
     async def ask(self, request, *, count=1):
-        """Send bytes over a connection of their own and return the status lines of so many answers."""
+        """Send bytes over a separate connection and return the status lines of this many responses."""
         async with asyncio.timeout(PATIENCE), self.connected() as (reader, writer):
             writer.write(request)
             return [await answer(reader) for _ in range(count)]
 
     def dropped(self, reason):
-        """Return how many connections were given up."""
+        """Return how many connections were dropped."""
         return self.connections._telemetry.http_connections_dropped.labels(reason)._value.get()
 
     async def is_healthy(self):
-        """Whether it answers."""
+        """Return whether it responds."""
         return await self.ask(HEALTHY) == [200]
 
 
 async def answer(reader):
-    """Read one answer and return its status."""
+    """Read one response and return its status."""
     head = await reader.readuntil(b"\r\n\r\n")
     lines = head.lower().split(b"\r\n")
     length = next((int(line.partition(b":")[2]) for line in lines if line.startswith(b"content-length:")), 0)
@@ -73,7 +73,7 @@ async def answer(reader):
 
 
 async def ended(reader):
-    """Wait until the server has closed a connection, and return what came before."""
+    """Wait until the server has closed a connection, and return what arrived before."""
     read = b""
     with suppress(ConnectionError):
         async with asyncio.timeout(PATIENCE):
@@ -84,7 +84,7 @@ async def ended(reader):
 
 @asynccontextmanager
 async def serving(*, series=10, max_requests=40, limits=UNHURRIED):
-    """Yield a server with so many series."""
+    """Yield a server with this many series."""
     registry = CollectorRegistry()
     gauge = Gauge("things", "Things.", ["name"], registry=registry)
     for number in range(series):
@@ -96,7 +96,7 @@ async def serving(*, series=10, max_requests=40, limits=UNHURRIED):
 
 
 def kept(app) -> Connections:
-    """Return the connections of an application that is served."""
+    """Return the connections of a running application."""
     connections = app.middlewares[0].__self__
     assert isinstance(connections, Connections)
     return connections
@@ -111,7 +111,7 @@ MUCH = 3_000
 
 @asynccontextmanager
 async def held(server, count):
-    """Yield while so many clients have asked for the metrics and read only their beginning."""
+    """Yield while this many clients have requested the metrics and read only the first bytes."""
     async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
         begun: asyncio.Queue[bytes] = asyncio.Queue()
         over = asyncio.Event()
@@ -130,7 +130,7 @@ async def held(server, count):
 
 
 async def test_many_scrape_at_once():
-    """All get what they ask for, or are told to come again; between them the server is healthy."""
+    """Each gets its response, and the server stays healthy meanwhile."""
     async with serving(max_requests=0) as server:
         scrapes = [asyncio.create_task(server.ask(SCRAPE)) for _ in range(SCRAPERS)]
         assert await server.is_healthy()
@@ -138,7 +138,7 @@ async def test_many_scrape_at_once():
 
 
 async def test_more_scrapes_than_allowed_are_refused():
-    """Those that came first go on; when they are over there is room again. Health has no limit."""
+    """Earlier ones continue, and leave room when they finish. Health checks have no limit."""
     async with serving(series=MUCH, max_requests=2) as server:
         async with held(server, 2) as statuses:
             assert statuses == [200, 200]
@@ -155,7 +155,7 @@ async def test_more_scrapes_than_allowed_are_refused():
 
 
 async def test_a_slow_reader_is_broken_off(caplog):
-    """With less than it asked for; nothing is logged as an error."""
+    """It gets less than it requested; nothing is logged as an error."""
     async with serving(series=MUCH) as server, server.connected(receive_buffer=4096) as (reader, writer):
         writer.write(SCRAPE)
         assert await reader.read(1)
@@ -166,7 +166,7 @@ async def test_a_slow_reader_is_broken_off(caplog):
 
 
 async def test_a_slow_reader_costs_little_memory():
-    """What is sent is shared; a connection holds what one step of sending left."""
+    """The bytes sent are shared; a connection holds what one step of sending left."""
     async with serving(series=MUCH) as server, held(server, 5):
         waiting = [connection.transport.get_write_buffer_size() for connection in server.connections._all]
         assert len(waiting) == 5
@@ -182,7 +182,7 @@ DRIPS = {
 
 @pytest.mark.parametrize("begin", DRIPS.values(), ids=DRIPS.keys())
 async def test_who_asks_nothing_is_broken_off(begin):
-    """However it goes on dripping."""
+    """A slow trickle of bytes does not help."""
     async with serving() as server, server.connected() as (reader, writer):
         writer.write(begin)
         await only(server)
@@ -192,7 +192,7 @@ async def test_who_asks_nothing_is_broken_off(begin):
 
 
 async def test_who_asks_nothing_more_is_broken_off():
-    """A second request has its time, too."""
+    """A second request has a time limit, too."""
     async with serving() as server, server.connected() as (reader, writer):
         writer.write(HEALTHY)
         assert await answer(reader) == 200
@@ -204,7 +204,7 @@ async def test_who_asks_nothing_more_is_broken_off():
 
 
 async def test_who_has_asked_in_time_may_stay():
-    """The time for the first request is over with its answer."""
+    """The time limit of the first request ends with its response."""
     async with serving() as server, server.connected() as (reader, writer):
         (connection,) = await only(server)
         assert not connection._timer.cancelled()
@@ -215,13 +215,13 @@ async def test_who_has_asked_in_time_may_stay():
 
 
 async def only(server):
-    """Return the connections of a server once it has one."""
+    """Return the connections of a server as soon as there is one."""
     await eventually(lambda: len(server.connections._all) == 1)
     return server.connections._all
 
 
 async def test_silent_connections_give_way():
-    """One more than there may be takes the place of the oldest; whoever asks is answered."""
+    """A connection beyond the limit replaces the oldest silent one; a client that sends a request is served."""
     async with serving(limits=replace(UNHURRIED, connections=50)) as server, AsyncExitStack() as stack:
         silent = [await stack.enter_async_context(server.connected()) for _ in range(50)]
         for oldest, _ in silent[:5]:
@@ -234,7 +234,7 @@ async def test_silent_connections_give_way():
 
 
 async def test_connections_that_are_answered_are_not_given_up():
-    """Then the newcomer is turned away."""
+    """The new connection is refused instead."""
     async with serving(series=MUCH, limits=replace(UNHURRIED, connections=2)) as server, held(server, 2) as statuses:
         assert statuses == [200, 200]
         async with server.connected() as (reader, writer):
@@ -244,7 +244,7 @@ async def test_connections_that_are_answered_are_not_given_up():
 
 
 async def test_connections_with_tls_have_the_same_limits(written, certificates):
-    """The first answer ends the first time, and the second begins."""
+    """The first response ends the first time limit and starts the second."""
     file = written("tls_server_config: {cert_file: server.crt, key_file: server.key}")
     async with greeting(file, certificates, replace(UNHURRIED, next_request=SHORT)) as server:
         async with asyncio.timeout(PATIENCE):
@@ -256,7 +256,7 @@ async def test_connections_with_tls_have_the_same_limits(written, certificates):
 
 
 async def test_half_open_handshakes_keep_nobody_waiting(written, certificates):
-    """Clients of TLS that say nothing, or rubbish."""
+    """TLS clients may send nothing, or garbage."""
     file = written("tls_server_config: {cert_file: server.crt, key_file: server.key}")
     async with greeting(file, certificates, ConnectionLimits(first_request=SHORT)) as server:
         silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(50)]
@@ -273,7 +273,7 @@ async def test_half_open_handshakes_keep_nobody_waiting(written, certificates):
 
 
 async def test_silent_handshakes_give_way(written, certificates):
-    """A client of TLS that says nothing holds no place that another one needs, and does not delay the shutdown."""
+    """A TLS client that sends nothing takes no place that another one needs, and does not delay the shutdown."""
     file = written("tls_server_config: {cert_file: server.crt, key_file: server.key}")
     async with asyncio.timeout(PATIENCE):
         async with greeting(file, certificates, ConnectionLimits(connections=2)) as server:
@@ -286,7 +286,7 @@ async def test_silent_handshakes_give_way(written, certificates):
 
 
 async def test_a_request_along_with_the_end_of_the_handshake_is_answered(written, certificates):
-    """The client's last word of the handshake and its request may come in one packet."""
+    """The client's last handshake message and its request may arrive in one packet."""
     file = written("tls_server_config: {cert_file: server.crt, key_file: server.key}")
     async with greeting(file, certificates) as server, asyncio.timeout(PATIENCE):
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -344,7 +344,7 @@ ODD = {
 
 @pytest.mark.parametrize(("request_bytes", "statuses"), ODD.values(), ids=ODD.keys())
 async def test_odd_requests(request_bytes, statuses, caplog):
-    """They get an answer that says so; the server goes on, and nothing is logged as an error."""
+    """The response says what is wrong; the server continues, and nothing is logged as an error."""
     async with serving() as server:
         (status,) = await server.ask(request_bytes)
         assert status in statuses
@@ -353,14 +353,14 @@ async def test_odd_requests(request_bytes, statuses, caplog):
 
 
 async def test_requests_in_a_row_without_waiting():
-    """Pipelining: as many answers, in the same order."""
+    """Pipelining: one response for each request, in the same order."""
     async with serving() as server:
         odd = get("/nothing")
         assert await server.ask((HEALTHY + odd) * 100, count=200) == [200, 404] * 100
 
 
 async def test_a_flood_without_reading_is_broken_off():
-    """Requests that nobody reads the answers of do not pile up: aiohttp stops reading, and then time is up."""
+    """Unread responses do not pile up: aiohttp stops reading, and then the time limit passes."""
     async with serving(series=MUCH) as server:
         async with server.connected(receive_buffer=4096) as (reader, writer):
             writer.write(SCRAPE * 100_000)
@@ -373,7 +373,7 @@ async def test_a_flood_without_reading_is_broken_off():
 
 
 async def test_an_accident_with_one_connection_is_not_the_servers():
-    """It is logged, and the next one is tried anew."""
+    """It is logged, and the next connection works."""
 
     async def context():
         raise ZeroDivisionError
@@ -388,7 +388,7 @@ async def test_an_accident_with_one_connection_is_not_the_servers():
 
 
 async def test_an_answer_under_way_is_finished_when_the_server_stops(monkeypatch):
-    """A scrape is not cut off by a restart."""
+    """A restart does not cut off a scrape."""
     monkeypatch.setattr(listening, "_GRACE", PATIENCE)
     entered, go_on = asyncio.Event(), asyncio.Event()
 
@@ -409,7 +409,7 @@ async def test_an_answer_under_way_is_finished_when_the_server_stops(monkeypatch
 
 
 async def when_nobody_is_let_in(port, do):
-    """Do something once a server has begun to stop."""
+    """Do something once a server has started to shut down."""
 
     async def is_closed():
         try:

@@ -9,7 +9,7 @@ from exporter.web import Site, create_app
 
 
 async def answer(method, reload, headers=None):
-    """Return the status and the text of an answer."""
+    """Return the status and the text of a response."""
     site = Site(Exposition(CollectorRegistry(), lambda: 0.0), bool, "/metrics", reload=reload)
     async with TestClient(TestServer(create_app(site))) as client:
         response = await client.request(method, "/-/reload", headers=headers)
@@ -17,7 +17,7 @@ async def answer(method, reload, headers=None):
 
 
 def reloading(*problems):
-    """Return a reload that finds these problems."""
+    """Return a reload that reports these problems."""
 
     async def reload():
         return problems
@@ -27,18 +27,18 @@ def reloading(*problems):
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 async def test_a_reload_that_worked(method):
-    """As Prometheus answers it."""
+    """The response is the same as Prometheus's."""
     assert await answer(method, reloading()) == (200, "")
 
 
 async def test_a_reload_that_did_not_says_why():
-    """Each problem on its line."""
+    """Each problem is on a separate line."""
     assert await answer("POST", reloading("a: wrong", "b: wrong")) == (500, "a: wrong\nb: wrong\n")
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 async def test_without_the_flag_it_is_refused(method):
-    """In Prometheus' words."""
+    """The wording is that of Prometheus."""
     assert await answer(method, None) == (403, "Lifecycle API is not enabled.")
 
 
@@ -64,5 +64,5 @@ async def test_a_link_cannot_reload(reload):
     ids=str,
 )
 async def test_a_page_of_another_site_cannot_reload(headers, status):
-    """Whoever has the exporter within reach may visit any page, and a form of it may be sent anywhere."""
+    """A user who can reach the exporter may visit any page, and its forms can be sent anywhere."""
     assert (await answer("POST", reloading(), headers))[0] == status

@@ -1,4 +1,4 @@
-"""Every Accept header that Prometheus sends gets the format that it asks for."""
+"""Every Accept header that Prometheus sends gets the format that it prefers."""
 
 import pytest
 
@@ -56,7 +56,7 @@ PROMETHEUS = {
 
 @pytest.mark.parametrize(("accept", "content_type"), PROMETHEUS.values(), ids=PROMETHEUS.keys())
 def test_prometheus_gets_what_it_likes_best(accept, content_type):
-    """Of what is offered: text 0.0.4 and OpenMetrics 1.0.0, whose escaping is the one that was asked for."""
+    """Of the formats on offer: text 0.0.4, and OpenMetrics 1.0.0 with the requested escaping."""
     assert negotiate(accept)[1] == content_type
 
 
@@ -79,7 +79,7 @@ def test_prometheus_gets_what_it_likes_best(accept, content_type):
     ],
 )
 def test_everyone_else_gets_text(accept):
-    """The text format is the last resort, and what a browser or curl reads."""
+    """The text format is the fallback, and is what a browser or curl can show."""
     assert negotiate(accept) == (Format.TEXT, TEXT)
 
 

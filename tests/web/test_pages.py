@@ -1,4 +1,4 @@
-"""The pages as a server sends them: they show what is asked for, and nothing of it is taken for HTML."""
+"""The pages as a server sends them: they show what is requested, and no data is interpreted as HTML."""
 
 import html
 import re
@@ -47,7 +47,7 @@ def rows(page):
 
 @pytest.mark.parametrize("path", PAGES)
 async def test_a_page_is_closed_to_what_is_not_ours(shown, path):
-    """A strict policy, no inline script or style, and every address is beside the page or in the AWS console."""
+    """A strict policy, no inline script or style, and only relative addresses or those of the AWS console."""
     shown.sources = [listed([job("a", State.FAILED, code="timeout")]), Polled(DOWN)]
     response = await shown.client.get(path)
     policy = response.headers["Content-Security-Policy"]
@@ -63,13 +63,13 @@ async def test_a_page_is_closed_to_what_is_not_ours(shown, path):
 
 @pytest.mark.parametrize("path", PAGES)
 async def test_a_page_without_any_source_is_a_page(shown, path):
-    """As it is until the credentials have answered."""
+    """There are none until the credentials work."""
     assert __version__ in await shown.text(path)
 
 
 @pytest.mark.parametrize("path", PAGES)
 async def test_what_a_page_leads_to_is_there(shown, path):
-    """Every address of ours that a page names answers."""
+    """Every address of the exporter on a page can be loaded."""
     shown.sources = [
         listed([job("a", State.FAILED, code="timeout"), job("b", State.RUNNING, NOW - 9 * DAY)]),
         Polled(DOWN),
@@ -90,7 +90,7 @@ async def test_a_hostile_source_is_escaped(shown, field):
 
 
 async def test_a_hostile_job_is_escaped(shown):
-    """Names and messages are whatever somebody called them."""
+    """Names and messages may contain anything."""
     hostile = Job(SCRIPT, SCRIPT, State.FAILED, SCRIPT, NOW - HOUR, ended=NOW - 60, message=SCRIPT, code="other")
     shown.sources = [listed([hostile, hostile._replace(id="odd", state=State.UNKNOWN, updated=NOW)])]
     for path in ("/", "/jobs"):
@@ -101,7 +101,7 @@ async def test_a_hostile_job_is_escaped(shown):
 
 
 async def test_hostile_errors_and_addresses_are_escaped(shown):
-    """An error's words are AWS's or a proxy's, and an address is whatever somebody was sent."""
+    """An error's text comes from AWS or a proxy, and an address may come from anyone."""
     shown.sources = [Polled(status(consecutive_failures=1, reason="network", error=SCRIPT))]
     pages = [await shown.text(path) for path in ("/", "/sources")]
     pages += [await shown.text("/jobs?name=%22%3E%3Cscript%3E&scope=%3Cscript%3E&scope=2")]
@@ -110,14 +110,14 @@ async def test_hostile_errors_and_addresses_are_escaped(shown):
 
 
 async def test_a_hostile_telemetry_path_is_escaped():
-    """Even where it is the own configuration's."""
+    """It is escaped even though it comes from the configuration."""
     site = Site(Exposition(CollectorRegistry(), lambda: NOW), bool, '/"><script>', inside(list))
     async with TestClient(TestServer(create_app(site))) as client:
         assert "<script>" not in await (await client.get("/")).text()
 
 
 async def test_the_first_page_tells_what_needs_attention(shown):
-    """What is down, what failed last and why, and what takes too long."""
+    """It shows what is down, what failed last and why, and what takes too long."""
     failed = job("broken", State.FAILED, NOW - HOUR, message="no such bucket", code="not_found")
     old = job("ancient", State.FAILED, NOW - 2 * DAY)
     shown.sources = [listed([failed, old, job("stuck", State.RUNNING, NOW - 8 * DAY)]), Polled(DOWN)]
@@ -130,13 +130,13 @@ async def test_the_first_page_tells_what_needs_attention(shown):
 
 
 async def test_the_first_page_says_so_if_all_is_well(shown):
-    """Silence could mean that nothing is read."""
+    """Silence could mean that nothing is being read."""
     shown.sources = [listed([job("fine")])]
     assert "Nothing: no source is down" in await shown.text("/")
 
 
 async def test_the_first_page_does_not_say_so_before_all_is_read(shown):
-    """Whoever is called at night and finds an exporter that just started must not take silence for good news."""
+    """To an operator on call at night, silence from an exporter that just started must not look like good news."""
     new = listed([], attempts=0, last_success=None)
     shown.sources = [listed([job("fine")], scope="a"), new]
     for path in ("/", "/jobs"):
@@ -146,7 +146,7 @@ async def test_the_first_page_does_not_say_so_before_all_is_read(shown):
 
 
 async def test_an_end_that_nobody_knows_is_not_told(shown):
-    """AWS tells no time of such a job, and it had ended before it was first seen."""
+    """AWS reports no time for such a job, and it had ended before it was first seen."""
     shown.sources = [listed([Job("a", "FAILED", State.FAILED, "old")])]
     (row,) = rows(await shown.text("/jobs"))[1:]
     assert "not known" in row
@@ -159,7 +159,7 @@ async def test_an_end_that_nobody_knows_is_not_told(shown):
 
 
 async def test_places_are_told_where_there_are_several(shown):
-    """The same job may run in every account; where there is one, nobody needs to read it."""
+    """The same job may run in every account; a single account need not be repeated."""
     shown.sources = [listed([job("a", State.FAILED)])]
     assert 'class="place"' not in await shown.text("/jobs")
     shown.sources.append(listed([job("b")], region="eu-west-1", account_id="444455556666"))
@@ -169,14 +169,14 @@ async def test_places_are_told_where_there_are_several(shown):
 
 
 async def test_the_only_job_of_a_list_is_shown_with_its_details(shown):
-    """A link to one job leads to all that is known of it."""
+    """A link to one job shows everything that is known about it."""
     shown.sources = [listed([job("a"), job("b")])]
     assert len(re.findall(r"<details [^>]* open>", await shown.text("/jobs?name=/a"))) == 1
     assert re.findall(r"<details [^>]* open>", await shown.text("/jobs")) == []
 
 
 async def test_a_job_is_shown_with_its_whole_message_and_its_console(shown):
-    """An alert leads here in one click, and the answer is on the page."""
+    """An alert links here, and the page has the full explanation."""
     message = "Cause. " * 400 + "The end."
     trained = job("trained", State.FAILED, message=message, code="code_error")
     shown.sources = [listed([trained], TRAINING)]
@@ -196,7 +196,7 @@ async def test_a_job_is_shown_with_its_whole_message_and_its_console(shown):
     ],
 )
 async def test_jobs_are_filtered_by_the_address(shown, query, found):
-    """A form sends fields without a value, too."""
+    """A form also sends fields without a value."""
     shown.sources = [listed([job("alpha"), job("beta", State.RUNNING)])]
     page = await shown.text(f"/jobs?{query}")
     assert re.findall(r'class="name">(\w+)<', page) == found
@@ -204,7 +204,7 @@ async def test_jobs_are_filtered_by_the_address(shown, query, found):
 
 
 async def test_filters_outlive_the_form(shown):
-    """What the form has no field for stays, several values of one field too."""
+    """Filters without a form field stay, even those with several values."""
     shown.sources = [listed([job("alpha")])]
     page = await shown.text(f"/jobs?state=failed&state=succeeded&finished_until={NOW}&limit=7")
     hidden = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page)
@@ -218,7 +218,7 @@ async def test_filters_outlive_the_form(shown):
 
 
 async def test_a_list_of_jobs_has_pages(shown):
-    """And a way back to the first one."""
+    """There is a link back to the first one."""
     shown.sources = [listed([job(f"job-{number}", created=NOW - number * HOUR) for number in range(1, 4)])]
     page = await shown.text("/jobs?limit=2&name=job")
     (following,) = re.findall(r'href="\.([^"]*)" rel="next"', page)
@@ -229,13 +229,13 @@ async def test_a_list_of_jobs_has_pages(shown):
 
 
 async def test_jobs_of_a_source_that_is_down_are_told_as_old(shown):
-    """A wrong number is worse than none, but the last one known helps who knows that it is."""
+    """An unmarked old number would be misleading, but the last known one helps a reader who knows its age."""
     shown.sources = [listed([job("a")], consecutive_failures=1, reason="network")]
     assert "1 source is down" in await shown.text("/jobs")
 
 
 async def test_sources_are_grouped_and_told(shown):
-    """By account, region and service; how each goes, and why not."""
+    """They are grouped by account, region and service, each with its health and the reason if it is down."""
     account = SourceStatus(SourceKey("", "eu-west-1", "sts", "account", ""), 600.0)
     shown.sources = [listed([job("a")], next_poll=NOW + 30, calls=12, last_calls=3), Polled(DOWN), Polled(account)]
     table = rows(await shown.text("/sources"))
@@ -247,7 +247,7 @@ async def test_sources_are_grouped_and_told(shown):
 
 
 async def test_sources_are_filtered(shown):
-    """By how they go."""
+    """The filter is their health."""
     shown.sources = [listed([job("a")]), Polled(DOWN)]
     page = await shown.text("/sources?health=down&aws_service=sagemaker")
     assert "1 source<" in page
@@ -255,7 +255,7 @@ async def test_sources_are_filtered(shown):
 
 
 async def test_every_kind_is_told(shown):
-    """With its operation and its permissions; those that are polled first."""
+    """Each with its operation and its permissions; kinds that are polled come first."""
     shown.settings = Settings(services={"sagemaker": {"kinds": ["training_job"]}})
     page = await shown.text("/kinds")
     table = rows(page)
@@ -266,7 +266,7 @@ async def test_every_kind_is_told(shown):
 
 
 async def test_the_configuration_is_told_without_its_secrets(shown):
-    """It is what `check-config` would take, but for what must not be seen."""
+    """`check-config` would accept it, except for the hidden values."""
     role = "arn:aws:iam::111122223333:role/reader"
     shown.settings = Settings(
         accounts=[{"role_arn": role, "external_id": "hush-hush", "regions": ["eu-west-1"]}],
@@ -284,7 +284,7 @@ async def test_the_configuration_is_told_without_its_secrets(shown):
 
 
 async def test_what_pages_are_made_with_may_be_kept(shown):
-    """Its address changes with it."""
+    """Its address changes whenever its content does."""
     for address in Links(await shown.text("/")).addresses:
         if "/static/" in address:
             response = await shown.client.get(address[1:])

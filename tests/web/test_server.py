@@ -1,4 +1,4 @@
-"""What is served over HTTP: the exposition, and whether the exporter lives and is ready."""
+"""What is served over HTTP: the exposition, the health check and the readiness check."""
 
 import gzip
 import socket
@@ -23,7 +23,7 @@ OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 
 @dataclass
 class Exporter:
-    """What the server shows of an exporter, as a test sets it."""
+    """The parts of an exporter that the server shows, as a test sets them."""
 
     sources: list[SourceStatus] = field(default_factory=list)
     is_ready: bool = False
@@ -49,7 +49,7 @@ def exporter():
 
 @asynccontextmanager
 async def browsing(exporter, **options):
-    """Yield a client that sees answers as they are sent."""
+    """Yield a client that sees responses exactly as they are sent."""
     async with TestClient(TestServer(create_app(exporter.site(**options))), auto_decompress=False) as client:
         yield client
 
@@ -69,7 +69,7 @@ async def serving(exporter, *addresses):
 
 
 async def test_metrics_in_the_text_format(client):
-    """For everyone who asks for nothing else."""
+    """It is the default."""
     response = await client.get("/metrics", headers={"Accept-Encoding": "identity"})
     assert response.status == 200
     assert response.headers.getall("Content-Type") == [Format.TEXT.value]
@@ -78,7 +78,7 @@ async def test_metrics_in_the_text_format(client):
 
 
 async def test_metrics_in_openmetrics(client):
-    """For who asks for it, as its own parser reads it."""
+    """A client that requests it can read it with the format's own parser."""
     response = await client.get("/metrics", headers={"Accept": OPENMETRICS, "Accept-Encoding": "identity"})
     assert response.headers.getall("Content-Type") == [Format.OPENMETRICS.value]
     assert [family.name for family in parse_openmetrics(await response.text())] == ["things"]
@@ -86,14 +86,14 @@ async def test_metrics_in_openmetrics(client):
 
 @pytest.mark.parametrize("accept", ["*/*", OPENMETRICS])
 async def test_metrics_are_compressed_for_who_takes_it(client, accept):
-    """Prometheus always does."""
+    """Prometheus always accepts it."""
     response = await client.get("/metrics", headers={"Accept": accept, "Accept-Encoding": "gzip"})
     assert response.headers["Content-Encoding"] == "gzip"
     assert b"things 7.0" in gzip.decompress(await response.read())
 
 
 async def test_an_answer_that_is_over_is_with_the_kernel(client):
-    """What a transport still held would be lost if the process ended now."""
+    """Data still in a transport would be lost if the process ended now."""
     await client.get("/metrics")
     (connection,) = client.server.handler.connections
     assert connection.transport.get_write_buffer_limits() == (0, 0)
@@ -101,7 +101,7 @@ async def test_an_answer_that_is_over_is_with_the_kernel(client):
 
 @pytest.mark.parametrize("encoding", ["identity", "gzip"])
 async def test_caches_are_told_what_the_answer_depends_on(client, encoding):
-    """A cache between must not give one client another's format."""
+    """A cache must not give one client the format of another."""
     response = await client.get("/metrics", headers={"Accept-Encoding": encoding})
     assert {word.strip() for word in response.headers["Vary"].split(",")} == {"Accept", "Accept-Encoding"}
 
@@ -109,7 +109,7 @@ async def test_caches_are_told_what_the_answer_depends_on(client, encoding):
 @pytest.mark.parametrize("encoding", ["identity", "gzip"])
 @pytest.mark.parametrize("accept", ["*/*", OPENMETRICS])
 async def test_the_head_of_metrics_is_the_head_of_the_answer(client, accept, encoding):
-    """Probes ask for it."""
+    """Probes send HEAD requests."""
     headers = {"Accept": accept, "Accept-Encoding": encoding}
     head, answer = await client.head("/metrics", headers=headers), await client.get("/metrics", headers=headers)
     assert (head.status, await head.read()) == (200, b"")
@@ -118,7 +118,7 @@ async def test_the_head_of_metrics_is_the_head_of_the_answer(client, accept, enc
 
 
 async def test_an_accept_header_in_several_lines_is_one_list(client):
-    """RFC 9110, 5.2."""
+    """RFC 9110, section 5.2, requires it."""
     headers = [("Accept", "text/plain;q=0.1"), ("Accept", OPENMETRICS), ("Accept-Encoding", "identity")]
     response = await client.get("/metrics", headers=headers)
     assert response.headers["Content-Type"] == Format.OPENMETRICS.value
@@ -126,14 +126,14 @@ async def test_an_accept_header_in_several_lines_is_one_list(client):
 
 @pytest.mark.parametrize("is_ready", [False, True])
 async def test_it_is_healthy_as_long_as_it_answers(client, exporter, is_ready):
-    """A restart would not make AWS answer."""
+    """A restart would not make AWS respond."""
     exporter.is_ready = is_ready
     exporter.sources = [status(consecutive_failures=9)]
     assert (await client.get("/-/healthy")).status == 200
 
 
 async def test_it_is_ready_once_every_source_was_tried(client, exporter):
-    """And not before: the numbers of a half-read account are wrong."""
+    """Not before that: the numbers of a partly read account are wrong."""
     assert (await client.get("/-/ready")).status == 503
     exporter.is_ready = True
     assert (await client.get("/-/ready")).status == 200
@@ -154,13 +154,13 @@ async def test_it_is_ready_once_every_source_was_tried(client, exporter):
     ],
 )
 async def test_other_paths_are_not_found(client, path):
-    """There is nothing else."""
+    """No other path exists."""
     assert (await client.get(path)).status == 404
 
 
 @pytest.mark.parametrize("path", ["/", "/jobs", "/api/v1/jobs", "/metrics", "/-/healthy", "/-/ready"])
 async def test_nothing_can_be_posted(client, path):
-    """The server only shows."""
+    """The server is read-only."""
     assert (await client.post(path)).status == 405
 
 
@@ -174,7 +174,7 @@ async def test_nothing_can_be_posted(client, path):
     ],
 )
 async def test_the_api_refuses_in_its_envelope(client, method, path, status, kind):
-    """Whoever reads JSON gets JSON."""
+    """A client that expects JSON gets JSON."""
     response = await client.request(method, path)
     body = await response.json()
     assert (response.status, body["status"], body["errorType"]) == (status, "error", kind)
@@ -183,7 +183,7 @@ async def test_the_api_refuses_in_its_envelope(client, method, path, status, kin
 
 
 async def test_who_reads_pages_is_led_to_one_that_there_is(client):
-    """A link that somebody has typed off."""
+    """A person may have mistyped a link."""
     response = await client.get("/job%3Cscript%3E", headers={"Accept": "text/html,*/*;q=0.8"})
     page = await response.text()
     assert (response.status, response.content_type) == (404, "text/html")
@@ -197,7 +197,7 @@ async def test_who_reads_pages_is_led_to_one_that_there_is(client):
     [("text/html", "text/html", "/jobs"), ("*/*", "application/json", "/api/v1/jobs"), ("*/*", "text/plain", "/jobs")],
 )
 async def test_an_accident_tells_nothing_of_the_inside(exporter, accept, content_type, path):
-    """The log has the trace, the answer has none, and the next one is well."""
+    """The log has the traceback, the response does not, and the next one succeeds."""
 
     def broken():
         raise RuntimeError("a secret of the inside")
@@ -216,14 +216,14 @@ async def test_an_accident_tells_nothing_of_the_inside(exporter, accept, content
 
 @pytest.mark.parametrize("path", ["/", "/jobs?state=faild", "/nothing", "/metrics", "/api/v1/status", "/-/healthy"])
 async def test_no_answer_tells_a_version(client, path):
-    """Of Python or of aiohttp; ours stands on the page."""
+    """Neither Python's nor aiohttp's; only the exporter's is on the page."""
     response = await client.get(path, headers={"Accept-Encoding": "identity"})
     assert "Server" not in response.headers
     assert "aiohttp" not in await response.text()
 
 
 async def test_the_telemetry_path_can_be_chosen(exporter):
-    """Then the usual one is not there, and the pages lead to it."""
+    """The default path then does not exist, and the pages link to the new one."""
     async with browsing(exporter, telemetry_path="/prometheus") as client:
         assert (await client.get("/prometheus")).content_type == "text/plain"
         assert (await client.get("/metrics")).status == 404
@@ -231,7 +231,7 @@ async def test_the_telemetry_path_can_be_chosen(exporter):
 
 
 async def test_metrics_may_stand_at_the_root(exporter):
-    """They take the place of the first page."""
+    """They replace the first page."""
     async with browsing(exporter, telemetry_path="/") as client:
         response = await client.get("/", headers={"Accept-Encoding": "identity"})
         assert "things 7.0" in await response.text()
@@ -239,7 +239,7 @@ async def test_metrics_may_stand_at_the_root(exporter):
 
 
 async def test_metrics_may_take_the_place_of_any_page(exporter):
-    """The configuration has the last word."""
+    """The configuration takes precedence."""
     async with browsing(exporter, telemetry_path="/jobs") as client:
         response = await client.get("/jobs", headers={"Accept-Encoding": "identity"})
         assert "things 7.0" in await response.text()
@@ -266,7 +266,7 @@ async def test_without_pages_there_are_metrics_and_health_and_nothing_else(expor
 
 
 def has_ipv6():
-    """Whether this machine has an IPv6 loopback."""
+    """Return whether this machine has an IPv6 loopback."""
     try:
         with socket.create_server(("::1", 0), family=socket.AF_INET6):
             return True
@@ -276,7 +276,7 @@ def has_ipv6():
 
 @pytest.mark.skipif(not has_ipv6(), reason="no IPv6 loopback")
 async def test_several_addresses_are_served(exporter):
-    """Of both families of the Internet protocol, each with its port."""
+    """They may be IPv4 or IPv6, each with its port."""
     async with serving(exporter, "127.0.0.1:0", "[::1]:0") as addresses, client_session() as session:
         assert [host for host, _ in addresses] == ["127.0.0.1", "::1"]
         for host, port in addresses:
@@ -287,7 +287,7 @@ async def test_several_addresses_are_served(exporter):
 
 @pytest.mark.skipif(not has_ipv6(), reason="no IPv6 loopback")
 async def test_an_address_without_a_host_is_every_address(exporter):
-    """Of both families, on one port even where the system chooses it."""
+    """Both IPv4 and IPv6, on the same port even where the system chooses it."""
     async with serving(exporter, ":0") as [(host, port)], client_session() as session:
         assert host == "::"
         for name in ("127.0.0.1", "[::1]"):
@@ -296,13 +296,13 @@ async def test_an_address_without_a_host_is_every_address(exporter):
 
 
 async def test_a_name_is_every_address_of_it(exporter):
-    """The loopback's, for instance."""
+    """For example, every loopback address that localhost has."""
     async with serving(exporter, "localhost:0") as addresses:
         assert {host for host, _ in addresses} <= {"127.0.0.1", "::1"}
 
 
 async def test_sockets_of_systemd_are_for_the_process_that_is_named(monkeypatch):
-    """Not for its children, which inherit the variables."""
+    """Its children inherit the variables, but must not use the sockets."""
     monkeypatch.setenv("LISTEN_FDS", "1")
     for process in ("1", "", "words"):
         monkeypatch.setenv("LISTEN_PID", process)
@@ -311,7 +311,7 @@ async def test_sockets_of_systemd_are_for_the_process_that_is_named(monkeypatch)
 
 
 async def test_when_serving_ends_the_port_is_free(exporter):
-    """Another exporter can have it."""
+    """Another exporter can use it."""
     async with serving(exporter, "127.0.0.1:0") as [(host, port)]:
         pass
     async with serving(exporter, f"{host}:{port}") as addresses:
@@ -319,7 +319,7 @@ async def test_when_serving_ends_the_port_is_free(exporter):
 
 
 async def test_an_address_in_use_is_an_error_and_the_others_are_let_go(exporter):
-    """Half a server is none."""
+    """A server on half of its addresses would be worse than an error."""
     with socket.create_server(("127.0.0.1", 0)) as taken, socket.create_server(("127.0.0.1", 0)) as free:
         used, unused = (f"127.0.0.1:{listener.getsockname()[1]}" for listener in (taken, free))
         free.close()
@@ -331,5 +331,5 @@ async def test_an_address_in_use_is_an_error_and_the_others_are_let_go(exporter)
 
 
 def client_session():
-    """Return a client of no server in particular."""
+    """Return a client that is not bound to a server."""
     return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE))

@@ -21,7 +21,7 @@ from tests.support.inside import DAY, HOUR, MINUTE, NOW
     ],
 )
 def test_a_duration_has_two_units_at_most(seconds, words):
-    """The rest says nothing."""
+    """Smaller units add nothing of interest."""
     assert span(seconds) == words
 
 
@@ -30,16 +30,16 @@ def test_a_duration_has_two_units_at_most(seconds, words):
     [(0.4, "now"), (5, "5 s ago"), (90, "1 min ago"), (26 * HOUR, "26 h ago"), (3 * DAY, "3 d ago"), (-20, "in 20 s")],
 )
 def test_a_time_is_told_as_it_stands_to_now(passed, words):
-    """People ask how long ago, not when."""
+    """People want to know how long ago, not when."""
     assert ago(NOW - passed, NOW) == words
 
 
 def test_what_never_was_is_never():
-    """A source that was never read."""
+    """For example, the last success of a source that was never read."""
     assert ago(None, NOW) == "never"
 
 
 @pytest.mark.parametrize("seconds", [None, 1e18, -1e18, float("inf"), float("nan")])
 def test_not_every_number_is_a_time(seconds):
-    """AWS's numbers are not ours."""
+    """AWS's numbers cannot be trusted."""
     assert moment(seconds) is None

@@ -1,4 +1,4 @@
-"""Passwords are compared slowly, once, and what was found is kept in bounds."""
+"""Passwords are compared slowly, once, and the cache of results has a limit."""
 
 import asyncio
 import base64
@@ -11,12 +11,12 @@ from exporter.web.toolkit.auth import Authenticator, credentials
 
 
 def hashed(password):
-    """Return a hash that is quick to compare with."""
+    """Return a hash that is fast to compare with."""
     return bcrypt.hashpw(password, bcrypt.gensalt(4)).decode()
 
 
 async def test_cache_size():
-    """TestCacheSize: never more than 100 answers; the one that would be the 101st leaves 90."""
+    """TestCacheSize: never more than 100 results; the 101st leaves 90."""
     authenticator, users = Authenticator(), {"user": hashed(b"right")}
     sizes = []
     for number in range(300):
@@ -27,7 +27,7 @@ async def test_cache_size():
 
 
 async def test_who_tries_passwords_does_not_have_the_right_ones_forgotten():
-    """Or everyone would have to wait behind the tries; where all are right, some go all the same."""
+    """Otherwise everyone would have to wait behind the attempts; where all are right, some are still dropped."""
     authenticator, users = Authenticator(), {"user": hashed(b"right")}
     assert await authenticator.admits(b"user", b"right", users)
     for number in range(300):
@@ -40,7 +40,7 @@ async def test_who_tries_passwords_does_not_have_the_right_ones_forgotten():
 
 
 async def test_answers_are_kept():
-    """A refusal, too, and for those who asked while the first comparison ran."""
+    """A rejection is cached, too, and shared by requests that arrived during the first comparison."""
     authenticator, users = Authenticator(), {"user": hashed(b"right")}
     asked = [authenticator.admits(b"user", word, users) for word in (b"right", b"wrong") * 50]
     assert await asyncio.gather(*asked) == [True, False] * 50
@@ -48,7 +48,7 @@ async def test_answers_are_kept():
 
 
 async def test_a_new_hash_is_a_new_question():
-    """The answer belongs to user, hash and password."""
+    """The cached result belongs to user, hash and password."""
     authenticator = Authenticator()
     old, new = hashed(b"old"), hashed(b"new")
     for _ in ("cold", "cached"):
@@ -58,14 +58,14 @@ async def test_a_new_hash_is_a_new_question():
 
 
 async def test_an_unknown_user_takes_a_comparison_too():
-    """Or its time would tell which users there are."""
+    """Otherwise the response time would reveal which users exist."""
     authenticator = Authenticator()
     assert not await authenticator.admits(b"nobody", b"right", {"user": hashed(b"right")})
     assert len(authenticator._found) == 1
 
 
 async def test_no_password_is_kept():
-    """Neither as it is nor as a hash that could be tried without our secret."""
+    """Neither in plain text nor as a hash that could be attacked without the exporter's secret."""
     authenticator = Authenticator()
     await authenticator.admits(b"user", b"secret", {"user": "hash"})
     other = Authenticator()
@@ -93,7 +93,7 @@ async def test_a_long_password_is_cut_as_go_cuts_it(password):
     ["$2y$10$short", "doe", "$1$" + "x" * 56, "$2y$99$" + "x" * 53, "$2y$03$" + "x" * 53, "$2y$10$" + "ä" * 53],
 )
 async def test_what_is_no_hash_is_named_at_start_and_lets_nobody_in_later(wrong):
-    """The file may have changed since."""
+    """The file may have changed since the start."""
     assert auth.problem(wrong)
     assert not await Authenticator().admits(b"user", b"word", {"user": wrong})
 
@@ -121,5 +121,5 @@ def basic(text):
     ],
 )
 def test_credentials(header, expected):
-    """As RFC 7617 writes them; anything else is as good as nothing."""
+    """RFC 7617 defines their form; anything else counts as no credentials."""
     assert credentials(header) == expected

@@ -1,4 +1,4 @@
-"""The exporter-toolkit's own test cases, each by its name; docs/web.md lists where we depart from them and why."""
+"""The exporter-toolkit's own test cases, each by its name; docs/web.md lists the departures and the reasons."""
 
 import asyncio
 import re
@@ -48,11 +48,11 @@ ONE_CURVE = "  min_version: TLS13\n  curve_preferences: [CurveP521]\n"
 
 
 def tls(*lines):
-    """Return a configuration of TLS."""
+    """Return a TLS configuration."""
     return "tls_server_config:\n  " + "\n  ".join(lines) + "\n"
 
 
-# TestYAMLFiles. The words are the toolkit's where they are not YAML's, which Go words in its own way.
+# TestYAMLFiles. The messages are the toolkit's, except for YAML errors, which Go words differently.
 
 FILES = {
     "path to config yml invalid": (None, "no such file"),
@@ -116,14 +116,14 @@ FILES = {
 
 
 def configured(written, content):
-    """Return the path of a file with this content, or of one that is not there."""
+    """Return the path of a file with this content, or of a missing one."""
     file = written(content or "")
     return file if content is not None else file.with_name("somefile")
 
 
 @pytest.mark.parametrize(("content", "problem"), FILES.values(), ids=FILES.keys())
 async def test_yaml_files(content, problem, written, certificates):
-    """A check and a start say the same: one line that names the file, or nothing."""
+    """A check and a start report the same: one line that names the file, or nothing."""
     file = configured(written, content)
     if problem is None:
         WebConfigFile(file).check()
@@ -139,7 +139,7 @@ async def test_yaml_files(content, problem, written, certificates):
         await greeting(file, certificates).__aenter__()
 
 
-# Debian's promtool does not know certificates in the file itself.
+# Debian's promtool does not support inline certificates.
 COMMON = {name: case for name, case in FILES.items() if not name.endswith(("(cert empty)", "(key empty)"))}
 
 
@@ -160,7 +160,7 @@ def test_promtool_agrees(content, problem, written, tool):
 
 @pytest.mark.parametrize("tries", [pytest.param(1, id="empty string YAMLConfigPath and default client")])
 async def test_without_a_file(tries, certificates):
-    """Plain HTTP, and nothing is asked."""
+    """Plain HTTP without a password."""
     async with greeting(None, certificates) as server:
         for _ in range(tries):
             assert await server.get() == (200, "Hello World!")
@@ -174,7 +174,7 @@ FAILING_CLIENTS = {
 
 @pytest.mark.parametrize(("content", "scheme"), FAILING_CLIENTS.values(), ids=FAILING_CLIENTS.keys())
 async def test_client_of_the_other_scheme(content, scheme, written, certificates):
-    """It gets nothing: TLS is there or not, for all."""
+    """It gets no response: TLS is on or off for all clients."""
     async with greeting(None if content is None else written(content), certificates) as server:
         with pytest.raises(aiohttp.ClientError):
             await server.get(scheme=scheme)
@@ -188,7 +188,7 @@ GOOD_TLS = {
 
 @pytest.mark.parametrize("content", GOOD_TLS.values(), ids=GOOD_TLS.keys())
 async def test_tls(content, written, certificates):
-    """A client that trusts the certificate is greeted."""
+    """A client that trusts the certificate gets a response."""
     async with greeting(written(content), certificates) as server:
         assert await server.get() == (200, "Hello World!")
 
@@ -198,7 +198,7 @@ INLINE = {"valid tls config yml (cert and key inline) and tls client": ("cert", 
 
 @pytest.mark.parametrize("inline", INLINE.values(), ids=INLINE.keys())
 async def test_tls_inline(inline, written, certificates):
-    """Certificate and key may stand in the file itself."""
+    """Certificate and key may be in the file itself."""
     lines = []
     for name, file in (("cert", "server.crt"), ("key", "server.key")):
         if name in inline:
@@ -211,7 +211,7 @@ async def test_tls_inline(inline, written, certificates):
 
 
 def speaking(server, **options):
-    """Return a client's TLS that speaks only so."""
+    """Return a client's TLS context that is limited to these options."""
     context = server.client()
     for name, value in options.items():
         if name == "version":
@@ -239,7 +239,7 @@ AGREED = {
     ),
     "valid tls config yml with some curves and tls client": (ONE_CURVE, {"curve": "secp521r1"}, "TLS_"),
     "valid tls config yml with non-http2 ciphers": (NO_HTTP2 + "http_server_config: {http2: false}\n", *OLD),
-    "valid tls config yml with non-http2 ciphers but http2 enabled": (NO_HTTP2, *OLD),  # departure: there is no HTTP/2
+    "valid tls config yml with non-http2 ciphers but http2 enabled": (NO_HTTP2, *OLD),  # departure: no HTTP/2 here
     "only ciphers of TLS 1.3": ("  cipher_suites: [TLS_AES_128_GCM_SHA256]\n", {"version": V13}, "TLS_"),
 }
 
@@ -313,7 +313,7 @@ REFUSED = {
 
 @pytest.mark.parametrize(("content", "problem"), REFUSED.values(), ids=REFUSED.keys())
 async def test_departures_are_refused(content, problem, written):
-    """What Python's ssl cannot do is an error at start, never left out without a word."""
+    """A setting that Python's ssl cannot honor is an error at start, never silently ignored."""
     with pytest.raises(ConfigurationError, match=re.escape(problem)):
         WebConfigFile(written(content)).check()
 
@@ -376,7 +376,7 @@ CLIENTS = {
 
 @pytest.mark.parametrize(("lines", "certificate", "welcome"), CLIENTS.values(), ids=CLIENTS.keys())
 async def test_client_certificates(lines, certificate, welcome, written, certificates):
-    """Who has no certificate that is asked for gets no answer."""
+    """A client without a required certificate gets no response."""
     async with greeting(written(tls(PAIR, *lines)), certificates) as server:
         if welcome:
             assert await server.get(tls=server.client(certificate)) == (200, "Hello World!")
@@ -387,7 +387,7 @@ async def test_client_certificates(lines, certificate, welcome, written, certifi
 
 @pytest.mark.parametrize("tries", [1], ids=["valid headers config"])
 async def test_headers(tries, written, certificates):
-    """TestHTTPHeaders: each answer has them, that to a wrong path too."""
+    """TestHTTPHeaders: each response has them, including that to a wrong path."""
     headers = {
         "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
         "X-Frame-Options": "deny",
@@ -411,7 +411,7 @@ LIMITS = {
 
 @pytest.mark.parametrize(("interval", "burst", "status", "text"), LIMITS.values(), ids=LIMITS.keys())
 async def test_rate_limit(interval, burst, status, text, written, certificates):
-    """The eleventh request shows it."""
+    """The eleventh request shows whether the limit applies."""
     content = f"rate_limit: {{interval: {interval}, burst: {burst}}}"
     async with greeting(written(content), certificates) as server:
         for _ in range(10):
@@ -423,7 +423,7 @@ async def test_rate_limit(interval, burst, status, text, written, certificates):
 
 
 async def test_config_reloading(written, certificates):
-    """A client without a certificate is turned away until the file says otherwise: no restart."""
+    """A client without a certificate is refused until the file allows it, without a restart."""
     blocking = tls(PAIR, REQUIRED)
     async with greeting(written(blocking), certificates) as server:
         with pytest.raises(aiohttp.ClientError):
@@ -441,7 +441,7 @@ async def test_config_reloading(written, certificates):
 
 
 def test_departures_are_documented():
-    """docs/web.md lists those of the toolkit's cases that differ here."""
+    """docs/web.md lists the toolkit's cases whose outcome differs here."""
     document = DOCUMENT.read_text()
     listed = {line.split(" | ")[0].removeprefix("| ") for line in document.partition("| case |")[2].splitlines()[2:6]}
     ours = {"only ciphers of TLS 1.3", "RequestClientCert", "TLS 1.0", "TLS 1.1", "names without a policy"}
@@ -453,7 +453,7 @@ EXAMPLES = re.findall(r"```yaml\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
 
 @pytest.mark.parametrize("example", EXAMPLES)
 async def test_the_examples_of_the_document_are_valid(example, written, certificates):
-    """With the files that they name."""
+    """The files that they name exist in the test."""
     file = written(example)
     file.with_name("clients.crt").write_bytes((certificates / "client.crt").read_bytes())
     WebConfigFile(file).check()
@@ -473,13 +473,13 @@ USERS = {
 
 
 def listed(users):
-    """Return users as the file lists them."""
+    """Return users in the form of the file."""
     return "basic_auth_users:\n" + "".join(f"  {user}: {hashed}\n" for user, hashed in users.items())
 
 
 @pytest.mark.parametrize(("content", "user", "status"), USERS.values(), ids=USERS.keys())
 async def test_users(content, user, status, written, certificates, users):
-    """Only who is listed and has the password."""
+    """Only a listed user with the right password gets in."""
     async with greeting(written(content + listed(users)), certificates) as server:
         for _ in ("cold", "cached"):
             response, text = await server.answer(user=user)
@@ -488,7 +488,7 @@ async def test_users(content, user, status, written, certificates, users):
 
 
 async def test_every_path_asks_for_the_password(written, certificates, users):
-    """Who has none does not learn which paths there are; the headers are there all the same."""
+    """Without it a client does not learn which paths exist; the headers are sent all the same."""
     content = listed(users) + "http_server_config: {headers: {X-Frame-Options: deny}}"
     async with greeting(written(content), certificates) as server:
         for path in ("/", "/nothing", "/-/healthy"):
@@ -497,7 +497,7 @@ async def test_every_path_asks_for_the_password(written, certificates, users):
 
 
 async def test_users_are_read_for_each_request(written, certificates, users):
-    """Who was removed is locked out at once; a file that cannot be read answers nobody."""
+    """A removed user is locked out at once; while the file cannot be read, nobody gets in."""
     async with greeting(written(listed(users)), certificates) as server:
         assert (await server.get(user=("dave", "dave123")))[0] == 200
         written(listed({"alice": users["alice"]}))
@@ -525,7 +525,7 @@ ENABLED = {
 
 @pytest.mark.parametrize(("content", "enabled"), ENABLED.values(), ids=ENABLED.keys())
 def test_tls_config_is_enabled(content, enabled):
-    """Only what needs a certificate asks for TLS."""
+    """TLS is on only for settings that need a certificate."""
     assert TlsServerConfig.model_validate(content).is_enabled is enabled
 
 
@@ -533,7 +533,7 @@ def test_tls_config_is_enabled(content, enabled):
 
 
 async def test_basic_auth_cache(written, certificates, users):
-    """TestBasicAuthCache: right and wrong passwords, cold and then many at once, never get each other's answer."""
+    """TestBasicAuthCache: right and wrong passwords, cold and then concurrent, never get each other's result."""
     async with greeting(written(listed(users)), certificates) as server:
         right, wrong = ("alice", "alice123"), ("alice", "alice1234")
         assert (await server.get(user=right))[0] == 200
@@ -543,14 +543,14 @@ async def test_basic_auth_cache(written, certificates, users):
 
 
 async def test_basic_auth_with_fakepassword(written, certificates, users):
-    """TestBasicAuthWithFakepassword: the hash that unknown users are compared with lets nobody in, cold and cached."""
+    """TestBasicAuthWithFakepassword: the hash for unknown users admits nobody, cold and cached."""
     async with greeting(written(listed(users)), certificates) as server:
         for _ in ("cold", "cached"):
             assert (await server.get(user=("fakeuser", "fakepassword")))[0] == 401
 
 
 async def test_by_pass_basic_auth_vuln(written, certificates, users):
-    """TestByPassBasicAuthVuln (CVE-2022-46146): two requests whose parts join to the same text are two."""
+    """TestByPassBasicAuthVuln (CVE-2022-46146): two requests whose parts join to the same text differ."""
     fake = "$2b$10$./pElVKfV5mrhW8uUOmcKey9gVq/oU2vPmU8MAKjBGRR0YaIliYEq"
     async with greeting(written(listed(users)), certificates) as server:
         assert (await server.get(user=(f"alice{users['alice']}", "fakepassword")))[0] == 401

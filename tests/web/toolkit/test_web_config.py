@@ -1,4 +1,4 @@
-"""What a web configuration file may say beyond the exporter-toolkit's own cases, and how it is wrong."""
+"""What a web configuration file may contain beyond the exporter-toolkit's own cases, and how errors are reported."""
 
 import re
 import subprocess
@@ -14,7 +14,7 @@ DURATIONS = {"0": 0, "1s": 1, "1m30s": 90, "1.5h": 5400, "500ms": 0.5, "250us": 
 
 @pytest.mark.parametrize(("text", "seconds"), DURATIONS.items(), ids=DURATIONS.keys())
 def test_durations_are_gos(text, seconds, written):
-    """A number alone counts nanoseconds."""
+    """A number without a unit counts nanoseconds."""
     config = WebConfigFile(written(f"rate_limit: {{interval: {text}, burst: 1}}")).check()
     assert config.rate_limit.interval == pytest.approx(seconds)
 
@@ -69,7 +69,7 @@ WRONG = {
 
 @pytest.mark.parametrize(("content", "problem"), WRONG.values(), ids=WRONG.keys())
 def test_what_is_wrong_is_one_line(content, problem, written):
-    """It names the file, the key and what is allowed."""
+    """The line names the file, the key and what is allowed."""
     with pytest.raises(ConfigurationError, match=re.escape(problem)) as raised:
         WebConfigFile(written(content)).check()
     (line,) = raised.value.problems
@@ -78,7 +78,7 @@ def test_what_is_wrong_is_one_line(content, problem, written):
 
 
 def test_an_encrypted_key_is_refused_without_asking_the_terminal(written, certificates):
-    """Nobody sits there."""
+    """Nobody is there to type a passphrase."""
     key = serialization.load_pem_private_key((certificates / "server.key").read_bytes(), None)
     secret = key.private_bytes(
         serialization.Encoding.PEM,
@@ -101,14 +101,14 @@ SECRETS = {
 
 @pytest.mark.parametrize("content", SECRETS.values(), ids=SECRETS.keys())
 def test_an_error_tells_no_secret(content, written):
-    """Neither a key nor a hash."""
+    """It shows neither a key nor a hash."""
     with pytest.raises(ConfigurationError) as raised:
         WebConfigFile(written(content)).check()
     assert "SECRET" not in str(raised.value)
 
 
 async def test_a_context_is_made_anew_only_when_something_changed(written, certificates):
-    """A handshake is dear enough; a certificate that was renewed in place is seen by the next connection."""
+    """Handshakes are expensive already; a certificate renewed in place still applies to the next connection."""
     path = written("tls_server_config: {cert_file: server.crt, key_file: server.key}")
     file = WebConfigFile(path)
     first = await file.context()
@@ -119,7 +119,7 @@ async def test_a_context_is_made_anew_only_when_something_changed(written, certi
 
 
 def test_keys_without_values_and_merged_keys(written, tool):
-    """As promtool takes them."""
+    """They are read as promtool reads them."""
     path = written("tls_server_config:\nhttp_server_config: &h\n  headers:\nrate_limit:\nbasic_auth_users:\n")
     WebConfigFile(path).check()
     command = [tool("promtool"), "check", "web-config", written("tls_server_config:\nbasic_auth_users:\n")]
