@@ -22,7 +22,7 @@ def taken(bucket, times):
 
 @pytest.mark.parametrize("rate", [1.0, 1e9])
 def test_without_capacity_nothing_passes(rate):
-    """Not even after a long time: the bucket holds nothing."""
+    """The bucket holds nothing, even after a long time."""
     watch = Watch()
     bucket = Bucket(0, rate, watch)
     watch.now += 1000
@@ -30,7 +30,7 @@ def test_without_capacity_nothing_passes(rate):
 
 
 def test_a_bucket_starts_full_and_fills_with_time():
-    """One token for each interval, never more than the capacity."""
+    """It gains one token per interval, up to its capacity."""
     watch = Watch()
     bucket = Bucket(3, 0.5, watch)
     assert taken(bucket, 4) == [True, True, True, False]

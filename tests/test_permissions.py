@@ -88,7 +88,7 @@ def test_only_the_selected_kinds_count():
 
 
 def test_named_containers_narrow_what_is_passed():
-    """To their ids, wherever the scopes occur."""
+    """The resource is limited to their ids, wherever the scopes occur."""
     needed = reading({"cleanroomsml": {"kinds": [TRAINED.key], "memberships": ["m2", "m1"]}})
     assert needed["cleanrooms:PassMembership"] == (
         "arn:*:cleanrooms:*:*:membership/m1",

@@ -66,7 +66,7 @@ async def tidy(aws):
 
 
 async def test_what_is_polled_is_served(aws, clock):
-    """From AWS to /metrics."""
+    """A job in AWS shows up in /metrics."""
     async with running(aws, clock) as exporter:
         await ready(exporter)
         assert (await get(exporter, "/-/ready"))[0] == 200
@@ -77,7 +77,7 @@ async def test_what_is_polled_is_served(aws, clock):
 
 
 async def test_what_is_polled_is_shown(aws, clock):
-    """From AWS to the pages and the API, with the configuration in effect."""
+    """A job in AWS shows up on the pages and in the API, with the configuration in effect."""
     async with running(aws, clock) as exporter:
         await ready(exporter)
         answer = json.loads((await get(exporter, "/api/v1/jobs"))[1])
@@ -93,7 +93,7 @@ async def test_what_is_polled_is_shown(aws, clock):
 
 
 async def test_pages_show_what_a_reload_brought(aws, clock):
-    """The configuration in effect, not the one loaded at the start."""
+    """It is the configuration in effect, not the one loaded at the start."""
     web = {"listen_address": ["127.0.0.1:0"]}
     before = configured(aws.endpoint_url, {"bedrock": {"kinds": [BEDROCK.key]}}, web=web)
     after = configured(aws.endpoint_url, {"bedrock": {"kinds": [BEDROCK.key, CUSTOMIZATION.key]}}, web=web)

@@ -199,7 +199,7 @@ async def test_a_shorter_interval_counts_from_now_on(aws, clock, config):
 
 
 async def test_other_dimensions_begin_anew_without_a_gap(aws, clock, config):
-    """The old numbers stay until the new ones are there."""
+    """The old numbers stay until the new ones are available."""
     async with running(config, clock) as exporter:
         asked, over = asyncio.Event(), asyncio.Event()
 
@@ -517,7 +517,7 @@ async def test_an_organisation_stays_through_a_reload(aws, config, clock):
 
 @pytest.mark.slow
 async def test_an_organisation_takes_the_place_of_a_list_and_gives_it_back(aws, config, clock):
-    """Without a restart."""
+    """Neither change needs a restart."""
     aws.members.update({ACCOUNT: "management", "000000000001": "prod-a"})
     async with running(config, clock) as exporter:
         config.write(accounts={"organization": {"role_name": "jobs", "regions": [REGION]}})

@@ -109,7 +109,7 @@ async def test_no_poll_that_has_a_slot_waits_for_a_connection():
 
 
 async def test_what_gets_credentials_keeps_to_the_settings_as_well(monkeypatch, tmp_path):
-    """A hanging STS would be waited for five times, a minute each; it is also reached at the configured address."""
+    """By default, botocore waits for a hanging STS five times, a minute each; the endpoint setting applies, too."""
     token = tmp_path / "token"
     token.write_text("a-token")
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(token))

@@ -34,7 +34,7 @@ async def test_botocore_tells_of_most_services(service, region, expected):
     ],
 )
 def test_the_host_of_an_endpoint(service, host):
-    """As botocore's rules for endpoints give it."""
+    """Botocore's endpoint rules determine it."""
     assert landscape._host(service, "eu-west-3") == host
 
 

@@ -96,7 +96,7 @@ async def test_patterns_choose_by_name_and_id(moto, join):
 
 
 async def test_a_unit_stands_for_all_accounts_within_it(moto, join, unit):
-    """However deep they are; a unit within another can be excluded from it."""
+    """The depth makes no difference; a unit within another can be excluded from it."""
     production = unit("production")
     nested = unit("eu", production)
     frozen = unit("frozen", nested)

@@ -67,7 +67,7 @@ def test_a_hostile_name_stays_in_its_place():
 
 
 def test_without_a_pattern_there_is_no_link():
-    """There is none either where the id lacks the parts that the pattern needs."""
+    """The same holds where the id lacks the parts that the pattern needs."""
     kind = next(kind for kind in KINDS.values() if not kind.console)
     assert kind.console_url("us-east-1", job(kind)) is None
     run = KINDS["glue/job_run"]

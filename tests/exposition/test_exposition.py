@@ -237,7 +237,7 @@ async def test_what_is_sent_is_as_of_one_time(exposition):
 
 
 async def test_the_own_registry_is_rendered_once_a_second(time):
-    """The number of scrapes makes no difference."""
+    """More scrapes within a second get the same text."""
     registry = CollectorRegistry()
     own = Gauge("own", "The exporter's own.", registry=registry)
     exposition = Exposition(registry, time)

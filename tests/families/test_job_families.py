@@ -199,7 +199,7 @@ def test_every_family_is_written_down_here():
 
 
 def test_help_tells_as_of_when():
-    """The numbers are as old as the source's last success."""
+    """The numbers are as old as the last success of the source."""
     assert all(family.help.endswith(AS_OF) for family in JOB_FAMILIES)
 
 
@@ -213,7 +213,7 @@ def test_openmetrics_reads_it_too(ledger):
 
 
 def test_single_jobs_are_left_out_unless_asked_for(ledger):
-    """The exporter cannot bound how many jobs its users run."""
+    """The number of jobs is up to the users, so the exporter cannot keep these series few."""
     text = exposed(ledger)
     assert "job_id" not in text
     assert "aws_job_info" not in text

@@ -37,7 +37,7 @@ def test_a_source_that_was_never_tried_is_not_up():
 
 
 def test_a_source_that_was_read_is_up():
-    """With the number of its jobs and the time of its last success."""
+    """It has the number of its jobs and the time of its last success."""
     assert values(attempts=3, last_success=1234.5, last_duration=0.25, jobs=7, details_pending=2) == {
         "source_up": 1,
         "source_last_success_timestamp_seconds": 1234.5,

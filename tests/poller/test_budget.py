@@ -111,7 +111,7 @@ async def test_all_sources_share_one_budget(aws, clock):
 
 
 def test_a_source_may_have_what_no_other_one_has():
-    """To the series: its own limit, or what is left of the shared one, its own series included."""
+    """Up to the exact series: its own limit, or what is left of the shared one plus the series it already has."""
     budget, (one, two) = Budget(), (SourceKey(ACCOUNT, REGION, "bedrock", kind, "") for kind in ("one", "two"))
     assert budget.share(one) == (Limits().series_per_source, "series_per_source")
     budget.limits = Limits(series=100, series_per_source=70)

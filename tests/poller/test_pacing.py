@@ -23,7 +23,7 @@ def test_refusals_are_what_aws_understood_and_declined():
 
 @given(intervals, dice)
 def test_a_success_waits_for_the_interval_with_jitter(interval, rng):
-    """Within a tenth of it, so that sources that started together spread out."""
+    """The wait is within a tenth of it, so that sources that started together spread out."""
     assert interval * 0.9 <= pause(interval, None, rng) <= interval * 1.1
 
 
@@ -57,7 +57,7 @@ def test_failures_spread(reason):
 
 @pytest.mark.parametrize(("reasons", "shortest"), [(FAULTS, 0.5), (REFUSALS, 0.9)], ids=["faults", "refusals"])
 def test_a_wait_after_a_failure_takes_all_of_its_range(reasons, shortest):
-    """From the shortest wait allowed, so that a transient fault is soon over, to the interval."""
+    """It may be as short as allowed, so that a transient fault is soon over, or as long as the interval."""
     rng = random.Random(1)
     waits = [pause(60.0, reason, rng) / 60.0 for reason in reasons for _ in range(200)]
     assert min(waits) == pytest.approx(shortest, abs=0.02)

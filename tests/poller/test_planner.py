@@ -106,7 +106,7 @@ def known(ledger, now):
 
 
 def follow(kind, world, steps, skew):
-    """Compare, after each poll, a ledger that reads everything with one that reads what can have changed."""
+    """Compare a ledger that reads everything with one that reads only what can have changed, after each poll."""
     complete, frugal = ledger(), ledger()
     now = BEGIN
     for step in steps:
@@ -129,7 +129,7 @@ SKEW = st.sampled_from([0.0, 120.0, -120.0])
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_incremental_reading_ends_in_the_same_ledger(kind, oldest, tells_end, data):
-    """After every poll, whatever was created, changed or finished since, and however long a job has been running."""
+    """After every poll both agree, whatever was created, changed or finished since, and however long jobs run."""
     world = data.draw(histories(oldest, tells_end))
     follow(kind, world, data.draw(STEPS), data.draw(SKEW))
 

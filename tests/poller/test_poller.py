@@ -38,7 +38,7 @@ def batch_job(aws, *, created=NOW - HOUR, path=((0, "Submitted"), (60, "InProgre
 
 
 async def test_counts_carry_every_label_of_the_source(aws, clock):
-    """Account, region, service, kind and scope; never `service`."""
+    """They are the account, region, service, kind and scope; the service label is never just `service`."""
     batch_job(aws)
     async with running(configured(aws.endpoint_url, {"bedrock": None}), clock) as exporter:
         labels = {
@@ -75,7 +75,7 @@ async def test_a_job_moves_with_the_next_poll(aws, clock):
 
 
 async def test_a_list_of_many_pages_is_read_whole(clock):
-    """AWS chooses the page size."""
+    """AWS decides where pages end."""
     async with simulated(clock, page_size=7) as aws:
         for number in range(50):
             batch_job(aws, created=NOW - number)
@@ -380,7 +380,7 @@ async def test_a_poll_that_takes_too_long_is_a_timeout(aws, clock):
 
 
 async def test_single_jobs_only_where_they_are_asked_for(aws, clock):
-    """Active jobs, and the newest finished up to the limit."""
+    """They are the active jobs, and the newest finished ones up to the limit."""
     batch_job(aws, name="running")
     for number in range(4):
         path = [(0, "Submitted"), (60 + number, "Failed")]
@@ -429,7 +429,7 @@ async def test_a_source_never_overlaps_itself(aws, clock):
 
 
 async def test_no_more_sources_at_a_time_than_configured(aws, clock):
-    """One setting limits concurrency."""
+    """A single setting limits concurrency."""
     under_way = most = 0
     full = asyncio.Event()
 
@@ -543,7 +543,7 @@ async def test_counters_by_dimension(aws, clock):
 
 
 async def test_patterns_choose_among_the_scopes_that_are_found(aws, clock):
-    """By name or id, for the outermost scopes and those within."""
+    """They match names or ids, of the outermost scopes and those within."""
     ours = aws.world.add_scope("cleanroomsml", "membership", name="prod-ours")
     aws.world.add_scope("cleanroomsml", "membership", name="prod-test")
     aws.world.add_scope("cleanroomsml", "membership", name="dev")

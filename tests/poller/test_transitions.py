@@ -59,7 +59,7 @@ async def told(*script):
 
 
 async def test_a_source_that_stays_as_it_is_is_no_news():
-    """Neither while it is up nor while it is down."""
+    """It logs nothing, whether it is up or down."""
     assert await told(None, None, None) == []
     assert await told(*[DENIED] * 50) == [("source down", "access_denied")]
 
@@ -80,7 +80,7 @@ async def test_a_source_that_comes_and_goes_is_told_each_time():
 
 
 async def test_a_line_says_which_source_and_what_aws_said():
-    """The source has the same labels as in the metrics."""
+    """It shows the same labels as the metrics."""
     (line,) = map(json.loads, await logged(DENIED))
     place = {"account_id": ACCOUNT, "region": REGION, "aws_service": "bedrock", "kind": KEY.kind, "scope": ""}
     assert place.items() <= line.items()
@@ -90,7 +90,7 @@ async def test_a_line_says_which_source_and_what_aws_said():
 
 @pytest.mark.parametrize("form", ["json", "logfmt"])
 async def test_a_bug_has_a_stack_trace_once_and_on_one_line(form):
-    """No other failure has one."""
+    """No other kind of failure logs one."""
     (line,) = await logged(*[ZeroDivisionError("made up")] * 5, form=form)
     assert "Traceback (most recent call last)" in line
     assert "ZeroDivisionError: made up" in line

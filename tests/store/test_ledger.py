@@ -288,7 +288,7 @@ def test_a_job_that_counts_no_longer_is_in_no_sum(cause, state):
 @pytest.mark.parametrize("status", ["failed", "broken"])
 @pytest.mark.parametrize("gone", ["a", "b", "c"])
 def test_the_last_of_those_that_are_left_is_the_last(gone, status):
-    """For its state and its reason, whichever is no longer listed, even where another status has the same state."""
+    """This holds for its state and its reason, even where another status has the same state."""
     jobs = [whole(name, State.FAILED, at) for name, at in {"a": 1000.0, "b": 3000.0, "c": 5000.0}.items()]
     jobs[1:] = [jobs[1]._replace(status=status), jobs[2]._replace(message="another cause")]
     left = [each for each in jobs if each.id != gone]

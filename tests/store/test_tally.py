@@ -81,7 +81,7 @@ def test_records_of_all_jobs_are_summed():
     ],
 )
 def test_a_run_is_from_start_or_creation_to_end_or_update(times, seconds):
-    """The closest times that AWS reports; two clocks that disagree do not make a negative run."""
+    """These are the closest times that AWS reports; two clocks that disagree do not make a negative run."""
     found = tally([record(State.SUCCEEDED, finished=99.0, **times)], BOUNDS)
     assert found.durations[State.SUCCEEDED].sum == found.last[State.SUCCEEDED][1] == seconds
 

@@ -45,7 +45,7 @@ def jsons():
 
 
 def test_logfmt_has_the_keys_of_prometheus(logfmt, log):
-    """Time, level, source and message, then the record's own keys, in promslog's order."""
+    """Time, level, source and message come first, then the record's own keys, in promslog's order."""
     log.info("Listening on", address="127.0.0.1:10058", tls=False)
     assert logfmt() == ['level=INFO msg="Listening on" address=127.0.0.1:10058 tls=false']
 
@@ -88,7 +88,7 @@ HOSTILE = ["\ntime=2026-01-01T00:00:00Z level=ERROR msg=forged", "\r\nlevel=ERRO
 @pytest.mark.parametrize("text", HOSTILE, ids=repr)
 @pytest.mark.parametrize("form", ["logfmt", "json"])
 def test_a_hostile_newline_forges_no_second_line(log, form, text):
-    """Neither in a message nor in a value: a job's name may contain anything."""
+    """A job's name may contain anything, in a message or in a value."""
     stream = io.StringIO()
     configure_logging("info", form, stream)
     message = f"message {text}"
@@ -115,7 +115,7 @@ def test_libraries_log_in_the_same_json(jsons):
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("logger", ["exporter", "x"])
 def test_only_the_level_and_above_is_logged(level, logger):
-    """For the exporter's own records and for those of libraries."""
+    """This applies to the exporter's own records and to those of libraries."""
     stream = io.StringIO()
     configure_logging(level, "json", stream)
     own = structlog.get_logger(logger) if logger == "exporter" else logging.getLogger(logger)
@@ -138,7 +138,7 @@ def test_what_botocore_warns_of_is_logged_once_by_the_poll(library):
 
 @pytest.mark.parametrize("logger", [structlog.get_logger("exporter"), logging.getLogger("x")], ids=["own", "library"])
 def test_an_exception_is_one_line_of_json(jsons, logger):
-    """With its traceback as a value."""
+    """The traceback is a value in it."""
     try:
         raise ZeroDivisionError("made up")  # noqa: TRY301 - the test logs it
     except ZeroDivisionError:
@@ -150,7 +150,7 @@ def test_an_exception_is_one_line_of_json(jsons, logger):
 
 
 def test_an_exception_is_one_line_of_logfmt(logfmt, log):
-    """With its traceback quoted."""
+    """The traceback is quoted."""
     try:
         raise ZeroDivisionError("made up")  # noqa: TRY301 - the test logs it
     except ZeroDivisionError:

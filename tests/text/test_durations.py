@@ -29,7 +29,7 @@ WRITTEN = {
 
 @pytest.mark.parametrize(("text", "seconds"), WRITTEN.items(), ids=WRITTEN)
 def test_every_unit_of_prometheus_is_read(text, seconds):
-    """Years to milliseconds, alone or combined, the largest unit first."""
+    """They range from years to milliseconds, alone or combined, the largest unit first."""
     assert parse_duration(text) == pytest.approx(seconds)
 
 

@@ -94,7 +94,7 @@ async def test_a_job_is_told_with_all_that_is_known(shown):
     ],
 )
 async def test_jobs_are_filtered(shown, query, names):
-    """By the labels of the metrics and by the properties of the job."""
+    """The filters are the labels of the metrics and the properties of a job."""
     shown.sources = FILLED
     data = await shown.data(f"/api/v1/jobs?{query}")
     assert [job["name"] for job in data["jobs"]] == names
@@ -121,7 +121,7 @@ async def test_a_time_that_no_calendar_has_is_not_told(shown):
 
 
 async def test_sources_are_told(shown):
-    """Each with its health, and why it is down."""
+    """Each has its health, and the reason if it is down."""
     shown.sources = FILLED
     data = await shown.data("/api/v1/sources?health=down")
     assert (data["total"], data["next"]) == (1, None)
@@ -203,7 +203,7 @@ async def test_the_description_is_served(shown):
 
 
 def test_the_description_has_every_path():
-    """And it has no other path."""
+    """It has no other paths."""
     site = Site(Exposition(CollectorRegistry(), lambda: NOW), bool, "/metrics", inside(list))
     paths = {resource.canonical for resource in create_app(site).router.resources()}
     assert {path for path in paths if path.startswith("/api/")} - {"/api/v1/openapi.yaml"} == set(DESCRIPTION["paths"])

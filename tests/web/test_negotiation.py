@@ -56,7 +56,7 @@ PROMETHEUS = {
 
 @pytest.mark.parametrize(("accept", "content_type"), PROMETHEUS.values(), ids=PROMETHEUS.keys())
 def test_prometheus_gets_what_it_likes_best(accept, content_type):
-    """Of the formats on offer: text 0.0.4, and OpenMetrics 1.0.0 with the requested escaping."""
+    """The formats on offer are text 0.0.4, and OpenMetrics 1.0.0 with the requested escaping."""
     assert negotiate(accept)[1] == content_type
 
 

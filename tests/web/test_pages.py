@@ -255,7 +255,7 @@ async def test_sources_are_filtered(shown):
 
 
 async def test_every_kind_is_told(shown):
-    """Each with its operation and its permissions; kinds that are polled come first."""
+    """Each has its operation and its permissions; kinds that are polled come first."""
     shown.settings = Settings(services={"sagemaker": {"kinds": ["training_job"]}})
     page = await shown.text("/kinds")
     table = rows(page)

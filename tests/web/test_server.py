@@ -216,7 +216,7 @@ async def test_an_accident_tells_nothing_of_the_inside(exporter, accept, content
 
 @pytest.mark.parametrize("path", ["/", "/jobs?state=faild", "/nothing", "/metrics", "/api/v1/status", "/-/healthy"])
 async def test_no_answer_tells_a_version(client, path):
-    """Neither Python's nor aiohttp's; only the exporter's is on the page."""
+    """Versions of Python and aiohttp are never sent; only the exporter's is on the page."""
     response = await client.get(path, headers={"Accept-Encoding": "identity"})
     assert "Server" not in response.headers
     assert "aiohttp" not in await response.text()

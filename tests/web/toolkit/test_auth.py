@@ -65,7 +65,7 @@ async def test_an_unknown_user_takes_a_comparison_too():
 
 
 async def test_no_password_is_kept():
-    """Neither in plain text nor as a hash that could be attacked without the exporter's secret."""
+    """It is kept neither in plain text nor as a hash that could be attacked without the exporter's secret."""
     authenticator = Authenticator()
     await authenticator.admits(b"user", b"secret", {"user": "hash"})
     other = Authenticator()
