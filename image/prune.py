@@ -1,4 +1,4 @@
-"""Takes the models that the exporter never reads out of the installed botocore: for the image, never for a machine."""
+"""Remove the models that the exporter never reads from the installed botocore: for the image, never for a machine."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def needed(catalog: Catalog) -> set[str]:
 
 
 def prune(data: Path, services: set[str]) -> None:
-    """Leave of botocore's data only what clients of these services are made of, and a list of what is gone.
+    """Keep only the botocore data that clients of these services need, and write a list of what was removed.
 
     Raises LookupError where the data lack a service.
     """
@@ -51,7 +51,7 @@ def prune(data: Path, services: set[str]) -> None:
 
 
 def main() -> None:
-    """Prune the botocore that is imported here, if asked to."""
+    """Prune the installed botocore if the command line requests it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", choices=("all", "catalog"), help="Which services' models to keep.")
     if parser.parse_args().models == "catalog":

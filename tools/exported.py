@@ -36,7 +36,7 @@ def row(family: Family[Any]) -> Row:
 
 
 def instrument_row(value: Any) -> Row | None:
-    """Return one of the exporter's own instruments as it is documented; None for what is no instrument."""
+    """Return one of the exporter's own instruments as it is documented, or None if it is not an instrument."""
     if not isinstance(value, MetricWrapperBase):
         return None
     kind = str(value._type)

@@ -266,7 +266,7 @@ def _test(path: str, source: str, tests: Sequence[str], cpu_seconds: int) -> Non
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     name = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     sys.meta_path.insert(0, _Loader(name, path, source))
-    # The same examples for every mutant; how small a failing one can be made, nobody asks, nor how long one took.
+    # The same examples for every mutant; shrinking a failing one or timing it would be wasted effort.
     hypothesis.settings.register_profile(
         "mutants",
         derandomize=True,
@@ -303,7 +303,7 @@ def _lives(task: tuple[Mutant, Module, Clean]) -> bool:
     return _passes(mutant.path, mutant.source, module.tests, most)
 
 
-# What is told.
+# The report.
 
 
 def diff(mutant: Mutant) -> str:

@@ -22,7 +22,7 @@ SETTLED = 30.0
 
 
 class Picture(NamedTuple):
-    """One picture: of which page, how large, in which colours."""
+    """One picture: its page, its size and its color scheme."""
 
     name: str
     path: str
@@ -54,7 +54,7 @@ def demo() -> Iterator[str]:
 
 
 def wait_for(url: str, seconds: float = 120.0) -> None:
-    """Wait until an address answers well."""
+    """Wait until a URL responds with success."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         try:

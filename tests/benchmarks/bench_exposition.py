@@ -55,7 +55,7 @@ class Feed:
     """Sources, each of which has one more job that finished whenever it is polled: about 50 series."""
 
     def __init__(self) -> None:
-        """Begin with sources that were polled once."""
+        """Start with sources that were polled once."""
         self._rng = random.Random(1)
         self._ids = count()
         self._ledgers = [Ledger(7 * 86400.0, lambda _: "throttled") for _ in range(SOURCES)]
@@ -91,14 +91,14 @@ class Exporter:
     """The exposition of a feed behind the real server, with a path for each thing that the benchmark asks of it."""
 
     def __init__(self) -> None:
-        """Begin with every source published."""
+        """Start with every source published."""
         self._feed = Feed()
         self._next = 0
         self._exposition = Exposition(Telemetry().registry, time.time)
         self._publishing: asyncio.Task[None] | None = None
 
     async def run(self, ready: Any) -> None:
-        """Serve until killed, after having told the port."""
+        """Report the port, then serve until killed."""
         await self._publish(SOURCES)
         site = Site(self._exposition, lambda: True, "/metrics")
         app = create_app(site)
@@ -160,13 +160,13 @@ def exporter() -> Iterator[http.client.HTTPConnection]:
 
 
 def get(connection: http.client.HTTPConnection, path: str, encoding: str = "identity") -> bytes:
-    """Return what is answered."""
+    """Return the body of a response."""
     connection.request("GET", path, headers={"Accept": OPENMETRICS, "Accept-Encoding": encoding})
     return connection.getresponse().read()
 
 
 def scraping(connection: http.client.HTTPConnection, encoding: str, sources: int, scrapes: int) -> float:
-    """Return the exporter's CPU for one scrape, in ms, when so many sources were polled since the one before."""
+    """Return the exporter's CPU for one scrape, in ms, with this many sources polled since the previous scrape."""
     costs: list[float] = []
     for _ in range(scrapes):
         get(connection, f"/publish/{sources}")

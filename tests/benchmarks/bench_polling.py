@@ -199,7 +199,7 @@ def _populate(world: World, collaborations: int, account: str, region: str) -> N
 
 
 def _idle(pipe: Connection) -> None:
-    """Tell the memory of a process that has only imported what it needs."""
+    """Send the memory of a process that has only imported what it needs."""
     pipe.send(rss())
 
 

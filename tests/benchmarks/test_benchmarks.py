@@ -34,14 +34,14 @@ def test_list_calls_are_counted() -> None:
 
 
 def test_a_fleet_is_polled() -> None:
-    """It is told how many of a few sources were polled within their interval and its jitter."""
+    """The report says how many of a few sources were polled within their interval and its jitter."""
     values = {row.name: row.value for row in bench_polling.sources(Fleet(2, ("us-east-1",), 2, interval=1.0))}
     assert 0 <= values["4 sources: polled in time"] <= 100
     assert values["4 sources: series"] > 0
 
 
 def test_pages_are_measured() -> None:
-    """Each page costs CPU, and finds what it is asked for."""
+    """Each page costs CPU, and finds what was requested."""
     rows = list(bench_pages.rows(jobs=1000, sources=4, many=8))
     assert all(row.value > 0 for row in rows)
 

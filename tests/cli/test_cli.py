@@ -250,7 +250,7 @@ def test_a_wrong_configuration_starts_nothing(run, file, command):
 
 
 def test_the_configuration_file_may_be_named_in_the_environment(run, file, monkeypatch):
-    """A container has no flags; a flag wins all the same."""
+    """A container takes no flags; if there is a flag, it still wins."""
     monkeypatch.setenv("AWS_JOB_EXPORTER_CONFIG__FILE", file(WRONG_KEY, "environment.yml"))
     assert "environment.yml: poll.intervall" in run("once")[2][0]
     assert "flag.yml: services.bedrok" in run("once", f"--config.file={file(WRONG_SERVICE, 'flag.yml')}")[2][0]

@@ -121,7 +121,7 @@ async def test_the_missing_action_in_words_of_aws(aws, doctor):
     ],
 )
 async def test_the_missing_action_where_aws_is_silent(aws, doctor, operation, action):
-    """It is that of the operation that failed, in a container of any depth."""
+    """It is the action of the operation that failed, for a scope at any depth."""
     trained_model(aws)
     refuse(aws, operation)
     code, found, *_ = await doctor(TRAINING)
@@ -141,7 +141,7 @@ async def test_what_is_no_matter_of_permission(aws, doctor):
 
 
 async def test_reasons_that_are_refused(aws, doctor):
-    """The jobs are counted all the same, so the source is well; what would tell why they failed is named."""
+    """The jobs are still counted, so the source is up; the operation that would explain the failures is named."""
     trained_model(aws, path=[(0, "CREATE_PENDING"), (10, "CREATE_FAILED")])
     refuse(aws, "GetTrainedModel")
     code, found, *_ = await doctor(TRAINING, "--poll.lookback=50y")

@@ -132,7 +132,7 @@ def test_statuses_of_the_documentation():
 
 
 def test_scope_is_to_be_written():
-    """An operation that lists the jobs of a container asks for its scope."""
+    """An operation that lists the jobs of a scope requires that scope."""
     text = draft(MODELS, "emr-serverless", "ListJobRuns")
     assert "# confirm: a scope is to be written for $application.\n  arguments: {applicationId: $application}\n" in text
 

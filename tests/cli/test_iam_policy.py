@@ -61,7 +61,7 @@ def test_the_policy_of_the_base(policy):
 
 
 def test_the_policy_of_an_organisation(policy):
-    """The base lists the accounts and assumes the role in any of them; the role's policy is told from it."""
+    """The base lists the accounts and assumes the role in each; a note points to the role's own policy."""
     accounts = json.dumps({"organization": {"role_name": "jobs", "include": ["ou-ab12-11111111"]}})
     code, out, notes = policy("--for", "base", f"--services={ONE}", f"--accounts={accounts}")
     assert (code, notes) == (0, [])

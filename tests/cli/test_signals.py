@@ -113,7 +113,7 @@ async def test_a_hangup_reloads(config):
 
 
 async def test_a_hangup_with_a_wrong_file_is_survived(config):
-    """The log tells what is wrong, and so does the metric."""
+    """The log says what is wrong, and so does the metric."""
     async with serving(config()) as (process, address):
         file = config({"bedrok": None})
         process.send_signal(signal.SIGHUP)
@@ -214,14 +214,14 @@ KERNEL = 4 * 1024**2
 
 
 class SlowReader:
-    """Has read the head of an answer, and takes the rest when it is told to."""
+    """A client that has read the head of a response, and reads the rest on demand."""
 
     def __init__(self, connection, length):
         self._connection = connection
         self._left = length
 
     async def has_all(self):
-        """Read on to the end, and tell whether that was the end of the answer."""
+        """Read to the end, and return whether the response was complete."""
         loop = asyncio.get_running_loop()
         while read := await loop.sock_recv(self._connection, 100_000):
             self._left -= len(read)

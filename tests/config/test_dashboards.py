@@ -315,7 +315,7 @@ def test_a_link_has_what_it_takes_from_a_row_or_a_series(dashboard):
 
 @each_dashboard
 def test_a_variable_that_is_used_exists(dashboard):
-    """In queries, choices and links alike; Grafana's own begin with two underscores."""
+    """In queries, variables and links alike; Grafana's built-in ones start with two underscores."""
     text = " ".join(
         [*links(dashboard), *(target["expr"] for panel in panels(dashboard) for target in panel["targets"])]
     )
@@ -338,7 +338,7 @@ def test_the_data_source_and_the_files_are_provisioned():
 
 
 def test_every_dashboard_is_documented():
-    """docs/dashboards.md tells of each by its title and its file, and of no other."""
+    """docs/dashboards.md lists each dashboard by its title and its file, and no others."""
     text = (FOLDER.parents[1] / "docs" / "dashboards.md").read_text()
     told = set(re.findall(r"^\| (AWS jobs: [\w ]+) \| \[(\w+)\.json\]", text, re.MULTILINE))
     assert told == {(dashboard["title"], name) for name, dashboard in DASHBOARDS.items()}

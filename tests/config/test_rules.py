@@ -117,7 +117,7 @@ def test_annotations_name_only_labels_that_there_are():
 
 @pytest.mark.parametrize("alert", [name for name, rule in ALERTS.items() if "absent(" in rule["expr"]])
 def test_what_alerts_of_nothing_waits_for_several_scrapes(alert):
-    """One that was missed is no absence."""
+    """A missed scrape does not count as an absence."""
     assert minutes(ALERTS[alert]["for"]) >= 5
 
 

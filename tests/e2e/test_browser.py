@@ -167,7 +167,7 @@ def test_everybody_can_read_a_page(visit: Any, axe: str, path: str, size: Any, s
 
 
 def test_dark_is_dark(visit: Any) -> None:
-    """Who works at night asked for it."""
+    """For people who work at night."""
     brightness = "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).reduce((sum, part) => sum + +part, 0)"
     assert visit("", **DARK).page.evaluate(brightness) < 150
     assert visit("", **LIGHT).page.evaluate(brightness) > 600
@@ -175,7 +175,7 @@ def test_dark_is_dark(visit: Any) -> None:
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
 def test_jobs_are_filtered(visit: Any, *, scripts: bool) -> None:
-    """By the form, and the address tells: it can be sent to somebody. Enter is enough."""
+    """The form updates the URL, so that it can be shared; pressing Enter is enough."""
     page = visit("jobs", java_script_enabled=scripts).page
     page.get_by_label("Name or id contains").fill("NIGHTLY")
     page.get_by_label("State").select_option("failed")

@@ -36,7 +36,7 @@ WINDOW = 20 * BEAT
 
 @dataclass
 class Receiver:
-    """What Alertmanager calls: remembers each alert that it is told of, with the time."""
+    """The webhook that Alertmanager calls: records each alert that it receives, with the time."""
 
     heard: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -72,7 +72,7 @@ class Outage:
         self.services: set[str] = set()
 
     async def __call__(self, call: RequestContext) -> None:
-        """Answer nothing but errors for these services."""
+        """Respond with nothing but errors for these services."""
         if call.service in self.services:
             raise AwsError("ServiceUnavailableException", "Cut off.", 503)
 
@@ -173,7 +173,7 @@ async def chain(tmp_path, tool):
 
 
 async def test_a_failed_job_is_told_and_an_outage_is_told_in_its_place(chain):
-    """A failure arrives and resolves; when AWS is cut off, that is told, and nothing more of the jobs."""
+    """A failure fires and resolves; when AWS is cut off, only that is reported, and nothing more about the jobs."""
     failed = chain.fail_a_job()
     alert = await chain.receiver.hear("AwsJobFailed", "firing", failed)
     expected = {

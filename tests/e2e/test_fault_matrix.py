@@ -101,7 +101,7 @@ class Trial(NamedTuple):
         self.aws.world.add_job(BEDROCK, created=created, path=path, message="Rate exceeded", account=account)
 
     def add_customization(self) -> None:
-        """Add a job that fails for a reason that AWS must be asked for."""
+        """Add a job that fails for a reason that takes a separate request to find out."""
         path = [(0.0, "InProgress"), (1.0, "Failed")]
         created = self.exporter.clock.now + 1
         self.aws.world.add_job(CUSTOMIZATION, created=created, path=path, message="Rate exceeded")
@@ -300,7 +300,7 @@ async def test_a_fault_that_fails_requests(row: Row, stages: list[Stage]) -> Non
 
 
 def assert_reasons(page: Reading, row: Row, *, asked: int) -> None:
-    """The list counts, and the failure has a reason once AWS told; only a refusal for good is taken for an answer."""
+    """The list counts, and the failure has a reason once AWS gave one; only a permanent refusal is final."""
     source, reason = DETAILS.source, row.outcome[DETAILS.name]
     is_final, is_told = reason in FINAL, asked > 1
     assert page.up(**source) == 1
@@ -364,7 +364,7 @@ async def test_a_host_name_that_does_not_resolve(
 async def test_a_service_without_an_endpoint_in_the_region(
     stage: Stage, resolver: dict[str, str | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its address follows from botocore's rules, whether AWS has it or not; it is asked for once in an interval."""
+    """Its URL follows botocore's rules whether the endpoint exists or not; it is requested once per interval."""
     resolver[f"{stage.service}.{REGION}.amazonaws.com"] = None
     async with addressed(stage, "", monkeypatch) as exporter:
         for failures in (1, 2, 3):

@@ -102,7 +102,7 @@ class Image:
         return [*isolated, *inside, *(entrypoint or self.config["Entrypoint"]), *arguments]
 
     def run(self, *arguments: str, entrypoint: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
-        """Run a command in the container to its end."""
+        """Run a command in the container until it exits."""
         command = self.command(*arguments, entrypoint=entrypoint)
         return subprocess.run(command, check=False, capture_output=True, text=True, timeout=PATIENCE)
 
@@ -120,7 +120,7 @@ def buildah(tool: Callable[[str], str]) -> Iterator[Buildah]:
 
 @pytest.fixture(scope="module")
 def bases(buildah: Buildah, tool: Callable[[str], str]) -> tuple[str, str]:
-    """Make the two images that the Dockerfile begins with from Debian's packages: no registry is asked."""
+    """Build the Dockerfile's two base images from Debian's packages, so that no registry is needed."""
     container = buildah("from", "scratch")
     root = Path(buildah("mount", container))
     installed = ",".join((VENV[0], "ca-certificates"))
@@ -186,7 +186,7 @@ class Container:
     """Seconds from its start until it listened."""
 
     def get(self, path: str) -> str:
-        """Return what it answers, once it answers well."""
+        """Return the body of a response, once one is successful."""
 
         def answer() -> str:
             with urllib.request.urlopen(f"{self.address}{path}", timeout=PATIENCE) as response:
@@ -209,7 +209,7 @@ class Container:
 
 @contextmanager
 def serving(image: Image, *arguments: str) -> Iterator[Container]:
-    """Yield a container that serves; when told to stop it has to, and well."""
+    """Yield a container that serves; it must stop cleanly when it is signaled."""
     command = image.command(*arguments, "--web.listen-address=127.0.0.1:0")
     with tempfile.TemporaryFile("w+") as log:
         began = time.monotonic()
@@ -312,7 +312,7 @@ print(*(f"{kind} {problem}" for kind in Catalog().kinds() for problem in checker
 
 
 async def test_a_container_serves(image: Image) -> None:
-    """It reads AWS, answers a scrape with what it read, and stops when it is told to."""
+    """It reads AWS, serves a scrape with what it read, and stops when it is signaled."""
     async with simulated(HandClock()) as aws:
         aws.world.add_job(BEDROCK, created=NOW, path=[(0, "InProgress")])
 

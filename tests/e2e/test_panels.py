@@ -1,4 +1,4 @@
-"""Every panel, asked of a real Prometheus that scrapes a real exporter of a busy AWS."""
+"""Every panel, queried from a real Prometheus that scrapes a real exporter of a busy AWS."""
 
 import re
 import time

@@ -60,7 +60,7 @@ STATUSES = {kind.key: {*kind.state_of, "unknown"} for kind in (BEDROCK, CUSTOMIZ
 
 
 class Faults:
-    """What goes wrong: for some hours all that one service is asked, at other times one request of fifty."""
+    """What goes wrong: every request to one service for some hours, at other times one request in fifty."""
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
@@ -81,7 +81,7 @@ class Faults:
             case "broken":
                 raise AwsError("InternalServerException", "not now", 500)
             case "denied" if not call.operation.startswith("Get"):
-                # Denied for good to tell why a job failed, AWS is not asked again: its reason would be lost.
+                # Never deny details: after a permanent denial the exporter stops asking, and the reason would be lost.
                 raise AwsError("AccessDeniedException", "no", 403)
             case "reset":
                 return await RESET.strike(call)

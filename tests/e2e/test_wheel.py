@@ -89,7 +89,7 @@ def test_the_sdist_builds_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
 
 
 def test_the_wheel_runs(run: Run) -> None:
-    """The installed program tells its version and knows the whole catalog."""
+    """The installed program prints its version and knows the whole catalog."""
     where = run("python", "-c", "import exporter; print(exporter.__file__)")
     assert "environment" in where.stdout, "the checkout was run, not the wheel"
     assert run("aws-job-exporter", "--version").stdout.startswith(f"aws-job-exporter, version {__version__}")

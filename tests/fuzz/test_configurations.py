@@ -105,7 +105,7 @@ def test_what_is_broken_below_is_valid(file):
 @bounded(150)
 @given(path=st.sampled_from(PLACES), value=values)
 def test_a_wrong_value_is_named(file, path, value):
-    """The file and the key, or the line where it is no YAML."""
+    """The message names the file and the key, or the line where the YAML is invalid."""
     text = changed(path, lambda part, key: part.__setitem__(key, HOLE)).replace(HOLE, value)
     file.write_bytes(text.encode(errors="surrogateescape"))
     top = path[0]

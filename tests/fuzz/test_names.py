@@ -122,7 +122,7 @@ def test_a_record_stays_one_line(form, name):
 @bounded(60)
 @given(cells=st.lists(texts, min_size=2, max_size=2))
 def test_a_table_keeps_its_lines_and_the_terminal_its_colours(cells):
-    """A cell may say anything, but neither begin a line nor an escape sequence."""
+    """A cell may say anything, but it can start neither a line nor an escape sequence."""
     shown = table(("SCOPE", "WHAT AWS SAYS"), [cells])
     assert shown.count("\n") == 1
     assert all(not STEERS.search(line) for line in shown.split("\n"))

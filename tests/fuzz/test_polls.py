@@ -1,4 +1,4 @@
-"""Wild answers over HTTP into a whole exporter: polls succeed or say why not, and whatever is exposed can be read."""
+"""Wild responses over HTTP to a whole exporter: polls succeed or say why not, and the exposition stays readable."""
 
 import asyncio
 import json
@@ -43,7 +43,7 @@ def models() -> Iterator[None]:
 
 
 def settle(world: World, kind: Kind) -> str:
-    """Add one container of each sort and in the innermost one failed job; return its status."""
+    """Add one scope of each type and one failed job in the innermost; return its status."""
     scope = None
     for name, _ in kind.scopes:
         scope = world.add_scope(kind.service, name, within=scope)
@@ -71,7 +71,7 @@ def no_bug(exporter: Running) -> None:
 
 @st.composite
 def replies(draw, operation, content):
-    """Draw an answer of an operation as status and body."""
+    """Draw an operation's response as status and body."""
     if rarely(draw, 6):
         error = {"__type": draw(texts), "message": draw(anything), "Message": draw(texts)}
         body = json.dumps(draw(st.just(error) | anything)).encode()
@@ -83,7 +83,7 @@ def replies(draw, operation, content):
 
 
 def attacked(draw, kind):
-    """Draw the operation of a kind that is answered wildly, and two answers."""
+    """Draw the operation of a kind that gets wild responses, and two such responses."""
     possible = [stage for stage in STAGES if stage == "list" or (kind.scopes if stage == "discovery" else kind.details)]
     stage = draw(st.sampled_from(possible))
     if stage == "list":
@@ -102,7 +102,7 @@ def attacked(draw, kind):
 
 
 async def play(kind: Kind, operation, bodies) -> None:
-    """Poll two wild answers, then honest ones."""
+    """Poll two wild responses, then honest ones."""
     clock, left = HandClock(), list(bodies)
 
     async def hook(call):
@@ -135,14 +135,14 @@ async def play(kind: Kind, operation, bodies) -> None:
 @bounded(30, shrink=False)
 @given(data=st.data())
 def test_a_wild_answer_is_a_good_poll_or_a_failed_one_with_a_reason(data):
-    """No bug, no half of a list; and when AWS answers well again the numbers are right again."""
+    """No bugs and no partial lists; once AWS responds properly again, the numbers are right again."""
     kind = data.draw(st.sampled_from(KINDS), label="kind")
     operation, bodies = attacked(data.draw, kind)
     asyncio.run(play(kind, operation, bodies))
 
 
 async def count(kind: Kind, body: bytes) -> tuple[float | None, float]:
-    """Return whether a kind's source is up after one wild answer, and how many jobs it counts."""
+    """Return whether a kind's source is up after one wild response, and how many jobs it counts."""
     clock = HandClock()
 
     async def hook(call):
@@ -161,7 +161,7 @@ async def count(kind: Kind, body: bytes) -> tuple[float | None, float]:
 @bounded(15, shrink=False)
 @given(data=st.data())
 def test_counts_add_up_to_the_jobs_that_were_listed(data):
-    """Each job once, whatever its fields say; none at all where one item could not be told from the others."""
+    """Each job counts once, whatever its fields say; none count if one item cannot be distinguished from the others."""
     json_kinds = [kind for kind in KINDS if MODELS.service(kind.service).resolved_protocol in ("json", "rest-json")]
     kind = data.draw(st.sampled_from(json_kinds), label="kind")
     items = data.draw(listing(kind), label="items")
@@ -181,7 +181,7 @@ def test_counts_add_up_to_the_jobs_that_were_listed(data):
 
 
 async def test_hostile_ids_are_asked_about_like_others():
-    """Why a job failed is asked with its id as AWS gave it, and where that cannot be sent it is no bug."""
+    """The reason of a failure is requested with the job's id as AWS gave it; an id that cannot be sent is not a bug."""
     clock, asked = HandClock(), []
     jobs = [{"jobArn": f"{name}-{number}", "status": "Failed"} for number, name in enumerate(HOSTILE)]
 

@@ -1,4 +1,4 @@
-"""Whatever AWS lists: a job with numbers that are numbers, or an answer that is said to be bad."""
+"""Whatever AWS lists: either a job whose numbers are numbers, or a response that is reported as invalid."""
 
 import math
 
@@ -59,7 +59,7 @@ def test_wild_items_are_jobs_or_bad_answers(data):
 @bounded(150)
 @given(data=st.data())
 def test_wild_containers_are_named_or_bad_answers(data):
-    """Each container of a wild discovery has an id that can be exposed, or is refused."""
+    """Each scope of a wild discovery has an id that can be exposed, or is refused."""
     service, scope = data.draw(st.sampled_from(SCOPES), label="scope")
     operation = MODELS.operation(scope.service or service, scope.operation)
     for item in data.draw(answers.containers(operation, scope), label="items")[:50]:

@@ -33,7 +33,7 @@ LINKED = {
 
 
 def leaves(content, prefix=""):
-    """Yield the key of each value that is no further map."""
+    """Yield the key of each value that is not itself a map."""
     for key, value in content.items():
         if isinstance(value, dict) and value:
             yield from leaves(value, f"{prefix}{key}.")

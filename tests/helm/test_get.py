@@ -23,7 +23,7 @@ class Page(BaseHTTPRequestHandler):
     """Asks for a password, and is healthy but not ready."""
 
     def do_GET(self):
-        """Answer as the exporter would."""
+        """Respond as the exporter would."""
         status = 401 if self.headers["Authorization"] != LOGIN else {"/-/healthy": 200}.get(self.path, 503)
         self.send_response(status)
         self.send_header("Content-Length", "0")
@@ -97,7 +97,7 @@ def test_nobody_there_is_not_well():
 @pytest.mark.slow
 @pytest.mark.usefixtures("aws_credentials")
 async def test_the_exporter_answers_its_probe(render, certificate, login, tmp_path):
-    """With the files that the chart makes of a certificate and a password, and asked as its probes ask."""
+    """With the files that the chart renders for a certificate and a password, and invoked as its probes invoke it."""
     users = {"prometheus": bcrypt.hashpw(b"s3cret", bcrypt.gensalt(4)).decode()}
     web = {"config": {"basic_auth_users": users}, "tls": {"secretName": "tls"}, "basicAuth": {"secretName": "login"}}
     settings = {"services": {"bedrock": {}}, "aws": {"endpoint_url": "http://127.0.0.1:1"}}

@@ -291,7 +291,7 @@ def test_the_account_names_its_role(render):
 
 
 def test_one_exporter_is_a_deployment_that_never_runs_twice(render):
-    """The old pod ends before the new one begins; a shard is nothing to it."""
+    """The old pod ends before the new one starts; shards are independent of each other."""
     manifests = render()
     assert manifests.workload["kind"] == "Deployment"
     assert manifests.workload["spec"]["replicas"] == 1
@@ -301,7 +301,7 @@ def test_one_exporter_is_a_deployment_that_never_runs_twice(render):
 
 
 def test_shards_are_a_stateful_set(render):
-    """Each pod is told how many there are, and takes its own number from its name."""
+    """Each pod knows the number of shards, and takes its own index from its name."""
     manifests = render({"shards": 4})
     assert manifests.workload["kind"] == "StatefulSet"
     spec = manifests.workload["spec"]
@@ -312,7 +312,7 @@ def test_shards_are_a_stateful_set(render):
 
 
 def test_each_shard_is_scraped_once(render):
-    """A monitor finds one of the two services that lead to the shards."""
+    """A monitor finds only one of the two services that point to the shards."""
     manifests = render({"shards": 4, "serviceMonitor": {"enabled": True}})
     selector = manifests.one("ServiceMonitor")["spec"]["selector"]["matchLabels"]
     services = [each["metadata"] for each in manifests.of("Service")]
@@ -349,7 +349,7 @@ def test_the_image_is_the_release_s(render, tag, digest, image):
 
 
 def test_what_is_added_to_the_pod_is_there(render):
-    """Labels, annotations, variables, containers; what the selector needs cannot be taken away."""
+    """Labels, annotations, variables and containers; what the selector needs cannot be removed."""
     values = EXAMPLES["everything"]
     template = render(values).workload["spec"]["template"]
     assert template["metadata"]["labels"].items() >= {"tier": "monitoring", "team": "ml"}.items()
@@ -380,7 +380,7 @@ def test_probes_ask_the_exporter(render, tls, scheme):
 
 
 def test_with_a_password_a_command_asks(render):
-    """It finds the password in a file; the pod's manifest tells only where."""
+    """The command reads the password from a file; the pod's manifest names only the path."""
     container = render(EXAMPLES["web"]).container
     commands = [container[probe]["exec"]["command"] for probe in PROBES]
     assert [command[3] for command in commands] == [
@@ -396,7 +396,7 @@ def test_with_a_password_a_command_asks(render):
 
 
 def test_where_a_certificate_must_be_shown_the_port_must_be_open(render):
-    """No probe has one; and there is no test, which has none either."""
+    """Probes do not have one; nor is there a test, which would lack one too."""
     manifests = render(EXAMPLES["certificates"])
     assert [manifests.container[probe]["tcpSocket"] for probe in PROBES] == [{"port": "metrics"}] * 3
     assert manifests.of("Pod") == []
@@ -566,7 +566,7 @@ def test_dashboards_are_handed_on_byte_for_byte(render, chart):
     ],
 )
 def test_dashboards_link_to_where_the_pages_are(render, values, address):
-    """Their variable for the address of the pages begins with the right one, and nothing else is different."""
+    """Their variable for the URL of the pages starts with the right one, and nothing else differs."""
     plain = boards(render({"dashboards": {"enabled": True}}))
     found = boards(render({"dashboards": {"enabled": True}, **values}))
     for name, text in plain.items():

@@ -110,7 +110,7 @@ def blocks(document: Path, language: str) -> list[str]:
 
 
 def table(document: Path, *columns: str) -> list[list[str]]:
-    """Return the rows of the tables whose header begins with `columns`, without the signs of code."""
+    """Return the rows of the tables whose header starts with `columns`, without the code markup."""
     rows: list[list[str]] = []
     inside = False
     for line in document.read_text().splitlines():
@@ -152,7 +152,7 @@ def flags(document: Path) -> set[str]:
 
 
 def is_path(word: str) -> bool:
-    """Whether a word behind the program's name is none of its arguments: `git clone`, `make -C`, `kubectl exec`."""
+    """Whether a word after the program's name is not one of its arguments: `git clone`, `make -C`, `kubectl exec`."""
     return word == "--" or (not word.startswith("--") and word not in commands())
 
 
@@ -315,7 +315,7 @@ def test_a_sample_for_a_common_case_is_valid(example: Path, installed: Path) -> 
 
 
 def test_every_sample_is_listed() -> None:
-    """docs/configuration.md has a line for each sample, and the file begins with what it is for."""
+    """docs/configuration.md has a line for each sample, and the file starts with its purpose."""
     listed = {Path(link).name for row in table(CONFIGURATION, "file", "who it is for") for link in links(row[0])}
     assert listed == {SAMPLE.name, *(example.name for example in EXAMPLES)}
     assert all(example.read_text().startswith("# ") for example in EXAMPLES)
@@ -336,7 +336,7 @@ def test_the_sample_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_sample_has_every_key(tmp_path: Path) -> None:
-    """With what is commented out the sample is valid, too, and names every key but the one that leads to it.
+    """With its comments enabled the sample is valid, too, and names every key except its parent key.
 
     What takes the place of another section is commented out twice.
     """
@@ -390,7 +390,7 @@ def test_every_command_is_documented() -> None:
 
 
 def test_every_path_is_documented() -> None:
-    """docs/web.md has each path that the server answers on, and no other."""
+    """docs/web.md has each path that the server serves, and no other."""
     site = Site(Exposition(CollectorRegistry(), lambda: 0.0), bool, Settings().web.telemetry_path, inside(list))
     paths = [resource.canonical for resource in create_app(site).router.resources()]
     assert [row[0] for row in table(WEB, "path", "what")] == paths
@@ -426,7 +426,7 @@ def listed_kinds() -> list[tuple[Kind, str, str]]:
 
 
 def test_the_listed_kinds_are_as_listed() -> None:
-    """docs/concepts.md tells the operation and the scopes of the kinds that it lists."""
+    """docs/concepts.md names the operation and the scopes of the kinds that it lists."""
     assert len(listed_kinds()) == 5
     for kind, operation, scope in listed_kinds():
         assert operation == kind.operation
@@ -528,7 +528,7 @@ def test_nothing_else_is_counted(document: Path) -> None:
 
 
 def test_the_limits_are_documented_as_they_are() -> None:
-    """docs/metrics.md tells the default of each limit that bounds what is exported."""
+    """docs/metrics.md states the default of each limit on what is exported."""
     told = {row[0]: int(row[1].partition(" ")[0].replace(",", "")) for row in table(METRICS, "limit", "default")}
     fields = dict(settings())
     assert told == {key: fields[key].default for key in told}
@@ -536,7 +536,7 @@ def test_the_limits_are_documented_as_they_are() -> None:
 
 
 def test_the_bounds_of_a_client_are_documented_as_they_are() -> None:
-    """docs/web.md tells how many connections there may be, and how long each may take."""
+    """docs/web.md states how many connections there may be, and how long each may take."""
     told, limits = {row[0]: row[1] for row in table(WEB, "what", "bound")}, ConnectionLimits()
     assert told["scrapes at the same time"].endswith(f"({Settings().web.max_requests})")
     assert told["open connections"] == f"{limits.connections}"

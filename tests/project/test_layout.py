@@ -56,7 +56,7 @@ def test_everything_at_the_root_is_named(tracked: list[PurePosixPath]) -> None:
 
 
 def test_a_folder_of_tests_is_a_room_or_explained(tests: list[PurePosixPath]) -> None:
-    """A folder that is no room of the exporter has its line in CONTRIBUTING, and no other line is there."""
+    """A folder that does not mirror a room of the exporter has its line in CONTRIBUTING, and no other line is there."""
     folders = {file.parent for file in tests if file.parent.parts}
     others = {folder.parts[0] for folder in folders if not (ROOT / "exporter" / folder).is_dir()}
     assert others == set(re.findall(r"^\| `tests/(\w+)` \| \w", CONTRIBUTING.read_text(), re.MULTILINE))
@@ -69,7 +69,7 @@ def test_a_test_at_the_top_is_that_of_a_module(tests: list[PurePosixPath]) -> No
 
 
 def test_helpers_lie_in_support(tests: list[PurePosixPath]) -> None:
-    """A module that is no test lies in `tests/support`; the benchmarks have their own."""
+    """A module without tests lies in `tests/support`; the benchmarks have their own."""
     modules = [file for file in tests if file.suffix == ".py" and file.parts[0] not in {"support", "benchmarks"}]
     assert [file for file in modules if not re.fullmatch(r"test_\w+|conftest", file.stem)] == []
 
@@ -86,5 +86,5 @@ def test_no_two_tests_share_a_name(tests: list[PurePosixPath]) -> None:
 
 
 def is_of_a_module(test: PurePosixPath) -> bool:
-    """Whether the exporter has the module that a test's name tells."""
+    """Whether the exporter has the module that a test's name implies."""
     return (ROOT / "exporter" / test.with_name(test.name.removeprefix("test_"))).is_file()

@@ -30,7 +30,7 @@ def test_a_lock_holds_pins_and_hashes_and_nothing_else(lock: str) -> None:
 
 
 def test_every_lock_is_known() -> None:
-    """There are no other locks; `make lock` writes each, and CONTRIBUTING tells what each is for."""
+    """There are no other locks; `make lock` writes each, and CONTRIBUTING says what each is for."""
     assert sorted(file.name for file in ROOT.glob("requirements*.txt")) == sorted(LOCKS)
     assert sorted(re.findall(r"^\t\$\(COMPILE\) .* -o (\S+)$", MAKEFILE, re.MULTILINE)) == sorted(LOCKS)
     assert set(LOCKS) <= set(re.findall(r"`(requirements\S*)`", CONTRIBUTING))
@@ -43,7 +43,7 @@ def test_what_is_shipped_is_what_is_tested(lock: str) -> None:
 
 
 def test_the_oldest_python_is_told_the_same_everywhere() -> None:
-    """The classifiers begin with the version that `requires-python` and ruff name."""
+    """The classifiers start with the version that `requires-python` and ruff name."""
     classifiers = " ".join(PROJECT["project"]["classifiers"])
     minors = [int(minor) for minor in re.findall(r"Python :: 3\.(\d+)", classifiers)]
     assert minors == list(range(minors[0], minors[-1] + 1))

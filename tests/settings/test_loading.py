@@ -96,7 +96,7 @@ def test_every_key_of_every_section_is_read():
 
 
 def test_accounts_are_read():
-    """A role tells its account; the default credentials tell none."""
+    """A role's ARN contains its account; the default credentials do not reveal theirs."""
     assumed, default = load(CATALOG, EVERYTHING).named_accounts
     assert assumed.external_id is not None
     assert (assumed.account_id, assumed.external_id.get_secret_value()) == ("111122223333", "made-up")
@@ -105,7 +105,7 @@ def test_accounts_are_read():
 
 
 def test_an_organisation_takes_the_place_of_a_list(read):
-    """Its accounts are read through roles of one name, in the partition that AWS tells."""
+    """Its accounts are read through roles of the same name, in the partition that AWS reports."""
     settings = read(
         """
         accounts:

@@ -137,7 +137,7 @@ async def test_a_token_is_good_for_its_own_list_only(settle, connect, call, cloc
 
 
 async def test_a_hook_can_answer_first(connect, call, clock) -> None:
-    """A hook sees who calls what with which arguments, and its error is the answer."""
+    """A hook sees who requests what with which arguments, and its error becomes the response."""
     seen: list[RequestContext] = []
 
     async def hook(call: RequestContext) -> None:
@@ -181,7 +181,7 @@ async def test_requests_are_signed(authorization, clock) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b'"x"', b"null"])
 async def test_broken_bodies_are_invalid(body, clock) -> None:
-    """A body that is no JSON object is the client's error."""
+    """A body that is not a JSON object is the client's error."""
     headers = {
         "Authorization": "AWS4-HMAC-SHA256 Credential=AKIA/20270115/us-east-1/lookoutequipment/aws4_request, ...",
         "X-Amz-Target": "AWSLookoutEquipmentFrontendService.ListInferenceExecutions",

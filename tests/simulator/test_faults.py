@@ -32,7 +32,7 @@ async def aws(clock):
 
 @pytest.fixture
 def outcome(aws, connect, call):
-    """Return a function that calls an operation: the code of its error, `ok` where it answers."""
+    """Return a function that calls an operation and returns the code of its error, or `ok` on success."""
 
     async def outcome(service: str, operation: str, **arguments: Any) -> str:
         try:
@@ -46,7 +46,7 @@ def outcome(aws, connect, call):
 
 @pytest.fixture
 def pages(aws, connect, call):
-    """Return a function that tells what became of each page of the jobs; one that fails ends the list."""
+    """Return a function that reports the outcome of each page of the jobs; a page that fails ends the list."""
 
     async def pages() -> list[str]:
         client, found, arguments = connect(aws, "bedrock"), list[str](), dict[str, str]()
@@ -103,7 +103,7 @@ async def test_a_fault_strikes_one_account(aws, outcome):
     ],
 )
 async def test_a_fault_strikes_a_page(aws, pages, page, expected):
-    """The first, the nth, or any with a token; a list that is begun again counts anew."""
+    """The first, the nth, or any with a token; a list that is restarted counts from the first page again."""
     aws.faults.add(DENIED, operation=BEDROCK.operation, page=page)
     assert await pages() == expected
     assert await pages() == expected
@@ -142,7 +142,7 @@ async def test_the_fault_that_was_added_last_strikes_first(aws, outcome):
 
 
 async def test_who_hangs_up_is_waited_for_no_more(aws):
-    """A call that is never answered ends with its connection."""
+    """A request that never gets a response ends with its connection."""
     reached, left = asyncio.Event(), asyncio.Event()
 
     async def wait(_):

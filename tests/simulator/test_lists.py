@@ -41,7 +41,7 @@ def told(kind: Kind) -> list[tuple[str, str]]:
 
 
 def in_order(kind: Kind, found: list[Any]) -> list[Any]:
-    """Return the jobs of one list as they are; those of several lists follow each other in no order."""
+    """Return the jobs of one list in order; those of several lists have no order among each other."""
     return sorted(found, key=repr) if kind.sweep else found
 
 
@@ -65,7 +65,7 @@ def comparable(found: dict[str, Any], kind: Kind) -> dict[str, Any]:
 
 
 def as_read(item: dict[str, Any], kind: Kind) -> dict[str, Any]:
-    """Return what the catalog's paths lead to in a listed item, times in seconds."""
+    """Return the values at the catalog's paths in a listed item, with times in seconds."""
     found = {path: at(item, path) for _, path in told(kind)}
     if found[kind.status] in kind.state_of and kind.state_of[found[kind.status]].is_active:
         found.pop(kind.reason or "", None)
@@ -257,7 +257,7 @@ async def test_a_removed_scope_takes_its_jobs_along(settle, connect, read, clock
 
 
 async def test_a_container_that_is_a_job_is_one(connect, read, clock) -> None:
-    """What one operation lists as containers and as jobs comes as both, is listed once, and goes as both."""
+    """What one operation lists both as scopes and as jobs appears as both, is listed once, and is deleted as both."""
     kind, world = KINDS["lookoutequipment/model"], World(CATALOG)
     job = world.add_job(kind, created=NOW, path=[(0, "IN_PROGRESS")], name="young")
     world.add_scope("lookoutequipment", "model", id="old")

@@ -79,7 +79,7 @@ def test_refinements_hold_now_and_then(world, kind) -> None:
 
 
 def test_some_containers_are_passed_over(world) -> None:
-    """Each sort of container that the catalog chooses from has one that it leaves out, without jobs."""
+    """Each type of scope that the catalog filters has one that is filtered out, without jobs."""
     chosen = {(kind.service, name): scope for kind in KINDS.values() for name, scope in kind.scopes if scope.where}
     for (service, name), scope in chosen.items():
         made = [one for one in scopes_in(world, service, name) if one.scope_name == name]

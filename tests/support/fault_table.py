@@ -105,12 +105,12 @@ def two_are_unknown(page: Reading, stage: Stage) -> bool:
 
 
 def failing(fault: Fault) -> Callable[[Mapping[str, str]], Fault]:
-    """Return what makes a fault that is the same at every stage."""
+    """Return a factory that makes the same fault at every stage."""
     return lambda _: fault
 
 
 def optional(value: Any) -> Callable[[Mapping[str, str]], Fault]:
-    """Return what makes the members that an answer can do without something else."""
+    """Return a factory that replaces the members that a response can do without."""
 
     def fault(members: Mapping[str, str]) -> Fault:
         named = ("created", "updated", "ended", "deadline", "name", "message")
@@ -120,7 +120,7 @@ def optional(value: Any) -> Callable[[Mapping[str, str]], Fault]:
 
 
 def odd_times(members: Mapping[str, str]) -> Fault:
-    """Write each time in a form that is none."""
+    """Write each time in an invalid form."""
     forms = {"created": "yesterday", "updated": float("nan"), "ended": {}, "deadline": 10**30}
     return Fault.members(**{members[name]: form for name, form in forms.items() if name in members})
 

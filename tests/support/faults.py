@@ -238,7 +238,7 @@ class Faults:
         self.rules.clear()
 
     async def __call__(self, context: RequestContext) -> web.StreamResponse | None:
-        """Answer in the way of the fault that was added last of those that want a context."""
+        """Respond with the most recently added fault that matches the request."""
         if not self.rules:
             return None
         page = self._page(context)
@@ -272,7 +272,7 @@ _INTERNAL = 500
 
 
 def _without_token(context: RequestContext) -> dict[str, Any]:
-    """Return the arguments that are the same for every page of a list."""
+    """Return the arguments that stay the same for every page of a list."""
     return {name: value for name, value in context.arguments.items() if name != context.paging.input_token}
 
 

@@ -95,7 +95,7 @@ class Reading:
         return {values[0]: value for values, value in self.samples(name, label, **labels).items()}
 
     def value(self, name: str, **labels: str) -> float | None:
-        """Return the sample with these labels, None where there is none."""
+        """Return the sample with these labels, or None if it does not exist."""
         found = self.samples(name, **labels)
         return next(iter(found.values()), None)
 
@@ -139,7 +139,7 @@ class Running:
         return self.read().by(label, name, **labels)
 
     def value(self, name: str, **labels: str) -> float | None:
-        """Read the sample with these labels, None where there is none."""
+        """Read the sample with these labels, or None if it does not exist."""
         return self.read().value(name, **labels)
 
     def up(self, **labels: str) -> float | None:

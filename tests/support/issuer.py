@@ -29,7 +29,7 @@ class Issuer:
     _issued: int = 0
 
     def keys(self) -> list[str]:
-        """Return the last digit of each access key that asked for its identity."""
+        """Return the last digit of each access key that requested its identity."""
         return [key[-1] for operation, key, _ in self.asked if operation == "GetCallerIdentity"]
 
     def askers(self, operation: str) -> list[str]:
@@ -49,7 +49,7 @@ class Issuer:
         return self.broken() if self.broken else _result(operation, f"<Credentials>{given}</Credentials>")
 
     async def container(self, request: web.Request) -> web.Response:
-        """Respond as the container's agent does."""
+        """Respond as the EKS Pod Identity agent does."""
         self.asked.append(("container", request.headers.get("Authorization", ""), {}))
         return self.broken() if self.broken else web.json_response(self._keys("Token"))
 

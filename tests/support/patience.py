@@ -43,7 +43,7 @@ UNHURRIED_FLAGS = tuple(
 
 
 async def eventually(condition: Callable[[], object | Awaitable[object]]) -> None:
-    """Wait until something holds that tells nobody when it begins to."""
+    """Wait until a condition holds that nothing signals."""
     async with asyncio.timeout(PATIENCE):
         while True:
             held = condition()
@@ -56,7 +56,7 @@ _PAUSE = 0.01
 
 
 def elapse(seconds: float) -> None:
-    """Let so many seconds pass for the running event loop at once: what it has to do by then is due."""
+    """Advance the running event loop by this many seconds at once, so that whatever it has to do by then is due."""
     loop = asyncio.get_running_loop()
     now = loop.time
     vars(loop)["time"] = lambda: now() + seconds
@@ -64,9 +64,9 @@ def elapse(seconds: float) -> None:
 
 @asynccontextmanager
 async def hurried(hanging: Callable[[], int], is_alone: Callable[[int], bool], seconds: float) -> AsyncIterator[None]:
-    """Let so many seconds pass at once when one more call hangs and nothing is under way but such calls.
+    """Advance by this many seconds at once when one more call hangs and nothing but such calls is under way.
 
-    `hanging` counts the calls so far, `is_alone` tells whether a number of them is all that anybody waits for.
+    `hanging` counts the calls so far; `is_alone` says whether a number of them is all that anything waits for.
     """
 
     async def hurry() -> None:

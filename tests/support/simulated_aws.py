@@ -19,7 +19,7 @@ class SimulatedAws(Simulator):
         self.hooks.append(self.faults)
 
     def _list_accounts(self, context: RequestContext) -> dict[str, Any]:
-        """Return a page of the accounts; raises AwsError where there is no organization."""
+        """Return a page of the accounts; raises AwsError if there is no organization."""
         if not self.members:
             raise AwsError("AWSOrganizationsNotInUseException", "Your account is not a member of an organization.", 400)
         start = int(context.arguments.get("NextToken", 0))
