@@ -68,7 +68,7 @@ def pages(held: int) -> dict[str, str]:
 
 
 def widespread(held: int, number: int) -> dict[str, str]:
-    """Return the same for pages of many sources with few jobs each."""
+    """Return the URLs for pages of many sources with few jobs each."""
     return {
         f"CPU of a page of jobs, {held:,} held by {number:,} sources": "/jobs",
         f"CPU of a page of failed jobs, {held:,} held by {number:,} sources": "/jobs?state=failed",

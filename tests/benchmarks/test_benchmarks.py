@@ -1,4 +1,4 @@
-"""The benchmarks still measure what they say, at sizes that take a moment."""
+"""The benchmarks still measure what they claim, at sizes that take a moment."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_listing_measures_every_way() -> None:
-    """Each way to list jobs has a cost, and boto3's is one time its own."""
+    """Each way to list jobs has a cost, and boto3's is one times itself."""
     rows = {row.way: row for row in bench_listing.rows(jobs=20, rounds=1)}
     assert rows.keys() == bench_listing.WAYS.keys()
     assert rows["boto3"].times_less == 1
