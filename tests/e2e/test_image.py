@@ -1,4 +1,4 @@
-"""The image: what the Dockerfile builds, run as nobody on a root that nobody can write to."""
+"""The image: what the Dockerfile builds, run as an unprivileged user on a read-only root."""
 
 import asyncio
 import json
@@ -60,7 +60,7 @@ OWN_KIND = {
 
 @dataclass(frozen=True)
 class Buildah:
-    """Buildah with a storage of its own, which is gone with its folder."""
+    """Buildah with its own storage, which is deleted with its folder."""
 
     program: str
     folder: Path
@@ -92,7 +92,7 @@ class Image:
     chroot: str
 
     def command(self, *arguments: str, entrypoint: Sequence[str] = ()) -> list[str]:
-        """Return what runs the image as a cluster would: its user, its variables, a read-only root."""
+        """Return the command that runs the image as a cluster would: its user, its variables, a read-only root."""
         owner = self.config["User"]
         assert re.fullmatch(r"\d+:\d+", owner)
         prepare = 'mount --rbind "$0" "$0"; mount -o remount,bind,ro "$0"; mount -t proc proc "$0/proc"; exec "$@"'
@@ -109,7 +109,7 @@ class Image:
 
 @pytest.fixture(scope="module")
 def buildah(tool: Callable[[str], str]) -> Iterator[Buildah]:
-    """Give buildah a storage that is gone afterwards."""
+    """Give buildah a storage that is deleted afterwards."""
     program = tool("buildah")
     if os.geteuid():
         reason = "only root can make a root file system"
@@ -126,8 +126,8 @@ def bases(buildah: Buildah, tool: Callable[[str], str]) -> tuple[str, str]:
     installed = ",".join((VENV[0], "ca-certificates"))
     careless = root / "etc" / "dpkg" / "dpkg.cfg.d" / "careless"
     careless.parent.mkdir(parents=True)
-    careless.write_text("force-unsafe-io")  # nothing here has to survive a loss of power
-    # In a namespace of its own, so that none of its mounts outlives it.
+    careless.write_text("force-unsafe-io")  # Skip syncing: nothing here has to survive a power failure.
+    # In a separate mount namespace, so that no mount outlives the process.
     subprocess.run(
         [tool("unshare"), "--mount", tool("debootstrap"), "--variant=minbase", f"--include={installed}", RELEASE, root],
         check=True,
@@ -145,7 +145,7 @@ def bases(buildah: Buildah, tool: Callable[[str], str]) -> tuple[str, str]:
 
 @pytest.fixture(scope="module")
 def image(buildah: Buildah, bases: tuple[str, str], tool: Callable[[str], str]) -> Image:
-    """Build the Dockerfile as it stands."""
+    """Build the unmodified Dockerfile."""
     builder, base = bases
     arguments = {"BUILDER": builder, "BASE": base, "VERSION": __version__, "REVISION": "0123abc"}
     buildah(
@@ -165,7 +165,7 @@ INDEX = {"index-url", "extra-index-url", "trusted-host", "proxy", "cert"}
 
 
 def pip_configuration(file: Path) -> list[str]:
-    """Return what lets the build ask the same package index as this machine does, whatever it is."""
+    """Return the options that make the build use the same package index as this machine."""
     listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], check=True, capture_output=True, text=True)
     found = dict(re.findall(r"(?:\w+|:env:)\.([\w-]+)='(.*)'", listed.stdout))
     wanted = {
@@ -195,14 +195,14 @@ class Container:
         return until(answer)
 
     def samples(self, name: str) -> dict[tuple[str, ...], float]:
-        """Return the samples of a metric by service, kind and state."""
+        """Return the samples of a metric, by service, kind and state."""
         families = text_string_to_metric_families(self.get("/metrics"))
         found = [sample for family in families for sample in family.samples if sample.name == name]
         labels = ("aws_service", "kind", "state")
         return {tuple(sample.labels.get(label, "") for label in labels): sample.value for sample in found}
 
     def memory(self) -> int:
-        """Return the most memory that it ever held, in bytes."""
+        """Return its peak memory, in bytes."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         return 1024 * int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0])
 
@@ -231,7 +231,7 @@ def serving(image: Image, *arguments: str) -> Iterator[Container]:
 
 
 def until(attempt: Callable[[], str]) -> str:
-    """Return what an attempt returns as soon as it does not find nothing or nobody."""
+    """Retry an attempt until it finds something, and return the result."""
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
@@ -243,7 +243,7 @@ def until(attempt: Callable[[], str]) -> str:
 
 
 def measured(**figures: float) -> None:
-    """Note figures in build/image.json, for who wants to compare."""
+    """Write figures to build/image.json for later comparison."""
     file = ROOT / "build" / "image.json"
     file.parent.mkdir(exist_ok=True)
     known = json.loads(file.read_text()) if file.exists() else {}
@@ -251,7 +251,7 @@ def measured(**figures: float) -> None:
 
 
 def test_the_image_is_small(image: Image) -> None:
-    """Dependencies, models and exporter take less than 120 MB on top of the interpreter."""
+    """Dependencies, models and exporter add less than 120 MB to the interpreter."""
     measured(image_bytes=image.size, bytes_beyond_base=image.beyond)
     assert 10 * MEGABYTE < image.beyond < 120 * MEGABYTE
 
@@ -269,7 +269,7 @@ def test_the_image_tells_what_it_is(image: Image) -> None:
 
 
 def test_the_image_holds_nothing_to_build_or_install_with(image: Image) -> None:
-    """Neither pip nor a compiler came along, and every module has its bytecode."""
+    """Neither pip nor a compiler is included, and every module has its bytecode."""
     found = image.run("-c", TOOLS, entrypoint=["python3"])
     assert found.stdout.split() == [], found.stderr
     modules = list((image.root / "opt").rglob("*.py"))
@@ -285,7 +285,7 @@ print(*filter(shutil.which, ("cc", "gcc", "c++", "make", "pip", "pip3")), *filte
 
 
 def test_the_root_is_read_only_here(image: Image) -> None:
-    """What these tests prove of a read-only root they prove on one."""
+    """The tests of a read-only root prove nothing unless the root is read-only."""
     for place in ("/tmp/file", "/opt/aws-job-exporter/file"):
         refused = image.run("-c", f"open({place!r}, 'w')", entrypoint=["python3"])
         assert "Read-only file system" in refused.stderr
@@ -294,7 +294,7 @@ def test_the_root_is_read_only_here(image: Image) -> None:
 
 
 def test_every_kind_is_read_with_the_models_that_are_left(image: Image) -> None:
-    """The demo reads every kind, no source is down, and those that the demo does not read pass the catalog's check."""
+    """The demo reads every kind, no source is down, and the kinds that it does not read pass the catalog's check."""
     with serving(image, "demo") as container:
         container.get("/-/ready")
         up = container.samples("aws_job_exporter_source_up")
@@ -329,7 +329,7 @@ async def test_a_container_serves(image: Image) -> None:
 
 
 def test_a_service_that_the_image_lacks_is_one_clear_line(image: Image) -> None:
-    """A kind of the user's own whose model was left out says so, and what to do."""
+    """A user's own kind whose model was left out is reported, with the remedy."""
     refused = image.run("once", f"--kinds={json.dumps({'command': OWN_KIND})}")
     (line,) = refused.stderr.splitlines()
     assert refused.returncode == 2

@@ -1,4 +1,4 @@
-"""Thirty days with a fault in every seventh part: nothing grows, and not one job is counted twice or not at all."""
+"""Thirty days with faults for a seventh of the time: nothing grows, and every job is counted exactly once."""
 
 import asyncio
 import gc
@@ -70,7 +70,7 @@ class Faults:
         self.met: Counter[str] = Counter()
 
     async def __call__(self, call: RequestContext) -> web.StreamResponse | None:
-        """Let a call go wrong."""
+        """Make a request fail."""
         if not NOW + HOUR < call.now < END:
             return None
         fault = self._fault(call.service, int(call.now // (6 * HOUR)))
@@ -103,7 +103,7 @@ class Faults:
 
 
 class Life:
-    """The jobs of one list: a new one every two hours, which takes minutes or most of a day."""
+    """The jobs of one list: a new one every two hours, which runs for minutes or for most of a day."""
 
     def __init__(self, world: World, kind: Kind, rng: random.Random, scope: SimulatedScope | None = None) -> None:
         self._world, self._kind, self._rng, self._scope = world, kind, rng, scope
@@ -136,7 +136,7 @@ class Life:
 
 
 def visitors(world: World, rng: random.Random) -> Iterator[Arrival]:
-    """Yield collaborations that come every other day, each with a life of its own, and go after a day."""
+    """Yield collaborations that appear every other day, each with its own jobs, and are deleted after a day."""
     for day in range(1, 30, 2):
         come: list[SimulatedScope] = []
 
@@ -153,7 +153,7 @@ def visitors(world: World, rng: random.Random) -> Iterator[Arrival]:
 
 
 def settled(world: World) -> dict[tuple[str, str], Life]:
-    """Return the life of each list that is there all the time, by its kind and scope."""
+    """Return the jobs of each permanent list, by its kind and scope."""
     rng = random.Random(1)
     membership = world.add_scope("cleanroomsml", "membership")
     model = world.add_scope("cleanroomsml", "trained_model", within=membership)
@@ -168,7 +168,7 @@ def settled(world: World) -> dict[tuple[str, str], Life]:
 
 
 def size(exporter: Running) -> dict[str, float]:
-    """Return all that could grow."""
+    """Return the sizes of everything that could grow."""
     gc.collect()
     snapshot = tracemalloc.take_snapshot().filter_traces(FOREIGN)
     ledgers = [source.ledger for source in exporter.poller.sources if isinstance(source, JobSource)]
@@ -182,7 +182,7 @@ def size(exporter: Running) -> dict[str, float]:
 
 
 async def pass_until(exporter: Running, moment: float) -> None:
-    """Let the time pass, poll by poll."""
+    """Advance the time, poll by poll."""
     while exporter.clock.now < moment:
         await exporter.turn(STEP)
 
@@ -199,7 +199,7 @@ async def recovered(exporter: Running) -> None:
 
 
 async def test_a_month_of_faults_ends_with_flat_memory_and_exact_counters() -> None:
-    """Throttling, errors, resets, pages that are none, hanging, unknown statuses, scopes that come and go."""
+    """Throttling, errors, resets, malformed pages, hangs, unknown statuses, and scopes that come and go."""
     clock = HandClock()
     async with simulated(clock) as aws:
         lives = settled(aws.world)
@@ -233,13 +233,13 @@ async def test_a_month_of_faults_ends_with_flat_memory_and_exact_counters() -> N
             tracemalloc.stop()
             faults.over.set()
         assert all(end[name] <= GROWTH * warm[name] for name in ("memory", "jobs")), (warm, end)
-        # Not as many as when it was warm: a source may have been down at that moment.
+        # The expected number, not the warm one: a source may have been down when that was taken.
         assert end["series"] == sum(len(STATUSES[kind]) for kind, _ in lives), (warm, end)
         assert all(end[name] <= warm[name] + SPARE for name in ("tasks", "descriptors")), (warm, end)
 
 
 def compare(exporter: Running, kind: str, scope: str, life: Life) -> None:
-    """Hold the counters of a list to what happened."""
+    """Assert that the counters of a list match what happened."""
     finished, failed = life.expected(exporter.clock.now)
     counted = exporter.by("state", "aws_jobs_finished_total", kind=kind, scope=scope)
     assert {state: count for state, count in counted.items() if count} == finished, kind

@@ -35,7 +35,7 @@ STAGES = ("list", "discovery", "details")
 
 @pytest.fixture(scope="module", autouse=True)
 def models() -> Iterator[None]:
-    """Let all simulators share one loader's cache: a service model takes longer to load than an example."""
+    """Share one loader's cache among all simulators: a service model takes longer to load than an example to run."""
     shared = botocore.loaders.Loader()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(botocore.loaders, "Loader", lambda *_, **__: shared)
@@ -54,7 +54,7 @@ def settle(world: World, kind: Kind) -> str:
 
 
 def parsed(exporter: Running) -> None:
-    """Hold both formats to their parsers, and every time to be a number."""
+    """Assert that both formats parse, and that every time is a number."""
     for form, read in ((Format.TEXT, read_text), (Format.OPENMETRICS, read_openmetrics)):
         for family in read(exporter.exposition.render(form).decode()):
             for sample in family.samples:
@@ -63,7 +63,7 @@ def parsed(exporter: Running) -> None:
 
 
 def no_bug(exporter: Running) -> None:
-    """Fail where anything went wrong for a reason that nobody foresaw."""
+    """Fail if anything went wrong for an unforeseen reason."""
     for name in ("aws_job_exporter_poll_errors_total", "aws_job_exporter_detail_errors_total"):
         assert not any(exporter.samples(name, "kind", reason="internal").values()), name
     parsed(exporter)
@@ -176,7 +176,7 @@ def test_counts_add_up_to_the_jobs_that_were_listed(data):
         assert not up
         assert counted == 0
     else:
-        # botocore may refuse what the reader would take: then nothing of it counts.
+        # botocore may refuse what the reader would accept: then none of it counts.
         assert counted == (len(listed) if up else 0)
 
 

@@ -23,7 +23,7 @@ LOOKBACK = 200 * 365 * 86_400.0
 
 
 def checked(job):
-    """Hold a job to what its fields promise."""
+    """Assert that a job keeps the promises of its fields."""
     for time in (job.created, job.started, job.ended, job.updated, job.deadline):
         assert time is None or (isinstance(time, float) and 0 <= time < 253_402_300_800)
     for word in (job.id, job.name, job.status, job.message, job.code, *job.dimensions):
@@ -75,7 +75,7 @@ def test_wild_containers_are_named_or_bad_answers(data):
 @bounded(300)
 @given(value=anything | times)
 def test_a_time_is_a_number_within_the_calendar_or_none(value):
-    """No NaN, no infinity, no year 0 and no year 10000, whatever stands where a time should."""
+    """No NaN, no infinity, no year 0 and no year 10000, whatever appears in place of a time."""
     time = seconds(value)
     assert time is None or 0 <= time < 253_402_300_800
     text(value).encode()
