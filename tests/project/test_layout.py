@@ -1,4 +1,4 @@
-"""Where things lie: what stands at the root is named by something, and `tests/` mirrors `exporter/`."""
+"""Where things are: every file at the root is referred to somewhere, and `tests/` mirrors `exporter/`."""
 
 import re
 import subprocess
@@ -28,7 +28,7 @@ FOUND_BY_NAME = {
 
 @pytest.fixture
 def tracked(tool: Callable[[str], str]) -> list[PurePosixPath]:
-    """Return the files that git tracks; CI may run as another user than the one whose checkout it is."""
+    """Return the files that git tracks; CI may run as a different user than the owner of the checkout."""
     command = [tool("git"), "-c", "safe.directory=*", "ls-files", "-z"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if listed.returncode != 0:
@@ -38,12 +38,12 @@ def tracked(tool: Callable[[str], str]) -> list[PurePosixPath]:
 
 @pytest.fixture
 def tests(tracked: list[PurePosixPath]) -> list[PurePosixPath]:
-    """Return the files below `tests/`, as seen from there."""
+    """Return the files below `tests/`, relative to it."""
     return [file.relative_to("tests") for file in tracked if file.parts[0] == "tests"]
 
 
 def test_everything_at_the_root_is_named(tracked: list[PurePosixPath]) -> None:
-    """A file or folder at the root is named where a newcomer looks, or a tool finds it by its name."""
+    """A file or folder at the root is mentioned where newcomers look, or a tool finds it by its name."""
     folders = {file.parts[0] for file in tracked if len(file.parts) > 1}
     texts = {name: (ROOT / name).read_text() for name in READERS}
 
@@ -75,7 +75,7 @@ def test_helpers_lie_in_support(tests: list[PurePosixPath]) -> None:
 
 
 def test_no_two_tests_share_a_name(tests: list[PurePosixPath]) -> None:
-    """Two modules have one name only if each tests the module of that name: `aws/errors.py`, `simulator/errors.py`."""
+    """Two modules share a name only if each tests the module of that name: `aws/errors.py`, `simulator/errors.py`."""
     folders = defaultdict(list)
     for file in tests:
         if file.suffix == ".py" and file.name != "conftest.py":
