@@ -95,7 +95,7 @@ def _default(field: FieldInfo) -> str:
 
 
 def _choices(field: FieldInfo) -> str:
-    """Return the words that a setting can be."""
+    """Return the allowed values of a setting."""
     if get_origin(field.annotation) is not Literal:
         return ""
     *words, last = (f"`{word}`" for word in get_args(field.annotation))

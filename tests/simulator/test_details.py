@@ -20,7 +20,7 @@ CUSTOMIZATION = CATALOG["bedrock"].kinds["model_customization_job"]
 
 
 def asked(world: World, kind: Kind, job: SimulatedJob) -> dict[str, Any]:
-    """Return the arguments that ask for one job's details."""
+    """Return the arguments that request one job's details."""
     known = {**world.job_items(kind).item(job, NOW), **job.scope.ids}
     return {name: known[str(value)[1:]] for name, value in kind.details.arguments.items()} if kind.details else {}
 
@@ -51,7 +51,7 @@ async def test_details_tell_the_reason(kind, settle, connect, call, clock) -> No
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 async def test_unknown_jobs_have_no_details(kind, settle, connect, call, clock) -> None:
-    """A job that never was, was deleted, or went with its scope is not found."""
+    """A job that never existed, was deleted, or was deleted with its scope is not found."""
     world = World(CATALOG)
     scope = settle(world, kind, jobs=2)[0]
     arguments = asked(world, kind, jobs_in(world, kind, scope=scope)[0])

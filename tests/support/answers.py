@@ -100,7 +100,7 @@ def wire_path(shape: Any, path: str) -> list[str]:
 
 
 def wrapped(operation: OperationModel, path: str, listed: Any) -> dict[str, Any]:
-    """Return a response with a list where the operation has it."""
+    """Return a response with a list where the operation puts it."""
     value: dict[str, Any] = listed
     for name in reversed(wire_path(operation.output_shape, path)):
         value = {name: value}

@@ -214,7 +214,7 @@ class FaultRule:
 
 @dataclass
 class Faults:
-    """The faults of a simulated AWS: a hook that sees every request before it is answered.
+    """The faults of a simulated AWS: a hook that sees every request before it gets a response.
 
     `add` switches one on, `remove` and `clear` switch off. Of the rules that match a request, the one added last
     strikes; where its fault leaves the response to others, the one before it does.
@@ -225,7 +225,7 @@ class Faults:
     """The tokens of the pages requested since the first page of each list was."""
 
     def add(self, fault: Fault, **when: Any) -> FaultRule:
-        """Switch a fault on where and when the members of `FaultRule` say."""
+        """Switch a fault on where and when the fields of `FaultRule` say."""
         self.rules.append(FaultRule(fault, **when))
         return self.rules[-1]
 

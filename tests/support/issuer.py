@@ -67,7 +67,7 @@ def _result(operation: str, content: str) -> web.Response:
 
 @asynccontextmanager
 async def issuing(**options: Any) -> AsyncIterator[Issuer]:
-    """Yield an issuer on a port of this machine."""
+    """Yield an issuer on a local port."""
     issuer = Issuer(**options)
     app = web.Application()
     app.add_routes([web.post("/", issuer.query), web.get("/v1/credentials", issuer.container)])
@@ -83,7 +83,7 @@ async def issuing(**options: Any) -> AsyncIterator[Issuer]:
 
 @asynccontextmanager
 async def silent() -> AsyncIterator[tuple[str, list[str]]]:
-    """Yield the address of a server that never responds, and the methods of the requests that it received."""
+    """Yield the URL of a server that never responds, and the methods of the requests that it received."""
     asked: list[str] = []
     handling: set[asyncio.Task[Any] | None] = set()
     over = asyncio.Event()

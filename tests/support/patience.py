@@ -1,4 +1,4 @@
-"""How long tests wait: a limit ends what hangs, and says nothing about speed."""
+"""How long tests wait: a limit that ends what hangs, and implies nothing about speed."""
 
 import asyncio
 import inspect
@@ -16,7 +16,7 @@ _REFERENCE = 0.2
 
 
 def _measured() -> float:
-    """Return how many times slower than that this machine is now, 1 at least."""
+    """Return by what factor this machine is currently slower than that, at least 1."""
     began, total = time.perf_counter(), 0
     for number in range(_LOOPS):
         total += number * number

@@ -1,4 +1,4 @@
-"""The simulator with what only tests need: faults, and an organization."""
+"""The simulator with additions that only tests need: faults, and an organization."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.support.faults import Faults
 
 
 class SimulatedAws(Simulator):
-    """A simulated AWS in which things can go wrong, and which has an organization once it has members."""
+    """A simulated AWS with faults to switch on, and with an organization once it has members."""
 
     def __init__(self, world: World, **options: Any) -> None:
         super().__init__(world, operations={"organizations": {"ListAccounts": self._list_accounts}}, **options)

@@ -23,7 +23,7 @@ BEAT = min(5, math.ceil(SLOWNESS))
 
 
 def free_ports(number: int) -> list[int]:
-    """Return ports that are free."""
+    """Return free ports."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
     ports = [found.getsockname()[1] for found in sockets]
     for found in sockets:
