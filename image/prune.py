@@ -14,13 +14,13 @@ from exporter.catalog import Catalog
 from exporter.catalog.models import LEFT_OUT
 
 OWN = {"sts", *(service for service, _ in LANDSCAPE)}
-"""What the exporter asks beside the catalog's services: who it is, which accounts and regions there are."""
+"""What the exporter uses beyond the catalog's services: to find its identity, accounts and regions."""
 
 BOTOCORE = ("signin", "sso", "sso-oidc")
-"""What botocore asks for credentials by itself."""
+"""What botocore itself uses to get credentials."""
 
 FILES = ("service-2.", "paginators-1.", "endpoint-rule-set-1.")
-"""How the files begin that a client is made of; waiters and examples are for others."""
+"""The prefixes of the files that a client needs; waiters and examples serve other purposes."""
 
 
 def needed(catalog: Catalog) -> set[str]:

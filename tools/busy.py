@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 LOOP = "import os; parent = os.getppid()\nwhile os.getppid() == parent: pass"
-"""Ends with its parent, even one that was killed."""
+"""Ends with its parent, even if that was killed."""
 
 
 @contextmanager

@@ -33,16 +33,16 @@ import pytest
 import pytest_asyncio.plugin
 
 LISTS = Path("tests/data/mutants.toml")
-"""The modules with their tests, and the mutants that behave as the code does."""
+"""The modules with their tests, and the mutants that are equivalent to the code."""
 
 ENOUGH = 0.9
-"""The part of a module's mutants, without the equal ones, that has to die."""
+"""The share of a module's mutants, without the equivalent ones, that has to be killed."""
 
 LIBRARIES = (
     *("aiobotocore.session", "aiohttp.web", "aiohttp.test_utils", "bcrypt", "botocore.stub", "jinja2"),
     *("prometheus_client.parser", "pydantic_settings", "structlog.testing", "yaml"),
 )
-"""What takes long to import and is none of ours."""
+"""What takes long to import and is not ours."""
 
 PYTEST = ("-x", "-q", "-p", "no:cacheprovider")
 
@@ -65,13 +65,13 @@ SWAPPED: dict[type[ast.AST], tuple[type[Any], ...]] = {
     ast.Div: (ast.Mult,),
     ast.FloorDiv: (ast.Mult,),
 }
-"""Operators by what stands in for each."""
+"""Operators, each with its replacements."""
 
 CALLED = {"min": "max", "max": "min", "any": "all", "all": "any", "ceil": "floor"}
-"""Functions by what stands in for each."""
+"""Functions, each with its replacements."""
 
 SMALL = 10
-"""A number up to it counts something, and one more is a mutant; a larger one is a measure, and twice as much is."""
+"""A number up to this is a count, and its mutant is one more; a larger one is a measure, and its mutant is doubled."""
 
 
 class Mutant(NamedTuple):
@@ -79,7 +79,7 @@ class Mutant(NamedTuple):
 
     path: str
     function: str
-    """The qualified name of what the change is in; empty in the body of the module."""
+    """The qualified name of what contains the change; empty in the body of the module."""
     before: str
     after: str
     """The changed lines' text, on one line."""
@@ -106,7 +106,7 @@ class Module:
     path: str
     tests: tuple[str, ...]
     only: tuple[str, ...] = ()
-    """The functions that are meant, where not all are."""
+    """The functions to mutate, if not all."""
 
     def mutants(self) -> list[Mutant]:
         """Return every mutant, in module order."""

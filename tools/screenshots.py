@@ -18,7 +18,7 @@ from playwright.sync_api import Browser
 from tests.support.browser import chromium
 
 SETTLED = 30.0
-"""Seconds after which the demo has asked for most reasons."""
+"""Seconds after which the demo has requested most reasons."""
 
 
 class Picture(NamedTuple):

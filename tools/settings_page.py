@@ -24,7 +24,7 @@ INNER: dict[str, list[tuple[type[BaseModel], str]]] = {
     "accounts": [(Account, "[]"), (Organization, ".organization")],
     "services": [(ServiceSettings, ".SERVICE")],
 }
-"""The models within settings that are lists or mappings, which have no flags of their own."""
+"""The models within settings that are lists or mappings, which have no flags."""
 
 MORE = {
     "web.config.file": "See [web.md](web.md).",
@@ -39,7 +39,7 @@ MORE = {
 """Where the documentation says more."""
 
 END = "...\n"
-"""What YAML writes after a text that is a whole document."""
+"""What YAML appends to a scalar that is a whole document."""
 
 SCOPES = (
     "| `services.SERVICE.SCOPES` | | | Ids of the [scopes](#scopes) to read, such as `memberships: [...]`, or patterns "

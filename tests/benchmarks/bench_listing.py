@@ -140,7 +140,7 @@ async def _exporter(url: str) -> AsyncIterator[Callable[[], Awaitable[int]]]:
 
 
 Way = Callable[[str], AbstractAsyncContextManager[Callable[[], Awaitable[int]]]]
-"""Connects to a URL and gives what lists all jobs and counts them."""
+"""Connects to a URL and returns a function that lists all jobs and counts them."""
 
 WAYS: dict[str, Way] = {"boto3": _boto3, "aiobotocore": _aiobotocore, "exporter": _exporter}
 

@@ -145,7 +145,7 @@ class Steady(NamedTuple):
     seconds: float
     polls: int
     in_time: float
-    """Per cent of the sources that were polled within an interval and its jitter."""
+    """Percentage of the sources that were polled within an interval and its jitter."""
     cpu: float
     rss: int
     scrape_bytes: int

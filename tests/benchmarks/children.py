@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 Work = Callable[..., None]
-"""Gets the end of a pipe, then its arguments."""
+"""Gets one end of a pipe, then its arguments."""
 
 
 @contextmanager

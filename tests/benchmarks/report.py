@@ -48,7 +48,7 @@ TARGETS = {
     "10,000 sources: polled in time": Target(least=100),
     "10,000 sources: CPU, steady": Target(most=1),
 }
-"""What the measurements of these names should be; the others explain them."""
+"""The targets of the measurements with these names; other measurements are there to explain them."""
 
 
 def show(rows: Iterable[Row]) -> None:

@@ -21,7 +21,7 @@ from tests.support.processes import announced, scrape, started, stopped
 
 ROOT = Path(__file__).parents[2]
 REFUSING = "http://127.0.0.1:9"
-"""Where no AWS listens."""
+"""An endpoint where no AWS listens."""
 
 COMMANDS = ("serve", "once", "check-config", "classify", "iam-policy", "doctor", "kinds", "demo")
 FLAGS = [f"--{'.'.join(path)}".replace("_", "-") for path in flags.paths() if len(path) > 1]

@@ -19,7 +19,7 @@ KINDS = list(Catalog().kinds())
 OF_EACH_KIND = pytest.mark.parametrize("kind", KINDS, ids=str)
 
 TO_DECIDE = ("states: not mapped: ", "nothing is called ")
-"""What the checker may say of a draft: a word that nobody knows, and a scope that is not written yet."""
+"""What the checker may report for a draft: an unknown word, and a scope that is yet to be written."""
 
 FLOORS = {
     "items": 0.98,

@@ -210,7 +210,7 @@ def large(aws, config):
 
 
 KERNEL = 4 * 1024**2
-"""Bytes that Linux buffers of a connection at most (net.ipv4.tcp_wmem)."""
+"""The most bytes that Linux buffers per connection (net.ipv4.tcp_wmem)."""
 
 
 class SlowReader:

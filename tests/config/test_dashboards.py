@@ -24,7 +24,7 @@ TARGETS = list(targets())
 EXPORTED = families()
 OF_SOURCES = {*map(row, JOB_FAMILIES), *map(row, SOURCE_FAMILIES)}
 CHECKED = {"stat", "timeseries", "table", "gauge"}
-"""The types of panels that the linter looks at and Grafana still has."""
+"""The panel types that the linter checks and Grafana still has."""
 
 each_dashboard = pytest.mark.parametrize("dashboard", DASHBOARDS.values(), ids=DASHBOARDS)
 each_target = pytest.mark.parametrize("target", TARGETS, ids=str)
@@ -118,7 +118,7 @@ def test_panel_title_description_rule(dashboard):
 
 
 UNITS = {"none", "short", "percentunit", "bytes", "s", "dateTimeFromNow", "reqps", "bool_yes_no"}
-"""Those of the linter's list that are used here."""
+"""The units of the linter's list that are used here."""
 
 
 @each_dashboard

@@ -151,7 +151,7 @@ def test_links_lead_to_pages_with_their_filters():
 
 
 PARAMETERS: dict[str, type[Parameters]] = {"/jobs": JobParameters, "/sources": SourceParameters, "/config": Parameters}
-"""What each page that an alert leads to can be asked for."""
+"""The parameters of each page that an alert links to."""
 
 
 def test_every_alert_has_a_runbook_and_no_runbook_lacks_its_alert():

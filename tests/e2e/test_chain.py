@@ -31,7 +31,7 @@ pytestmark = pytest.mark.slow
 SERVICES = {"bedrock": {"kinds": [BEDROCK.key]}, "glue": {"kinds": ["data_quality_ruleset_evaluation_run"]}}
 
 WINDOW = 20 * BEAT
-"""Seconds that stand for the hour in which a failure is news."""
+"""Seconds that stand in for the hour in which a failure is news."""
 
 
 @dataclass

@@ -57,17 +57,17 @@ pytestmark = pytest.mark.slow
 
 INTERVAL, DISCOVERY, STALE = 60.0, 600.0, 300.0
 LATEST = 1.1
-"""Intervals after which a source has been polled again for certain."""
+"""Intervals after which a source has certainly been polled again."""
 OWN = "aws_job_exporter_source"
 FINAL = {"access_denied", "not_found", "invalid_request"}
-"""Answers upon which a failed job's reason is not asked for again."""
+"""Responses after which a failed job's reason is not requested again."""
 OF_JOBS = (FIRST, MIDDLE, CREDENTIALS)
 """The stages whose source is a list of jobs."""
 LEADING = (ACCOUNT_STAGE, SCOPES)
-"""Those whose source leads to others."""
+"""The stages whose source discovers other sources."""
 TRIED = [row for row in MATRIX if row.fault is not nowhere]
 HANGS = 0.05 * PATIENCE
-"""Seconds after which a call that hangs is given up; they pass at once, see `hurried`, and several times in a turn."""
+"""Seconds after which a hanging request times out; they pass at once, see `hurried`, and several times per turn."""
 LISTED = {ACCOUNT: 5, OTHER: 1, FURTHER: 5}
 """How many jobs a list has in each account: three pages, but one where each request asks for credentials first."""
 STATUSES = ("InProgress", "Failed") * 2 + ("InProgress",)
@@ -420,4 +420,4 @@ async def test_a_fault_that_lasts_leaves_nothing_behind(row: Row) -> None:
 
 
 CACHED = 10
-"""Objects that a poll may add to bounded caches, as the addresses that were asked; what leaks is more."""
+"""Objects that a poll may add to bounded caches, such as recent addresses; a leak adds more."""

@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("image")]
 
 ROOT = Path(__file__).parents[2]
 RELEASE = "bookworm"
-"""A Debian whose Python the exporter runs with."""
+"""A Debian release with the Python that the exporter runs on."""
 
 NOBODY = 65532
 MEGABYTE = 1_000_000
@@ -36,7 +36,7 @@ MEGABYTE = 1_000_000
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "made-up", "AWS_REGION": REGION}
 
 VENV = ("python3-venv", "python3.11-venv", "python3-pip-whl", "python3-setuptools-whl")
-"""What the builder has and the base has not."""
+"""What the builder has and the base does not."""
 
 OWN_KIND = {
     "service": "ssm",
@@ -55,7 +55,7 @@ OWN_KIND = {
     },
     "times": {"created": "RequestedDateTime"},
 }
-"""A kind of a user's own, of a service that the catalog does not have."""
+"""A user's own kind, of a service that the catalog does not have."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Image:
     config: Mapping[str, Any]
     size: int
     beyond: int
-    """Bytes that the image has on top of its base."""
+    """Bytes that the image adds to its base."""
     chroot: str
 
     def command(self, *arguments: str, entrypoint: Sequence[str] = ()) -> list[str]:
@@ -161,7 +161,7 @@ def image(buildah: Buildah, bases: tuple[str, str], tool: Callable[[str], str]) 
 
 
 INDEX = {"index-url", "extra-index-url", "trusted-host", "proxy", "cert"}
-"""The settings of pip that say where packages come from."""
+"""The settings of pip that choose the package index."""
 
 
 def pip_configuration(file: Path) -> list[str]:

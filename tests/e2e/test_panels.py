@@ -36,7 +36,7 @@ EMPTY = {
     "health: Left out because of limits B": "no limit is met",
     "health: Left out because of limits C": "no limit is met",
 }
-"""The queries that find nothing where all is well, and why."""
+"""The queries that find nothing while all is well, and why."""
 
 
 @dataclass

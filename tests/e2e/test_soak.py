@@ -36,27 +36,27 @@ pytestmark = pytest.mark.slow
 
 HOUR, DAY = 3600.0, 86_400.0
 STEP = 3.3 * HOUR
-"""Every source is due within it: an interval and its jitter."""
+"""Every source is due within this time: an interval and its jitter."""
 WARM, END = NOW + 10.5 * DAY, NOW + 30.5 * DAY
 """Warm once the first jobs have left the lookback of a week, while no scope is on a visit; then nothing may grow."""
 GROWTH = 1.05
-"""By so much may memory and the jobs that are held be more: they come and last at random, and caches fill."""
+"""How much memory and held jobs may grow: jobs arrive and last at random, and caches fill."""
 RESET = Fault.reset()
 HANGS = 0.05 * PATIENCE
-"""Seconds after which a call that hangs is given up; they pass at once, see `hurried`."""
+"""Seconds after which a hanging request times out; they pass at once, see `hurried`."""
 DESCRIPTORS = Path("/proc/self/fd")
 SPARE = 8
-"""By so many may tasks and descriptors be more: a connection or two for each source, kept alive at both ends."""
+"""How many more tasks and descriptors there may be: a connection or two per source, kept alive at both ends."""
 REASONS = {"Rate exceeded": "throttled", "User is not authorized to perform: s3:GetObject": "access_denied"}
 FOREIGN = [
     tracemalloc.Filter(inclusive=False, filename_pattern=pattern)
     for pattern in ("*/simulator/*", "*/tests/*", "<string>", "<frozen*")
 ]
-"""The simulated AWS remembers every job that ever was."""
+"""The simulated AWS remembers every job that ever existed."""
 
 
 STATUSES = {kind.key: {*kind.state_of, "unknown"} for kind in (BEDROCK, CUSTOMIZATION, TRAINED, INFERENCE)}
-"""What each list has a series for, jobs or none."""
+"""The statuses for which each list has a series, with or without jobs."""
 
 
 class Faults:

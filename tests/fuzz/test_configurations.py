@@ -43,7 +43,7 @@ WRONG = (
     *("[" * 60 + "]" * 60, "'a{99999999999999}'"),
     *('"\\0"', '"\\uD800"', '"a\\nb"', '"\\u2028"', '"\\x1b[2J"'),
 )
-"""What may stand in the place of a value, as YAML writes it; some of it is not YAML."""
+"""Replacements for a value, as YAML writes them; some of them are not valid YAML."""
 
 values = st.sampled_from(WRONG) | texts.map(json.dumps)
 

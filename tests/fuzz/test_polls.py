@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 KINDS = list(CATALOG.kinds())
 HEADERS = {"Content-Type": "application/json"}
 LOOKBACK = "200y"
-"""So long that every job counts."""
+"""Long enough for every job to count."""
 
 STAGES = ("list", "discovery", "details")
 

@@ -15,7 +15,7 @@ CHART = Path(__file__).parents[2] / "helm"
 DASHBOARD = (
     r'{"title": "{{ .Values }} {{kind}} ü", "exporter_url": "label_replace(up, \"url\", \"http://$1\", ...)"}' + "\n"
 )
-"""A dashboard with what Helm must not touch."""
+"""A dashboard with text that Helm must not touch."""
 
 NOTES = """{{- define "notes" }}%s{{ end -}}
 apiVersion: v1
@@ -23,7 +23,7 @@ kind: Notes
 metadata: {name: notes}
 text: {{ include "notes" . | toJson }}
 """
-"""A manifest of the notes, which `helm template` leaves out."""
+"""A manifest with the notes, which `helm template` leaves out."""
 
 
 @pytest.fixture(scope="session")

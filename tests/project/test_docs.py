@@ -67,7 +67,7 @@ INNER: dict[str, list[tuple[Any, str]]] = {
     "accounts": [(Account, "[]"), (Organization, ".organization")],
     "services": [(ServiceSettings, ".SERVICE")],
 }
-"""The models behind settings that are lists, or have keys of the user's own, and how their keys are written."""
+"""The models behind settings that are lists, or have keys chosen by the user, and how their keys are written."""
 
 
 def named(file: Path) -> str:
@@ -499,7 +499,7 @@ COUNTS: dict[str, Callable[[], int]] = {
     f"{NUMBER} blocks:": lambda: len(table(ARCHITECTURE, "block", "holds")),
     f"these {NUMBER}, and no others": lambda: len(schema._HEADERS),
 }
-"""The sentences that count things of the project, and what they count."""
+"""The sentences with counts of the project's things, and what they count."""
 
 COUNTING = [document for document in DOCUMENTS if document not in {CHANGELOG, PERFORMANCE, SCALING}]
 """Not the past, and neither measurements nor examples."""

@@ -30,10 +30,10 @@ ROOMS = (
     "clock",
     "",  # the package itself, which holds nothing but the version
 )
-"""From top to bottom."""
+"""The rooms from top to bottom."""
 
 CONFINED = {"aiobotocore": {"aws"}, "botocore": {"aws", "catalog", "cli", "simulator"}, "boto3": set[str]()}
-"""The rooms that may know a library."""
+"""The rooms that may import a library."""
 
 ROOT = Path(__file__).parents[2]
 
@@ -69,7 +69,7 @@ def room(module: str) -> str:
 
 
 OURS = [(module, name) for module, names in IMPORTS.items() for name in names if name.split(".")[0] == "exporter"]
-"""Every module with each name of ours that it imports."""
+"""Every module with each of our names that it imports."""
 
 
 def test_every_room_is_known() -> None:

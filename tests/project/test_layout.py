@@ -15,7 +15,7 @@ READERS = (
     *("Makefile", "CONTRIBUTING.md", "README.md", "pyproject.toml", "Dockerfile", ".ci/run"),
     *(str(file.relative_to(ROOT)) for file in sorted(ROOT.glob(".github/workflows/*.yml"))),
 )
-"""Where a newcomer meets what stands at the root."""
+"""Where a newcomer learns what is at the root."""
 
 FOUND_BY_NAME = {
     ".dockerignore": "docker build",
@@ -23,7 +23,7 @@ FOUND_BY_NAME = {
     ".pre-commit-config.yaml": "pre-commit",
     "Makefile": "make",
 }
-"""What none of these name, and the tool that finds it."""
+"""What none of these mention, and the tool that finds it."""
 
 
 @pytest.fixture

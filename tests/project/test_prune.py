@@ -17,7 +17,7 @@ from tests.support.harness import CATALOG
 SCRIPT = runpy.run_path(str(Path(__file__).parents[2] / "image" / "prune.py"))
 needed: Callable[..., set[str]] = SCRIPT["needed"]
 prune: Callable[..., None] = SCRIPT["prune"]
-"""The image's script is no module of ours."""
+"""The image's script is not one of our modules."""
 
 WHOLE = Path(botocore.__file__).parent / "data"
 

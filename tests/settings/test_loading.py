@@ -16,7 +16,7 @@ SECTIONS = {
     for name, field in Settings.model_fields.items()
     if name not in {"config", "kinds", "reasons"}
 }
-"""The keys of every section; none where a section is a list or has keys of the user's own."""
+"""The keys of every section; none where a section is a list or has keys chosen by the user."""
 
 EVERYTHING = Path(__file__).parent / "everything.ok.yml"
 
@@ -196,7 +196,7 @@ PRECEDENCE = {
     "metrics.per_job_finished": (50, 1, 2, 3),
     "aws.max_attempts": (3, 4, 5, 6),
 }
-"""What a key is by default, and what file, environment and flag say of it."""
+"""The default of a key, and its value in file, environment and flag."""
 
 
 @pytest.mark.parametrize("name", PRECEDENCE)

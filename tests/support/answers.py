@@ -174,4 +174,4 @@ DAMAGE = {
     "twice": lambda body: body + body,
     "a long number": lambda _: b'{"a": ' + b"9" * 5_000 + b"}",
 }
-"""Ways to break a body, each applied to a good one."""
+"""Ways to break a body, each applied to a valid one."""

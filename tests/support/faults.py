@@ -181,11 +181,11 @@ class Fault:
 
 @dataclass
 class FaultRule:
-    """When a fault strikes: every condition that is given must hold. Counts how often it did."""
+    """When a fault strikes: every given condition must hold. Counts how often it has struck."""
 
     fault: Fault
     account: str | None = None
-    """Whose credentials the call is made with."""
+    """The account whose credentials sign the request."""
     service: str | None = None
     operation: str | None = None
     scope: str | None = None
@@ -196,7 +196,7 @@ class FaultRule:
     until: float = math.inf
     """Seconds of the simulator's clock; `until` is excluded."""
     times: float = math.inf
-    """The most often that it strikes."""
+    """The maximum number of times that it strikes."""
     struck: int = 0
 
     def matches(self, context: RequestContext, page: int) -> bool:

@@ -22,10 +22,10 @@ class Issuer:
     lifetime: timedelta = timedelta(hours=1)
     address: str = ""
     asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
-    """Of each request: operation, access key or authorization, and the form."""
+    """For each request: operation, access key or authorization, and the form."""
     connections: set[Any] = field(default_factory=set)
     broken: Callable[[], web.Response] | None = None
-    """The response in place of credentials."""
+    """The response to send instead of credentials."""
     _issued: int = 0
 
     def keys(self) -> list[str]:

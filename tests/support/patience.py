@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 _VARIABLE = "TESTS_SLOWNESS"
-"""Hands what was measured on to the workers of pytest-xdist and to every other child."""
+"""Passes the measurement on to the workers of pytest-xdist and to every other child."""
 
 _LOOPS = 2_000_000
 _REFERENCE = 0.2
-"""Seconds that so many loops take on a machine of 2026 that has nothing else to do."""
+"""Seconds that this many loops take on an otherwise idle machine of 2026."""
 
 
 def _measured() -> float:
@@ -24,7 +24,7 @@ def _measured() -> float:
 
 
 SLOWNESS = float(os.environ.get(_VARIABLE) or _measured())
-"""How slow the machine was when the run began. It may become busy later, so limits are long without it, too."""
+"""How slow the machine was when the run started. It may become busy later, so limits are generous regardless."""
 os.environ[_VARIABLE] = str(SLOWNESS)
 
 PATIENCE = 120.0 * SLOWNESS

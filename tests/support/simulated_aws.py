@@ -33,4 +33,4 @@ class SimulatedAws(Simulator):
 
 
 _PAGE = 20
-"""The most accounts that AWS returns at once."""
+"""The most accounts that AWS returns in one page."""

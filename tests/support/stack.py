@@ -19,7 +19,7 @@ from tests.support.patience import PATIENCE, SLOWNESS, UNHURRIED, eventually
 CONFIG = Path(__file__).parents[2] / "config"
 
 BEAT = min(5, math.ceil(SLOWNESS))
-"""Seconds between two polls, scrapes or evaluations: on a slow machine everybody takes more time."""
+"""Seconds between two polls, scrapes or evaluations: on a slow machine everything takes longer."""
 
 
 def free_ports(number: int) -> list[int]:
