@@ -1,4 +1,4 @@
-"""Takes the models that the exporter never reads out of the installed botocore: for the image, never for a machine."""
+"""Remove the models that the exporter never reads from the installed botocore: for the image, never for a machine."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from exporter.catalog import Catalog
 from exporter.catalog.models import LEFT_OUT
 
 OWN = {"sts", *(service for service, _ in LANDSCAPE)}
-"""What the exporter asks beside the catalog's services: who it is, which accounts and regions there are."""
+"""What the exporter uses beyond the catalog's services: to find its identity, accounts and regions."""
 
 BOTOCORE = ("signin", "sso", "sso-oidc")
-"""What botocore asks for credentials by itself."""
+"""What botocore itself uses to get credentials."""
 
 FILES = ("service-2.", "paginators-1.", "endpoint-rule-set-1.")
-"""How the files begin that a client is made of; waiters and examples are for others."""
+"""The prefixes of the files that a client needs; waiters and examples serve other purposes."""
 
 
 def needed(catalog: Catalog) -> set[str]:
@@ -30,7 +30,7 @@ def needed(catalog: Catalog) -> set[str]:
 
 
 def prune(data: Path, services: set[str]) -> None:
-    """Leave of botocore's data only what clients of these services are made of, and a list of what is gone.
+    """Keep only the botocore data that clients of these services need, and write a list of what was removed.
 
     Raises LookupError where the data lack a service.
     """
@@ -51,7 +51,7 @@ def prune(data: Path, services: set[str]) -> None:
 
 
 def main() -> None:
-    """Prune the botocore that is imported here, if asked to."""
+    """Prune the installed botocore if the command line requests it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", choices=("all", "catalog"), help="Which services' models to keep.")
     if parser.parse_args().models == "catalog":

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 LOOP = "import os; parent = os.getppid()\nwhile os.getppid() == parent: pass"
-"""Ends with its parent, even one that was killed."""
+"""Ends with its parent, even if that was killed."""
 
 
 @contextmanager
 def busy(loops: int) -> Iterator[None]:
-    """Run so many loops beside the block, each a process of its own."""
+    """Run this many loops during the block, each in its own process."""
     with ExitStack() as running:
         for _ in range(loops):
             process = running.enter_context(subprocess.Popen([sys.executable, "-c", LOOP]))

@@ -1,4 +1,4 @@
-"""What the exporter exports, as the code has it."""
+"""What the exporter exports, according to the code."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,7 +36,7 @@ def row(family: Family[Any]) -> Row:
 
 
 def instrument_row(value: Any) -> Row | None:
-    """Return one of the exporter's own instruments as it is documented; None for what is no instrument."""
+    """Return one of the exporter's own instruments as it is documented, or None if it is not an instrument."""
     if not isinstance(value, MetricWrapperBase):
         return None
     kind = str(value._type)
@@ -45,7 +45,7 @@ def instrument_row(value: Any) -> Row | None:
 
 
 def series() -> set[str]:
-    """Return the name of every series that a query can ask for."""
+    """Return the name of every series that a query can use."""
     suffixes = {"histogram": ("_bucket", "_count", "_sum"), "gaugehistogram": ("_bucket", "_gcount", "_gsum")}
     own = {family.name for family in Telemetry().registry.collect()}
     return {

@@ -12,7 +12,7 @@ _TABLE = re.compile(r"^\| fault \| account .*?\n(?!\|)", re.DOTALL | re.MULTILIN
 
 
 def written(text: str) -> str:
-    """Return the page with its table as the tests have it."""
+    """Return the page with its table as the tests define it."""
     return _TABLE.sub(lambda _: _table(), text)
 
 

@@ -1,4 +1,4 @@
-"""Writes the tables of docs/metrics.md from the families that the code has: `make docs`.
+"""Writes the tables of docs/metrics.md from the families in the code: `make docs`.
 
 What a family's HELP says is its meaning. When a family is absent only a person can say: that column stays as it is.
 """
@@ -17,12 +17,12 @@ _TABLE = re.compile(r"^(\| name \| type \| (?:further )?labels \|.*\n\|[-|]+\|\n
 
 
 def tables() -> list[Sequence[Row]]:
-    """Return the families of each table, in the order of the page."""
+    """Return the families of each table, in page order."""
     return [list(map(row, JOB_FAMILIES)), list(map(row, SOURCE_FAMILIES)), instruments()]
 
 
 def written(text: str) -> str:
-    """Return the page with its tables as the code has them; a family that is new to it is `never` absent."""
+    """Return the page with its tables as the code has them; a family that is new to the page is `never` absent."""
     absent = dict(re.findall(r"^\| `(\w+)` \|.*\| ([^|]*) \|$", text, re.MULTILINE))
     families = iter(tables())
     return _TABLE.sub(lambda found: found[1] + "".join(_line(each, absent) for each in next(families)), text)

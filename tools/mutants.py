@@ -1,4 +1,4 @@
-"""Change one thing at a time in the code that decides, and see whether a test notices.
+"""Change one thing at a time in the code that makes decisions, and see whether a test notices.
 
 `python -m tools.mutants [module ...]` makes every mutant of the modules that tests/data/mutants.toml names, and runs
 the tests that stand there beside the module. It prints the mutants that live and fails where too many do.
@@ -33,16 +33,16 @@ import pytest
 import pytest_asyncio.plugin
 
 LISTS = Path("tests/data/mutants.toml")
-"""The modules with their tests, and the mutants that behave as the code does."""
+"""The modules with their tests, and the mutants that are equivalent to the code."""
 
 ENOUGH = 0.9
-"""The part of a module's mutants, without the equal ones, that has to die."""
+"""The share of a module's mutants, without the equivalent ones, that has to be killed."""
 
 LIBRARIES = (
     *("aiobotocore.session", "aiohttp.web", "aiohttp.test_utils", "bcrypt", "botocore.stub", "jinja2"),
     *("prometheus_client.parser", "pydantic_settings", "structlog.testing", "yaml"),
 )
-"""What takes long to import and is none of ours."""
+"""What takes long to import and is not ours."""
 
 PYTEST = ("-x", "-q", "-p", "no:cacheprovider")
 
@@ -65,13 +65,13 @@ SWAPPED: dict[type[ast.AST], tuple[type[Any], ...]] = {
     ast.Div: (ast.Mult,),
     ast.FloorDiv: (ast.Mult,),
 }
-"""Operators by what stands in for each."""
+"""Operators, each with its replacements."""
 
 CALLED = {"min": "max", "max": "min", "any": "all", "all": "any", "ceil": "floor"}
-"""Functions by what stands in for each."""
+"""Functions, each with its replacements."""
 
 SMALL = 10
-"""A number up to it counts something, and one more is a mutant; a larger one is a measure, and twice as much is."""
+"""A number up to this is a count, and its mutant is one more; a larger one is a measure, and its mutant is doubled."""
 
 
 class Mutant(NamedTuple):
@@ -79,7 +79,7 @@ class Mutant(NamedTuple):
 
     path: str
     function: str
-    """The qualified name of what the change is in; empty in the body of the module."""
+    """The qualified name of what contains the change; empty in the body of the module."""
     before: str
     after: str
     """The changed lines' text, on one line."""
@@ -88,12 +88,12 @@ class Mutant(NamedTuple):
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """What it is known by, wherever in the module it stands."""
+        """Return what identifies the mutant, regardless of where in the module it is."""
         return self[:4]
 
 
 class Clean(NamedTuple):
-    """What the tests of a module take while nothing is changed."""
+    """The cost of a module's tests without a change."""
 
     seconds: float
     cpu_seconds: float
@@ -101,15 +101,15 @@ class Clean(NamedTuple):
 
 @dataclass(frozen=True)
 class Module:
-    """A module that is mutated."""
+    """A module to mutate."""
 
     path: str
     tests: tuple[str, ...]
     only: tuple[str, ...] = ()
-    """The functions that are meant, where not all are."""
+    """The functions to mutate, if not all."""
 
     def mutants(self) -> list[Mutant]:
-        """Return every mutant, in the order of the module."""
+        """Return every mutant, in module order."""
         source = Path(self.path).read_text()
         found = {mutant.source: mutant for mutant in _mutants(self.path, source)}
         return [mutant for mutant in found.values() if not self.only or mutant.function in self.only]
@@ -156,7 +156,7 @@ def _is_main(node: ast.AST) -> bool:
 
 
 def _instead(node: ast.AST, *, is_condition: bool) -> Iterator[ast.AST]:
-    """Yield what may stand in for a node."""
+    """Yield the replacements of a node."""
     match node:
         case ast.Constant(value=bool(value)):
             yield ast.Constant(not value)
@@ -173,12 +173,12 @@ def _instead(node: ast.AST, *, is_condition: bool) -> Iterator[ast.AST]:
         case ast.stmt():
             yield from _done(node)
     if is_condition and isinstance(node, ast.Name | ast.Attribute | ast.Call | ast.NamedExpr):
-        # A comparison has its opposite among its own mutants.
+        # The opposite of a comparison is already among its own mutants.
         yield ast.UnaryOp(ast.Not(), node)
 
 
 def _operated(node: ast.BinOp | ast.BoolOp | ast.Compare) -> Iterator[ast.AST]:
-    """Yield the same with another operator, and what is left without an operand."""
+    """Yield the expression with another operator, and with an operand left out."""
     match node:
         case ast.BinOp(left=left, right=right):
             yield from (ast.BinOp(left, other(), right) for other in SWAPPED.get(type(node.op), ()))
@@ -195,7 +195,7 @@ def _operated(node: ast.BinOp | ast.BoolOp | ast.Compare) -> Iterator[ast.AST]:
 
 
 def _called(node: ast.Call) -> Iterator[ast.AST]:
-    """Yield the opposite of a function, and what a bound leaves as it is."""
+    """Yield the opposite of a function, and what a limit leaves unchanged."""
     func, args = node.func, node.args
     name = func.attr if isinstance(func, ast.Attribute) else ast.unparse(func)
     if other := CALLED.get(name):
@@ -206,7 +206,7 @@ def _called(node: ast.Call) -> Iterator[ast.AST]:
 
 
 def _done(node: ast.stmt) -> Iterator[ast.AST]:
-    """Yield what may be done in place of a statement: nothing, or the opposite."""
+    """Yield the replacements of a statement: nothing, or the opposite."""
     match node:
         case ast.AugAssign(target=target, op=op, value=value):
             yield from (ast.AugAssign(target, other(), value) for other in SWAPPED.get(type(op), ()))
@@ -222,7 +222,7 @@ def _done(node: ast.stmt) -> Iterator[ast.AST]:
 
 
 def _replaced(source: str, node: Any, new: ast.AST) -> str:
-    """Return a module with another node in place of one, in parentheses where it would mean something else without."""
+    """Return a module with one node replaced, in parentheses where precedence requires them."""
     lines = source.encode().splitlines(keepends=True)
     begin = sum(map(len, lines[: node.lineno - 1])) + node.col_offset
     end = sum(map(len, lines[: node.end_lineno - 1])) + node.end_col_offset
@@ -237,27 +237,27 @@ def _replaced(source: str, node: Any, new: ast.AST) -> str:
     return safe
 
 
-# What a change does to the tests.
+# The effect of a change on the tests.
 
 
 class _Loader(SourceFileLoader):
-    """Imports one module from another text than its file's."""
+    """Imports one module from other source text than its file's."""
 
     def __init__(self, name: str, path: str, source: str) -> None:
         super().__init__(name, path)
         self._source = source
 
     def find_spec(self, name: str, _path: object = None, _target: object = None) -> ModuleSpec | None:
-        """Return how a module is imported, if it is this one."""
+        """Return how to import a module, if it is the replaced one."""
         return spec_from_loader(name, self) if name == self.name else None
 
     def get_code(self, _name: str) -> CodeType:
-        """Return what the text means; a file that Python compiled earlier says nothing."""
+        """Return the compiled text; a cached bytecode file does not matter."""
         return compile(self._source, self.path, "exec", dont_inherit=True)
 
 
 def _test(path: str, source: str, tests: Sequence[str], cpu_seconds: int) -> None:
-    """Run tests with a module of another text, and end the process with what they say."""
+    """Run tests with a module's text replaced, and end the process with their result."""
     silence = os.open(os.devnull, os.O_RDWR)
     for stream in range(3):
         os.dup2(silence, stream)
@@ -266,7 +266,7 @@ def _test(path: str, source: str, tests: Sequence[str], cpu_seconds: int) -> Non
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     name = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     sys.meta_path.insert(0, _Loader(name, path, source))
-    # The same examples for every mutant; how small a failing one can be made, nobody asks, nor how long one took.
+    # The same examples for every mutant; shrinking a failing one or timing it would be wasted effort.
     hypothesis.settings.register_profile(
         "mutants",
         derandomize=True,
@@ -280,7 +280,7 @@ def _test(path: str, source: str, tests: Sequence[str], cpu_seconds: int) -> Non
 
 
 def _passes(path: str, source: str, tests: Sequence[str], most: Clean) -> bool:
-    """Return whether tests pass with a module of another text; those that do not come to an end do not."""
+    """Return whether tests pass with a module's text replaced; tests that hang do not."""
     process = get_context("fork").Process(target=_test, args=(path, source, tests, math.ceil(most.cpu_seconds)))
     process.start()
     process.join(most.seconds)
@@ -290,7 +290,7 @@ def _passes(path: str, source: str, tests: Sequence[str], most: Clean) -> bool:
 
 
 def _clean(module: Module) -> Clean:
-    """Return what a mutant may take: far more than the tests do while nothing is changed."""
+    """Return the limits of a mutant: far more than the tests take without a change."""
     began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     if not _passes(module.path, Path(module.path).read_text(), module.tests, Clean(600, 600)):
         raise SystemExit(f"the tests of {module.path} fail while nothing is changed")
@@ -303,7 +303,7 @@ def _lives(task: tuple[Mutant, Module, Clean]) -> bool:
     return _passes(mutant.path, mutant.source, module.tests, most)
 
 
-# What is told.
+# The report.
 
 
 def diff(mutant: Mutant) -> str:
@@ -313,7 +313,7 @@ def diff(mutant: Mutant) -> str:
 
 
 def main(wanted: Sequence[str]) -> str:
-    """Try the mutants of the wanted modules, of all without a wish; return what is wrong, empty if nothing is."""
+    """Try the mutants of the given modules, or of all if none are given; return what is wrong, empty if nothing is."""
     lists = tomllib.loads(LISTS.read_text())
     modules = [Module(**entry) for entry in lists["module"] if not wanted or entry["path"] in wanted]
     equal = {(entry["path"], entry["function"], entry["before"], entry["after"]) for entry in lists["equal"]}

@@ -18,11 +18,11 @@ from playwright.sync_api import Browser
 from tests.support.browser import chromium
 
 SETTLED = 30.0
-"""Seconds after which the demo has asked for most reasons."""
+"""Seconds after which the demo has requested most reasons."""
 
 
 class Picture(NamedTuple):
-    """One picture: of which page, how large, in which colours."""
+    """One picture: its page, its size and its color scheme."""
 
     name: str
     path: str
@@ -54,7 +54,7 @@ def demo() -> Iterator[str]:
 
 
 def wait_for(url: str, seconds: float = 120.0) -> None:
-    """Wait until an address answers well."""
+    """Wait until a URL responds with success."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         try:

@@ -24,7 +24,7 @@ INNER: dict[str, list[tuple[type[BaseModel], str]]] = {
     "accounts": [(Account, "[]"), (Organization, ".organization")],
     "services": [(ServiceSettings, ".SERVICE")],
 }
-"""The models within settings that are lists or mappings, which have no flags of their own."""
+"""The models within settings that are lists or mappings, which have no flags."""
 
 MORE = {
     "web.config.file": "See [web.md](web.md).",
@@ -39,7 +39,7 @@ MORE = {
 """Where the documentation says more."""
 
 END = "...\n"
-"""What YAML writes after a text that is a whole document."""
+"""What YAML appends to a scalar that is a whole document."""
 
 SCOPES = (
     "| `services.SERVICE.SCOPES` | | | Ids of the [scopes](#scopes) to read, such as `memberships: [...]`, or patterns "
@@ -95,7 +95,7 @@ def _default(field: FieldInfo) -> str:
 
 
 def _choices(field: FieldInfo) -> str:
-    """Return the words that a setting can be."""
+    """Return the allowed values of a setting."""
     if get_origin(field.annotation) is not Literal:
         return ""
     *words, last = (f"`{word}`" for word in get_args(field.annotation))

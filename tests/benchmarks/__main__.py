@@ -45,7 +45,7 @@ def run() -> list[Row]:
 
 
 def main(arguments: list[str]) -> None:
-    """Print all tables and then the targets, and write everything to the files that are named."""
+    """Print all tables and then the targets, and write everything to the given files."""
     rows = run()
     print("\nTargets\n")
     show(row for row in rows if row.name in TARGETS)

@@ -1,4 +1,4 @@
-"""What serving the series of 1,000 sources costs, here, with prometheus_client alone, and with a Pushgateway.
+"""What serving the series of 1,000 sources costs: here, with plain prometheus_client, and with a Pushgateway.
 
 Run it with `python -m tests.benchmarks.bench_exposition [results.json]`.
 """
@@ -52,10 +52,10 @@ class Row(NamedTuple):
 
 
 class Feed:
-    """Sources, each of which has one more job that finished whenever it is polled: about 50 series."""
+    """Sources that each gain one finished job whenever they are polled: about 50 series."""
 
     def __init__(self) -> None:
-        """Begin with sources that were polled once."""
+        """Start with sources that were polled once."""
         self._rng = random.Random(1)
         self._ids = count()
         self._ledgers = [Ledger(7 * 86400.0, lambda _: "throttled") for _ in range(SOURCES)]
@@ -70,7 +70,7 @@ class Feed:
         return metrics(JOB_FAMILIES, SourceKey._fields, [(self.keys[number], view) for view in views])
 
     def status(self, number: int) -> list[Metric]:
-        """Return how the source goes."""
+        """Return the status of the source."""
         status = SourceStatus(self.keys[number], 60.0, attempts=1, jobs=len(self._jobs[number]))
         status.last_success, status.last_duration = time.time(), self._rng.random()
         return metrics(SOURCE_FAMILIES, SourceKey._fields, [(status.key, status)])
@@ -88,17 +88,17 @@ class Feed:
 
 
 class Exporter:
-    """The exposition of a feed behind the real server, with a path for each thing that the benchmark asks of it."""
+    """The exposition of a feed behind the real server, with a path for each request that the benchmark makes."""
 
     def __init__(self) -> None:
-        """Begin with every source published."""
+        """Start with every source published."""
         self._feed = Feed()
         self._next = 0
         self._exposition = Exposition(Telemetry().registry, time.time)
         self._publishing: asyncio.Task[None] | None = None
 
     async def run(self, ready: Any) -> None:
-        """Serve until killed, after having told the port."""
+        """Report the port, then serve until killed."""
         await self._publish(SOURCES)
         site = Site(self._exposition, lambda: True, "/metrics")
         app = create_app(site)
@@ -147,7 +147,7 @@ def _serve(ready: Any) -> None:
 
 @contextmanager
 def exporter() -> Iterator[http.client.HTTPConnection]:
-    """Yield a connection to an exporter in a process of its own."""
+    """Yield a connection to an exporter in a separate process."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=_serve, args=(there,), daemon=True)
@@ -160,13 +160,13 @@ def exporter() -> Iterator[http.client.HTTPConnection]:
 
 
 def get(connection: http.client.HTTPConnection, path: str, encoding: str = "identity") -> bytes:
-    """Return what is answered."""
+    """Return the body of a response."""
     connection.request("GET", path, headers={"Accept": OPENMETRICS, "Accept-Encoding": encoding})
     return connection.getresponse().read()
 
 
 def scraping(connection: http.client.HTTPConnection, encoding: str, sources: int, scrapes: int) -> float:
-    """Return the exporter's CPU for one scrape, in ms, when so many sources were polled since the one before."""
+    """Return the exporter's CPU for one scrape, in ms, with this many sources polled since the previous scrape."""
     costs: list[float] = []
     for _ in range(scrapes):
         get(connection, f"/publish/{sources}")
@@ -177,7 +177,7 @@ def scraping(connection: http.client.HTTPConnection, encoding: str, sources: int
 
 
 def latencies(connection: http.client.HTTPConnection, scrapes: int, pause: float) -> list[float]:
-    """Return how long each of some scrapes took, in ms."""
+    """Return the durations of some scrapes, in ms."""
     took = []
     for _ in range(scrapes):
         began = time.perf_counter()
@@ -201,7 +201,7 @@ def ours() -> Iterator[Row]:
 
 
 def scrape_times(connection: http.client.HTTPConnection) -> Iterator[Row]:
-    """Measure how long scrapes take; seldom means that the exporter's own metrics are rendered anew for each."""
+    """Measure how long scrapes take; `seldom` means that the exporter's own metrics are rendered anew for each."""
     burst, seldom = (statistics.median(latencies(connection, *how)) for how in ((100, 0.0), (15, 1.1)))
     get(connection, "/publishing/4")
     busy = sorted(latencies(connection, 100, 0.03))
@@ -225,12 +225,12 @@ class Held:
         self._families = [family for family in merged.values() if family.samples]
 
     def collect(self) -> list[Metric]:
-        """Return them."""
+        """Return the families."""
         return self._families
 
 
 def prometheus_client_alone() -> Iterator[Row]:
-    """Measure prometheus_client's own application, called without a server."""
+    """Measure prometheus_client's own application, called directly without a server."""
     registry = CollectorRegistry()
     registry.register(Held())
     app: Any = make_wsgi_app(registry)
@@ -242,7 +242,7 @@ def prometheus_client_alone() -> Iterator[Row]:
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Return the CPU that something takes, in ms."""
+    """Return the CPU time of a function, in ms."""
     began = time.process_time()
     for _ in range(3):
         work()
@@ -250,7 +250,7 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def pushable() -> bytes:
-    """Return the series in the text format, the buckets as what a Pushgateway takes."""
+    """Return the series in the text format, with the buckets in the form that a Pushgateway accepts."""
     exposition = Exposition(CollectorRegistry(), time.time)
     exposition.publish("all", Held().collect())
     lines = exposition.render(Format.TEXT).splitlines(keepends=True)
@@ -292,7 +292,7 @@ def cpu_of(pid: int) -> float:
 
 
 def pushgateway_alone() -> Iterator[Row]:
-    """Measure a Pushgateway that was pushed the same, where one is installed."""
+    """Measure a Pushgateway with the same series pushed to it, if one is installed."""
     program = shutil.which("prometheus-pushgateway")
     if not program:
         return
@@ -309,7 +309,7 @@ def pushgateway_alone() -> Iterator[Row]:
 
 
 def bench() -> list[Row]:
-    """Return every measurement, and how many times the exporter's cost the others' are."""
+    """Return every measurement, and the costs of the others as multiples of the exporter's."""
     rows = [*ours(), *prometheus_client_alone(), *pushgateway_alone()]
     costs = {row.name: row.value for row in rows if row.unit == CPU}
     return [*rows, *(ratio for encoding in ENCODINGS for ratio in ratios(costs, encoding))]
@@ -325,7 +325,7 @@ def ratios(costs: Mapping[str, float], encoding: str) -> Iterator[Row]:
 
 
 def main(arguments: list[str]) -> None:
-    """Print the measurements, and write them to a file if one is named."""
+    """Print the measurements, and write them to a file if one is given."""
     rows = bench()
     for row in rows:
         print(f"{row.name:70} {row.value:12,.2f} {row.unit}")

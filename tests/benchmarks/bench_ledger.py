@@ -1,4 +1,4 @@
-"""What the ledger costs: memory of a finished job, and CPU of a poll's bookkeeping however much history there is.
+"""What the ledger costs: memory per finished job, and CPU of a poll's bookkeeping regardless of the history's size.
 
 Run it with `python -m tests.benchmarks.bench_ledger [results.json]`.
 """
@@ -41,7 +41,7 @@ TIMES = ("submitTime", "lastModifiedTime", "endTime", "jobExpirationTime")
 
 
 def job(rng: random.Random, created: float, state: State = State.SUCCEEDED) -> Job:
-    """Return a job as the reader makes it of a listed item."""
+    """Return a job as the reader builds it from a listed item."""
     token = f"{rng.getrandbits(60):015x}"[:12]
     ended = created + rng.uniform(60, 3600) if state.is_final else None
     done = rng.randrange(10**6)
@@ -76,7 +76,7 @@ def item(finished: Job) -> dict[str, Any]:
 
 
 def listings(jobs: int, size: int) -> Iterator[list[Job]]:
-    """Yield listings of so many jobs each, created one after the other in the first six days of the lookback."""
+    """Yield listings of this many jobs each, created one after the other in the first six days of the lookback."""
     rng = random.Random(1)
     for start in range(0, jobs, size):
         numbers = range(start, min(start + size, jobs))
@@ -84,7 +84,7 @@ def listings(jobs: int, size: int) -> Iterator[list[Job]]:
 
 
 def ledger(jobs: int, size: int) -> Ledger:
-    """Return a ledger that took such listings in."""
+    """Return a ledger that has taken in these listings."""
     filled = Ledger(LOOKBACK, lambda _: "throttled", Metrics().duration_buckets)
     for listed in listings(jobs, size):
         filled.take(listed, NOW, None)
@@ -96,7 +96,7 @@ def ledger(jobs: int, size: int) -> Ledger:
 
 @dataclass(slots=True)
 class Slotted:
-    """A job as a program would keep it that does not count bytes."""
+    """A job as a program would keep it without counting bytes."""
 
     id: str
     name: str
@@ -111,7 +111,7 @@ class Slotted:
 
 
 def slotted(finished: Job) -> Slotted:
-    """Return a job as such an object."""
+    """Return a job as a plain object."""
     return Slotted(**{name: getattr(finished, name) for name in Slotted.__slots__})
 
 
@@ -124,7 +124,7 @@ HOLD: dict[str, Callable[[int], Any]] = {
 
 
 def rows(jobs: int = 1_000_000, others: int = 100_000) -> Iterator[Row]:
-    """Measure in processes of their own; the exporter with more jobs than the others are given."""
+    """Measure in separate processes; the exporter gets more jobs than the others."""
     traced = {way: answer(_traced, way, others) for way in HOLD if way != "exporter"}
     with process(_traced, "exporter", jobs) as tracing:
         sizes = [size for size in (1000, 10_000, 100_000, 1_000_000) if size <= jobs]
@@ -136,7 +136,7 @@ def rows(jobs: int = 1_000_000, others: int = 100_000) -> Iterator[Row]:
 
 
 def memory(traced: Mapping[str, float], grown: float) -> Iterator[Row]:
-    """Yield the bytes of a job."""
+    """Yield the bytes per job."""
     yield Row("memory of a finished job, tracemalloc", traced["exporter"], "bytes")
     yield Row("memory of a finished job, RSS", grown, "bytes")
     for way in ("as dicts", "as slotted objects"):
@@ -145,7 +145,7 @@ def memory(traced: Mapping[str, float], grown: float) -> Iterator[Row]:
 
 
 def bookkeeping(costs: Mapping[int, float]) -> Iterator[Row]:
-    """Yield the CPU of a poll that lists ten active jobs, with ever more finished jobs held."""
+    """Yield the CPU of a poll that lists ten active jobs while ever more finished jobs are held."""
     least = min(costs)
     for size, cost in costs.items():
         yield Row(f"CPU of a poll, {size:,} finished jobs held", cost, "us")
@@ -154,7 +154,7 @@ def bookkeeping(costs: Mapping[int, float]) -> Iterator[Row]:
 
 
 def _traced(pipe: Connection, way: str, jobs: int) -> None:
-    """Send the bytes of Python's objects that a job adds."""
+    """Send the bytes of Python objects that each job adds."""
     tracemalloc.start()
     held = HOLD[way](jobs)
     gc.collect()
@@ -163,8 +163,8 @@ def _traced(pipe: Connection, way: str, jobs: int) -> None:
 
 
 def _grown(pipe: Connection, jobs: int) -> None:
-    """Send the bytes that a job adds to the process, and what a poll costs then."""
-    ledger(LISTING, LISTING)  # what a process takes once is not a job's
+    """Send the bytes that each job adds to the process, and the cost of a poll at that point."""
+    ledger(LISTING, LISTING)  # one-time allocations of the process do not count toward a job
     gc.collect()
     before = rss()
     filled = ledger(jobs, LISTING)
@@ -185,7 +185,7 @@ async def _polled(filled: Ledger, pause: float) -> float:
 
 
 async def _keep(filled: Ledger, jobs: list[Job], exposition: Exposition, now: float) -> None:
-    """Do what a poll does once the list is read."""
+    """Do what a poll does once the list has been read."""
     plan = incremental(KIND, filled, 1000)
     filled.take(jobs, now, plan.complete_from if plan else None)
     views = [((*KEY, *view.dimensions), view) for view in job_views(KIND, filled, Metrics(), now)]

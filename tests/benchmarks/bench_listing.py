@@ -1,4 +1,4 @@
-"""What one listed job costs: boto3's paginator, aiobotocore as it comes, and the exporter's reader."""
+"""What one listed job costs: with boto3's paginator, plain aiobotocore, and the exporter's reader."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PAGES = {"PaginationConfig": {"PageSize": 1000}}
 
 
 class Row(NamedTuple):
-    """A way to list jobs: microseconds of CPU for each of them, and how many times less that is than boto3's."""
+    """A way to list jobs: CPU per job in microseconds, and how many times cheaper that is than boto3."""
 
     way: str
     microseconds: float
@@ -43,9 +43,9 @@ class Row(NamedTuple):
 
 
 def rows(jobs: int = 20_000, rounds: int = 3) -> list[Row]:
-    """Measure every way in a process of its own; the simulated AWS has another."""
+    """Measure every way in a separate process; the simulated AWS runs in another."""
     with _process(_serve, jobs) as url:
-        _measured("exporter", url, jobs, 1)  # the simulator keeps what it has written once
+        _measured("exporter", url, jobs, 1)  # warm up: the simulator caches what it has written once
         costs = {way: _measured(way, url, jobs, rounds) for way in WAYS}
     return [Row(way, cost, costs["boto3"] / cost) for way, cost in costs.items()]
 
@@ -57,7 +57,7 @@ def _measured(way: str, url: str, jobs: int, rounds: int) -> float:
 
 @contextmanager
 def _process(target: Callable[..., None], *args: Any) -> Iterator[Any]:
-    """Yield what a process of its own sends first; it may end when the block does."""
+    """Yield the first value that a separate process sends; the process may end when the block does."""
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=target, args=(theirs, *args), daemon=True)
@@ -69,7 +69,7 @@ def _process(target: Callable[..., None], *args: Any) -> Iterator[Any]:
 
 
 def _serve(pipe: Connection, jobs: int) -> None:
-    """Simulate an AWS with finished jobs, send its URL and serve until the other end is closed."""
+    """Simulate an AWS with finished jobs, send its URL and serve until the other end of the pipe is closed."""
     asyncio.run(_simulate(pipe, jobs))
 
 
@@ -87,7 +87,7 @@ async def _simulate(pipe: Connection, jobs: int) -> None:
 
 
 def _measure(pipe: Connection, way: str, url: str, jobs: int, rounds: int) -> None:
-    """Send the median cost of a job in some listings of all jobs."""
+    """Send the median cost per job over several listings of all jobs."""
     pipe.send(asyncio.run(_cost(WAYS[way], url, jobs, rounds)))
 
 
@@ -140,13 +140,13 @@ async def _exporter(url: str) -> AsyncIterator[Callable[[], Awaitable[int]]]:
 
 
 Way = Callable[[str], AbstractAsyncContextManager[Callable[[], Awaitable[int]]]]
-"""Connects to a URL and gives what lists all jobs and counts them."""
+"""Connects to a URL and returns a function that lists all jobs and counts them."""
 
 WAYS: dict[str, Way] = {"boto3": _boto3, "aiobotocore": _aiobotocore, "exporter": _exporter}
 
 
 def main() -> None:
-    """Print a table, and write it as JSON to the file that is named."""
+    """Print a table, and write it as JSON to the given file."""
     measured = rows()
     lines = [f"{row.way:12}{row.microseconds:10.1f}{row.times_less:12.1f}" for row in measured]
     sys.stdout.write("\n".join([f"{'':12}{'us a job':>10}{'times less':>12}", *lines, ""]))

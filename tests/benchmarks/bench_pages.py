@@ -1,4 +1,4 @@
-"""What a page costs with many jobs held: CPU of its whole answer, and of the longest turn of the event loop meanwhile.
+"""What a page costs with many jobs held: the CPU of its whole response, and of the longest turn of the event loop.
 
 Run it with `python -m tests.benchmarks.bench_pages [results.json]`.
 """
@@ -30,7 +30,7 @@ MESSAGE = "ValidationException: the model returned no output for the record; see
 
 
 def jobs(number: int, rng: random.Random) -> Iterator[Job]:
-    """Yield finished jobs of the whole lookback, one in twenty failed; the oldest has a name of its own."""
+    """Yield finished jobs across the whole lookback, one in twenty failed; the oldest has a unique name."""
     for index in range(number):
         created = NOW - LOOKBACK + MINUTE + (LOOKBACK - 2 * MINUTE) * index / number
         failed = rng.random() < FAILING
@@ -48,13 +48,13 @@ def jobs(number: int, rng: random.Random) -> Iterator[Job]:
 
 
 def sources(held: int, number: int) -> list[JobList]:
-    """Return sources that hold so many jobs together."""
+    """Return sources that together hold this many jobs."""
     rng = random.Random(1)
     return [listed(jobs(held // number, rng), BEDROCK, scope=str(index)) for index in range(number)]
 
 
 def pages(held: int) -> dict[str, str]:
-    """Return the addresses of the pages by what is measured."""
+    """Return the URLs of the pages, keyed by what is measured."""
     day = NOW - 6 * DAY
     return {
         f"CPU of a page of jobs, {held:,} held": "/jobs",
@@ -68,7 +68,7 @@ def pages(held: int) -> dict[str, str]:
 
 
 def widespread(held: int, number: int) -> dict[str, str]:
-    """Return the same for pages of many sources with few jobs each."""
+    """Return the URLs for pages of many sources with few jobs each."""
     return {
         f"CPU of a page of jobs, {held:,} held by {number:,} sources": "/jobs",
         f"CPU of a page of failed jobs, {held:,} held by {number:,} sources": "/jobs?state=failed",
@@ -96,7 +96,7 @@ async def _measured(addresses: dict[str, str], held: int, number: int) -> list[R
 
 
 async def _cost(app: web.Application, path: str) -> tuple[float, float]:
-    """Return the median CPU of an answer and the CPU of the longest turn of the loop, in milliseconds."""
+    """Return the median CPU of a response and the CPU of the longest turn of the loop, in milliseconds."""
     costs, turns = [], []
     for _ in range(ROUNDS):
         request = make_mocked_request("GET", path, app=app)

@@ -1,4 +1,4 @@
-"""What polling costs: list calls beside boto3's paginator, and the CPU and memory of an exporter with many sources.
+"""What polling costs: list requests compared with boto3's paginator, and CPU and memory with many sources.
 
 Run it with `python -m tests.benchmarks.bench_polling [results.json]`.
 """
@@ -46,7 +46,7 @@ KEYS = Credentials("AKIAIOSFODNN7EXAMPLE", "made-up")
 
 
 def calls(jobs: int) -> Iterator[Row]:
-    """Count the calls that list `jobs` finished jobs of the last week, of which there are ever more, and 10 active."""
+    """Count the requests that list 10 active and `jobs` finished jobs of the last week, for growing numbers of them."""
     for name, value in asyncio.run(_calls(jobs)).items():
         yield Row(f"list calls of a steady poll, {name}", value, "calls")
 
@@ -68,7 +68,7 @@ async def _calls(jobs: int) -> dict[str, float]:
 
 
 def _add_history(world: World, jobs: int) -> None:
-    """Let jobs come at a steady pace, from a week before until two hours after, such that ten are active at a time."""
+    """Create jobs at a steady pace, from a week before until two hours after, so that ten are active at a time."""
     pace = WEEK / jobs
     for number in range(int((WEEK + 2 * HOUR) / pace)):
         path = [(0, "InProgress"), (pace * ACTIVE, "Completed")]
@@ -88,7 +88,7 @@ async def _paginated(aws: Simulator, size: int) -> float:
 
 
 async def _counted(aws: Simulator, work: Any) -> float:
-    """Return how often jobs are listed during some work."""
+    """Return the number of list requests during some work."""
     before = aws.requests[BEDROCK.service, BEDROCK.operation]
     await work()
     return aws.requests[BEDROCK.service, BEDROCK.operation] - before
@@ -108,16 +108,16 @@ class Fleet(NamedTuple):
 
     @property
     def sources(self) -> int:
-        """How many sources there are."""
+        """Return the number of sources."""
         return self.accounts * len(self.regions) * self.collaborations
 
     @property
     def account_ids(self) -> list[str]:
-        """The accounts' ids."""
+        """Return the ids of the accounts."""
         return [f"{100_000_000_000 + number}" for number in range(self.accounts)]
 
     def settings(self, url: str) -> Settings:
-        """Return what an operator would write, with a rate that lets every source be polled in time."""
+        """Return what an operator would write, with a rate high enough to poll every source in time."""
         accounts = [
             {"role_arn": f"arn:aws:iam::{account}:role/exporter", "regions": self.regions}
             for account in self.account_ids
@@ -145,7 +145,7 @@ class Steady(NamedTuple):
     seconds: float
     polls: int
     in_time: float
-    """Per cent of the sources that were polled within an interval and its jitter."""
+    """Percentage of the sources that were polled within an interval and its jitter."""
     cpu: float
     rss: int
     scrape_bytes: int
@@ -153,7 +153,7 @@ class Steady(NamedTuple):
 
 
 def sources(fleet: Fleet) -> Iterator[Row]:
-    """Measure an exporter with many sources, in a process of its own; the simulated AWS has another."""
+    """Measure an exporter with many sources in a separate process; the simulated AWS runs in another."""
     with process(_serve, fleet) as aws:
         url = aws.recv()
         base = answer(_idle)
@@ -199,7 +199,7 @@ def _populate(world: World, collaborations: int, account: str, region: str) -> N
 
 
 def _idle(pipe: Connection) -> None:
-    """Tell the memory of a process that has only imported what it needs."""
+    """Send the memory of a process that has only imported what it needs."""
     pipe.send(rss())
 
 
@@ -223,7 +223,7 @@ async def _steady(fleet: Fleet, url: str) -> Steady:
 
 
 def _attempts(exporter: app.Exporter) -> dict[Any, int]:
-    """Return how often each source of jobs was polled with success."""
+    """Return the number of successful polls of each source of jobs."""
     statuses = [source.status for source in exporter.poller.sources if isinstance(source, JobSource)]
     return {status.key: status.attempts for status in statuses if status.is_up}
 

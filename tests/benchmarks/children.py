@@ -1,4 +1,4 @@
-"""Processes of their own for what must not disturb, or be disturbed by, what is measured."""
+"""Child processes for measurements that must not be disturbed, and for load that must not disturb them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 Work = Callable[..., None]
-"""Gets the end of a pipe, then its arguments."""
+"""Gets one end of a pipe, then its arguments."""
 
 
 @contextmanager
 def process(work: Work, *arguments: Any) -> Iterator[Connection]:
-    """Yield the other end of the pipe of a process, which may end when the block does."""
+    """Yield the parent's end of a pipe to a process, which may end when the block does."""
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     child = context.Process(target=work, args=(theirs, *arguments), daemon=True)
@@ -36,7 +36,7 @@ def answer(work: Work, *arguments: Any) -> Any:
 
 
 def rss() -> int:
-    """Return the bytes of memory that this process occupies."""
+    """Return the memory that this process occupies, in bytes."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * _PAGE
 

@@ -1,4 +1,4 @@
-"""The report of a benchmark: its measurements as a table beside their targets, and as JSON."""
+"""The report of a benchmark: its measurements beside their targets, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class Row(NamedTuple):
 
 
 class Target(NamedTuple):
-    """What a measurement should be at most, or at least."""
+    """The most, or the least, that a measurement should be."""
 
     most: float | None = None
     least: float | None = None
 
     def is_met(self, value: float) -> bool:
-        """Whether a value is as it should be."""
+        """Whether a value meets the target."""
         return (self.most is None or value <= self.most) and (self.least is None or value >= self.least)
 
     def __str__(self) -> str:
@@ -48,7 +48,7 @@ TARGETS = {
     "10,000 sources: polled in time": Target(least=100),
     "10,000 sources: CPU, steady": Target(most=1),
 }
-"""What the measurements of these names should be; the others explain them."""
+"""The targets of the measurements with these names; other measurements are there to explain them."""
 
 
 def show(rows: Iterable[Row]) -> None:
@@ -66,7 +66,7 @@ def write(rows: Iterable[Row], path: Path) -> None:
 
 
 def report(rows: Sequence[Row], arguments: Sequence[str]) -> None:
-    """Print the measurements of one benchmark, and write them to the file if one is named."""
+    """Print the measurements of one benchmark, and write them to the file if one is given."""
     show(rows)
     for path in arguments:
         write(rows, Path(path))

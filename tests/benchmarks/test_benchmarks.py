@@ -1,4 +1,4 @@
-"""The benchmarks still measure what they say, at sizes that take a moment."""
+"""The benchmarks still measure what they claim, at sizes that take a moment."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_listing_measures_every_way() -> None:
-    """Each way to list jobs has a cost, and boto3's is one time its own."""
+    """Each way to list jobs has a cost, and boto3's is one times itself."""
     rows = {row.way: row for row in bench_listing.rows(jobs=20, rounds=1)}
     assert rows.keys() == bench_listing.WAYS.keys()
     assert rows["boto3"].times_less == 1
@@ -34,14 +34,14 @@ def test_list_calls_are_counted() -> None:
 
 
 def test_a_fleet_is_polled() -> None:
-    """It is told how many of a few sources were polled within their interval and its jitter."""
+    """The report says how many of a few sources were polled within their interval and its jitter."""
     values = {row.name: row.value for row in bench_polling.sources(Fleet(2, ("us-east-1",), 2, interval=1.0))}
     assert 0 <= values["4 sources: polled in time"] <= 100
     assert values["4 sources: series"] > 0
 
 
 def test_pages_are_measured() -> None:
-    """Each page costs CPU, and finds what it is asked for."""
+    """Each page costs CPU, and finds what was requested."""
     rows = list(bench_pages.rows(jobs=1000, sources=4, many=8))
     assert all(row.value > 0 for row in rows)
 

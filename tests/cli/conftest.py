@@ -1,8 +1,8 @@
-"""What every test of a command stands on."""
+"""What all tests of commands share."""
 
 import pytest
 
 
 @pytest.fixture(autouse=True)
 def commands_take_over_logging(restored_logging: None) -> None:
-    """Give the process its logging back after each."""
+    """Restore the logging of the process after each test."""

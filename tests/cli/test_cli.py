@@ -1,4 +1,4 @@
-"""The command line: what each command prints, where it prints it, and with which code it exits."""
+"""The command line: what each command prints, where it prints it, and its exit code."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ from tests.support.processes import announced, scrape, started, stopped
 
 ROOT = Path(__file__).parents[2]
 REFUSING = "http://127.0.0.1:9"
-"""Where no AWS listens."""
+"""An endpoint where no AWS listens."""
 
 COMMANDS = ("serve", "once", "check-config", "classify", "iam-policy", "doctor", "kinds", "demo")
 FLAGS = [f"--{'.'.join(path)}".replace("_", "-") for path in flags.paths() if len(path) > 1]
@@ -30,7 +30,7 @@ GOOD, WRONG_KEY, WRONG_SERVICE = "poll: {interval: 2m}", "poll: {intervall: 2m}"
 
 @pytest.fixture
 def run(capsys):
-    """Return a function that runs a command and gives its exit code, and the lines of its output and its errors."""
+    """Return a function that runs a command and returns its exit code, and the lines of its output and its errors."""
 
     def call(*arguments):
         try:
@@ -63,13 +63,13 @@ async def aws():
 
 
 def test_a_good_file_is_valid(run, file):
-    """Nothing but that is said."""
+    """The output says so, and nothing else."""
     good = file(GOOD)
     assert run("check-config", good) == (0, [f"{good}: valid"], [])
 
 
 def test_the_problems_of_all_files_are_shown(run, file, tmp_path):
-    """The good ones among them too; one bad file makes the whole check fail."""
+    """The valid ones are listed too; one bad file fails the whole check."""
     good, key, service = file(GOOD, "good.yml"), file(WRONG_KEY, "key.yml"), file(WRONG_SERVICE, "service.yml")
     code, out, err = run("check-config", good, key, service, str(tmp_path / "missing.yml"))
     assert code == 2
@@ -82,7 +82,7 @@ def test_the_problems_of_all_files_are_shown(run, file, tmp_path):
 
 
 def test_a_check_needs_a_file(run):
-    """An empty check would always be well."""
+    """A check without files would always pass."""
     assert run("check-config")[0] == 2
 
 
@@ -95,7 +95,7 @@ def test_a_check_needs_a_file(run):
     ],
 )
 def test_flags_stand_before_or_after_the_command(run, file, arguments):
-    """In either form of writing them."""
+    """A flag can be written either way."""
     code, _, err = run(*arguments, file("log: {level: info}"))
     assert code == 2
     (line,) = err
@@ -106,7 +106,7 @@ def test_flags_stand_before_or_after_the_command(run, file, arguments):
 @pytest.mark.parametrize("flag", ["--accounts", "--services"])
 @pytest.mark.parametrize("value", ["[", "bedrock", '{"bedrock": }'])
 def test_a_flag_that_is_no_json_is_one_line(run, file, flag, value):
-    """It names the flag; no traceback."""
+    """The line names the flag; there is no traceback."""
     code, _, err = run("check-config", flag, value, file(GOOD))
     assert code == 2
     (line,) = err
@@ -135,7 +135,7 @@ def test_the_version(run):
 
 
 def test_a_web_configuration_file_is_checked_too(run, file):
-    """The one that the configuration names, or the flag."""
+    """This covers the file named in the configuration and the one named by the flag."""
     web = file("rate_limit: {burst: many}", "web.yml")
     named, good = file(f"web: {{config: {{file: {web}}}}}", "named.yml"), file(GOOD, "good.yml")
     for arguments in ((named,), (good, f"--web.config.file={web}")):
@@ -149,7 +149,7 @@ def test_a_web_configuration_file_is_checked_too(run, file):
 
 @pytest.mark.usefixtures("aws_credentials")
 def test_a_wrong_web_configuration_file_starts_nothing(run, tmp_path):
-    """It is wrong usage, in one line."""
+    """The error is one line of wrong usage."""
     code, out, err = run(f"--web.config.file={tmp_path}/missing.yml", "--log.level=error")
     assert (code, out) == (2, [])
     assert err == [f"aws-job-exporter: {tmp_path}/missing.yml: No such file or directory"]
@@ -157,7 +157,7 @@ def test_a_wrong_web_configuration_file_starts_nothing(run, tmp_path):
 
 @pytest.mark.usefixtures("aws_credentials")
 def test_without_a_socket_of_systemd(run):
-    """In the exporter-toolkit's words."""
+    """The error uses the exporter-toolkit's words."""
     code, out, err = run("--web.systemd-socket", f"--aws.endpoint-url={REFUSING}", "--log.level=error")
     assert (code, out) == (1, [])
     assert err == ["aws-job-exporter: cannot listen: no socket activation file descriptors found"]
@@ -166,14 +166,14 @@ def test_without_a_socket_of_systemd(run):
 @pytest.mark.parametrize("given", [["--web.disable-exporter-metrics"], []])
 @pytest.mark.usefixtures("aws_credentials")
 async def test_metrics_of_the_process_can_be_left_out(run, aws, given):
-    """Those about sources and AWS stay."""
+    """The metrics about sources and AWS stay."""
     _, out, _ = await polled_once(run, aws, ONE, *given)
     assert any(line.startswith(("process_", "python_")) for line in out) is not bool(given)
     assert any(line.startswith("aws_job_exporter_source_up") for line in out)
 
 
 def test_help_names_every_flag_and_every_command(run, monkeypatch):
-    """What is not in the help does not exist."""
+    """What the help does not mention does not exist."""
     monkeypatch.setenv("COLUMNS", "200")
     code, out, err = run("--help")
     listed = {word for line in out if line.startswith("  ") for word in re.findall(r"^ +(\S+)", line)}
@@ -184,14 +184,14 @@ def test_help_names_every_flag_and_every_command(run, monkeypatch):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_its_help(run, command):
-    """With the flags, which may stand there too."""
+    """The help shows the flags, which are accepted there too."""
     code, out, _ = run(command, "--help")
     assert code == 0
     assert any("--config.file" in line for line in out)
 
 
 def test_the_kinds_as_a_table(run):
-    """A line for each, below the names of the columns."""
+    """There is a line for each, below the column headers."""
     code, out, _ = run("kinds")
     assert code == 0
     assert out[0].split()[:2] == ["SERVICE", "KIND"]
@@ -200,7 +200,7 @@ def test_the_kinds_as_a_table(run):
 
 @pytest.mark.parametrize(("name", "kinds"), [("bedrock", len(CATALOG["bedrock"].kinds)), (str(BEDROCK), 1)])
 def test_the_kinds_that_are_named(run, name, kinds):
-    """By service or by service and kind."""
+    """A name is a service, or a service and a kind."""
     code, out, _ = run("kinds", name)
     assert code == 0
     assert len(out) == 1 + kinds
@@ -222,7 +222,7 @@ def test_the_kinds_as_yaml_are_the_entries_again(run, name):
     ("name", "meant"), [("bedrok", "`bedrock`"), ("bedrock/model_invocation_jobs", "`bedrock/model_invocation_job`")]
 )
 def test_a_kind_that_does_not_exist(run, name, meant):
-    """Did you mean another?"""
+    """The error suggests the closest name."""
     code, out, err = run("kinds", "bedrock", name)
     assert (code, out) == (2, [])
     (line,) = err
@@ -232,7 +232,7 @@ def test_a_kind_that_does_not_exist(run, name, meant):
 
 @pytest.mark.parametrize("command", ["serve", "once"])
 def test_without_a_region_nothing_can_be_asked(run, command):
-    """One line says where to name one."""
+    """One line says where to set one."""
     code, out, err = run(command, f"--aws.endpoint-url={REFUSING}")
     assert (code, out) == (2, [])
     (line,) = err
@@ -242,7 +242,7 @@ def test_without_a_region_nothing_can_be_asked(run, command):
 
 @pytest.mark.parametrize("command", [(), ("serve",), ("once",), ("demo",)])
 def test_a_wrong_configuration_starts_nothing(run, file, command):
-    """Every command that reads it says so alike."""
+    """Every command that reads it reports it in the same way."""
     code, out, err = run(*command, f"--config.file={file(WRONG_KEY)}")
     assert (code, out) == (2, [])
     (line,) = err
@@ -250,7 +250,7 @@ def test_a_wrong_configuration_starts_nothing(run, file, command):
 
 
 def test_the_configuration_file_may_be_named_in_the_environment(run, file, monkeypatch):
-    """A container has no flags; a flag wins all the same."""
+    """A container takes no flags; if there is a flag, it still wins."""
     monkeypatch.setenv("AWS_JOB_EXPORTER_CONFIG__FILE", file(WRONG_KEY, "environment.yml"))
     assert "environment.yml: poll.intervall" in run("once")[2][0]
     assert "flag.yml: services.bedrok" in run("once", f"--config.file={file(WRONG_SERVICE, 'flag.yml')}")[2][0]
@@ -258,7 +258,7 @@ def test_the_configuration_file_may_be_named_in_the_environment(run, file, monke
 
 @pytest.mark.usefixtures("aws_credentials")
 def test_a_port_in_use_is_one_line(run):
-    """With the address, and without a traceback."""
+    """The line has the address, and there is no traceback."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         code, out, err = run(f"--web.listen-address={address}", f"--aws.endpoint-url={REFUSING}", "--log.level=error")
@@ -275,13 +275,13 @@ TWO = json.dumps({"bedrock": {"kinds": [BEDROCK.key]}, "lookoutequipment": NOWHE
 
 
 def polled_once(run, aws, services, *arguments):
-    """Run `once` beside the simulator, which needs this thread's event loop."""
+    """Run `once` in a thread, because the simulator needs this thread's event loop."""
     flags = (*UNHURRIED_FLAGS, f"--aws.endpoint-url={aws.endpoint_url}", f"--services={services}")
     return asyncio.to_thread(run, "once", *flags, *arguments)
 
 
 def rows(table):
-    """Return the lines of a printed table, each as its cells by the names of their columns."""
+    """Return the rows of a printed table, each as its cells by column name."""
     columns = [(match[0], match.start()) for match in re.finditer(r"\S+", table[0])]
     ends = [start for _, start in columns[1:]] + [None]
     return [
@@ -291,7 +291,7 @@ def rows(table):
 
 @pytest.mark.usefixtures("aws_credentials")
 async def test_once_prints_the_exposition(run, aws):
-    """As /metrics would serve it, and nothing else."""
+    """The output is what /metrics would serve, and nothing else."""
     code, out, _ = await polled_once(run, aws, ONE)
     samples = [sample for family in text_string_to_metric_families("\n".join(out)) for sample in family.samples]
     found = {(s.labels["kind"], s.labels["status"]): s.value for s in samples if s.name == "aws_jobs"}
@@ -301,7 +301,7 @@ async def test_once_prints_the_exposition(run, aws):
 
 @pytest.mark.usefixtures("aws_credentials")
 async def test_once_tells_by_its_code_that_a_source_failed(run, aws):
-    """What could be read is printed all the same."""
+    """Whatever could be read is still printed."""
     code, out, _ = await polled_once(run, aws, TWO)
     assert code == 1
     assert any(line.startswith("aws_jobs{") for line in out)
@@ -309,7 +309,7 @@ async def test_once_tells_by_its_code_that_a_source_failed(run, aws):
 
 @pytest.mark.usefixtures("aws_credentials")
 async def test_once_prints_a_table(run, aws):
-    """A line for each source: its state, its jobs, and why it is down."""
+    """There is a line for each source: its state, its jobs, and why it is down."""
     code, out, _ = await polled_once(run, aws, TWO, "--output=table")
     found = {row["KIND"]: row for row in rows(out)}
     assert code == 1
@@ -322,7 +322,7 @@ async def test_once_prints_a_table(run, aws):
 @pytest.mark.usefixtures("aws_credentials")
 @pytest.mark.parametrize("variable", ["AWS_REGION", "AWS_DEFAULT_REGION"])
 async def test_either_variable_names_the_region(run, aws, monkeypatch, variable):
-    """AWS's tools disagree about which it is."""
+    """AWS's tools disagree about the variable's name."""
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     monkeypatch.setenv(variable, "eu-west-1")
     code, out, _ = await polled_once(run, aws, ONE, "--output=table")
@@ -332,7 +332,7 @@ async def test_either_variable_names_the_region(run, aws, monkeypatch, variable)
 
 @pytest.mark.usefixtures("aws_credentials")
 async def test_regions_of_the_configuration_suffice(run, aws, monkeypatch):
-    """Then the environment needs none."""
+    """The environment then needs no region."""
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     accounts = json.dumps([{"regions": ["us-west-2", "eu-west-1"]}])
     code, out, _ = await polled_once(run, aws, ONE, "--output=table", f"--accounts={accounts}")
@@ -343,7 +343,7 @@ async def test_regions_of_the_configuration_suffice(run, aws, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_the_demo_serves_until_it_is_told_to_stop(number):
-    """It announces itself on stdout, needs nothing, and ends well."""
+    """It announces itself on stdout, needs no configuration, and exits cleanly."""
     async with started("demo") as demo:
         url = await announced(demo, demo.stdout, r"(http://\S+/metrics)")
         assert "aws_job_exporter_build_info" in await scrape(url)
@@ -355,7 +355,7 @@ async def test_the_demo_serves_until_it_is_told_to_stop(number):
 @pytest.mark.slow
 @pytest.mark.usefixtures("aws_credentials")
 async def test_the_demo_tells_where_its_aws_is(run):
-    """Other commands can ask it."""
+    """Other commands can connect to it."""
     async with started("demo") as demo:
         address = await announced(demo, demo.stdout, r"AWS: +(http://\S+)")
         flags = (*UNHURRIED_FLAGS, f"--services={ONE}", f"--aws.endpoint-url={address}", "--output=table")
@@ -385,7 +385,7 @@ os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
 
 @pytest.mark.usefixtures("aws_credentials")
 async def test_a_socket_of_systemd():
-    """Handed over as systemd does it: the third descriptor, and whom it is for."""
+    """The socket is passed as systemd does it: as the third descriptor, with the pid it is meant for."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         flags = ("--web.systemd-socket", f"--aws.endpoint-url={REFUSING}", f"--services={ONE}")
         port, descriptor = listener.getsockname()[1], listener.fileno()
@@ -407,7 +407,7 @@ async def test_a_socket_of_systemd():
 
 
 def test_a_new_kind_is_drafted(run):
-    """The first draft of an entry is a command."""
+    """One command prints the first draft of an entry."""
     code, out, _ = run("kinds", "new", "bedrock", "ListModelImportJobs")
     assert code == 0
     assert load(CATALOG, defaults={"kinds": yaml.safe_load("\n".join(out))}).kinds.keys() == {"model_import_job"}
@@ -431,7 +431,7 @@ def test_a_draft_of_nothing(run, words, line):
 
 
 def test_messages_are_classified(run):
-    """Each with the rule that says so."""
+    """Each message comes with the rule that classifies it."""
     code, out, _ = run("classify", "Rate exceeded", "User is not authorized to perform: s3:GetObject", "Xyzzy")
     assert code == 0
     assert [line.split()[0] for line in out] == ["throttled", "access_denied", "other"]
@@ -439,7 +439,7 @@ def test_messages_are_classified(run):
 
 
 def test_a_misspelt_setting_is_named(capsys):
-    """Not its value, which would look like a command."""
+    """The error leaves out its value, which would look like a command."""
     with pytest.raises(SystemExit) as left:
         main(["--poll.intervall", "5m"])
     assert left.value.code == 2

@@ -1,4 +1,4 @@
-"""The doctor: what works, what is missing and what it costs, against a simulated AWS."""
+"""The doctor: what works, what is missing and what polling costs, against a simulated AWS."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ async def aws():
 
 @pytest.fixture
 def doctor(aws, aws_credentials, capsys):
-    """Return a function that runs the doctor and gives its exit code, the rows, the totals and the closing line."""
+    """Return a function that runs the doctor and returns its exit code, the rows, the totals and the closing line."""
 
     async def call(services, *arguments):
         flags = (
@@ -35,7 +35,7 @@ def doctor(aws, aws_credentials, capsys):
             "--aws.max-attempts=1",
             f"--services={json.dumps(services)}",
         )
-        # In a thread of its own: the simulator needs this one's event loop.
+        # In another thread: the simulator needs this thread's event loop.
         code = await asyncio.to_thread(main, ["doctor", *flags, *arguments])
         printed = capsys.readouterr()
         assert printed.err == ""
@@ -47,7 +47,7 @@ def doctor(aws, aws_credentials, capsys):
 
 
 def rows(text):
-    """Return the lines of a printed table, each as its cells by the names of their columns."""
+    """Return the rows of a printed table, each as its cells by column name."""
     head, *lines = text.splitlines()
     columns = [(match[0], match.start()) for match in re.finditer(r"\S+(?: \S+)*", head)]
     ends = [start for _, start in columns[1:]] + [None]
@@ -55,7 +55,7 @@ def rows(text):
 
 
 def refuse(aws, operation, message="no"):
-    """Let AWS refuse an operation."""
+    """Make AWS refuse an operation."""
 
     async def hook(call):
         if call.operation == operation:
@@ -89,7 +89,7 @@ async def test_who_one_is_comes_first(aws, doctor):
 
 
 async def test_each_api_is_called_once_or_as_often_as_its_first_polls_need(aws, doctor):
-    """The doctor is not what uses up the quota."""
+    """The doctor must not be what uses up the quota."""
     trained_model(aws)
     await doctor({**BATCH, **TRAINING})
     first = 1 + sum(state.is_active for state in BEDROCK.state_of.values())
@@ -99,7 +99,7 @@ async def test_each_api_is_called_once_or_as_often_as_its_first_polls_need(aws, 
 
 
 async def test_the_missing_action_in_words_of_aws(aws, doctor):
-    """It may be another than the operation's own."""
+    """It may differ from the name of the operation."""
     membership = trained_model(aws)
     message = f"User: arn:aws:sts::{ACCOUNT}:assumed-role/x/y is not authorized to perform: cleanrooms:PassMembership"
     refuse(aws, "ListTrainedModelVersions", f"{message}\non resource: {membership.id}")
@@ -121,7 +121,7 @@ async def test_the_missing_action_in_words_of_aws(aws, doctor):
     ],
 )
 async def test_the_missing_action_where_aws_is_silent(aws, doctor, operation, action):
-    """It is that of the operation that failed, in a container of any depth."""
+    """It is the action of the operation that failed, for a scope at any depth."""
     trained_model(aws)
     refuse(aws, operation)
     code, found, *_ = await doctor(TRAINING)
@@ -130,7 +130,7 @@ async def test_the_missing_action_where_aws_is_silent(aws, doctor, operation, ac
 
 
 async def test_what_is_no_matter_of_permission(aws, doctor):
-    """Then no action is missing, and no number is guessed."""
+    """No action is reported as missing, and no number is guessed."""
     nowhere = {"lookoutequipment": {"kinds": [LOOKOUT.key], "inference_schedulers": ["pump-8"]}}
     code, found, totals, _ = await doctor(nowhere)
     row = found[LOOKOUT.key, "pump-8"]
@@ -141,7 +141,7 @@ async def test_what_is_no_matter_of_permission(aws, doctor):
 
 
 async def test_reasons_that_are_refused(aws, doctor):
-    """The jobs are counted all the same, so the source is well; what would tell why they failed is named."""
+    """The jobs are still counted, so the source is up; the operation that would explain the failures is named."""
     trained_model(aws, path=[(0, "CREATE_PENDING"), (10, "CREATE_FAILED")])
     refuse(aws, "GetTrainedModel")
     code, found, *_ = await doctor(TRAINING, "--poll.lookback=50y")
@@ -152,7 +152,7 @@ async def test_reasons_that_are_refused(aws, doctor):
 
 
 async def test_a_role_that_cannot_be_assumed(aws, doctor):
-    """It is the base identity that lacks the permission."""
+    """The missing permission is one of the base identity."""
     role = f"arn:aws:iam::{ACCOUNT}:role/aws-job-exporter"
     refuse(aws, "AssumeRole", f"User: me is not authorized to perform: sts:AssumeRole on resource: {role}")
     code, found, *_ = await doctor(BATCH, f"--accounts={json.dumps([{'role_arn': role}])}")
@@ -161,7 +161,7 @@ async def test_a_role_that_cannot_be_assumed(aws, doctor):
 
 
 async def test_calls_follow_the_interval(aws, doctor):
-    """The service's own where it has one."""
+    """A service's own interval takes precedence."""
     services = {"bedrock": {**BATCH["bedrock"], "interval": "2m"}, "lookoutequipment": {"kinds": ["model"]}}
     _, found, totals, closing = await doctor(services, "--poll.interval=30s", "--poll.discovery-interval=10m")
     assert [found[kind, ""]["CALLS/POLL"] for kind in (BEDROCK.key, "model")] == ["1", "1"]
@@ -171,7 +171,7 @@ async def test_calls_follow_the_interval(aws, doctor):
 
 
 async def test_every_page_is_a_call(aws_credentials, capsys):
-    """A long list costs more."""
+    """A long list costs more requests."""
     async with simulated(HandClock(), page_size=7) as aws:
         for number in range(20):
             aws.world.add_job(BEDROCK, created=NOW - number, path=[(0, "Submitted")])
@@ -183,7 +183,7 @@ async def test_every_page_is_a_call(aws_credentials, capsys):
 
 
 async def test_what_is_discovered_rarely_counts_rarely(aws, doctor):
-    """Models in a membership are looked for at the discovery interval, their trainings listed at each poll."""
+    """Models in a membership are looked up at the discovery interval, their trainings listed at each poll."""
     membership = trained_model(aws)
     _, found, totals, _ = await doctor(TRAINING)
     assert found["membership", ""]["CALLS/HOUR"] == "6"
@@ -193,7 +193,7 @@ async def test_what_is_discovered_rarely_counts_rarely(aws, doctor):
 
 
 async def test_sources_of_one_operation_are_told_apart(aws, doctor):
-    """Each knows its own calls, although all are counted together."""
+    """Each row has its own requests, although all are counted together."""
     small, large = trained_model(aws), trained_model(aws)
     for _ in range(3):
         aws.world.add_scope("cleanroomsml", "trained_model", within=large)
@@ -204,13 +204,13 @@ async def test_sources_of_one_operation_are_told_apart(aws, doctor):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [BEDROCK, CUSTOMIZATION])
 async def test_the_concurrency_is_as_configured(aws, doctor, kind):
-    """One at a time is enough for all to be read."""
+    """Even with a concurrency of one, all are read."""
     code, found, *_ = await doctor({"bedrock": {}}, "--poll.concurrency=1")
     assert code == 0
     assert found[kind.key, ""]["RESULT"] == "ok"
 
 
 def test_the_doctor_needs_a_region(capsys):
-    """As everything does that asks AWS."""
+    """So does every command that queries AWS."""
     assert main(["doctor"]) == 2
     assert "no region" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Drafts of entries, held to the entries that people wrote for the same operations."""
+"""Drafts of entries, compared with the entries that people wrote for the same operations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KINDS = list(Catalog().kinds())
 OF_EACH_KIND = pytest.mark.parametrize("kind", KINDS, ids=str)
 
 TO_DECIDE = ("states: not mapped: ", "nothing is called ")
-"""What the checker may say of a draft: a word that nobody knows, and a scope that is not written yet."""
+"""What the checker may report for a draft: an unknown word, and a scope that is yet to be written."""
 
 FLOORS = {
     "items": 0.98,
@@ -68,7 +68,7 @@ model_import_job:
 
 @cache
 def drafted(service: str, operation: str) -> Kind:
-    """Return the kind that a draft makes."""
+    """Return the kind that a draft describes."""
     ((key, entry),) = yaml.safe_load(draft(MODELS, service, operation)).items()
     assert entry.pop("service") == service
     file = {"service": service, "iam_prefix": service, "kinds": {key: entry}}
@@ -87,7 +87,7 @@ def facts(kind: Kind) -> dict[str, Any]:
 
 
 def test_golden():
-    """The draft of a plain job list is the entry of the catalog, with comments where a person has to look."""
+    """The draft of a plain job list is the entry of the catalog, with comments where a person has to check."""
     assert draft(MODELS, "bedrock", "ListModelImportJobs") == GOLDEN
     entry = next(kind for kind in KINDS if str(kind) == "bedrock/model_import_job")
     assert drafted("bedrock", "ListModelImportJobs") == entry
@@ -96,20 +96,20 @@ def test_golden():
 @pytest.mark.slow
 @OF_EACH_KIND
 def test_draft_is_valid(kind):
-    """A draft is an entry, and all that is wrong with it is what a person has to decide."""
+    """A draft is an entry whose only problems are decisions that a person has to make."""
     problems = Checker(MODELS).problems(drafted(kind.service, kind.operation))
     assert [problem for problem in problems if not any(words in problem for words in TO_DECIDE)] == []
 
 
 @pytest.mark.parametrize("key", [key for key in FLOORS if key != "states"])
 def test_draft_agrees_with_the_entry(key):
-    """Most drafts say of a key what the entry says."""
+    """For most keys, the draft agrees with the entry."""
     agreed = [facts(drafted(kind.service, kind.operation))[key] == facts(kind)[key] for kind in KINDS]
     assert sum(agreed) / len(agreed) >= FLOORS[key]
 
 
 def test_states_agree_with_the_entry():
-    """The words of most statuses mean what people found out about them."""
+    """The words of most statuses mean what people found them to mean."""
     agreed: Counter[bool] = Counter()
     for kind in KINDS:
         guessed = drafted(kind.service, kind.operation).state_of
@@ -118,7 +118,7 @@ def test_states_agree_with_the_entry():
 
 
 def test_unknown_words_are_left_to_a_person():
-    """A status whose words mean nothing known stands in a comment, and the checker asks for it."""
+    """A status whose words are unknown goes into a comment, and the checker asks for it."""
     assert "    # ?: [AT_RISK, DEPRECATED]\n" in draft(MODELS, "textract", "ListAdapterVersions")
     problems = Checker(MODELS).problems(drafted("textract", "ListAdapterVersions"))
     assert problems == ["states: not mapped: AT_RISK, DEPRECATED"]
@@ -132,25 +132,25 @@ def test_statuses_of_the_documentation():
 
 
 def test_scope_is_to_be_written():
-    """An operation that lists the jobs of a container asks for its scope."""
+    """An operation that lists the jobs of a scope requires that scope."""
     text = draft(MODELS, "emr-serverless", "ListJobRuns")
     assert "# confirm: a scope is to be written for $application.\n  arguments: {applicationId: $application}\n" in text
 
 
 def test_account_needs_no_scope():
-    """The account's id is known."""
+    """The account's id is already known."""
     text = draft(MODELS, "s3control", "ListJobs")
     assert "  arguments: {AccountId: $account_id}\n" in text
     assert "scope" not in text
 
 
 def test_required_word_is_swept():
-    """An argument that takes one word of a few gives one listing for each."""
+    """An argument with a few allowed values makes one listing for each."""
     assert drafted("sagemaker", "ListJobs").sweep == {"JobCategory": ("AgentRFT", "AgentRFTEvaluation")}
 
 
 def test_id_of_several_fields():
-    """Where no field is the job's own id, those around it and a time identify it, and a person confirms that."""
+    """Without a field for the job's own id, its scopes and a time identify it, and a person confirms that."""
     text = draft(MODELS, "sagemaker", "ListMonitoringExecutions")
     assert "  # confirm: nothing identifies a job alone.\n  id: [MonitoringScheduleName, ScheduledTime]\n" in text
 
@@ -171,7 +171,7 @@ def test_id_of_several_fields():
     ],
 )
 def test_what_cannot_be_drafted(service, operation, message):
-    """What is unknown or lists no jobs is refused in words."""
+    """An operation that is unknown or lists no jobs is refused with an explanation."""
     with pytest.raises(LookupError) as refused:
         draft(MODELS, service, operation)
     assert refused.value.args[0].startswith(message)

@@ -1,4 +1,4 @@
-"""The policy of a configuration, as it is printed."""
+"""The policy of a configuration, as the command prints it."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ ALL = json.dumps(dict.fromkeys(CATALOG.names))
 
 @pytest.fixture
 def policy(capsys):
-    """Return a function that prints a policy and gives the exit code, the output and the notes."""
+    """Return a function that prints a policy and returns the exit code, the output and the notes."""
 
     def call(*arguments):
         code = main(["iam-policy", *arguments])
@@ -26,7 +26,7 @@ def policy(capsys):
 
 
 def test_the_policy_is_one_json_document(policy):
-    """With what a policy has, and nothing beside it."""
+    """It has what a policy needs, and nothing else."""
     code, out, notes = policy(f"--services={ONE}")
     assert (code, notes) == (0, [])
     assert json.loads(out) == {
@@ -38,12 +38,12 @@ def test_the_policy_is_one_json_document(policy):
 
 
 def test_the_policy_is_the_same_each_time(policy):
-    """So that a change of it shows in a diff."""
+    """The order is stable so that a change shows in a diff."""
     assert policy(f"--services={ALL}") == policy(f"--services={ALL}")
 
 
 def test_roles_are_told_what_the_other_policy_is(policy):
-    """On stderr: stdout stays a document."""
+    """Notes go to stderr, so that stdout stays a document."""
     code, out, notes = policy(f"--services={ONE}", f"--accounts={json.dumps([{'role_arn': ROLE}])}")
     assert code == 0
     assert json.loads(out)["Statement"][0]["Sid"] == "Bedrock"
@@ -61,7 +61,7 @@ def test_the_policy_of_the_base(policy):
 
 
 def test_the_policy_of_an_organisation(policy):
-    """The base lists the accounts and assumes the role in any of them; the role's policy is told from it."""
+    """The base lists the accounts and assumes the role in each; a note points to the role's own policy."""
     accounts = json.dumps({"organization": {"role_name": "jobs", "include": ["ou-ab12-11111111"]}})
     code, out, notes = policy("--for", "base", f"--services={ONE}", f"--accounts={accounts}")
     assert (code, notes) == (0, [])
@@ -85,7 +85,7 @@ def test_the_policy_of_an_organisation(policy):
 
 
 def test_a_policy_that_is_too_long_is_told_of(policy):
-    """With the number of characters that AWS counts."""
+    """The note gives the number of characters as AWS counts them."""
     code, out, notes = policy(f"--services={ALL}")
     size = len(json.dumps(json.loads(out), separators=(",", ":")))
     assert code == 0
@@ -95,12 +95,12 @@ def test_a_policy_that_is_too_long_is_told_of(policy):
 
 
 def test_the_default_configuration_fits_into_a_managed_policy(policy):
-    """Whoever configures nothing gets a policy that AWS takes."""
+    """The default configuration gets a policy that AWS accepts."""
     assert policy()[2] == []
 
 
 def test_terraform(policy):
-    """A data source to be referred to."""
+    """The output is a data source for other resources to refer to."""
     code, out, notes = policy("--output=terraform", f"--services={ONE}")
     assert (code, notes) == (0, [])
     assert (
@@ -123,7 +123,7 @@ data "aws_iam_policy_document" "aws_job_exporter" {
 
 
 def test_terraform_finds_nothing_to_format(policy, tool, tmp_path):
-    """So it is valid HCL, too; nothing in it is taken for a template."""
+    """The output is valid HCL as well; nothing in it is taken for a template."""
     services = {**dict.fromkeys(CATALOG.names), "cleanrooms": {"memberships": ['${x}%{y}"\\é']}}
     (tmp_path / "policy.tf").write_text(policy("--output=terraform", f"--services={json.dumps(services)}")[1])
     assert r"membership/$${x}%%{y}\"\\é" in (tmp_path / "policy.tf").read_text()

@@ -1,4 +1,4 @@
-"""Signals to a real process: it reads its file again, and it ends in good order, whatever hangs."""
+"""Signals to a real process: it reloads its file, and it shuts down cleanly, whatever hangs."""
 
 import asyncio
 import re
@@ -58,7 +58,7 @@ async def logged(process, pattern):
 
 
 async def ended(process):
-    """Return the exit code, and check that nothing was left undone."""
+    """Return the exit code, and check that nothing was left unfinished."""
     async with asyncio.timeout(PATIENCE):
         _, err = await process.communicate()
     assert [line for line in err.decode().splitlines() if any(word in line for word in COMPLAINTS)] == []
@@ -74,7 +74,7 @@ async def value(address, name):
 
 
 async def post(address):
-    """Ask for a reload over HTTP; return the status and the text."""
+    """Request a reload over HTTP; return the status and the text."""
     async with aiohttp.ClientSession() as session, session.post(f"http://{address}/-/reload") as response:
         return response.status, await response.text()
 
@@ -90,7 +90,7 @@ async def until_exported(address, kind):
 
 
 async def until_ready(address):
-    """Wait until every source was tried."""
+    """Wait until every source has been tried."""
 
     async def is_ready():
         async with session.get(f"http://{address}/-/ready") as response:
@@ -101,7 +101,7 @@ async def until_ready(address):
 
 
 async def test_a_hangup_reloads(config):
-    """What can change does, the log at once; what cannot is named."""
+    """What can change at run time does, including the log; what cannot is named."""
     async with serving(config()) as (process, address):
         config({"bedrock": None}, log={"format": "json"}, web={"telemetry_path": "/elsewhere"})
         process.send_signal(signal.SIGHUP)
@@ -113,7 +113,7 @@ async def test_a_hangup_reloads(config):
 
 
 async def test_a_hangup_with_a_wrong_file_is_survived(config):
-    """The log tells what is wrong, and so does the metric."""
+    """The log says what is wrong, and so does the metric."""
     async with serving(config()) as (process, address):
         file = config({"bedrok": None})
         process.send_signal(signal.SIGHUP)
@@ -124,7 +124,7 @@ async def test_a_hangup_with_a_wrong_file_is_survived(config):
 
 
 async def test_a_request_reloads(config):
-    """Where the flag allows it; flags win over the file as they did at the start."""
+    """The flag allows it; flags win over the file as they did at startup."""
     async with serving(config(), "--web.enable-lifecycle", "--poll.lookback=2d") as (process, address):
         config({"bedrock": None}, poll={"lookback": "1d"})
         assert await post(address) == (200, "")
@@ -138,13 +138,13 @@ async def test_a_request_reloads(config):
 
 
 async def test_a_request_reloads_nothing_by_default(config):
-    """Whoever reaches the metrics does not rule the exporter."""
+    """Access to the metrics does not imply control of the exporter."""
     async with serving(config()) as (_, address):
         assert await post(address) == (403, "Lifecycle API is not enabled.")
 
 
 async def test_the_demo_reloads_too():
-    """It goes on against its simulator."""
+    """The demo keeps polling its simulator."""
     async with started("demo", "--web.enable-lifecycle") as demo:
         url = await announced(demo, demo.stdout, r"(http://\S+)/metrics")
         assert await post(url.removeprefix("http://")) == (200, "")
@@ -154,7 +154,7 @@ async def test_the_demo_reloads_too():
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_an_aws_that_hangs_delays_no_end(aws, config, number):
-    """A poll under way is given up."""
+    """A poll in progress is abandoned."""
     asked, never = asyncio.Event(), asyncio.Event()
 
     async def hang(call):
@@ -185,7 +185,7 @@ SILENT_RESOLVER = """
 
 
 async def test_a_name_server_that_is_silent_delays_no_end(config):
-    """Python would wait for the thread that asks it."""
+    """Python would wait for the thread of the lookup."""
     flags = ("--aws.endpoint-url=http://bedrock.invalid", "--web.listen-address=127.0.0.1:0")
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", textwrap.dedent(SILENT_RESOLVER), f"--config.file={config()}", *flags),
@@ -203,25 +203,25 @@ async def test_a_name_server_that_is_silent_delays_no_end(config):
 
 @pytest.fixture
 def large(aws, config):
-    """Return a configuration whose exposition is larger than what a kernel holds of it."""
+    """Return a configuration whose exposition is larger than the kernel's socket buffers."""
     for number in range(3_000):
         aws.world.add_job(BEDROCK, created=NOW - number, path=[(0, "InProgress")], name="j" * 1_000)
     return config(metrics={"per_job": True, "per_job_active": 3_000})
 
 
 KERNEL = 4 * 1024**2
-"""Bytes that Linux buffers of a connection at most (net.ipv4.tcp_wmem)."""
+"""The most bytes that Linux buffers per connection (net.ipv4.tcp_wmem)."""
 
 
 class SlowReader:
-    """Has read the head of an answer, and takes the rest when it is told to."""
+    """A client that has read the head of a response, and reads the rest on demand."""
 
     def __init__(self, connection, length):
         self._connection = connection
         self._left = length
 
     async def has_all(self):
-        """Read on to the end, and tell whether that was the end of the answer."""
+        """Read to the end, and return whether the response was complete."""
         loop = asyncio.get_running_loop()
         while read := await loop.sock_recv(self._connection, 100_000):
             self._left -= len(read)
@@ -230,7 +230,7 @@ class SlowReader:
 
 @asynccontextmanager
 async def reading_slowly(address):
-    """Yield a client that is in the middle of a scrape, of which no kernel holds the rest."""
+    """Yield a client in the middle of a scrape that is too large for the kernel's buffers."""
     host, port = address.split(":")
     loop = asyncio.get_running_loop()
     with socket.socket() as connection:
@@ -245,7 +245,7 @@ async def reading_slowly(address):
 
 
 async def refused(address):
-    """Return when nobody listens any more."""
+    """Return once nothing listens any more."""
     host, port = address.split(":")
     while True:
         try:
@@ -254,12 +254,12 @@ async def refused(address):
         except ConnectionRefusedError:
             return
         except ConnectionResetError:
-            # It waited to be let in when the listener closed.
+            # It was in the backlog when the listener closed.
             continue
 
 
 async def test_a_slow_reader_gets_the_whole_answer(large):
-    """It is let finish, while nobody else comes in."""
+    """It may finish, but no new clients are accepted."""
     async with serving(large, grace=PATIENCE) as (process, address):
         await until_ready(address)
         async with reading_slowly(address) as reader, asyncio.timeout(PATIENCE):
@@ -272,7 +272,7 @@ async def test_a_slow_reader_gets_the_whole_answer(large):
 
 
 async def test_a_reader_that_stopped_reading_is_cut_off(large):
-    """Its patience is not ours."""
+    """The exporter does not wait as long as the reader would."""
     async with serving(large) as (process, address):
         await until_ready(address)
         async with reading_slowly(address):
@@ -282,7 +282,7 @@ async def test_a_reader_that_stopped_reading_is_cut_off(large):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_second_signal_ends_at_once(large, number):
-    """Without the grace that is left."""
+    """The rest of the grace period is skipped."""
     async with serving(large, grace=PATIENCE) as (process, address):
         await until_ready(address)
         async with reading_slowly(address):

@@ -1,4 +1,4 @@
-"""What Alertmanager is given: the configuration, its routes, its inhibitions and its template."""
+"""What we ship for Alertmanager: the configuration, its routes, its inhibitions and its template."""
 
 import json
 import re
@@ -30,13 +30,13 @@ def amtool(tool):
 
 
 def test_the_configuration_is_one(amtool):
-    """With its template, which is found beside it."""
+    """The file is valid with its template, which is found beside it."""
     assert "1 templates\n  SUCCESS" in amtool("check-config", "alertmanager.yml")
 
 
 @pytest.mark.parametrize("alert", ALERTS)
 def test_an_alert_reaches_whom_it_concerns(amtool, alert):
-    """A pager what is critical, a chat everything else."""
+    """Critical alerts go to a pager, everything else to a chat."""
     severity = ALERTS[alert]["labels"]["severity"]
     labels = (f"alertname={alert}", f"severity={severity}", "aws_service=bedrock")
     route = ("config", "routes", "test", "--config.file=alertmanager.yml")
@@ -44,7 +44,7 @@ def test_an_alert_reaches_whom_it_concerns(amtool, alert):
 
 
 def matches(matchers, labels):
-    """Whether labels are what the matchers of a rule ask for."""
+    """Whether labels satisfy the matchers of a rule."""
     for matcher in matchers:
         ((name, operator, value),) = re.findall(r'(\w+)(=~|!~|!=|=)"(.*)"', matcher)
         found = bool(re.fullmatch(value, labels.get(name, ""))) if "~" in operator else labels.get(name, "") == value
@@ -54,7 +54,7 @@ def matches(matchers, labels):
 
 
 def silenced(alert):
-    """Return the alerts that one silences, where all other labels agree."""
+    """Return the alerts that one silences if all other labels agree."""
     rules = [rule for rule in CONFIGURATION["inhibit_rules"] if matches(rule["source_matchers"], {"alertname": alert})]
     return {other for rule in rules for other in ALERTS if matches(rule["target_matchers"], {"alertname": other})}
 
@@ -77,13 +77,13 @@ def test_what_follows_from_a_cause_is_silent():
 
 
 def test_a_source_silences_only_its_own_jobs():
-    """The labels that must agree are all that name a source."""
+    """The labels that must agree are all those that identify a source."""
     for rule in CONFIGURATION["inhibit_rules"][2:]:
         assert {"account_id", "region", "aws_service", "kind", "scope"} <= set(rule["equal"])
 
 
 def test_a_message_can_be_read(amtool, tmp_path):
-    """What it is about in the title, then each alert with its links."""
+    """The title says what it is about; each alert follows with its links."""
     data = {
         "status": "firing",
         "groupLabels": {"alertname": "AwsJobFailed", "aws_service": "bedrock", "account_id": "111122223333"},

@@ -1,4 +1,4 @@
-"""What Grafana is given: the files are those of the code, the rules of dashboard-linter hold, and links lead somewhere.
+"""What we ship for Grafana: the files match the code, the rules of dashboard-linter hold, and links resolve.
 
 The rules are those of grafana/dashboard-linter 0.2.0, each by its name.
 """
@@ -24,7 +24,7 @@ TARGETS = list(targets())
 EXPORTED = families()
 OF_SOURCES = {*map(row, JOB_FAMILIES), *map(row, SOURCE_FAMILIES)}
 CHECKED = {"stat", "timeseries", "table", "gauge"}
-"""The types of panels that the linter looks at and Grafana still has."""
+"""The panel types that the linter checks and Grafana still has."""
 
 each_dashboard = pytest.mark.parametrize("dashboard", DASHBOARDS.values(), ids=DASHBOARDS)
 each_target = pytest.mark.parametrize("target", TARGETS, ids=str)
@@ -42,12 +42,12 @@ def nodes(query):
 
 
 def selectors(query):
-    """Return every selector of a query, also those of ranges."""
+    """Return every selector of a query, including those of ranges."""
     return [node for node in nodes(query) if isinstance(node, VectorSelector)]
 
 
 def matchers(selector):
-    """Return what a selector asks of each label."""
+    """Return what a selector requires of each label."""
     return {matcher.name: (matcher.op, matcher.value) for matcher in selector.matchers.matchers}
 
 
@@ -64,7 +64,7 @@ def test_the_files_are_those_of_the_code():
 
 @each_dashboard
 def test_template_datasource_rule(dashboard):
-    """There is one choice of a data source."""
+    """There is one variable for the data source."""
     (choice,) = (variable for variable in dashboard["templating"]["list"] if variable["type"] == "datasource")
     assert (choice["name"], choice["label"], choice["query"]) == ("datasource", "Data source", "prometheus")
 
@@ -72,7 +72,7 @@ def test_template_datasource_rule(dashboard):
 @each_dashboard
 @pytest.mark.parametrize("name", ["job", "instance"], ids=["template-job-rule", "template-instance-rule"])
 def test_template_job_and_instance_rules(dashboard, name):
-    """Jobs and instances can be chosen, any number of them."""
+    """Jobs and instances can be selected, any number of them."""
     variable = variables(dashboard)[name]
     assert variable["datasource"]["uid"] == "${datasource}"
     assert variable["type"] == "query"
@@ -83,7 +83,7 @@ def test_template_job_and_instance_rules(dashboard, name):
 
 @each_dashboard
 def test_template_label_promql_rule(dashboard):
-    """What a choice is made from is a function of Grafana with a query in it."""
+    """The values of a variable come from one of Grafana's query functions."""
     for variable in variables(dashboard).values():
         if variable["type"] == "query":
             found = re.fullmatch(r"([a-z_]+)\((.+)\)", variable["query"])
@@ -96,14 +96,14 @@ def test_template_label_promql_rule(dashboard):
 
 @each_dashboard
 def test_template_on_time_change_reload_rule(dashboard):
-    """Choices are those of the chosen time."""
+    """Variables reload when the time range changes."""
     queried = [variable for variable in variables(dashboard).values() if variable["type"] == "query"]
     assert {variable["refresh"] for variable in queried} == {2}
 
 
 @each_dashboard
 def test_panel_datasource_rule(dashboard):
-    """Each panel asks the chosen data source, and so do its queries and the annotations."""
+    """Each panel uses the selected data source, and so do its queries and the annotations."""
     found = [*panels(dashboard), *dashboard["annotations"]["list"]]
     found += [target for panel in panels(dashboard) for target in panel["targets"]]
     assert all(one["datasource"] == {"type": "prometheus", "uid": "${datasource}"} for one in found)
@@ -118,12 +118,12 @@ def test_panel_title_description_rule(dashboard):
 
 
 UNITS = {"none", "short", "percentunit", "bytes", "s", "dateTimeFromNow", "reqps", "bool_yes_no"}
-"""Those of the linter's list that are used here."""
+"""The units of the linter's list that are used here."""
 
 
 @each_dashboard
 def test_panel_units_rule(dashboard):
-    """Every number has a unit, also in the columns of a table."""
+    """Every number has a unit, including those in the columns of a table."""
     for panel in panels(dashboard):
         overrides = [value for override in panel["fieldConfig"]["overrides"] for value in override["properties"]]
         units = [value["value"] for value in overrides if value["id"] == "unit"]
@@ -133,7 +133,7 @@ def test_panel_units_rule(dashboard):
 
 @each_dashboard
 def test_panel_no_targets_rule(dashboard):
-    """Every panel asks something, each question by a letter of its own."""
+    """Every panel has a query, and each query has its own letter."""
     for panel in panels(dashboard):
         letters = [target["refId"] for target in panel["targets"]]
         assert letters
@@ -142,7 +142,7 @@ def test_panel_no_targets_rule(dashboard):
 
 @each_dashboard
 def test_target_logql_rules(dashboard):
-    """target-logql-rule, target-logql-auto-rule: nothing asks Loki, whose queries they are about."""
+    """target-logql-rule and target-logql-auto-rule only concern Loki, and nothing queries Loki."""
     assert {target["datasource"]["type"] for panel in panels(dashboard) for target in panel["targets"]} == {
         "prometheus"
     }
@@ -156,7 +156,7 @@ def test_target_promql_rule(target):
 
 @each_target
 def test_target_rate_interval_rule(target):
-    """The range of a rate is the one that Grafana reckons from the interval of scrapes."""
+    """The range of a rate is the one that Grafana computes from the scrape interval."""
     ranges = re.findall(r"\birate?\(|\brate\(", target.query)
     assert len(re.findall(r"\brate\([^\[\]]*\[\$__rate_interval\]\)", target.query)) == len(ranges)
 
@@ -164,7 +164,7 @@ def test_target_rate_interval_rule(target):
 @each_target
 @pytest.mark.parametrize("name", ["job", "instance"], ids=["target-job-rule", "target-instance-rule"])
 def test_target_job_and_instance_rules(target, name):
-    """Every selector is of the chosen jobs and instances."""
+    """Every selector filters by the selected jobs and instances."""
     asked = re.findall(r"\{([^{}]*)\}", target.query)
     assert len(asked) == len(selectors(target.query))
     assert all(f'{name}=~"${name}"' in selector.split(", ") for selector in asked)
@@ -172,7 +172,7 @@ def test_target_job_and_instance_rules(target, name):
 
 @each_target
 def test_target_counter_agg_rule(target):
-    """No counter is shown as it stands; stricter than the linter, which looks at those without matchers alone."""
+    """No raw counter is shown; this is stricter than the linter, which only checks selectors without matchers."""
     counters = [selector.name for selector in selectors(target.query) if selector.name.endswith("_total")]
     calls = [node for node in nodes(target.query) if isinstance(node, Call)]
     counted = [
@@ -187,15 +187,15 @@ def test_target_counter_agg_rule(target):
 
 @each_dashboard
 def test_uneditable_dashboard(dashboard):
-    """What was changed by hand would be lost with the next release."""
+    """Manual changes would be lost with the next release."""
     assert dashboard["editable"] is False
 
 
-# What the linter does not know.
+# What the linter does not check.
 
 
 def labels(name):
-    """Return the labels that a series has beside those of its target; None for one that is not ours."""
+    """Return the labels that a series has beyond those of its target, or None if it is not ours."""
     plain = re.sub(r"_(bucket|gcount|gsum|count|sum)$", "", name)
     for known in EXPORTED:
         if known.name in {name, plain}:
@@ -206,7 +206,7 @@ def labels(name):
 
 @each_target
 def test_what_is_asked_for_exists(target):
-    """Every metric is one of the exporter, and every label that a selector names is one of the metric."""
+    """Every metric is one of the exporter's, and every label in a selector is one that the metric has."""
     for selector in selectors(target.query):
         known = labels(selector.name)
         assert known is not None, selector.name
@@ -215,7 +215,7 @@ def test_what_is_asked_for_exists(target):
 
 @each_target
 def test_a_state_that_is_asked_for_exists(target):
-    """Also within the alternatives of an expression."""
+    """This includes the alternatives of a regular expression."""
     for selector in selectors(target.query):
         operation, value = matchers(selector).get("state", (MatchOp.Equal, "failed"))
         assert operation in (MatchOp.Equal, MatchOp.Re)
@@ -223,7 +223,7 @@ def test_a_state_that_is_asked_for_exists(target):
 
 
 def test_every_family_about_jobs_and_sources_is_shown():
-    """But those of single jobs, which are off by default and for the exporter's pages."""
+    """Those of single jobs are excluded: they are off by default and belong to the exporter's pages."""
     shown = {
         re.sub(r"_(bucket|gcount|gsum)$", "", selector.name)
         for target in TARGETS
@@ -236,7 +236,7 @@ def test_every_family_about_jobs_and_sources_is_shown():
 
 @each_target
 def test_jobs_that_two_exporters_count_are_counted_once(target):
-    """What is summed over sources is the greatest of each source before: see what stands around every sum of jobs."""
+    """Before a sum over sources, the maximum of each source is taken: check what surrounds every sum of jobs."""
     jobs = "|".join(family.name for family in JOB_FAMILIES if "timestamp" not in family.name)
     for found in re.finditer(rf"sum by \(([^()]*)\) \((?:increase\()?(?:{jobs})\w*\{{", target.query):
         assert {"job", "instance", *SourceKey._fields} <= set(found[1].split(", "))
@@ -247,7 +247,7 @@ def test_jobs_that_two_exporters_count_are_counted_once(target):
 
 @each_dashboard
 def test_panels_lie_side_by_side(dashboard):
-    """None lies on another, each row of the grid is full, and each panel has a number of its own."""
+    """No panels overlap, each row of the grid is full, and each panel has a unique id."""
     places = [panel["gridPos"] for panel in dashboard["panels"]]
     for one, other in combinations(places, 2):
         beside = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
@@ -260,7 +260,7 @@ def test_panels_lie_side_by_side(dashboard):
 
 
 def test_a_state_has_one_color_everywhere():
-    """Every state has one, and a panel with a series for each state gives it."""
+    """Every state has a color, and a panel with a series for each state uses it."""
     assert set(STATE_COLORS) == {*State}
     by_state = [target for target in TARGETS if target.legend == "{{state}}"]
     assert by_state
@@ -276,14 +276,14 @@ PAGES: dict[str, type[PlaceParameters]] = {"/jobs": JobParameters, "/sources": S
 
 
 def links(dashboard):
-    """Return the address of each link of a dashboard and of its panels."""
+    """Return the URL of each link of a dashboard and of its panels."""
     inside = [link for panel in panels(dashboard) for link in panel["fieldConfig"]["defaults"].get("links", [])]
     return [link["url"] for link in (*dashboard["links"], *inside)]
 
 
 @each_dashboard
 def test_links_lead_to_pages_with_their_filters(dashboard):
-    """To the exporter's pages with filters that they know, or to a dashboard that exists."""
+    """They point to the exporter's pages with filters that they know, or to a dashboard that exists."""
     uids = {other["uid"]: other for other in DASHBOARDS.values()}
     for url in links(dashboard):
         parts = urlsplit(url.replace("${exporter_url}", "http://exporter:10058"))
@@ -300,7 +300,7 @@ def test_links_lead_to_pages_with_their_filters(dashboard):
 
 @each_dashboard
 def test_a_link_has_what_it_takes_from_a_row_or_a_series(dashboard):
-    """Each label in a link is one that all queries of its panel give."""
+    """Each label in a link is one that all queries of its panel return."""
     for panel in panels(dashboard):
         urls = " ".join(link["url"] for link in panel["fieldConfig"]["defaults"].get("links", []))
         asked = set(re.findall(r"\$\{__(?:data\.fields|field\.labels)\.(\w+)", urls))
@@ -315,7 +315,7 @@ def test_a_link_has_what_it_takes_from_a_row_or_a_series(dashboard):
 
 @each_dashboard
 def test_a_variable_that_is_used_exists(dashboard):
-    """In queries, choices and links alike; Grafana's own begin with two underscores."""
+    """In queries, variables and links alike; Grafana's built-in ones start with two underscores."""
     text = " ".join(
         [*links(dashboard), *(target["expr"] for panel in panels(dashboard) for target in panel["targets"])]
     )
@@ -338,7 +338,7 @@ def test_the_data_source_and_the_files_are_provisioned():
 
 
 def test_every_dashboard_is_documented():
-    """docs/dashboards.md tells of each by its title and its file, and of no other."""
+    """docs/dashboards.md lists each dashboard by its title and its file, and no others."""
     text = (FOLDER.parents[1] / "docs" / "dashboards.md").read_text()
     told = set(re.findall(r"^\| (AWS jobs: [\w ]+) \| \[(\w+)\.json\]", text, re.MULTILINE))
     assert told == {(dashboard["title"], name) for name, dashboard in DASHBOARDS.items()}

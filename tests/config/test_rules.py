@@ -1,4 +1,4 @@
-"""What Prometheus is given: scrape configuration, recording rules, alerts with their unit tests and runbooks."""
+"""What we ship for Prometheus: scrape configuration, recording rules, alerts with their unit tests and runbooks."""
 
 import re
 import subprocess
@@ -48,13 +48,13 @@ def test_promtool_has_no_objection(tool, arguments):
 
 
 def test_prometheus_loads_every_file_of_rules():
-    """None lies beside the configuration unread."""
+    """No file in the folder goes unread."""
     (pattern,) = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())["rule_files"]
     assert sorted(PROMETHEUS.glob(pattern)) == sorted(PROMETHEUS.glob("rules/*"))
 
 
 def test_a_rule_is_read_after_what_it_asks_for():
-    """Prometheus goes through one group in its order, and through several in none."""
+    """Prometheus evaluates one group in order, but guarantees no order among groups."""
     for group in GROUPS:
         known: set[str | None] = set()
         for rule in group["rules"]:
@@ -64,7 +64,7 @@ def test_a_rule_is_read_after_what_it_asks_for():
 
 @pytest.mark.parametrize("alert", ALERTS)
 def test_an_alert_is_tested(alert):
-    """It fires; before that it does not; and it resolves while the test still runs."""
+    """It fires, it does not fire before that, and it resolves before the test ends."""
     tests = [
         [(minutes(case["eval_time"]), bool(case["exp_alerts"])) for case in test["alert_rule_test"]]
         for test in TESTS
@@ -76,14 +76,14 @@ def test_an_alert_is_tested(alert):
 
 
 def test_no_test_is_of_an_alert_that_does_not_exist():
-    """Nor does a test change its subject."""
+    """Nor does one test mix several alerts."""
     assert {case["alertname"] for case in CASES} == ALERTS.keys()
     assert all(len({case["alertname"] for case in test["alert_rule_test"]}) == 1 for test in TESTS)
 
 
 @pytest.mark.parametrize("alert", ALERTS)
 def test_an_alert_says_what_a_person_needs(alert):
-    """A sentence that is always the same, one with this case's labels, how bad it is, and where to go on."""
+    """A fixed sentence, one with this case's labels, the severity, and where to go next."""
     rule = ALERTS[alert]
     assert re.fullmatch(r"([A-Z]+[a-z0-9]+)+", alert)
     assert alert.startswith("AwsJob")
@@ -98,7 +98,7 @@ def test_an_alert_says_what_a_person_needs(alert):
 
 @pytest.mark.parametrize("name", [*RECORDED, *ALERTS])
 def test_a_rule_asks_for_what_there_is(name):
-    """Every series is exported or recorded; an alert compares, and ranks nothing, for ranks move."""
+    """Every series is exported or recorded; an alert compares but never ranks, because ranks move."""
     expression = {**RECORDED, **ALERTS}[name]["expr"]
     asked = set(re.findall(r"\b(?:source:|aws_job)\w+(?::\w+)*", expression))
     assert asked <= series() | RECORDED.keys()
@@ -108,7 +108,7 @@ def test_a_rule_asks_for_what_there_is(name):
 
 
 def test_annotations_name_only_labels_that_there_are():
-    """As the tests of the alerts see them: a label that was added up over would leave a hole."""
+    """The tests of the alerts show it: a label that was aggregated away would leave a gap."""
     for case in CASES:
         for alert in case["exp_alerts"]:
             for text in alert["exp_annotations"].values():
@@ -117,18 +117,18 @@ def test_annotations_name_only_labels_that_there_are():
 
 @pytest.mark.parametrize("alert", [name for name, rule in ALERTS.items() if "absent(" in rule["expr"]])
 def test_what_alerts_of_nothing_waits_for_several_scrapes(alert):
-    """One that was missed is no absence."""
+    """A missed scrape does not count as an absence."""
     assert minutes(ALERTS[alert]["for"]) >= 5
 
 
 def test_every_recorded_series_is_asked_for():
-    """By an alert or by another rule."""
+    """It is used by an alert or by another rule."""
     expressions = [rule["expr"] for rule in (*ALERTS.values(), *RECORDED.values())]
     assert [name for name in RECORDED if not any(name in expression for expression in expressions)] == []
 
 
 def test_links_lead_to_pages_with_their_filters():
-    """As the tests of the alerts see them: rendered, with what must be escaped in a scope."""
+    """The tests of the alerts show them as rendered, with the necessary escapes in a scope."""
     urls = {
         url
         for case in CASES
@@ -141,7 +141,7 @@ def test_links_lead_to_pages_with_their_filters():
         assert parts.netloc == "exporter:10058"
         assert parts.path in PARAMETERS
         assert "{" not in url
-        # As a page reads it: what has no value asks for nothing. What it does not know is an error.
+        # As a page parses it: empty parameters filter nothing, and unknown ones are errors.
         asked: dict[str, list[str]] = {}
         for name, value in parse_qsl(parts.query):
             asked.setdefault(name, []).append(value)
@@ -151,17 +151,17 @@ def test_links_lead_to_pages_with_their_filters():
 
 
 PARAMETERS: dict[str, type[Parameters]] = {"/jobs": JobParameters, "/sources": SourceParameters, "/config": Parameters}
-"""What each page that an alert leads to can be asked for."""
+"""The parameters of each page that an alert links to."""
 
 
 def test_every_alert_has_a_runbook_and_no_runbook_lacks_its_alert():
-    """Their names are the alerts'."""
+    """Each runbook is named after its alert."""
     assert {file.stem for file in RUNBOOKS.glob("*.md")} - {"README"} == ALERTS.keys()
 
 
 @pytest.mark.parametrize("alert", ALERTS)
 def test_a_runbook_tells_what_to_do(alert):
-    """Meaning, impact, diagnosis with queries, mitigation."""
+    """A runbook covers meaning, impact, diagnosis with queries, and mitigation."""
     text = (RUNBOOKS / f"{alert}.md").read_text()
     assert text.startswith(f"# {alert}\n")
     assert re.findall(r"^## (.*)", text, re.MULTILINE) == ["Meaning", "Impact", "Diagnosis", "Mitigation"]

@@ -1,4 +1,4 @@
-"""The pages in a real browser: nothing is blocked, nothing complains, everybody can use them."""
+"""The pages in a real browser: nothing is blocked, no errors appear, and the pages are accessible."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LONG = "a" * 300
 
 
 def jobs() -> list[Job]:
-    """Return jobs of every sort: failed, active, overdue, hostile, endless."""
+    """Return jobs of every sort: failed, active, overdue, with hostile names, and with endless ones."""
     hostile = job("hostile", State.FAILED, NOW - HOUR, code="other", message=f"{HOSTILE}\n{LONG}")
     return [
         job("nightly-1", State.FAILED, NOW - 3 * HOUR, code="throttled", message="Rate exceeded. " * 60),
@@ -93,7 +93,7 @@ def browser(tool: Callable[[str], str]) -> Iterator[Browser]:
 
 @dataclass
 class Visit:
-    """A person's visit: the page, and what the browser had to complain of."""
+    """A visit by a person: the page, and what the browser complained about."""
 
     page: Page
     complaints: list[str] = field(default_factory=list)
@@ -101,7 +101,7 @@ class Visit:
 
 @pytest.fixture
 def visit(browser: Browser, address: str, shown: Shown) -> Iterator[Callable[..., Visit]]:
-    """Return a function that opens a page; in the end nothing may have been complained of."""
+    """Return a function that opens a page; at the end, the browser must not have complained."""
     shown.fill()
     visits: list[Visit] = []
 
@@ -126,13 +126,13 @@ def visit(browser: Browser, address: str, shown: Shown) -> Iterator[Callable[...
     complaints = [complaint for visited in visits for complaint in visited.complaints]
     for visited in visits:
         visited.page.context.close()
-    # That an address is wrong is for the person to see; the browser notes its status, too.
+    # A wrong URL is for the person to notice; the browser logs its status as an error, too.
     assert [each for each in complaints if "400 (Bad Request)" not in each] == []
 
 
 @pytest.fixture(scope="module")
 def axe(tool: Callable[[str], str]) -> str:
-    """Return axe-core, which judges accessibility: npm fetches it, and its lock has the hash."""
+    """Return axe-core, which checks accessibility: npm fetches it, and its lock has the hash."""
     folder = ROOT / "build" / "axe"
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("package.json", "package-lock.json"):
@@ -155,7 +155,7 @@ DESKTOP, PHONE = {"viewport": {"width": 1280, "height": 900}}, {"viewport": {"wi
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize("path", PAGES)
 def test_everybody_can_read_a_page(visit: Any, axe: str, path: str, size: Any, scheme: Any) -> None:
-    """No serious or critical finding, also with everything unfolded, and no scrolling to the side."""
+    """No serious or critical findings, even with everything unfolded, and no horizontal scrolling."""
     page = visit(path, **size, **scheme).page
     for summary in page.locator("summary").all()[:3]:
         summary.click()
@@ -167,7 +167,7 @@ def test_everybody_can_read_a_page(visit: Any, axe: str, path: str, size: Any, s
 
 
 def test_dark_is_dark(visit: Any) -> None:
-    """Who works at night asked for it."""
+    """For people who work at night."""
     brightness = "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).reduce((sum, part) => sum + +part, 0)"
     assert visit("", **DARK).page.evaluate(brightness) < 150
     assert visit("", **LIGHT).page.evaluate(brightness) > 600
@@ -175,7 +175,7 @@ def test_dark_is_dark(visit: Any) -> None:
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
 def test_jobs_are_filtered(visit: Any, *, scripts: bool) -> None:
-    """By the form, and the address tells: it can be sent to somebody. Enter is enough."""
+    """The form updates the URL, so that it can be shared; pressing Enter is enough."""
     page = visit("jobs", java_script_enabled=scripts).page
     page.get_by_label("Name or id contains").fill("NIGHTLY")
     page.get_by_label("State").select_option("failed")
@@ -191,7 +191,7 @@ def test_jobs_are_filtered(visit: Any, *, scripts: bool) -> None:
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
 def test_every_page_is_led_to(visit: Any, *, scripts: bool) -> None:
-    """From each page to each other."""
+    """Every page is reachable from every other page."""
     page = visit("", java_script_enabled=scripts).page
     for name in ("Jobs", "Sources", "Kinds", "Config", "Overview"):
         page.get_by_role("navigation", name="Pages", exact=True).get_by_role("link", name=name).click()
@@ -202,7 +202,7 @@ def test_every_page_is_led_to(visit: Any, *, scripts: bool) -> None:
 
 
 def test_the_keyboard_is_enough(visit: Any) -> None:
-    """The first key leads past the head, and a job's details open without a mouse."""
+    """The first tab stop skips the header, and a job's details open without a mouse."""
     page = visit("jobs?name=nightly").page
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
@@ -220,7 +220,7 @@ def test_the_keyboard_is_enough(visit: Any) -> None:
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
 def test_filters_are_folded_on_a_phone(visit: Any, *, scripts: bool) -> None:
-    """The first screen is for what an alert led to; opened, the filters work as anywhere."""
+    """The first screen shows what an alert linked to; once unfolded, the filters work as usual."""
     page = visit("jobs?name=nightly", **PHONE, java_script_enabled=scripts).page
     expect(page.locator(".jobs .name").first).to_be_in_viewport()
     expect(page.get_by_label("State")).to_be_hidden()
@@ -232,7 +232,7 @@ def test_filters_are_folded_on_a_phone(visit: Any, *, scripts: bool) -> None:
 
 
 def test_what_a_person_closed_stays_closed(visit: Any) -> None:
-    """Also where the page opens it."""
+    """It stays closed even where the page would open it."""
     page = visit("jobs?name=nightly-1").page
     page.clock.install()
     page.reload()
@@ -245,7 +245,7 @@ def test_what_a_person_closed_stays_closed(visit: Any) -> None:
 
 
 def test_a_page_comes_up_to_date_in_place(visit: Any, shown: Shown) -> None:
-    """What is open, typed, focused and scrolled to stays as it is."""
+    """What is open, typed, focused and scrolled to stays the same."""
     page = visit("jobs?limit=100", **PHONE).page
     page.clock.install()
     page.reload()
@@ -268,7 +268,7 @@ def test_a_page_comes_up_to_date_in_place(visit: Any, shown: Shown) -> None:
 
 
 def test_a_person_can_pause(visit: Any, shown: Shown) -> None:
-    """To read on; the next page is paused, too."""
+    """Pausing leaves time to read; the next page stays paused, too."""
     page = visit("jobs").page
     page.clock.install()
     page.reload()
@@ -282,7 +282,7 @@ def test_a_person_can_pause(visit: Any, shown: Shown) -> None:
 
 
 def test_who_looks_at_an_old_page_is_told(browser: Browser, address: str, shown: Shown) -> None:
-    """An exporter that is gone looks like one where nothing happens."""
+    """An exporter that is gone would otherwise look like one where nothing happens."""
     shown.fill()
     context = browser.new_context(base_url=address)
     page = context.new_page()

@@ -1,7 +1,7 @@
-"""The whole chain, every part of it real: a job fails in AWS, and the right message reaches the right receiver.
+"""The whole chain, with real parts only: a job fails in AWS, and the right message reaches the right receiver.
 
-The simulator and the receiver stand in this process and speak HTTP; the exporter, Prometheus and Alertmanager are
-processes of their own, with the rules and the configuration that we ship. Only their times are shortened.
+The simulator and the receiver run in this process and speak HTTP; the exporter, Prometheus and Alertmanager run as
+separate processes, with the rules and the configuration that we ship. Only their times are shortened.
 """
 
 import asyncio
@@ -31,18 +31,18 @@ pytestmark = pytest.mark.slow
 SERVICES = {"bedrock": {"kinds": [BEDROCK.key]}, "glue": {"kinds": ["data_quality_ruleset_evaluation_run"]}}
 
 WINDOW = 20 * BEAT
-"""Seconds that stand for the hour in which a failure is news."""
+"""Seconds that stand in for the hour in which a failure is news."""
 
 
 @dataclass
 class Receiver:
-    """What Alertmanager calls: remembers each alert that it is told of, with the time."""
+    """The webhook that Alertmanager calls: records each alert that it receives, with the time."""
 
     heard: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def listen(self, request: web.Request) -> web.Response:
-        """Take in a message."""
+        """Record a message."""
         message = await request.json()
         async with self._changed:
             self.heard += [(time.time(), {"receiver": message["receiver"], **alert}) for alert in message["alerts"]]
@@ -50,7 +50,7 @@ class Receiver:
         return web.Response()
 
     def told(self, name: str, status: str, since: float) -> list[dict[str, Any]]:
-        """Return what was heard of an alert since a time."""
+        """Return the messages about an alert since a time."""
         return [
             alert
             for at, alert in self.heard
@@ -58,7 +58,7 @@ class Receiver:
         ]
 
     async def hear(self, name: str, status: str, since: float) -> dict[str, Any]:
-        """Wait for an alert and print how long it took since its cause."""
+        """Wait for an alert and print how long it took after its cause."""
         async with asyncio.timeout(PATIENCE), self._changed:
             await self._changed.wait_for(lambda: self.told(name, status, since))
         sys.stdout.write(f"{name} {status}: {time.time() - since:.1f} s after its cause\n")
@@ -72,7 +72,7 @@ class Outage:
         self.services: set[str] = set()
 
     async def __call__(self, call: RequestContext) -> None:
-        """Answer nothing but errors for these services."""
+        """Respond with nothing but errors for these services."""
         if call.service in self.services:
             raise AwsError("ServiceUnavailableException", "Cut off.", 503)
 
@@ -89,7 +89,7 @@ class Chain:
     @classmethod
     @asynccontextmanager
     async def running(cls, folder: Path, tool: Callable[..., str]) -> AsyncIterator[Self]:
-        """Start everything, wait until Prometheus scrapes, and stop it in the end."""
+        """Start everything, wait until Prometheus scrapes, and stop everything at the end."""
         exporter, prometheus, alertmanager, receiver_port = free_ports(4)
         receiver, outage = Receiver(), Outage()
         async with AsyncExitStack() as stack:
@@ -117,14 +117,14 @@ class Chain:
             yield cls(aws, outage, receiver, f"http://127.0.0.1:{exporter}")
 
     def fail_a_job(self) -> float:
-        """Have a job fail that has run for a minute, and return when it does."""
+        """Make a job fail that has run for a minute, and return the time of its failure."""
         now = time.time()
         self.aws.world.add_job(BEDROCK, created=now - 60, path=[(0, "InProgress"), (60, "Failed")])
         return now
 
 
 def rules() -> str:
-    """Return our rules, where a minute takes a beat."""
+    """Return our rules, with each minute shortened to a beat."""
     text = (CONFIG / "prometheus" / "rules" / "aws-job-exporter.yml").read_text()
     return re.sub(r"for: (\d+)m", lambda found: f"for: {BEAT * int(found[1])}s", text).replace(
         "aws_job_last_failed_timestamp_seconds < 3600", f"aws_job_last_failed_timestamp_seconds < {WINDOW}"
@@ -132,7 +132,7 @@ def rules() -> str:
 
 
 def alertmanager_command(folder: Path, program: str, port: int, receiver: int) -> list[str]:
-    """Return the command of an Alertmanager with our routes and inhibitions, and a receiver that listens here."""
+    """Return the command of an Alertmanager with our routes and inhibitions, and a receiver that listens locally."""
     settings = yaml.safe_load((CONFIG / "alertmanager" / "alertmanager.yml").read_text())
     del settings["global"]["slack_api_url_file"]
     settings["templates"] = [str(CONFIG / "alertmanager" / "templates" / "*.tmpl")]
@@ -153,7 +153,7 @@ def alertmanager_command(folder: Path, program: str, port: int, receiver: int) -
 
 @asynccontextmanager
 async def served(receiver: Receiver, port: int) -> AsyncIterator[None]:
-    """Listen to Alertmanager."""
+    """Listen for Alertmanager."""
     app = web.Application()
     app.router.add_post("/", receiver.listen)
     runner = web.AppRunner(app)
@@ -173,7 +173,7 @@ async def chain(tmp_path, tool):
 
 
 async def test_a_failed_job_is_told_and_an_outage_is_told_in_its_place(chain):
-    """A failure arrives and resolves; when AWS is cut off, that is told, and nothing more of the jobs."""
+    """A failure fires and resolves; when AWS is cut off, only that is reported, and nothing more about the jobs."""
     failed = chain.fail_a_job()
     alert = await chain.receiver.hear("AwsJobFailed", "firing", failed)
     expected = {
@@ -210,7 +210,7 @@ async def test_a_failed_job_is_told_and_an_outage_is_told_in_its_place(chain):
 
 
 async def the_link_leads_to_the_job(chain: Chain, alert: dict[str, Any]) -> None:
-    """What the message links to is a page of this exporter that shows the job, and no other; so does the API."""
+    """The message links to a page of this exporter that shows this job and no other; so does the API."""
     url = urlsplit(alert["annotations"]["jobs_url"])
     assert f"{url.scheme}://{url.netloc}" == chain.exporter_url
     assert parse_qs(url.query)["reason"] == [alert["labels"]["reason"]]

@@ -1,4 +1,4 @@
-"""Every kind of the catalog, from AWS's answers to the numbers that Prometheus reads."""
+"""Every kind of the catalog, from AWS's responses to the numbers that Prometheus reads."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ def models() -> Iterator[None]:
 
 
 def settle(world: World, kind: Kind) -> list[SimulatedScope | None]:
-    """Add two scopes of each sort, and jobs to those that the catalog passes over; return the innermost others."""
+    """Add two scopes of each type, with jobs in those that the catalog filters out; return the other innermost ones."""
     level: list[SimulatedScope | None] = [None]
     for name, scope in kind.scopes:
         if scope.where and name == kind.scope:
@@ -38,7 +38,7 @@ def settle(world: World, kind: Kind) -> list[SimulatedScope | None]:
 
 
 def add_jobs(world: World, kind: Kind, scope: SimulatedScope | None) -> None:
-    """Add a job in each status and one for each refinement, an old job in each status that is an end."""
+    """Add a job in each status and one for each refinement, and an old job in each final status."""
     ends: list[tuple[str, int | None, float]] = [(status, None, HOUR) for status in kind.state_of]
     ends += [(status, None, 30 * DAY) for status, state in kind.state_of.items() if state.is_final]
     ends += [(kind.states[rule.from_][0], number, HOUR) for number, rule in enumerate(kind.refine)]
@@ -51,7 +51,7 @@ def add_jobs(world: World, kind: Kind, scope: SimulatedScope | None) -> None:
 
 
 def counts(world: World, job: SimulatedJob) -> bool:
-    """Whether a job is active or finished within the lookback, as far as AWS tells its times."""
+    """Whether a job is active or finished within the lookback, as far as AWS reports its times."""
     told, times = job.kind.times.model_dump(exclude_none=True), job.times(job.phase_at(NOW))
     known = [times[name] for name in ("ended", "updated", "started", "created") if name in told and name in times]
     return state_of(world, job, job.phase_at(NOW)).is_active or not known or known[0] >= NOW - LOOKBACK
@@ -59,7 +59,7 @@ def counts(world: World, job: SimulatedJob) -> bool:
 
 @pytest.mark.parametrize("kind", list(CATALOG.kinds()), ids=str)
 async def test_every_kind_is_read_whole(kind: Kind) -> None:
-    """Jobs by status and state, failures by reason: what AWS holds, over all pages and scopes, and nothing is down."""
+    """Jobs by status and state, and failures by reason, match what AWS holds over all pages and scopes."""
     clock = HandClock()
     async with simulated(clock, page_size=3) as aws:
         scopes = settle(aws.world, kind)

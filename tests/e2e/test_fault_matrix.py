@@ -1,6 +1,6 @@
-"""Every fault at every stage: what fails, how it shows, what stays right, and that it ends.
+"""Every fault at every stage: what fails, how it shows, what stays correct, and that it ends.
 
-One exporter for each fault, which strikes all the stages that it can strike at once.
+There is one exporter for each fault, which strikes at once all the stages that it can strike.
 """
 
 import asyncio
@@ -57,30 +57,30 @@ pytestmark = pytest.mark.slow
 
 INTERVAL, DISCOVERY, STALE = 60.0, 600.0, 300.0
 LATEST = 1.1
-"""Intervals after which a source has been polled again for certain."""
+"""Intervals after which a source has certainly been polled again."""
 OWN = "aws_job_exporter_source"
 FINAL = {"access_denied", "not_found", "invalid_request"}
-"""Answers upon which a failed job's reason is not asked for again."""
+"""Responses after which a failed job's reason is not requested again."""
 OF_JOBS = (FIRST, MIDDLE, CREDENTIALS)
 """The stages whose source is a list of jobs."""
 LEADING = (ACCOUNT_STAGE, SCOPES)
-"""Those whose source leads to others."""
+"""The stages whose source discovers other sources."""
 TRIED = [row for row in MATRIX if row.fault is not nowhere]
 HANGS = 0.05 * PATIENCE
-"""Seconds after which a call that hangs is given up; they pass at once, see `hurried`, and several times in a turn."""
+"""Seconds after which a hanging request times out; they pass at once, see `hurried`, and several times per turn."""
 LISTED = {ACCOUNT: 5, OTHER: 1, FURTHER: 5}
 """How many jobs a list has in each account: three pages, but one where each request asks for credentials first."""
 STATUSES = ("InProgress", "Failed") * 2 + ("InProgress",)
 
 
 class Trial(NamedTuple):
-    """An AWS that a fault can strike, and an exporter that has read it."""
+    """An AWS with faults to switch on, and an exporter that has read it."""
 
     aws: SimulatedAws
     exporter: Running
 
     def strike(self, row: Row, stages: Iterable[Stage]) -> dict[str, FaultRule]:
-        """Switch a fault on at stages; return the rules by the stages' names."""
+        """Switch a fault on at stages; return the rules by stage name."""
         return {stage.name: self._strike(row, stage) for stage in stages}
 
     def _strike(self, row: Row, stage: Stage) -> FaultRule:
@@ -94,38 +94,38 @@ class Trial(NamedTuple):
         )
 
     def add_job(self, stage: Stage, status: str = "Submitted") -> None:
-        """Add a job that has just been submitted to a stage's list."""
+        """Add a just-submitted job to a stage's list."""
         path = [(0.0, "Submitted"), (1.0, status)]
         created = self.exporter.clock.now + 1
         account = stage.source["account_id"]
         self.aws.world.add_job(BEDROCK, created=created, path=path, message="Rate exceeded", account=account)
 
     def add_customization(self) -> None:
-        """Add a job that fails for a reason that AWS must be asked for."""
+        """Add a job that fails for a reason that takes a separate request to find out."""
         path = [(0.0, "InProgress"), (1.0, "Failed")]
         created = self.exporter.clock.now + 1
         self.aws.world.add_job(CUSTOMIZATION, created=created, path=path, message="Rate exceeded")
 
     async def at(self, seconds: float) -> Reading:
-        """Turn the clock so far from the start; return what /metrics shows after the polls that are due."""
+        """Advance the clock to this time since the start; return what /metrics shows after the polls that are due."""
         await self.exporter.turn(NOW + seconds - self.exporter.clock.now)
         return self.exporter.read()
 
     def hanging(self, operation: str = "") -> int:
-        """Return how many calls hung so far, of one operation or of all."""
+        """Return how many requests have hung so far, of one operation or of all."""
         rules = [rule for rule in self.aws.faults.rules if rule.fault is HANGING]
         return sum(rule.struck for rule in rules if operation in {"", rule.operation})
 
     def is_stuck(self) -> bool:
-        """Whether nothing is under way but what a call that hangs keeps."""
+        """Whether everything is idle except what a hanging request blocks."""
         under_way = self.exporter.poller._under_way.keys()
         failing = [source for stage in STAGES for source in matching(self.exporter, stage)]
-        # The list of this source is read, and only then it asks for the details that hang.
+        # The source reads its list first, and only then requests the details that hang.
         (asking,) = matching(self.exporter, DETAILS)
         return under_way <= set(failing) and (asking not in under_way or self.hanging(DETAILS.operation) > 0)
 
     def sources(self) -> int:
-        """Return how many sources there are."""
+        """Return the number of sources."""
         return len(list(self.exporter.poller.sources))
 
 
@@ -133,7 +133,7 @@ class Trial(NamedTuple):
 async def trial(row: Row, roles: Iterable[str] = tuple(ROLES)) -> AsyncIterator[Trial]:
     """Yield a trial.
 
-    Each account has jobs of two kinds. In the first the one of the second kind failed, and there is a scheduler.
+    Each account has jobs of two kinds. In the first account, the second kind's job failed, and there is a scheduler.
     """
     clock = HandClock()
     async with simulated(clock, page_size=2) as aws:
@@ -145,7 +145,7 @@ async def trial(row: Row, roles: Iterable[str] = tuple(ROLES)) -> AsyncIterator[
             aws.world.add_job(CUSTOMIZATION, created=NOW - 100, path=path, message="Rate exceeded", account=account)
         pump = aws.world.add_scope("lookoutequipment", "inference_scheduler", id="pump-1")
         aws.world.add_job(LOOKOUT, scope=pump, created=NOW - 100, path=[(0, "IN_PROGRESS")])
-        # Credentials that are about to end are renewed before each request.
+        # The exporter renews credentials that are about to expire before each request.
         soon = datetime.fromtimestamp(time.time() + 300, UTC).isoformat()
         aws.faults.add(Fault.members(Expiration=soon), operation="AssumeRole", scope=ROLES[OTHER])
         settings = configured(
@@ -162,13 +162,13 @@ async def trial(row: Row, roles: Iterable[str] = tuple(ROLES)) -> AsyncIterator[
 
 
 def matching(exporter: Running, stage: Stage) -> set[SourceKey]:
-    """Return the sources that fail when a stage does."""
+    """Return the sources that fail if a stage does."""
     labels = {"account_id": OTHER} if stage is CREDENTIALS else stage.source
     return {s.status.key for s in exporter.poller.sources if labels.items() <= s.status.key._asdict().items()}
 
 
 def status(exporter: Running, labels: Mapping[str, str]) -> SourceStatus:
-    """Return what is known of the one source with these labels."""
+    """Return everything known about the one source with these labels."""
     (found,) = (s.status for s in exporter.poller.sources if labels.items() <= s.status.key._asdict().items())
     return found
 
@@ -184,7 +184,7 @@ def numbers(page: Reading, stages: Iterable[Stage]) -> dict[tuple[str, ...], flo
 
 
 def assert_others_on_time(exporter: Running, page: Reading, stages: Iterable[Stage]) -> None:
-    """Each other list of jobs was read when the clock was turned, and is up."""
+    """Every other list of jobs has been read since the clock advanced, and is up."""
     failing = {key for stage in stages for key in matching(exporter, stage)}
     lists = {source.status.key for source in exporter.poller.sources if source.status.jobs is not None}
     others = {tuple(key) for key in lists - failing}
@@ -197,7 +197,7 @@ def assert_others_on_time(exporter: Running, page: Reading, stages: Iterable[Sta
 
 
 def assert_down(page: Reading, row: Row, stages: Iterable[Stage]) -> None:
-    """Each source says that it is down, why, and that it last was not when the exporter started."""
+    """Each source reports that it is down, why, and no success since the exporter started."""
     for stage in stages:
         assert page.up(**stage.source) == 0, stage.name
         assert page.why(**stage.source) == row.outcome[stage.name], stage.name
@@ -206,7 +206,7 @@ def assert_down(page: Reading, row: Row, stages: Iterable[Stage]) -> None:
 
 
 def assert_recovered(exporter: Running, page: Reading, stages: Iterable[Stage]) -> None:
-    """Each source is up, with nothing left of the failure, and waits as long as any other."""
+    """Each source is up without traces of the failure, and waits as long as any other."""
     for stage in stages:
         assert page.up(**stage.source) == 1, stage.name
         assert page.why(**stage.source) is None, stage.name
@@ -218,7 +218,7 @@ def assert_recovered(exporter: Running, page: Reading, stages: Iterable[Stage]) 
 
 
 def errors(page: Reading, metric: str, **labels: str) -> dict[str, float]:
-    """Return how often each reason was counted."""
+    """Return the count of each reason."""
     found: dict[str, float] = {}
     for (reason, *_), count in page.samples(metric, "reason", "aws_service", "kind", **labels).items():
         found[reason] = found.get(reason, 0) + count
@@ -226,13 +226,13 @@ def errors(page: Reading, metric: str, **labels: str) -> dict[str, float]:
 
 
 def tasks() -> list[str]:
-    """Return what runs, without the tasks of the simulated AWS: one for each connection."""
+    """Return the running tasks, without those of the simulated AWS, which has one per connection."""
     names = (getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks())
     return sorted(name for name in names if not name.startswith("RequestHandler"))
 
 
 def rows(*stages: Stage, fails: bool) -> pytest.MarkDecorator:
-    """Return the rows with the stages at which polls fail, or at which they do not; those that have none are out."""
+    """Return the rows with the stages at which polls fail, or at which they do not; rows without any are left out."""
     chosen = {
         row.name: (
             row,
@@ -246,10 +246,10 @@ def rows(*stages: Stage, fails: bool) -> pytest.MarkDecorator:
 
 @rows(*STAGES, fails=True)
 async def test_a_fault_that_fails_requests(row: Row, stages: list[Stage]) -> None:
-    """Each source says why it is down, and within one interval of the fault's end all is right.
+    """Each source reports why it is down, and recovers within one interval of the fault's end.
 
-    Until they are stale, the jobs of the last whole list stay, never a part of the next one. What an account or a
-    discovery led to goes on. A failure waits for its reason. No other source notices.
+    Until they are stale, the jobs of the last complete list stay, and a partial list never replaces them. Sources
+    found through a failing account or discovery go on. A failure waits for its reason. No other source is affected.
     """
     failing = [stage for stage in stages if stage is not DETAILS]
     lists = [stage for stage in failing if stage in OF_JOBS]
@@ -300,14 +300,14 @@ async def test_a_fault_that_fails_requests(row: Row, stages: list[Stage]) -> Non
 
 
 def assert_reasons(page: Reading, row: Row, *, asked: int) -> None:
-    """The list counts, and the failure has a reason once AWS told; only a refusal for good is taken for an answer."""
+    """The list counts, and the failure has a reason once AWS gave one; only a permanent refusal is final."""
     source, reason = DETAILS.source, row.outcome[DETAILS.name]
     is_final, is_told = reason in FINAL, asked > 1
     assert page.up(**source) == 1
     assert page.value(f"{OWN}_consecutive_failures", **source) == 0
     assert page.value("aws_jobs", status="Failed", **source) == 2
     assert errors(page, "aws_job_exporter_detail_errors_total") == {reason: 1}
-    # The same kind cannot be polled in the account without credentials: those are all the errors of polls.
+    # The same kind cannot be polled in the account without credentials: no other polls fail.
     without_keys = row.outcome.get(CREDENTIALS.name, OK)
     polls = {without_keys: float(asked)} if without_keys != OK else {}
     assert errors(page, "aws_job_exporter_poll_errors_total", kind=CUSTOMIZATION.key) == polls
@@ -318,7 +318,7 @@ def assert_reasons(page: Reading, row: Row, *, asked: int) -> None:
 
 @rows(*STAGES, fails=False)
 async def test_a_fault_that_fails_no_request(row: Row, stages: list[Stage]) -> None:
-    """Nothing is down, and what can be known of the jobs is on /metrics."""
+    """Nothing is down, and everything that can be known of the jobs is on /metrics."""
     lists = [stage for stage in stages if stage in OF_JOBS]
     async with trial(row) as tried:
         exporter = tried.exporter
@@ -348,7 +348,7 @@ async def test_a_fault_that_fails_no_request(row: Row, stages: list[Stage]) -> N
 async def test_a_host_name_that_does_not_resolve(
     stage: Stage, resolver: dict[str, str | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing else notices, and the first poll after the name is known finds all."""
+    """Nothing else is affected, and the first poll after the name is known finds all jobs."""
     resolver["made-up.invalid"] = None
     async with addressed(stage, "http://made-up.invalid:{port}", monkeypatch) as exporter:
         assert exporter.up(**stage.source) == 0
@@ -364,7 +364,7 @@ async def test_a_host_name_that_does_not_resolve(
 async def test_a_service_without_an_endpoint_in_the_region(
     stage: Stage, resolver: dict[str, str | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its address follows from botocore's rules, whether AWS has it or not; it is asked for once in an interval."""
+    """Its URL follows botocore's rules whether the endpoint exists or not; it is requested once per interval."""
     resolver[f"{stage.service}.{REGION}.amazonaws.com"] = None
     async with addressed(stage, "", monkeypatch) as exporter:
         for failures in (1, 2, 3):
@@ -377,7 +377,7 @@ async def test_a_service_without_an_endpoint_in_the_region(
 
 @asynccontextmanager
 async def addressed(stage: Stage, url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
-    """Yield an exporter that looks for one service at an address of its own, empty for AWS's."""
+    """Yield an exporter that reads one service at a custom endpoint, empty for AWS's own."""
     clock = HandClock()
     async with simulated(clock) as aws:
         aws.world.add_job(BEDROCK, created=NOW - 100, path=[(0, "InProgress")])
@@ -404,7 +404,7 @@ LASTING = (
 
 @pytest.mark.parametrize("row", [row for row in MATRIX if row.name in LASTING], ids=lambda row: row.name)
 async def test_a_fault_that_lasts_leaves_nothing_behind(row: Row) -> None:
-    """Many failed polls leave no more tasks, connections and objects than a few."""
+    """Many failed polls leave no more tasks, connections and objects behind than a few do."""
     async with trial(row, roles=()) as tried:
         aws, exporter = tried
         tried.strike(row, [FIRST])
@@ -420,4 +420,4 @@ async def test_a_fault_that_lasts_leaves_nothing_behind(row: Row) -> None:
 
 
 CACHED = 10
-"""Objects that a poll may add to bounded caches, as the addresses that were asked; what leaks is more."""
+"""Objects that a poll may add to bounded caches, such as recent addresses; a leak adds more."""

@@ -1,4 +1,4 @@
-"""The image: what the Dockerfile builds, run as nobody on a root that nobody can write to."""
+"""The image: what the Dockerfile builds, run as an unprivileged user on a read-only root."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("image")]
 
 ROOT = Path(__file__).parents[2]
 RELEASE = "bookworm"
-"""A Debian whose Python the exporter runs with."""
+"""A Debian release with the Python that the exporter runs on."""
 
 NOBODY = 65532
 MEGABYTE = 1_000_000
@@ -36,7 +36,7 @@ MEGABYTE = 1_000_000
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "made-up", "AWS_REGION": REGION}
 
 VENV = ("python3-venv", "python3.11-venv", "python3-pip-whl", "python3-setuptools-whl")
-"""What the builder has and the base has not."""
+"""What the builder has and the base does not."""
 
 OWN_KIND = {
     "service": "ssm",
@@ -55,12 +55,12 @@ OWN_KIND = {
     },
     "times": {"created": "RequestedDateTime"},
 }
-"""A kind of a user's own, of a service that the catalog does not have."""
+"""A user's own kind, of a service that the catalog does not have."""
 
 
 @dataclass(frozen=True)
 class Buildah:
-    """Buildah with a storage of its own, which is gone with its folder."""
+    """Buildah with its own storage, which is deleted with its folder."""
 
     program: str
     folder: Path
@@ -88,11 +88,11 @@ class Image:
     config: Mapping[str, Any]
     size: int
     beyond: int
-    """Bytes that the image has on top of its base."""
+    """Bytes that the image adds to its base."""
     chroot: str
 
     def command(self, *arguments: str, entrypoint: Sequence[str] = ()) -> list[str]:
-        """Return what runs the image as a cluster would: its user, its variables, a read-only root."""
+        """Return the command that runs the image as a cluster would: its user, its variables, a read-only root."""
         owner = self.config["User"]
         assert re.fullmatch(r"\d+:\d+", owner)
         prepare = 'mount --rbind "$0" "$0"; mount -o remount,bind,ro "$0"; mount -t proc proc "$0/proc"; exec "$@"'
@@ -102,14 +102,14 @@ class Image:
         return [*isolated, *inside, *(entrypoint or self.config["Entrypoint"]), *arguments]
 
     def run(self, *arguments: str, entrypoint: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
-        """Run a command in the container to its end."""
+        """Run a command in the container until it exits."""
         command = self.command(*arguments, entrypoint=entrypoint)
         return subprocess.run(command, check=False, capture_output=True, text=True, timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")
 def buildah(tool: Callable[[str], str]) -> Iterator[Buildah]:
-    """Give buildah a storage that is gone afterwards."""
+    """Give buildah a storage that is deleted afterwards."""
     program = tool("buildah")
     if os.geteuid():
         reason = "only root can make a root file system"
@@ -120,14 +120,14 @@ def buildah(tool: Callable[[str], str]) -> Iterator[Buildah]:
 
 @pytest.fixture(scope="module")
 def bases(buildah: Buildah, tool: Callable[[str], str]) -> tuple[str, str]:
-    """Make the two images that the Dockerfile begins with from Debian's packages: no registry is asked."""
+    """Build the Dockerfile's two base images from Debian's packages, so that no registry is needed."""
     container = buildah("from", "scratch")
     root = Path(buildah("mount", container))
     installed = ",".join((VENV[0], "ca-certificates"))
     careless = root / "etc" / "dpkg" / "dpkg.cfg.d" / "careless"
     careless.parent.mkdir(parents=True)
-    careless.write_text("force-unsafe-io")  # nothing here has to survive a loss of power
-    # In a namespace of its own, so that none of its mounts outlives it.
+    careless.write_text("force-unsafe-io")  # Skip syncing: nothing here has to survive a power failure.
+    # In a separate mount namespace, so that no mount outlives the process.
     subprocess.run(
         [tool("unshare"), "--mount", tool("debootstrap"), "--variant=minbase", f"--include={installed}", RELEASE, root],
         check=True,
@@ -145,7 +145,7 @@ def bases(buildah: Buildah, tool: Callable[[str], str]) -> tuple[str, str]:
 
 @pytest.fixture(scope="module")
 def image(buildah: Buildah, bases: tuple[str, str], tool: Callable[[str], str]) -> Image:
-    """Build the Dockerfile as it stands."""
+    """Build the unmodified Dockerfile."""
     builder, base = bases
     arguments = {"BUILDER": builder, "BASE": base, "VERSION": __version__, "REVISION": "0123abc"}
     buildah(
@@ -161,11 +161,11 @@ def image(buildah: Buildah, bases: tuple[str, str], tool: Callable[[str], str]) 
 
 
 INDEX = {"index-url", "extra-index-url", "trusted-host", "proxy", "cert"}
-"""The settings of pip that say where packages come from."""
+"""The settings of pip that choose the package index."""
 
 
 def pip_configuration(file: Path) -> list[str]:
-    """Return what lets the build ask the same package index as this machine does, whatever it is."""
+    """Return the options that make the build use the same package index as this machine."""
     listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], check=True, capture_output=True, text=True)
     found = dict(re.findall(r"(?:\w+|:env:)\.([\w-]+)='(.*)'", listed.stdout))
     wanted = {
@@ -186,7 +186,7 @@ class Container:
     """Seconds from its start until it listened."""
 
     def get(self, path: str) -> str:
-        """Return what it answers, once it answers well."""
+        """Return the body of a response, once one is successful."""
 
         def answer() -> str:
             with urllib.request.urlopen(f"{self.address}{path}", timeout=PATIENCE) as response:
@@ -195,21 +195,21 @@ class Container:
         return until(answer)
 
     def samples(self, name: str) -> dict[tuple[str, ...], float]:
-        """Return the samples of a metric by service, kind and state."""
+        """Return the samples of a metric, by service, kind and state."""
         families = text_string_to_metric_families(self.get("/metrics"))
         found = [sample for family in families for sample in family.samples if sample.name == name]
         labels = ("aws_service", "kind", "state")
         return {tuple(sample.labels.get(label, "") for label in labels): sample.value for sample in found}
 
     def memory(self) -> int:
-        """Return the most memory that it ever held, in bytes."""
+        """Return its peak memory, in bytes."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         return 1024 * int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0])
 
 
 @contextmanager
 def serving(image: Image, *arguments: str) -> Iterator[Container]:
-    """Yield a container that serves; when told to stop it has to, and well."""
+    """Yield a container that serves; it must stop cleanly when it is signaled."""
     command = image.command(*arguments, "--web.listen-address=127.0.0.1:0")
     with tempfile.TemporaryFile("w+") as log:
         began = time.monotonic()
@@ -231,7 +231,7 @@ def serving(image: Image, *arguments: str) -> Iterator[Container]:
 
 
 def until(attempt: Callable[[], str]) -> str:
-    """Return what an attempt returns as soon as it does not find nothing or nobody."""
+    """Retry an attempt until it finds something, and return the result."""
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
@@ -243,7 +243,7 @@ def until(attempt: Callable[[], str]) -> str:
 
 
 def measured(**figures: float) -> None:
-    """Note figures in build/image.json, for who wants to compare."""
+    """Write figures to build/image.json for later comparison."""
     file = ROOT / "build" / "image.json"
     file.parent.mkdir(exist_ok=True)
     known = json.loads(file.read_text()) if file.exists() else {}
@@ -251,7 +251,7 @@ def measured(**figures: float) -> None:
 
 
 def test_the_image_is_small(image: Image) -> None:
-    """Dependencies, models and exporter take less than 120 MB on top of the interpreter."""
+    """Dependencies, models and exporter add less than 120 MB to the interpreter."""
     measured(image_bytes=image.size, bytes_beyond_base=image.beyond)
     assert 10 * MEGABYTE < image.beyond < 120 * MEGABYTE
 
@@ -269,7 +269,7 @@ def test_the_image_tells_what_it_is(image: Image) -> None:
 
 
 def test_the_image_holds_nothing_to_build_or_install_with(image: Image) -> None:
-    """Neither pip nor a compiler came along, and every module has its bytecode."""
+    """Neither pip nor a compiler is included, and every module has its bytecode."""
     found = image.run("-c", TOOLS, entrypoint=["python3"])
     assert found.stdout.split() == [], found.stderr
     modules = list((image.root / "opt").rglob("*.py"))
@@ -285,7 +285,7 @@ print(*filter(shutil.which, ("cc", "gcc", "c++", "make", "pip", "pip3")), *filte
 
 
 def test_the_root_is_read_only_here(image: Image) -> None:
-    """What these tests prove of a read-only root they prove on one."""
+    """The tests of a read-only root prove nothing unless the root is read-only."""
     for place in ("/tmp/file", "/opt/aws-job-exporter/file"):
         refused = image.run("-c", f"open({place!r}, 'w')", entrypoint=["python3"])
         assert "Read-only file system" in refused.stderr
@@ -294,7 +294,7 @@ def test_the_root_is_read_only_here(image: Image) -> None:
 
 
 def test_every_kind_is_read_with_the_models_that_are_left(image: Image) -> None:
-    """The demo reads every kind, no source is down, and those that the demo does not read pass the catalog's check."""
+    """The demo reads every kind, no source is down, and the kinds that it does not read pass the catalog's check."""
     with serving(image, "demo") as container:
         container.get("/-/ready")
         up = container.samples("aws_job_exporter_source_up")
@@ -312,7 +312,7 @@ print(*(f"{kind} {problem}" for kind in Catalog().kinds() for problem in checker
 
 
 async def test_a_container_serves(image: Image) -> None:
-    """It reads AWS, answers a scrape with what it read, and stops when it is told to."""
+    """It reads AWS, serves a scrape with what it read, and stops when it is signaled."""
     async with simulated(HandClock()) as aws:
         aws.world.add_job(BEDROCK, created=NOW, path=[(0, "InProgress")])
 
@@ -329,7 +329,7 @@ async def test_a_container_serves(image: Image) -> None:
 
 
 def test_a_service_that_the_image_lacks_is_one_clear_line(image: Image) -> None:
-    """A kind of the user's own whose model was left out says so, and what to do."""
+    """A user's own kind whose model was left out is reported, with the remedy."""
     refused = image.run("once", f"--kinds={json.dumps({'command': OWN_KIND})}")
     (line,) = refused.stderr.splitlines()
     assert refused.returncode == 2

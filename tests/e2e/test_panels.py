@@ -1,4 +1,4 @@
-"""Every panel, asked of a real Prometheus that scrapes a real exporter of a busy AWS."""
+"""Every panel, queried from a real Prometheus that scrapes a real exporter of a busy AWS."""
 
 import re
 import time
@@ -36,19 +36,19 @@ EMPTY = {
     "health: Left out because of limits B": "no limit is met",
     "health: Left out because of limits C": "no limit is met",
 }
-"""The queries that find nothing where all is well, and why."""
+"""The queries that find nothing while all is well, and why."""
 
 
 @dataclass
 class Stand:
-    """A Prometheus, and what the dashboards ask it."""
+    """A Prometheus, and the queries that the dashboards send it."""
 
     url: str
     session: aiohttp.ClientSession
     instances: list[str]
 
     async def ask(self, query: str, *, over_time: bool = False) -> list[dict[str, Any]]:
-        """Return the series that a query gives now, or over the last thirty beats."""
+        """Return the series of a query, now or over the last thirty beats."""
         now = time.time()
         moment = {"start": f"{now - 30 * BEAT}", "end": f"{now}", "step": "2"} if over_time else {"time": f"{now}"}
         path = "query_range" if over_time else "query"
@@ -58,7 +58,7 @@ class Stand:
         return list(content["data"]["result"])
 
     async def asked_by(self, target: Target, **chosen: str) -> list[dict[str, Any]]:
-        """Return the series that a panel shows, with what is chosen."""
+        """Return the series that a panel shows, with these variables."""
         recently = {
             "__interval": f"{10 * BEAT}s",
             "__rate_interval": f"{10 * BEAT}s",
@@ -74,24 +74,24 @@ class Stand:
 
 
 def now_ms() -> int:
-    """Return the time as Grafana writes it."""
+    """Return the time in Grafana's format."""
     return int(time.time() * 1000)
 
 
 @dataclass
 class Refusals:
-    """A hook of the simulator that denies what fails here: operations by the beginning of their names."""
+    """A hook of the simulator that denies what is to fail: operations, by the start of their names."""
 
     refused: set[tuple[str, str]]
 
     async def __call__(self, call: RequestContext) -> None:
-        """Deny what is refused."""
+        """Deny an operation on the list."""
         if any(call.service == service and call.operation.startswith(name) for service, name in self.refused):
             raise AwsError("AccessDeniedException", "Not allowed.", 403)
 
 
 def busy_world(now: float) -> World:
-    """Return a world with a day of jobs behind it, and with what seldom happens."""
+    """Return a world with a day of jobs behind it, and with rare events."""
     world = World(CATALOG, account=ACCOUNT, region=REGION)
     populate(world, [kind for kind in CATALOG.kinds() if str(kind) in KINDS], now=now, history=DAY)
     world.add_job(BEDROCK, created=now - 2 * HOUR, path=[(0, "Submitted")], name="waits")
@@ -134,7 +134,7 @@ async def stand(folder: Path, prometheus: str) -> AsyncIterator[Stand]:
 
 
 def fail_a_job(world: World, kind: Any, now: float) -> None:
-    """Have a job fail right now."""
+    """Make a job fail right now."""
     running, failed = (
         next(status for status, state in kind.state_of.items() if state == name) for name in ("running", "failed")
     )
@@ -142,7 +142,7 @@ def fail_a_job(world: World, kind: Any, now: float) -> None:
 
 
 async def test_every_panel_has_data(tmp_path, tool):
-    """Each query gives series with the labels that its panel names, and one exporter more changes no number of jobs."""
+    """Each query returns series with the labels its panel names, and a second exporter changes no number of jobs."""
     async with stand(tmp_path, tool("prometheus")) as prometheus:
         for target in targets():
             found = await shown(prometheus, target)
@@ -161,7 +161,7 @@ async def test_every_panel_has_data(tmp_path, tool):
 
 
 async def shown(prometheus: Stand, target: Target) -> list[dict[str, Any]]:
-    """Return what a panel shows: of any kind where the dashboard is about one."""
+    """Return what a panel shows, for any one kind if the dashboard is about one."""
     if target.dashboard != "kind":
         return await prometheus.asked_by(target)
     found = []
@@ -171,7 +171,7 @@ async def shown(prometheus: Stand, target: Target) -> list[dict[str, Any]]:
 
 
 async def links_work(prometheus: Stand, target: Target, labels: Mapping[str, str]) -> None:
-    """Follow the links from a series or a row to the exporter's pages, as Grafana fills them in."""
+    """Follow the links from a series or a row to the exporter's pages, filled in as Grafana does."""
     chosen = {"exporter_url": f"http://{prometheus.instances[0]}", "aws_service": "bedrock", "kind": BEDROCK.key}
     times = {"__from:date:seconds": f"{time.time() - HOUR:.0f}", "__to:date:seconds": f"{time.time():.0f}"}
     for link in target.panel["fieldConfig"]["defaults"].get("links", []):
@@ -186,7 +186,7 @@ async def links_work(prometheus: Stand, target: Target, labels: Mapping[str, str
 
 
 async def counts_once(prometheus: Stand, target: Target) -> None:
-    """Hold that a panel shows the same for two exporters of the same jobs as for one of them, a scrape more or less."""
+    """Assert that a panel shows the same for two exporters of the same jobs as for one, within one scrape."""
     found = ""
 
     async def agree() -> bool:
@@ -203,6 +203,6 @@ async def counts_once(prometheus: Stand, target: Target) -> None:
 
 
 def last_values(found: list[dict[str, Any]]) -> Mapping[frozenset[tuple[str, str]], float]:
-    """Return the last value of each series by its labels; NaN is what nobody observed."""
+    """Return the last value of each series by its labels; NaN means that nothing was observed."""
     values = {frozenset(series["metric"].items()): series.get("value") or series["values"][-1] for series in found}
     return {labels: float(value) for labels, (_, value) in values.items() if value != "NaN"}

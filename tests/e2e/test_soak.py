@@ -1,4 +1,4 @@
-"""Thirty days with a fault in every seventh part: nothing grows, and not one job is counted twice or not at all."""
+"""Thirty days with faults for a seventh of the time: nothing grows, and every job is counted exactly once."""
 
 import asyncio
 import gc
@@ -36,31 +36,31 @@ pytestmark = pytest.mark.slow
 
 HOUR, DAY = 3600.0, 86_400.0
 STEP = 3.3 * HOUR
-"""Every source is due within it: an interval and its jitter."""
+"""Every source is due within this time: an interval and its jitter."""
 WARM, END = NOW + 10.5 * DAY, NOW + 30.5 * DAY
 """Warm once the first jobs have left the lookback of a week, while no scope is on a visit; then nothing may grow."""
 GROWTH = 1.05
-"""By so much may memory and the jobs that are held be more: they come and last at random, and caches fill."""
+"""How much memory and held jobs may grow: jobs arrive and last at random, and caches fill."""
 RESET = Fault.reset()
 HANGS = 0.05 * PATIENCE
-"""Seconds after which a call that hangs is given up; they pass at once, see `hurried`."""
+"""Seconds after which a hanging request times out; they pass at once, see `hurried`."""
 DESCRIPTORS = Path("/proc/self/fd")
 SPARE = 8
-"""By so many may tasks and descriptors be more: a connection or two for each source, kept alive at both ends."""
+"""How many more tasks and descriptors there may be: a connection or two per source, kept alive at both ends."""
 REASONS = {"Rate exceeded": "throttled", "User is not authorized to perform: s3:GetObject": "access_denied"}
 FOREIGN = [
     tracemalloc.Filter(inclusive=False, filename_pattern=pattern)
     for pattern in ("*/simulator/*", "*/tests/*", "<string>", "<frozen*")
 ]
-"""The simulated AWS remembers every job that ever was."""
+"""The simulated AWS remembers every job that ever existed."""
 
 
 STATUSES = {kind.key: {*kind.state_of, "unknown"} for kind in (BEDROCK, CUSTOMIZATION, TRAINED, INFERENCE)}
-"""What each list has a series for, jobs or none."""
+"""The statuses for which each list has a series, with or without jobs."""
 
 
 class Faults:
-    """What goes wrong: for some hours all that one service is asked, at other times one request of fifty."""
+    """What goes wrong: every request to one service for some hours, at other times one request in fifty."""
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
@@ -70,7 +70,7 @@ class Faults:
         self.met: Counter[str] = Counter()
 
     async def __call__(self, call: RequestContext) -> web.StreamResponse | None:
-        """Let a call go wrong."""
+        """Make a request fail."""
         if not NOW + HOUR < call.now < END:
             return None
         fault = self._fault(call.service, int(call.now // (6 * HOUR)))
@@ -81,7 +81,7 @@ class Faults:
             case "broken":
                 raise AwsError("InternalServerException", "not now", 500)
             case "denied" if not call.operation.startswith("Get"):
-                # Denied for good to tell why a job failed, AWS is not asked again: its reason would be lost.
+                # Never deny details: after a permanent denial the exporter stops asking, and the reason would be lost.
                 raise AwsError("AccessDeniedException", "no", 403)
             case "reset":
                 return await RESET.strike(call)
@@ -103,7 +103,7 @@ class Faults:
 
 
 class Life:
-    """The jobs of one list: a new one every two hours, which takes minutes or most of a day."""
+    """The jobs of one list: a new one every two hours, which runs for minutes or for most of a day."""
 
     def __init__(self, world: World, kind: Kind, rng: random.Random, scope: SimulatedScope | None = None) -> None:
         self._world, self._kind, self._rng, self._scope = world, kind, rng, scope
@@ -136,7 +136,7 @@ class Life:
 
 
 def visitors(world: World, rng: random.Random) -> Iterator[Arrival]:
-    """Yield collaborations that come every other day, each with a life of its own, and go after a day."""
+    """Yield collaborations that appear every other day, each with its own jobs, and are deleted after a day."""
     for day in range(1, 30, 2):
         come: list[SimulatedScope] = []
 
@@ -153,7 +153,7 @@ def visitors(world: World, rng: random.Random) -> Iterator[Arrival]:
 
 
 def settled(world: World) -> dict[tuple[str, str], Life]:
-    """Return the life of each list that is there all the time, by its kind and scope."""
+    """Return the jobs of each permanent list, by its kind and scope."""
     rng = random.Random(1)
     membership = world.add_scope("cleanroomsml", "membership")
     model = world.add_scope("cleanroomsml", "trained_model", within=membership)
@@ -168,7 +168,7 @@ def settled(world: World) -> dict[tuple[str, str], Life]:
 
 
 def size(exporter: Running) -> dict[str, float]:
-    """Return all that could grow."""
+    """Return the sizes of everything that could grow."""
     gc.collect()
     snapshot = tracemalloc.take_snapshot().filter_traces(FOREIGN)
     ledgers = [source.ledger for source in exporter.poller.sources if isinstance(source, JobSource)]
@@ -182,7 +182,7 @@ def size(exporter: Running) -> dict[str, float]:
 
 
 async def pass_until(exporter: Running, moment: float) -> None:
-    """Let the time pass, poll by poll."""
+    """Advance the time, poll by poll."""
     while exporter.clock.now < moment:
         await exporter.turn(STEP)
 
@@ -199,7 +199,7 @@ async def recovered(exporter: Running) -> None:
 
 
 async def test_a_month_of_faults_ends_with_flat_memory_and_exact_counters() -> None:
-    """Throttling, errors, resets, pages that are none, hanging, unknown statuses, scopes that come and go."""
+    """Throttling, errors, resets, malformed pages, hangs, unknown statuses, and scopes that come and go."""
     clock = HandClock()
     async with simulated(clock) as aws:
         lives = settled(aws.world)
@@ -233,13 +233,13 @@ async def test_a_month_of_faults_ends_with_flat_memory_and_exact_counters() -> N
             tracemalloc.stop()
             faults.over.set()
         assert all(end[name] <= GROWTH * warm[name] for name in ("memory", "jobs")), (warm, end)
-        # Not as many as when it was warm: a source may have been down at that moment.
+        # The expected number, not the warm one: a source may have been down when that was taken.
         assert end["series"] == sum(len(STATUSES[kind]) for kind, _ in lives), (warm, end)
         assert all(end[name] <= warm[name] + SPARE for name in ("tasks", "descriptors")), (warm, end)
 
 
 def compare(exporter: Running, kind: str, scope: str, life: Life) -> None:
-    """Hold the counters of a list to what happened."""
+    """Assert that the counters of a list match what happened."""
     finished, failed = life.expected(exporter.clock.now)
     counted = exporter.by("state", "aws_jobs_finished_total", kind=kind, scope=scope)
     assert {state: count for state, count in counted.items() if count} == finished, kind

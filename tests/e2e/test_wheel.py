@@ -44,10 +44,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Install the wheel in a fresh environment and return what runs a command there, far from the checkout."""
+    """Install the wheel in a fresh environment and return a function that runs commands there, outside the checkout."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, symlinks=True)
-    # The dependencies are those that the tests run with: what the locks say, without another download.
+    # Use the dependencies that the tests run with: they are what the locks pin, without another download.
     site = Path(sysconfig.get_path("purelib", "venv", {"base": str(folder)}))
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
     pip = [sys.executable, "-m", "pip", "--python", str(folder)]
@@ -63,7 +63,7 @@ def run(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def test_the_wheel_holds_the_package_and_its_licence(wheel: Path) -> None:
-    """Every file of the package is in the wheel, and nothing else but what describes it."""
+    """Every file of the package is in the wheel, and nothing else except its metadata."""
     about = f"aws_job_exporter-{__version__}.dist-info"
     described = {f"{about}/{name}" for name in ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")}
     with ZipFile(wheel) as archive:
@@ -78,7 +78,7 @@ def test_the_wheel_holds_the_package_and_its_licence(wheel: Path) -> None:
 
 
 def test_the_sdist_builds_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
-    """Who builds from the sdist gets what we release; tests and configuration of ours are not in it."""
+    """A build from the sdist yields what we release; our tests and configuration are not in it."""
     with tarfile.open(build(ROOT, "sdist", tmp_path)) as archive:
         archive.extractall(tmp_path, filter="data")
     (project,) = (folder for folder in tmp_path.iterdir() if folder.is_dir())
@@ -89,7 +89,7 @@ def test_the_sdist_builds_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
 
 
 def test_the_wheel_runs(run: Run) -> None:
-    """The installed program tells its version and knows the whole catalog."""
+    """The installed program prints its version and knows the whole catalog."""
     where = run("python", "-c", "import exporter; print(exporter.__file__)")
     assert "environment" in where.stdout, "the checkout was run, not the wheel"
     assert run("aws-job-exporter", "--version").stdout.startswith(f"aws-job-exporter, version {__version__}")

@@ -1,4 +1,4 @@
-"""Configurations with one thing wrong: one line that names its place, never a traceback."""
+"""Configurations with one thing wrong: one line that names the place, never a traceback."""
 
 import contextlib
 import copy
@@ -43,7 +43,7 @@ WRONG = (
     *("[" * 60 + "]" * 60, "'a{99999999999999}'"),
     *('"\\0"', '"\\uD800"', '"a\\nb"', '"\\u2028"', '"\\x1b[2J"'),
 )
-"""What may stand in the place of a value, as YAML writes it; some of it is not YAML."""
+"""Replacements for a value, as YAML writes them; some of them are not valid YAML."""
 
 values = st.sampled_from(WRONG) | texts.map(json.dumps)
 
@@ -60,7 +60,7 @@ PLACES = [path for path in places(VALID) if path]
 
 
 def changed(path, change):
-    """Return the valid configuration as YAML, one part of it changed."""
+    """Return the valid configuration as YAML, with one part changed."""
     content = copy.deepcopy(VALID)
     part = content
     for step in path[:-1]:
@@ -70,7 +70,7 @@ def changed(path, change):
 
 
 def one_line_each(problems):
-    """Hold problems to lines that steer no terminal."""
+    """Assert that problems are single lines without terminal control sequences."""
     for problem in problems:
         assert problem
         assert len(problem.splitlines()) == 1
@@ -79,7 +79,7 @@ def one_line_each(problems):
 
 
 def refused(file):
-    """Return what is wrong with a file, nothing if it is valid; fail on anything but a ConfigurationError."""
+    """Return the problems of a file, empty if it is valid; fail on anything but a ConfigurationError."""
     try:
         settings = load(CATALOG, file)
     except ConfigurationError as error:
@@ -92,12 +92,12 @@ def refused(file):
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
-    """Return where a configuration is written, again and again."""
+    """Return the path of the configuration, which each example overwrites."""
     return tmp_path_factory.mktemp("configurations") / "exporter.yml"
 
 
 def test_what_is_broken_below_is_valid(file):
-    """Else everything below would be refused for another reason."""
+    """Otherwise everything below would be refused for another reason."""
     file.write_text(yaml.safe_dump(VALID))
     assert not refused(file)
 
@@ -105,7 +105,7 @@ def test_what_is_broken_below_is_valid(file):
 @bounded(150)
 @given(path=st.sampled_from(PLACES), value=values)
 def test_a_wrong_value_is_named(file, path, value):
-    """The file and the key, or the line where it is no YAML."""
+    """The message names the file and the key, or the line where the YAML is invalid."""
     text = changed(path, lambda part, key: part.__setitem__(key, HOLE)).replace(HOLE, value)
     file.write_bytes(text.encode(errors="surrogateescape"))
     top = path[0]
@@ -119,7 +119,7 @@ def test_a_wrong_value_is_named(file, path, value):
     path=st.sampled_from(PLACES), key=texts.filter(str.isidentifier) | st.sampled_from(("intervall", "x", "no-such"))
 )
 def test_an_unknown_key_is_named(file, path, key):
-    """Beside every key of every section."""
+    """The unknown key is added beside the known keys of every section."""
     beside = [one for one in PLACES if one[:-1] == path[:-1]]
     part = path[:-1]
     free = part in {("services",), ("services", "bedrock")} or any(isinstance(one[-1], int) for one in beside)
@@ -149,7 +149,7 @@ FILES = {
 
 @pytest.mark.parametrize("content", FILES.values(), ids=FILES.keys())
 def test_check_config_says_in_a_line_what_is_no_configuration(file, content, capsys):
-    """Exit code 2, the file's name, no traceback."""
+    """The exit code is 2, and the line has the file's name and no traceback."""
     file.write_bytes(content)
     assert main(["check-config", str(file)]) == 2
     said = capsys.readouterr().err
@@ -165,7 +165,7 @@ def test_a_byte_order_mark_is_no_mistake(file):
 
 
 def test_what_is_no_file_is_named(tmp_path):
-    """A folder, and nothing at all."""
+    """It may be a folder, or not exist at all."""
     for place in (tmp_path, tmp_path / "missing.yml", tmp_path / "missing" / "exporter.yml"):
         assert len(refused(place)) == 1
         assert refused(place)[0].startswith(f"{place}: ")
@@ -178,7 +178,7 @@ unset = st.sampled_from([*HOSTILE, *WRONG]) | texts
 @bounded(150)
 @given(name=st.sampled_from(VARIABLES), value=unset)
 def test_a_wrong_variable_is_named(name, value):
-    """By the name that it has in the environment."""
+    """The message has the name of the environment variable."""
     try:
         os.fsencode(value)
     except UnicodeEncodeError:
@@ -193,7 +193,7 @@ def test_a_wrong_variable_is_named(name, value):
 @bounded(60)
 @given(path=st.sampled_from(sorted(paths() - {("web", "config", "file")})), value=unset)
 def test_a_wrong_flag_is_named(file, path, value):
-    """Exit code 2 and the flag's name, whether argparse or the settings refuse it; another file is named itself."""
+    """The exit code is 2 with the flag's name, from argparse or the settings; a bad file is named instead."""
     file.write_text("")
     flag = f"--{'.'.join(path).replace('_', '-')}"
     with contextlib.redirect_stderr(io.StringIO()) as said, contextlib.redirect_stdout(io.StringIO()):

@@ -1,4 +1,4 @@
-"""Names that try to break out: exposed as they are, and without power over pages, logs and terminals."""
+"""Names that try to break out: exposed unchanged, and without power over pages, logs and terminals."""
 
 import asyncio
 import io
@@ -47,7 +47,7 @@ def names(exposition, form, read, label="job_name"):
 @bounded(100)
 @given(name=texts)
 def test_a_name_is_read_back_as_it_was(name):
-    """From both formats; only what UTF-8 cannot hold becomes a question mark."""
+    """Both formats keep them; only what UTF-8 cannot encode becomes a question mark."""
     exposition = Exposition(CollectorRegistry(), lambda: NOW)
     exposition.publish("x", metrics([FAMILY], (), [((), text(name))]))
     for form, read in PARSERS:
@@ -55,7 +55,7 @@ def test_a_name_is_read_back_as_it_was(name):
 
 
 async def test_hostile_jobs_are_exposed_as_they_are(tool):
-    """Ids and names, through a poll, in both formats, and promtool has nothing to say against them."""
+    """Ids and names survive a poll in both formats, and promtool accepts them."""
     jobs = [
         {"jobArn": f"{number}{name}", "jobName": name, "status": name, "message": name, "modelId": name}
         for number, name in enumerate(HOSTILE)
@@ -76,7 +76,7 @@ async def test_hostile_jobs_are_exposed_as_they_are(tool):
                     cut(text(name), Limits().message_length) for name in HOSTILE
                 }
                 ids = set(names(exporter.exposition, form, read, "job_id"))
-                # One of them is endless: it is shortened, and no other.
+                # One of them is too long: only that one is shortened.
                 assert len(ids) == len(jobs)
                 assert len(ids - {text(job["jobArn"]) for job in jobs}) == 1
             exposed = exporter.exposition.render(Format.TEXT)
@@ -84,14 +84,14 @@ async def test_hostile_jobs_are_exposed_as_they_are(tool):
         *(tool("promtool"), "check", "metrics"), stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
     _, said = await asyncio.wait_for(process.communicate(exposed), PATIENCE)
-    # What it says of names is docs' business; what it cannot read is ours.
+    # Its advice on names is a matter of style; what it cannot parse is our bug.
     assert b"parse error" not in said
     assert b"error while linting" not in said
 
 
 @pytest.fixture
 def restored_logging():
-    """Give the process its logging back."""
+    """Restore the logging of the process."""
     root = logging.getLogger()
     handlers, levels = root.handlers[:], [(one, one.level) for one in map(logging.getLogger, ("", *LIBRARIES))]
     yield
@@ -106,7 +106,7 @@ def restored_logging():
 @bounded(60)
 @given(name=texts)
 def test_a_record_stays_one_line(form, name):
-    """Whatever a value holds, and with no power over the terminal that shows it."""
+    """A value may hold anything, without power over the terminal that shows it."""
     stream = io.TextIOWrapper(io.BytesIO(), "utf-8", newline="\n")
     configure_logging("info", form, stream)
     structlog.get_logger("test").warning("source down", scope=name, err=name)
@@ -122,7 +122,7 @@ def test_a_record_stays_one_line(form, name):
 @bounded(60)
 @given(cells=st.lists(texts, min_size=2, max_size=2))
 def test_a_table_keeps_its_lines_and_the_terminal_its_colours(cells):
-    """A cell may say anything, but neither begin a line nor an escape sequence."""
+    """A cell may say anything, but it can start neither a line nor an escape sequence."""
     shown = table(("SCOPE", "WHAT AWS SAYS"), [cells])
     assert shown.count("\n") == 1
     assert all(not STEERS.search(line) for line in shown.split("\n"))
@@ -130,7 +130,7 @@ def test_a_table_keeps_its_lines_and_the_terminal_its_colours(cells):
 
 
 class Structure(HTMLParser):
-    """Notes every tag of a page with the names of its attributes, and its text."""
+    """Records every tag of a page with the names of its attributes, and its text."""
 
     def __init__(self, page):
         super().__init__()
@@ -139,20 +139,20 @@ class Structure(HTMLParser):
         self.close()
 
     def handle_starttag(self, tag, attrs):
-        """Note a tag."""
+        """Record a tag."""
         self.found.append((tag, [name for name, _ in attrs]))
 
     def handle_comment(self, data):
-        """Note a comment: it could hide what follows."""
+        """Record a comment: it could hide what follows."""
         self.found.append(("comment", data))
 
     def handle_data(self, data):
-        """Note text."""
+        """Record text."""
         self.text += data
 
 
 async def page(word):
-    """Return the page of sources with one that is down, whose every text is `word`."""
+    """Return the page of sources with one that is down, whose texts are all `word`."""
     key = SourceKey(*[word] * 5)
     status = SourceStatus(key, 60.0, "membership", word, attempts=1, consecutive_failures=1, reason=word, error=word)
     exposition = Exposition(CollectorRegistry(), lambda: NOW)
@@ -162,7 +162,7 @@ async def page(word):
 
 
 async def test_a_page_has_no_tag_from_the_data():
-    """The same tags and attributes whatever a source is called; the text is there as it is."""
+    """Tags and attributes stay the same whatever a source is called; the text appears unchanged."""
     plain = (await page("plain")).found
     for name in filter(text, HOSTILE):
         hostile = await page(text(name))

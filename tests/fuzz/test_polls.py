@@ -1,4 +1,4 @@
-"""Wild answers over HTTP into a whole exporter: polls succeed or say why not, and whatever is exposed can be read."""
+"""Wild responses over HTTP to a whole exporter: polls succeed or say why not, and the exposition stays readable."""
 
 import asyncio
 import json
@@ -28,14 +28,14 @@ pytestmark = pytest.mark.slow
 KINDS = list(CATALOG.kinds())
 HEADERS = {"Content-Type": "application/json"}
 LOOKBACK = "200y"
-"""So long that every job counts."""
+"""Long enough for every job to count."""
 
 STAGES = ("list", "discovery", "details")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def models() -> Iterator[None]:
-    """Let all simulators share one loader's cache: a service model takes longer to load than an example."""
+    """Share one loader's cache among all simulators: a service model takes longer to load than an example to run."""
     shared = botocore.loaders.Loader()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(botocore.loaders, "Loader", lambda *_, **__: shared)
@@ -43,7 +43,7 @@ def models() -> Iterator[None]:
 
 
 def settle(world: World, kind: Kind) -> str:
-    """Add one container of each sort and in the innermost one failed job; return its status."""
+    """Add one scope of each type and one failed job in the innermost; return its status."""
     scope = None
     for name, _ in kind.scopes:
         scope = world.add_scope(kind.service, name, within=scope)
@@ -54,7 +54,7 @@ def settle(world: World, kind: Kind) -> str:
 
 
 def parsed(exporter: Running) -> None:
-    """Hold both formats to their parsers, and every time to be a number."""
+    """Assert that both formats parse, and that every time is a number."""
     for form, read in ((Format.TEXT, read_text), (Format.OPENMETRICS, read_openmetrics)):
         for family in read(exporter.exposition.render(form).decode()):
             for sample in family.samples:
@@ -63,7 +63,7 @@ def parsed(exporter: Running) -> None:
 
 
 def no_bug(exporter: Running) -> None:
-    """Fail where anything went wrong for a reason that nobody foresaw."""
+    """Fail if anything went wrong for an unforeseen reason."""
     for name in ("aws_job_exporter_poll_errors_total", "aws_job_exporter_detail_errors_total"):
         assert not any(exporter.samples(name, "kind", reason="internal").values()), name
     parsed(exporter)
@@ -71,7 +71,7 @@ def no_bug(exporter: Running) -> None:
 
 @st.composite
 def replies(draw, operation, content):
-    """Draw an answer of an operation as status and body."""
+    """Draw an operation's response as status and body."""
     if rarely(draw, 6):
         error = {"__type": draw(texts), "message": draw(anything), "Message": draw(texts)}
         body = json.dumps(draw(st.just(error) | anything)).encode()
@@ -83,7 +83,7 @@ def replies(draw, operation, content):
 
 
 def attacked(draw, kind):
-    """Draw the operation of a kind that is answered wildly, and two answers."""
+    """Draw the operation of a kind that gets wild responses, and two such responses."""
     possible = [stage for stage in STAGES if stage == "list" or (kind.scopes if stage == "discovery" else kind.details)]
     stage = draw(st.sampled_from(possible))
     if stage == "list":
@@ -102,7 +102,7 @@ def attacked(draw, kind):
 
 
 async def play(kind: Kind, operation, bodies) -> None:
-    """Poll two wild answers, then honest ones."""
+    """Poll two wild responses, then honest ones."""
     clock, left = HandClock(), list(bodies)
 
     async def hook(call):
@@ -135,14 +135,14 @@ async def play(kind: Kind, operation, bodies) -> None:
 @bounded(30, shrink=False)
 @given(data=st.data())
 def test_a_wild_answer_is_a_good_poll_or_a_failed_one_with_a_reason(data):
-    """No bug, no half of a list; and when AWS answers well again the numbers are right again."""
+    """No bugs and no partial lists; once AWS responds properly again, the numbers are right again."""
     kind = data.draw(st.sampled_from(KINDS), label="kind")
     operation, bodies = attacked(data.draw, kind)
     asyncio.run(play(kind, operation, bodies))
 
 
 async def count(kind: Kind, body: bytes) -> tuple[float | None, float]:
-    """Return whether a kind's source is up after one wild answer, and how many jobs it counts."""
+    """Return whether a kind's source is up after one wild response, and how many jobs it counts."""
     clock = HandClock()
 
     async def hook(call):
@@ -161,7 +161,7 @@ async def count(kind: Kind, body: bytes) -> tuple[float | None, float]:
 @bounded(15, shrink=False)
 @given(data=st.data())
 def test_counts_add_up_to_the_jobs_that_were_listed(data):
-    """Each job once, whatever its fields say; none at all where one item could not be told from the others."""
+    """Each job counts once, whatever its fields say; none count if one item cannot be distinguished from the others."""
     json_kinds = [kind for kind in KINDS if MODELS.service(kind.service).resolved_protocol in ("json", "rest-json")]
     kind = data.draw(st.sampled_from(json_kinds), label="kind")
     items = data.draw(listing(kind), label="items")
@@ -176,12 +176,12 @@ def test_counts_add_up_to_the_jobs_that_were_listed(data):
         assert not up
         assert counted == 0
     else:
-        # botocore may refuse what the reader would take: then nothing of it counts.
+        # botocore may refuse what the reader would accept: then none of it counts.
         assert counted == (len(listed) if up else 0)
 
 
 async def test_hostile_ids_are_asked_about_like_others():
-    """Why a job failed is asked with its id as AWS gave it, and where that cannot be sent it is no bug."""
+    """The reason of a failure is requested with the job's id as AWS gave it; an id that cannot be sent is not a bug."""
     clock, asked = HandClock(), []
     jobs = [{"jobArn": f"{name}-{number}", "status": "Failed"} for number, name in enumerate(HOSTILE)]
 

@@ -1,4 +1,4 @@
-"""Whatever AWS lists: a job with numbers that are numbers, or an answer that is said to be bad."""
+"""Whatever AWS lists: either a job whose numbers are numbers, or a response that is reported as invalid."""
 
 import math
 
@@ -23,7 +23,7 @@ LOOKBACK = 200 * 365 * 86_400.0
 
 
 def checked(job):
-    """Hold a job to what its fields promise."""
+    """Assert that a job keeps the promises of its fields."""
     for time in (job.created, job.started, job.ended, job.updated, job.deadline):
         assert time is None or (isinstance(time, float) and 0 <= time < 253_402_300_800)
     for word in (job.id, job.name, job.status, job.message, job.code, *job.dimensions):
@@ -59,7 +59,7 @@ def test_wild_items_are_jobs_or_bad_answers(data):
 @bounded(150)
 @given(data=st.data())
 def test_wild_containers_are_named_or_bad_answers(data):
-    """Each container of a wild discovery has an id that can be exposed, or is refused."""
+    """Each scope of a wild discovery has an id that can be exposed, or is refused."""
     service, scope = data.draw(st.sampled_from(SCOPES), label="scope")
     operation = MODELS.operation(scope.service or service, scope.operation)
     for item in data.draw(answers.containers(operation, scope), label="items")[:50]:
@@ -75,7 +75,7 @@ def test_wild_containers_are_named_or_bad_answers(data):
 @bounded(300)
 @given(value=anything | times)
 def test_a_time_is_a_number_within_the_calendar_or_none(value):
-    """No NaN, no infinity, no year 0 and no year 10000, whatever stands where a time should."""
+    """No NaN, no infinity, no year 0 and no year 10000, whatever appears in place of a time."""
     time = seconds(value)
     assert time is None or 0 <= time < 253_402_300_800
     text(value).encode()

@@ -1,4 +1,4 @@
-"""What the tests of the chart share: Helm, and what it makes of values."""
+"""What the tests of the chart share: Helm, and the manifests that it renders from values."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ CHART = Path(__file__).parents[2] / "helm"
 DASHBOARD = (
     r'{"title": "{{ .Values }} {{kind}} ü", "exporter_url": "label_replace(up, \"url\", \"http://$1\", ...)"}' + "\n"
 )
-"""A dashboard with what Helm must not touch."""
+"""A dashboard with text that Helm must not touch."""
 
 NOTES = """{{- define "notes" }}%s{{ end -}}
 apiVersion: v1
@@ -23,7 +23,7 @@ kind: Notes
 metadata: {name: notes}
 text: {{ include "notes" . | toJson }}
 """
-"""A manifest of the notes, which `helm template` leaves out."""
+"""A manifest with the notes, which `helm template` leaves out."""
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +51,7 @@ def chart(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def chart_with_notes(chart, tmp_path_factory):
-    """Return one that also renders its notes."""
+    """Return a copy of the chart that also renders its notes."""
     folder = shutil.copytree(chart, tmp_path_factory.mktemp("notes") / "chart")
     (folder / "templates" / "notes.yaml").write_text(NOTES % (folder / "templates" / "NOTES.txt").read_text())
     return folder
@@ -59,7 +59,7 @@ def chart_with_notes(chart, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def template(helm, chart, tmp_path_factory):
-    """Return a function that runs `helm template` with values, once for the same ones."""
+    """Return a function that runs `helm template` with values, and caches the result."""
     folder = tmp_path_factory.mktemp("values")
     known = {}
 
@@ -76,7 +76,7 @@ def template(helm, chart, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def render(template):
-    """Return a function that gives the manifests that values are rendered to."""
+    """Return a function that returns the manifests rendered from values."""
 
     def run(*arguments):
         done = template(*arguments)
@@ -88,7 +88,7 @@ def render(template):
 
 @pytest.fixture(scope="session")
 def refusal(template):
-    """Return a function that gives what Helm says of values that it does not take."""
+    """Return a function that returns Helm's error for values that it refuses."""
 
     def run(values):
         done = template(values)
@@ -99,29 +99,29 @@ def refusal(template):
 
 
 class Manifests(list[Any]):
-    """Manifests, to choose from."""
+    """Manifests, with ways to select among them."""
 
     def of(self, *kinds):
-        """Return those of some kinds."""
+        """Return the manifests of these kinds."""
         return [manifest for manifest in self if manifest["kind"] in kinds]
 
     def one(self, kind, name="r-aws-job-exporter"):
-        """Return the one of a kind and a name."""
+        """Return the manifest of a kind and a name."""
         (found,) = (manifest for manifest in self.of(kind) if manifest["metadata"]["name"] == name)
         return found
 
     @property
     def workload(self):
-        """The Deployment or the StatefulSet."""
+        """Return the Deployment or the StatefulSet."""
         (found,) = self.of("Deployment", "StatefulSet")
         return found
 
     @property
     def pod(self):
-        """The specification of the exporter's pod."""
+        """Return the specification of the exporter's pod."""
         return self.workload["spec"]["template"]["spec"]
 
     @property
     def container(self):
-        """The exporter's own container."""
+        """Return the exporter's own container."""
         return next(container for container in self.pod["containers"] if container["name"] == "exporter")

@@ -1,4 +1,4 @@
-"""The chart as a thing: it is well made, whole, and its values are all used, described and checked."""
+"""The chart as a package: it is well formed and complete, and all its values are used, described and checked."""
 
 import copy as copying
 import json
@@ -33,7 +33,7 @@ LINKED = {
 
 
 def leaves(content, prefix=""):
-    """Yield the key of each value that is no further map."""
+    """Yield the key of each value that is not itself a map."""
     for key, value in content.items():
         if isinstance(value, dict) and value:
             yield from leaves(value, f"{prefix}{key}.")
@@ -42,7 +42,7 @@ def leaves(content, prefix=""):
 
 
 def holds(content, key):
-    """Whether values set a key."""
+    """Whether some values set a key."""
     for step in key.split("."):
         if not isinstance(content, dict) or step not in content:
             return False
@@ -51,7 +51,7 @@ def holds(content, key):
 
 
 def without(content, key):
-    """Return values without one key."""
+    """Return values with one key removed."""
     content = copying.deepcopy(content)
     *path, last = key.split(".")
     inner = content
@@ -63,7 +63,7 @@ def without(content, key):
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_helm_has_no_objection(helm, example):
-    """`helm lint --strict` finds nothing in the chart, with any of the values in `ci`."""
+    """`helm lint --strict` finds nothing in the chart with any of the values in `ci`."""
     assert (
         "0 chart(s) failed" in helm("lint", "--strict", CHART, "--values", CHART / f"ci/{example}-values.yaml").stdout
     )
@@ -76,7 +76,7 @@ def test_the_version_is_the_project_s():
 
 
 def test_the_readme_names_the_versions_that_it_is_for():
-    """The oldest Kubernetes is that of the manifest, Helm that of the lock."""
+    """The oldest Kubernetes version is that of the manifest, the Helm version that of the lock."""
     kubernetes = re.findall(r'^kubeVersion: ">=(1\.\d+)', (CHART / "Chart.yaml").read_text(), re.MULTILINE)
     helm = re.findall(r"^helm-binary==(3\.\d+)", (CHART.parent / "requirements-dev.txt").read_text(), re.MULTILINE)
     text = (CHART / "README.md").read_text()
@@ -85,7 +85,7 @@ def test_the_readme_names_the_versions_that_it_is_for():
 
 
 def test_the_package_is_whole(helm, template, tmp_path):
-    """It holds the project's rules and dashboards byte for byte, nothing that only makes it, and renders the same."""
+    """It holds the project's rules and dashboards byte for byte, no development files, and renders the same."""
     helm("package", CHART, "--destination", tmp_path)
     (package,) = tmp_path.glob("*.tgz")
     with tarfile.open(package) as archive:
@@ -102,7 +102,7 @@ def test_the_package_is_whole(helm, template, tmp_path):
 
 
 def test_rules_and_dashboards_are_no_copies():
-    """They are links, which Helm follows: nobody has to think of a second place."""
+    """They are links, which Helm follows, so there is no second copy to update."""
     assert {file.name: file.resolve() for file in CHART.glob("files/*") if file.is_symlink()} == {
         "rules": CONFIG / "prometheus" / "rules",
         "dashboards": CONFIG / "grafana" / "dashboards",
@@ -113,27 +113,27 @@ def test_rules_and_dashboards_are_no_copies():
 
 
 def test_every_value_is_described():
-    """By a comment of its own, or by that of the map which it is in."""
+    """A value has a comment of its own, or its enclosing map has one."""
     assert [leaf for leaf in leaves(DEFAULTS) if not any(f"{leaf}.".startswith(f"{key}.") for key in DOCUMENTED)] == []
     assert all(re.fullmatch(r".*[.]", text) for _, _, text in values(TEXT))
 
 
 def test_the_readme_has_the_values_as_they_are():
-    """`make docs` writes its table anew."""
+    """`make docs` regenerates the table."""
     text = (CHART / "README.md").read_text()
     assert readme(text, values(TEXT)) == text
 
 
 @pytest.mark.parametrize("key", DOCUMENTED)
 def test_a_value_does_something(template, key):
-    """One of the files in `ci` sets it, and is rendered to something else without it."""
+    """One of the files in `ci` sets it, and renders differently without it."""
     examples = [content for content in EXAMPLES.values() if holds(content, key)]
     assert examples
     assert any(template(content).stdout != template(without(content, key)).stdout for content in examples)
 
 
 def test_templates_ask_for_values_that_exist():
-    """Or for keys inside of a value that is the user's to fill."""
+    """Keys inside a value that users fill in are allowed, too."""
     text = "".join(file.read_text() for file in CHART.glob("templates/**/*") if file.is_file())
     asked = {path for path in re.findall(r"(?:\.Values|\$values)((?:\.\w+)+)", text) for path in [path[1:]]}
     free = [key for key, default in DOCUMENTED.items() if default == {}]
@@ -142,7 +142,7 @@ def test_templates_ask_for_values_that_exist():
 
 
 def test_the_schema_has_the_values_and_no_others():
-    """But for `enabled`, by which a chart of charts leaves this one out."""
+    """The exception is `enabled`, with which a parent chart leaves this one out."""
 
     def strict(schema, content, prefix=""):
         for key, value in content.items():
@@ -180,7 +180,7 @@ WRONG = [
     ({"extraArgs": ["log.level=debug"]}, "extraArgs.0: Does not match pattern '^--'"),
     ({"extraEnv": [{"value": "x"}]}, "extraEnv.0: name is required"),
     ({"terminationGracePeriodSeconds": 1}, "terminationGracePeriodSeconds: Must be greater than or equal to 5"),
-    # What contradicts itself.
+    # Contradictory values.
     ({"existingConfigMap": "a", "existingSecret": "b"}, "existingConfigMap and existingSecret: set only one of them"),
     (
         {"existingSecret": "b", "config": {"services": {"bedrock": {}}}},
@@ -213,12 +213,12 @@ WRONG = [
 
 @pytest.mark.parametrize(("wrong", "message"), WRONG, ids=[message[:40] for _, message in WRONG])
 def test_wrong_values_are_refused(refusal, wrong, message):
-    """With the key and what is allowed."""
+    """The error has the key and what is allowed."""
     assert message in refusal(wrong)
 
 
 def test_a_chart_of_charts_can_include_it(helm, render, tmp_path):
-    """Under another name, under a condition, and with global values."""
+    """It works under an alias, under a condition, and with global values."""
     umbrella = tmp_path / "umbrella"
     (umbrella / "charts").mkdir(parents=True)
     helm("package", CHART, "--destination", umbrella / "charts")
@@ -236,7 +236,7 @@ def test_a_chart_of_charts_can_include_it(helm, render, tmp_path):
 
 
 def test_the_readme_s_examples_are_valid(render):
-    """Each block of values is rendered."""
+    """Each block of values renders."""
     examples = re.findall(r"```yaml\n(.*?)```", (CHART / "README.md").read_text(), re.DOTALL)
     assert len(examples) == 3
     for example in examples:
@@ -245,7 +245,7 @@ def test_the_readme_s_examples_are_valid(render):
 
 @pytest.mark.parametrize("document", [CHART / "README.md", CHART.parent / "README.md"], ids=["chart", "project"])
 def test_the_documented_installation_works(helm, document, tmp_path):
-    """With this chart in the place of the published one; the values are anybody's."""
+    """This chart stands in for the published one; users supply the values."""
     (tmp_path / "values.yaml").write_text("{}")
     (line,) = re.findall(r"^helm install (.*)$", document.read_text().replace("\\\n", ""), re.MULTILINE)
     words = shlex.split(line)

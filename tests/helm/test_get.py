@@ -1,4 +1,4 @@
-"""The command that probes and `helm test` run where there is a password."""
+"""The command that probes and `helm test` run if there is a password."""
 
 import base64
 import ssl
@@ -20,22 +20,22 @@ LOGIN = "Basic " + base64.b64encode(b"prometheus:s3cret").decode()
 
 
 class Page(BaseHTTPRequestHandler):
-    """Asks for a password, and is healthy but not ready."""
+    """A server that requires a password, and is healthy but not ready."""
 
     def do_GET(self):
-        """Answer as the exporter would."""
+        """Respond as the exporter would."""
         status = 401 if self.headers["Authorization"] != LOGIN else {"/-/healthy": 200}.get(self.path, 503)
         self.send_response(status)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
     def log_message(self, *_):
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    """Return the folder of a certificate for another name that is signed by nobody, as a Secret has it."""
+    """Return the folder of a self-signed certificate for another name, laid out like a mounted Secret."""
     folder = tmp_path_factory.mktemp("tls")
     for name, content in zip(("tls.crt", "tls.key"), self_signed("elsewhere", "elsewhere"), strict=True):
         (folder / name).write_bytes(content)
@@ -44,7 +44,7 @@ def certificate(tmp_path_factory):
 
 @pytest.fixture(params=["http", "https"])
 def address(request, certificate):
-    """Return the address of a server."""
+    """Return the URL of a server."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
         if request.param == "https":
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -66,21 +66,21 @@ def login(tmp_path):
 
 
 def get(*arguments):
-    """Run the command as the kubelet would; nobody listens at the proxy, for a probe must not take the way to AWS."""
+    """Run the command as the kubelet would, with a proxy where nothing listens: probes must not use AWS's proxy."""
     environment = {"http_proxy": "http://127.0.0.1:1", "https_proxy": "http://127.0.0.1:1"}
     command = [sys.executable, "-I", GET, *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 def test_a_page_that_answers_is_well(address, login):
-    """With the password, by any certificate and without a proxy."""
+    """It sends the password, accepts any certificate and uses no proxy."""
     done = get(f"{address}/-/healthy", *login)
     assert (done.returncode, done.stdout) == (0, f"{address}/-/healthy: 200, 0 bytes\n"), done.stderr
 
 
 @pytest.mark.parametrize(("path", "error"), [("healthy", "401"), ("ready", "503")])
 def test_a_page_that_refuses_is_not(address, login, path, error):
-    """One line says why, and holds no password."""
+    """One line says why, and does not contain the password."""
     done = get(f"{address}/-/{path}", *(login if path == "ready" else ()))
     assert done.returncode == 1
     assert done.stderr.startswith(f"{address}/-/{path}: HTTP Error {error}")
@@ -88,7 +88,7 @@ def test_a_page_that_refuses_is_not(address, login, path, error):
 
 
 def test_nobody_there_is_not_well():
-    """One line, no traceback."""
+    """The error is one line without a traceback."""
     done = get("http://127.0.0.1:1/-/healthy")
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
@@ -97,7 +97,7 @@ def test_nobody_there_is_not_well():
 @pytest.mark.slow
 @pytest.mark.usefixtures("aws_credentials")
 async def test_the_exporter_answers_its_probe(render, certificate, login, tmp_path):
-    """With the files that the chart makes of a certificate and a password, and asked as its probes ask."""
+    """With the files that the chart renders for a certificate and a password, and invoked as its probes invoke it."""
     users = {"prometheus": bcrypt.hashpw(b"s3cret", bcrypt.gensalt(4)).decode()}
     web = {"config": {"basic_auth_users": users}, "tls": {"secretName": "tls"}, "basicAuth": {"secretName": "login"}}
     settings = {"services": {"bedrock": {}}, "aws": {"endpoint_url": "http://127.0.0.1:1"}}

@@ -1,4 +1,4 @@
-"""What the chart installs: Kubernetes takes it, the exporter takes its configuration, and it is as safe as it says."""
+"""What the chart installs: Kubernetes and the exporter accept it, and it is as secure as documented."""
 
 import subprocess
 from pathlib import Path
@@ -18,7 +18,7 @@ RULES = yaml.safe_load((CHART.parent / "config" / "prometheus" / "rules" / "aws-
 EXAMPLES = {file.name.removesuffix("-values.yaml"): yaml.safe_load(file.read_text()) for file in CHART.glob("ci/*")}
 NAME = "r-aws-job-exporter"
 
-# Kinds that are no part of Kubernetes itself: the Prometheus operator's, Grafana's and so on.
+# Kinds outside of Kubernetes itself: the Prometheus operator's, Grafana's and so on.
 WITHOUT_SCHEMA = {
     "GrafanaDashboard",
     "HTTPRoute",
@@ -38,17 +38,17 @@ def pods(manifests):
 
 
 def matches(selector, labels):
-    """Whether a selector chooses something with these labels."""
+    """Whether a selector matches these labels."""
     return selector.items() <= labels.items()
 
 
-# What Kubernetes says.
+# What Kubernetes accepts.
 
 
 @pytest.mark.parametrize("version", ["1.27", "1.30", "1.33", "1.37"])
 @example
 def test_kubernetes_takes_every_manifest(render, values, version):
-    """From the oldest version that the chart allows on; unknown keys are errors."""
+    """The test starts with the oldest version that the chart allows; unknown keys are errors."""
     manifests = render(values)
     for manifest in manifests:
         if manifest["kind"] not in WITHOUT_SCHEMA:
@@ -62,7 +62,7 @@ def test_the_oldest_kubernetes_is_the_one_that_is_tested():
 
 
 def test_every_kind_is_tried(render):
-    """The files in `ci` render all that the chart has."""
+    """The files in `ci` render every kind in the chart."""
     kinds = {manifest["kind"] for values in EXAMPLES.values() for manifest in render(values)}
     known = {"ConfigMap", "Deployment", "Ingress", "NetworkPolicy", "Pod", "PodDisruptionBudget"}
     assert kinds == {*known, *WITHOUT_SCHEMA, "Secret", "Service", "ServiceAccount", "StatefulSet"}
@@ -70,7 +70,7 @@ def test_every_kind_is_tried(render):
 
 @example
 def test_every_resource_has_a_name_of_its_own_and_the_usual_labels(render, values):
-    """And the user's; but what the user adds as a whole manifest is the user's."""
+    """They have the user's labels, too; manifests that the user adds as a whole are left alone."""
     manifests = render(values)
     keys = [(each["kind"], each["metadata"].get("namespace"), each["metadata"]["name"]) for each in manifests]
     assert len(keys) == len(set(keys))
@@ -86,14 +86,14 @@ def test_every_resource_has_a_name_of_its_own_and_the_usual_labels(render, value
 
 
 def test_a_long_name_leaves_room_for_what_kubernetes_adds(render):
-    """A StatefulSet's name and a hash of ten are a label of at most 63 characters."""
+    """A StatefulSet's name plus a hash of ten characters must fit in a label of 63 characters."""
     manifests = render({"fullnameOverride": "x" * 80, "shards": 2})
     assert len(manifests.workload["metadata"]["name"]) + len("-") + 10 <= 63
 
 
 @example
 def test_selectors_choose_the_exporter_and_nothing_else(render, values):
-    """Not the pod of the test, which would become an endpoint of the service; and a monitor finds one service."""
+    """The test's pod must not become an endpoint of the service, and a monitor matches only one service."""
     manifests = render(values)
     exporter = manifests.workload["spec"]["template"]["metadata"]["labels"]
     others = [pod["metadata"]["labels"] for pod in manifests.of("Pod")]
@@ -114,7 +114,7 @@ def test_selectors_choose_the_exporter_and_nothing_else(render, values):
 
 @example
 def test_what_is_mounted_and_named_exists(render, values):
-    """Volumes, the service account, ports, and the ConfigMaps and Secrets of the chart's own."""
+    """These are volumes, the service account, ports, and the chart's own ConfigMaps and Secrets."""
     manifests = render(values)
     for pod in pods(manifests):
         volumes = {volume["name"]: volume for volume in pod["spec"].get("volumes", [])}
@@ -131,7 +131,7 @@ def test_what_is_mounted_and_named_exists(render, values):
     assert {port["targetPort"] for each in manifests.of("Service") for port in each["spec"]["ports"]} == {"metrics"}
 
 
-# What the exporter says.
+# What the exporter accepts.
 
 
 WITH_CONFIGURATION = {
@@ -141,7 +141,7 @@ WITH_CONFIGURATION = {
 
 @pytest.mark.parametrize("values", WITH_CONFIGURATION.values(), ids=WITH_CONFIGURATION)
 def test_the_exporter_takes_its_configuration(render, values, tmp_path, capsys):
-    """`check-config` finds the rendered file valid, and it says what the values say."""
+    """`check-config` finds the rendered file valid, and it matches the values."""
     manifests = render(values)
     (volume,) = (volume for volume in manifests.pod["volumes"] if volume["name"] == "config")
     if "secret" in volume:
@@ -155,7 +155,7 @@ def test_the_exporter_takes_its_configuration(render, values, tmp_path, capsys):
 
 
 def test_a_configuration_of_one_s_own_is_mounted(render):
-    """Nothing is made beside it, and it starts no pod anew."""
+    """The chart creates no other configuration, and no change restarts the pod."""
     volumes = {"certificates": ("configMap", "name"), "shards": ("secret", "secretName")}
     for name, (kind, key) in volumes.items():
         manifests = render(EXAMPLES[name])
@@ -165,7 +165,7 @@ def test_a_configuration_of_one_s_own_is_mounted(render):
 
 
 def test_numbers_stay_what_they_are(render):
-    """Account ids and large limits are not turned into 1.1e+11, wherever they stand."""
+    """Account ids and large limits do not turn into 1.1e+11, wherever they appear."""
     config = {"accounts": [{"id": 111122223333}], "limits": {"dimension_values": 1000000}, "aws": {"burst": 2.5}}
     values = {"config": config, "serviceMonitor": {"enabled": True, "sampleLimit": 2000000}}
     manifests = render({**values, "extraArgs": {"poll.concurrency": 3000000, "metrics.per-job": True}})
@@ -176,7 +176,7 @@ def test_numbers_stay_what_they_are(render):
 
 @example
 def test_the_exporter_takes_its_arguments_and_variables(render, values, monkeypatch):
-    """Every flag exists and has a value that is allowed, and so has every variable with the exporter's prefix."""
+    """Every flag exists and has an allowed value, and so does every variable with the exporter's prefix."""
     container = render(values).container
     for variable in container.get("env", []):
         if variable["name"].startswith("AWS_JOB_EXPORTER_"):
@@ -188,12 +188,12 @@ def test_the_exporter_takes_its_arguments_and_variables(render, values, monkeypa
 
 
 def test_arguments_can_be_a_list(render):
-    """As well as a map."""
+    """A list works as well as a map."""
     assert "--log.level=debug" in render({"extraArgs": ["--log.level=debug"]}).container["args"]
 
 
 def test_the_files_that_arguments_name_are_mounted(render):
-    """The configuration under its own key, and the web configuration file."""
+    """The configuration is mounted under its own key, and so is the web configuration file."""
     shards, web = render(EXAMPLES["shards"]).container, render(EXAMPLES["web"]).container
     assert "--config.file=/etc/aws-job-exporter/config/config.yml" in shards["args"]
     assert "--web.config.file=/etc/aws-job-exporter/web/web.yml" in web["args"]
@@ -203,7 +203,7 @@ def test_the_files_that_arguments_name_are_mounted(render):
 
 
 def test_a_changed_configuration_starts_the_pod_anew(render):
-    """And nothing else does."""
+    """Nothing else restarts the pod."""
 
     def template(**values):
         return render(values).workload["spec"]["template"]
@@ -215,12 +215,12 @@ def test_a_changed_configuration_starts_the_pod_anew(render):
     assert template(**users) != template(web={**users["web"], "config": {"basic_auth_users": {"a": "c"}}})
 
 
-# What it may do.
+# What it is allowed to do.
 
 
 @example
 def test_pods_are_restricted(render, values):
-    """As the Pod Security Standard "restricted" asks, and with a root that nobody writes to."""
+    """They meet the Pod Security Standard "restricted", and their root is read-only."""
     for pod in pods(render(values)):
         spec = pod["spec"]
         wanted = "serviceAccountName" in spec and values.get("serviceAccount", {}).get("automountToken", False)
@@ -242,7 +242,7 @@ def test_pods_are_restricted(render, values):
 
 
 def test_secrets_stay_secret(render):
-    """Hashes, external ids and passwords stand in Secrets and nowhere else."""
+    """Hashes, external ids and passwords appear in Secrets and nowhere else."""
     manifests = render(EXAMPLES["web"])
     open_ = yaml.safe_dump([manifest for manifest in manifests if manifest["kind"] != "Secret"])
     secrets = yaml.safe_dump(manifests.of("Secret"))
@@ -252,7 +252,7 @@ def test_secrets_stay_secret(render):
 
 
 def test_the_network_policy_lets_in_and_out_what_it_names(render):
-    """Prometheus and the test come in; DNS, HTTPS and the agent of Pod Identity are reached."""
+    """Prometheus and the test may connect; DNS, HTTPS and the Pod Identity agent are reachable."""
     assert render().of("NetworkPolicy") == []
     policy = render({"networkPolicy": {"enabled": True}}).one("NetworkPolicy")["spec"]
     assert policy["policyTypes"] == ["Ingress", "Egress"]
@@ -291,7 +291,7 @@ def test_the_account_names_its_role(render):
 
 
 def test_one_exporter_is_a_deployment_that_never_runs_twice(render):
-    """The old pod ends before the new one begins; a shard is nothing to it."""
+    """The old pod ends before the new one starts; shards are independent of each other."""
     manifests = render()
     assert manifests.workload["kind"] == "Deployment"
     assert manifests.workload["spec"]["replicas"] == 1
@@ -301,7 +301,7 @@ def test_one_exporter_is_a_deployment_that_never_runs_twice(render):
 
 
 def test_shards_are_a_stateful_set(render):
-    """Each pod is told how many there are, and takes its own number from its name."""
+    """Each pod knows the number of shards, and takes its own index from its name."""
     manifests = render({"shards": 4})
     assert manifests.workload["kind"] == "StatefulSet"
     spec = manifests.workload["spec"]
@@ -312,7 +312,7 @@ def test_shards_are_a_stateful_set(render):
 
 
 def test_each_shard_is_scraped_once(render):
-    """A monitor finds one of the two services that lead to the shards."""
+    """A monitor finds only one of the two services that point to the shards."""
     manifests = render({"shards": 4, "serviceMonitor": {"enabled": True}})
     selector = manifests.one("ServiceMonitor")["spec"]["selector"]["matchLabels"]
     services = [each["metadata"] for each in manifests.of("Service")]
@@ -321,12 +321,12 @@ def test_each_shard_is_scraped_once(render):
 
 
 def test_an_exporter_can_become_shards(render):
-    """Its service stays as it is: Kubernetes makes none headless that was not."""
+    """Its service stays unchanged: Kubernetes does not let an existing service become headless."""
     assert render({"shards": 3}).one("Service") == render().one("Service")
 
 
 def test_shards_spread(render):
-    """A constraint without a selector is about the exporter's pods, one with a selector is left alone."""
+    """A constraint without a selector gets that of the exporter's pods; one with a selector is left alone."""
     (constraint,) = render(EXAMPLES["shards"]).pod["topologySpreadConstraints"]
     assert constraint["labelSelector"] == render(EXAMPLES["shards"]).workload["spec"]["selector"]
     assert constraint["topologyKey"] == "topology.kubernetes.io/zone"
@@ -343,13 +343,13 @@ def test_shards_spread(render):
     ],
 )
 def test_the_image_is_the_release_s(render, tag, digest, image):
-    """Or that of a tag or, before all, of a digest."""
+    """A tag overrides the release, and a digest overrides both."""
     manifests = render({"image": {"tag": tag, "digest": digest}})
     assert {container["image"] for pod in pods(manifests) for container in pod["spec"]["containers"]} == {image}
 
 
 def test_what_is_added_to_the_pod_is_there(render):
-    """Labels, annotations, variables, containers; what the selector needs cannot be taken away."""
+    """Labels, annotations, variables and containers; what the selector needs cannot be removed."""
     values = EXAMPLES["everything"]
     template = render(values).workload["spec"]["template"]
     assert template["metadata"]["labels"].items() >= {"tier": "monitoring", "team": "ml"}.items()
@@ -372,7 +372,7 @@ PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 
 @pytest.mark.parametrize(("tls", "scheme"), [(False, "HTTP"), (True, "HTTPS")])
 def test_probes_ask_the_exporter(render, tls, scheme):
-    """The kubelet's own do; it takes any certificate."""
+    """The kubelet's own probes do, and they accept any certificate."""
     container = render({"web": {"tls": {"secretName": "certificate" if tls else ""}}}).container
     asked = [container[probe]["httpGet"] for probe in PROBES]
     assert [each["path"] for each in asked] == ["/-/healthy", "/-/ready", "/-/healthy"]
@@ -380,7 +380,7 @@ def test_probes_ask_the_exporter(render, tls, scheme):
 
 
 def test_with_a_password_a_command_asks(render):
-    """It finds the password in a file; the pod's manifest tells only where."""
+    """The command reads the password from a file; the pod's manifest names only the path."""
     container = render(EXAMPLES["web"]).container
     commands = [container[probe]["exec"]["command"] for probe in PROBES]
     assert [command[3] for command in commands] == [
@@ -396,14 +396,14 @@ def test_with_a_password_a_command_asks(render):
 
 
 def test_where_a_certificate_must_be_shown_the_port_must_be_open(render):
-    """No probe has one; and there is no test, which has none either."""
+    """Probes do not have one; nor is there a test, which would lack one too."""
     manifests = render(EXAMPLES["certificates"])
     assert [manifests.container[probe]["tcpSocket"] for probe in PROBES] == [{"port": "metrics"}] * 3
     assert manifests.of("Pod") == []
 
 
 def test_a_probe_of_one_s_own_wins(render):
-    """It is not mixed with the chart's; null leaves it out."""
+    """A custom probe is not merged with the chart's; null removes it."""
     container = render(EXAMPLES["openshift"]).container
     assert "httpGet" not in container["livenessProbe"]
     assert container["livenessProbe"]["tcpSocket"] == {"port": "metrics"}
@@ -411,7 +411,7 @@ def test_a_probe_of_one_s_own_wins(render):
 
 
 def test_the_certificate_of_a_secret_is_used(render):
-    """The web configuration file names the files where they are mounted, and keeps what else it says."""
+    """The web configuration file names the files at their mount paths, and keeps its other settings."""
     file = yaml.safe_load(render(EXAMPLES["web"]).one("Secret", f"{NAME}-web")["stringData"]["web.yml"])
     folder = "/etc/aws-job-exporter/tls"
     assert file["tls_server_config"] == {"cert_file": f"{folder}/tls.crt", "key_file": f"{folder}/tls.key"}
@@ -419,7 +419,7 @@ def test_the_certificate_of_a_secret_is_used(render):
 
 
 def test_a_monitor_reads_as_it_must(render):
-    """Scheme, password and certificates follow from the web configuration, the path from the exporter's own."""
+    """Scheme, password and certificates follow from the web configuration, the path from the exporter's."""
     (plain,) = render({"serviceMonitor": {"enabled": True}}).one("ServiceMonitor")["spec"]["endpoints"]
     assert plain == {"port": "metrics", "path": "/metrics", "scheme": "http", "honorLabels": False, "interval": "30s"}
     (moved,) = render(EXAMPLES["eks"]).one("ServiceMonitor")["spec"]["endpoints"]
@@ -437,7 +437,7 @@ def test_a_monitor_reads_as_it_must(render):
 
 
 def test_a_monitor_has_what_the_values_add(render):
-    """Each key where the Prometheus operator looks for it."""
+    """Each key is where the Prometheus operator looks for it."""
     values = EXAMPLES["everything"]["serviceMonitor"]
     monitor = render(EXAMPLES["everything"]).one("ServiceMonitor", "r-jobs")
     (endpoint,) = monitor["spec"]["endpoints"]
@@ -451,7 +451,7 @@ def test_a_monitor_has_what_the_values_add(render):
 
 
 def test_pages_have_an_address(render):
-    """By an Ingress or by an HTTPRoute, to the service that there is."""
+    """An Ingress or an HTTPRoute points to the existing service."""
     service = render(EXAMPLES["eks"]).one("Service")
     (rule,) = render(EXAMPLES["eks"]).one("Ingress")["spec"]["rules"]
     assert rule["host"] == "jobs.example.com"
@@ -463,7 +463,7 @@ def test_pages_have_an_address(render):
 
 
 def test_helm_s_test_reads_the_metrics_through_the_service(render):
-    """At the port and the path that they have."""
+    """The test uses the configured port and path."""
     for name, url in {
         "default": f"http://{NAME}.jobs.svc:10058/metrics",
         "eks": f"http://{NAME}.jobs.svc:10058/jobs-metrics",
@@ -494,17 +494,17 @@ def rules(manifests):
 
 
 def alerts(groups):
-    """Return the alerts by their names."""
+    """Return the alerts by name."""
     return {rule["alert"]: rule for group in groups for rule in group["rules"] if "alert" in rule}
 
 
 def test_the_rules_are_the_project_s(render):
-    """Not a word is different: what is in double braces is Prometheus' to fill in."""
+    """They are unchanged, because what is in double braces is for Prometheus to fill in."""
     assert rules(render({"prometheusRule": {"enabled": True}})) == RULES["groups"]
 
 
 def test_single_alerts_can_be_changed(render):
-    """Left out, given labels, another time, another expression; the others only get the labels of all."""
+    """An alert can be left out, or get labels, another duration or expression; the rest only get shared labels."""
     groups = rules(render(EXAMPLES["eks"]))
     changed, original = alerts(groups), alerts(RULES["groups"])
     assert original.keys() - changed.keys() == {"AwsJobPartial"}
@@ -524,7 +524,7 @@ def test_single_alerts_can_be_changed(render):
     ],
 )
 def test_alerts_link_to_where_the_pages_are(render, values, address):
-    """The rest of each link stays, filters and all."""
+    """The rest of each link stays, including the filters."""
     found = alerts(rules(render({"prometheusRule": {"enabled": True}, **values})))
     links = 0
     for name, alert in alerts(RULES["groups"]).items():
@@ -536,7 +536,7 @@ def test_alerts_link_to_where_the_pages_are(render, values, address):
 
 @pytest.mark.parametrize("name", ["eks", "web", "shards"])
 def test_prometheus_takes_the_rules(render, tool, tmp_path, name):
-    """As the operator hands them on."""
+    """The rules are in the form in which the operator passes them on."""
     file = tmp_path / "rules.yml"
     file.write_text(yaml.safe_dump({"groups": rules(render(EXAMPLES[name]))}))
     done = subprocess.run([tool("promtool"), "check", "rules", file], capture_output=True, text=True, check=False)
@@ -544,14 +544,14 @@ def test_prometheus_takes_the_rules(render, tool, tmp_path, name):
 
 
 def boards(manifests):
-    """Return the dashboards in the ConfigMaps by the names of their files."""
+    """Return the dashboards in the ConfigMaps by file name."""
     maps = [each for each in manifests.of("ConfigMap") if "-dashboard-" in each["metadata"]["name"]]
     assert all(len(each["data"]) == 1 for each in maps)
     return {name: text for each in maps for name, text in each["data"].items()}
 
 
 def test_dashboards_are_handed_on_byte_for_byte(render, chart):
-    """Every one that the project has, and nothing in one is a template of Helm's."""
+    """All of the project's dashboards are there, and Helm interprets nothing in them as a template."""
     own = {file.name for file in (CHART.parent / "config" / "grafana" / "dashboards").glob("*.json")}
     expected = {file.name: file.read_text() for file in (chart / "files" / "dashboards").glob("*.json")}
     assert expected.keys() == own | {"made_up.json"}
@@ -566,7 +566,7 @@ def test_dashboards_are_handed_on_byte_for_byte(render, chart):
     ],
 )
 def test_dashboards_link_to_where_the_pages_are(render, values, address):
-    """Their variable for the address of the pages begins with the right one, and nothing else is different."""
+    """Their variable for the URL of the pages starts with the right one, and nothing else differs."""
     plain = boards(render({"dashboards": {"enabled": True}}))
     found = boards(render({"dashboards": {"enabled": True}, **values}))
     for name, text in plain.items():
@@ -575,7 +575,7 @@ def test_dashboards_link_to_where_the_pages_are(render, values, address):
 
 
 def test_grafana_finds_the_dashboards(render):
-    """Its sidecar by a label, its operator by a GrafanaDashboard for each."""
+    """The sidecar finds them by a label, the operator by a GrafanaDashboard for each."""
     for each in render(EXAMPLES["eks"]).of("ConfigMap"):
         if "-dashboard-" in each["metadata"]["name"]:
             assert each["metadata"]["namespace"] == "monitoring"
@@ -592,7 +592,7 @@ def test_grafana_finds_the_dashboards(render):
 
 @pytest.fixture
 def notes(render, chart_with_notes):
-    """Return a function that gives what Helm prints after an installation."""
+    """Return a function that returns what Helm prints after an installation."""
 
     def printed(values):
         return render(values, chart_with_notes).one("Notes", "notes")["text"]
@@ -623,7 +623,7 @@ def notes(render, chart_with_notes):
     ],
 )
 def test_the_notes_are_about_this_installation(notes, name, said, unsaid):
-    """How to reach it, where its credentials come from, and what is still to do."""
+    """They say how to reach it, where its credentials come from, and what is left to do."""
     text = notes(EXAMPLES[name])
     assert [words for words in said if words not in text] == []
     assert [words for words in unsaid if words in text] == []

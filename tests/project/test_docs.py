@@ -1,4 +1,4 @@
-"""The documents say what the code does: metrics, settings, commands, rooms, permissions, counts, links and queries."""
+"""The documents match the code: metrics, settings, commands, rooms, permissions, counts, links and queries."""
 
 import json
 import re
@@ -67,11 +67,11 @@ INNER: dict[str, list[tuple[Any, str]]] = {
     "accounts": [(Account, "[]"), (Organization, ".organization")],
     "services": [(ServiceSettings, ".SERVICE")],
 }
-"""The models behind settings that are lists, or have keys of the user's own, and how their keys are written."""
+"""The models behind settings that are lists, or have keys chosen by the user, and how their keys are written."""
 
 
 def named(file: Path) -> str:
-    """Return how a file is called in the repository."""
+    """Return a file's path relative to the repository."""
     return str(file.relative_to(ROOT))
 
 
@@ -105,12 +105,12 @@ def commands() -> dict[str, ArgumentParser]:
 
 
 def blocks(document: Path, language: str) -> list[str]:
-    """Return the blocks of code in one language."""
+    """Return the code blocks in one language."""
     return re.findall(rf"^```{language}\n(.*?)^```", document.read_text(), re.DOTALL | re.MULTILINE)
 
 
 def table(document: Path, *columns: str) -> list[list[str]]:
-    """Return the rows of the tables whose header begins with `columns`, without the signs of code."""
+    """Return the rows of the tables whose header starts with `columns`, without the code markup."""
     rows: list[list[str]] = []
     inside = False
     for line in document.read_text().splitlines():
@@ -125,44 +125,44 @@ def table(document: Path, *columns: str) -> list[list[str]]:
 
 
 def documented(document: Path, labels: str) -> list[Row]:
-    """Return the families that tables with this title of the third column describe."""
+    """Return the families in the tables whose third column has this title."""
     rows = table(document, "name", "type", labels)
     return [Row(name, kind, tuple(re.findall(r"\w+", words))) for name, kind, words, *_ in rows]
 
 
 def code(document: Path) -> str:
-    """Return all code of a document: blocks, and what stands between backticks."""
+    """Return all code of a document: blocks, and what is between backticks."""
     return "\n".join(re.findall(r"^```.*?^```|`[^`\n]+`", document.read_text(), re.DOTALL | re.MULTILINE))
 
 
 def queries(document: Path) -> list[str]:
-    """Return the queries of a document; an empty line ends one."""
+    """Return the queries of a document; an empty line ends a query."""
     return [query for block in blocks(document, "promql") for query in re.split(r"\n\s*\n", block.strip())]
 
 
 def calls(document: Path) -> list[list[str]]:
-    """Return the arguments of each call of the exporter in a document's code."""
+    """Return the arguments of each command line of the exporter in a document's code."""
     found = re.findall(r"(?:^|[`/ ])aws-job-exporter((?: +[^\s`|>&;]+)*) *(?=$|[`|>&;])", code(document), re.MULTILINE)
     return [arguments for line in found if (arguments := shlex.split(line)) and not is_path(arguments[0])]
 
 
 def flags(document: Path) -> set[str]:
-    """Return the flags that a document's sentences and tables name."""
+    """Return the flags that a document mentions in sentences and tables."""
     return set(re.findall(r"`(--[a-z.-]+)", document.read_text()))
 
 
 def is_path(word: str) -> bool:
-    """Whether a word behind the program's name is none of its arguments: `git clone`, `make -C`, `kubectl exec`."""
+    """Whether a word after the program's name is not one of its arguments: `git clone`, `make -C`, `kubectl exec`."""
     return word == "--" or (not word.startswith("--") and word not in commands())
 
 
 def links(text: str) -> list[str]:
-    """Return where the links of a text lead."""
+    """Return the targets of a text's links."""
     return re.findall(r"\]\(([^)\s]+)\)", text)
 
 
 def slug(heading: str) -> str:
-    """Return the anchor that a heading gets."""
+    """Return the anchor of a heading."""
     return re.sub(r"[^\w -]", "", heading.strip().lower()).replace(" ", "-")
 
 
@@ -170,7 +170,7 @@ def slug(heading: str) -> str:
 
 
 def test_the_tables_of_metrics_are_those_of_the_code() -> None:
-    """`make docs` would change nothing: names, types, labels and meanings are the families' own."""
+    """`make docs` would change nothing: names, types, labels and meanings come from the families."""
     assert METRICS.read_text() == metrics_page.written(METRICS.read_text())
 
 
@@ -194,7 +194,7 @@ def test_the_labels_of_a_source_are_documented() -> None:
 
 
 def test_every_family_has_a_query() -> None:
-    """docs/metrics.md asks something of each family."""
+    """docs/metrics.md has a query for each family."""
     asked = {word for query in queries(METRICS) for word in re.findall(r"\w+", query)}
     names = {row.name: {row.name, f"{row.name}_bucket", f"{row.name}_gcount"} for row in families()}
     assert [name for name, series in names.items() if not series & asked] == []
@@ -202,7 +202,7 @@ def test_every_family_has_a_query() -> None:
 
 @pytest.mark.parametrize("document", [file for file in DOCUMENTS if file != CHANGELOG], ids=named)
 def test_a_metric_that_is_named_exists(document: Path) -> None:
-    """What a document writes like one of our metrics is one; the departures from a plan may name what never was.
+    """Whatever a document formats like one of our metrics is one; deviations from a plan may name other ones.
 
     Recorded series, `source:aws_jobs_pending:sum`, are those of the rules.
     """
@@ -231,14 +231,14 @@ def test_the_scrape_configuration_is_one(document: Path, tmp_path: Path, tool: C
 
 
 def test_every_state_and_reason_is_explained() -> None:
-    """The tables of states and of reasons hold each word of the code, and no other."""
+    """The tables of states and of reasons list every value in the code, and no other."""
     states = [word for row in table(CONCEPTS, "state", "meaning") for word in re.findall(r"\w+", row[0])]
     assert states == [*State]
     assert [row[0] for row in table(CONCEPTS, "reason", "meaning")] == [*Reason]
 
 
 def test_every_reason_of_a_failed_poll_is_explained() -> None:
-    """docs/metrics.md explains each reason for which a poll fails."""
+    """docs/metrics.md explains each reason why a poll fails."""
     assert [row[0] for row in table(METRICS, "reason", "meaning")] == [*PollErrorReason]
 
 
@@ -246,13 +246,13 @@ def test_every_reason_of_a_failed_poll_is_explained() -> None:
 
 
 def test_every_setting_is_documented_and_no_other() -> None:
-    """docs/configuration.md has each key once; the catalog names the keys of scopes."""
+    """docs/configuration.md has each key once; the keys of scopes come from the catalog."""
     keys = [row[0] for row in table(CONFIGURATION, "key", "flag", "default", "meaning")]
     assert sorted(keys) == sorted([*dict(settings()), "services.SERVICE.SCOPES"])
 
 
 def test_the_table_of_settings_is_written_from_the_fields() -> None:
-    """`make docs` would change nothing: keys, flags, defaults and meanings are the fields' own."""
+    """`make docs` would change nothing: keys, flags, defaults and meanings come from the fields."""
     text = CONFIGURATION.read_text()
     assert settings_page.written(text) == text
 
@@ -275,14 +275,14 @@ def test_a_setting_is_documented_as_it_is(row: list[str]) -> None:
 
 
 def test_every_flag_is_documented() -> None:
-    """Each flag that sets something stands in the table of docs/configuration.md."""
+    """Each flag for a setting is in the table of docs/configuration.md."""
     documented = {row[1] for row in table(CONFIGURATION, "key", "flag", "default", "meaning")}
     flags = {option for option in parser()._option_string_actions if "." in option and not option.startswith("--no-")}
     assert flags <= documented
 
 
 def examples() -> Iterator[Any]:
-    """Yield the configurations that documents show: blocks whose keys are all the configuration's, not the chart's."""
+    """Yield the configurations in documents: blocks with keys of the configuration only, not of the chart."""
     for document in (document for document in DOCUMENTS if document.parent.name != "helm"):
         for number, block in enumerate(blocks(document, "yaml")):
             if set(re.findall(r"^([^\s#][^:]*):", block, re.MULTILINE)) <= Settings.model_fields.keys():
@@ -299,7 +299,7 @@ def test_an_example_of_a_configuration_is_valid(example: str, tmp_path: Path) ->
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Lay the samples where they are meant to lie, with a certificate, and return the folder."""
+    """Put the samples and a certificate in their intended places, and return the folder."""
     folder = tmp_path_factory.mktemp("installed")
     for file, content in zip(("server.crt", "server.key"), self_signed("exporter", "exporter.example"), strict=True):
         (folder / file).write_bytes(content)
@@ -310,12 +310,12 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=named)
 def test_a_sample_for_a_common_case_is_valid(example: Path, installed: Path) -> None:
-    """The exporter accepts it, with the files that it names."""
+    """The exporter accepts it, along with the files that it names."""
     assert cli.main(["check-config", str(installed / example.name)]) == 0
 
 
 def test_every_sample_is_listed() -> None:
-    """docs/configuration.md has a line for each sample, and the file begins with what it is for."""
+    """docs/configuration.md has a line for each sample, and the file starts with its purpose."""
     listed = {Path(link).name for row in table(CONFIGURATION, "file", "who it is for") for link in links(row[0])}
     assert listed == {SAMPLE.name, *(example.name for example in EXAMPLES)}
     assert all(example.read_text().startswith("# ") for example in EXAMPLES)
@@ -329,14 +329,14 @@ def test_a_variable_that_is_named_exists() -> None:
 
 
 def test_the_sample_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    """The sample configuration is valid, and what it sets is the default."""
+    """The sample configuration is valid, and its values are the defaults."""
     assert cli.main(["check-config", str(SAMPLE)]) == 0
     assert "valid" in capsys.readouterr().out
     assert load(CATALOG, SAMPLE) == Settings()
 
 
 def test_the_sample_has_every_key(tmp_path: Path) -> None:
-    """With what is commented out the sample is valid, too, and names every key but the one that leads to it.
+    """With its comments enabled the sample is valid, too, and names every key except its parent key.
 
     What takes the place of another section is commented out twice.
     """
@@ -349,7 +349,7 @@ def test_the_sample_has_every_key(tmp_path: Path) -> None:
 
 
 def keys(content: Any, prefix: str = "") -> Iterator[str]:
-    """Yield the keys that a configuration names, as the table writes them."""
+    """Yield the keys that a configuration contains, in the notation of the table."""
     for name, value in content.items():
         key = f"{prefix}{name}"
         yield key
@@ -367,7 +367,7 @@ def keys(content: Any, prefix: str = "") -> Iterator[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("document", DOCUMENTS, ids=named)
 def test_documented_calls_are_understood(document: Path) -> None:
-    """The parser knows every command and every flag of each call that a document shows."""
+    """The parser knows every command and every flag in each command line of a document."""
     for arguments in calls(document):
         if "--version" not in arguments:
             parser().parse_args(arguments)
@@ -386,11 +386,11 @@ def test_every_command_is_documented() -> None:
     assert [words[1] for words in calls if len(words) > 1] == [*commands()]
 
 
-# The rest.
+# Everything else.
 
 
 def test_every_path_is_documented() -> None:
-    """docs/web.md has each path that the server answers on, and no other."""
+    """docs/web.md has each path that the server serves, and no other."""
     site = Site(Exposition(CollectorRegistry(), lambda: 0.0), bool, Settings().web.telemetry_path, inside(list))
     paths = [resource.canonical for resource in create_app(site).router.resources()]
     assert [row[0] for row in table(WEB, "path", "what")] == paths
@@ -419,14 +419,14 @@ async def test_the_example_of_a_test_works() -> None:
 
 
 def listed_kinds() -> list[tuple[Kind, str, str]]:
-    """Return the kinds of the table in docs/concepts.md with what it says of each."""
+    """Return the kinds of the table in docs/concepts.md with their other columns."""
     rows = table(CONCEPTS, "kind", "AWS operation", "scope")
     kinds = {str(kind): kind for kind in CATALOG.kinds()}
     return [(kinds[name], operation, scope) for name, operation, scope in rows]
 
 
 def test_the_listed_kinds_are_as_listed() -> None:
-    """docs/concepts.md tells the operation and the scopes of the kinds that it lists."""
+    """docs/concepts.md names the operation and the scopes of the kinds that it lists."""
     assert len(listed_kinds()) == 5
     for kind, operation, scope in listed_kinds():
         assert operation == kind.operation
@@ -450,7 +450,7 @@ def test_the_policy_allows_what_the_listed_kinds_need() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=named)
 def test_blocks_are_what_they_say(document: Path) -> None:
-    """JSON and YAML can be read, and a shell understands the commands."""
+    """JSON and YAML blocks parse, and a shell accepts the commands."""
     for block in blocks(document, "json"):
         json.loads(block)
     for block in blocks(document, "yaml"):
@@ -472,7 +472,7 @@ def test_every_alert_is_listed() -> None:
 
 @pytest.mark.parametrize("runbook", sorted((ROOT / "docs" / "runbooks").glob("*.md")), ids=named)
 def test_a_runbook_goes_through_reasons_that_exist(runbook: Path) -> None:
-    """What stands before the colon of an item, as in "* `throttled`: wait", are reasons of a job or a poll."""
+    """What precedes the colon of an item, as in "* `throttled`: wait", is a reason of a job or a poll."""
     heads = re.findall(r"^\* ((?:`[a-z_]+`(?:, )?)+):", runbook.read_text(), re.MULTILINE)
     assert {word for head in heads for word in re.findall(r"\w+", head)} <= {*Reason, *PollErrorReason}
 
@@ -499,7 +499,7 @@ COUNTS: dict[str, Callable[[], int]] = {
     f"{NUMBER} blocks:": lambda: len(table(ARCHITECTURE, "block", "holds")),
     f"these {NUMBER}, and no others": lambda: len(schema._HEADERS),
 }
-"""The sentences that count things of the project, and what they count."""
+"""The sentences with counts of the project's things, and what they count."""
 
 COUNTING = [document for document in DOCUMENTS if document not in {CHANGELOG, PERFORMANCE, SCALING}]
 """Not the past, and neither measurements nor examples."""
@@ -512,7 +512,7 @@ def flat(document: Path) -> str:
 
 @pytest.mark.parametrize("sentence", COUNTS)
 def test_a_count_is_right(sentence: str) -> None:
-    """Each document that counts something has the number that there are now."""
+    """Each document with a count has the current number."""
     told = [word for document in COUNTING for word in re.findall(sentence, flat(document), re.IGNORECASE)]
     assert told
     numbers = {int(word) if word.isdecimal() else NUMERALS.index(word.lower()) for word in told}
@@ -521,14 +521,14 @@ def test_a_count_is_right(sentence: str) -> None:
 
 @pytest.mark.parametrize("document", COUNTING, ids=named)
 def test_nothing_else_is_counted(document: Path) -> None:
-    """What there are many of stands behind a number only in a sentence that is held."""
+    """A number in front of something counted appears only in a sentence that a test checks."""
     text = re.sub("|".join(COUNTS), "", flat(document), flags=re.IGNORECASE)
     things = "alerts|commands|dashboards|families|faults|flags|kinds|panels|reasons|rooms|runbooks|services|settings"
     assert re.findall(rf"{NUMBER} ({things})\b", text, re.IGNORECASE) == []
 
 
 def test_the_limits_are_documented_as_they_are() -> None:
-    """docs/metrics.md tells the default of each limit that bounds what is exported."""
+    """docs/metrics.md states the default of each limit on what is exported."""
     told = {row[0]: int(row[1].partition(" ")[0].replace(",", "")) for row in table(METRICS, "limit", "default")}
     fields = dict(settings())
     assert told == {key: fields[key].default for key in told}
@@ -536,7 +536,7 @@ def test_the_limits_are_documented_as_they_are() -> None:
 
 
 def test_the_bounds_of_a_client_are_documented_as_they_are() -> None:
-    """docs/web.md tells how many connections there may be, and how long each may take."""
+    """docs/web.md states how many connections there may be, and how long each may take."""
     told, limits = {row[0]: row[1] for row in table(WEB, "what", "bound")}, ConnectionLimits()
     assert told["scrapes at the same time"].endswith(f"({Settings().web.max_requests})")
     assert told["open connections"] == f"{limits.connections}"
@@ -546,7 +546,7 @@ def test_the_bounds_of_a_client_are_documented_as_they_are() -> None:
 
 
 def test_every_document_is_in_the_index() -> None:
-    """docs/README.md has a line for each document beside it."""
+    """docs/README.md has a line for each other document in the folder."""
     listed = {link for row in table(INDEX, "document") for link in links(row[0])}
     assert {file.name for file in (ROOT / "docs").glob("*.md")} - {"README.md"} <= listed
 

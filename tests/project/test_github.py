@@ -1,4 +1,4 @@
-"""What GitHub runs and shows: workflows hold to our rules of security, forms and hooks to the project."""
+"""What GitHub runs and shows: workflows follow our security rules, and forms and hooks match the project."""
 
 import re
 import subprocess
@@ -16,7 +16,7 @@ MAKEFILE = (ROOT / "Makefile").read_text()
 
 
 def read(file: Path) -> Any:
-    """Return what a YAML file says; `on` is a word here and no truth."""
+    """Return the content of a YAML file, where `on` is a string and not a boolean."""
     return yaml.load(file.read_text(), yaml.BaseLoader)
 
 
@@ -34,7 +34,7 @@ def steps(workflow: str) -> Iterator[dict[str, Any]]:
 
 @pytest.mark.parametrize("workflow", WORKFLOWS)
 def test_a_workflow_may_do_nothing_but_what_a_job_asks_for(workflow: str) -> None:
-    """Nothing is permitted at the top; each job names what it needs, and how long it may take."""
+    """The top level grants no permissions; each job names what it needs and has a timeout."""
     assert read(WORKFLOWS[workflow])["permissions"] == {}
     assert read(WORKFLOWS[workflow])["concurrency"]
     for name, job in jobs(workflow).items():
@@ -44,7 +44,7 @@ def test_a_workflow_may_do_nothing_but_what_a_job_asks_for(workflow: str) -> Non
 
 @pytest.mark.parametrize("workflow", WORKFLOWS)
 def test_actions_are_pinned(workflow: str) -> None:
-    """Every action is named by a commit, with the version that it is in a comment."""
+    """Every action is pinned to a commit, with its version in a comment."""
     lines = [line.strip(" -") for line in WORKFLOWS[workflow].read_text().splitlines() if "uses:" in line]
     assert len(lines) == sum("uses" in step for step in steps(workflow)) > 0
     assert [line for line in lines if not re.fullmatch(r"uses: [\w./-]+@[0-9a-f]{40} # v\d+(\.\d+)+", line)] == []
@@ -65,13 +65,13 @@ def test_a_checkout_keeps_no_credentials(workflow: str) -> None:
 
 @pytest.mark.parametrize("workflow", WORKFLOWS)
 def test_scripts_hold_no_expressions(workflow: str) -> None:
-    """What comes from outside reaches a script as a variable, never as a part of the script."""
+    """External input reaches a script as a variable, never as part of the script."""
     assert [step["run"] for step in steps(workflow) if "${{" in step.get("run", "")] == []
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS)
 def test_scripts_call_what_exists(workflow: str) -> None:
-    """Targets of the Makefile and scripts of ours that a workflow calls are there."""
+    """Make targets and scripts of ours that a workflow runs exist."""
     scripts = "\n".join(step.get("run", "") for step in steps(workflow))
     targets = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
     called = {target for line in re.findall(r"^make (.+)$", scripts, re.MULTILINE) for target in line.split()}
@@ -88,20 +88,20 @@ def test_every_python_is_tested() -> None:
 
 
 def test_only_what_publishes_may_write() -> None:
-    """Tests have no right to write; what is published was tested before."""
+    """Jobs with tests cannot write; what is published was tested before."""
     rights = {name: set(job["permissions"].values()) for name, job in {**jobs("ci.yml"), **jobs("release.yml")}.items()}
     assert rights["test"] == {"read"}
     assert all("test" in before("release.yml", name) for name in ("pypi", "image", "chart", "release"))
 
 
 def before(workflow: str, job: str) -> set[str]:
-    """Return the jobs that a job waits for, also by way of others."""
+    """Return the jobs that a job waits for, directly or indirectly."""
     direct = set(jobs(workflow)[job].get("needs", ()))
     return direct.union(*(before(workflow, name) for name in direct))
 
 
 def test_the_build_arguments_are_the_dockerfiles() -> None:
-    """The release gives the image's build every argument of the labels, and none that it does not take."""
+    """The release passes the image's build every argument of the labels, and no unknown ones."""
     (push,) = (step for step in steps("release.yml") if "docker/build-push-action" in step.get("uses", ""))
     given = set(re.findall(r"^(\w+)=", push["with"]["build-args"], re.MULTILINE))
     taken = set(re.findall(r"^ARG (\w+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
@@ -109,7 +109,7 @@ def test_the_build_arguments_are_the_dockerfiles() -> None:
 
 
 def test_the_hooks_are_what_make_lint_calls() -> None:
-    """Who commits with pre-commit has passed `make lint`."""
+    """A commit that passes pre-commit also passes `make lint`."""
     (repository,) = read(ROOT / ".pre-commit-config.yaml")["repos"]
     hooks = {hook["entry"].removeprefix(".venv/bin/").split(" --force")[0] for hook in repository["hooks"]}
     (recipe,) = re.findall(r"^lint:.*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)
@@ -128,7 +128,7 @@ SCHEMAS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("files", SCHEMAS)
 def test_github_takes_its_files(files: str) -> None:
-    """What stands in `.github` holds to GitHub's schemas: a form that does not is shown to nobody."""
+    """Files in `.github` match GitHub's schemas: GitHub silently hides an invalid form."""
     checker = Path(sys.executable).with_name("check-jsonschema")
     found = sorted(map(str, (ROOT / ".github").glob(files)))
     assert found
@@ -136,7 +136,7 @@ def test_github_takes_its_files(files: str) -> None:
 
 
 def test_dependabot_keeps_what_it_can() -> None:
-    """It looks at the locks and at the actions, and waits before it takes a new release."""
+    """It watches the locks and the actions, and waits before it proposes a new release."""
     updates = read(ROOT / ".github" / "dependabot.yml")["updates"]
     assert {update["package-ecosystem"] for update in updates} == {"pip", "github-actions"}
     assert all(int(update["cooldown"]["default-days"]) >= 7 for update in updates)

@@ -1,4 +1,4 @@
-"""The rooms of the exporter stand one above the other, and each imports only from those below it."""
+"""The rooms of the exporter are layers, and each imports only from those below it."""
 
 import ast
 from collections import Counter
@@ -30,10 +30,10 @@ ROOMS = (
     "clock",
     "",  # the package itself, which holds nothing but the version
 )
-"""From top to bottom."""
+"""The rooms from top to bottom."""
 
 CONFINED = {"aiobotocore": {"aws"}, "botocore": {"aws", "catalog", "cli", "simulator"}, "boto3": set[str]()}
-"""The rooms that may know a library."""
+"""The rooms that may import a library."""
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,7 +59,7 @@ IMPORTS = {module: sorted(imports(file)) for module, file in FILES.items()}
 
 
 def source(name: str) -> str:
-    """Return the module of ours that an imported name stands in."""
+    """Return our module that defines an imported name."""
     return name if name in IMPORTS else name.rpartition(".")[0]
 
 
@@ -69,11 +69,11 @@ def room(module: str) -> str:
 
 
 OURS = [(module, name) for module, names in IMPORTS.items() for name in names if name.split(".")[0] == "exporter"]
-"""Every module with each name of ours that it imports."""
+"""Every module with each of our names that it imports."""
 
 
 def test_every_room_is_known() -> None:
-    """A module that stands in no room of the plan is an error."""
+    """A module outside of every room is an error."""
     unknown = {room(module) for module in IMPORTS} - set(ROOMS)
     assert not unknown, f"give these a place in ROOMS: {', '.join(sorted(unknown))}"
 
@@ -90,7 +90,7 @@ def test_imports_go_down() -> None:
 
 
 def test_imports_form_no_cycle() -> None:
-    """No module imports itself, not even by way of others of its room."""
+    """No module imports itself, not even indirectly within its room."""
     graph: dict[str, set[str]] = {}
     for module, name in OURS:
         graph.setdefault(module, set()).add(source(name))
@@ -102,7 +102,7 @@ def test_imports_form_no_cycle() -> None:
 
 
 def test_the_toolkit_can_be_lifted_out() -> None:
-    """Only what puts the site together imports `web.toolkit`, which imports from `web.server` and rooms below `web`."""
+    """Only the code that assembles the site imports `web.toolkit`, which imports `web.server` and rooms below `web`."""
     toolkit = "exporter.web.toolkit"
     importers = {module for module, name in OURS if source(name).startswith(toolkit) and not module.startswith(toolkit)}
     imported = {source(name) for module, name in OURS if module.startswith(toolkit)}
@@ -112,7 +112,7 @@ def test_the_toolkit_can_be_lifted_out() -> None:
 
 
 def test_no_name_stands_twice() -> None:
-    """Whoever hears the name of a file or of a public class knows which one is meant."""
+    """The name of a file or of a public class is unique."""
     files = [file.stem for file in FILES.values() if file.name not in {"__init__.py", "__main__.py"}]
     classes = [
         node.name
@@ -141,7 +141,7 @@ def test_libraries_stay_in_their_rooms() -> None:
 
 
 def test_the_package_gives_only_its_version() -> None:
-    """What is imported from the package itself is its version."""
+    """The only name imported from the package itself is its version."""
     others = [f"{module} imports {name}" for module, name in OURS if source(name) in {"", "exporter"}]
     others = [line for line in others if not line.endswith(" exporter.__version__")]
     assert not others, "\n".join(others)

@@ -1,4 +1,4 @@
-"""Where things lie: what stands at the root is named by something, and `tests/` mirrors `exporter/`."""
+"""Where things are: every file at the root is referred to somewhere, and `tests/` mirrors `exporter/`."""
 
 import re
 import subprocess
@@ -15,7 +15,7 @@ READERS = (
     *("Makefile", "CONTRIBUTING.md", "README.md", "pyproject.toml", "Dockerfile", ".ci/run"),
     *(str(file.relative_to(ROOT)) for file in sorted(ROOT.glob(".github/workflows/*.yml"))),
 )
-"""Where a newcomer meets what stands at the root."""
+"""Where a newcomer learns what is at the root."""
 
 FOUND_BY_NAME = {
     ".dockerignore": "docker build",
@@ -23,12 +23,12 @@ FOUND_BY_NAME = {
     ".pre-commit-config.yaml": "pre-commit",
     "Makefile": "make",
 }
-"""What none of these name, and the tool that finds it."""
+"""What none of these mention, and the tool that finds it."""
 
 
 @pytest.fixture
 def tracked(tool: Callable[[str], str]) -> list[PurePosixPath]:
-    """Return the files that git tracks; CI may run as another user than the one whose checkout it is."""
+    """Return the files that git tracks; CI may run as a different user than the owner of the checkout."""
     command = [tool("git"), "-c", "safe.directory=*", "ls-files", "-z"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if listed.returncode != 0:
@@ -38,12 +38,12 @@ def tracked(tool: Callable[[str], str]) -> list[PurePosixPath]:
 
 @pytest.fixture
 def tests(tracked: list[PurePosixPath]) -> list[PurePosixPath]:
-    """Return the files below `tests/`, as seen from there."""
+    """Return the files below `tests/`, relative to it."""
     return [file.relative_to("tests") for file in tracked if file.parts[0] == "tests"]
 
 
 def test_everything_at_the_root_is_named(tracked: list[PurePosixPath]) -> None:
-    """A file or folder at the root is named where a newcomer looks, or a tool finds it by its name."""
+    """A file or folder at the root is mentioned where newcomers look, or a tool finds it by its name."""
     folders = {file.parts[0] for file in tracked if len(file.parts) > 1}
     texts = {name: (ROOT / name).read_text() for name in READERS}
 
@@ -56,7 +56,7 @@ def test_everything_at_the_root_is_named(tracked: list[PurePosixPath]) -> None:
 
 
 def test_a_folder_of_tests_is_a_room_or_explained(tests: list[PurePosixPath]) -> None:
-    """A folder that is no room of the exporter has its line in CONTRIBUTING, and no other line is there."""
+    """A folder that does not mirror a room of the exporter has its line in CONTRIBUTING, and no other line is there."""
     folders = {file.parent for file in tests if file.parent.parts}
     others = {folder.parts[0] for folder in folders if not (ROOT / "exporter" / folder).is_dir()}
     assert others == set(re.findall(r"^\| `tests/(\w+)` \| \w", CONTRIBUTING.read_text(), re.MULTILINE))
@@ -69,13 +69,13 @@ def test_a_test_at_the_top_is_that_of_a_module(tests: list[PurePosixPath]) -> No
 
 
 def test_helpers_lie_in_support(tests: list[PurePosixPath]) -> None:
-    """A module that is no test lies in `tests/support`; the benchmarks have their own."""
+    """A module without tests lies in `tests/support`; the benchmarks have their own."""
     modules = [file for file in tests if file.suffix == ".py" and file.parts[0] not in {"support", "benchmarks"}]
     assert [file for file in modules if not re.fullmatch(r"test_\w+|conftest", file.stem)] == []
 
 
 def test_no_two_tests_share_a_name(tests: list[PurePosixPath]) -> None:
-    """Two modules have one name only if each tests the module of that name: `aws/errors.py`, `simulator/errors.py`."""
+    """Two modules share a name only if each tests the module of that name: `aws/errors.py`, `simulator/errors.py`."""
     folders = defaultdict(list)
     for file in tests:
         if file.suffix == ".py" and file.name != "conftest.py":
@@ -86,5 +86,5 @@ def test_no_two_tests_share_a_name(tests: list[PurePosixPath]) -> None:
 
 
 def is_of_a_module(test: PurePosixPath) -> bool:
-    """Whether the exporter has the module that a test's name tells."""
+    """Whether the exporter has the module that a test's name implies."""
     return (ROOT / "exporter" / test.with_name(test.name.removeprefix("test_"))).is_file()

@@ -23,14 +23,14 @@ def requirements(lock: str) -> list[str]:
 
 @pytest.mark.parametrize("lock", LOCKS)
 def test_a_lock_holds_pins_and_hashes_and_nothing_else(lock: str) -> None:
-    """Each line pins one version by its hashes; no option and no address stands in a lock."""
+    """Each line pins one version by its hashes; a lock contains no options and no URLs."""
     form = re.compile(r"[a-z0-9.-]+==[^\s:]+( ; [^:]+)?(\s+--hash=sha256:[0-9a-f]{64})+")
     assert requirements(lock)
     assert [line for line in requirements(lock) if not form.fullmatch(line)] == []
 
 
 def test_every_lock_is_known() -> None:
-    """There are no other locks; `make lock` writes each, and CONTRIBUTING tells what each is for."""
+    """There are no other locks; `make lock` writes each, and CONTRIBUTING says what each is for."""
     assert sorted(file.name for file in ROOT.glob("requirements*.txt")) == sorted(LOCKS)
     assert sorted(re.findall(r"^\t\$\(COMPILE\) .* -o (\S+)$", MAKEFILE, re.MULTILINE)) == sorted(LOCKS)
     assert set(LOCKS) <= set(re.findall(r"`(requirements\S*)`", CONTRIBUTING))
@@ -38,12 +38,12 @@ def test_every_lock_is_known() -> None:
 
 @pytest.mark.parametrize("lock", LOCKS[:2])
 def test_what_is_shipped_is_what_is_tested(lock: str) -> None:
-    """The exporter runs and is built with the very files that the tests run with."""
+    """The exporter is run and built with the same files that the tests use."""
     assert set(requirements(lock)) <= set(requirements("requirements-dev.txt"))
 
 
 def test_the_oldest_python_is_told_the_same_everywhere() -> None:
-    """The classifiers begin with the version that `requires-python` and ruff name."""
+    """The classifiers start with the version that `requires-python` and ruff name."""
     classifiers = " ".join(PROJECT["project"]["classifiers"])
     minors = [int(minor) for minor in re.findall(r"Python :: 3\.(\d+)", classifiers)]
     assert minors == list(range(minors[0], minors[-1] + 1))
@@ -52,28 +52,28 @@ def test_the_oldest_python_is_told_the_same_everywhere() -> None:
 
 
 def test_the_documents_name_the_versions_of_python() -> None:
-    """docs/stability.md says which ones are tested: the classifiers' first to their last."""
+    """docs/stability.md names the tested versions: the classifiers' first to their last."""
     versions = re.findall(r"Python :: (3\.\d+)", " ".join(PROJECT["project"]["classifiers"]))
     text = " ".join((ROOT / "docs" / "stability.md").read_text().split())
     assert f"tested versions of Python: {versions[0]} to {versions[-1]}." in text
 
 
 def test_what_the_readme_tells_a_newcomer_is_what_ci_runs() -> None:
-    """`.ci/run` comes to each make target of the README, by itself or by the scripts that it calls."""
+    """`.ci/run` runs each make target of the README, directly or through the scripts that it calls."""
     told = set(re.findall(r"\bmake (?:-C \S+ )?([a-z]+)", code("README.md")))
     assert told == {"demo", "test"}
     assert told <= set(re.findall(r"(?:\bmake|\.ci/\w+) ([a-z]+)", commands(".ci/run")))
 
 
 def commands(script: str) -> str:
-    """Return the commands of a script and of those beside it that it calls, without what is only said or printed."""
+    """Return the commands of a script and of the sibling scripts that it calls, without comments and printed text."""
     lines = [line.strip() for line in (ROOT / script).read_text().splitlines()]
     text = "\n".join(line for line in lines if not line.startswith(("#", "echo ")))
     return "\n".join([text, *(commands(called) for called in sorted({*re.findall(r"\.ci/\w+", text)} - {script}))])
 
 
 def code(document: str) -> str:
-    """Return the code of a document: blocks, and what stands between backticks."""
+    """Return the code of a document: blocks, and what is between backticks."""
     return "\n".join(re.findall(r"```.*?```|`[^`\n]+`", (ROOT / document).read_text(), re.DOTALL))
 
 
@@ -85,7 +85,7 @@ def test_documented_targets_exist(document: str) -> None:
 
 
 def test_no_test_counts_seconds_of_its_own() -> None:
-    """Red never means busy: what tests wait for has one limit, which grows with the slowness of the machine."""
+    """A failure never means a busy machine: waits share one limit, which grows with the slowness of the machine."""
     own = re.compile(
         r"asyncio\.timeout\(\d|wait_for\(.*, \d|timeout=\d|ClientTimeout\(.*\d|(perf_counter|monotonic)\(\) .*<"
     )

@@ -1,4 +1,4 @@
-"""Pruning botocore for the image: clients of the services that stay can be made, those that go are named."""
+"""Pruning botocore for the image: clients of the remaining services work, and the removed ones are listed."""
 
 import json
 import runpy
@@ -17,7 +17,7 @@ from tests.support.harness import CATALOG
 SCRIPT = runpy.run_path(str(Path(__file__).parents[2] / "image" / "prune.py"))
 needed: Callable[..., set[str]] = SCRIPT["needed"]
 prune: Callable[..., None] = SCRIPT["prune"]
-"""The image's script is no module of ours."""
+"""The image's script is not one of our modules."""
 
 WHOLE = Path(botocore.__file__).parent / "data"
 
@@ -33,12 +33,12 @@ def data(tmp_path: Path) -> Path:
 
 
 def models(data: Path) -> Models:
-    """Return the models of one folder and of no other."""
+    """Return the models of one folder only."""
     return Models(Loader(extra_search_paths=[str(data)], include_default_search_paths=False))
 
 
 def test_what_is_needed_follows_from_the_catalog() -> None:
-    """Services of kinds and of their scopes, and those that credentials and accounts come from."""
+    """These are the services of kinds and of their scopes, and those for credentials and accounts."""
     wanted = needed(CATALOG)
     assert {"bedrock", "cleanroomsml", "cleanrooms", "sts", "organizations", "ec2"} <= wanted
     assert {kind.service for kind in CATALOG.kinds()} <= wanted
@@ -47,7 +47,7 @@ def test_what_is_needed_follows_from_the_catalog() -> None:
 
 
 def test_only_the_newest_models_of_what_is_needed_stay(data: Path) -> None:
-    """Services that stay have what a client is made of, in one version; the others are gone, and listed."""
+    """Remaining services have what a client needs, in one version; the others are removed, and listed."""
     versions = sorted(folder.name for folder in (data / "cloudfront").iterdir())
     prune(data, {"bedrock", "sts", "cloudfront"})
     assert [folder.name for folder in (data / "cloudfront").iterdir()] == versions[-1:]
@@ -66,7 +66,7 @@ def test_only_the_newest_models_of_what_is_needed_stay(data: Path) -> None:
     ],
 )
 def test_a_service_that_was_left_out_is_told_from_one_that_does_not_exist(data: Path, service: str, words: str) -> None:
-    """Who asks for a model that is not there learns whether another image would have it."""
+    """A request for a missing model says whether another image would have it."""
     prune(data, {"bedrock", "sts"})
     with pytest.raises(LookupError) as caught:
         models(data).service(service)
@@ -74,7 +74,7 @@ def test_a_service_that_was_left_out_is_told_from_one_that_does_not_exist(data: 
 
 
 def test_a_service_that_botocore_lacks_stops_the_build(data: Path) -> None:
-    """An image without a service of the catalog is not made, and nothing is touched."""
+    """An image without a service of the catalog fails to build, and nothing is changed."""
     with pytest.raises(LookupError, match="botocore has no glue"):
         prune(data, {"bedrock", "glue"})
     assert (data / "ec2").exists()

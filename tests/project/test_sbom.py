@@ -26,7 +26,7 @@ FORMATS = Draft7Validator.FORMAT_CHECKER.checkers
 
 @pytest.fixture(scope="module")
 def text(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Run the Makefile's recipe with the environment of this test, into another file."""
+    """Run the Makefile's recipe in this test's environment, with another output file."""
     file = tmp_path_factory.mktemp("sbom") / "sbom.json"
     (recipe,) = re.findall(r"^\t\$\(BIN\)/(cyclonedx-py .*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     program, *arguments = recipe.replace("build/sbom.cdx.json", str(file)).split()
@@ -35,7 +35,7 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_the_bill_is_valid(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It holds to the schema of the version that it names, and links to packages by plain addresses."""
+    """It matches the schema of the version that it names, and refers to packages by plain purls."""
     # The checker's own grammar of addresses takes half a second for each; ours are of one form, which it would take.
     monkeypatch.setitem(FORMATS, "iri-reference", (re.compile(r"https://[\w.-]+/[\w./#-]*").fullmatch, ()))
     version = SchemaVersion.from_version(json.loads(text)["specVersion"])
@@ -43,7 +43,7 @@ def test_the_bill_is_valid(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_bill_lists_what_the_lock_pins(text: str) -> None:
-    """Every package that is shipped, and no other, with its version, its address and its hashes."""
+    """It lists every shipped package, and no other, with its version, its purl and its hashes."""
     components = json.loads(text)["components"]
     assert {(each["name"], each["version"]): hashes(each) for each in components} == PINNED
     assert len(PINNED) > 20
@@ -52,7 +52,7 @@ def test_the_bill_lists_what_the_lock_pins(text: str) -> None:
 
 
 def test_the_bill_is_about_the_exporter(text: str) -> None:
-    """What it is the bill of is named."""
+    """It names the software that it describes."""
     about = json.loads(text)["metadata"]["component"]
     assert (about["name"], about["type"]) == ("aws-job-exporter", "application")
 

@@ -1,4 +1,4 @@
-"""The configuration: where each setting may stand, who wins, and one clear line for everything that is wrong."""
+"""The configuration: where each setting can be made, which one wins, and one clear line for every mistake."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ SECTIONS = {
     for name, field in Settings.model_fields.items()
     if name not in {"config", "kinds", "reasons"}
 }
-"""The keys of every section; none where a section is a list or has keys of the user's own."""
+"""The keys of every section; none where a section is a list or has keys chosen by the user."""
 
 EVERYTHING = Path(__file__).parent / "everything.ok.yml"
 
@@ -36,7 +36,7 @@ def read(tmp_path):
 
 @pytest.fixture
 def problem(read, tmp_path):
-    """Return a function that gives the one line that says what is wrong, without the folder of the file."""
+    """Return a function that returns the single error line, without the folder of the file."""
 
     def only(content, *flags):
         with pytest.raises(ConfigurationError) as raised:
@@ -50,18 +50,18 @@ def problem(read, tmp_path):
 
 
 def test_without_anything_the_defaults_hold(read):
-    """An exporter needs no file."""
+    """The exporter runs without a file."""
     assert read(None) == read("") == read("# nothing but a comment\n") == Settings()
 
 
 def test_every_key_of_every_section_stands_in_the_example():
-    """So that a new key is read here too."""
+    """This makes sure that a new key is read here too."""
     sections = yaml.safe_load(EVERYTHING.read_text())
     assert all(keys == set(sections[name]) for name, keys in SECTIONS.items() if keys)
 
 
 def test_every_key_of_every_section_is_read():
-    """What the file says is what the settings hold, in plain values."""
+    """The settings hold what the file contains, as plain values."""
     settings = load(CATALOG, EVERYTHING)
     assert settings.web.listen_address == ("127.0.0.1:9100", "[::1]:9100")
     assert settings.web.telemetry_path == "/prometheus"
@@ -96,7 +96,7 @@ def test_every_key_of_every_section_is_read():
 
 
 def test_accounts_are_read():
-    """A role tells its account; the default credentials tell none."""
+    """A role's ARN contains its account; the default credentials do not reveal theirs."""
     assumed, default = load(CATALOG, EVERYTHING).named_accounts
     assert assumed.external_id is not None
     assert (assumed.account_id, assumed.external_id.get_secret_value()) == ("111122223333", "made-up")
@@ -105,7 +105,7 @@ def test_accounts_are_read():
 
 
 def test_an_organisation_takes_the_place_of_a_list(read):
-    """Its accounts are read through roles of one name, in the partition that AWS tells."""
+    """Its accounts are read through roles of the same name, in the partition that AWS reports."""
     settings = read(
         """
         accounts:
@@ -141,7 +141,7 @@ def test_an_organisation_takes_the_place_of_a_list(read):
     ],
 )
 def test_a_wrong_organisation_is_told_in_one_line(problem, organization, key, told):
-    """With its file, its key, and what is allowed."""
+    """The line has the file, the key, and what is allowed."""
     line = problem(f"accounts: {{organization: {organization}}}")
     assert line.startswith(f"exporter.yml: accounts.organization.{key}: ")
     assert told in line
@@ -161,14 +161,14 @@ def test_a_wrong_organisation_is_told_in_one_line(problem, organization, key, to
     ],
 )
 def test_wrong_accounts_and_shards_are_told(read, content, told):
-    """In the form that the file has."""
+    """The message uses the notation of the file."""
     with pytest.raises(ConfigurationError) as raised:
         read(content)
     assert any(told in line for line in raised.value.problems), raised.value.problems
 
 
 def test_services_select_kinds_and_scopes():
-    """A service without more is all of it; kinds, scopes and interval narrow it down."""
+    """A service without options selects everything in it; kinds, scopes and interval narrow it down."""
     bedrock, cleanrooms, lookout = load(CATALOG, EVERYTHING).selections(CATALOG)
     assert {BEDROCK.key, CUSTOMIZATION.key} < {kind.key for kind in bedrock.kinds}
     assert [kind.key for kind in cleanrooms.kinds] == [
@@ -182,7 +182,7 @@ def test_services_select_kinds_and_scopes():
 
 
 def test_numbers_outlive_three_polls_of_a_slow_source(read):
-    """`stale_after` is for the usual interval; an hourly source would be stale all the time."""
+    """`stale_after` suits the usual interval; an hourly source would be stale all the time."""
     settings = read("poll: {stale_after: 5m}")
     assert settings.stale_after(60.0) == 300.0
     assert settings.stale_after(3600.0) == 3 * 3600.0
@@ -196,12 +196,12 @@ PRECEDENCE = {
     "metrics.per_job_finished": (50, 1, 2, 3),
     "aws.max_attempts": (3, 4, 5, 6),
 }
-"""What a key is by default, and what file, environment and flag say of it."""
+"""The default of a key, and its value in file, environment and flag."""
 
 
 @pytest.mark.parametrize("name", PRECEDENCE)
 def test_flags_win_over_environment_over_file_over_default(read, monkeypatch, name):
-    """The nearer to the process, the stronger."""
+    """The place closer to the process wins."""
     section, key = name.split(".")
     default, file, variable, flag = PRECEDENCE[name]
 
@@ -224,20 +224,20 @@ def test_each_place_fills_in_what_the_others_leave_out(read, monkeypatch):
 
 
 def test_lists_of_flags_are_repeated(read):
-    """As Prometheus repeats --web.listen-address."""
+    """The flag is repeated like Prometheus's --web.listen-address."""
     settings = read(None, "--web.listen-address=:1", "--web.listen-address=[::1]:2")
     assert settings.web.listen_address == (":1", "[::1]:2")
 
 
 def test_one_address_needs_no_list(read, monkeypatch):
-    """Neither in the file nor in a variable."""
+    """This holds for the file and for a variable."""
     assert read("web: {listen_address: ':1'}").web.listen_address == (":1",)
     monkeypatch.setenv(f"{PREFIX}WEB__LISTEN_ADDRESS", ":2")
     assert read(None).web.listen_address == (":2",)
 
 
 def test_accounts_and_services_are_json_in_the_environment(read, monkeypatch):
-    """What has no flag of its own has a variable."""
+    """Settings without a flag still have a variable."""
     monkeypatch.setenv(f"{PREFIX}ACCOUNTS", '[{"regions": ["eu-west-1"]}]')
     monkeypatch.setenv(f"{PREFIX}SERVICES", '{"bedrock": {"interval": "5m"}, "lookoutequipment": null}')
     settings = read(None)
@@ -276,25 +276,25 @@ UNDERSCORES = {
 
 @pytest.mark.parametrize(("written", "meant"), UNDERSCORES.items(), ids=UNDERSCORES.keys())
 def test_a_variable_with_one_underscore_is_not_ignored_without_a_word(problem, monkeypatch, written, meant):
-    """It would look as if it had been taken."""
+    """It would look as if it had taken effect."""
     monkeypatch.setenv(f"{PREFIX}{written}", "5m")
     assert problem(None) == f"{PREFIX}{written}: write {PREFIX}{meant}"
 
 
 def test_every_telemetry_path_is_taken(read):
-    """Even the root, which then has no status page."""
+    """The root is allowed too, in which case there is no status page."""
     for path in ("/", "/metrics", "/a/b-c_d.e", "/-", "/a/-/b"):
         assert read(None, f"--web.telemetry-path={path}").web.telemetry_path == path
 
 
 def test_merge_keys_are_yaml_too(read):
-    """`<<` is how YAML says a thing once."""
+    """`<<` is YAML's way to avoid repetition."""
     content = "services:\n  bedrock: &often {interval: 5m}\n  lookoutequipment:\n    <<: *often\n"
     assert read(content).services["lookoutequipment"].interval == 300.0
 
 
 def test_a_section_within_a_section_is_set_everywhere(read, monkeypatch):
-    """`web.config.file` in the file, in a variable and as a flag."""
+    """`web.config.file` can be set in the file, in a variable and as a flag."""
     content = "web: {config: {file: file.yml}}"
     assert read(content).web.config.file == Path("file.yml")
     monkeypatch.setenv(f"{PREFIX}WEB__CONFIG__FILE", "environment.yml")
@@ -428,7 +428,7 @@ WRONG_IN_FILE = {
 
 @pytest.mark.parametrize(("content", "key", "allowed"), WRONG_IN_FILE.values(), ids=WRONG_IN_FILE.keys())
 def test_a_wrong_key_of_the_file_is_one_line(problem, content, key, allowed):
-    """The file, the key, the value and what is allowed or meant."""
+    """The line has the file, the key, the value and what is allowed or was probably meant."""
     line = problem(content)
     assert line.startswith(f"exporter.yml: {key}")
     assert allowed in line
@@ -470,14 +470,14 @@ WRONG_YAML = {
 
 @pytest.mark.parametrize(("content", "origin", "allowed"), WRONG_YAML.values(), ids=WRONG_YAML.keys())
 def test_a_file_that_cannot_be_read_is_one_line(problem, content, origin, allowed):
-    """The file, the line where there is one, and what is wrong."""
+    """The line has the file, the line number where there is one, and what is wrong."""
     line = problem(content)
     assert line.startswith(origin)
     assert allowed in line
 
 
 def test_a_missing_file_is_one_line(tmp_path):
-    """It names the file."""
+    """The line names the file."""
     missing = tmp_path / "missing.yml"
     with pytest.raises(ConfigurationError) as raised:
         load(CATALOG, missing)
@@ -518,7 +518,7 @@ BOTH_WAYS = pytest.mark.parametrize("content", [None, json.dumps(BESIDE)], ids=[
     ("variable", "value", "allowed"), WRONG_IN_ENVIRONMENT.values(), ids=WRONG_IN_ENVIRONMENT.keys()
 )
 def test_a_wrong_variable_is_one_line(problem, monkeypatch, variable, value, allowed, content):
-    """It names the variable, whatever stands in the file beside it."""
+    """The line names the variable, whatever the file contains."""
     monkeypatch.setenv(f"{PREFIX}{variable}", value)
     line = problem(content)
     assert line.startswith(f"{PREFIX}{variable}")
@@ -541,13 +541,13 @@ WRONG_FLAGS = {
 @BOTH_WAYS
 @pytest.mark.parametrize(("flag", "value", "allowed"), WRONG_FLAGS.values(), ids=WRONG_FLAGS.keys())
 def test_a_wrong_flag_is_one_line(problem, flag, value, allowed, content):
-    """It names the flag, whatever stands in the file beside it."""
+    """The line names the flag, whatever the file contains."""
     line = problem(content, flag, value)
     assert line.startswith(flag)
     assert allowed in line
 
 
 def test_a_wrong_flag_is_not_blamed_on_a_good_variable(problem, monkeypatch):
-    """The flag wins, so the flag is what is wrong."""
+    """The flag wins, so the error names the flag."""
     monkeypatch.setenv(f"{PREFIX}POLL__INTERVAL", "5m")
     assert problem(None, "--poll.interval=soon").startswith("--poll.interval")

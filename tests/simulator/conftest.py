@@ -1,4 +1,4 @@
-"""Real clients of AWS for the simulator, and a world with some jobs of every kind."""
+"""Real AWS clients for the simulator, and a world with some jobs of every kind."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ NOW = 1_800_000_000.0
 
 
 class Clock:
-    """A time that only tests move."""
+    """A clock that only tests advance."""
 
     def __init__(self) -> None:
         self.now = NOW
@@ -29,13 +29,13 @@ class Clock:
 
 @pytest.fixture
 def clock() -> Clock:
-    """Give a time that stands still."""
+    """Return a clock that stands still."""
     return Clock()
 
 
 @pytest.fixture(scope="session")
 def session() -> boto3.Session:
-    """Give a session that shares the simulator's models: each is read once for all tests."""
+    """Return a session that shares the simulator's models, so that each is read once for all tests."""
     session = boto3.Session()
     session._session.register_component("data_loader", World(CATALOG).models._loader)
     return session
@@ -43,7 +43,7 @@ def session() -> boto3.Session:
 
 @pytest.fixture
 def connect(session: boto3.Session) -> Iterator[Callable[..., Any]]:
-    """Give a function that makes clients, which are closed after the test."""
+    """Yield a function that makes clients, which are closed after the test."""
     clients = []
 
     def client(simulator: Simulator, service: str, *, key: str = "AKIAIOSFODNN7EXAMPLE", **options: Any) -> Any:
@@ -55,7 +55,7 @@ def connect(session: boto3.Session) -> Iterator[Callable[..., Any]]:
             endpoint_url=simulator.endpoint_url,
             config=Config(retries={"total_max_attempts": 1}, parameter_validation=False, inject_host_prefix=False),
         )
-        # s3control puts the account's id before the host, whatever the configuration says.
+        # s3control puts the account's id in front of the host, regardless of the configuration.
         made.meta.events.register("before-sign", partial(_readdress, simulator.endpoint_url))
         clients.append(made)
         return made
@@ -72,7 +72,7 @@ def _readdress(endpoint_url: str, request: Any, **_: Any) -> None:
 
 @pytest.fixture
 def call() -> Callable[..., Any]:
-    """Give a function that calls an operation by AWS's name for it, in a thread."""
+    """Return a function that calls an operation by its AWS name, in a thread."""
 
     async def call(client: Any, operation: str, **arguments: Any) -> Any:
         methods = {name: method for method, name in client.meta.method_to_api_mapping.items()}
@@ -83,7 +83,7 @@ def call() -> Callable[..., Any]:
 
 @pytest.fixture
 def read(call: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a function that reads all pages of a list, by botocore's paginator where there is one."""
+    """Return a function that reads all pages of a list, with botocore's paginator where there is one."""
     models = World(CATALOG).models
 
     async def read(client: Any, operation: str, **arguments: Any) -> list[Any]:
@@ -102,7 +102,7 @@ def read(call: Callable[..., Any]) -> Callable[..., Any]:
 
 @pytest.fixture
 def settle() -> Callable[..., Any]:
-    """Give a function that puts jobs of a kind into two scopes of each sort; it returns the innermost scopes."""
+    """Return a function that adds jobs of a kind to two scopes of each type and returns the innermost scopes."""
 
     def settle(world: World, kind: Kind, jobs: int = 5) -> list[SimulatedScope | None]:
         level: list[SimulatedScope | None] = [None]
@@ -119,7 +119,7 @@ def settle() -> Callable[..., Any]:
 
 
 def add_job(world: World, kind: Kind, scope: SimulatedScope | None, number: int) -> SimulatedJob:
-    """Add a job that walks through every status of its kind, a minute each, and is `number` hours old."""
+    """Add a job that goes through every status of its kind, a minute each, and is `number` hours old."""
     path = [(60.0 * step, status) for step, status in enumerate(kind.state_of)]
     return world.add_job(
         kind,

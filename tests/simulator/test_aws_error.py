@@ -1,4 +1,4 @@
-"""Bad requests get AWS's own errors, in the protocol that they came in, and nobody sees a traceback."""
+"""Bad requests get AWS's own errors, in the protocol of the request, and nobody sees a traceback."""
 
 from typing import Any
 
@@ -108,7 +108,7 @@ CASES: dict[str, tuple[str, str, dict[str, Any], str, int]] = {
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 async def test_bad_requests_get_errors(case, connect, call, clock) -> None:
-    """The error has AWS's code, the modelled HTTP status, a message and a request id."""
+    """The error has AWS's code, the modeled HTTP status, a message and a request id."""
     service, operation, arguments, code, status = case
     async with Simulator(World(CATALOG), clock=clock) as simulator:
         with pytest.raises(ClientError) as error:
@@ -120,7 +120,7 @@ async def test_bad_requests_get_errors(case, connect, call, clock) -> None:
 
 
 async def test_a_token_is_good_for_its_own_list_only(settle, connect, call, clock) -> None:
-    """A page token that comes with other arguments, from another place or for another list is an error."""
+    """A page token that comes with other arguments, from another scope or for another list is an error."""
     world = World(CATALOG)
     jobs, other = (CATALOG["bedrock"].kinds[key] for key in ("model_invocation_job", "model_customization_job"))
     settle(world, jobs)
@@ -137,7 +137,7 @@ async def test_a_token_is_good_for_its_own_list_only(settle, connect, call, cloc
 
 
 async def test_a_hook_can_answer_first(connect, call, clock) -> None:
-    """A hook sees who calls what with which arguments, and its error is the answer."""
+    """A hook sees who requests what with which arguments, and its error becomes the response."""
     seen: list[RequestContext] = []
 
     async def hook(call: RequestContext) -> None:
@@ -154,7 +154,7 @@ async def test_a_hook_can_answer_first(connect, call, clock) -> None:
 
 
 async def test_an_error_of_the_simulator_shows_no_traceback(connect, call, clock, caplog) -> None:
-    """What goes wrong inside is logged, and the client gets an internal failure without a word about it."""
+    """Internal errors are logged, and the client gets an internal failure without any details."""
 
     async def hook(_: RequestContext) -> None:
         raise RuntimeError("secret")
@@ -181,7 +181,7 @@ async def test_requests_are_signed(authorization, clock) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b'"x"', b"null"])
 async def test_broken_bodies_are_invalid(body, clock) -> None:
-    """A body that is no JSON object is the client's error."""
+    """A body that is not a JSON object is the client's error."""
     headers = {
         "Authorization": "AWS4-HMAC-SHA256 Credential=AKIA/20270115/us-east-1/lookoutequipment/aws4_request, ...",
         "X-Amz-Target": "AWSLookoutEquipmentFrontendService.ListInferenceExecutions",

@@ -1,4 +1,4 @@
-"""The operations that tell why a job failed answer for each job that the world holds, and for no other."""
+"""The operations that explain why a job failed respond for each job that the world holds, and for no other."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ CUSTOMIZATION = CATALOG["bedrock"].kinds["model_customization_job"]
 
 
 def asked(world: World, kind: Kind, job: SimulatedJob) -> dict[str, Any]:
-    """Return the arguments that ask for one job's details."""
+    """Return the arguments that request one job's details."""
     known = {**world.job_items(kind).item(job, NOW), **job.scope.ids}
     return {name: known[str(value)[1:]] for name, value in kind.details.arguments.items()} if kind.details else {}
 
@@ -32,7 +32,7 @@ def made_up(value: Any) -> Any:
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 async def test_details_tell_the_reason(kind, settle, connect, call, clock) -> None:
-    """A finished job has its reason and code where the catalog says, a live one none; the answer fits its shape."""
+    """A finished job has its reason and code where the catalog says, an active one neither; the response fits."""
     world = World(CATALOG)
     settle(world, kind)
     async with Simulator(world, clock=clock) as simulator:
@@ -51,7 +51,7 @@ async def test_details_tell_the_reason(kind, settle, connect, call, clock) -> No
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 async def test_unknown_jobs_have_no_details(kind, settle, connect, call, clock) -> None:
-    """A job that never was, was deleted, or went with its scope is not found."""
+    """A job that never existed, was deleted, or was deleted with its scope is not found."""
     world = World(CATALOG)
     scope = settle(world, kind, jobs=2)[0]
     arguments = asked(world, kind, jobs_in(world, kind, scope=scope)[0])
@@ -69,7 +69,7 @@ async def test_unknown_jobs_have_no_details(kind, settle, connect, call, clock) 
 
 
 async def test_a_job_is_known_as_soon_as_it_is_listed(connect, call, clock) -> None:
-    """Jobs that come after the first question are found too, but not before they are created."""
+    """Jobs that are created after the first request are found too, but not before they are created."""
     world, kind = World(CATALOG), CUSTOMIZATION
     async with Simulator(world, clock=clock) as simulator:
         client = connect(simulator, kind.service)

@@ -1,4 +1,4 @@
-"""A fault strikes where, when and as often as its rule says, and nothing else notices."""
+"""A fault strikes where, when and as often as its rule says, and affects nothing else."""
 
 import asyncio
 from typing import Any
@@ -32,7 +32,7 @@ async def aws(clock):
 
 @pytest.fixture
 def outcome(aws, connect, call):
-    """Return a function that calls an operation: the code of its error, `ok` where it answers."""
+    """Return a function that calls an operation and returns the code of its error, or `ok` on success."""
 
     async def outcome(service: str, operation: str, **arguments: Any) -> str:
         try:
@@ -46,7 +46,7 @@ def outcome(aws, connect, call):
 
 @pytest.fixture
 def pages(aws, connect, call):
-    """Return a function that tells what became of each page of the jobs; one that fails ends the list."""
+    """Return a function that reports the outcome of each page of the jobs; a page that fails ends the list."""
 
     async def pages() -> list[str]:
         client, found, arguments = connect(aws, "bedrock"), list[str](), dict[str, str]()
@@ -64,7 +64,7 @@ def pages(aws, connect, call):
 
 
 async def test_a_fault_without_conditions_strikes_everything(aws, outcome):
-    """Until it is removed."""
+    """It strikes until it is removed."""
     rule = aws.faults.add(DENIED)
     assert [await outcome(*JOBS), await outcome(*SCHEDULERS)] == ["AccessDeniedException"] * 2
     assert rule.struck == 2
@@ -73,7 +73,7 @@ async def test_a_fault_without_conditions_strikes_everything(aws, outcome):
 
 
 async def test_a_fault_strikes_one_service_one_operation_one_scope(aws, outcome):
-    """All that is given must hold."""
+    """Every given condition must hold."""
     aws.faults.add(DENIED, service="lookoutequipment", operation=LOOKOUT.operation, scope="pump-1")
     listed = [
         await outcome("lookoutequipment", LOOKOUT.operation, InferenceSchedulerName=name)
@@ -84,7 +84,7 @@ async def test_a_fault_strikes_one_service_one_operation_one_scope(aws, outcome)
 
 
 async def test_a_fault_strikes_one_account(aws, outcome):
-    """The account that calls."""
+    """The account is the caller's."""
     aws.faults.add(DENIED, account="999999999999")
     assert await outcome(*JOBS) == "ok"
     aws.faults.add(DENIED, account=aws.world.account)
@@ -103,14 +103,14 @@ async def test_a_fault_strikes_one_account(aws, outcome):
     ],
 )
 async def test_a_fault_strikes_a_page(aws, pages, page, expected):
-    """The first, the nth, or any with a token; a list that is begun again counts anew."""
+    """The first, the nth, or any with a token; a list that is restarted counts from the first page again."""
     aws.faults.add(DENIED, operation=BEDROCK.operation, page=page)
     assert await pages() == expected
     assert await pages() == expected
 
 
 async def test_a_fault_strikes_for_a_time(aws, outcome, clock):
-    """From `after` on and before `until`, on the simulator's clock."""
+    """It strikes from `after` on and before `until`, on the simulator's clock."""
     aws.faults.add(DENIED, after=NOW + 10, until=NOW + 20)
     found = []
     for _ in range(3):
@@ -120,13 +120,13 @@ async def test_a_fault_strikes_for_a_time(aws, outcome, clock):
 
 
 async def test_a_fault_strikes_so_often(aws, outcome):
-    """`times` it, then never again."""
+    """It strikes `times` times, then never again."""
     aws.faults.add(DENIED, times=2)
     assert [await outcome(*JOBS) for _ in range(3)] == ["AccessDeniedException", "AccessDeniedException", "ok"]
 
 
 async def test_the_fault_that_was_added_last_strikes_first(aws, outcome):
-    """And one that only delays lets the others strike."""
+    """A fault that only delays lets the others strike as well."""
     waited = []
 
     async def note(seconds):
@@ -142,7 +142,7 @@ async def test_the_fault_that_was_added_last_strikes_first(aws, outcome):
 
 
 async def test_who_hangs_up_is_waited_for_no_more(aws):
-    """A call that is never answered ends with its connection."""
+    """A request that never gets a response ends with its connection."""
     reached, left = asyncio.Event(), asyncio.Event()
 
     async def wait(_):

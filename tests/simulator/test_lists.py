@@ -1,4 +1,4 @@
-"""What a real client reads from the simulator is what the world holds, for every entry of the catalog."""
+"""A real client reads from the simulator exactly what the world holds, for every entry of the catalog."""
 
 import math
 from datetime import datetime
@@ -30,23 +30,23 @@ def filled(listed: Kind | Scope, scope: Any) -> dict[str, Any]:
 
 
 def swept(kind: Kind, scope: Any) -> list[dict[str, Any]]:
-    """Return the arguments of every request that it takes to list a kind's jobs in a scope."""
+    """Return the arguments of every request that listing a kind's jobs in a scope takes."""
     combinations = product(*kind.sweep.values())
     return [{**filled(kind, scope), **dict(zip(kind.sweep, values, strict=True))} for values in combinations]
 
 
 def told(kind: Kind) -> list[tuple[str, str]]:
-    """Return the paths to what a job of the world holds under the same key."""
+    """Return the paths to values that a job of the world holds under the same key."""
     return [(key, path) for key, path in kind.paths() if not key.startswith(("dimensions.", "refine."))]
 
 
 def in_order(kind: Kind, found: list[Any]) -> list[Any]:
-    """Return the jobs of one list as they are; those of several lists follow each other in no order."""
+    """Return the jobs of one list in order; those of several lists have no order among each other."""
     return sorted(found, key=repr) if kind.sweep else found
 
 
 def seconds(value: Any) -> float:
-    """Return a time in seconds, whatever a client makes of it: AWS writes some as milliseconds, some as text."""
+    """Return a time in seconds, whatever type a client returns: AWS writes some as milliseconds, some as text."""
     if isinstance(value, str):
         value = datetime.fromisoformat(value)
     if isinstance(value, datetime):
@@ -55,7 +55,7 @@ def seconds(value: Any) -> float:
 
 
 def comparable(found: dict[str, Any], kind: Kind) -> dict[str, Any]:
-    """Return what there is, with times in seconds, and codes as text even where AWS has numbers."""
+    """Return a value with times in seconds, and with codes as text even where AWS uses numbers."""
     times = kind.times.model_dump().values()
     return {
         path: seconds(value) if path in times or isinstance(value, datetime) else value
@@ -65,7 +65,7 @@ def comparable(found: dict[str, Any], kind: Kind) -> dict[str, Any]:
 
 
 def as_read(item: dict[str, Any], kind: Kind) -> dict[str, Any]:
-    """Return what the catalog's paths lead to in a listed item, times in seconds."""
+    """Return the values at the catalog's paths in a listed item, with times in seconds."""
     found = {path: at(item, path) for _, path in told(kind)}
     if found[kind.status] in kind.state_of and kind.state_of[found[kind.status]].is_active:
         found.pop(kind.reason or "", None)
@@ -73,7 +73,7 @@ def as_read(item: dict[str, Any], kind: Kind) -> dict[str, Any]:
 
 
 def as_held(world: World, job: SimulatedJob, now: float) -> dict[str, Any]:
-    """Return the same of a job of the world; several facts may stand in one place, where the first is seen."""
+    """Return the same for a job of the world; where several facts share a path, the first one wins."""
     paths = {path for _, path in told(job.kind)}
     held = {path: value for path, value in filled(job.kind, job.scope).items() if path in paths}
     held |= dict(zip(job.kind.id, identity_of(world, job), strict=True))
@@ -85,12 +85,12 @@ def as_held(world: World, job: SimulatedJob, now: float) -> dict[str, Any]:
 
 
 def items(pages: list[Any], path: str) -> list[Any]:
-    """Return what belongs in all pages."""
+    """Return the items of all pages."""
     return [item for page in pages for item in at(page, path) or []]
 
 
 def problems(client: Any, operation: str, pages: list[Any]) -> str:
-    """Return where a page is not what the operation's output shape says."""
+    """Return where a page deviates from the operation's output shape."""
     shape = client.meta.service_model.operation_model(operation).output_shape
     bare = [{name: value for name, value in page.items() if name != "ResponseMetadata"} for page in pages]
     return "".join(ParamValidator().validate(page, shape).generate_report() for page in bare)
@@ -98,7 +98,7 @@ def problems(client: Any, operation: str, pages: list[Any]) -> str:
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=str)
 async def test_a_client_lists_what_the_world_holds(kind, settle, connect, read, clock) -> None:
-    """Every job of every scope is listed once, newest first, with ids of its own, status, times, reason and records."""
+    """Every job of every scope is listed once, newest first, with unique ids, status, times, reason and records."""
     world = World(CATALOG)
     scopes = settle(world, kind)
     async with Simulator(world, clock=clock, page_size=2) as simulator:
@@ -143,7 +143,7 @@ FILTERED = [
 
 @pytest.mark.parametrize(("kind", "name"), FILTERED, ids=str)
 async def test_filters_narrow_the_list(kind, name, settle, connect, read, clock) -> None:
-    """The parameters that the catalog calls filters leave out other statuses and jobs created before."""
+    """The parameters that the catalog calls filters exclude other statuses and jobs created earlier."""
     world = World(CATALOG)
     scope = settle(world, kind)[0]
     jobs = jobs_in(world, kind, scope=scope)
@@ -190,7 +190,7 @@ async def test_jobs_move_with_the_clock(connect, read, clock) -> None:
 
 
 async def test_paging_is_steady_while_jobs_come_and_go(settle, connect, call, clock) -> None:
-    """Jobs that are created or deleted between two pages neither repeat nor hide others."""
+    """Jobs that are created or deleted between two pages neither duplicate nor hide others."""
     kind, world = KINDS["bedrock/model_invocation_job"], World(CATALOG)
     settle(world, kind, jobs=6)
     jobs = jobs_in(world, kind)
@@ -206,7 +206,7 @@ async def test_paging_is_steady_while_jobs_come_and_go(settle, connect, call, cl
 
 
 async def test_accounts_and_regions_are_apart(connect, read, clock) -> None:
-    """A list holds the jobs of the caller's account and the request's region only."""
+    """A list holds only the jobs of the caller's account and the request's region."""
     kind, world = KINDS["bedrock/model_invocation_job"], World(CATALOG)
     world.accounts["AKIAOTHER"] = "444455556666"
     places = {"AKIAMINE": "111122223333", "AKIAOTHER": "444455556666"}
@@ -223,7 +223,7 @@ async def test_accounts_and_regions_are_apart(connect, read, clock) -> None:
 
 @pytest.mark.parametrize("name", ["", " ", '"},{"', "<&>", "\u2603\U0001f600", "\x00\x1b[31m\n", "\ud800", "a" * 5000])
 async def test_any_name_comes_through(name, connect, read, clock) -> None:
-    """A job may have any string for its name."""
+    """A job may have any string as its name."""
     kind, world = KINDS["cleanroomsml/collaboration_trained_model_inference_job"], World(CATALOG)
     scope = world.add_scope(kind.service, "collaboration", name=name)
     world.add_job(kind, scope=scope, created=NOW, path=[(0, "ACTIVE")], name=name)
@@ -233,7 +233,7 @@ async def test_any_name_comes_through(name, connect, read, clock) -> None:
 
 
 async def test_given_fields_stand_as_they_are(connect, read, clock) -> None:
-    """A job can show members that the catalog does not speak of, or lack those that it does."""
+    """A job can have members that the catalog does not mention, or lack those that it does."""
     kind, world = KINDS["bedrock/model_invocation_job"], World(CATALOG)
     fields = {"status": None, "timeoutDurationInHours": 48, "modelId": "mine"}
     world.add_job(kind, created=NOW, path=[(0, "Invented")], fields=fields)
@@ -244,7 +244,7 @@ async def test_given_fields_stand_as_they_are(connect, read, clock) -> None:
 
 
 async def test_a_removed_scope_takes_its_jobs_along(settle, connect, read, clock) -> None:
-    """What stood in a scope is gone with it, the scopes inside of it too."""
+    """A deleted scope takes its jobs along, and the scopes inside it too."""
     kind, world = KINDS["cleanroomsml/trained_model_version"], World(CATALOG)
     scopes = settle(world, kind)
     left: Any = scopes[-1]
@@ -257,7 +257,7 @@ async def test_a_removed_scope_takes_its_jobs_along(settle, connect, read, clock
 
 
 async def test_a_container_that_is_a_job_is_one(connect, read, clock) -> None:
-    """What one operation lists as containers and as jobs comes as both, is listed once, and goes as both."""
+    """What one operation lists both as scopes and as jobs appears as both, is listed once, and is deleted as both."""
     kind, world = KINDS["lookoutequipment/model"], World(CATALOG)
     job = world.add_job(kind, created=NOW, path=[(0, "IN_PROGRESS")], name="young")
     world.add_scope("lookoutequipment", "model", id="old")
@@ -275,7 +275,7 @@ async def test_a_container_that_is_a_job_is_one(connect, read, clock) -> None:
 
 
 async def test_a_world_refuses_what_cannot_be() -> None:
-    """A scope or a job in the wrong place, and an id that is taken, are errors."""
+    """A scope or a job in the wrong place is an error, and so is an id that already exists."""
     world, kind = World(CATALOG), KINDS["cleanroomsml/trained_model_version"]
     membership = world.add_scope("cleanroomsml", "membership", id="m")
     with pytest.raises(ValueError, match="membership 'm' exists"):

@@ -25,7 +25,7 @@ def populated(seed: int = 1) -> World:
 
 
 def facts(world: World, until: float) -> list[tuple[object, ...]]:
-    """Return all that makes up the jobs of a world."""
+    """Return everything that describes the jobs of a world."""
     jobs = itertools.chain.from_iterable(jobs_in(world, kind, until=until) for kind in KINDS.values())
     return [
         (str(job.kind), job.key, job.name, job.created, job.offsets, job.statuses, job.message, dict(job.records))
@@ -35,7 +35,7 @@ def facts(world: World, until: float) -> list[tuple[object, ...]]:
 
 @pytest.fixture(scope="module")
 def world() -> World:
-    """Give a world with a week of history and a day to come."""
+    """Return a world with a week of history and a day to come."""
     return populated()
 
 
@@ -45,7 +45,7 @@ def jobs(world: World, kind: str) -> list[SimulatedJob]:
 
 
 def test_a_seed_makes_one_world(world) -> None:
-    """The same seed gives the same jobs, whether they are looked at once or time and again; another gives others."""
+    """The same seed gives the same jobs, whether they are read once or repeatedly; another seed gives others."""
     again = populated()
     for hour in range(25):
         again.advance(NOW + hour * 3600)
@@ -55,7 +55,7 @@ def test_a_seed_makes_one_world(world) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_status_occurs(world, kind) -> None:
-    """In a week some job was in each status of the kind."""
+    """Within a week, some job was in each status of the kind."""
     seen = {
         status
         for job in jobs(world, kind)
@@ -67,7 +67,7 @@ def test_every_status_occurs(world, kind) -> None:
 
 @pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.refine])
 def test_refinements_hold_now_and_then(world, kind) -> None:
-    """Of the jobs that a refinement may be about, some are what it says and most are not."""
+    """Among the jobs that a refinement can apply to, some match it and most do not."""
     for rule in KINDS[kind].refine:
         statuses = KINDS[kind].states[rule.from_]
         states = Counter(
@@ -79,7 +79,7 @@ def test_refinements_hold_now_and_then(world, kind) -> None:
 
 
 def test_some_containers_are_passed_over(world) -> None:
-    """Each sort of container that the catalog chooses from has one that it leaves out, without jobs."""
+    """Each type of scope that the catalog filters has one that is filtered out, without jobs."""
     chosen = {(kind.service, name): scope for kind in KINDS.values() for name, scope in kind.scopes if scope.where}
     for (service, name), scope in chosen.items():
         made = [one for one in scopes_in(world, service, name) if one.scope_name == name]
@@ -92,13 +92,13 @@ def test_some_containers_are_passed_over(world) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_sources_are_of_a_plausible_size(world, kind) -> None:
-    """A source has some tens to hundreds of jobs a week."""
+    """A source has dozens to hundreds of jobs a week."""
     sources = Counter(job.scope.ids.get(KINDS[kind].outer_scope, "") for job in jobs_in(world, KINDS[kind], until=NOW))
     assert all(20 <= count <= 1500 for count in sources.values())
 
 
 def test_a_few_in_a_hundred_fail(world) -> None:
-    """Between five and ten in a hundred jobs fail, each with one of many messages, and no others have one."""
+    """Between five and ten percent of jobs fail, each with one of many messages; no others have a message."""
     everything = [job for kind in KINDS for job in jobs(world, kind)]
     failed = [job for job in everything if state_of(world, job, len(job.statuses) - 1) is State.FAILED]
     assert 0.05 <= len(failed) / len(everything) <= 0.1
@@ -109,7 +109,7 @@ def test_a_few_in_a_hundred_fail(world) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_statuses_come_in_their_order(world, kind) -> None:
-    """A job goes from pending over running and stopping to an end, and what is expired never ran."""
+    """A job goes from pending through running and stopping to an end, and an expired one never ran."""
     order = [State.PENDING, State.RUNNING, State.STOPPING]
     for job in jobs(world, kind):
         states = [state_of(world, job, phase) for phase in range(len(job.statuses))]
@@ -121,7 +121,7 @@ def test_statuses_come_in_their_order(world, kind) -> None:
 
 
 def test_something_moves_within_any_minute(world) -> None:
-    """Over all kinds a status changes every half a minute or so, and never later than after a minute."""
+    """Across all kinds a status changes about every half minute, and at least once a minute."""
     moments = sorted(
         job.created + offset
         for kind in KINDS
@@ -136,7 +136,7 @@ def test_something_moves_within_any_minute(world) -> None:
 
 @pytest.mark.slow
 async def test_a_populated_world_is_served_as_time_goes_by(connect, read, clock) -> None:
-    """New jobs are listed when the clock has reached them, with nothing but requests to make them come."""
+    """New jobs are listed once the clock has reached them, and requests are all that it takes."""
     world, kind = populated(), KINDS["bedrock/model_invocation_job"]
     counts = []
     async with Simulator(world, clock=clock) as simulator:

@@ -100,7 +100,7 @@ def wire_path(shape: Any, path: str) -> list[str]:
 
 
 def wrapped(operation: OperationModel, path: str, listed: Any) -> dict[str, Any]:
-    """Return a response with a list where the operation has it."""
+    """Return a response with a list where the operation puts it."""
     value: dict[str, Any] = listed
     for name in reversed(wire_path(operation.output_shape, path)):
         value = {name: value}
@@ -174,4 +174,4 @@ DAMAGE = {
     "twice": lambda body: body + body,
     "a long number": lambda _: b'{"a": ' + b"9" * 5_000 + b"}",
 }
-"""Ways to break a body, each applied to a good one."""
+"""Ways to break a body, each applied to a valid one."""

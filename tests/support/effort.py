@@ -1,4 +1,4 @@
-"""How much is tried: the same few examples in every run or, with HYPOTHESIS_PROFILE=long, many new ones."""
+"""How many examples are tried: the same few in every run or, with HYPOTHESIS_PROFILE=long, many new ones."""
 
 import os
 

@@ -85,7 +85,7 @@ class Row(NamedTuple):
 
 
 def at(stages: tuple[Stage, ...], reason: str, **others: str) -> dict[str, str]:
-    """Return the same reason for stages, but for those that are named."""
+    """Return the same reason for all stages, except for those with their own."""
     return {**{stage.name: reason for stage in stages}, **{name.replace("_", " "): why for name, why in others.items()}}
 
 
@@ -100,17 +100,17 @@ def all_count(page: Reading, stage: Stage) -> bool:
 
 
 def two_are_unknown(page: Reading, stage: Stage) -> bool:
-    """Whether they all are, the two of the page that a fault struck with a status that nobody knows."""
+    """Whether all are, including the two of the page to which a fault gave an unknown status."""
     return all_count(page, stage) and jobs(page, stage, status="unknown") == 2
 
 
 def failing(fault: Fault) -> Callable[[Mapping[str, str]], Fault]:
-    """Return what makes a fault that is the same at every stage."""
+    """Return a factory that makes the same fault at every stage."""
     return lambda _: fault
 
 
 def optional(value: Any) -> Callable[[Mapping[str, str]], Fault]:
-    """Return what makes the members that an answer can do without something else."""
+    """Return a factory that replaces the members that a response can do without."""
 
     def fault(members: Mapping[str, str]) -> Fault:
         named = ("created", "updated", "ended", "deadline", "name", "message")
@@ -120,19 +120,19 @@ def optional(value: Any) -> Callable[[Mapping[str, str]], Fault]:
 
 
 def odd_times(members: Mapping[str, str]) -> Fault:
-    """Write each time in a form that is none."""
+    """Write each time in an invalid form."""
     forms = {"created": "yesterday", "updated": float("nan"), "ended": {}, "deadline": 10**30}
     return Fault.members(**{members[name]: form for name, form in forms.items() if name in members})
 
 
 def wrong_types(members: Mapping[str, str]) -> Fault:
-    """Give each member a value of another type than the model's."""
+    """Give each member a value of a different type than the model's."""
     values = {"name": 5, "message": {"a": [1]}, "status": ["Failed"], "ended": True}
     return Fault.members(**{members[name]: value for name, value in values.items() if name in members})
 
 
 def nowhere(_: Mapping[str, str]) -> Fault:
-    """Stand for what goes wrong before there is a connection: no simulated AWS can show it."""
+    """Stand for failures before there is a connection: no simulated AWS can show them."""
     raise AssertionError("tried from the exporter's start, not by the simulator")
 
 

@@ -181,11 +181,11 @@ class Fault:
 
 @dataclass
 class FaultRule:
-    """When a fault strikes: every condition that is given must hold. Counts how often it did."""
+    """When a fault strikes: every given condition must hold. Counts how often it has struck."""
 
     fault: Fault
     account: str | None = None
-    """Whose credentials the call is made with."""
+    """The account whose credentials sign the request."""
     service: str | None = None
     operation: str | None = None
     scope: str | None = None
@@ -196,7 +196,7 @@ class FaultRule:
     until: float = math.inf
     """Seconds of the simulator's clock; `until` is excluded."""
     times: float = math.inf
-    """The most often that it strikes."""
+    """The maximum number of times that it strikes."""
     struck: int = 0
 
     def matches(self, context: RequestContext, page: int) -> bool:
@@ -214,7 +214,7 @@ class FaultRule:
 
 @dataclass
 class Faults:
-    """The faults of a simulated AWS: a hook that sees every request before it is answered.
+    """The faults of a simulated AWS: a hook that sees every request before it gets a response.
 
     `add` switches one on, `remove` and `clear` switch off. Of the rules that match a request, the one added last
     strikes; where its fault leaves the response to others, the one before it does.
@@ -225,7 +225,7 @@ class Faults:
     """The tokens of the pages requested since the first page of each list was."""
 
     def add(self, fault: Fault, **when: Any) -> FaultRule:
-        """Switch a fault on where and when the members of `FaultRule` say."""
+        """Switch a fault on where and when the fields of `FaultRule` say."""
         self.rules.append(FaultRule(fault, **when))
         return self.rules[-1]
 
@@ -238,7 +238,7 @@ class Faults:
         self.rules.clear()
 
     async def __call__(self, context: RequestContext) -> web.StreamResponse | None:
-        """Answer in the way of the fault that was added last of those that want a context."""
+        """Respond with the most recently added fault that matches the request."""
         if not self.rules:
             return None
         page = self._page(context)
@@ -272,7 +272,7 @@ _INTERNAL = 500
 
 
 def _without_token(context: RequestContext) -> dict[str, Any]:
-    """Return the arguments that are the same for every page of a list."""
+    """Return the arguments that stay the same for every page of a list."""
     return {name: value for name, value in context.arguments.items() if name != context.paging.input_token}
 
 

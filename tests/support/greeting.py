@@ -1,4 +1,4 @@
-"""A server that greets, behind a web configuration file, and what its clients need."""
+"""A server with a greeting, behind a web configuration file, and what its clients need."""
 
 import asyncio
 import datetime as dt
@@ -56,14 +56,14 @@ def general_name(san: str) -> x509.GeneralName:
 
 @dataclass
 class Served:
-    """A server that greets, as a client sees it."""
+    """A greeting server, as a client sees it."""
 
     port: int
     scheme: str
     certificates: Path
 
     def client(self, certificate: str = "") -> ssl.SSLContext:
-        """Return a TLS context that trusts the server, with a client certificate if one is named."""
+        """Return a TLS context that trusts the server, with a client certificate if one is given."""
         context = ssl.create_default_context(cafile=self.certificates / "server.crt")
         if certificate:
             context.load_cert_chain(self.certificates / f"{certificate}.crt", self.certificates / f"{certificate}.key")
@@ -109,7 +109,7 @@ class Served:
 async def greeting(
     file: Path | None, certificates: Path, limits: ConnectionLimits | None = None
 ) -> AsyncIterator[Served]:
-    """Yield a server that greets, configured by a web configuration file."""
+    """Yield a greeting server, configured by a web configuration file."""
 
     async def hello(_request: web.Request) -> web.Response:
         return web.Response(text="Hello World!")

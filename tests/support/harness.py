@@ -36,7 +36,7 @@ LOOKOUT = CATALOG["lookoutequipment"].kinds["inference_execution"]
 
 @dataclass
 class HandClock(Clock):
-    """A clock that stands still until it is turned; a sleeper wakes when it is turned past the end of the sleep."""
+    """A clock that stands still until a test advances it; a sleeper wakes once it passes the end of the sleep."""
 
     now: float = NOW
     wrong: float = 0.0
@@ -45,15 +45,15 @@ class HandClock(Clock):
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     def time(self) -> float:
-        """Return what the wall clock shows."""
+        """Return the time of the wall clock."""
         return self.now + self.wrong
 
     def monotonic(self) -> float:
-        """Return how far the clock has been turned."""
+        """Return how far the clock has advanced."""
         return self.now
 
     async def sleep(self, seconds: float) -> None:
-        """Wait until the clock has been turned this far."""
+        """Wait until the clock has advanced this far."""
         waker = asyncio.get_running_loop().create_future()
         self._sleepers[waker] = self.now + seconds
         try:
@@ -64,7 +64,7 @@ class HandClock(Clock):
             self._sleepers.pop(waker, None)
 
     async def turn(self, seconds: float) -> None:
-        """Turn the clock and wake the sleepers that are due."""
+        """Advance the clock and wake the sleepers that are due."""
         self.now += seconds
         for waker, until in list(self._sleepers.items()):
             if until <= self.now and not waker.done():
@@ -95,7 +95,7 @@ class Reading:
         return {values[0]: value for values, value in self.samples(name, label, **labels).items()}
 
     def value(self, name: str, **labels: str) -> float | None:
-        """Return the sample with these labels, None where there is none."""
+        """Return the sample with these labels, or None if it does not exist."""
         found = self.samples(name, **labels)
         return next(iter(found.values()), None)
 
@@ -110,24 +110,24 @@ class Reading:
 
 @dataclass
 class Running:
-    """An exporter that polls when the clock is turned."""
+    """An exporter that polls when the clock advances."""
 
     poller: Poller
     exposition: Exposition
     clock: HandClock
 
     async def settle(self, *, hanging: int = 0) -> None:
-        """Wait until every source was polled and waits for its next poll, but for so many whose poll hangs."""
+        """Wait until every source has polled and waits for its next poll, except for this many that hang."""
         await self.clock.until_asleep(lambda: len(list(self.poller.sources)) - hanging)
 
     async def turn(self, seconds: float) -> None:
-        """Turn the clock and wait for the polls that are due."""
+        """Advance the clock and wait for the polls that are due."""
         await self.clock.turn(seconds)
         await self.settle()
 
     def read(self) -> Reading:
         """Return what is on /metrics now."""
-        # Not splitlines(): a value of a label may hold what ends a line elsewhere.
+        # Not splitlines(): a label's value may contain other line separators.
         return Reading(self.exposition.render(Format.TEXT).decode().split("\n"))
 
     def samples(self, name: str, *wanted: str, **labels: str) -> dict[tuple[str, ...], float]:
@@ -139,7 +139,7 @@ class Running:
         return self.read().by(label, name, **labels)
 
     def value(self, name: str, **labels: str) -> float | None:
-        """Read the sample with these labels, None where there is none."""
+        """Read the sample with these labels, or None if it does not exist."""
         return self.read().value(name, **labels)
 
     def up(self, **labels: str) -> float | None:
@@ -153,7 +153,7 @@ class Running:
 
 def configured(endpoint_url: str, services: Mapping[str, Any] | None = None, **sections: Any) -> Settings:
     """Return settings for a simulated AWS."""
-    # No request may wait for the rate limit: it would sleep on the clock as a source does between its polls.
+    # No request may wait for the rate limit: it would sleep on the same clock as a source between its polls.
     unlimited = {"endpoint_url": endpoint_url, "max_attempts": 1, "requests_per_second": 1e12}
     aws = {**UNHURRIED["aws"], **unlimited, **sections.pop("aws", {})}
     poll = {**UNHURRIED["poll"], **sections.pop("poll", {})}

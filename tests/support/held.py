@@ -1,4 +1,4 @@
-"""What a simulated world holds, for tests to compare with what comes out at the other end."""
+"""What a simulated world holds, for tests to compare with the exporter's output."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from exporter.simulator.shapes import at
 def jobs_in(
     world: World, kind: Kind, *, scope: SimulatedScope | None = None, until: float = math.inf
 ) -> list[SimulatedJob]:
-    """Return the jobs of a kind that exist at a time, newest first: those in `scope`, by default all of the region."""
+    """Return the jobs of a kind that exist at a time, newest first: those in `scope`, by default all in the region."""
     if until < math.inf:
         world.advance(until)
     found = [job for job in world.location().added[str(kind)] if job.exists and job.created <= until]
@@ -23,7 +23,7 @@ def jobs_in(
 
 
 def is_in(job: SimulatedJob, scope: SimulatedScope) -> bool:
-    """Whether a job is in a scope, or in one that is in it."""
+    """Whether a job is in a scope, or in a scope nested in it."""
     around = job.scope
     while around is not scope and isinstance(around, SimulatedScope):
         around = around.parent
@@ -36,7 +36,7 @@ def scopes_in(world: World, service: str, scope_name: str) -> list[SimulatedScop
 
 
 def identity_of(world: World, job: SimulatedJob) -> tuple[Any, ...]:
-    """Return what identifies a job, in the order of the catalog's `id`; a time in seconds."""
+    """Return the values that identify a job, in the order of the catalog's `id`, with a time in seconds."""
     item = world.job_items(job.kind).item(job, job.created)
     return tuple(at(item, path) for path in job.kind.id)
 

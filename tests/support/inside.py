@@ -1,4 +1,4 @@
-"""Sources with jobs, for tests of what queries all of them, without a poll."""
+"""Sources with jobs, for tests of code that queries all of them, without polling."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def status(kind: Kind = BEDROCK, **fields: Any) -> SourceStatus:
 
 
 def classify(job: Job) -> str:
-    """Return the reason of a failed job: its code, where it has one."""
+    """Return the reason of a failed job: its code, if it has one."""
     return job.code or "other"
 
 
@@ -59,7 +59,7 @@ def job(name: str, state: State = State.SUCCEEDED, created: float = NOW - HOUR, 
 
 
 def searching(sources: Callable[[], Iterable[Any]], now: Callable[[], float] = lambda: NOW) -> Inventory:
-    """Return what searches these sources, of which some have jobs."""
+    """Return an inventory that searches these sources, some of which have jobs."""
     return Inventory(
         statuses=lambda: [source.status for source in sources()],
         lists=lambda: [source for source in sources() if isinstance(source, JobList)],

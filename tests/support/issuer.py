@@ -22,14 +22,14 @@ class Issuer:
     lifetime: timedelta = timedelta(hours=1)
     address: str = ""
     asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
-    """Of each request: operation, access key or authorization, and the form."""
+    """For each request: operation, access key or authorization, and the form."""
     connections: set[Any] = field(default_factory=set)
     broken: Callable[[], web.Response] | None = None
-    """The response in place of credentials."""
+    """The response to send instead of credentials."""
     _issued: int = 0
 
     def keys(self) -> list[str]:
-        """Return the last digit of each access key that asked for its identity."""
+        """Return the last digit of each access key that requested its identity."""
         return [key[-1] for operation, key, _ in self.asked if operation == "GetCallerIdentity"]
 
     def askers(self, operation: str) -> list[str]:
@@ -49,7 +49,7 @@ class Issuer:
         return self.broken() if self.broken else _result(operation, f"<Credentials>{given}</Credentials>")
 
     async def container(self, request: web.Request) -> web.Response:
-        """Respond as the container's agent does."""
+        """Respond as the EKS Pod Identity agent does."""
         self.asked.append(("container", request.headers.get("Authorization", ""), {}))
         return self.broken() if self.broken else web.json_response(self._keys("Token"))
 
@@ -67,7 +67,7 @@ def _result(operation: str, content: str) -> web.Response:
 
 @asynccontextmanager
 async def issuing(**options: Any) -> AsyncIterator[Issuer]:
-    """Yield an issuer on a port of this machine."""
+    """Yield an issuer on a local port."""
     issuer = Issuer(**options)
     app = web.Application()
     app.add_routes([web.post("/", issuer.query), web.get("/v1/credentials", issuer.container)])
@@ -83,7 +83,7 @@ async def issuing(**options: Any) -> AsyncIterator[Issuer]:
 
 @asynccontextmanager
 async def silent() -> AsyncIterator[tuple[str, list[str]]]:
-    """Yield the address of a server that never responds, and the methods of the requests that it received."""
+    """Yield the URL of a server that never responds, and the methods of the requests that it received."""
     asked: list[str] = []
     handling: set[asyncio.Task[Any] | None] = set()
     over = asyncio.Event()

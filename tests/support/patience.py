@@ -1,4 +1,4 @@
-"""How long tests wait: a limit ends what hangs, and says nothing about speed."""
+"""How long tests wait: a limit that ends what hangs, and implies nothing about speed."""
 
 import asyncio
 import inspect
@@ -8,15 +8,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 _VARIABLE = "TESTS_SLOWNESS"
-"""Hands what was measured on to the workers of pytest-xdist and to every other child."""
+"""Passes the measurement on to the workers of pytest-xdist and to every other child."""
 
 _LOOPS = 2_000_000
 _REFERENCE = 0.2
-"""Seconds that so many loops take on a machine of 2026 that has nothing else to do."""
+"""Seconds that this many loops take on an otherwise idle machine of 2026."""
 
 
 def _measured() -> float:
-    """Return how many times slower than that this machine is now, 1 at least."""
+    """Return by what factor this machine is currently slower than that, at least 1."""
     began, total = time.perf_counter(), 0
     for number in range(_LOOPS):
         total += number * number
@@ -24,7 +24,7 @@ def _measured() -> float:
 
 
 SLOWNESS = float(os.environ.get(_VARIABLE) or _measured())
-"""How slow the machine was when the run began. It may become busy later, so limits are long without it, too."""
+"""How slow the machine was when the run started. It may become busy later, so limits are generous regardless."""
 os.environ[_VARIABLE] = str(SLOWNESS)
 
 PATIENCE = 120.0 * SLOWNESS
@@ -43,7 +43,7 @@ UNHURRIED_FLAGS = tuple(
 
 
 async def eventually(condition: Callable[[], object | Awaitable[object]]) -> None:
-    """Wait until something holds that tells nobody when it begins to."""
+    """Wait until a condition holds that nothing signals."""
     async with asyncio.timeout(PATIENCE):
         while True:
             held = condition()
@@ -56,7 +56,7 @@ _PAUSE = 0.01
 
 
 def elapse(seconds: float) -> None:
-    """Let so many seconds pass for the running event loop at once: what it has to do by then is due."""
+    """Advance the running event loop by this many seconds at once, so that whatever it has to do by then is due."""
     loop = asyncio.get_running_loop()
     now = loop.time
     vars(loop)["time"] = lambda: now() + seconds
@@ -64,9 +64,9 @@ def elapse(seconds: float) -> None:
 
 @asynccontextmanager
 async def hurried(hanging: Callable[[], int], is_alone: Callable[[int], bool], seconds: float) -> AsyncIterator[None]:
-    """Let so many seconds pass at once when one more call hangs and nothing is under way but such calls.
+    """Advance by this many seconds at once when one more call hangs and nothing but such calls is under way.
 
-    `hanging` counts the calls so far, `is_alone` tells whether a number of them is all that anybody waits for.
+    `hanging` counts the calls so far; `is_alone` says whether a number of them is all that anything waits for.
     """
 
     async def hurry() -> None:

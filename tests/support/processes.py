@@ -1,4 +1,4 @@
-"""The exporter as a process, and what a test does to one."""
+"""The exporter as a process, and ways for a test to handle one."""
 
 import asyncio
 import re
@@ -27,7 +27,7 @@ sys.exit(cli.main())
 
 @asynccontextmanager
 async def started(*arguments, grace=None):
-    """Yield a process of the exporter, which may take `grace` seconds to stop; what still runs in the end is killed."""
+    """Yield a process of the exporter, which may take `grace` seconds to stop; kill it if it outlives the block."""
     program = ("-m", "exporter") if grace is None else ("-c", WITH_GRACE, str(grace))
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, *program, "--web.listen-address=127.0.0.1:0", *arguments),
@@ -44,7 +44,7 @@ async def started(*arguments, grace=None):
 
 
 async def announced(process, stream, pattern):
-    """Read lines until one has an address."""
+    """Read lines until one contains an address."""
     async with asyncio.timeout(PATIENCE):
         while line := await stream.readline():
             if match := re.search(pattern, line.decode()):
@@ -62,7 +62,7 @@ async def stopped(process, number):
 
 
 async def scrape(url):
-    """Return the metrics of an exporter by their names."""
+    """Return the metrics of an exporter by name."""
     async with aiohttp.ClientSession() as session, session.get(url) as response:
         assert response.status == 200
         return {family.name: family for family in text_string_to_metric_families(await response.text())}

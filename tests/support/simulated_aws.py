@@ -1,4 +1,4 @@
-"""The simulator with what only tests need: faults, and an organization."""
+"""The simulator with additions that only tests need: faults, and an organization."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.support.faults import Faults
 
 
 class SimulatedAws(Simulator):
-    """A simulated AWS in which things can go wrong, and which has an organization once it has members."""
+    """A simulated AWS with faults to switch on, and with an organization once it has members."""
 
     def __init__(self, world: World, **options: Any) -> None:
         super().__init__(world, operations={"organizations": {"ListAccounts": self._list_accounts}}, **options)
@@ -19,7 +19,7 @@ class SimulatedAws(Simulator):
         self.hooks.append(self.faults)
 
     def _list_accounts(self, context: RequestContext) -> dict[str, Any]:
-        """Return a page of the accounts; raises AwsError where there is no organization."""
+        """Return a page of the accounts; raises AwsError if there is no organization."""
         if not self.members:
             raise AwsError("AWSOrganizationsNotInUseException", "Your account is not a member of an organization.", 400)
         start = int(context.arguments.get("NextToken", 0))
@@ -33,4 +33,4 @@ class SimulatedAws(Simulator):
 
 
 _PAGE = 20
-"""The most accounts that AWS returns at once."""
+"""The most accounts that AWS returns in one page."""

@@ -19,11 +19,11 @@ from tests.support.patience import PATIENCE, SLOWNESS, UNHURRIED, eventually
 CONFIG = Path(__file__).parents[2] / "config"
 
 BEAT = min(5, math.ceil(SLOWNESS))
-"""Seconds between two polls, scrapes or evaluations: on a slow machine everybody takes more time."""
+"""Seconds between two polls, scrapes or evaluations: on a slow machine everything takes longer."""
 
 
 def free_ports(number: int) -> list[int]:
-    """Return ports that are free."""
+    """Return free ports."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
     ports = [found.getsockname()[1] for found in sockets]
     for found in sockets:

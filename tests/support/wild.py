@@ -1,4 +1,4 @@
-"""Values that nobody should send: strings, times, numbers, and anything in place of something else."""
+"""Values that nobody should send: strings, times, numbers, and anything in place of the expected type."""
 
 import math
 from typing import Any
@@ -85,5 +85,5 @@ anything: st.SearchStrategy[Any] = st.recursive(
 
 
 def rarely(draw: Any, one_in: int) -> bool:
-    """Draw whether something happens that happens once in about `one_in` times."""
+    """Draw whether an event happens that happens once in about `one_in` times."""
     return bool(draw(st.integers(1, one_in)) == one_in)
