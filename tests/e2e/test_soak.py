@@ -39,6 +39,9 @@ STEP = 3.3 * HOUR
 """Every source is due within this time: an interval and its jitter."""
 WARM, END = NOW + 10.5 * DAY, NOW + 30.5 * DAY
 """Warm once the first jobs have left the lookback of a week, while no scope is on a visit; then nothing may grow."""
+CACHES = 500_000
+"""Bytes that twenty days may add to bounded caches. A share of the whole would say little: whether botocore's models,
+by far the largest part, are among it depends on the tests that ran before."""
 GROWTH = 1.05
 """How much memory and held jobs may grow: jobs arrive and last at random, and caches fill."""
 RESET = Fault.reset()
@@ -232,7 +235,8 @@ async def test_a_month_of_faults_ends_with_flat_memory_and_exact_counters() -> N
         finally:
             tracemalloc.stop()
             faults.over.set()
-        assert all(end[name] <= GROWTH * warm[name] for name in ("memory", "jobs")), (warm, end)
+        assert end["memory"] <= warm["memory"] + CACHES, (warm, end)
+        assert end["jobs"] <= GROWTH * warm["jobs"], (warm, end)
         # The expected number, not the warm one: a source may have been down when that was taken.
         assert end["series"] == sum(len(STATUSES[kind]) for kind, _ in lives), (warm, end)
         assert all(end[name] <= warm[name] + SPARE for name in ("tasks", "descriptors")), (warm, end)
