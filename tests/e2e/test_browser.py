@@ -131,20 +131,27 @@ def visit(browser: Browser, address: str, shown: Shown) -> Iterator[Callable[...
 
 
 @pytest.fixture(scope="module")
-def axe(tool: Callable[[str], str]) -> str:
+def axe(tool: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return axe-core, which checks accessibility: npm fetches it, and its lock has the hash."""
-    folder = ROOT / "build" / "axe"
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(Path(__file__).parent / "axe" / name, folder)
-    script = folder / "node_modules" / "axe-core" / "axe.min.js"
-    if not script.exists():
+    kept = ROOT / "build" / "axe-core.js"
+    if not kept.exists():
+        folder = tmp_path_factory.mktemp("axe")
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(Path(__file__).parent / "axe" / name, folder)
         command = [tool("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
         result = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False)
         if result.returncode:
             reason = f"npm could not fetch axe-core: {result.stderr[-500:]}"
             pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
-    return script.read_text()
+        keep(folder / "node_modules" / "axe-core" / "axe.min.js", kept)
+    return kept.read_text()
+
+
+def keep(file: Path, kept: Path) -> None:
+    """Copy a file for later runs; a run at the same time sees all of it or nothing."""
+    kept.parent.mkdir(exist_ok=True)
+    whole = shutil.copy(file, kept.with_suffix(f".{os.getpid()}"))
+    Path(whole).rename(kept)
 
 
 LIGHT, DARK = {"color_scheme": "light"}, {"color_scheme": "dark"}

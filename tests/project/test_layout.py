@@ -88,3 +88,10 @@ def test_no_two_tests_share_a_name(tests: list[PurePosixPath]) -> None:
 def is_of_a_module(test: PurePosixPath) -> bool:
     """Whether the exporter has the module that a test's name implies."""
     return (ROOT / "exporter" / test.with_name(test.name.removeprefix("test_"))).is_file()
+
+
+@pytest.mark.xdist_group("together")
+def test_a_group_of_tests_has_one_worker(request: pytest.FixtureRequest) -> None:
+    """A pytest whose test names xdist cannot extend scatters groups and says nothing: each worker builds the image."""
+    if request.config.getoption("loadgroup", default=False):
+        assert request.node.nodeid.endswith("@together")
