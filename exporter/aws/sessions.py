@@ -18,6 +18,7 @@ from botocore.exceptions import BotoCoreError, NoCredentialsError
 from botocore.loaders import Loader
 
 from exporter import __version__
+from exporter.aws.http_session import HttpSession
 from exporter.aws.meter import Meter
 from exporter.aws.poll import attach
 from exporter.aws.poll_error import credentials_error, error_reason
@@ -167,6 +168,7 @@ def _config(settings: Settings) -> AioConfig:
         connect_timeout=settings.aws.connect_timeout,
         read_timeout=settings.aws.read_timeout,
         connector_args={"keepalive_timeout": _KEEP_ALIVE},
+        http_session_cls=HttpSession,
         # A poll that has a slot never waits for a connection.
         max_pool_connections=settings.poll.concurrency,
         user_agent_extra=f"aws-job-exporter/{__version__}",

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from ssl import SSLContext
 from typing import Any
 
 from aiohttp import web
@@ -66,7 +67,7 @@ def _result(operation: str, content: str) -> web.Response:
 
 
 @asynccontextmanager
-async def issuing(**options: Any) -> AsyncIterator[Issuer]:
+async def issuing(tls: SSLContext | None = None, **options: Any) -> AsyncIterator[Issuer]:
     """Yield an issuer on a local port."""
     issuer = Issuer(**options)
     app = web.Application()
@@ -74,8 +75,8 @@ async def issuing(**options: Any) -> AsyncIterator[Issuer]:
     runner = web.AppRunner(app)
     await runner.setup()
     try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        issuer.address = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+        issuer.address = f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
         yield issuer
     finally:
         await runner.cleanup()

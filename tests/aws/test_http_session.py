@@ -1,0 +1,107 @@
+"""TLS towards AWS: verified by the operator's bundle, which is read once for all clients."""
+
+import os
+import ssl
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import SSLError
+from botocore.loaders import Loader
+
+from exporter.aws import Clients, Credentials, Limiters
+from exporter.clock import Clock
+from exporter.settings import Account, Settings
+from exporter.telemetry import Telemetry
+from tests.support.greeting import self_signed
+from tests.support.issuer import issuing
+from tests.support.patience import UNHURRIED
+
+REGIONS = ("us-east-1", "eu-west-1")
+
+
+class Server:
+    """A certificate for 127.0.0.1 in a bundle, as of a proxy that a company puts before AWS."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bundle = folder / "bundle.pem"
+        self._key = folder / "key.pem"
+        self._renewed = 0
+        self.renew()
+
+    def renew(self) -> None:
+        """Write a new certificate, a second later than the one before."""
+        certificate, key = self_signed("proxy", "127.0.0.1")
+        self.bundle.write_bytes(certificate)
+        self._key.write_bytes(key)
+        self._renewed += 1
+        os.utime(self.bundle, (self._renewed, self._renewed))
+
+    def context(self) -> ssl.SSLContext:
+        """Return what a server needs to present the certificate."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.bundle, self._key)
+        return context
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """Return a server whose certificate AWS's clients are told to trust."""
+    server = Server(tmp_path)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(server.bundle))
+    return server
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[ssl.SSLContext]:
+    """Return the TLS contexts that read a bundle, as they are made."""
+    made: list[ssl.SSLContext] = []
+
+    class Noted(ssl.SSLContext):
+        def load_verify_locations(self, *arguments, **options):
+            made.append(self)
+            return super().load_verify_locations(*arguments, **options)
+
+    monkeypatch.setattr("botocore.httpsession.SSLContext", Noted)
+    return made
+
+
+async def identities(address: str) -> list[str]:
+    """Return what a new exporter's clients for each region learn from STS."""
+    settings = Settings.model_validate({"aws": {**UNHURRIED["aws"], "endpoint_url": address, "max_attempts": 1}})
+    telemetry = Telemetry()
+    limiters = Limiters(settings.aws, telemetry, Clock())
+    keys = Credentials("AKIAIOSFODNN7EXAMPLE", "made-up")
+    async with Clients(settings, telemetry, limiters, Loader(), keys) as clients:
+        found = [await clients.client(Account(), region, "sts") for region in REGIONS]
+        return [(await client.get_caller_identity())["Account"] for client in found]
+
+
+async def test_a_bundle_is_read_once_for_all_clients(server, made):
+    """Each of 5,600 clients, of 200 accounts, would need 13 ms and 0.7 MB for it."""
+    async with issuing(server.context()) as sts:
+        assert len(await identities(sts.address)) == len(REGIONS)
+    assert len(made) == 1
+
+
+async def test_a_renewed_bundle_counts_after_a_reload(server, made):
+    """A reload makes new clients, and they trust what the file says now."""
+    async with issuing(server.context()) as sts:
+        await identities(sts.address)
+    server.renew()
+    async with issuing(server.context()) as sts:
+        assert len(await identities(sts.address)) == len(REGIONS)
+    assert len(made) == 2
+
+
+async def test_a_stranger_is_not_trusted(server, tmp_path, monkeypatch):
+    """Neither a certificate that is not in the bundle nor one for another host gets a signed request."""
+    strange = tmp_path / "strange"
+    strange.mkdir()
+    async with issuing(Server(strange).context()) as sts:
+        with pytest.raises(SSLError):
+            await identities(sts.address)
+        assert sts.asked == []
+    async with issuing(server.context()) as sts:
+        with pytest.raises(SSLError):
+            await identities(sts.address.replace("127.0.0.1", "localhost"))
+        assert sts.asked == []
