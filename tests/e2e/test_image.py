@@ -38,6 +38,12 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_K
 VENV = ("python3-venv", "python3.11-venv", "python3-pip-whl", "python3-setuptools-whl")
 """What the builder has and the base does not."""
 
+UNNEEDED = (
+    "--dpkgopt=force-unsafe-io",  # Skip syncing: nothing here has to survive a power failure.
+    *(f"--dpkgopt=path-exclude=/usr/share/{useless}/*" for useless in ("doc", "info", "locale", "man")),
+)
+"""What makes a base image smaller, and sooner."""
+
 OWN_KIND = {
     "service": "ssm",
     "title": "Command",
@@ -124,17 +130,9 @@ def bases(buildah: Buildah, tool: Callable[[str], str]) -> tuple[str, str]:
     container = buildah("from", "scratch")
     root = Path(buildah("mount", container))
     installed = ",".join((VENV[0], "ca-certificates"))
-    careless = root / "etc" / "dpkg" / "dpkg.cfg.d" / "careless"
-    careless.parent.mkdir(parents=True)
-    careless.write_text("force-unsafe-io")  # Skip syncing: nothing here has to survive a power failure.
+    options = ("--variant=essential", f"--include={installed}", "--mode=root", *UNNEEDED)
     # In a separate mount namespace, so that no mount outlives the process.
-    subprocess.run(
-        [tool("unshare"), "--mount", tool("debootstrap"), "--variant=minbase", f"--include={installed}", RELEASE, root],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    for useless in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/locale"):
-        shutil.rmtree(root / useless)
+    subprocess.run([tool("unshare"), "--mount", tool("mmdebstrap"), *options, RELEASE, root], check=True)
     buildah("config", "--env", "PATH=/usr/local/bin:/usr/bin:/bin", container)
     buildah("commit", "--quiet", container, "builder")
     subprocess.run(["chroot", root, "dpkg", "--purge", *VENV], check=True, stdout=subprocess.DEVNULL)
