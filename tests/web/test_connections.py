@@ -298,7 +298,7 @@ async def test_a_request_along_with_the_end_of_the_handshake_is_answered(written
                 break
             except ssl.SSLWantReadError:
                 writer.write(outgoing.read())
-                incoming.write(await reader.read(2**16))
+                assert incoming.write(await reader.read(2**16)), "the server hung up"
         tls.write(get("/", extra=b"Connection: close\r\n"))
         writer.write(outgoing.read())
         incoming.write(await reader.read())
