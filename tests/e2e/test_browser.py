@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
 from prometheus_client import CollectorRegistry
 
 from exporter.exposition import Exposition
 from exporter.jobs import Job, State
 from exporter.store.search import JobList
 from exporter.web import Site, create_app
-from tests.support.browser import chromium, served
+from tests.support.browser import Browser, Page, chromium, expect, served
 from tests.support.inside import BEDROCK, DAY, HOUR, MINUTE, NOW, TRAINING, Polled, inside, job, listed, status
 from tests.support.patience import PATIENCE
 

@@ -86,7 +86,7 @@ class Connection(asyncio.Protocol):
         if not self._connections.add(self):
             self.transport.abort()
         elif self._tls:
-            # Nothing is read from the client until the certificates are; then `start_tls` resumes. Called soon, not now:
+            # Nothing is read from the client until the certificates are; then `start_tls` resumes. Not paused at once:
             # asyncio starts to read only after this method, and before Python 3.11.3 it did so even if paused.
             asyncio.get_running_loop().call_soon(self.transport.pause_reading)
             self._handshake = asyncio.create_task(self._start_tls(self._tls))
