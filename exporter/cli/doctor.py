@@ -22,7 +22,7 @@ from exporter.telemetry import PollErrorReason, SourceStatus
 
 _HOUR = 3600.0
 _COLUMNS = (
-    *("ACCOUNT", "REGION", "SERVICE", "KIND", "SCOPE", "RESULT", "CALLS/POLL", "CALLS/HOUR"),
+    *("ACCOUNT", "REGION", "SERVICE", "KIND", "SCOPE", "RESULT", "REQUESTS/POLL", "REQUESTS/HOUR"),
     *("MISSING ACTION", "WHAT AWS SAYS"),
 )
 _COUNTERS = ("aws_job_exporter_aws_requests_total", "aws_job_exporter_detail_errors_total")
@@ -167,4 +167,4 @@ def _summary(findings: Sequence[_Finding]) -> str:
     failed = sum(not finding.status.is_up for finding in findings)
     rows = [(service, f"{rate:,}") for service, rate in sorted(rates.items())]
     health = f"{failed} of {len(findings)} sources failed; the others" if failed else "All sources are up; they"
-    return f"{table(('SERVICE', 'CALLS/HOUR'), rows)}\n\n{health} make {rates.total():,} requests to AWS per hour."
+    return f"{table(('SERVICE', 'REQUESTS/HOUR'), rows)}\n\n{health} make {rates.total():,} requests to AWS per hour."

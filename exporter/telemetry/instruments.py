@@ -91,8 +91,8 @@ class Telemetry:
         )
         self.rate_limit = self._gauge(
             "rate_limit",
-            "Highest rate at which the service is called, in requests per second: aws.requests_per_second, "
-            "or less while AWS throttles.",
+            "Most requests per second that the exporter sends the service: aws.requests_per_second, or less while AWS "
+            "throttles.",
             ("account_id", "region", "aws_service"),
         )
         self.rate_limit_wait = self._counter(
@@ -105,7 +105,8 @@ class Telemetry:
         """Create what is counted of the HTTP server."""
         self.http_responses = self._counter(
             "http_responses_total",
-            "Responses to HTTP requests; 503 is one scrape too many, 401 and 429 come from the web configuration file.",
+            "Responses to HTTP requests; 503 means too many scrapes at once, 401 and 429 come from the web "
+            "configuration file.",
             ("code",),
         )
         self.http_connections_dropped = self._counter(

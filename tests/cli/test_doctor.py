@@ -41,7 +41,7 @@ def doctor(aws, aws_credentials, capsys):
         assert printed.err == ""
         sources, totals, closing = printed.out.strip().split("\n\n")
         found = {(row["KIND"], row["SCOPE"]): row for row in rows(sources)}
-        return code, found, {row["SERVICE"]: row["CALLS/HOUR"] for row in rows(totals)}, closing
+        return code, found, {row["SERVICE"]: row["REQUESTS/HOUR"] for row in rows(totals)}, closing
 
     return call
 
@@ -136,7 +136,7 @@ async def test_what_is_no_matter_of_permission(aws, doctor):
     row = found[LOOKOUT.key, "pump-8"]
     assert code == 1
     assert (row["RESULT"], row["MISSING ACTION"]) == ("not_found", "")
-    assert (row["CALLS/POLL"], row["CALLS/HOUR"]) == ("", "")
+    assert (row["REQUESTS/POLL"], row["REQUESTS/HOUR"]) == ("", "")
     assert "lookoutequipment" not in totals
 
 
@@ -164,8 +164,8 @@ async def test_calls_follow_the_interval(aws, doctor):
     """A service's own interval takes precedence."""
     services = {"bedrock": {**BATCH["bedrock"], "interval": "2m"}, "lookoutequipment": {"kinds": ["model"]}}
     _, found, totals, closing = await doctor(services, "--poll.interval=30s", "--poll.discovery-interval=10m")
-    assert [found[kind, ""]["CALLS/POLL"] for kind in (BEDROCK.key, "model")] == ["1", "1"]
-    assert [found[kind, ""]["CALLS/HOUR"] for kind in (BEDROCK.key, "model", "account")] == ["30", "120", "6"]
+    assert [found[kind, ""]["REQUESTS/POLL"] for kind in (BEDROCK.key, "model")] == ["1", "1"]
+    assert [found[kind, ""]["REQUESTS/HOUR"] for kind in (BEDROCK.key, "model", "account")] == ["30", "120", "6"]
     assert totals == {"bedrock": "30", "lookoutequipment": "120", "sts": "6"}
     assert "156 requests to AWS per hour" in closing
 
@@ -179,16 +179,16 @@ async def test_every_page_is_a_call(aws_credentials, capsys):
         await asyncio.to_thread(main, ["doctor", *flags])
     sources = rows(capsys.readouterr().out.split("\n\n")[0])
     (row,) = (row for row in sources if row["KIND"] == BEDROCK.key)
-    assert (row["CALLS/POLL"], row["CALLS/HOUR"]) == ("3", "180")
+    assert (row["REQUESTS/POLL"], row["REQUESTS/HOUR"]) == ("3", "180")
 
 
 async def test_what_is_discovered_rarely_counts_rarely(aws, doctor):
     """Models in a membership are looked up at the discovery interval, their trainings listed at each poll."""
     membership = trained_model(aws)
     _, found, totals, _ = await doctor(TRAINING)
-    assert found["membership", ""]["CALLS/HOUR"] == "6"
+    assert found["membership", ""]["REQUESTS/HOUR"] == "6"
     row = found[TRAINED.key, membership.id]
-    assert (row["CALLS/POLL"], row["CALLS/HOUR"]) == ("1", "66")
+    assert (row["REQUESTS/POLL"], row["REQUESTS/HOUR"]) == ("1", "66")
     assert totals == {"cleanrooms": "6", "cleanroomsml": "66", "sts": "6"}
 
 
@@ -198,7 +198,7 @@ async def test_sources_of_one_operation_are_told_apart(aws, doctor):
     for _ in range(3):
         aws.world.add_scope("cleanroomsml", "trained_model", within=large)
     _, found, *_ = await doctor(TRAINING)
-    assert [found[TRAINED.key, scope.id]["CALLS/POLL"] for scope in (small, large)] == ["1", "4"]
+    assert [found[TRAINED.key, scope.id]["REQUESTS/POLL"] for scope in (small, large)] == ["1", "4"]
 
 
 @pytest.mark.slow

@@ -396,8 +396,8 @@ async def addressed(stage: Stage, url: str, monkeypatch: pytest.MonkeyPatch) -> 
 LASTING = (
     "throttled, status 429",
     "error 503, HTML",
-    "connection closed within the answer",
-    "answer cut in half",
+    "connection closed within the response",
+    "response cut in half",
     "connection reset",
 )
 

@@ -241,7 +241,7 @@ async def test_sources_are_grouped_and_told(shown):
     table = rows(await shown.text("/sources"))
     assert "bedrock 111122223333 in us-east-1 1/1 up" in table
     assert any(row.startswith(f"{BEDROCK.key} up Last success now Next poll in 30 s") for row in table)
-    assert any("Calls 3 of 12" in row for row in table)
+    assert any("Requests 3 of 12" in row for row in table)
     assert "access_denied User: made-up is not authorized 2 polls in a row" in table
     assert any("not polled yet" in row for row in table)
 
