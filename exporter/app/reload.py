@@ -59,7 +59,7 @@ class Reloader:
     def _apply(self, new: Configuration) -> None:
         before = self._parts.configuration.settings
         if changed := list(_changed(before, new.settings)):
-            log.warning("These settings need a restart; their old values stay in effect", keys=", ".join(changed))
+            log.warning("These settings take effect only after a restart", keys=", ".join(changed))
         kept = {name: getattr(before, name) for name in _NEEDS_RESTART}
         settings = new.settings.model_copy(update=kept)
         if settings.log != before.log:

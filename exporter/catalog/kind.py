@@ -197,7 +197,7 @@ class Kind(Entry):
             if rule.from_ not in self.states:
                 raise ValueError(f"refine.{number}: no status is mapped to {rule.from_.value!r}")
             if rule.to in {rule.from_, State.UNKNOWN}:
-                raise ValueError(f"refine.{number}: cannot lead from {rule.from_.value!r} to {rule.to.value!r}")
+                raise ValueError(f"refine.{number}: cannot turn {rule.from_.value!r} into {rule.to.value!r}")
         if twice := sorted(set(self.sweep) & set(self.arguments)):
             raise ValueError(f"sweep: also given as an argument: {', '.join(twice)}")
         known = dict.fromkeys(("region", "name", *(self.id if len(self.id) > 1 else ("id", "suffix"))))

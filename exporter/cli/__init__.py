@@ -96,15 +96,15 @@ def _parser() -> argparse.ArgumentParser:
 def _add_commands(add: Callable[[str, Command, str], argparse.ArgumentParser]) -> None:
     """Add the commands in the order of the help, each with its own options."""
     add("serve", serving.serve, "Poll AWS and serve the metrics; the default command.")
-    once = add("once", serving.once, "Poll everything once, print the result and exit, with 1 if a source failed.")
-    once.add_argument("--output", choices=("metrics", "table"), default="metrics", help="What to print.")
+    once = add("once", serving.once, "Poll everything once, print the result, and exit with code 1 if a source failed.")
+    once.add_argument("--output", choices=("metrics", "table"), default="metrics", help="Output format.")
     check = add("check-config", checking.check_config, "Check configuration files and exit.")
-    check.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    check.add_argument("files", nargs="+", type=Path, metavar="FILE", help="Configuration files to check.")
     classify = add(
-        "classify", checking.classify, "Print the reasons that failure messages are classified as, to try rules."
+        "classify", checking.classify, "Print the reason that each failure message gets, and the rule that matched."
     )
     classify.add_argument(
-        "messages", nargs="*", metavar="MESSAGE", help="Failure messages; without any, the lines of stdin."
+        "messages", nargs="*", metavar="MESSAGE", help="Failure messages; if none, the lines of stdin."
     )
     classify.add_argument("--status", default="", help="Status of the failed jobs.")
     classify.add_argument("--code", default="", help="Error code that AWS returned with the message.")
@@ -114,11 +114,11 @@ def _add_commands(add: Callable[[str, Command, str], argparse.ArgumentParser]) -
         "names",
         nargs="*",
         metavar="SERVICE[/KIND]",
-        help="Kinds to list, by default all. `new SERVICE OPERATION` drafts an entry from botocore's model.",
+        help="Kinds to list; if none, all. `new SERVICE OPERATION` drafts an entry from botocore's model.",
     )
-    listing.add_argument("--output", choices=("table", "yaml"), default="table", help="What to print.")
+    listing.add_argument("--output", choices=("table", "yaml"), default="table", help="Output format.")
     policy = add("iam-policy", iam_policy.iam_policy, "Print the least-privilege policy that a configuration needs.")
-    policy.add_argument("--output", choices=("json", "terraform"), default="json", help="Format of the policy.")
+    policy.add_argument("--output", choices=("json", "terraform"), default="json", help="Output format.")
     policy.add_argument(
         "--for",
         choices=("role", "base"),
@@ -130,8 +130,10 @@ def _add_commands(add: Callable[[str, Command, str], argparse.ArgumentParser]) -
     add(
         "doctor",
         doctor.doctor,
-        "Poll every source, some of them twice, and report what works, which permission is missing and how many "
-        "requests to AWS the configuration makes; exit with 1 if a source failed.",
+        "Poll every source, and report what works, which permissions are missing, and how many requests to AWS to "
+        "expect per hour; exit with code 1 if a source failed.",
     )
     demo = add("demo", serving.demo, "Serve against a simulated AWS in the same process; no account needed.")
-    demo.add_argument("--seed", type=int, default=0, help="Seed of the simulated jobs: the same seed, the same jobs.")
+    demo.add_argument(
+        "--seed", type=int, default=0, help="Seed for the simulated jobs: the same seed gives the same jobs."
+    )

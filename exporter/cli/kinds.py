@@ -56,10 +56,10 @@ def _row(service: Service, kind: Kind) -> Row:
 def _polled(service: Service, kind: Kind) -> str:
     """Return where a kind is polled, nothing for one that is polled without being named."""
     if kind.end_of_life:
-        return f"where named (ended {kind.end_of_life})"
+        return f"if named (ended {kind.end_of_life})"
     if kind.opt_in:
-        return "where the kind is named"
-    return "where the service is named" if service.opt_in else ""
+        return "if the kind is named"
+    return "if the service is named" if service.opt_in else ""
 
 
 def _draft(words: Sequence[str]) -> str:

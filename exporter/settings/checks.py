@@ -45,7 +45,7 @@ def _read_twice(settings: Settings) -> Iterator[Problem]:
             first = seen.setdefault((account.account_id, region), number)
             if first != number:
                 where = f"{account.account_id or 'the default credentials'} in {region or 'the default region'}"
-                yield f"accounts.{number}", f"reads {where} like accounts.{first}"
+                yield f"accounts.{number}", f"reads {where}, as accounts.{first} already does"
 
 
 def _service(service: Service, settings: ServiceSettings) -> Iterator[Problem]:

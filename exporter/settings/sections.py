@@ -48,7 +48,7 @@ def _url(url: str) -> str:
     if not re.fullmatch(r"https?://\S+", url):
         raise ValueError(f"{url!r} is not a URL, such as https://vpce-1a2b3c.bedrock.us-east-1.vpce.amazonaws.com")
     if "@" in urlsplit(url).netloc:
-        raise ValueError("must be without a user and a password: requests to AWS are signed instead")
+        raise ValueError("must not contain a user or a password: requests to AWS are signed instead")
     return url
 
 
@@ -135,7 +135,7 @@ class Poll(Section):
     resync: Duration = parse_duration("1h")
     """How often to list everything again, not just what is new or active; this finds deleted jobs."""
     lookback: Duration = parse_duration("7d")
-    """How long a job counts after it finished."""
+    """How long a job counts after it finishes."""
     stale_after: Duration = parse_duration("5m")
     """How long to export the metrics of a source after its last successful poll; at least three of its intervals."""
     # Shorter than the default interval: a poll that hangs does not delay the next one.
@@ -145,7 +145,7 @@ class Poll(Section):
     """Maximum number of sources to poll at the same time."""
     # Ten seconds' worth of the default rate.
     details_budget: PositiveInt = 20
-    """Maximum number of failed jobs of a source to request the reason for in one poll."""
+    """Maximum number of failure reasons that one poll of a source requests."""
 
 
 class Metrics(Section):
@@ -177,7 +177,7 @@ class Limits(Section):
     """Maximum number of finished jobs to count per source; the last to finish are kept."""
     # About 800 MB, and the most that docs/performance.md advises for one process.
     sources: PositiveInt = 20_000
-    """Maximum number of sources to poll; any more are not discovered."""
+    """Maximum number of sources to poll; any more are left out."""
     pages: PositiveInt = 5000
     """Maximum number of pages in a list; the poll of a longer one fails."""
     # At least 100, so that most of what is kept is text, not the mark for what was cut out.
@@ -198,7 +198,7 @@ class Aws(Section):
     """How many times to try a request before the poll fails, 1 to 10."""
     # Enough for 120 sources of one service in an account and region, each polled once a minute.
     requests_per_second: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2.0
-    """Maximum rate of requests to a service, per account and region; lower while AWS throttles."""
+    """Maximum rate of requests to a service, per account and region; reduced while AWS throttles."""
     burst: PositiveInt = 10
     """Maximum number of requests to a service in quick succession after a pause."""
 
@@ -207,7 +207,7 @@ class Shard(Section):
     """Which part of the sources this exporter reads."""
 
     count: Annotated[int, Field(ge=1, le=1000)] = 1
-    """How many exporters share the sources. Read at start only, like `shard.index`."""
+    """How many exporters share the sources. Read only at startup, like `shard.index`."""
     index: NonNegativeInt | None = None
     """Which of them this exporter is, counted from 0. If unset, the number at the end of the host name, such as that of
     a pod in a StatefulSet.

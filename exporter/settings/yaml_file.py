@@ -45,9 +45,9 @@ def parse(file: Path, content: bytes, loader: type[StrictLoader] | None = None) 
     if parsed is None:
         return {}
     if not isinstance(parsed, dict):
-        raise ConfigurationError([f"{file}: the top level must be keys and values"])
+        raise ConfigurationError([f"{file}: the top level must be a mapping"])
     if not all(isinstance(key, str) for key in parsed):
-        raise ConfigurationError([f"{file}: keys must be words"])
+        raise ConfigurationError([f"{file}: keys must be strings"])
     return parsed
 
 

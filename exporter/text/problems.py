@@ -12,11 +12,11 @@ from exporter.text.redaction import redacted
 from exporter.text.spelling import did_you_mean
 
 _IN_OUR_WORDS = {
-    "dict_type": "must be keys and values",
-    "mapping_type": "must be keys and values",
+    "dict_type": "must be a mapping",
+    "mapping_type": "must be a mapping",
     "missing": "is missing",
-    "model_attributes_type": "must be keys and values",
-    "model_type": "must be keys and values",
+    "model_attributes_type": "must be a mapping",
+    "model_type": "must be a mapping",
     "string_type": "must be text",
     "tuple_type": "must be a list",
 }

@@ -119,7 +119,10 @@ WRONG = {
         ["--accounts", json.dumps([{"role_arn": ROLE, "external_id": [EXTERNAL]}])],
         "must be text",
     ),
-    "password in an address": ([f"--aws.endpoint-url=https://reader:{SECRET.replace('/', '')}@host"], "without a user"),
+    "password in an address": (
+        [f"--aws.endpoint-url=https://reader:{SECRET.replace('/', '')}@host"],
+        "must not contain a user",
+    ),
     "password in no address": (
         [f"--aws.endpoint-url=ftp://reader:{SECRET.replace('/', '')}@host"],
         "is not a URL",

@@ -72,15 +72,15 @@ def test_a_wrong_entry_is_one_clear_line(change, line):
 
 
 MISSHAPEN = {
-    "scopes that are a number": ({"scopes": 3}, "kinds.imported_model.scopes: must be keys and values, not 3"),
-    "scopes that are a list": ({"scopes": ["a"]}, 'kinds.imported_model.scopes: must be keys and values, not ["a"]'),
+    "scopes that are a number": ({"scopes": 3}, "kinds.imported_model.scopes: must be a mapping, not 3"),
+    "scopes that are a list": ({"scopes": ["a"]}, 'kinds.imported_model.scopes: must be a mapping, not ["a"]'),
     "a scope that is a number": (
         {"scope": "a", "scopes": {"a": 5}},
-        "kinds.imported_model.scopes.a: must be keys and values, not 5",
+        "kinds.imported_model.scopes.a: must be a mapping, not 5",
     ),
     "the name of a scope that is a list": ({"scope": [1]}, "kinds.imported_model.scope: must be text, not [1]"),
-    "states that are a number": ({"states": 3}, "kinds.imported_model.states: must be keys and values, not 3"),
-    "states that are a list": ({"states": ["a"]}, 'kinds.imported_model.states: must be keys and values, not ["a"]'),
+    "states that are a number": ({"states": 3}, "kinds.imported_model.states: must be a mapping, not 3"),
+    "states that are a list": ({"states": ["a"]}, 'kinds.imported_model.states: must be a mapping, not ["a"]'),
 }
 
 
@@ -92,7 +92,7 @@ def test_an_entry_of_the_wrong_shape_is_one_clear_line_and_no_traceback(change, 
 
 def test_an_entry_that_is_no_mapping_is_one_clear_line_and_no_traceback():
     """This holds in a configuration and where entries come from elsewhere."""
-    line = "kinds.x: must be keys and values, not 5"
+    line = "kinds.x: must be a mapping, not 5"
     assert problem({"x": 5}).startswith(line)
     with pytest.raises(ValueError, match=line):
         extended(CATALOG, {"x": 5})  # type: ignore[dict-item]  # that is the point

@@ -57,7 +57,7 @@ def tls(*lines):
 FILES = {
     "path to config yml invalid": (None, "no such file"),
     "empty config yml": ("", None),
-    "invalid config yml (invalid structure)": ("words that are bare\n", "keys and values"),
+    "invalid config yml (invalid structure)": ("words that are bare\n", "a mapping"),
     "invalid config yml (invalid key)": (
         tls("cert_filse: server.crt"),
         "tls_server_config.cert_filse: unknown key; did you mean `cert_file`",

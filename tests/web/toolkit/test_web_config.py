@@ -26,8 +26,8 @@ WRONG = {
     "a burst in words": ("rate_limit: {burst: many}", "rate_limit.burst: must be a valid integer"),
     "a key twice": ("rate_limit: {}\nrate_limit: {}", "web.yml:2: not valid YAML: duplicate key 'rate_limit'"),
     "an unknown section": ("tls_config: {}", "tls_config: unknown key; did you mean `tls_server_config`"),
-    "a section that is a list": ("rate_limit: []", "rate_limit: must be keys and values, not []"),
-    "users that are a list": ("basic_auth_users: [alice]", "basic_auth_users: must be keys and values"),
+    "a section that is a list": ("rate_limit: []", "rate_limit: must be a mapping, not []"),
+    "users that are a list": ("basic_auth_users: [alice]", "basic_auth_users: must be a mapping"),
     "neither true nor false": (
         "http_server_config: {http2: maybe}",
         "http_server_config.http2: must be a valid boolean",
