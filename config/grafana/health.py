@@ -78,7 +78,7 @@ def increase(metric: str, sources: str = KINDS) -> str:
 def quantiles(metric: str, sources: str) -> dict[str, str]:
     """Return quantiles of a histogram by their names."""
     buckets = f"sum by (le) ({rate(f'{metric}_bucket', sources=sources)})"
-    shares = {"median": 0.5, "90 %": 0.9, "99 %": 0.99}
+    shares = {"median": 0.5, "90%": 0.9, "99%": 0.99}
     return {name: f"histogram_quantile({share}, {buckets})" for name, share in shares.items()}
 
 
@@ -266,8 +266,8 @@ ROWS: Rows = {
         rows(
             About(
                 "Requests by operation",
-                "Which operations were called and how AWS responded, in the selected time. The most frequent come "
-                "first; to reduce them, poll the service less often (services.SERVICE.interval).",
+                "Which operations the exporter requested in the selected time, and how AWS responded, the most "
+                "frequent first; to reduce them, poll the service less often (services.SERVICE.interval).",
                 12,
             ),
             {"aws_service": "Service", "operation": "Operation", "code": "Code"},
@@ -291,7 +291,7 @@ ROWS: Rows = {
         bars(
             About(
                 "Failed polls by reason",
-                "Polls that failed. A few timeouts and server errors go away by themselves; a refusal stays until "
+                "Polls that failed. A few timeouts and server errors go away on their own; a refusal stays until "
                 "someone acts.",
                 12,
             ),

@@ -191,11 +191,11 @@ ROWS: Rows = {
         lines(
             About(
                 "Run time",
-                "Run times of the jobs that succeeded within the lookback: 50, 90 and 99 % of them took less. After a "
+                "Run times of the jobs that succeeded within the lookback: 50, 90 and 99% of them took less. After a "
                 "step up, check whether the input has grown or the capacity has shrunk.",
                 12,
             ),
-            {"median": run_time(0.5), "90 %": run_time(0.9), "99 %": run_time(0.99), "average": average("succeeded")},
+            {"median": run_time(0.5), "90%": run_time(0.9), "99%": run_time(0.99), "average": average("succeeded")},
             "s",
         ).override_by_name("average", painted("#8e8e8e")),
         lines(
@@ -205,7 +205,7 @@ ROWS: Rows = {
                 "start fewer jobs at a time.",
                 12,
             ),
-            {"median": queue_time(0.5), "90 %": queue_time(0.9), "99 %": queue_time(0.99)},
+            {"median": queue_time(0.5), "90%": queue_time(0.9), "99%": queue_time(0.99)},
             "s",
         ),
     ],

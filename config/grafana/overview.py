@@ -98,7 +98,7 @@ STATS = [
     numbers(
         About(
             "Failure ratio",
-            "The share of failures among the jobs that ended in the selected time. Above 10 %, look at the reasons "
+            "The share of failures among the jobs that ended in the selected time. Above 10%, look at the reasons "
             "below: a single reason suggests a single cause.",
             4,
             4,
