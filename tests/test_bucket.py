@@ -43,13 +43,13 @@ def test_a_bucket_starts_full_and_fills_with_time():
 
 
 @pytest.mark.parametrize("rate", [1000.0, 1.0, 1 / 3600])
-def test_time_that_stands_still_gives_nothing(rate):
+def test_no_token_is_added_while_time_stands_still(rate):
     """Asking does not fill the bucket."""
     assert taken(Bucket(1, rate, Watch()), 3) == [True, False, False]
 
 
 @pytest.mark.parametrize("rate", [3.0, 0.1, 1 / 3600])
-def test_a_token_is_there_after_the_wait_that_was_returned(rate):
+def test_a_token_is_available_after_the_returned_wait(rate):
     """However the clock rounds, a caller that sleeps that long need not sleep again."""
     watch = Watch()
     bucket = Bucket(1, rate, watch)
@@ -58,7 +58,7 @@ def test_a_token_is_there_after_the_wait_that_was_returned(rate):
         watch.now += bucket.take()
 
 
-def test_a_new_rate_counts_from_now_on():
+def test_a_new_rate_applies_from_now_on():
     """Tokens from before were added at the previous rate."""
     watch = Watch()
     bucket = Bucket(10, 1.0, watch)
@@ -80,7 +80,7 @@ def test_a_drained_bucket_starts_over():
     assert taken(bucket, 2) == [True, False]
 
 
-def test_what_was_taken_a_moment_too_early_stays_owed():
+def test_a_token_taken_a_moment_too_early_stays_owed():
     """Draining a bucket does not cancel what is owed."""
     watch = Watch()
     bucket = Bucket(1, 1.0, watch)

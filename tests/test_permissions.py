@@ -28,12 +28,12 @@ def needed(kind: Kind, settings: ServiceSettings | None = None) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", [*CATALOG.kinds()], ids=str)
-def test_every_kind_needs_what_iam_calls_so(kind):
+def test_the_permissions_of_every_kind_have_iams_names(kind):
     """They are derived from the catalog, and equal IAM's own names."""
     assert needed(kind) == ACTIONS[str(kind)]
 
 
-def test_no_action_is_left_without_its_kind():
+def test_every_action_belongs_to_a_kind():
     """The list of names contains no removed kinds."""
     assert ACTIONS.keys() == {str(kind) for kind in CATALOG.kinds()}
 
@@ -46,7 +46,7 @@ def test_no_action_is_left_without_its_kind():
         ("timestream-write", "", "timestream:DescribeEndpoints"),
     ],
 )
-def test_permissions_that_no_operation_tells(service, argument, action):
+def test_requests_need_permissions_beyond_the_name_of_the_operation(service, argument, action):
     """AWS checks them in addition to the one with the operation's name."""
     calls = [
         (kind, call) for kind in CATALOG[service].kinds.values() for call in permissions.calls(kind, ServiceSettings())
@@ -56,19 +56,19 @@ def test_permissions_that_no_operation_tells(service, argument, action):
     assert all(action in permissions.actions(call, kind, CATALOG) for kind, call in asking)
 
 
-def test_a_container_is_found_by_the_service_that_lists_it():
+def test_a_scope_needs_the_permission_of_the_service_that_lists_it():
     """Clean Rooms lists the memberships of Clean Rooms ML, under its own prefix."""
     assert "cleanrooms:ListMemberships" in needed(TRAINED)
     assert "cleanrooms-ml:ListMemberships" not in needed(TRAINED)
 
 
-def test_a_service_outside_of_the_catalog_goes_by_its_signing_name():
+def test_a_service_outside_the_catalog_uses_its_signing_name():
     """The same holds for user-defined kinds."""
     assert permissions.action(permissions.Operation("apigateway", "GetRestApis"), CATALOG) == "apigateway:GetRestApis"
     assert permissions.action(permissions.Operation("sesv2", "ListExportJobs"), CATALOG) == "ses:ListExportJobs"
 
 
-def test_containers_that_are_named_need_no_discovery():
+def test_configured_scopes_need_no_discovery():
     """The scopes within them do."""
     settings = ServiceSettings.model_validate({"memberships": ["m1"]})
     assert set(needed(TRAINED)) - set(needed(TRAINED, settings)) == {"cleanrooms:ListMemberships"}
@@ -87,7 +87,7 @@ def test_only_the_selected_kinds_count():
     assert needed == {"bedrock:ListModelInvocationJobs": permissions.ANY}
 
 
-def test_named_containers_narrow_what_is_passed():
+def test_configured_scopes_narrow_the_resources():
     """The resource is limited to their ids, wherever the scopes occur."""
     needed = reading({"cleanroomsml": {"kinds": [TRAINED.key], "memberships": ["m2", "m1"]}})
     assert needed["cleanrooms:PassMembership"] == (
@@ -97,7 +97,7 @@ def test_named_containers_narrow_what_is_passed():
     assert needed["cleanrooms-ml:ListTrainedModelVersions"] == permissions.ANY
 
 
-def test_what_another_container_leads_to_stays_wide():
+def test_a_scope_reached_through_another_one_is_not_narrowed():
     """A collaboration's jobs belong to memberships that only a response from AWS reveals."""
     service = {"kinds": [INFERENCE.key, TRAINED.key], "memberships": ["m1"], "collaborations": ["c1"]}
     needed = reading({"cleanroomsml": service})
@@ -121,12 +121,12 @@ def test_the_base_reads_its_own_account():
     }
 
 
-def test_without_roles_the_base_is_who_reads():
+def test_without_roles_the_base_reads_the_jobs():
     """There is only one identity."""
     assert permissions.base(Settings(), CATALOG) == permissions.reading(Settings(), CATALOG)
 
 
-def test_an_organisation_is_listed_and_its_roles_assumed():
+def test_an_organization_is_listed_and_its_roles_are_assumed():
     """Its own account is read without a role; units need a permission only where one is named."""
     organization: dict[str, object] = {"role_name": "a/b"}
     settings = configured("http://localhost", {"bedrock": {}}, accounts={"organization": organization})
@@ -145,12 +145,12 @@ def test_an_organisation_is_listed_and_its_roles_assumed():
 @pytest.mark.parametrize(
     "accounts", [[{"regions": "all"}], {"organization": {"role_name": "r", "regions": "all"}}], ids=["list", "mapping"]
 )
-def test_who_reads_all_regions_asks_for_them(accounts):
+def test_reading_all_regions_requires_listing_them(accounts):
     """The permission is needed in each account."""
     assert reading({"bedrock": {}}, accounts=accounts)["ec2:DescribeRegions"] == permissions.ANY
 
 
-def test_statements_are_by_service_and_resource():
+def test_statements_are_grouped_by_service_and_resource():
     """Each has a unique Sid, and all are in a stable order."""
     allowed = {
         "s3:ListJobs": permissions.ANY,
@@ -165,7 +165,7 @@ def test_statements_are_by_service_and_resource():
     ]
 
 
-def test_no_sid_stands_twice():
+def test_sids_are_unique():
     """IAM rejects a policy with a duplicate Sid."""
     services = dict.fromkeys(CATALOG.names) | {
         "cleanrooms": {"memberships": ["m1"]},

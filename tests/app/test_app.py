@@ -65,7 +65,7 @@ async def tidy(aws):
     return check
 
 
-async def test_what_is_polled_is_served(aws, clock):
+async def test_a_polled_job_is_served(aws, clock):
     """A job in AWS shows up in /metrics."""
     async with running(aws, clock) as exporter:
         await ready(exporter)
@@ -76,7 +76,7 @@ async def test_what_is_polled_is_served(aws, clock):
     assert line.endswith(" 1.0")
 
 
-async def test_what_is_polled_is_shown(aws, clock):
+async def test_a_polled_job_is_shown(aws, clock):
     """A job in AWS shows up on the pages and in the API, with the configuration in effect."""
     async with running(aws, clock) as exporter:
         await ready(exporter)
@@ -92,7 +92,7 @@ async def test_what_is_polled_is_shown(aws, clock):
         assert ">1 of the" in (await get(exporter, "/kinds"))[1]
 
 
-async def test_pages_show_what_a_reload_brought(aws, clock):
+async def test_pages_show_the_reloaded_configuration(aws, clock):
     """It is the configuration in effect, not the one loaded at the start."""
     web = {"listen_address": ["127.0.0.1:0"]}
     before = configured(aws.endpoint_url, {"bedrock": {"kinds": [BEDROCK.key]}}, web=web)
@@ -116,7 +116,7 @@ async def test_pages_can_be_left_out(aws, clock):
     assert statuses == {"/": 404, "/jobs": 404, "/api/v1/jobs": 404, "/metrics": 200, "/-/ready": 200}
 
 
-async def test_a_scrape_never_asks_aws(aws, clock):
+async def test_a_scrape_sends_no_request_to_aws(aws, clock):
     """A scrape only costs serving bytes that are already there."""
     async with running(aws, clock) as exporter:
         await ready(exporter)
@@ -126,7 +126,7 @@ async def test_a_scrape_never_asks_aws(aws, clock):
         assert aws.requests == asked
 
 
-async def test_when_the_block_ends_nothing_is_left(aws, clock, tidy):
+async def test_nothing_is_left_when_the_block_ends(aws, clock, tidy):
     """No task, no client and no server survives it."""
     async with running(aws, clock) as exporter:
         await ready(exporter)
@@ -136,7 +136,7 @@ async def test_when_the_block_ends_nothing_is_left(aws, clock, tidy):
         await get(exporter, "/-/healthy")
 
 
-async def test_a_poll_under_way_is_broken_off(aws, clock, tidy):
+async def test_a_poll_in_progress_is_canceled(aws, clock, tidy):
     """Stopping does not wait for AWS."""
     asked, over = asyncio.Event(), asyncio.Event()
 
@@ -161,7 +161,7 @@ async def test_an_exception_in_the_block_closes_everything(aws, clock, tidy):
     await tidy()
 
 
-async def test_a_block_that_is_cancelled_closes_everything(aws, clock, tidy):
+async def test_a_canceled_block_closes_everything(aws, clock, tidy):
     """A supervisor stops it this way."""
     entered = asyncio.Event()
 
@@ -178,7 +178,7 @@ async def test_a_block_that_is_cancelled_closes_everything(aws, clock, tidy):
     await tidy()
 
 
-async def test_an_address_in_use_raises_and_leaves_nothing(aws, clock, tidy):
+async def test_an_address_in_use_raises_and_leaves_nothing_behind(aws, clock, tidy):
     """The error is raised before anything is polled."""
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
         async with running(aws, clock, f"127.0.0.1:{taken.getsockname()[1]}"):
@@ -188,7 +188,7 @@ async def test_an_address_in_use_raises_and_leaves_nothing(aws, clock, tidy):
 
 
 @pytest.mark.slow
-async def test_a_crowd_of_clients_does_not_hold_up_the_polls(aws, clock):
+async def test_many_clients_do_not_delay_the_polls(aws, clock):
     """Despite scrapers, silent connections and clients that never read, every poll is on time and health responds."""
     async with running(aws, clock) as exporter, AsyncExitStack() as stack:
         await ready(exporter)

@@ -111,7 +111,7 @@ def polls(exporter):
     return exporter.value(f"{OWN}poll_duration_seconds_count", kind=BEDROCK.key)
 
 
-async def test_a_source_that_stays_keeps_all_that_is_known_of_it(aws, clock, config):
+async def test_a_source_that_stays_keeps_its_numbers_counters_and_pace(aws, clock, config):
     """Its numbers, its counters and its pace stay while another source is added."""
     async with running(config, clock) as exporter:
         await exporter.turn(70)
@@ -127,7 +127,7 @@ async def test_a_source_that_stays_keeps_all_that_is_known_of_it(aws, clock, con
         assert listed(aws) > asked
 
 
-async def test_a_source_that_is_gone_takes_its_series_with_it(aws, clock, config):
+async def test_a_removed_source_drops_its_series(aws, clock, config):
     """They disappear at once, and those of the others stay."""
     config.write({"bedrock": None})
     async with running(config, clock) as exporter:
@@ -141,7 +141,7 @@ async def test_a_source_that_is_gone_takes_its_series_with_it(aws, clock, config
         assert listed(aws, CUSTOMIZATION) == asked
 
 
-async def test_the_exporters_own_counters_go_on(aws, clock, config):
+async def test_the_exporters_own_counters_continue(aws, clock, config):
     """They describe the process, not the configuration."""
     async with running(config, clock) as exporter:
         assert polls(exporter) == 1
@@ -151,7 +151,7 @@ async def test_the_exporters_own_counters_go_on(aws, clock, config):
         assert polls(exporter) == 2
 
 
-async def test_a_reload_needs_no_answer_of_aws(aws, clock, config):
+async def test_a_reload_needs_no_response_from_aws(aws, clock, config):
     """It takes effect in an outage too, and sources that are down are retried at once: they may work again."""
 
     async def refuse(call):
@@ -173,7 +173,7 @@ async def test_a_reload_needs_no_answer_of_aws(aws, clock, config):
         assert exporter.up(kind="trained_model_version", scope=membership.id) == 1
 
 
-async def test_a_choice_among_scopes_counts_at_once(aws, clock, config):
+async def test_a_filter_on_scopes_applies_at_once(aws, clock, config):
     """Nothing needs to be discovered again."""
     ours = aws.world.add_scope("cleanroomsml", "membership", name="ours")
     theirs = aws.world.add_scope("cleanroomsml", "membership", name="theirs")
@@ -187,7 +187,7 @@ async def test_a_choice_among_scopes_counts_at_once(aws, clock, config):
         assert aws.requests["cleanrooms", "ListMemberships"] == discovered
 
 
-async def test_a_shorter_interval_counts_from_now_on(aws, clock, config):
+async def test_a_shorter_interval_applies_at_once(aws, clock, config):
     """A source that was waiting for an hour does not wait that hour out."""
     config.write({"bedrock": {**ONE["bedrock"], "interval": "1h"}})
     async with running(config, clock) as exporter:
@@ -198,7 +198,7 @@ async def test_a_shorter_interval_counts_from_now_on(aws, clock, config):
         assert listed(aws) == asked + 1
 
 
-async def test_other_dimensions_begin_anew_without_a_gap(aws, clock, config):
+async def test_new_dimensions_start_over_without_a_gap(aws, clock, config):
     """The old numbers stay until the new ones are available."""
     async with running(config, clock) as exporter:
         asked, over = asyncio.Event(), asyncio.Event()
@@ -230,8 +230,8 @@ async def test_other_dimensions_begin_anew_without_a_gap(aws, clock, config):
     ],
     ids=["lookback", "buckets", "reasons"],
 )
-async def test_what_the_sums_follow_from_may_change(aws, clock, config, change):
-    """They are summed anew at once, and the counters go on."""
+async def test_the_settings_behind_the_sums_can_change(aws, clock, config, change):
+    """The jobs are summed again at once, and the counters go on."""
     path = [(0, "InProgress"), (300, "Failed")]
     aws.world.add_job(BEDROCK, created=NOW, path=path, message="no licence left")
     async with running(config, clock) as exporter:
@@ -252,7 +252,7 @@ async def test_what_the_sums_follow_from_may_change(aws, clock, config, change):
 COUNTERS = [("aws_jobs_finished_total", "state"), ("aws_jobs_failed_total", "reason")]
 
 
-async def test_a_longer_lookback_finds_again_and_counts_once(aws, clock, config):
+async def test_a_longer_lookback_finds_old_jobs_again_without_recounting_them(aws, clock, config):
     """Jobs that had left the lookback were counted when they finished."""
     config.write(poll={"lookback": "1h", "resync": "30d"})
     async with running(config, clock) as exporter:
@@ -271,7 +271,7 @@ def sessions():
     return {thing for thing in gc.get_objects() if type(thing) is aiohttp.ClientSession and not thing.closed}
 
 
-async def test_a_poll_under_way_ends_with_the_clients_that_it_began_with(aws, clock, config):
+async def test_a_poll_in_progress_keeps_the_clients_it_started_with(aws, clock, config):
     """They are closed afterwards, and the next poll uses new ones."""
     async with running(config, clock) as exporter:
         first = sessions()
@@ -298,7 +298,7 @@ async def test_a_poll_under_way_ends_with_the_clients_that_it_began_with(aws, cl
         assert exporter.up(kind=BEDROCK.key) == 1
 
 
-async def test_a_source_that_goes_in_the_middle_of_a_poll_comes_back_as_new(aws, clock, config):
+async def test_a_source_removed_during_a_poll_comes_back_as_new(aws, clock, config):
     """Its poll is abandoned, and neither it nor its clients remain."""
     async with running(config, clock) as exporter:
         first, asked, never = sessions(), asyncio.Event(), asyncio.Event()
@@ -338,7 +338,7 @@ async def test_many_reloads_leave_nothing_behind(aws, clock, config):
     assert held[0] == held[-1]
 
 
-async def test_clients_outlive_a_reload_that_does_not_concern_them(aws, clock, config):
+async def test_clients_survive_an_unrelated_reload(aws, clock, config):
     """Opening connections again costs time and requests."""
     async with running(config, clock) as exporter:
         before = sessions()
@@ -349,7 +349,7 @@ async def test_clients_outlive_a_reload_that_does_not_concern_them(aws, clock, c
         assert exporter.samples("aws_job_info", "status")
 
 
-async def test_clients_have_a_connection_for_each_slot_of_now(aws, clock, config):
+async def test_clients_have_a_connection_for_each_current_slot(aws, clock, config):
     """No poll that has a slot waits for a connection, also after a reload."""
     async with running(config, clock) as exporter:
         config.write(poll={"concurrency": 40})
@@ -359,7 +359,7 @@ async def test_clients_have_a_connection_for_each_slot_of_now(aws, clock, config
         assert client.meta.config.max_pool_connections == 40
 
 
-async def test_ending_while_old_clients_are_in_use_closes_them(aws, clock, config):
+async def test_shutting_down_closes_old_clients_that_are_in_use(aws, clock, config):
     """Both generations are closed."""
     before, never = sessions(), asyncio.Event()
 
@@ -375,7 +375,7 @@ async def test_ending_while_old_clients_are_in_use_closes_them(aws, clock, confi
     assert sessions() == before
 
 
-async def test_a_wrong_file_changes_nothing(aws, clock, config):
+async def test_an_invalid_file_changes_nothing(aws, clock, config):
     """Each problem is reported on its own line, and the next correct file recovers."""
     async with running(config, clock) as exporter:
         assert exporter.value(f"{OWN}config_last_reload_successful") == 1
@@ -394,7 +394,7 @@ async def test_a_wrong_file_changes_nothing(aws, clock, config):
         assert exporter.value(f"{OWN}config_last_reload_success_timestamp_seconds") == clock.now
 
 
-async def test_a_bug_in_a_reload_ends_nothing(aws, clock, config):
+async def test_a_bug_in_a_reload_stops_nothing(aws, clock, config):
     """The bug is not mistaken for a successful reload."""
 
     def read():
@@ -427,7 +427,7 @@ async def test_the_file_behind_a_symlink_is_read(aws, clock, config, tmp_path):
         assert exporter.up(kind=CUSTOMIZATION.key) == 1
 
 
-async def test_two_reloads_at_once_come_one_after_the_other(aws, clock, config):
+async def test_two_simultaneous_reloads_run_one_after_the_other(aws, clock, config):
     """The second one reads the file only when the first one is done."""
     begun: list[None] = []
     go_on = threading.Event()
@@ -478,7 +478,7 @@ async def test_accounts_come_and_go(aws, clock, config):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("most", [8, 5, 3])
-async def test_a_reload_keeps_to_the_limit_of_sources(aws, clock, config, most):
+async def test_a_reload_respects_the_limit_on_sources(aws, clock, config, most):
     """Polled sources stay as far as the new limit allows; the rest wait, and are counted."""
     for _ in range(6):
         aws.world.add_scope("cleanroomsml", "collaboration")
@@ -497,7 +497,7 @@ async def test_a_reload_keeps_to_the_limit_of_sources(aws, clock, config, most):
             assert dropped == 9 - most
 
 
-async def test_an_organisation_stays_through_a_reload(aws, config, clock):
+async def test_an_organization_survives_a_reload(aws, config, clock):
     """Its last discovery is filtered again at once, without any request, and no counter starts over."""
     aws.members.update({ACCOUNT: "management", "000000000001": "prod-a", "000000000002": "prod-b"})
     organization = {"role_name": "jobs", "regions": [REGION]}
@@ -516,7 +516,7 @@ async def test_an_organisation_stays_through_a_reload(aws, config, clock):
 
 
 @pytest.mark.slow
-async def test_an_organisation_takes_the_place_of_a_list_and_gives_it_back(aws, config, clock):
+async def test_a_list_of_accounts_can_become_an_organization_and_back(aws, config, clock):
     """Neither change needs a restart."""
     aws.members.update({ACCOUNT: "management", "000000000001": "prod-a"})
     async with running(config, clock) as exporter:

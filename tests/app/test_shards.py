@@ -115,7 +115,7 @@ def test_a_host_without_a_number_is_an_error(monkeypatch, capsys, host, told):
     assert told in line
 
 
-def test_a_configuration_for_all_shards_is_checked_anywhere(monkeypatch, capsys, tmp_path):
+def test_a_configuration_for_all_shards_can_be_checked_anywhere(monkeypatch, capsys, tmp_path):
     """The machine that checks it is not one of the shards."""
     monkeypatch.setenv("HOSTNAME", "laptop")
     file = tmp_path / "exporter.yml"

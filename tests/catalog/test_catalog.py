@@ -92,14 +92,14 @@ def test_statuses_are_mapped_once(kind):
 
 
 @OF_EACH_KIND
-def test_job_can_run_and_end_well(kind):
+def test_job_can_run_and_complete(kind):
     """A kind has a state for a job at work and one for a job that completed."""
     assert State.RUNNING in kind.states
     assert State.SUCCEEDED in kind.states
 
 
 @OF_EACH_KIND
-def test_job_has_a_beginning(kind):
+def test_job_has_a_creation_time(kind):
     """A job's creation is known, unless the list has no time at all; a start differs from the creation."""
     assert (kind.times.created is None) == (str(kind) in TIMELESS)
     assert kind.times.started is None or kind.times.started != kind.times.created
@@ -113,19 +113,19 @@ def test_dimensions_are_few(kind):
 
 
 @OF_EACH_KIND
-def test_calls_only_read(kind):
+def test_requests_only_read(kind):
     """Reading a kind changes nothing in AWS."""
     assert all(operation.startswith(("List", "Get", "Describe", "Search")) for _, operation, _ in calls(kind))
 
 
 @OF_EACH_KIND
-def test_permissions_can_be_told(kind):
+def test_permissions_can_be_derived(kind):
     """Every service that a kind calls is in the catalog, so that its prefix in IAM is known."""
     assert {service for service, _, _ in calls(kind)} <= set(CATALOG.names)
 
 
 @OF_EACH_SERVICE
-def test_file_bears_the_name_of_its_service(service):
+def test_file_is_named_after_its_service(service):
     """A file describes the service that it is named after."""
     assert (BUILT_IN / f"{service.service}.yaml").is_file()
 
@@ -151,7 +151,7 @@ def test_scopes_are_used(service):
 
 
 @OF_EACH_SERVICE
-def test_further_permissions_are_needed(service):
+def test_additional_permissions_are_needed(service):
     """A permission of a service is listed under an argument that one of its requests passes."""
     passed = {
         name for kind in service.kinds.values() for called, _, names in calls(kind) for name in names
@@ -173,14 +173,14 @@ def test_actions_on_a_scope_are_needed(service):
         assert scope.resource is None or set(scope.resource.actions) <= needed
 
 
-def test_catalog_is_wide():
+def test_catalog_has_many_kinds():
     """The catalog has the first kinds and many more."""
     assert {str(kind) for kind in KINDS} >= FIRST
     assert len(KINDS) >= 120
     assert len(CATALOG.names) >= 40
 
 
-def test_services_that_ended():
+def test_discontinued_services():
     """AWS has ended one service of the catalog; each of its kinds is marked."""
     assert {kind.service for kind in KINDS if kind.end_of_life} == {"lookoutequipment"}
 
@@ -204,7 +204,7 @@ def test_table_needs_its_markers(document):
         catalog_page.written(document)
 
 
-def test_unknown_service_is_no_member():
+def test_unknown_service_is_not_a_member():
     """A service without a file is not in the catalog."""
     assert "lookoutvision" not in CATALOG
     assert "bedrock" in CATALOG
@@ -212,6 +212,6 @@ def test_unknown_service_is_no_member():
 
 
 @OF_EACH_KIND
-def test_entry_can_be_written_again(kind):
+def test_entry_survives_a_round_trip(kind):
     """A kind that is written in the catalog's language and read back is the same kind."""
     assert Kind.model_validate(kind.model_dump(mode="json")) == kind

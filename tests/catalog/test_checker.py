@@ -57,7 +57,7 @@ def details(**changes: Any) -> dict[str, Any]:
     return {"details": {**DETAILS, **changes}}
 
 
-def test_nothing_is_wrong():
+def test_correct_entry_has_no_problems():
     """The entry that the other tests break is correct."""
     assert problems(details()) == []
 
@@ -213,6 +213,6 @@ def test_values_with_parts(value, lines):
     assert all(problem.startswith(line) for problem, line in zip(found, lines, strict=True))
 
 
-def test_account_is_always_known():
+def test_account_can_always_be_an_argument():
     """An argument may be the account's id."""
     assert problems({}, {"arguments": {"PipelineNamePrefix": "$account_id"}}) == []

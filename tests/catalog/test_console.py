@@ -40,7 +40,7 @@ def test_every_pattern_can_be_filled(kind):
         ("bedrock/model_invocation_job", "bedrock/home?region=us-east-1#/batch-inference"),
     ],
 )
-def test_a_job_leads_to_its_page(kind, url):
+def test_a_job_links_to_its_page(kind, url):
     """The link uses its name, its id, the end of its id, or a part of it."""
     found = KINDS[kind].console_url("us-east-1", job(KINDS[kind]))
     assert found == f"https://us-east-1.console.aws.amazon.com/{url}"
@@ -54,12 +54,12 @@ def test_a_job_leads_to_its_page(kind, url):
         ("us-west-2", "us-west-2.console.aws.amazon.com"),
     ],
 )
-def test_each_partition_has_its_console(region, host):
+def test_each_partition_has_its_own_console(region, host):
     """China and the US government have their own."""
     assert urlsplit(KINDS["batch/job"].console_url(region, job(KINDS["batch/job"]))).hostname == host
 
 
-def test_a_hostile_name_stays_in_its_place():
+def test_a_hostile_name_is_quoted():
     """Whatever does not belong in an address is quoted."""
     kind = KINDS["sagemaker/training_job"]
     url = kind.console_url("us-east-1", job(kind, name='"><script>#?&{id}'))

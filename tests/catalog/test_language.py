@@ -94,7 +94,7 @@ def test_service_is_refused(more, message):
         service({}, **more)
 
 
-def test_kind_knows_its_file():
+def test_kind_has_the_settings_of_its_file():
     """A kind carries the settings that its file states once for all."""
     permissions = {"queue": ["sqs:PassQueue"]}
     inner = {**SCOPE, "within": "queue"}
@@ -121,7 +121,7 @@ def test_longest_run(duration, seconds):
     assert kind_of(longest_run=duration).longest_run == seconds
 
 
-def test_longest_run_is_a_day_unless_told():
+def test_longest_run_defaults_to_a_day():
     """Most jobs finish within a day."""
     assert kind_of().longest_run == 86400
 

@@ -66,7 +66,7 @@ def problem(kinds):
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else None,
 )
-def test_a_wrong_entry_is_one_clear_line(change, line):
+def test_an_invalid_entry_is_reported_in_one_line(change, line):
     """The line names the entry, the key, the wrong value and the closest valid ones."""
     assert line in problem(own(**change))
 
@@ -85,12 +85,12 @@ MISSHAPEN = {
 
 
 @pytest.mark.parametrize(("change", "line"), MISSHAPEN.values(), ids=MISSHAPEN.keys())
-def test_an_entry_of_the_wrong_shape_is_one_clear_line_and_no_traceback(change, line):
+def test_an_entry_of_the_wrong_shape_is_reported_in_one_line(change, line):
     """For example, a list in place of a mapping, or a number in place of a name."""
     assert problem(own(**change)) == line
 
 
-def test_an_entry_that_is_no_mapping_is_one_clear_line_and_no_traceback():
+def test_an_entry_that_is_not_a_mapping_is_reported_in_one_line():
     """This holds in a configuration and where entries come from elsewhere."""
     line = "kinds.x: must be a mapping, not 5"
     assert problem({"x": 5}).startswith(line)
@@ -98,13 +98,13 @@ def test_an_entry_that_is_no_mapping_is_one_clear_line_and_no_traceback():
         extended(CATALOG, {"x": 5})  # type: ignore[dict-item]  # that is the point
 
 
-def test_scopes_whose_names_are_numbers_are_no_traceback():
+def test_scopes_named_by_numbers_cause_no_traceback():
     """The message includes the missing scope."""
     line = problem(own(scope="a", scopes={1: {"operation": "ListGuardrails", "items": "guardrails", "id": "id"}}))
     assert "no scope 'a' among 1" in line
 
 
-async def test_a_kind_of_ones_own_is_read():
+async def test_a_user_defined_kind_is_read():
     """Its service does not have to be listed in `services`."""
     clock = HandClock()
     settings = load(CATALOG, defaults={"kinds": OWN})
@@ -124,7 +124,7 @@ def test_a_built_in_kind_can_be_replaced():
     assert CATALOG["bedrock"].kinds["model_import_job"].title != "Mine"
 
 
-def test_a_service_that_the_catalog_lacks():
+def test_a_service_missing_from_the_catalog_can_be_read():
     """Any list operation that botocore knows can be read."""
     kinds = yaml.safe_load("""
     build:

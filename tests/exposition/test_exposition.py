@@ -80,7 +80,7 @@ def test_publishing_again_replaces_the_block(exposition):
     assert samples(exposition.render(Format.TEXT)) == {"things/new": 2, "own/": 1}
 
 
-def test_what_is_withdrawn_is_gone(exposition):
+def test_a_withdrawn_block_is_gone(exposition):
     """Its families disappear with it, heads included."""
     exposition.publish("one", [gauge(1)])
     exposition.withdraw("one")
@@ -181,7 +181,7 @@ STEPS = st.lists(
 
 
 @given(STEPS)
-def test_any_history_ends_in_what_is_published_now(steps):
+def test_any_history_leaves_only_what_is_published_now(steps):
     """This holds in both formats, however publishing, withdrawing, expiring and scraping interleave."""
     time = Time()
     exposition = Exposition(CollectorRegistry(), time)
@@ -203,7 +203,7 @@ def test_any_history_ends_in_what_is_published_now(steps):
                 assert parsed(form, exposition.render(form)) == parsed(form, generate(joined))
 
 
-async def test_gzip_holds_the_same(exposition):
+async def test_gzip_has_the_same_content(exposition):
     """It is a single gzip member, which every client reads to the end."""
     for number in range(100):
         exposition.publish(number, everything(number))
@@ -227,7 +227,7 @@ async def test_nothing_is_compressed_twice_while_nothing_changes(exposition, tim
     assert samples(gzip.decompress(await scraped(exposition, gzipped=True))) == {"own/": 1}
 
 
-async def test_what_is_sent_is_as_of_one_time(exposition):
+async def test_a_response_is_as_of_one_time(exposition):
     """A publication while it is being sent does not change it."""
     exposition.publish("one", [gauge(1)])
     before = exposition.render(Format.TEXT)
@@ -236,7 +236,7 @@ async def test_what_is_sent_is_as_of_one_time(exposition):
     assert b"".join(body.pieces) == before
 
 
-async def test_the_own_registry_is_rendered_once_a_second(time):
+async def test_the_exporters_own_registry_is_rendered_once_a_second(time):
     """More scrapes within a second get the same text."""
     registry = CollectorRegistry()
     own = Gauge("own", "The exporter's own.", registry=registry)
@@ -249,7 +249,7 @@ async def test_the_own_registry_is_rendered_once_a_second(time):
     assert seen == [1, 1, 3, 3, 5]
 
 
-async def test_a_large_block_is_published_whole_and_lets_the_loop_turn(exposition):
+async def test_a_large_block_is_published_whole_without_blocking_the_loop(exposition):
     """Until all of it is rendered, the previous block is served."""
     large = GaugeMetricFamily("large", "Many.", labels=["label"])
     for number in range(10_000):

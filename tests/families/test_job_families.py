@@ -180,7 +180,7 @@ aws_job_finished_timestamp_seconds{job_id="e",job_name=""} 19000.0
 
 
 @pytest.mark.parametrize("family", GOLDEN)
-def test_a_family_reads_as_written_here(ledger, family):
+def test_a_family_matches_its_golden_text(ledger, family):
     """Names, labels and values are a contract with every user's dashboards."""
     assert samples(exposed(ledger, SINGLE), family) == GOLDEN[family].strip()
 
@@ -193,17 +193,17 @@ def test_every_sample_carries_the_labels_of_its_source(ledger):
     assert all(KEY._asdict().items() <= found.items() for found in labels)
 
 
-def test_every_family_is_written_down_here():
+def test_every_family_has_a_golden_text():
     """A new family needs its golden text."""
     assert {family.name for family in JOB_FAMILIES} <= GOLDEN.keys()
 
 
-def test_help_tells_as_of_when():
+def test_help_says_how_old_the_numbers_are():
     """The numbers are as old as the last success of the source."""
     assert all(family.help.endswith(AS_OF) for family in JOB_FAMILIES)
 
 
-def test_openmetrics_reads_it_too(ledger):
+def test_openmetrics_can_be_parsed_too(ledger):
     """Its parser is stricter about names and types."""
     text = exposed(ledger, SINGLE, form=Format.OPENMETRICS)
     families = {family.name: family.type for family in parse_openmetrics(text)}
@@ -212,20 +212,20 @@ def test_openmetrics_reads_it_too(ledger):
     assert families["aws_jobs_failed"] == families["aws_jobs_finished"] == "counter"
 
 
-def test_single_jobs_are_left_out_unless_asked_for(ledger):
+def test_single_jobs_are_left_out_unless_requested(ledger):
     """The number of jobs is up to the users, so the exporter cannot keep these series few."""
     text = exposed(ledger)
     assert "job_id" not in text
     assert "aws_job_info" not in text
 
 
-def test_no_finished_job_needs_be_shown(ledger):
+def test_finished_jobs_can_be_left_out(ledger):
     """A limit of zero leaves the active ones."""
     lines = samples(exposed(ledger, SINGLE.model_copy(update={"per_job_finished": 0})), "aws_job_info")
     assert [line.split('job_id="')[1][0] for line in lines.split("\n")] == ["w", "r", "p"]
 
 
-def test_a_reason_once_seen_stays_at_zero(ledger):
+def test_a_reason_that_was_seen_stays_at_zero(ledger):
     """A series that disappears would keep its last value in a query."""
     ledger.take([], NOW)
     assert samples(exposed(ledger), "aws_job_failures").endswith(" 0.0")
@@ -247,7 +247,7 @@ def test_families_that_a_kind_cannot_fill_are_left_out(ledger):
         assert family not in text
 
 
-def test_dimensions_tell_jobs_apart():
+def test_dimensions_distinguish_jobs():
     """Each combination of their values is counted separately."""
     ledger = Ledger(lookback=86_400.0, classify=str)
     names = ["nova", "nova", "titan"]
@@ -267,7 +267,7 @@ def test_a_wrong_number_of_label_values_raises(values):
         family.metric(SourceKey._fields, [(KEY, None)])
 
 
-def test_a_job_whose_end_nobody_knows_has_no_time_of_its_end():
+def test_a_job_whose_end_is_unknown_has_no_end_time():
     """It ended before it was first seen, and AWS reports no time: the time of the poll would be made up."""
     ledger = Ledger(lookback=86_400.0, classify=lambda job: job.message)
     ledger.take([Job(id="u", name="old", status="Done", state=State.SUCCEEDED)], NOW)

@@ -27,7 +27,7 @@ def values(**fields):
     return {name.removeprefix(P): value for name, (value, _) in exposed(**fields).items()}
 
 
-def test_a_source_that_was_never_tried_is_not_up():
+def test_a_source_that_was_never_polled_is_not_up():
     """It has no success to report."""
     assert values() == {
         "source_up": 0,
@@ -57,7 +57,7 @@ def test_a_source_that_failed_is_down_and_says_why():
     assert found[f"{P}source_failure_info"] == (1, {**KEY._asdict(), "reason": "throttled"})
 
 
-def test_the_error_in_words_is_no_label():
+def test_the_text_of_an_error_is_not_a_label():
     """Free text would turn every request id into a series."""
     found = exposed(attempts=1, consecutive_failures=1, reason="throttled", error="Rate exceeded, request made-up")
     assert "made-up" not in str(found)
@@ -69,8 +69,8 @@ def test_every_metric_carries_the_labels_of_the_source():
     assert all(labels == KEY._asdict() for _, labels in found.values())
 
 
-def test_the_name_of_a_scope_stands_beside_its_id():
-    """It has a separate metric: names change, and a join finds them."""
+def test_the_name_of_a_scope_has_its_own_metric():
+    """Names change, and a join finds them."""
     found = exposed(attempts=1, scope_kind="membership", scope_name="with Example Corp")
     named = {**KEY._asdict(), "scope_kind": "membership", "scope_name": "with Example Corp"}
     assert found["aws_job_scope_info"] == (1, named)
@@ -80,12 +80,12 @@ def test_the_name_of_a_scope_stands_beside_its_id():
 @pytest.mark.parametrize(
     ("attempts", "failures", "up"), [(0, 0, False), (1, 0, True), (1, 1, False), (9, 3, False), (9, 0, True)]
 )
-def test_up_is_what_the_last_poll_was(attempts, failures, up):
+def test_up_follows_the_last_poll(attempts, failures, up):
     """The number of earlier failures makes no difference."""
     assert SourceStatus(KEY, 60.0, attempts=attempts, consecutive_failures=failures).is_up is up
 
 
-def test_what_a_source_goes_without_is_told_with_the_limit_that_says_so():
+def test_what_a_source_drops_is_reported_with_the_limit_responsible():
     """Nothing is reported while nothing is missing."""
     found = exposed(series=40, series_dropped={("aws_job_info", "series"): 9}, jobs_dropped=3, sources_dropped=2)
     assert found[f"{P}series"][0] == 40

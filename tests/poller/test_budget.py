@@ -110,7 +110,7 @@ async def test_all_sources_share_one_budget(aws, clock):
         assert exporter.by("kind", f"{P}series_dropped", bound="series") == dropped
 
 
-def test_a_source_may_have_what_no_other_one_has():
+def test_a_source_may_use_what_the_others_leave():
     """Up to the exact series: its own limit, or what is left of the shared one plus the series it already has."""
     budget, (one, two) = Budget(), (SourceKey(ACCOUNT, REGION, "bedrock", kind, "") for kind in ("one", "two"))
     assert budget.share(one) == (Limits().series_per_source, "series_per_source")
@@ -127,7 +127,7 @@ def test_a_source_may_have_what_no_other_one_has():
         assert budget.share(two) == (70, "series_per_source")
 
 
-async def test_what_a_source_had_is_free_once_it_is_gone(aws, clock):
+async def test_the_share_of_a_removed_source_is_free(aws, clock):
     """A scope that disappears makes room for those that stay."""
     scopes = [aws.world.add_scope("cleanroomsml", "collaboration") for _ in range(2)]
     for scope in scopes:
@@ -165,7 +165,7 @@ async def test_active_jobs_with_series_of_their_own_are_bounded(aws, clock):
         assert exporter.value("aws_jobs", status="InProgress") == 8
 
 
-async def test_of_too_many_finished_jobs_the_newest_count(aws, clock):
+async def test_only_the_newest_of_too_many_finished_jobs_count(aws, clock):
     """The rest is reported as dropped; active jobs and counters are unaffected."""
     finished_jobs(aws, 30)
     aws.world.add_job(BEDROCK, created=NOW - HOUR, path=[(0, "InProgress"), (HOUR + 90, "Completed")])
@@ -216,7 +216,7 @@ async def test_a_list_that_never_ends_fails_the_poll(aws, clock):
         assert "limits.pages" in status.error
 
 
-async def test_a_list_with_as_many_pages_as_allowed_is_whole(clock):
+async def test_a_list_with_as_many_pages_as_allowed_is_complete(clock):
     """Only the first page beyond the limit fails the poll."""
     async with simulated(clock, page_size=5) as aws:
         finished_jobs(aws, 20)
@@ -224,8 +224,8 @@ async def test_a_list_with_as_many_pages_as_allowed_is_whole(clock):
             assert exporter.value("aws_jobs", status="Completed") == 20
 
 
-async def test_the_log_tells_of_a_limit_once_when_it_begins_and_once_when_it_ends(aws, clock):
-    """It does not log the limit at every poll."""
+async def test_a_limit_is_logged_once_when_it_is_reached_and_once_when_it_ends(aws, clock):
+    """It is not logged at every poll."""
     finished_jobs(aws, 3)
     with structlog.testing.capture_logs() as log:
         async with running(bedrock(aws, limits={"jobs_per_source": 2}), clock) as exporter:

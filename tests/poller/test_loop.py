@@ -61,7 +61,7 @@ async def polling(clock, concurrency, sources):
             task.cancel()
 
 
-async def test_a_lone_surrogate_in_the_name_of_a_scope_ends_no_source(clock):
+async def test_a_lone_surrogate_in_the_name_of_a_scope_stops_no_source(clock):
     """JSON can hold half a character, the exposition cannot: it becomes a question mark."""
     async with simulated(clock) as aws:
         scope = aws.world.add_scope("cleanroomsml", "membership", name="half \ud800")
@@ -85,7 +85,7 @@ async def test_a_lone_surrogate_in_an_error_can_be_shown(clock):
 
 
 @pytest.mark.parametrize("method", ["_note_poll", "_reconcile"])
-async def test_a_bug_around_a_poll_ends_no_source(clock, monkeypatch, method):
+async def test_a_bug_around_a_poll_stops_no_source(clock, monkeypatch, method):
     """It is logged, the source goes on with its next poll, and the others are unaffected."""
     hit = []
 
@@ -138,7 +138,7 @@ async def test_one_waiting_service_never_holds_every_slot(clock, concurrency):
         await polled.wait()
 
 
-async def test_a_poll_that_ends_late_ends_no_other(clock):
+async def test_a_poll_that_ends_late_stops_no_other(clock):
     """The source was stopped, restarted, and polled before the canceled poll had cleaned up."""
     begun, cancelled, second = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
@@ -172,7 +172,7 @@ async def test_a_poll_that_ends_late_ends_no_other(clock):
             await task
 
 
-async def test_what_was_ready_stays_ready_while_sources_come(clock):
+async def test_readiness_survives_new_sources(clock):
     """A new membership must not make a readiness probe fail."""
     services = {"cleanroomsml": {"kinds": [TRAINED.key]}}
     async with simulated(clock) as aws, running(configured(aws.endpoint_url, services), clock) as exporter:
@@ -184,7 +184,7 @@ async def test_what_was_ready_stays_ready_while_sources_come(clock):
         assert exporter.poller.ready.is_set()
 
 
-async def test_the_calls_of_a_poll_count_for_its_source(clock):
+async def test_the_requests_of_a_poll_count_for_its_source(clock):
     """Both the last poll's requests and the total, retries included; other sources have separate counts."""
     async with simulated(clock, page_size=2) as aws:
         for _ in range(5):

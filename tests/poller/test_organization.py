@@ -45,7 +45,7 @@ def refuse(service, operation, code, account=None):
     return hook
 
 
-async def test_an_account_that_cannot_be_assumed_is_down_alone(aws, clock):
+async def test_only_an_account_whose_role_cannot_be_assumed_is_down(aws, clock):
     """It shows the reason and recovers once its role exists; the others are read all the while."""
     hook = refuse("sts", "AssumeRole", "AccessDenied", SECOND)
     aws.hooks.append(hook)
@@ -59,7 +59,7 @@ async def test_an_account_that_cannot_be_assumed_is_down_alone(aws, clock):
         assert exporter.by("account_id", "aws_jobs", state="running").keys() == {ACCOUNT, *TEAMS}
 
 
-async def test_a_list_that_fails_takes_no_account_away(aws, clock):
+async def test_a_failed_listing_removes_no_account(aws, clock):
     """A failed listing does not mean that anything has changed."""
     async with running(settings(aws), clock) as exporter:
         aws.hooks.append(refuse("organizations", "ListAccounts", "AccessDeniedException"))
@@ -68,7 +68,7 @@ async def test_a_list_that_fails_takes_no_account_away(aws, clock):
         assert exporter.by("account_id", "aws_jobs", state="running").keys() == {ACCOUNT, *TEAMS}
 
 
-async def test_without_an_organisation_the_source_is_down(aws, clock):
+async def test_without_an_organization_the_source_is_down(aws, clock):
     """The error is in AWS's own words."""
     aws.members.clear()
     async with running(settings(aws), clock) as exporter:
@@ -77,7 +77,7 @@ async def test_without_an_organisation_the_source_is_down(aws, clock):
         assert "AWSOrganizationsNotInUseException" in source.status.error
 
 
-async def test_an_answer_without_account_ids_is_refused(aws, clock):
+async def test_a_response_without_account_ids_is_refused(aws, clock):
     """The ids become part of role ARNs."""
     aws.members["*"] = "hostile"
     async with running(settings(aws), clock) as exporter:

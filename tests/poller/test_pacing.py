@@ -37,7 +37,7 @@ def test_jitter_spreads_to_both_sides():
 
 
 @given(intervals, st.sampled_from(FAULTS), dice)
-def test_a_fault_of_the_moment_is_tried_again_within_the_interval(interval, reason, rng):
+def test_a_transient_fault_is_retried_within_the_interval(interval, reason, rng):
     """The retry comes neither at once nor later than usual."""
     assert interval * 0.5 <= pause(interval, reason, rng) <= interval
 
@@ -56,8 +56,8 @@ def test_failures_spread(reason):
 
 
 @pytest.mark.parametrize(("reasons", "shortest"), [(FAULTS, 0.5), (REFUSALS, 0.9)], ids=["faults", "refusals"])
-def test_a_wait_after_a_failure_takes_all_of_its_range(reasons, shortest):
-    """It may be as short as allowed, so that a transient fault is soon over, or as long as the interval."""
+def test_waits_after_failures_use_their_whole_range(reasons, shortest):
+    """They may be as short as allowed, so that a transient fault is soon over, or as long as the interval."""
     rng = random.Random(1)
     waits = [pause(60.0, reason, rng) / 60.0 for reason in reasons for _ in range(200)]
     assert min(waits) == pytest.approx(shortest, abs=0.02)

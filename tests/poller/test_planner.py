@@ -149,13 +149,13 @@ def polled(kind, world, now=BEGIN):
     return made
 
 
-def test_a_first_reading_finds_what_has_been_active_for_very_long():
-    """It is found by its status, because it was created long before the lookback."""
+def test_a_first_reading_finds_jobs_that_have_been_active_for_very_long():
+    """They are found by their status, because they were created long before the lookback."""
     old = History(1, BEGIN - 90 * DAY, BEGIN - 90 * DAY, BEGIN + DAY, "Completed", tells_end=True)
     assert [record.job.id for record in polled(BOTH, [old]).newest(BEGIN, 10**9)] == ["job/1"]
 
 
-def test_a_full_reading_begins_with_the_lookback_and_the_longest_usual_run():
+def test_a_full_reading_starts_with_the_lookback_and_the_longest_usual_run():
     """At first the active jobs are also listed by status; later the ledger knows how far back they go."""
     begin = BEGIN - LOOKBACK - BEDROCK.longest_run - MARGIN
     first, later = (full(BOTH, made, BEGIN, LOOKBACK) for made in (ledger(), polled(BOTH, [])))
@@ -165,20 +165,20 @@ def test_a_full_reading_begins_with_the_lookback_and_the_longest_usual_run():
 
 
 @pytest.mark.parametrize(("age", "is_older"), [(90 * DAY, True), (HOUR, False)])
-def test_a_full_reading_begins_with_the_oldest_active_job_if_that_is_older(age, is_older):
+def test_a_full_reading_starts_with_the_oldest_active_job_if_that_is_older(age, is_older):
     """Otherwise its end would be missed."""
     active = History(1, BEGIN - age, BEGIN - age, BEGIN + DAY, "Completed", tells_end=True)
     begin = (BEGIN - age if is_older else BEGIN - LOOKBACK - BEDROCK.longest_run) - MARGIN
     assert full(BOTH, polled(BOTH, [active]), BEGIN, LOOKBACK) == Plan([Query(created_after=begin)], begin)
 
 
-def test_before_the_first_reading_there_is_nothing_to_go_on_from():
+def test_nothing_can_be_continued_before_the_first_reading():
     """Everything has to be read, as for a kind without a filter by creation time."""
     assert incremental(BOTH, ledger(), PAGE) is None
 
 
 @pytest.mark.parametrize(("number", "page_size", "is_apart"), [(17, 3, False), (18, 3, True), (59, 10, False)])
-def test_active_jobs_are_listed_apart_where_that_takes_fewer_requests(number, page_size, is_apart):
+def test_active_jobs_are_listed_separately_where_that_takes_fewer_requests(number, page_size, is_apart):
     """Six requests versus the pages from the oldest active job on; at the same cost, one listing reads everything."""
     active = History(9999, BEGIN - 10 * DAY, BEGIN - 10 * DAY, BEGIN + DAY, "Completed", tells_end=True)
     plan = planned(polled(BOTH, [*finished(number - 1), active]), page_size)
@@ -208,7 +208,7 @@ def test_recently_created_active_jobs_are_found_together_with_the_new_ones():
 
 
 @pytest.mark.parametrize(("ahead", "begin"), [(-3 * HOUR, BEGIN - 3 * HOUR), (HOUR, BEGIN)])
-def test_an_incremental_reading_begins_with_an_active_job_that_is_older_than_the_newest(ahead, begin):
+def test_an_incremental_reading_starts_with_an_active_job_that_is_older_than_the_newest(ahead, begin):
     """It skips a job created in the future: starting there would miss one that is created now."""
     made = polled(BOTH, [])
     active = Job(id="job/active", status="InProgress", state=State.RUNNING, created=BEGIN + ahead)
@@ -234,7 +234,7 @@ def test_an_old_active_job_is_found_by_its_status_where_that_is_cheaper():
     assert len(planned(made, page_size=1000).queries) == 1
 
 
-def test_what_was_not_found_among_the_active_is_asked_for():
+def test_a_job_missing_from_the_active_ones_is_searched_for():
     """It either finished or was deleted."""
     active = History(1, BEGIN - 10 * DAY, BEGIN - 10 * DAY, BEGIN + DAY, "Completed", tells_end=True)
     made = polled(BOTH, [active])
@@ -242,7 +242,7 @@ def test_what_was_not_found_among_the_active_is_asked_for():
     assert missing(made, []) == Plan([Query(created_after=active.created - MARGIN)], active.created - MARGIN)
 
 
-def test_of_several_that_were_not_found_the_oldest_is_where_the_search_begins():
+def test_the_search_for_missing_jobs_starts_at_the_oldest_one():
     """One listing finds them all."""
     lost = [Job(id=f"job/{n}", status="InProgress", state=State.RUNNING, created=BEGIN - n * HOUR) for n in range(4)]
     made = polled(BOTH, [])
@@ -251,7 +251,7 @@ def test_of_several_that_were_not_found_the_oldest_is_where_the_search_begins():
     assert missing(made, ["job/0", "job/3"]) == Plan([Query(created_after=begin)], begin)
 
 
-def test_without_a_filter_by_status_there_is_one_listing_however_long():
+def test_without_a_filter_by_status_there_is_one_listing_of_any_length():
     """Without it there is no other way to find the active jobs."""
     active = History(9999, BEGIN - 10 * DAY, BEGIN - 10 * DAY, BEGIN + DAY, "Completed", tells_end=True)
     plan = incremental(BY_CREATION, polled(BY_CREATION, [*finished(1000), active]), page_size=10)
@@ -296,7 +296,7 @@ UNDATED = Job(id="job/undated", status="InProgress", state=State.RUNNING)
 """A job whose creation time, if AWS gave one, could not be read."""
 
 
-def test_while_the_creation_of_an_active_job_is_unknown_all_is_read():
+def test_everything_is_read_while_the_creation_of_an_active_job_is_unknown():
     """A listing by creation time might not include it."""
     made = polled(BOTH, [])
     made.take([UNDATED], BEGIN, None)
@@ -306,7 +306,7 @@ def test_while_the_creation_of_an_active_job_is_unknown_all_is_read():
     assert incremental(BOTH, made, PAGE) is not None
 
 
-def test_an_active_job_without_a_creation_time_goes_when_it_is_listed_no_more():
+def test_an_active_job_without_a_creation_time_is_dropped_once_it_is_no_longer_listed():
     """It does not disappear before that."""
     made = polled(BOTH, [])
     made.take([UNDATED], BEGIN, BEGIN - DAY)

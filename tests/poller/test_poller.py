@@ -53,7 +53,7 @@ async def test_counts_carry_every_label_of_the_source(aws, clock):
         assert exporter.samples("aws_jobs", *labels, **labels) == {tuple(labels.values()): 1}
 
 
-async def test_every_status_is_there_at_zero(aws, clock):
+async def test_every_status_starts_at_zero(aws, clock):
     """A series exists before its first job."""
     async with running(configured(aws.endpoint_url, {"bedrock": None}), clock) as exporter:
         found = exporter.samples("aws_jobs", "status", "state", kind=BEDROCK.key)
@@ -61,7 +61,7 @@ async def test_every_status_is_there_at_zero(aws, clock):
     assert set(found.values()) == {0}
 
 
-async def test_a_job_moves_with_the_next_poll(aws, clock):
+async def test_a_job_changes_its_status_with_the_next_poll(aws, clock):
     """The metrics follow AWS at the interval."""
     batch_job(aws, created=NOW, path=[(0, "Submitted"), (90, "InProgress"), (200, "Completed")])
     async with running(configured(aws.endpoint_url, {"bedrock": None}), clock) as exporter:
@@ -74,7 +74,7 @@ async def test_a_job_moves_with_the_next_poll(aws, clock):
         assert exporter.value("aws_jobs_finished_total", state="succeeded", kind=BEDROCK.key) == 1
 
 
-async def test_a_list_of_many_pages_is_read_whole(clock):
+async def test_a_list_of_many_pages_is_read_completely(clock):
     """AWS decides where pages end."""
     async with simulated(clock, page_size=7) as aws:
         for number in range(50):
@@ -120,7 +120,7 @@ async def test_failures_by_reason_from_the_list(aws, clock):
         assert exporter.value("aws_jobs", status="Failed", kind=BEDROCK.key) == 2
 
 
-async def test_failures_by_reason_from_the_details_ask_once_within_the_budget(aws, clock):
+async def test_details_of_failures_are_requested_once_within_the_budget(aws, clock):
     """A customization job's reason costs a request: newest first, never twice, and pending ones are counted."""
     for number in range(5):
         aws.world.add_job(
@@ -141,7 +141,7 @@ async def test_failures_by_reason_from_the_details_ask_once_within_the_budget(aw
         assert aws.requests[asked] == 5
 
 
-async def test_a_reason_that_aws_refuses_to_tell_does_not_spoil_the_list(aws, clock):
+async def test_a_refused_detail_request_does_not_affect_the_list(aws, clock):
     """The counts are correct without it, and the refusal is counted."""
 
     async def refuse(call):
@@ -201,7 +201,7 @@ async def test_configured_scopes_are_not_discovered(aws, clock, clean_room):
     assert not {operation for service, operation in aws.requests if service == "cleanrooms"}
 
 
-async def test_a_configured_scope_that_does_not_exist_hurts_nothing_else(aws, clock):
+async def test_a_configured_scope_that_does_not_exist_affects_nothing_else(aws, clock):
     """It is down, with its reason; its sibling is up."""
     pump = aws.world.add_scope("lookoutequipment", "inference_scheduler", id="pump-7")
     aws.world.add_job(LOOKOUT, scope=pump, created=NOW - HOUR, path=[(0, "IN_PROGRESS")])
@@ -230,7 +230,7 @@ async def test_scopes_come_and_go_at_the_discovery_interval(aws, clock, clean_ro
         assert exporter.up(scope=new.id) == 1
 
 
-async def test_an_inner_scope_that_was_deleted_is_no_failure(aws, clock, clean_room):
+async def test_an_inner_scope_that_was_deleted_is_not_a_failure(aws, clock, clean_room):
     """A trained model may disappear between its discovery and its listing."""
     membership, _, model = clean_room
     other = aws.world.add_scope("cleanroomsml", "trained_model", within=membership)
@@ -244,7 +244,7 @@ async def test_an_inner_scope_that_was_deleted_is_no_failure(aws, clock, clean_r
         assert exporter.value("aws_jobs", scope=membership.id, status="CREATE_PENDING") == 1
 
 
-async def test_discovery_that_fails_shows_and_keeps_what_was_found(aws, clock, clean_room):
+async def test_failed_discovery_shows_and_keeps_the_known_scopes(aws, clock, clean_room):
     """The known scopes are still read."""
     membership, _, _ = clean_room
 
@@ -260,7 +260,7 @@ async def test_discovery_that_fails_shows_and_keeps_what_was_found(aws, clock, c
         assert exporter.up(kind=TRAINED.key, scope=membership.id) == 1
 
 
-async def test_a_listing_that_breaks_off_is_not_published(clock):
+async def test_an_incomplete_listing_is_not_published(clock):
     """Half a list would be a wrong number; the last complete one stays."""
     async with simulated(clock, page_size=5) as aws:
         for number in range(12):
@@ -339,7 +339,7 @@ async def test_an_unknown_status_is_counted_and_breaks_nothing(aws, clock):
         assert b"Pondering" not in exporter.exposition.render(Format.TEXT)
 
 
-async def test_of_many_unknown_statuses_the_log_tells_some(aws, clock):
+async def test_only_some_of_many_unknown_statuses_are_logged(aws, clock):
     """Each once, and at most fifty per source: a server in place of AWS may invent a new one every time."""
 
     async def invent(call):
@@ -379,7 +379,7 @@ async def test_a_poll_that_takes_too_long_is_a_timeout(aws, clock):
     over.set()
 
 
-async def test_single_jobs_only_where_they_are_asked_for(aws, clock):
+async def test_single_jobs_are_exported_only_where_requested(aws, clock):
     """They are the active jobs, and the newest finished ones up to the limit."""
     batch_job(aws, name="running")
     for number in range(4):
@@ -396,7 +396,7 @@ async def test_single_jobs_only_where_they_are_asked_for(aws, clock):
         assert exporter.value("aws_job_created_timestamp_seconds", job_name="running") == NOW - HOUR
 
 
-async def test_credentials_that_do_not_work_show(aws, clock):
+async def test_credentials_that_do_not_work_are_visible(aws, clock):
     """Until the account is known, nothing else could show the failure."""
 
     async def refuse(_call):
@@ -428,7 +428,7 @@ async def test_a_source_never_overlaps_itself(aws, clock):
     assert aws.requests["bedrock", "ListModelInvocationJobs"] == 6 + LIVE_STATUSES
 
 
-async def test_no_more_sources_at_a_time_than_configured(aws, clock):
+async def test_no_more_sources_are_polled_at_a_time_than_configured(aws, clock):
     """A single setting limits concurrency."""
     under_way = most = 0
     full = asyncio.Event()
@@ -476,7 +476,7 @@ async def test_requests_are_counted_by_operation_and_code(aws, clock):
     [(Fault.broken_off(), "ConnectionClosedError"), (Fault.html(), "ResponseParserError")],
     ids=["broken off", "unreadable"],
 )
-async def test_an_answer_that_cannot_be_read_is_counted(aws, clock, fault, code):
+async def test_a_response_that_cannot_be_read_is_counted(aws, clock, fault, code):
     """The request reached AWS and used up quota."""
     aws.faults.add(fault, operation=BEDROCK.operation)
     async with running(configured(aws.endpoint_url, {"bedrock": {"kinds": [BEDROCK.key]}}), clock) as exporter:
@@ -484,7 +484,7 @@ async def test_an_answer_that_cannot_be_read_is_counted(aws, clock, fault, code)
         assert counted == {code: aws.requests["bedrock", BEDROCK.operation]}
 
 
-async def test_codes_that_nobody_knows_make_no_series(aws, clock):
+async def test_unknown_codes_create_no_series(aws, clock):
     """A server in place of AWS may invent a new one every time."""
     made_up = itertools.count()
 
@@ -542,7 +542,7 @@ async def test_counters_by_dimension(aws, clock):
         assert exporter.by("model_id", "aws_jobs_failed_total", reason="throttled") == {"titan": 1}
 
 
-async def test_patterns_choose_among_the_scopes_that_are_found(aws, clock):
+async def test_patterns_filter_the_discovered_scopes(aws, clock):
     """They match names or ids, of the outermost scopes and those within."""
     ours = aws.world.add_scope("cleanroomsml", "membership", name="prod-ours")
     aws.world.add_scope("cleanroomsml", "membership", name="prod-test")
@@ -562,7 +562,7 @@ async def test_patterns_choose_among_the_scopes_that_are_found(aws, clock):
         assert exporter.value("aws_jobs", scope=ours.id, status="CREATE_PENDING") == 1
 
 
-async def test_rules_of_ones_own_come_first(aws, clock):
+async def test_custom_rules_come_first(aws, clock):
     """The message is one that only the user knows."""
     batch_job(aws, path=[(0, "Submitted"), (60, "Failed")], message="Rate exceeded in ACME-77")
     rules = [{"name": "acme", "reason": "dependency", "text": r"ACME-\d+"}]
@@ -571,7 +571,7 @@ async def test_rules_of_ones_own_come_first(aws, clock):
         assert exporter.by("reason", "aws_job_failures") == {"dependency": 1}
 
 
-async def test_a_resync_that_failed_is_made_again(aws, clock):
+async def test_a_failed_resync_is_repeated(aws, clock):
     """A deleted job does not stay for another hour."""
     job = batch_job(aws, created=NOW - 5 * HOUR, path=[(0, "Submitted"), (60, "Completed")])
     batch_job(aws, created=NOW - 60)
@@ -592,7 +592,7 @@ async def test_a_resync_that_failed_is_made_again(aws, clock):
         assert exporter.value("aws_jobs", status="Completed") == 0
 
 
-async def test_one_job_that_cannot_be_explained_does_not_keep_the_others_waiting(aws, clock):
+async def test_a_job_that_cannot_be_explained_does_not_delay_the_others(aws, clock):
     """In the end it is counted without a reason."""
     jobs = [
         aws.world.add_job(
@@ -617,7 +617,7 @@ async def test_one_job_that_cannot_be_explained_does_not_keep_the_others_waiting
         assert aws.requests["bedrock", "GetModelCustomizationJob"] == 2 + 5
 
 
-async def test_slow_details_do_not_make_a_good_poll_a_failed_one(aws, clock):
+async def test_slow_details_do_not_fail_a_good_poll(aws, clock):
     """The list itself was read completely."""
     asked, over = asyncio.Event(), asyncio.Event()
 
@@ -641,7 +641,7 @@ async def test_slow_details_do_not_make_a_good_poll_a_failed_one(aws, clock):
     over.set()
 
 
-async def test_a_source_that_is_slow_keeps_its_numbers_between_polls(aws, clock):
+async def test_a_slow_source_keeps_its_numbers_between_polls(aws, clock):
     """Three polls at its actual pace rather than at the configured one."""
     batch_job(aws)
 
@@ -658,7 +658,7 @@ async def test_a_source_that_is_slow_keeps_its_numbers_between_polls(aws, clock)
         assert exporter.samples("aws_jobs") == {}
 
 
-async def test_an_outage_while_asking_for_a_reason_does_not_cost_the_reason(aws, clock):
+async def test_an_outage_during_a_detail_request_does_not_lose_the_reason(aws, clock):
     """The number of polls makes no difference: a failed request is not a response without a reason."""
     aws.world.add_job(
         CUSTOMIZATION, created=NOW - HOUR, path=[(0, "InProgress"), (60, "Failed")], message="Rate exceeded"

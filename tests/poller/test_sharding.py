@@ -41,7 +41,7 @@ def test_shares_are_about_equal(count):
 
 
 @pytest.mark.parametrize("count", [1, 3, 9])
-def test_a_shard_that_is_added_takes_its_part_from_all(count):
+def test_an_added_shard_takes_its_share_from_all_others(count):
     """Sources move only to the new shard, and no more than its share; none move between the others."""
     moved = [key for key in KEYS if owner(key, count) != owner(key, count + 1)]
     assert {owner(key, count + 1) for key in moved} == {count}

@@ -64,7 +64,7 @@ async def test_a_wall_clock_that_jumps_and_jumps_back_changes_nothing(jump):
 
 
 @JUMPS
-async def test_numbers_grow_stale_by_time_that_passes(jump):
+async def test_numbers_become_stale_with_elapsed_time(jump):
     """A forward jump does not drop good numbers, and a backward one does not keep stale ones."""
     clock = HandClock()
 
@@ -84,7 +84,7 @@ async def test_numbers_grow_stale_by_time_that_passes(jump):
         assert exporter.samples("aws_jobs") == {}
 
 
-async def test_a_clock_that_was_wrong_at_the_start_and_is_corrected():
+async def test_a_clock_that_was_wrong_at_the_start_can_be_corrected():
     """A finish after the correction is new, though the first listing has a later timestamp."""
     clock = HandClock(wrong=DAY)
     async with history(clock) as (_, settings), running(settings, clock) as exporter:
@@ -97,7 +97,7 @@ async def test_a_clock_that_was_wrong_at_the_start_and_is_corrected():
 
 
 @pytest.mark.parametrize("change", ["2026-10-25T00:30", "2026-03-29T00:30"])
-async def test_summer_and_winter_time_change_nothing(change, monkeypatch):
+async def test_daylight_saving_time_changes_nothing(change, monkeypatch):
     """An hour that comes twice or not at all: AWS and the exporter count in UTC."""
     monkeypatch.setenv("TZ", "Europe/Berlin")
     time.tzset()
@@ -129,7 +129,7 @@ def test_the_systems_clock_is_two_clocks():
         assert of_the_system() <= shown() <= of_the_system()
 
 
-def test_nobody_asks_the_wall_but_the_clock():
+def test_only_the_clock_reads_the_system_time():
     """A clock passed as an argument can be turned; the simulated AWS, the demo and the log have separate time."""
     asks = re.compile(r"\btime\.time\b|\bdatetime\.now\b|\butcnow\b|\b(local|gm)time\b|\btime_ns\b")
     asking = {file for file in PACKAGE.rglob("*.py") if asks.search(file.read_text())}

@@ -58,8 +58,8 @@ async def told(*script):
     return [(line["msg"], line.get("reason")) for line in map(json.loads, await logged(*script))]
 
 
-async def test_a_source_that_stays_as_it_is_is_no_news():
-    """It logs nothing, whether it is up or down."""
+async def test_an_unchanged_source_logs_nothing():
+    """This holds whether it is up or down."""
     assert await told(None, None, None) == []
     assert await told(*[DENIED] * 50) == [("source down", "access_denied")]
 
@@ -74,7 +74,7 @@ async def test_each_change_is_one_line():
     ]
 
 
-async def test_a_source_that_comes_and_goes_is_told_each_time():
+async def test_every_outage_of_a_source_is_logged():
     """Each outage has two lines."""
     assert await told(*[DENIED, None] * 5) == [("source down", "access_denied"), ("source up", None)] * 5
 

@@ -35,7 +35,7 @@ def reason(message: str, **known: str) -> Reason:
     return BUILT_IN.classify(message, **known).reason
 
 
-def test_labelled_messages():
+def test_labeled_messages():
     """At least 85 of 100 labeled messages get their reason: people do not agree on more."""
     right = [reason(row["message"], service=row["service"]) == row["reason"] for row in MESSAGES]
     assert sum(right) / len(right) >= 0.85
@@ -156,7 +156,7 @@ def test_first_match_wins():
     assert Classifier([first, second]).classify("xyz") == (Reason.CAPACITY, first)
 
 
-def test_own_rules_win():
+def test_custom_rules_win():
     """Rules of the user stand before the built-in ones."""
     own = Rule(name="our licence server", reason="dependency", text="FLEXLM")
     found = Classifier.built_in([own]).classify("AlgorithmError: flexlm: access denied")
@@ -181,7 +181,7 @@ def test_every_reason_has_a_message():
     assert {reason(message) for message in ["", *(row["message"] for row in MESSAGES)]} == set(Reason)
 
 
-def test_rules_have_names_of_their_own():
+def test_rules_have_unique_names():
     """A name says which rule matched, so no two rules share one."""
     names = [rule.name for rule in BUILT_IN.rules]
     assert len(names) == len(set(names))
@@ -199,7 +199,7 @@ def test_rules_have_names_of_their_own():
         ("txt\n  Extra inputs are not permitted", {"reason": "network", "txt": "x"}),
     ],
 )
-def test_wrong_rules(complaint, rule):
+def test_invalid_rules(complaint, rule):
     """A rule that cannot work is reported in one line."""
     with pytest.raises(ValidationError, match=complaint):
         TypeAdapter(list[Rule]).validate_python([{"name": "bad", **rule}])

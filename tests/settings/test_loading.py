@@ -49,12 +49,12 @@ def problem(read, tmp_path):
     return only
 
 
-def test_without_anything_the_defaults_hold(read):
+def test_the_defaults_apply_without_any_configuration(read):
     """The exporter runs without a file."""
     assert read(None) == read("") == read("# nothing but a comment\n") == Settings()
 
 
-def test_every_key_of_every_section_stands_in_the_example():
+def test_every_key_of_every_section_is_in_the_example():
     """This makes sure that a new key is read here too."""
     sections = yaml.safe_load(EVERYTHING.read_text())
     assert all(keys == set(sections[name]) for name, keys in SECTIONS.items() if keys)
@@ -104,7 +104,7 @@ def test_accounts_are_read():
     assert (default.role_arn, default.account_id, default.regions) == (None, "", ("us-west-2",))
 
 
-def test_an_organisation_takes_the_place_of_a_list(read):
+def test_an_organization_replaces_a_list_of_accounts(read):
     """Its accounts are read through roles of the same name, in the partition that AWS reports."""
     settings = read(
         """
@@ -140,7 +140,7 @@ def test_an_organisation_takes_the_place_of_a_list(read):
         ("{role_name: r, external_id: s p a c e}", "external_id", "must be 2 to 1224"),
     ],
 )
-def test_a_wrong_organisation_is_told_in_one_line(problem, organization, key, told):
+def test_an_invalid_organization_is_reported_in_one_line(problem, organization, key, told):
     """The line has the file, the key, and what is allowed."""
     line = problem(f"accounts: {{organization: {organization}}}")
     assert line.startswith(f"exporter.yml: accounts.organization.{key}: ")
@@ -160,7 +160,7 @@ def test_a_wrong_organisation_is_told_in_one_line(problem, organization, key, to
         ("shard: {index: -1}", "shard.index: "),
     ],
 )
-def test_wrong_accounts_and_shards_are_told(read, content, told):
+def test_invalid_accounts_and_shards_are_reported(read, content, told):
     """The message uses the notation of the file."""
     with pytest.raises(ConfigurationError) as raised:
         read(content)
@@ -181,7 +181,7 @@ def test_services_select_kinds_and_scopes():
     assert bedrock.settings.named("membership") is None
 
 
-def test_numbers_outlive_three_polls_of_a_slow_source(read):
+def test_numbers_last_for_three_polls_of_a_slow_source(read):
     """`stale_after` suits the usual interval; an hourly source would be stale all the time."""
     settings = read("poll: {stale_after: 5m}")
     assert settings.stale_after(60.0) == 300.0
@@ -216,14 +216,14 @@ def test_flags_win_over_environment_over_file_over_default(read, monkeypatch, na
     assert value(content, f"--{section}.{key.replace('_', '-')}={flag}") == flag
 
 
-def test_each_place_fills_in_what_the_others_leave_out(read, monkeypatch):
+def test_settings_from_all_places_are_merged(read, monkeypatch):
     """A variable for one key does not hide the section of the file."""
     monkeypatch.setenv(f"{PREFIX}POLL__INTERVAL", "3m")
     poll = read("poll: {interval: 2m, timeout: 20s}", "--poll.lookback=1d").poll
     assert (poll.interval, poll.timeout, poll.lookback) == (180.0, 20.0, 86_400.0)
 
 
-def test_lists_of_flags_are_repeated(read):
+def test_flags_for_lists_are_repeated(read):
     """The flag is repeated like Prometheus's --web.listen-address."""
     settings = read(None, "--web.listen-address=:1", "--web.listen-address=[::1]:2")
     assert settings.web.listen_address == (":1", "[::1]:2")
@@ -275,25 +275,25 @@ UNDERSCORES = {
 
 
 @pytest.mark.parametrize(("written", "meant"), UNDERSCORES.items(), ids=UNDERSCORES.keys())
-def test_a_variable_with_one_underscore_is_not_ignored_without_a_word(problem, monkeypatch, written, meant):
+def test_a_variable_with_one_underscore_is_not_silently_ignored(problem, monkeypatch, written, meant):
     """It would look as if it had taken effect."""
     monkeypatch.setenv(f"{PREFIX}{written}", "5m")
     assert problem(None) == f"{PREFIX}{written}: write {PREFIX}{meant}"
 
 
-def test_every_telemetry_path_is_taken(read):
+def test_every_telemetry_path_is_accepted(read):
     """The root is allowed too, in which case there is no status page."""
     for path in ("/", "/metrics", "/a/b-c_d.e", "/-", "/a/-/b"):
         assert read(None, f"--web.telemetry-path={path}").web.telemetry_path == path
 
 
-def test_merge_keys_are_yaml_too(read):
+def test_merge_keys_are_supported(read):
     """`<<` is YAML's way to avoid repetition."""
     content = "services:\n  bedrock: &often {interval: 5m}\n  lookoutequipment:\n    <<: *often\n"
     assert read(content).services["lookoutequipment"].interval == 300.0
 
 
-def test_a_section_within_a_section_is_set_everywhere(read, monkeypatch):
+def test_a_nested_section_can_be_set_everywhere(read, monkeypatch):
     """`web.config.file` can be set in the file, in a variable and as a flag."""
     content = "web: {config: {file: file.yml}}"
     assert read(content).web.config.file == Path("file.yml")
@@ -427,7 +427,7 @@ WRONG_IN_FILE = {
 
 
 @pytest.mark.parametrize(("content", "key", "allowed"), WRONG_IN_FILE.values(), ids=WRONG_IN_FILE.keys())
-def test_a_wrong_key_of_the_file_is_one_line(problem, content, key, allowed):
+def test_an_invalid_key_in_the_file_is_reported_in_one_line(problem, content, key, allowed):
     """The line has the file, the key, the value and what is allowed or was probably meant."""
     line = problem(content)
     assert line.startswith(f"exporter.yml: {key}")
@@ -469,14 +469,14 @@ WRONG_YAML = {
 
 
 @pytest.mark.parametrize(("content", "origin", "allowed"), WRONG_YAML.values(), ids=WRONG_YAML.keys())
-def test_a_file_that_cannot_be_read_is_one_line(problem, content, origin, allowed):
+def test_a_file_that_cannot_be_read_is_reported_in_one_line(problem, content, origin, allowed):
     """The line has the file, the line number where there is one, and what is wrong."""
     line = problem(content)
     assert line.startswith(origin)
     assert allowed in line
 
 
-def test_a_missing_file_is_one_line(tmp_path):
+def test_a_missing_file_is_reported_in_one_line(tmp_path):
     """The line names the file."""
     missing = tmp_path / "missing.yml"
     with pytest.raises(ConfigurationError) as raised:
@@ -484,7 +484,7 @@ def test_a_missing_file_is_one_line(tmp_path):
     assert raised.value.problems == (f"{missing}: No such file or directory",)
 
 
-def test_every_problem_has_its_line(read):
+def test_every_problem_has_its_own_line(read):
     """Nobody wants to find them one start at a time."""
     with pytest.raises(ConfigurationError) as raised:
         read("polling: {}\nlog: {level: loud}\npoll: {interval: soon}")
@@ -517,7 +517,7 @@ BOTH_WAYS = pytest.mark.parametrize("content", [None, json.dumps(BESIDE)], ids=[
 @pytest.mark.parametrize(
     ("variable", "value", "allowed"), WRONG_IN_ENVIRONMENT.values(), ids=WRONG_IN_ENVIRONMENT.keys()
 )
-def test_a_wrong_variable_is_one_line(problem, monkeypatch, variable, value, allowed, content):
+def test_an_invalid_variable_is_reported_in_one_line(problem, monkeypatch, variable, value, allowed, content):
     """The line names the variable, whatever the file contains."""
     monkeypatch.setenv(f"{PREFIX}{variable}", value)
     line = problem(content)
@@ -540,14 +540,14 @@ WRONG_FLAGS = {
 
 @BOTH_WAYS
 @pytest.mark.parametrize(("flag", "value", "allowed"), WRONG_FLAGS.values(), ids=WRONG_FLAGS.keys())
-def test_a_wrong_flag_is_one_line(problem, flag, value, allowed, content):
+def test_an_invalid_flag_is_reported_in_one_line(problem, flag, value, allowed, content):
     """The line names the flag, whatever the file contains."""
     line = problem(content, flag, value)
     assert line.startswith(flag)
     assert allowed in line
 
 
-def test_a_wrong_flag_is_not_blamed_on_a_good_variable(problem, monkeypatch):
+def test_an_invalid_flag_is_not_blamed_on_a_valid_variable(problem, monkeypatch):
     """The flag wins, so the error names the flag."""
     monkeypatch.setenv(f"{PREFIX}POLL__INTERVAL", "5m")
     assert problem(None, "--poll.interval=soon").startswith("--poll.interval")

@@ -47,7 +47,7 @@ def test_a_job_that_is_no_longer_listed_is_forgotten(ledger):
     assert len(ledger) == 1
 
 
-def test_the_end_is_frozen_where_only_an_update_time_tells_it(ledger):
+def test_an_end_known_only_from_an_update_time_is_frozen(ledger):
     """Publishing a finished job's logs changes its update time; it did not finish again."""
     finished = job(state=State.SUCCEEDED, created=0.0, updated=10.0)
     ledger.take([finished], now=20.0)
@@ -63,7 +63,7 @@ def test_the_frozen_end_outlives_the_lookback_while_the_job_is_listed(ledger):
     assert not ledger.failures_total
 
 
-def test_the_frozen_end_outlives_listings_that_begin_later(ledger):
+def test_the_frozen_end_outlives_listings_that_start_later(ledger):
     """An incremental poll requests newer jobs only; a full one lists the old job again, and it is still finished."""
     ledger.take([job(state=State.FAILED, created=0.0, updated=10.0)], now=20.0)
     for minute in range(3):
@@ -74,28 +74,28 @@ def test_the_frozen_end_outlives_listings_that_begin_later(ledger):
     assert not ledger.failures_total
 
 
-def test_a_job_that_told_its_end_is_not_held_beyond_the_lookback(ledger):
+def test_a_job_with_an_end_time_is_not_held_beyond_the_lookback(ledger):
     """The same end would be read again, so memory need not hold it."""
     ledger.take([job(state=State.SUCCEEDED, ended=10.0)], now=10.0)
     ledger.take([job(state=State.SUCCEEDED, ended=10.0)], now=2 * DAY)
     assert len(ledger) == 0
 
 
-def test_without_end_and_update_the_poll_that_saw_the_change_is_the_end(ledger):
+def test_without_end_and_update_times_the_poll_that_saw_the_change_is_the_end(ledger):
     """Lookout for Equipment reports neither."""
     ledger.take([job(created=5.0)], now=10.0)
     ledger.take([job(state=State.SUCCEEDED, created=5.0)], now=70.0)
     assert [record.finished for record in ledger.newest(70.0, 10**9)] == [70.0]
 
 
-def test_without_end_and_update_an_old_job_did_not_finish_just_now(ledger):
+def test_without_end_and_update_times_an_old_job_did_not_just_finish(ledger):
     """A restart must not make a week of history finish at once."""
     ledger.take([job(state=State.SUCCEEDED, created=5.0)], now=DAY)
     assert [record.finished for record in ledger.newest(DAY, 10**9)] == [5.0]
 
 
 @pytest.mark.parametrize("code", [None, "asked"])
-def test_without_any_time_nobody_knows_when_an_old_job_finished(ledger, code):
+def test_without_any_time_the_finish_of_an_old_job_is_unknown(ledger, code):
     """It counts, but after a restart an alert on the last failure must not treat it as new."""
     details = None if code is None else {"id": "a"}
     old = job(state=State.FAILED, message="cause", details=details)
@@ -111,7 +111,7 @@ def test_without_any_time_nobody_knows_when_an_old_job_finished(ledger, code):
     assert {record.job.id: record.is_dated for record in ledger.newest(160.0, 2)} == {"a": False, "b": True}
 
 
-def test_an_old_job_without_any_time_stays_so_in_the_ledger_that_inherits_it(ledger):
+def test_an_old_job_without_any_time_stays_old_when_inherited(ledger):
     """A reload does not make it look new either."""
     ledger.take([job(state=State.FAILED)], now=100.0)
     heir = Ledger(lookback=DAY, classify=str)
@@ -120,7 +120,7 @@ def test_an_old_job_without_any_time_stays_so_in_the_ledger_that_inherits_it(led
     assert tally.last == {}
 
 
-def test_what_had_finished_at_the_first_listing_is_not_counted_as_seen_to_finish(ledger):
+def test_jobs_that_had_finished_at_the_first_listing_are_not_counted_as_finishing(ledger):
     """Counters start with the exporter."""
     ledger.take([job(state=State.FAILED, ended=1.0)], now=2.0)
     assert not ledger.finished_total
@@ -143,14 +143,14 @@ def test_a_job_that_came_and_went_between_two_polls_is_counted(ledger):
     assert ledger.finished_total == {((), State.SUCCEEDED): 1}
 
 
-def test_an_old_job_that_shows_up_late_is_not_counted_as_seen_to_finish(ledger):
+def test_an_old_job_that_shows_up_late_is_not_counted_as_finishing(ledger):
     """A scope that is discovered later brings its history along."""
     ledger.take([], now=100.0)
     ledger.take([job(state=State.FAILED, ended=50.0)], now=160.0)
     assert not ledger.finished_total
 
 
-def test_deleting_the_record_of_a_finished_job_is_no_second_finish(ledger):
+def test_deleting_the_record_of_a_finished_job_is_not_a_second_finish(ledger):
     """ACTIVE then DELETE_PENDING: the work finished once."""
     ledger.take([job()], now=0.0)
     ledger.take([job(state=State.SUCCEEDED, updated=1.0)], now=2.0)
@@ -168,7 +168,7 @@ def test_a_job_that_runs_again_can_finish_again(ledger):
     assert ledger.finished_total == {((), State.STOPPED): 1, ((), State.SUCCEEDED): 1}
 
 
-def test_a_failure_that_aws_must_be_asked_about_has_no_reason_until_then(ledger):
+def test_a_failure_has_no_reason_until_its_details_are_requested(ledger):
     """Neither the gauge nor the counter guesses."""
     ledger.take([job()], now=0.0)
     ledger.take([job(state=State.FAILED, ended=1.0, details={"id": "a"})], now=2.0)
@@ -177,7 +177,7 @@ def test_a_failure_that_aws_must_be_asked_about_has_no_reason_until_then(ledger)
     assert not ledger.failures_total
 
 
-def test_a_reason_that_aws_gave_is_kept_and_counted_once(ledger):
+def test_a_requested_reason_is_kept_and_counted_once(ledger):
     """The request has a cost, so its result is kept across listings."""
     failed = job(state=State.FAILED, ended=1.0, details={"id": "a"})
     ledger.take([job()], now=0.0)
@@ -196,14 +196,14 @@ def test_the_newest_failures_are_explained_first(ledger):
     assert [pending.id for pending in ledger.unexplained()] == ["new", "middle", "old"]
 
 
-def test_an_unknown_status_counts_while_it_is_fresh(ledger):
+def test_an_unknown_status_counts_while_it_is_recent(ledger):
     """It is neither active nor finished, so it ages from its last change."""
     ledger.take([job(state=State.UNKNOWN, updated=0.0)], now=1.0)
     assert ids(ledger, 1.0) == {"a"}
     assert ids(ledger, DAY + 1) == set()
 
 
-def test_a_finish_that_one_listing_lacked_is_not_counted_again(ledger):
+def test_a_finish_missing_from_one_listing_is_not_counted_again(ledger):
     """A page boundary that shifts during a listing may hide a job once."""
     done = job(state=State.FAILED, ended=30.0, message="capacity")
     for now, listing in ((0.0, []), (60.0, [done]), (120.0, []), (180.0, [done])):
@@ -212,7 +212,7 @@ def test_a_finish_that_one_listing_lacked_is_not_counted_again(ledger):
     assert ledger.failures_total == {((), "capacity"): 1}
 
 
-def test_an_old_unknown_status_holds_nothing_back(ledger):
+def test_an_old_unknown_status_does_not_widen_later_listings(ledger):
     """A final status that AWS adds must not make every later listing start at its first job."""
     ledger.take([job(state=State.UNKNOWN, created=0.0)], now=1.0)
     assert ledger.oldest_active == 0.0
@@ -221,7 +221,7 @@ def test_an_old_unknown_status_holds_nothing_back(ledger):
     assert len(ledger) == 0
 
 
-def test_a_later_final_status_moves_no_run_time(ledger):
+def test_a_later_final_status_does_not_change_the_run_time(ledger):
     """ACTIVE then INACTIVE: the update time of the second status is not the end of the first."""
     ledger.take([job(state=State.SUCCEEDED, created=0.0, updated=100.0)], now=200.0)
     ledger.take([job(state=State.STOPPED, created=0.0, updated=5000.0)], now=6000.0)
@@ -272,7 +272,7 @@ def sums(ledger: Ledger, now: float) -> Any:
 
 @pytest.mark.parametrize("state", [State.FAILED, State.SUCCEEDED])
 @pytest.mark.parametrize("cause", ["is too old", "is not listed", "is one too many"])
-def test_a_job_that_counts_no_longer_is_in_no_sum(cause, state):
+def test_a_job_that_no_longer_counts_is_in_no_sum(cause, state):
     """The sums equal those of a ledger that never saw it."""
     first, second = whole("a", state, 1000.0), whole("b", State.FAILED, 5000.0)
     most = 1 if cause == "is one too many" else 10
@@ -287,7 +287,7 @@ def test_a_job_that_counts_no_longer_is_in_no_sum(cause, state):
 
 @pytest.mark.parametrize("status", ["failed", "broken"])
 @pytest.mark.parametrize("gone", ["a", "b", "c"])
-def test_the_last_of_those_that_are_left_is_the_last(gone, status):
+def test_the_last_finish_is_that_of_the_remaining_jobs(gone, status):
     """This holds for its state and its reason, even where another status has the same state."""
     jobs = [whole(name, State.FAILED, at) for name, at in {"a": 1000.0, "b": 3000.0, "c": 5000.0}.items()]
     jobs[1:] = [jobs[1]._replace(status=status), jobs[2]._replace(message="another cause")]
@@ -299,7 +299,7 @@ def test_the_last_of_those_that_are_left_is_the_last(gone, status):
     assert sums(both, 6060.0) == sums(alone, 6060.0)
 
 
-def test_what_was_told_stays_as_it_was(ledger):
+def test_returned_sums_stay_unchanged(ledger):
     """A caller that holds the sums of one moment does not see them change."""
     ledger.take([whole("a", State.FAILED, 1000.0)], now=2000.0)
     (tally,) = ledger.tallies(2000.0).values()
@@ -324,7 +324,7 @@ def test_a_job_is_the_oldest_active_one_as_long_as_it_is_active(ledger):
     assert ledger.oldest_active == 700.0
 
 
-def test_what_is_forgotten_leaves_nothing_behind(ledger):
+def test_forgotten_jobs_leave_nothing_behind(ledger):
     """Memory follows what is held, however long the exporter runs."""
     for day in range(100):
         listing = [job(f"parent/{day}/{n}", State.SUCCEEDED, created=day * DAY, updated=day * DAY) for n in range(10)]
@@ -334,7 +334,7 @@ def test_what_is_forgotten_leaves_nothing_behind(ledger):
     assert len(ledger._dropped_ends) <= 45 * 10
 
 
-def test_an_old_failure_at_the_first_listing_gives_no_reason_a_series(ledger):
+def test_an_old_failure_at_the_first_listing_creates_no_series_for_its_reason(ledger):
     """Nobody saw it fail, so it is not counted."""
     ledger.take([job(state=State.FAILED, ended=0.0)], now=10 * DAY)
     assert ledger.reasons == set()
@@ -356,8 +356,8 @@ HISTORY = [
 ]
 
 
-def test_what_is_inherited_adds_up_as_if_it_had_been_seen(ledger):
-    """It uses the new buckets and rules; the old ledger stays as it is."""
+def test_inherited_jobs_add_up_as_if_they_had_been_seen(ledger):
+    """The new buckets and rules apply; the old ledger stays as it is."""
     rules = (DAY, lambda job: job.message.upper(), (60.0, 120.0))
     ledger.take(HISTORY, now=300.0)
     fresh = Ledger(*rules)
@@ -369,7 +369,7 @@ def test_what_is_inherited_adds_up_as_if_it_had_been_seen(ledger):
     assert ledger.tallies(300.0) == before
 
 
-def test_counters_are_inherited_and_go_on(ledger):
+def test_counters_are_inherited_and_continue(ledger):
     """Nothing is counted twice, and nothing that follows is missed."""
     ledger.take([job(created=0.0), job("b", created=0.0, details={"id": "b"})], now=1.0)
     ended = [
@@ -385,8 +385,8 @@ def test_counters_are_inherited_and_go_on(ledger):
     assert heir.failures_total == {((), "licence"): 1}
 
 
-def test_what_left_a_shorter_lookback_counts_no_second_time(ledger):
-    """It returns with a longer one, and was counted when it finished."""
+def test_jobs_that_left_a_shorter_lookback_are_not_counted_again(ledger):
+    """They return with a longer one, and were counted when they finished."""
     ledger.take([job(created=0.0)], now=1.0)
     ended = job(state=State.SUCCEEDED, created=0.0, ended=5.0)
     ledger.take([ended], now=10.0)
@@ -405,7 +405,7 @@ def test_a_combination_that_was_counted_once_is_inherited(ledger):
     assert set(inherited(ledger).tallies(20.0)) == {("model",)}
 
 
-def test_a_ledger_that_has_seen_nothing_leaves_nothing(ledger):
+def test_a_ledger_that_has_seen_nothing_passes_nothing_on(ledger):
     """Jobs that had finished before the first listing are still not counted."""
     heir = inherited(ledger)
     heir.take(HISTORY, now=300.0)
@@ -413,7 +413,7 @@ def test_a_ledger_that_has_seen_nothing_leaves_nothing(ledger):
     assert not heir.finished_total
 
 
-def test_the_last_end_is_right_after_many_jobs_are_gone(ledger):
+def test_the_last_end_is_correct_once_many_jobs_are_gone(ledger):
     """This holds for each combination that lost its last job, and for the others as before."""
     ends = [
         job(f"{model}/{n}", State.SUCCEEDED, ended=100.0 + min(n, 50), dimensions=(model,))
@@ -426,7 +426,7 @@ def test_the_last_end_is_right_after_many_jobs_are_gone(ledger):
     assert last == {"a": 139.0, "b": 150.0, "c": 150.0}
 
 
-def test_a_listing_can_be_taken_in_step_by_step(ledger):
+def test_a_listing_can_be_processed_step_by_step(ledger):
     """Each step is short, however much is added, forgotten or dropped; after an interruption, it can be repeated."""
     jobs = [job(f"job/{n}", State.SUCCEEDED, created=0.0, ended=100.0 + n) for n in range(500)]
     ledger.take([], now=0.0)
@@ -447,7 +447,7 @@ def bounded(most, ends, now=DAY):
     return ledger
 
 
-def test_of_too_many_finished_jobs_those_that_ended_last_are_held():
+def test_the_last_to_end_of_too_many_finished_jobs_are_held():
     """Their distribution over the hours makes no difference; the others are counted as dropped."""
     ends = [100.0 * n for n in range(1, 201)]
     for most in (1, 3, 36, 37, 165, 199):
@@ -463,7 +463,7 @@ def test_as_many_finished_jobs_as_allowed_are_all_held():
     assert (len(ledger), ledger.dropped(DAY)) == (200, 0)
 
 
-def test_more_jobs_than_allowed_that_ended_in_one_instant_are_all_dropped():
+def test_more_jobs_than_allowed_that_ended_at_one_instant_are_all_dropped():
     """The limit is strict, and keeping some of several equal jobs would be arbitrary."""
     ledger = bounded(5, [50.0] * 6)
     assert (len(ledger), ledger.dropped(DAY)) == (0, 6)
@@ -483,7 +483,7 @@ def test_a_dropped_job_that_is_listed_again_is_not_counted_again():
 
 
 @pytest.mark.parametrize("told", [True, False], ids=["end told", "end unknown"])
-def test_what_was_dropped_is_back_where_more_may_be_held(told):
+def test_dropped_jobs_return_when_the_limit_is_raised(told):
     """All of them, or `dropped` would have to say otherwise; and none is counted a second time."""
     small = Ledger(lookback=DAY, classify=str, limit=2)
     small.take([], 0.0)
@@ -514,7 +514,7 @@ def test_the_oldest_active_jobs_are_shown():
 
 
 @pytest.mark.parametrize("told", [True, False])
-def test_a_job_that_is_listed_again_after_the_clock_was_ahead_finished_once(told):
+def test_a_job_that_is_listed_again_after_the_clock_was_ahead_finishes_once(told):
     """Whether or not AWS reports its end, and whether or not it was active when the clock jumped."""
     end: dict[str, Any] = {"ended" if told else "updated": 500.0}
     ledger = Ledger(lookback=DAY, classify=str)
@@ -527,14 +527,14 @@ def test_a_job_that_is_listed_again_after_the_clock_was_ahead_finished_once(told
     assert ledger.tallies(800.0)[()].statuses.total() == 2
 
 
-def test_a_time_in_the_future_moves_no_end(ledger):
+def test_a_time_in_the_future_does_not_move_the_end(ledger):
     """A finished job stays finished: a wrong clock must not keep it counting forever."""
     ledger.take([job(state=State.FAILED, created=0.0, ended=1000 * DAY)], now=DAY)
     assert ids(ledger, 2 * DAY) == {"a"}
     assert ids(ledger, 2 * DAY + 1) == set()
 
 
-def test_a_job_whose_end_lies_in_the_future_finishes_once(ledger):
+def test_a_job_whose_end_is_in_the_future_finishes_once(ledger):
     """This holds even when it is listed again after it has left the lookback."""
     ledger.take([job(created=0.0)], now=DAY)
     for now in (DAY + 1, 2 * DAY, 3 * DAY, 5 * DAY):
@@ -543,15 +543,15 @@ def test_a_job_whose_end_lies_in_the_future_finishes_once(ledger):
     assert ids(ledger, 5 * DAY) == set()
 
 
-def test_a_creation_in_the_future_hides_no_other(ledger):
+def test_a_job_created_in_the_future_hides_no_other(ledger):
     """Jobs created from now on are still requested."""
     ledger.take([job(created=1000 * DAY)], now=DAY)
     assert ledger.newest_created == DAY
 
 
 @pytest.mark.parametrize("told", [True, False], ids=["end told", "end unknown"])
-def test_what_was_dropped_while_the_clock_was_ahead_is_back(ledger, told):
-    """Its end is unchanged though somebody has tagged it since, and it is not counted a second time."""
+def test_jobs_dropped_while_the_clock_was_ahead_return(ledger, told):
+    """The end is unchanged though somebody has tagged the job since, and it is not counted a second time."""
     ledger.take([], 0.0)
     end: dict[str, Any] = {"ended" if told else "updated": 10.0}
     done = job(state=State.SUCCEEDED, created=5.0, **end)
@@ -563,8 +563,8 @@ def test_what_was_dropped_while_the_clock_was_ahead_is_back(ledger, told):
     assert ledger.finished_total == {((), State.SUCCEEDED): 1}
 
 
-def test_a_longer_lookback_finds_what_ended_at_a_time_that_aws_does_not_tell(ledger):
-    """Its end is when it was first seen finished."""
+def test_a_longer_lookback_finds_jobs_whose_end_aws_does_not_report(ledger):
+    """Their end is when they were first seen finished."""
     ledger.take([job(created=0.0)], 1.0)
     done = job(state=State.SUCCEEDED, created=0.0, updated=10.0)
     ledger.take([done], 60.0)

@@ -38,7 +38,7 @@ async def every_page(found, job_filter, limit):
             return jobs
 
 
-async def test_active_jobs_come_first_then_what_finished_last():
+async def test_active_jobs_come_first_then_the_last_to_finish():
     """The order does not depend on their sources."""
     running = [job("old", State.RUNNING, NOW - DAY), job("new", State.RUNNING, NOW - MINUTE)]
     done = [job("before", created=NOW - 3 * HOUR), job("just", created=NOW - HOUR)]
@@ -72,7 +72,7 @@ FILTERS = st.builds(
 
 
 @given(first=JOBS, second=JOBS, job_filter=FILTERS, limit=st.integers(1, 30))
-async def test_all_pages_together_hold_what_is_looked_for(first, second, job_filter, limit):
+async def test_all_pages_together_have_every_match(first, second, job_filter, limit):
     """Each job occurs once, in order; a total, where there is one, is correct."""
     sources = [
         listed([job(f"Job-{number}-{place}", **fields) for number, fields in enumerate(jobs)], kind)
@@ -94,34 +94,34 @@ async def test_all_pages_together_hold_what_is_looked_for(first, second, job_fil
 @pytest.mark.parametrize(
     "job_filter", [ALL, JobFilter(states=frozenset({State.FAILED})), JobFilter(reasons=frozenset({"timeout"}))]
 )
-async def test_a_total_is_told_where_sums_tell_it(job_filter):
+async def test_a_total_is_reported_where_the_sums_have_it(job_filter):
     """Counting a million jobs one by one would take long."""
     jobs = [job(str(number), State.FAILED, code="timeout") for number in range(3)]
     page = await inventory(listed(jobs), listed(jobs, TRAINING)).jobs(EVERYWHERE, job_filter, 1)
     assert (len(page.jobs), page.total) == (1, 6)
 
 
-async def test_no_total_is_told_of_a_name():
+async def test_a_search_by_name_has_no_total():
     """The reader then only sees that there are more."""
     page = await inventory(listed([job("a1"), job("a2")])).jobs(EVERYWHERE, JobFilter(text="a"), 1)
     assert (page.total, page.next is None) == (None, False)
 
 
 @pytest.mark.parametrize("other", [{"states": frozenset({State.STOPPED})}, {"statuses": frozenset({"Stopped"})}])
-async def test_no_total_is_told_of_a_reason_in_another_state(other):
+async def test_a_search_for_a_reason_in_another_state_has_no_total(other):
     """The sum of a reason does not distinguish states and statuses."""
     timeouts = JobFilter(reasons=frozenset({"timeout"}), **other)
     page = await inventory(listed([job("a", State.FAILED, code="timeout")])).jobs(EVERYWHERE, timeouts, 1)
     assert (page.jobs, page.total) == ([], None)
 
 
-def test_a_job_that_is_being_deleted_is_found_by_no_reason():
+def test_a_job_that_is_being_deleted_is_not_found_by_a_reason():
     """Only a failed job is, as in the metrics."""
     record = Record(Job(id="a", status="Deleting", state=State.DELETING), finished=NOW, reason="timeout")
     assert not JobFilter(reasons=frozenset({"timeout"})).matches(record)
 
 
-async def test_a_job_that_comes_between_two_pages_moves_no_other():
+async def test_a_job_added_between_two_pages_moves_no_other():
     """A cursor is a position among all jobs, not a row number."""
     jobs = [job(f"{number}", created=NOW - number * HOUR) for number in range(1, 5)]
     source = listed(jobs)
@@ -146,7 +146,7 @@ UNTIL = {"created": lambda time: JobFilter(created_until=time), "finished": lamb
 
 
 @pytest.mark.parametrize("time", ["created", "finished"])
-def test_a_span_has_its_start_and_not_its_end(time):
+def test_a_span_includes_its_start_but_not_its_end(time):
     """Two adjacent spans therefore have no job in common."""
     record = Record(Job(id="a", status="Failed", state=State.FAILED, created=100.0), finished=100.0)
     starts = [start for start in (99.0, 100.0, 101.0) if SINCE[time](start).matches(record)]
@@ -154,20 +154,20 @@ def test_a_span_has_its_start_and_not_its_end(time):
     assert (starts, ends) == ([99.0, 100.0], [101.0])
 
 
-def test_a_name_is_found_that_is_no_part_of_the_id():
+def test_a_name_that_is_not_part_of_the_id_is_found():
     """Many ids are just numbers."""
     record = Record(Job(id="0815", status="Running", state=State.RUNNING, name="Nightly"))
     assert JobFilter(text="night").matches(record)
 
 
-def test_a_job_whose_end_nobody_knows_is_found_by_no_time_of_it():
+def test_a_job_whose_end_is_unknown_is_not_found_by_an_end_time():
     """The time at which it was first seen finished says nothing."""
     record = Record(Job(id="a", status="Failed", state=State.FAILED), finished=NOW, is_dated=False)
     assert ALL.matches(record)
     assert not JobFilter(finished_since=NOW - DAY).matches(record)
 
 
-async def test_a_status_that_the_catalog_does_not_know_is_found_as_the_metrics_have_it():
+async def test_a_status_that_the_catalog_does_not_know_is_found_by_its_label():
     """A dashboard links with the label's value."""
     found = inventory(listed([job("odd", State.UNKNOWN, status="Levitating")]))
     assert await names(found, JobFilter(statuses=frozenset({"unknown"}))) == ["odd"]
@@ -207,7 +207,7 @@ async def test_failures_are_counted_by_hour():
     assert counts == [(begin - 2 * HOUR, 1), (begin - HOUR, 2), (begin, 1)]
 
 
-async def test_jobs_are_overdue_that_run_for_longer_than_their_kind_does():
+async def test_jobs_that_run_longer_than_usual_for_their_kind_are_overdue():
     """The oldest come first, and only those that are really active."""
     usual = BEDROCK.longest_run
     jobs = [
@@ -220,7 +220,7 @@ async def test_jobs_are_overdue_that_run_for_longer_than_their_kind_does():
     assert [each.record.job.name for each in await inventory(listed(jobs)).overdue(5)] == ["more", "overdue"]
 
 
-def test_sources_are_told_in_the_order_of_their_keys():
+def test_sources_are_listed_in_the_order_of_their_keys():
     """Both those with jobs and those without."""
     account = SourceStatus(SourceKey("", "us-east-1", "sts", "account", ""), 600.0)
     found = inventory(listed([], TRAINING), Polled(account), listed([]))
@@ -229,7 +229,7 @@ def test_sources_are_told_in_the_order_of_their_keys():
     assert [each.key.kind for each in chosen] == ["account"]
 
 
-async def test_what_is_polled_in_the_middle_of_a_search_does_no_harm():
+async def test_a_poll_in_the_middle_of_a_search_does_no_harm():
     """The event loop runs other tasks while many jobs are searched."""
     jobs = [job(str(number), created=NOW - HOUR - number) for number in range(2000)]
     source = listed(jobs)

@@ -24,7 +24,7 @@ def tally(records, bounds):
     return result
 
 
-def test_buckets_are_cumulative_and_hold_their_bound():
+def test_buckets_are_cumulative_and_include_their_bound():
     """A job of exactly one minute took at most a minute."""
     histogram = Histogram(BOUNDS)
     for seconds in (0.0, 60.0, 60.001, 300.0, 1000.0):
@@ -47,7 +47,7 @@ def test_statuses_are_counted_with_their_state():
     assert tally(records, BOUNDS).statuses == {("Submitted", State.RUNNING): 2, ("Scheduled", State.RUNNING): 1}
 
 
-def test_a_status_that_the_catalog_does_not_know_is_counted_without_its_word():
+def test_a_status_that_the_catalog_does_not_know_is_counted_without_its_text():
     """Free text becomes no label."""
     found = tally([record(State.UNKNOWN, status="Pondering"), record(State.UNKNOWN, status="Brooding")], BOUNDS)
     assert found.statuses == {("unknown", State.UNKNOWN): 2}
@@ -80,14 +80,14 @@ def test_records_of_all_jobs_are_summed():
         ({"created": 50.0, "ended": 49.0}, 0.0),
     ],
 )
-def test_a_run_is_from_start_or_creation_to_end_or_update(times, seconds):
+def test_a_run_lasts_from_start_or_creation_to_end_or_update(times, seconds):
     """These are the closest times that AWS reports; two clocks that disagree do not make a negative run."""
     found = tally([record(State.SUCCEEDED, finished=99.0, **times)], BOUNDS)
     assert found.durations[State.SUCCEEDED].sum == found.last[State.SUCCEEDED][1] == seconds
 
 
 @pytest.mark.parametrize("times", [{}, {"created": 10.0}, {"ended": 10.0}])
-def test_a_run_without_begin_or_end_has_no_duration(times):
+def test_a_run_without_a_start_or_an_end_has_no_duration(times):
     """Nobody guesses; the finish is still counted."""
     found = tally([record(State.FAILED, finished=99.0, **times)], BOUNDS)
     assert found.durations == {}
@@ -133,7 +133,7 @@ def test_the_last_failure_is_known_for_each_reason():
     assert found.reasons == {"capacity": 3, "quota": 1}
 
 
-def test_the_last_failure_of_a_reason_goes_with_its_last_job():
+def test_the_last_failure_of_a_reason_disappears_with_its_last_job():
     """It is determined anew where others failed for the same reason."""
     older, newer = (record(State.FAILED, finished=end, reason="capacity") for end in (100.0, 300.0))
     found = tally([older, newer], BOUNDS)
@@ -146,7 +146,7 @@ def test_the_last_failure_of_a_reason_goes_with_its_last_job():
     assert found.last_failed == {}
 
 
-def test_the_queue_is_from_creation_to_start():
+def test_queue_time_lasts_from_creation_to_start():
     """Active jobs are included; a job that has not started is in no bucket yet."""
     records = [record(created=0.0, started=30.0), record(created=0.0, started=400.0), record(created=0.0)]
     queue = tally(records, BOUNDS).queue
@@ -154,13 +154,13 @@ def test_the_queue_is_from_creation_to_start():
     assert queue.sum == 430.0
 
 
-def test_a_start_before_the_creation_is_no_wait():
+def test_a_start_before_the_creation_is_not_a_wait():
     """Two clocks that disagree do not make a negative wait."""
     queue = tally([record(created=10.0, started=started) for started in (9.0, 10.0)], BOUNDS).queue
     assert (queue.sum, queue.cumulative()[0]) == (0.0, ("60.0", 2.0))
 
 
-def test_the_oldest_of_each_active_status():
+def test_the_oldest_job_of_each_active_status_is_known():
     """A finished job is not stuck, and one without a creation time cannot be judged."""
     records = [
         record(status="Submitted", created=30.0),
@@ -187,13 +187,13 @@ def test_the_next_deadline_is_the_earliest_of_an_active_job():
     assert tally(records, BOUNDS).next_deadline == 40.0
 
 
-def test_the_newest_of_all_jobs():
+def test_the_newest_of_all_jobs_is_known():
     """Its state makes no difference."""
     records = [record(created=10.0), record(State.EXPIRED, finished=99.0, created=30.0), record(created=20.0), record()]
     assert tally(records, BOUNDS).last_created == 30.0
 
 
-def test_counts_stay_whole():
+def test_no_observation_is_lost():
     """The last bucket holds every observation."""
     histogram = Histogram(BOUNDS)
     for seconds in range(0, 1000, 7):

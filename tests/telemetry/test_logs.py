@@ -126,7 +126,7 @@ def test_only_the_level_and_above_is_logged(level, logger):
 
 
 @pytest.mark.parametrize("library", ["aiobotocore", "botocore"])
-def test_what_botocore_warns_of_is_logged_once_by_the_poll(library):
+def test_a_warning_from_botocore_is_logged_once_by_the_poll(library):
     """Botocore would warn with a traceback for each source; the debug level still shows it."""
     for level, heard in (("info", ["failure"]), ("debug", ["trouble", "failure"])):
         stream = io.StringIO()

@@ -37,7 +37,7 @@ REFUSED = ["", "5", "m", "5 m", " 5m", "5m\n", "-5m", "+5m", "1.5h", "5M", "5min
 
 
 @pytest.mark.parametrize("text", REFUSED, ids=repr)
-def test_what_prometheus_does_not_read_is_refused(text):
+def test_a_duration_that_prometheus_does_not_read_is_refused(text):
     """The message shows the value and how a duration is written."""
     with pytest.raises(ValueError, match="not a duration") as raised:
         parse_duration(text)
@@ -46,14 +46,14 @@ def test_what_prometheus_does_not_read_is_refused(text):
 
 
 @pytest.mark.parametrize("value", [5, 5.0, True, None, [], {}, b"5m"], ids=repr)
-def test_what_is_no_text_is_refused(value):
+def test_a_value_that_is_not_text_is_refused(value):
     """A bare number in YAML could be seconds or minutes, so it is rejected."""
     with pytest.raises(ValueError, match="not a duration"):
         parse_duration(value)
 
 
 @pytest.mark.parametrize("text", ["300y", f"{'9' * 400}s"], ids=["300y", "400 digits"])
-def test_what_is_out_of_prometheus_range_is_refused(text):
+def test_a_duration_out_of_prometheus_range_is_refused(text):
     """Prometheus ends at 2^63 nanoseconds, 292 years: a huge number must not become infinity."""
     with pytest.raises(ValueError):  # noqa: PT011 - any rejection will do
         parse_duration(text)
@@ -80,20 +80,20 @@ def test_a_duration_is_written_as_prometheus_writes_it(seconds, text):
 
 
 @given(st.integers(min_value=0, max_value=290 * 365 * 86_400 * 1000))
-def test_what_is_written_is_read_back(milliseconds):
+def test_a_written_duration_is_read_back(milliseconds):
     """Not a millisecond is lost on the way."""
     assert round(parse_duration(format_duration(milliseconds / 1000)) * 1000) == milliseconds
 
 
 @pytest.mark.slow
 @given(st.text(max_size=12))
-def test_rubbish_is_refused_and_nothing_worse(text):
+def test_garbage_is_refused_and_does_nothing_worse(text):
     """Whatever a file contains, the result is a number of seconds or a ValueError."""
     with contextlib.suppress(ValueError):
         assert parse_duration(text) >= 0
 
 
-def test_a_setting_is_longer_than_nothing():
+def test_a_setting_is_longer_than_zero():
     """An interval of 0s would poll without a pause."""
     with pytest.raises(ValidationError, match="longer than 0s"):
         TypeAdapter(Duration).validate_python("0s")

@@ -18,11 +18,11 @@ from exporter.text.printable import printable
         ("\ud800", "\\ud800"),
     ],
 )
-def test_what_steers_a_terminal_is_escaped(text, shown):
+def test_control_characters_of_a_terminal_are_escaped(text, shown):
     """All other characters stay as they are."""
     assert printable(text) == shown
 
 
-def test_no_cell_of_a_table_steers_the_terminal():
+def test_no_cell_of_a_table_controls_the_terminal():
     """Text from AWS is printed in tables by `doctor` and `once --output table`."""
     assert table(("SCOPE", "ERROR"), [("a\nb", "\x1b[2Jx")]) == "SCOPE     ERROR\na\\u000ab  \\u001b[2Jx"
