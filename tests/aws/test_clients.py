@@ -62,7 +62,7 @@ async def test_models_are_read_once_for_all_accounts_and_never_on_the_event_loop
     assert threading.get_ident() not in files.threads
 
 
-async def test_a_client_is_made_once_however_many_ask_at_the_same_time():
+async def test_concurrent_callers_share_one_new_client():
     """Each client has its own connections."""
     async with issuing() as sts, clients_of(sts.address) as clients:
         found = await asyncio.gather(*(clients.client(ROLES[0], REGION, "bedrock") for _ in range(10)))
@@ -70,7 +70,7 @@ async def test_a_client_is_made_once_however_many_ask_at_the_same_time():
         assert len(sts.askers("AssumeRole")) == 1
 
 
-async def test_the_next_poll_finds_the_connection_of_the_last_one():
+async def test_the_next_poll_reuses_the_connection_of_the_last_one():
     """A new connection costs three round trips; one that the peer has closed meanwhile is not reused."""
     with freeze_time("2026-09-21", real_asyncio=True) as clock:
         async with issuing() as sts, clients_of(sts.address) as clients:
@@ -84,7 +84,7 @@ async def test_the_next_poll_finds_the_connection_of_the_last_one():
 
 
 @pytest.mark.parametrize("region", ["eu-central-1", "us-east-1"])
-async def test_credentials_are_asked_for_in_the_region_of_the_environment(monkeypatch, region):
+async def test_credentials_are_requested_in_the_region_of_the_environment(monkeypatch, region):
     """By itself botocore ignores AWS_REGION, and would use the one STS in us-east-1."""
     monkeypatch.setenv("AWS_REGION", region)
     session = Session(Settings(), Telemetry(), Loader(), asyncio.Lock())
@@ -93,7 +93,7 @@ async def test_credentials_are_asked_for_in_the_region_of_the_environment(monkey
 
 
 @pytest.mark.parametrize(("variable", "value"), [("AWS_RETRY_MODE", "legacy"), ("AWS_MAX_ATTEMPTS", "9")])
-async def test_the_environment_changes_no_retries(monkeypatch, variable, value):
+async def test_the_environment_does_not_change_retries(monkeypatch, variable, value):
     """The settings decide how often a request is tried, and the mode is always `standard`."""
     monkeypatch.setenv(variable, value)
     async with issuing() as sts, clients_of(sts.address) as clients:
@@ -101,14 +101,14 @@ async def test_the_environment_changes_no_retries(monkeypatch, variable, value):
         assert client.meta.config.retries == {"mode": "standard", "total_max_attempts": 3}
 
 
-async def test_no_poll_that_has_a_slot_waits_for_a_connection():
+async def test_a_poll_with_a_slot_never_waits_for_a_connection():
     """A client has ten connections by default."""
     async with issuing() as sts, clients_of(sts.address, poll={"concurrency": 40}) as clients:
         client = await clients.client(Account(), REGION, "bedrock")
         assert client.meta.config.max_pool_connections == 40
 
 
-async def test_what_gets_credentials_keeps_to_the_settings_as_well(monkeypatch, tmp_path):
+async def test_requests_for_credentials_follow_the_settings_too(monkeypatch, tmp_path):
     """By default, botocore waits for a hanging STS five times, a minute each; the endpoint setting applies, too."""
     token = tmp_path / "token"
     token.write_text("a-token")

@@ -95,7 +95,7 @@ async def test_an_exporter_that_starts_before_its_credentials_recovers(appear, a
         assert (await polled(parts)).is_up
 
 
-async def test_keys_are_read_from_their_file_once_it_is_there(shared_file):
+async def test_keys_are_read_from_their_file_once_it_exists(shared_file):
     """Whatever writes the file may be slower than the exporter."""
     async with issuing() as aws, parts_of(aws.address) as parts:
         assert (await polled(parts)).reason == "expired_credentials"
@@ -104,7 +104,7 @@ async def test_keys_are_read_from_their_file_once_it_is_there(shared_file):
         assert aws.keys() == ["7"]
 
 
-async def test_keys_are_those_of_the_profile(shared_file, monkeypatch):
+async def test_keys_come_from_the_profile(shared_file, monkeypatch):
     """AWS_PROFILE names the profile."""
     monkeypatch.setenv("AWS_PROFILE", "monitoring")
     shared_file("AKIAMADEUP00000008", "monitoring")
@@ -113,7 +113,7 @@ async def test_keys_are_those_of_the_profile(shared_file, monkeypatch):
         assert aws.keys() == ["8"]
 
 
-def test_a_profile_that_does_not_exist_is_a_wrong_configuration(monkeypatch, capsys):
+def test_a_missing_profile_is_a_configuration_error(monkeypatch, capsys):
     """One line names it."""
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     monkeypatch.setenv("AWS_REGION", REGION)
@@ -123,7 +123,7 @@ def test_a_profile_that_does_not_exist_is_a_wrong_configuration(monkeypatch, cap
     )
 
 
-async def test_keys_that_are_replaced_in_their_file_are_read_again_when_aws_takes_the_old_ones_no_more(shared_file):
+async def test_replaced_keys_are_read_again_once_aws_rejects_the_old_ones(shared_file):
     """By itself botocore would keep the old keys until the process ends."""
     expired = set()
 
@@ -142,7 +142,7 @@ async def test_keys_that_are_replaced_in_their_file_are_read_again_when_aws_take
 
 
 @pytest.mark.parametrize("account", [{}, {"role_arn": ROLE}], ids=["default chain", "role"])
-async def test_an_instance_without_metadata_is_not_waited_for_long(monkeypatch, account):
+async def test_missing_instance_metadata_causes_no_long_wait(monkeypatch, account):
     """Without metadata the last provider of the chain never responds; it is tried twice, for a second each."""
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "false")
     async with silent() as (metadata, asked), issuing() as aws:
@@ -155,7 +155,7 @@ async def test_an_instance_without_metadata_is_not_waited_for_long(monkeypatch, 
 # Web identity: IAM roles for service accounts.
 
 
-async def test_a_web_identity_is_renewed_with_the_token_of_the_day(irsa):
+async def test_a_web_identity_is_renewed_with_the_current_token(irsa):
     """Kubernetes replaces the token while the exporter runs."""
     async with issuing(lifetime=SOON) as sts, parts_of(sts.address) as parts:
         assert (await polled(parts)).is_up
@@ -176,7 +176,7 @@ async def test_all_regions_share_the_credentials_of_a_web_identity(irsa):
         assert sts.keys() == ["1", "1", "1"]
 
 
-async def test_a_web_identity_is_the_begin_of_a_chain(irsa):
+async def test_a_web_identity_can_start_a_chain_of_roles(irsa):
     """The pod's role assumes the account's role."""
     async with issuing() as sts, parts_of(sts.address, {"role_arn": OTHER, "external_id": "shared"}) as parts:
         assert (await polled(parts, 3)).is_up
@@ -212,7 +212,7 @@ def pod(monkeypatch, token_file):
     return give
 
 
-async def test_the_credentials_of_a_pod_are_renewed_with_the_token_of_the_day(pod):
+async def test_the_credentials_of_a_pod_are_renewed_with_the_current_token(pod):
     """The agent is requested again before they expire."""
     async with issuing(lifetime=SOON) as agent:
         file = pod(agent)
@@ -232,7 +232,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("answer", "error"), BROKEN.values(), ids=BROKEN.keys())
-async def test_an_agent_that_answers_badly_is_no_bug(pod, answer, error):
+async def test_a_bad_response_from_the_agent_is_not_a_bug(pod, answer, error):
     """The source reports what the agent said, and recovers."""
     async with issuing() as agent:
         pod(agent)
@@ -248,7 +248,7 @@ async def test_an_agent_that_answers_badly_is_no_bug(pod, answer, error):
 # Roles.
 
 
-async def test_a_role_is_assumed_anew_before_its_credentials_end(appear):
+async def test_a_role_is_assumed_again_before_its_credentials_expire(appear):
     """It is not assumed more often than that."""
     appear()
     for lifetime, times in ((SOON, 3), (timedelta(hours=1), 1)):
@@ -257,7 +257,7 @@ async def test_a_role_is_assumed_anew_before_its_credentials_end(appear):
             assert len(set(sts.keys())) == times
 
 
-async def test_credentials_that_have_ended_already_are_no_bug(appear):
+async def test_expired_credentials_are_not_a_bug(appear):
     """This happens where the clocks differ by an hour."""
     appear()
     async with issuing(lifetime=-SOON) as sts, parts_of(sts.address, {"role_arn": ROLE}) as parts:
@@ -268,7 +268,7 @@ async def test_credentials_that_have_ended_already_are_no_bug(appear):
         assert (await polled(parts)).is_up
 
 
-async def test_a_role_that_is_refused_takes_down_its_own_account_alone(appear):
+async def test_a_refused_role_takes_down_only_its_own_account(appear):
     """The account reports why on every page, and once in the log."""
     appear()
     stream = io.StringIO()
@@ -294,7 +294,7 @@ async def test_a_role_that_is_refused_takes_down_its_own_account_alone(appear):
     assert (line["msg"], line["account_id"], line["reason"]) == ("source down", "444455556666", "access_denied")
 
 
-async def test_an_sts_that_hangs_for_one_role_keeps_no_other_from_its_clients(appear):
+async def test_an_sts_that_hangs_for_one_role_does_not_block_the_others(appear):
     """Its time-out does not carry over to the next attempt either."""
     appear()
     hanging, over = asyncio.Event(), asyncio.Event()

@@ -83,7 +83,7 @@ async def test_a_bundle_is_read_once_for_all_clients(server, made):
     assert len(made) == 1
 
 
-async def test_a_renewed_bundle_counts_after_a_reload(server, made):
+async def test_a_renewed_bundle_applies_after_a_reload(server, made):
     """A reload makes new clients, and they trust what the file says now."""
     async with issuing(server.context()) as sts:
         await identities(sts.address)
@@ -93,7 +93,7 @@ async def test_a_renewed_bundle_counts_after_a_reload(server, made):
     assert len(made) == 2
 
 
-async def test_a_stranger_is_not_trusted(server, tmp_path, monkeypatch):
+async def test_an_untrusted_server_gets_no_request(server, tmp_path, monkeypatch):
     """Neither a certificate that is not in the bundle nor one for another host gets a signed request."""
     strange = tmp_path / "strange"
     strange.mkdir()

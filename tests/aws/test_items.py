@@ -31,7 +31,7 @@ ITEM = {"a": 1, "b": {"c": {"d": 2}}, "list": [{"x": 3}, {"x": 4}], "empty": [],
         ("a[0]", None),
     ],
 )
-def test_a_path_finds_what_stands_there(path, value):
+def test_a_path_finds_its_value(path, value):
     """It follows structures and the first element of a list, and finds nothing where there is nothing."""
     assert at(ITEM, path) == value
 
@@ -42,7 +42,7 @@ def test_arguments_take_the_values_that_they_name():
     assert resolve(arguments, {"membership": "m-1"}) == {**arguments, "membershipIdentifier": "m-1"}
 
 
-def test_an_argument_without_value_is_left_out():
+def test_an_argument_without_a_value_is_left_out():
     """The base version of a trained model has no identifier."""
     assert resolve({"arn": "$arn", "version": "$version"}, {"arn": "a", "version": None}) == {"arn": "a"}
     assert resolve({"arn": "$arn", "version": "$version"}, {"arn": "a"}) == {"arn": "a"}
@@ -62,12 +62,12 @@ NO_TIMES = [
 
 
 @pytest.mark.parametrize("value", NO_TIMES)
-def test_what_is_no_time_of_a_job_is_none(value):
+def test_an_impossible_time_is_none(value):
     """Nobody could calculate with a NaN, an infinity or a time before 1970."""
     assert seconds(value) is None
 
 
-def test_counts_of_records_are_numbers_that_can_be():
+def test_record_counts_are_plausible_numbers():
     """No negative number, no Boolean, and nothing larger than AWS's types hold."""
     read = job_reader(BEDROCK)
     for count in (-1, True, 10**400, 1.5, "7"):
@@ -98,7 +98,7 @@ TIMES = [
 
 
 @pytest.mark.parametrize(("value", "expected"), TIMES, ids=str)
-def test_every_way_to_write_a_time_is_read(value, expected):
+def test_every_notation_of_a_time_is_read(value, expected):
     """Datetimes, epoch seconds and milliseconds, ISO with a zone or as UTC; anything else is not a time."""
     assert seconds(value) == expected
 
@@ -108,7 +108,7 @@ def test_values_become_text():
     assert [text(None), text(""), text(7), text("x"), text(NOON)] == ["", "", "7", "x", "2026-09-21T12:00:00+00:00"]
 
 
-def test_text_that_utf8_cannot_hold_becomes_a_question_mark():
+def test_text_that_utf8_cannot_encode_becomes_a_question_mark():
     """JSON can hold half a character, which no exposition can be written with; every other text stays."""
     assert [text("half \ud800"), text("\udfff\ud800"), text("Zürich 🚀")] == ["half ?", "??", "Zürich 🚀"]
 
@@ -178,7 +178,7 @@ def test_a_status_that_the_catalog_does_not_know_is_unknown(status):
     assert (job.status, job.state) == (status or "", State.UNKNOWN)
 
 
-def test_an_endless_id_is_shortened_and_stays_the_only_one():
+def test_a_very_long_id_is_shortened_and_stays_unique():
     """Truncated, two jobs would become one; untouched, it would become a label of metrics."""
     read = job_reader(BEDROCK)
     ids = [read({"jobArn": "x" * 100_000 + end, "status": "Failed"}, {}).id for end in ("a", "b", "b")]
@@ -186,7 +186,7 @@ def test_an_endless_id_is_shortened_and_stays_the_only_one():
     assert max(map(len, ids)) < 10_000
 
 
-def test_a_failed_job_without_message_carries_the_arguments_of_the_question():
+def test_a_failed_job_without_a_message_carries_the_arguments_of_its_detail_request():
     """They are taken from the item and from the scopes that it was listed in."""
     failed = {"trainedModelArn": "arn:m", "membershipIdentifier": "m-1", "status": "CREATE_FAILED"}
     job = job_reader(TRAINED)({**failed, "versionIdentifier": "v2"}, {"membership": "m-1", "trained_model": "arn:m"})
@@ -199,12 +199,12 @@ def test_a_failed_job_without_message_carries_the_arguments_of_the_question():
 
 
 @pytest.mark.parametrize("status", ["InProgress", "Completed", "Stopped", "Pondering"])
-def test_only_a_failed_job_is_asked_about(status):
+def test_details_are_requested_only_for_a_failed_job(status):
     """Every detail request counts against the quota."""
     assert job_reader(CUSTOMIZATION)({"jobArn": "arn:1", "status": status}, {}).details is None
 
 
-def test_a_job_whose_list_tells_the_reason_is_not_asked_about():
+def test_no_details_are_requested_if_the_list_has_the_reason():
     """The message is there already, and kinds without details have nothing to request."""
     kind = INFERENCE.model_copy(update={"reason": "message"})
     item = {"trainedModelInferenceJobArn": "arn:1", "membershipIdentifier": "m-1", "status": "CREATE_FAILED"}
@@ -213,7 +213,7 @@ def test_a_job_whose_list_tells_the_reason_is_not_asked_about():
     assert job_reader(BEDROCK)({"jobArn": "arn:1", "status": "Failed"}, {}).details is None
 
 
-def test_records_that_are_no_numbers_are_left_out():
+def test_records_that_are_not_numbers_are_left_out():
     """Anything but a number is dropped from the record counts."""
     item = {"jobArn": "arn:1", "status": "Completed", "totalRecordCount": "many", "processedRecordCount": None}
     assert job_reader(BEDROCK)({**item, "successRecordCount": 0}, {}).records == {"succeeded": 0}
@@ -226,7 +226,7 @@ def test_times_in_any_form_are_read_from_an_item():
     assert (job.created, job.ended) == (NOW, None)
 
 
-def test_a_message_of_any_length_is_held_with_its_begin_and_its_end():
+def test_a_message_of_any_length_keeps_its_start_and_its_end():
     """An exception says what was wrong at its end, AWS at its start."""
     item = {"jobArn": "arn:1", "status": "Failed", "message": "AccessDenied" + 100_000 * "x" + "OutOfMemory"}
     message = job_reader(BEDROCK, longest=200)(item, {}).message

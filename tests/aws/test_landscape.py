@@ -19,7 +19,7 @@ from tests.support.harness import HandClock
         ("cleanroomsml", "eu-central-1", True),
     ],
 )
-async def test_botocore_tells_of_most_services(service, region, expected):
+async def test_botocore_knows_most_services(service, region, expected):
     """A service that it does not know is assumed to exist."""
     assert await Endpoints(HandClock(), ask=False).has(service, region) is expected
 
@@ -46,7 +46,7 @@ def test_the_host_of_an_endpoint(service, host):
         (OSError("no network"), True),
     ],
 )
-async def test_only_a_name_server_that_knows_says_no(monkeypatch, error, expected):
+async def test_only_a_definite_no_from_the_name_server_removes_a_service(monkeypatch, error, expected):
     """A failing resolver removes no service. It is queried once an hour, however many accounts need to know."""
     asked = []
 
@@ -65,18 +65,18 @@ async def test_only_a_name_server_that_knows_says_no(monkeypatch, error, expecte
 
 
 @pytest.mark.parametrize(("service", "region"), [("neptune-graph", "eu-west-3"), ("cleanroomsml", "eu-west-3")])
-async def test_a_host_that_cannot_be_told_is_taken_to_be_there(service, region):
+async def test_a_host_that_cannot_be_determined_is_assumed_to_exist(service, region):
     """Its name depends on more than the region, or must not be looked up."""
     endpoints = Endpoints(HandClock(), ask=service != "cleanroomsml")
     assert await endpoints.has(service, region)
 
 
-async def test_behind_a_proxy_names_tell_nothing(monkeypatch):
+async def test_no_name_is_resolved_behind_a_proxy(monkeypatch):
     """The proxy resolves them, so the exporter looks none up."""
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:3128")
     assert await Endpoints(HandClock(), ask=True).has("cleanroomsml", "eu-west-3")
 
 
-async def test_a_host_that_is_there():
+async def test_a_host_that_exists():
     """The loopback always exists."""
     assert await landscape._resolves("localhost")

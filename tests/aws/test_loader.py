@@ -128,7 +128,7 @@ async def test_the_same_jobs_are_read(kind):
 
 
 @pytest.mark.parametrize("key", OWN)
-async def test_the_same_jobs_are_read_of_own_kinds(key):
+async def test_the_same_jobs_are_read_for_user_defined_kinds(key):
     """Kinds of the user's own are cut and read like those of the catalog."""
     await check(EXTENDED, EXTENDED[OWN[key]["service"]].kinds[key], catalog_loader(EXTENDED))
 
@@ -141,7 +141,7 @@ def listed(kind):
     return shape
 
 
-def test_most_lists_are_taken_as_json_has_them():
+def test_most_lists_stay_plain_json():
     """This way botocore spends no time on an item; the reader understands times in any form."""
     documents = [kind for kind in CATALOG.kinds() if getattr(listed(kind), "is_document_type", False)]
     assert BEDROCK in documents
@@ -154,7 +154,7 @@ def test_other_items_have_the_members_that_are_read(kind):
     assert set(listed(kind).member.members) == {path for _, path in kind.paths()}
 
 
-def test_bare_ids_are_taken_as_json_has_them():
+def test_bare_ids_stay_plain_json():
     """There is nothing in them to cut."""
     assert Models(CUT).operation("glue", "ListJobs").output_shape.members["JobNames"].is_document_type
 
@@ -175,14 +175,14 @@ def test_the_errors_of_a_service_are_known_by_their_codes(service):
     assert codes[0] == codes[1]
 
 
-def test_an_answer_to_a_question_has_no_more_than_the_reason():
+def test_a_detail_response_has_only_the_reason():
     """Plain texts stay because page tokens are among them; structures and lists are removed."""
     members = Models(CUT).operation("bedrock", "GetModelCustomizationJob").output_shape.members
     assert "failureMessage" in members
     assert {shape.type_name for shape in members.values()} == {"string"}
 
 
-def test_operations_that_the_catalog_does_not_call_are_unknown():
+def test_operations_that_the_catalog_does_not_use_are_unknown():
     """The error names them; without the cut the client would have them."""
     with pytest.raises(LookupError, match="bedrock has no operation 'GetFoundationModel'"):
         Models(CUT).operation("bedrock", "GetFoundationModel")
@@ -194,7 +194,7 @@ def test_endpoints_can_be_discovered():
     assert Models(CUT).service("timestream-write").endpoint_discovery_operation.name == "DescribeEndpoints"
 
 
-def test_services_that_the_catalog_does_not_know_stay_whole():
+def test_services_missing_from_the_catalog_stay_whole():
     """Roles are assumed with STS."""
     assert CUT.load_service_model("sts", "service-2") == WHOLE.load_service_model("sts", "service-2")
 

@@ -405,7 +405,7 @@ async def test_jobs_are_counted_as_boto3_lists_them(moto, client, name):
     assert {state == "unknown" for _, state in expected} == {name in UNKNOWN}
 
 
-async def test_empty_lists_read_well(moto):
+async def test_empty_lists_are_read_as_zero(moto):
     """Before there are jobs, every kind that moto lists the way AWS does is up and at zero."""
     tried = [KINDS[name] for name in {**MAKERS, **LEFT_OUT}]
     services = {kind.service: {"kinds": [each.key for each in tried if each.service == kind.service]} for kind in tried}
@@ -417,7 +417,7 @@ async def test_empty_lists_read_well(moto):
     assert set(counts.values()) == {0}
 
 
-def test_every_kind_that_moto_answers_is_tried():
+def test_every_kind_that_moto_implements_is_tested():
     """Whatever moto implements is run against moto, or left out for a reason."""
     assert {name for name, kind in KINDS.items() if _is_implemented(kind)} == {*MAKERS, *LEFT_OUT}
 

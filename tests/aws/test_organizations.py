@@ -79,7 +79,7 @@ async def test_every_active_account_is_read(moto, organizations, join):
     assert requests["ListAccounts"] == 2
 
 
-async def test_an_account_is_called_by_its_name(moto, join):
+async def test_the_name_of_an_account_is_exported(moto, join):
     """Alerts can show the name, which joins by the id."""
     account = join("payments")
     async with running(settings(moto), HandClock()) as exporter:
@@ -88,14 +88,14 @@ async def test_an_account_is_called_by_its_name(moto, join):
         }
 
 
-async def test_patterns_choose_by_name_and_id(moto, join):
+async def test_patterns_filter_by_name_and_id(moto, join):
     """Exclusion wins."""
     first, second, _ = join("prod-a"), join("prod-b"), join("sandbox")
     async with running(settings(moto, include=["prod-*", OWN], exclude=[second]), HandClock()) as exporter:
         assert read(exporter) == {OWN, first}
 
 
-async def test_a_unit_stands_for_all_accounts_within_it(moto, join, unit):
+async def test_a_unit_selects_all_accounts_within_it(moto, join, unit):
     """The depth makes no difference; a unit within another can be excluded from it."""
     production = unit("production")
     nested = unit("eu", production)
@@ -124,7 +124,7 @@ async def test_accounts_come_and_go(moto, organizations, join):
     assert clock.now == NOW + 660
 
 
-def test_the_doctor_goes_through_an_organisation(moto, join, capsys):
+def test_the_doctor_checks_an_organization(moto, join, capsys):
     """It prints one line for each account and one for the list of them."""
     account = join("team")
     organization = {"role_name": ROLE, "regions": [REGION]}
@@ -161,8 +161,8 @@ async def test_all_regions(moto, client, tmp_path, aws_credentials):
 
 
 @pytest.mark.slow
-def test_the_doctor_asks_for_regions(moto, organizations, capsys):
-    """It asks once for each account."""
+def test_the_doctor_requests_the_regions(moto, organizations, capsys):
+    """It requests them once for each account."""
     accounts = {"organization": {"role_name": ROLE, "regions": "all"}}
     services = {"lookoutequipment": {"inference_schedulers": ["pump-7"]}}
     arguments = (f"--accounts={json.dumps(accounts)}", f"--services={json.dumps(services)}", *UNHURRIED_FLAGS)

@@ -55,7 +55,7 @@ EXCEPTIONS = [
 
 
 @pytest.mark.parametrize(("error", "reason"), EXCEPTIONS, ids=[type(error).__name__ for error, _ in EXCEPTIONS])
-def test_every_exception_on_the_way_has_its_reason(error, reason):
+def test_every_exception_has_a_reason(error, reason):
     """It also has a text for people, even where the exception has none."""
     found = poll_error(error)
     assert found.reason == reason
@@ -92,7 +92,7 @@ CODES = [
 
 
 @pytest.mark.parametrize(("code", "reason"), CODES)
-def test_a_code_says_more_than_its_status(code, reason):
+def test_a_code_takes_precedence_over_its_status(code, reason):
     """AWS's protocols send most errors with status 400."""
     assert poll_error(answered(code)).reason == reason
 
@@ -110,17 +110,17 @@ STATUSES = [
 
 
 @pytest.mark.parametrize(("status", "reason"), STATUSES)
-def test_the_status_counts_where_the_code_is_unknown(status, reason):
+def test_the_status_decides_where_the_code_is_unknown(status, reason):
     """A proxy sends no code, and AWS adds new ones."""
     assert poll_error(answered(str(status), status)).reason == reason
 
 
-def test_an_answer_without_code_and_status_is_an_invalid_request():
+def test_a_response_without_code_and_status_is_an_invalid_request():
     """Even an empty error response can be read."""
     assert poll_error(exceptions.ClientError({}, "ListThings")).reason == "invalid_request"
 
 
-def test_an_endless_text_is_cut():
+def test_a_very_long_text_is_cut():
     """The text is kept for each source, and shown on a page and in the log."""
     text = str(poll_error(answered("AccessDeniedException", 403, "made up " * 20_000)))
     assert text.startswith("An error occurred (AccessDeniedException)")
@@ -128,13 +128,13 @@ def test_an_endless_text_is_cut():
 
 
 @pytest.mark.parametrize("before", range(1900, 2000, 9))
-def test_no_secret_hides_where_a_text_is_cut(before):
+def test_no_part_of_a_secret_shows_where_a_text_is_cut(before):
     """Neither its start nor its end is shown."""
     token = f"eyJ{'a' * 900}.{'b' * 300}.{'c' * 300}"
     assert "eyJ" not in str(poll_error(answered("InvalidIdentityToken", 400, f"{'x' * before} {token} {'x' * 9000}")))
 
 
-def test_the_text_is_in_the_words_of_aws():
+def test_the_text_keeps_the_words_of_aws():
     """A reader can look it up."""
     text = str(poll_error(answered("AccessDeniedException", 403, "User: made-up is not authorized")))
     assert "AccessDeniedException" in text
@@ -142,14 +142,14 @@ def test_the_text_is_in_the_words_of_aws():
     assert "User: made-up is not authorized" in text
 
 
-def test_what_nobody_foresaw_is_internal():
+def test_an_unexpected_exception_is_internal():
     """A bug shows with the name of its type."""
     found = poll_error(ZeroDivisionError("division by zero"))
     assert found.reason == "internal"
     assert str(found) == "ZeroDivisionError: division by zero"
 
 
-def test_a_poll_error_stays_what_it_is():
+def test_a_poll_error_keeps_its_reason():
     """A reason that the caller already determined is kept."""
     known = PollError(poll_error(TimeoutError()).reason, "made up")
     assert poll_error(known) is known

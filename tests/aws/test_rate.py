@@ -68,7 +68,7 @@ async def until_done(tasks, count):
 # The bucket.
 
 
-async def test_a_full_bucket_lets_the_burst_pass_and_then_the_rate(clock):
+async def test_a_full_bucket_allows_the_burst_and_then_the_rate(clock):
     """The wait that it names is the time until the next token."""
     tokens = bucket(clock)
     assert taken(tokens) == 4
@@ -95,7 +95,7 @@ async def test_a_pause_saves_up_no_more_than_the_burst(clock):
     pauses=st.lists(st.floats(0, 5), max_size=30),
     events=st.lists(st.sampled_from(["", "throttled", "succeeded"]), min_size=30, max_size=30),
 )
-def test_no_window_sees_more_than_the_burst_and_the_rate(rate, burst, pauses, events):
+def test_no_window_exceeds_the_burst_and_the_rate(rate, burst, pauses, events):
     """The order of requests, pauses and responses makes no difference."""
     clock = HandClock(now=0.0)
     tokens = bucket(clock, rate, burst)
@@ -119,7 +119,7 @@ async def test_throttling_halves_the_rate_and_empties_the_bucket(clock):
     assert tokens.take() == 1.0
 
 
-async def test_throttled_answers_in_a_row_are_one_event(clock):
+async def test_consecutive_throttled_responses_are_one_event(clock):
     """Those requests were already under way; seconds later it is a new event."""
     tokens = bucket(clock)
     for _ in range(10):
@@ -143,7 +143,7 @@ async def test_the_rate_has_a_floor(clock, rate, floor):
     assert tokens.rate == floor
 
 
-async def test_success_raises_the_rate_by_equal_steps_up_to_what_is_set(clock):
+async def test_success_raises_the_rate_in_equal_steps_up_to_the_configured_one(clock):
     """25 successes make up for one halving, and no number of them raises the rate above what is set."""
     tokens = bucket(clock)
     tokens.throttled()
@@ -173,7 +173,7 @@ class Queue:
         self.passed.append(number)
 
 
-async def test_who_came_first_goes_first(clock):
+async def test_waiting_requests_are_sent_in_order(clock):
     """They go one by one, at the rate."""
     queue = Queue(Limiter(bucket(clock, rate=1, burst=1), clock, lambda _: None), [])
     async with asyncio.TaskGroup() as group:
@@ -186,7 +186,7 @@ async def test_who_came_first_goes_first(clock):
     assert queue.passed == [0, 1, 2, 3, 4]
 
 
-async def test_who_gives_up_takes_nothing(clock):
+async def test_a_canceled_request_takes_no_token(clock):
     """The next one goes when the canceled one would have gone, and all waits are recorded."""
     waits: list[float] = []
     queue = Queue(Limiter(bucket(clock, rate=1, burst=1), clock, waits.append), [])
@@ -302,7 +302,7 @@ async def test_listing_discovery_and_details_share_a_bucket(aws, clock):
     [(TRANSLATION, PLACE), (BEDROCK, PLACE._replace(region="eu-west-1"))],
     ids=["another service", "another region"],
 )
-async def test_who_has_another_quota_does_not_wait(aws, clock, kind, place):
+async def test_requests_with_another_quota_do_not_wait(aws, clock, kind, place):
     """Another service does not wait, nor does the same one in another region."""
     async with reading(aws, clock, burst=1) as exporter, asyncio.TaskGroup() as group:
         await exporter.list()
@@ -329,7 +329,7 @@ def rate_of(telemetry, account_id=ACCOUNT):
     return telemetry.registry.get_sample_value("aws_job_exporter_rate_limit", labels)
 
 
-async def test_what_was_asked_to_find_out_the_account_counts_as_its_own(clock):
+async def test_the_limiter_used_before_the_account_is_known_becomes_its_own(clock):
     """Its rate is shown once the account id is known."""
     telemetry = Telemetry()
     limiters = Limiters(Aws(requests_per_second=3), telemetry, clock)
@@ -341,7 +341,7 @@ async def test_what_was_asked_to_find_out_the_account_counts_as_its_own(clock):
     assert (rate_of(telemetry), rate_of(telemetry, "")) == (3, None)
 
 
-async def test_an_account_that_is_known_already_keeps_its_limiter(clock):
+async def test_an_account_that_is_already_known_keeps_its_limiter(clock):
     """A role in the account of the default credentials shares its quota, and the shown rate is the one in effect."""
     telemetry = Telemetry()
     limiters = Limiters(Aws(requests_per_second=4), telemetry, clock)
@@ -354,7 +354,7 @@ async def test_an_account_that_is_known_already_keeps_its_limiter(clock):
 
 
 @pytest.mark.parametrize(("shards", "at_once"), [(1, 6), (3, 2), (4, 1), (10, 1)])
-async def test_shards_share_rate_and_burst_and_each_may_ask(clock, shards, at_once):
+async def test_shards_share_rate_and_burst_and_each_may_send_a_request(clock, shards, at_once):
     """A share of the burst is at least one request: with none, a shard would wait forever."""
     limiters = Limiters(Aws(requests_per_second=2, burst=6), Telemetry(), clock, shards)
     tokens = limiters.of(Account(), REGION, "bedrock").bucket
@@ -362,7 +362,7 @@ async def test_shards_share_rate_and_burst_and_each_may_ask(clock, shards, at_on
     assert tokens.rate == 2 / shards
 
 
-async def test_throttling_lowers_the_rate_and_success_raises_it_again(aws, clock):
+async def test_throttling_lowers_the_rate_and_success_restores_it(aws, clock):
     """AWS reports when it is too much; every other service goes on as before."""
     aws.hooks.append(refuse("bedrock"))
     async with reading(aws, clock, burst=1) as exporter:
@@ -410,7 +410,7 @@ async def test_a_retry_waits_for_its_token(aws, clock, monkeypatch):
         assert exporter.waited() == 4
 
 
-async def test_sources_that_wait_leave_slots_to_other_services(aws, clock):
+async def test_waiting_sources_leave_slots_for_other_services(aws, clock):
     """A service with many more sources than there are slots takes only a few of them."""
     others_came = asyncio.Event()
 
@@ -429,7 +429,7 @@ async def test_sources_that_wait_leave_slots_to_other_services(aws, clock):
     assert aws.requests["lookoutequipment", "ListInferenceExecutions"] == 60
 
 
-async def test_waiting_for_the_rate_does_not_count_against_the_time_out():
+async def test_waiting_for_the_rate_does_not_count_toward_the_timeout():
     """A source that needs many requests becomes slow, not down."""
     clock = HandClock()
     bucket = AdaptiveBucket(capacity=1, rate=0.001, monotonic=clock.monotonic)

@@ -72,7 +72,7 @@ ACCOUNTS = [
 
 
 @pytest.mark.parametrize("form", ["logfmt", "json"])
-async def test_a_poll_tells_no_secret_even_to_whoever_debugs(aws, form):
+async def test_a_poll_reveals_no_secret_even_at_the_debug_level(aws, form):
     """Neither its log nor what it serves shows one."""
     stream = io.StringIO()
     configure_logging("debug", form, stream)
@@ -94,7 +94,7 @@ async def test_a_poll_tells_no_secret_even_to_whoever_debugs(aws, form):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [["doctor"], ["once", "--output", "table"], ["once"]], ids=" ".join)
-async def test_no_command_tells_a_secret(aws, capsys, command):
+async def test_no_command_reveals_a_secret(aws, capsys, command):
     """Its log on stderr shows none either."""
     services, accounts = json.dumps({"bedrock": {"kinds": [BEDROCK.key]}}), json.dumps(ACCOUNTS[1:])
     flags = [
@@ -131,7 +131,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("flags", "says"), WRONG.values(), ids=WRONG.keys())
-def test_a_wrong_configuration_tells_no_secret(capsys, flags, says):
+def test_an_invalid_configuration_reveals_no_secret(capsys, flags, says):
     """It names the key, and hides the value."""
     assert main(["once", *flags]) == 2
     printed = clean(capsys.readouterr().err)
@@ -155,7 +155,7 @@ PLAIN = [
 
 
 @pytest.mark.parametrize("text", PLAIN)
-def test_what_is_no_secret_stays(text):
+def test_text_without_secrets_stays(text):
     """An error without any content helps nobody."""
     assert redacted(text) == text
 

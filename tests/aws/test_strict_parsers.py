@@ -27,7 +27,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("body", BAD.values(), ids=BAD.keys())
-async def test_what_is_no_answer_leaves_the_jobs_as_they_were(body):
+async def test_an_invalid_response_leaves_the_jobs_unchanged(body):
     """With status 200, the poll fails with `bad_response`, and the known jobs stay."""
     clock, bad = HandClock(), False
 
@@ -62,7 +62,7 @@ async def test_an_error_in_any_form_is_an_error(body):
             assert codes == {"503": 1}
 
 
-async def test_an_account_without_an_id_is_a_bad_answer():
+async def test_an_account_without_an_id_is_a_bad_response():
     """STS responded, but nothing identifies the account."""
     clock = HandClock()
     empty = b"<GetCallerIdentityResponse><GetCallerIdentityResult/></GetCallerIdentityResponse>"
@@ -94,14 +94,14 @@ async def parsed(operation, body, status=200):
     "body",
     [b"", b"null", b"[]", b'"text"', b"7", b"\xff", b'{"jobs": [', b"<html></html>", b"<html>", b'{"error": "later"}'],
 )
-async def test_what_is_no_answer_is_an_error(operation, body):
+async def test_an_invalid_response_is_an_error(operation, body):
     """This holds in every protocol."""
     with pytest.raises(ResponseParserError):
         await parsed(operation, body)
 
 
 @pytest.mark.parametrize("body", [b"{}", b'{"trainedModels": null}', b'{"nextToken": "x"}'])
-async def test_a_list_that_the_model_requires_is_there(body):
+async def test_a_list_required_by_the_model_must_be_present(body):
     """A response without it breaks AWS's own contract and is not an empty list."""
     with pytest.raises(ResponseParserError, match="without trainedModels"):
         await parsed(REQUIRED, body)
@@ -109,7 +109,7 @@ async def test_a_list_that_the_model_requires_is_there(body):
 
 
 @pytest.mark.parametrize("body", [b"{}", b'{"invocationJobSummaries": null}', b'{"nextToken": null}'])
-async def test_a_list_that_may_be_left_out_is_empty(body):
+async def test_an_omitted_optional_list_is_empty(body):
     """Some services omit a list that would be empty."""
     assert (await parsed(OPTIONAL, body)).keys() == {"ResponseMetadata"}
 
@@ -123,7 +123,7 @@ async def test_an_empty_list_in_xml_is_empty():
 @pytest.mark.parametrize("operation", [OPTIONAL, XML], ids=lambda operation: operation[0])
 @pytest.mark.parametrize("body", [b"", b"[]", b"\xff", b"<html>"])
 @pytest.mark.parametrize("status", [403, 429, 503])
-async def test_an_error_in_whatever_form_keeps_its_status(operation, body, status):
+async def test_an_error_in_any_form_keeps_its_status(operation, body, status):
     """A proxy's 429 counts as a 429, too."""
     answer = await parsed(operation, body, status)
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == status

@@ -26,7 +26,7 @@ def test_the_ledger_is_measured() -> None:
     assert all(row.value > 0 for row in rows if row.unit == "us")
 
 
-def test_list_calls_are_counted() -> None:
+def test_list_requests_are_counted() -> None:
     """A steady poll takes one call; boto3's paginator one for each page."""
     values = {row.name.removeprefix("list calls of a steady poll, "): row.value for row in bench_polling.calls(300)}
     assert values["exporter"] == 1
@@ -46,7 +46,7 @@ def test_pages_are_measured() -> None:
     assert all(row.value > 0 for row in rows)
 
 
-def test_a_report_tells_what_is_missed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_report_shows_missed_targets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A measurement with a target says whether it is met, in the table and in JSON."""
     rows = [Row("memory of a finished job, RSS", 251, "bytes"), Row("anything", 1, "s")]
     report(rows, [str(tmp_path / "new" / "bench.json")])

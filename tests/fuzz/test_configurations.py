@@ -96,7 +96,7 @@ def file(tmp_path_factory):
     return tmp_path_factory.mktemp("configurations") / "exporter.yml"
 
 
-def test_what_is_broken_below_is_valid(file):
+def test_the_configuration_before_the_mistakes_is_valid(file):
     """Otherwise everything below would be refused for another reason."""
     file.write_text(yaml.safe_dump(VALID))
     assert not refused(file)
@@ -104,7 +104,7 @@ def test_what_is_broken_below_is_valid(file):
 
 @bounded(150)
 @given(path=st.sampled_from(PLACES), value=values)
-def test_a_wrong_value_is_named(file, path, value):
+def test_an_invalid_value_is_named(file, path, value):
     """The message names the file and the key, or the line where the YAML is invalid."""
     text = changed(path, lambda part, key: part.__setitem__(key, HOLE)).replace(HOLE, value)
     file.write_bytes(text.encode(errors="surrogateescape"))
@@ -148,7 +148,7 @@ FILES = {
 
 
 @pytest.mark.parametrize("content", FILES.values(), ids=FILES.keys())
-def test_check_config_says_in_a_line_what_is_no_configuration(file, content, capsys):
+def test_check_config_reports_an_invalid_configuration_in_one_line(file, content, capsys):
     """The exit code is 2, and the line has the file's name and no traceback."""
     file.write_bytes(content)
     assert main(["check-config", str(file)]) == 2
@@ -158,13 +158,13 @@ def test_check_config_says_in_a_line_what_is_no_configuration(file, content, cap
     assert "Traceback" not in said
 
 
-def test_a_byte_order_mark_is_no_mistake(file):
+def test_a_byte_order_mark_is_accepted(file):
     """Editors on Windows write one."""
     file.write_bytes(b"\xef\xbb\xbfpoll: {interval: 2m}\n")
     assert not refused(file)
 
 
-def test_what_is_no_file_is_named(tmp_path):
+def test_a_path_that_is_not_a_file_is_named(tmp_path):
     """It may be a folder, or not exist at all."""
     for place in (tmp_path, tmp_path / "missing.yml", tmp_path / "missing" / "exporter.yml"):
         assert len(refused(place)) == 1
@@ -177,7 +177,7 @@ unset = st.sampled_from([*HOSTILE, *WRONG]) | texts
 
 @bounded(150)
 @given(name=st.sampled_from(VARIABLES), value=unset)
-def test_a_wrong_variable_is_named(name, value):
+def test_an_invalid_variable_is_named(name, value):
     """The message has the name of the environment variable."""
     try:
         os.fsencode(value)
@@ -192,7 +192,7 @@ def test_a_wrong_variable_is_named(name, value):
 
 @bounded(60)
 @given(path=st.sampled_from(sorted(paths() - {("web", "config", "file")})), value=unset)
-def test_a_wrong_flag_is_named(file, path, value):
+def test_an_invalid_flag_is_named(file, path, value):
     """The exit code is 2 with the flag's name, from argparse or the settings; a bad file is named instead."""
     file.write_text("")
     flag = f"--{'.'.join(path).replace('_', '-')}"

@@ -46,7 +46,7 @@ def names(exposition, form, read, label="job_name"):
 
 @bounded(100)
 @given(name=texts)
-def test_a_name_is_read_back_as_it_was(name):
+def test_a_name_is_read_back_unchanged(name):
     """Both formats keep them; only what UTF-8 cannot encode becomes a question mark."""
     exposition = Exposition(CollectorRegistry(), lambda: NOW)
     exposition.publish("x", metrics([FAMILY], (), [((), text(name))]))
@@ -54,7 +54,7 @@ def test_a_name_is_read_back_as_it_was(name):
         assert names(exposition, form, read) == [name.encode(errors="replace").decode()]
 
 
-async def test_hostile_jobs_are_exposed_as_they_are(tool):
+async def test_hostile_jobs_are_exposed_unchanged(tool):
     """Ids and names survive a poll in both formats, and promtool accepts them."""
     jobs = [
         {"jobArn": f"{number}{name}", "jobName": name, "status": name, "message": name, "modelId": name}
@@ -121,7 +121,7 @@ def test_a_record_stays_one_line(form, name):
 
 @bounded(60)
 @given(cells=st.lists(texts, min_size=2, max_size=2))
-def test_a_table_keeps_its_lines_and_the_terminal_its_colours(cells):
+def test_a_table_keeps_its_lines_and_the_terminal_its_colors(cells):
     """A cell may say anything, but it can start neither a line nor an escape sequence."""
     shown = table(("SCOPE", "WHAT AWS SAYS"), [cells])
     assert shown.count("\n") == 1

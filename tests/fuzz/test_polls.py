@@ -134,7 +134,7 @@ async def play(kind: Kind, operation, bodies) -> None:
 
 @bounded(30, shrink=False)
 @given(data=st.data())
-def test_a_wild_answer_is_a_good_poll_or_a_failed_one_with_a_reason(data):
+def test_a_wild_response_makes_a_good_poll_or_a_failed_one_with_a_reason(data):
     """No bugs and no partial lists; once AWS responds properly again, the numbers are right again."""
     kind = data.draw(st.sampled_from(KINDS), label="kind")
     operation, bodies = attacked(data.draw, kind)
@@ -180,7 +180,7 @@ def test_counts_add_up_to_the_jobs_that_were_listed(data):
         assert counted == (len(listed) if up else 0)
 
 
-async def test_hostile_ids_are_asked_about_like_others():
+async def test_details_are_requested_for_hostile_ids_too():
     """The reason of a failure is requested with the job's id as AWS gave it; an id that cannot be sent is not a bug."""
     clock, asked = HandClock(), []
     jobs = [{"jobArn": f"{name}-{number}", "status": "Failed"} for number, name in enumerate(HOSTILE)]

@@ -36,7 +36,7 @@ def checked(job):
 
 @bounded(400)
 @given(data=st.data())
-def test_wild_items_are_jobs_or_bad_answers(data):
+def test_wild_items_are_jobs_or_bad_responses(data):
     """Each item of a wild list is read or refused; what was read is counted, each job once."""
     kind = data.draw(st.sampled_from(KINDS), label="kind")
     read = job_reader(kind, sorted(kind.dimensions))
@@ -58,7 +58,7 @@ def test_wild_items_are_jobs_or_bad_answers(data):
 
 @bounded(150)
 @given(data=st.data())
-def test_wild_containers_are_named_or_bad_answers(data):
+def test_wild_scopes_have_ids_or_are_bad_responses(data):
     """Each scope of a wild discovery has an id that can be exposed, or is refused."""
     service, scope = data.draw(st.sampled_from(SCOPES), label="scope")
     operation = MODELS.operation(scope.service or service, scope.operation)

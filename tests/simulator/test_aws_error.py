@@ -136,7 +136,7 @@ async def test_a_token_is_good_for_its_own_list_only(settle, connect, call, cloc
                 await call(at, kind.operation, nextToken=token, sortOrder=order)
 
 
-async def test_a_hook_can_answer_first(connect, call, clock) -> None:
+async def test_a_hook_can_respond_first(connect, call, clock) -> None:
     """A hook sees who requests what with which arguments, and its error becomes the response."""
     seen: list[RequestContext] = []
 
@@ -195,7 +195,7 @@ async def test_broken_bodies_are_invalid(body, clock) -> None:
         assert (await response.json(content_type=None))["__type"] == "ValidationException"
 
 
-async def test_roles_lead_to_other_accounts(connect, call, clock) -> None:
+async def test_roles_belong_to_their_own_accounts(connect, call, clock) -> None:
     """The keys of an assumed role belong to the role's account, and every other key to the world's own."""
     role = "arn:aws:iam::444455556666:role/reader"
     async with Simulator(World(CATALOG, account="777788889999"), clock=clock) as simulator:

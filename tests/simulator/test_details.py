@@ -31,7 +31,7 @@ def made_up(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-async def test_details_tell_the_reason(kind, settle, connect, call, clock) -> None:
+async def test_details_include_the_reason(kind, settle, connect, call, clock) -> None:
     """A finished job has its reason and code where the catalog says, an active one neither; the response fits."""
     world = World(CATALOG)
     settle(world, kind)

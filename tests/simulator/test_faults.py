@@ -119,7 +119,7 @@ async def test_a_fault_strikes_for_a_time(aws, outcome, clock):
     assert found == ["ok", "AccessDeniedException", "ok"]
 
 
-async def test_a_fault_strikes_so_often(aws, outcome):
+async def test_a_fault_strikes_a_limited_number_of_times(aws, outcome):
     """It strikes `times` times, then never again."""
     aws.faults.add(DENIED, times=2)
     assert [await outcome(*JOBS) for _ in range(3)] == ["AccessDeniedException", "AccessDeniedException", "ok"]
@@ -141,7 +141,7 @@ async def test_the_fault_that_was_added_last_strikes_first(aws, outcome):
     assert await outcome(*JOBS) == "ok"
 
 
-async def test_who_hangs_up_is_waited_for_no_more(aws):
+async def test_a_client_that_hangs_up_ends_the_wait(aws):
     """A request that never gets a response ends with its connection."""
     reached, left = asyncio.Event(), asyncio.Event()
 

@@ -165,7 +165,7 @@ async def test_filters_narrow_the_list(kind, name, settle, connect, read, clock)
     assert in_order(kind, [as_read(item, kind) for item in found]) == in_order(kind, held)
 
 
-async def test_the_order_is_the_requests(settle, connect, read, clock) -> None:
+async def test_the_request_determines_the_order(settle, connect, read, clock) -> None:
     """A request for the ascending order gets the oldest first, over all pages."""
     kind, world = KINDS["bedrock/model_invocation_job"], World(CATALOG)
     settle(world, kind)
@@ -175,7 +175,7 @@ async def test_the_order_is_the_requests(settle, connect, read, clock) -> None:
     assert found == [identity_of(world, job)[0] for job in reversed(jobs_in(world, kind))]
 
 
-async def test_jobs_move_with_the_clock(connect, read, clock) -> None:
+async def test_jobs_progress_with_the_clock(connect, read, clock) -> None:
     """A status changes when the clock passes its time, and a job does not exist before it is created."""
     kind, world = KINDS["bedrock/model_invocation_job"], World(CATALOG)
     world.add_job(kind, created=NOW + 10, path=[(0, "Submitted"), (60, "InProgress"), (600, "Completed")])
@@ -189,7 +189,7 @@ async def test_jobs_move_with_the_clock(connect, read, clock) -> None:
     assert seen == [[], *live, [("Completed", True)]]
 
 
-async def test_paging_is_steady_while_jobs_come_and_go(settle, connect, call, clock) -> None:
+async def test_paging_is_stable_while_jobs_come_and_go(settle, connect, call, clock) -> None:
     """Jobs that are created or deleted between two pages neither duplicate nor hide others."""
     kind, world = KINDS["bedrock/model_invocation_job"], World(CATALOG)
     settle(world, kind, jobs=6)
@@ -205,7 +205,7 @@ async def test_paging_is_steady_while_jobs_come_and_go(settle, connect, call, cl
     ]
 
 
-async def test_accounts_and_regions_are_apart(connect, read, clock) -> None:
+async def test_accounts_and_regions_are_separate(connect, read, clock) -> None:
     """A list holds only the jobs of the caller's account and the request's region."""
     kind, world = KINDS["bedrock/model_invocation_job"], World(CATALOG)
     world.accounts["AKIAOTHER"] = "444455556666"
@@ -222,7 +222,7 @@ async def test_accounts_and_regions_are_apart(connect, read, clock) -> None:
 
 
 @pytest.mark.parametrize("name", ["", " ", '"},{"', "<&>", "\u2603\U0001f600", "\x00\x1b[31m\n", "\ud800", "a" * 5000])
-async def test_any_name_comes_through(name, connect, read, clock) -> None:
+async def test_any_name_is_listed_unchanged(name, connect, read, clock) -> None:
     """A job may have any string as its name."""
     kind, world = KINDS["cleanroomsml/collaboration_trained_model_inference_job"], World(CATALOG)
     scope = world.add_scope(kind.service, "collaboration", name=name)
@@ -232,7 +232,7 @@ async def test_any_name_comes_through(name, connect, read, clock) -> None:
     assert page[kind.items][0]["name"] == name
 
 
-async def test_given_fields_stand_as_they_are(connect, read, clock) -> None:
+async def test_given_fields_are_listed_unchanged(connect, read, clock) -> None:
     """A job can have members that the catalog does not mention, or lack those that it does."""
     kind, world = KINDS["bedrock/model_invocation_job"], World(CATALOG)
     fields = {"status": None, "timeoutDurationInHours": 48, "modelId": "mine"}
@@ -256,7 +256,7 @@ async def test_a_removed_scope_takes_its_jobs_along(settle, connect, read, clock
     assert [item["id"] for item in page["membershipSummaries"]] == [left.parent.id]
 
 
-async def test_a_container_that_is_a_job_is_one(connect, read, clock) -> None:
+async def test_a_scope_that_is_also_a_job_is_listed_once(connect, read, clock) -> None:
     """What one operation lists both as scopes and as jobs appears as both, is listed once, and is deleted as both."""
     kind, world = KINDS["lookoutequipment/model"], World(CATALOG)
     job = world.add_job(kind, created=NOW, path=[(0, "IN_PROGRESS")], name="young")
@@ -274,7 +274,7 @@ async def test_a_container_that_is_a_job_is_one(connect, read, clock) -> None:
                 world.remove_scope(*scopes_in(world, "lookoutequipment", "model"))
 
 
-async def test_a_world_refuses_what_cannot_be() -> None:
+async def test_a_world_refuses_impossible_scopes_and_jobs() -> None:
     """A scope or a job in the wrong place is an error, and so is an id that already exists."""
     world, kind = World(CATALOG), KINDS["cleanroomsml/trained_model_version"]
     membership = world.add_scope("cleanroomsml", "membership", id="m")

@@ -44,7 +44,7 @@ def jobs(world: World, kind: str) -> list[SimulatedJob]:
     return jobs_in(world, KINDS[kind], until=NOW + DAY)
 
 
-def test_a_seed_makes_one_world(world) -> None:
+def test_a_seed_determines_the_world(world) -> None:
     """The same seed gives the same jobs, whether they are read once or repeatedly; another seed gives others."""
     again = populated()
     for hour in range(25):
@@ -66,7 +66,7 @@ def test_every_status_occurs(world, kind) -> None:
 
 
 @pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.refine])
-def test_refinements_hold_now_and_then(world, kind) -> None:
+def test_refinements_hold_for_some_jobs(world, kind) -> None:
     """Among the jobs that a refinement can apply to, some match it and most do not."""
     for rule in KINDS[kind].refine:
         statuses = KINDS[kind].states[rule.from_]
@@ -78,7 +78,7 @@ def test_refinements_hold_now_and_then(world, kind) -> None:
         assert 0 < states[rule.to] < states[rule.from_]
 
 
-def test_some_containers_are_passed_over(world) -> None:
+def test_some_scopes_are_filtered_out(world) -> None:
     """Each type of scope that the catalog filters has one that is filtered out, without jobs."""
     chosen = {(kind.service, name): scope for kind in KINDS.values() for name, scope in kind.scopes if scope.where}
     for (service, name), scope in chosen.items():
@@ -91,13 +91,13 @@ def test_some_containers_are_passed_over(world) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_sources_are_of_a_plausible_size(world, kind) -> None:
+def test_sources_have_a_plausible_size(world, kind) -> None:
     """A source has dozens to hundreds of jobs a week."""
     sources = Counter(job.scope.ids.get(KINDS[kind].outer_scope, "") for job in jobs_in(world, KINDS[kind], until=NOW))
     assert all(20 <= count <= 1500 for count in sources.values())
 
 
-def test_a_few_in_a_hundred_fail(world) -> None:
+def test_a_few_percent_of_the_jobs_fail(world) -> None:
     """Between five and ten percent of jobs fail, each with one of many messages; no others have a message."""
     everything = [job for kind in KINDS for job in jobs(world, kind)]
     failed = [job for job in everything if state_of(world, job, len(job.statuses) - 1) is State.FAILED]
@@ -108,7 +108,7 @@ def test_a_few_in_a_hundred_fail(world) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_statuses_come_in_their_order(world, kind) -> None:
+def test_statuses_come_in_order(world, kind) -> None:
     """A job goes from pending through running and stopping to an end, and an expired one never ran."""
     order = [State.PENDING, State.RUNNING, State.STOPPING]
     for job in jobs(world, kind):
@@ -120,7 +120,7 @@ def test_statuses_come_in_their_order(world, kind) -> None:
         assert list(job.offsets) == sorted(job.offsets)
 
 
-def test_something_moves_within_any_minute(world) -> None:
+def test_something_changes_every_minute(world) -> None:
     """Across all kinds a status changes about every half minute, and at least once a minute."""
     moments = sorted(
         job.created + offset
@@ -147,7 +147,7 @@ async def test_a_populated_world_is_served_as_time_goes_by(connect, read, clock)
     assert counts[0] < counts[1]
 
 
-def test_nothing_to_populate_is_no_error() -> None:
+def test_nothing_to_populate_is_not_an_error() -> None:
     """A world for no kinds stays empty."""
     world = World(CATALOG)
     populate(world, [], now=NOW)
