@@ -94,7 +94,7 @@ def test_a_check_needs_a_file(run):
         ("check-config", "--poll.interval", "soon"),
     ],
 )
-def test_flags_stand_before_or_after_the_command(run, file, arguments):
+def test_flags_go_before_or_after_the_command(run, file, arguments):
     """A flag can be written either way."""
     code, _, err = run(*arguments, file("log: {level: info}"))
     assert code == 2
@@ -105,7 +105,7 @@ def test_flags_stand_before_or_after_the_command(run, file, arguments):
 
 @pytest.mark.parametrize("flag", ["--accounts", "--services"])
 @pytest.mark.parametrize("value", ["[", "bedrock", '{"bedrock": }'])
-def test_a_flag_that_is_no_json_is_one_line(run, file, flag, value):
+def test_a_flag_that_is_not_json_is_reported_in_one_line(run, file, flag, value):
     """The line names the flag; there is no traceback."""
     code, _, err = run("check-config", flag, value, file(GOOD))
     assert code == 2
@@ -114,14 +114,14 @@ def test_a_flag_that_is_no_json_is_one_line(run, file, flag, value):
 
 
 @pytest.mark.parametrize("arguments", [("--unknown",), ("unknown",), ("kinds", "--unknown"), ("once", "--output=x")])
-def test_what_is_unknown_is_wrong_usage(run, arguments):
+def test_an_unknown_argument_is_a_usage_error(run, arguments):
     """A typo never starts an exporter."""
     code, out, err = run(*arguments)
     assert (code, out) == (2, [])
     assert re.search("unknown|'x'", err[-1])
 
 
-def test_a_flag_is_not_guessed_from_its_beginning(run):
+def test_a_flag_cannot_be_abbreviated(run):
     """A later flag would change what the short one means."""
     assert run("--poll.inter=5m", "kinds")[0] == 2
 
@@ -148,7 +148,7 @@ def test_a_web_configuration_file_is_checked_too(run, file):
 
 
 @pytest.mark.usefixtures("aws_credentials")
-def test_a_wrong_web_configuration_file_starts_nothing(run, tmp_path):
+def test_an_invalid_web_configuration_file_starts_nothing(run, tmp_path):
     """The error is one line of wrong usage."""
     code, out, err = run(f"--web.config.file={tmp_path}/missing.yml", "--log.level=error")
     assert (code, out) == (2, [])
@@ -156,7 +156,7 @@ def test_a_wrong_web_configuration_file_starts_nothing(run, tmp_path):
 
 
 @pytest.mark.usefixtures("aws_credentials")
-def test_without_a_socket_of_systemd(run):
+def test_a_missing_socket_of_systemd_is_an_error(run):
     """The error uses the exporter-toolkit's words."""
     code, out, err = run("--web.systemd-socket", f"--aws.endpoint-url={REFUSING}", "--log.level=error")
     assert (code, out) == (1, [])
@@ -183,7 +183,7 @@ def test_help_names_every_flag_and_every_command(run, monkeypatch):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_its_help(run, command):
+def test_every_command_has_help(run, command):
     """The help shows the flags, which are accepted there too."""
     code, out, _ = run(command, "--help")
     assert code == 0
@@ -199,7 +199,7 @@ def test_the_kinds_as_a_table(run):
 
 
 @pytest.mark.parametrize(("name", "kinds"), [("bedrock", len(CATALOG["bedrock"].kinds)), (str(BEDROCK), 1)])
-def test_the_kinds_that_are_named(run, name, kinds):
+def test_the_kinds_can_be_selected_by_name(run, name, kinds):
     """A name is a service, or a service and a kind."""
     code, out, _ = run("kinds", name)
     assert code == 0
@@ -208,7 +208,7 @@ def test_the_kinds_that_are_named(run, name, kinds):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CATALOG.names)
-def test_the_kinds_as_yaml_are_the_entries_again(run, name):
+def test_the_kinds_as_yaml_are_valid_entries(run, name):
     """What is printed can be copied, changed and used."""
     code, out, _ = run("kinds", name, "--output=yaml")
     assert code == 0
@@ -221,7 +221,7 @@ def test_the_kinds_as_yaml_are_the_entries_again(run, name):
 @pytest.mark.parametrize(
     ("name", "meant"), [("bedrok", "`bedrock`"), ("bedrock/model_invocation_jobs", "`bedrock/model_invocation_job`")]
 )
-def test_a_kind_that_does_not_exist(run, name, meant):
+def test_a_kind_that_does_not_exist_is_an_error(run, name, meant):
     """The error suggests the closest name."""
     code, out, err = run("kinds", "bedrock", name)
     assert (code, out) == (2, [])
@@ -231,7 +231,7 @@ def test_a_kind_that_does_not_exist(run, name, meant):
 
 
 @pytest.mark.parametrize("command", ["serve", "once"])
-def test_without_a_region_nothing_can_be_asked(run, command):
+def test_nothing_can_be_requested_without_a_region(run, command):
     """One line says where to set one."""
     code, out, err = run(command, f"--aws.endpoint-url={REFUSING}")
     assert (code, out) == (2, [])
@@ -241,7 +241,7 @@ def test_without_a_region_nothing_can_be_asked(run, command):
 
 
 @pytest.mark.parametrize("command", [(), ("serve",), ("once",), ("demo",)])
-def test_a_wrong_configuration_starts_nothing(run, file, command):
+def test_an_invalid_configuration_starts_nothing(run, file, command):
     """Every command that reads it reports it in the same way."""
     code, out, err = run(*command, f"--config.file={file(WRONG_KEY)}")
     assert (code, out) == (2, [])
@@ -249,7 +249,7 @@ def test_a_wrong_configuration_starts_nothing(run, file, command):
     assert "poll.intervall: unknown key" in line
 
 
-def test_the_configuration_file_may_be_named_in_the_environment(run, file, monkeypatch):
+def test_the_configuration_file_can_be_named_in_the_environment(run, file, monkeypatch):
     """A container takes no flags; if there is a flag, it still wins."""
     monkeypatch.setenv("AWS_JOB_EXPORTER_CONFIG__FILE", file(WRONG_KEY, "environment.yml"))
     assert "environment.yml: poll.intervall" in run("once")[2][0]
@@ -257,7 +257,7 @@ def test_the_configuration_file_may_be_named_in_the_environment(run, file, monke
 
 
 @pytest.mark.usefixtures("aws_credentials")
-def test_a_port_in_use_is_one_line(run):
+def test_a_port_in_use_is_reported_in_one_line(run):
     """The line has the address, and there is no traceback."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
@@ -300,7 +300,7 @@ async def test_once_prints_the_exposition(run, aws):
 
 
 @pytest.mark.usefixtures("aws_credentials")
-async def test_once_tells_by_its_code_that_a_source_failed(run, aws):
+async def test_the_exit_code_of_once_shows_that_a_source_failed(run, aws):
     """Whatever could be read is still printed."""
     code, out, _ = await polled_once(run, aws, TWO)
     assert code == 1
@@ -342,7 +342,7 @@ async def test_regions_of_the_configuration_suffice(run, aws, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_the_demo_serves_until_it_is_told_to_stop(number):
+async def test_the_demo_serves_until_it_is_stopped(number):
     """It announces itself on stdout, needs no configuration, and exits cleanly."""
     async with started("demo") as demo:
         url = await announced(demo, demo.stdout, r"(http://\S+/metrics)")
@@ -354,7 +354,7 @@ async def test_the_demo_serves_until_it_is_told_to_stop(number):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("aws_credentials")
-async def test_the_demo_tells_where_its_aws_is(run):
+async def test_the_demo_prints_the_address_of_its_aws(run):
     """Other commands can connect to it."""
     async with started("demo") as demo:
         address = await announced(demo, demo.stdout, r"AWS: +(http://\S+)")
@@ -384,7 +384,7 @@ os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
 
 
 @pytest.mark.usefixtures("aws_credentials")
-async def test_a_socket_of_systemd():
+async def test_a_socket_of_systemd_is_served():
     """The socket is passed as systemd does it: as the third descriptor, with the pid it is meant for."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         flags = ("--web.systemd-socket", f"--aws.endpoint-url={REFUSING}", f"--services={ONE}")
@@ -422,7 +422,7 @@ def test_a_new_kind_is_drafted(run):
     ],
     ids=["too little", "wrong service", "wrong operation"],
 )
-def test_a_draft_of_nothing(run, words, line):
+def test_an_impossible_draft_is_an_error(run, words, line):
     """One line says what is wrong."""
     code, _, err = run("kinds", "new", *words)
     assert code == 2
@@ -438,7 +438,7 @@ def test_messages_are_classified(run):
     assert "(no rule)" in out[2]
 
 
-def test_a_misspelt_setting_is_named(capsys):
+def test_a_misspelled_setting_is_named(capsys):
     """The error leaves out its value, which would look like a command."""
     with pytest.raises(SystemExit) as left:
         main(["--poll.intervall", "5m"])

@@ -83,7 +83,7 @@ async def test_all_is_well(aws, doctor):
     assert closing.startswith("All sources are up;")
 
 
-async def test_who_one_is_comes_first(aws, doctor):
+async def test_the_identity_comes_first(aws, doctor):
     """Without an identity nothing else works."""
     assert (await doctor(BATCH))[1]["account", ""]["RESULT"] == "ok"
 
@@ -98,7 +98,7 @@ async def test_each_api_is_called_once_or_as_often_as_its_first_polls_need(aws, 
     assert len(aws.requests) == 4
 
 
-async def test_the_missing_action_in_words_of_aws(aws, doctor):
+async def test_the_missing_action_is_the_one_that_aws_names(aws, doctor):
     """It may differ from the name of the operation."""
     membership = trained_model(aws)
     message = f"User: arn:aws:sts::{ACCOUNT}:assumed-role/x/y is not authorized to perform: cleanrooms:PassMembership"
@@ -120,7 +120,7 @@ async def test_the_missing_action_in_words_of_aws(aws, doctor):
         ("ListTrainedModelVersions", "cleanrooms-ml:ListTrainedModelVersions"),
     ],
 )
-async def test_the_missing_action_where_aws_is_silent(aws, doctor, operation, action):
+async def test_the_missing_action_is_derived_where_aws_names_none(aws, doctor, operation, action):
     """It is the action of the operation that failed, for a scope at any depth."""
     trained_model(aws)
     refuse(aws, operation)
@@ -129,7 +129,7 @@ async def test_the_missing_action_where_aws_is_silent(aws, doctor, operation, ac
     assert [row["MISSING ACTION"] for row in found.values() if row["RESULT"] == "access_denied"] == [action]
 
 
-async def test_what_is_no_matter_of_permission(aws, doctor):
+async def test_other_failures_have_no_missing_action(aws, doctor):
     """No action is reported as missing, and no number is guessed."""
     nowhere = {"lookoutequipment": {"kinds": [LOOKOUT.key], "inference_schedulers": ["pump-8"]}}
     code, found, totals, _ = await doctor(nowhere)
@@ -140,7 +140,7 @@ async def test_what_is_no_matter_of_permission(aws, doctor):
     assert "lookoutequipment" not in totals
 
 
-async def test_reasons_that_are_refused(aws, doctor):
+async def test_refused_details_do_not_fail_the_source(aws, doctor):
     """The jobs are still counted, so the source is up; the operation that would explain the failures is named."""
     trained_model(aws, path=[(0, "CREATE_PENDING"), (10, "CREATE_FAILED")])
     refuse(aws, "GetTrainedModel")
@@ -151,7 +151,7 @@ async def test_reasons_that_are_refused(aws, doctor):
     assert "why jobs failed" in row["WHAT AWS SAYS"]
 
 
-async def test_a_role_that_cannot_be_assumed(aws, doctor):
+async def test_a_role_that_cannot_be_assumed_lacks_an_action_of_the_base(aws, doctor):
     """The missing permission is one of the base identity."""
     role = f"arn:aws:iam::{ACCOUNT}:role/aws-job-exporter"
     refuse(aws, "AssumeRole", f"User: me is not authorized to perform: sts:AssumeRole on resource: {role}")
@@ -160,7 +160,7 @@ async def test_a_role_that_cannot_be_assumed(aws, doctor):
     assert found["account", ""]["MISSING ACTION"] == "sts:AssumeRole"
 
 
-async def test_calls_follow_the_interval(aws, doctor):
+async def test_requests_follow_the_interval(aws, doctor):
     """A service's own interval takes precedence."""
     services = {"bedrock": {**BATCH["bedrock"], "interval": "2m"}, "lookoutequipment": {"kinds": ["model"]}}
     _, found, totals, closing = await doctor(services, "--poll.interval=30s", "--poll.discovery-interval=10m")
@@ -170,7 +170,7 @@ async def test_calls_follow_the_interval(aws, doctor):
     assert "156 requests to AWS per hour" in closing
 
 
-async def test_every_page_is_a_call(aws_credentials, capsys):
+async def test_every_page_is_a_request(aws_credentials, capsys):
     """A long list costs more requests."""
     async with simulated(HandClock(), page_size=7) as aws:
         for number in range(20):
@@ -182,7 +182,7 @@ async def test_every_page_is_a_call(aws_credentials, capsys):
     assert (row["REQUESTS/POLL"], row["REQUESTS/HOUR"]) == ("3", "180")
 
 
-async def test_what_is_discovered_rarely_counts_rarely(aws, doctor):
+async def test_discovery_counts_at_its_own_interval(aws, doctor):
     """Models in a membership are looked up at the discovery interval, their trainings listed at each poll."""
     membership = trained_model(aws)
     _, found, totals, _ = await doctor(TRAINING)
@@ -192,7 +192,7 @@ async def test_what_is_discovered_rarely_counts_rarely(aws, doctor):
     assert totals == {"cleanrooms": "6", "cleanroomsml": "66", "sts": "6"}
 
 
-async def test_sources_of_one_operation_are_told_apart(aws, doctor):
+async def test_sources_of_one_operation_have_separate_rows(aws, doctor):
     """Each row has its own requests, although all are counted together."""
     small, large = trained_model(aws), trained_model(aws)
     for _ in range(3):
@@ -203,7 +203,7 @@ async def test_sources_of_one_operation_are_told_apart(aws, doctor):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [BEDROCK, CUSTOMIZATION])
-async def test_the_concurrency_is_as_configured(aws, doctor, kind):
+async def test_the_concurrency_follows_the_configuration(aws, doctor, kind):
     """Even with a concurrency of one, all are read."""
     code, found, *_ = await doctor({"bedrock": {}}, "--poll.concurrency=1")
     assert code == 0

@@ -131,7 +131,7 @@ def test_statuses_of_the_documentation():
     assert drafted("rds", "DescribeExportTasks").states == entry.states
 
 
-def test_scope_is_to_be_written():
+def test_scope_has_to_be_written():
     """An operation that lists the jobs of a scope requires that scope."""
     text = draft(MODELS, "emr-serverless", "ListJobRuns")
     assert "# confirm: a scope is to be written for $application.\n  arguments: {applicationId: $application}\n" in text
@@ -144,12 +144,12 @@ def test_account_needs_no_scope():
     assert "scope" not in text
 
 
-def test_required_word_is_swept():
+def test_every_value_of_a_required_argument_is_listed():
     """An argument with a few allowed values makes one listing for each."""
     assert drafted("sagemaker", "ListJobs").sweep == {"JobCategory": ("AgentRFT", "AgentRFTEvaluation")}
 
 
-def test_id_of_several_fields():
+def test_id_can_consist_of_several_fields():
     """Without a field for the job's own id, its scopes and a time identify it, and a person confirms that."""
     text = draft(MODELS, "sagemaker", "ListMonitoringExecutions")
     assert "  # confirm: nothing identifies a job alone.\n  id: [MonitoringScheduleName, ScheduledTime]\n" in text
@@ -170,7 +170,7 @@ def test_id_of_several_fields():
         ("cloudfront", "ListTagsForResource", "cloudfront ListTagsForResource lists no jobs: 'Tags.Items' have no "),
     ],
 )
-def test_what_cannot_be_drafted(service, operation, message):
+def test_an_operation_that_lists_no_jobs_is_refused(service, operation, message):
     """An operation that is unknown or lists no jobs is refused with an explanation."""
     with pytest.raises(LookupError) as refused:
         draft(MODELS, service, operation)

@@ -42,7 +42,7 @@ def test_the_policy_is_the_same_each_time(policy):
     assert policy(f"--services={ALL}") == policy(f"--services={ALL}")
 
 
-def test_roles_are_told_what_the_other_policy_is(policy):
+def test_a_note_names_the_other_policy(policy):
     """Notes go to stderr, so that stdout stays a document."""
     code, out, notes = policy(f"--services={ONE}", f"--accounts={json.dumps([{'role_arn': ROLE}])}")
     assert code == 0
@@ -60,7 +60,7 @@ def test_the_policy_of_the_base(policy):
     ]
 
 
-def test_the_policy_of_an_organisation(policy):
+def test_the_policy_of_an_organization(policy):
     """The base lists the accounts and assumes the role in each; a note points to the role's own policy."""
     accounts = json.dumps({"organization": {"role_name": "jobs", "include": ["ou-ab12-11111111"]}})
     code, out, notes = policy("--for", "base", f"--services={ONE}", f"--accounts={accounts}")
@@ -84,7 +84,7 @@ def test_the_policy_of_an_organisation(policy):
     assert "each role jobs" in note
 
 
-def test_a_policy_that_is_too_long_is_told_of(policy):
+def test_a_policy_that_is_too_long_is_reported(policy):
     """The note gives the number of characters as AWS counts them."""
     code, out, notes = policy(f"--services={ALL}")
     size = len(json.dumps(json.loads(out), separators=(",", ":")))
@@ -122,7 +122,7 @@ data "aws_iam_policy_document" "aws_job_exporter" {
     )
 
 
-def test_terraform_finds_nothing_to_format(policy, tool, tmp_path):
+def test_terraform_fmt_changes_nothing(policy, tool, tmp_path):
     """The output is valid HCL as well; nothing in it is taken for a template."""
     services = {**dict.fromkeys(CATALOG.names), "cleanrooms": {"memberships": ['${x}%{y}"\\é']}}
     (tmp_path / "policy.tf").write_text(policy("--output=terraform", f"--services={json.dumps(services)}")[1])
@@ -133,7 +133,7 @@ def test_terraform_finds_nothing_to_format(policy, tool, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "wrong"), [(["--services={}", "--poll.interval=x"], "poll.interval"), (['--services={"x":{}}'], "x")]
 )
-def test_a_wrong_configuration_has_no_policy(policy, arguments, wrong):
+def test_an_invalid_configuration_has_no_policy(policy, arguments, wrong):
     """One line says what is wrong."""
     code, out, (line,) = policy(*arguments)
     assert (code, out) == (2, "")

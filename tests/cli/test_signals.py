@@ -112,7 +112,7 @@ async def test_a_hangup_reloads(config):
         assert await ended(process) == 0
 
 
-async def test_a_hangup_with_a_wrong_file_is_survived(config):
+async def test_a_hangup_with_an_invalid_file_is_survived(config):
     """The log says what is wrong, and so does the metric."""
     async with serving(config()) as (process, address):
         file = config({"bedrok": None})
@@ -153,7 +153,7 @@ async def test_the_demo_reloads_too():
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_an_aws_that_hangs_delays_no_end(aws, config, number):
+async def test_a_hanging_aws_does_not_delay_the_shutdown(aws, config, number):
     """A poll in progress is abandoned."""
     asked, never = asyncio.Event(), asyncio.Event()
 
@@ -184,7 +184,7 @@ SILENT_RESOLVER = """
 """
 
 
-async def test_a_name_server_that_is_silent_delays_no_end(config):
+async def test_a_silent_name_server_does_not_delay_the_shutdown(config):
     """Python would wait for the thread of the lookup."""
     flags = ("--aws.endpoint-url=http://bedrock.invalid", "--web.listen-address=127.0.0.1:0")
     process = await asyncio.create_subprocess_exec(
@@ -258,7 +258,7 @@ async def refused(address):
             continue
 
 
-async def test_a_slow_reader_gets_the_whole_answer(large):
+async def test_a_slow_reader_gets_the_whole_response(large):
     """It may finish, but no new clients are accepted."""
     async with serving(large, grace=PATIENCE) as (process, address):
         await until_ready(address)
@@ -281,7 +281,7 @@ async def test_a_reader_that_stopped_reading_is_cut_off(large):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_second_signal_ends_at_once(large, number):
+async def test_a_second_signal_stops_the_exporter_at_once(large, number):
     """The rest of the grace period is skipped."""
     async with serving(large, grace=PATIENCE) as (process, address):
         await until_ready(address)

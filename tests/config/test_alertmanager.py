@@ -29,13 +29,13 @@ def amtool(tool):
     return run
 
 
-def test_the_configuration_is_one(amtool):
+def test_the_configuration_is_valid(amtool):
     """The file is valid with its template, which is found beside it."""
     assert "1 templates\n  SUCCESS" in amtool("check-config", "alertmanager.yml")
 
 
 @pytest.mark.parametrize("alert", ALERTS)
-def test_an_alert_reaches_whom_it_concerns(amtool, alert):
+def test_an_alert_reaches_its_receiver(amtool, alert):
     """Critical alerts go to a pager, everything else to a chat."""
     severity = ALERTS[alert]["labels"]["severity"]
     labels = (f"alertname={alert}", f"severity={severity}", "aws_service=bedrock")
@@ -59,7 +59,7 @@ def silenced(alert):
     return {other for rule in rules for other in ALERTS if matches(rule["target_matchers"], {"alertname": other})}
 
 
-def test_what_follows_from_a_cause_is_silent():
+def test_consequences_of_a_cause_are_silenced():
     """The exporter's own state is never silenced by a source's, and nothing silences itself."""
     jobs = {alert for alert in ALERTS if not re.match("AwsJob(Source|Exporter|Shards)", alert)}
     assert silenced("AwsJobExporterDown") == ALERTS.keys() - {"AwsJobExporterDown"}
@@ -82,7 +82,7 @@ def test_a_source_silences_only_its_own_jobs():
         assert {"account_id", "region", "aws_service", "kind", "scope"} <= set(rule["equal"])
 
 
-def test_a_message_can_be_read(amtool, tmp_path):
+def test_a_message_is_readable(amtool, tmp_path):
     """The title says what it is about; each alert follows with its links."""
     data = {
         "status": "firing",

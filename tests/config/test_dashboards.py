@@ -51,7 +51,7 @@ def matchers(selector):
     return {matcher.name: (matcher.op, matcher.value) for matcher in selector.matchers.matchers}
 
 
-def test_the_files_are_those_of_the_code():
+def test_the_files_match_the_code():
     """`make dashboards` was run after the last change, and no file is left over."""
     written = files()
     assert set(written) == set(FOLDER.glob("dashboards/*.json"))
@@ -205,7 +205,7 @@ def labels(name):
 
 
 @each_target
-def test_what_is_asked_for_exists(target):
+def test_queried_metrics_and_labels_exist(target):
     """Every metric is one of the exporter's, and every label in a selector is one that the metric has."""
     for selector in selectors(target.query):
         known = labels(selector.name)
@@ -214,7 +214,7 @@ def test_what_is_asked_for_exists(target):
 
 
 @each_target
-def test_a_state_that_is_asked_for_exists(target):
+def test_queried_states_exist(target):
     """This includes the alternatives of a regular expression."""
     for selector in selectors(target.query):
         operation, value = matchers(selector).get("state", (MatchOp.Equal, "failed"))
@@ -246,7 +246,7 @@ def test_jobs_that_two_exporters_count_are_counted_once(target):
 
 
 @each_dashboard
-def test_panels_lie_side_by_side(dashboard):
+def test_panels_fill_the_grid_without_overlap(dashboard):
     """No panels overlap, each row of the grid is full, and each panel has a unique id."""
     places = [panel["gridPos"] for panel in dashboard["panels"]]
     for one, other in combinations(places, 2):
@@ -282,7 +282,7 @@ def links(dashboard):
 
 
 @each_dashboard
-def test_links_lead_to_pages_with_their_filters(dashboard):
+def test_links_point_to_pages_with_known_filters(dashboard):
     """They point to the exporter's pages with filters that they know, or to a dashboard that exists."""
     uids = {other["uid"]: other for other in DASHBOARDS.values()}
     for url in links(dashboard):
@@ -299,7 +299,7 @@ def test_links_lead_to_pages_with_their_filters(dashboard):
 
 
 @each_dashboard
-def test_a_link_has_what_it_takes_from_a_row_or_a_series(dashboard):
+def test_the_labels_in_a_link_are_those_of_its_panel(dashboard):
     """Each label in a link is one that all queries of its panel return."""
     for panel in panels(dashboard):
         urls = " ".join(link["url"] for link in panel["fieldConfig"]["defaults"].get("links", []))
@@ -314,7 +314,7 @@ def test_a_link_has_what_it_takes_from_a_row_or_a_series(dashboard):
 
 
 @each_dashboard
-def test_a_variable_that_is_used_exists(dashboard):
+def test_used_variables_exist(dashboard):
     """In queries, variables and links alike; Grafana's built-in ones start with two underscores."""
     text = " ".join(
         [*links(dashboard), *(target["expr"] for panel in panels(dashboard) for target in panel["targets"])]

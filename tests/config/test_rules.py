@@ -41,7 +41,7 @@ def minutes(time):
     ],
     ids=" ".join,
 )
-def test_promtool_has_no_objection(tool, arguments):
+def test_promtool_accepts_the_rules(tool, arguments):
     """Prometheus's own tool reads the files, and the unit tests of the alerts hold."""
     done = subprocess.run([tool("promtool"), *arguments], cwd=PROMETHEUS, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -53,7 +53,7 @@ def test_prometheus_loads_every_file_of_rules():
     assert sorted(PROMETHEUS.glob(pattern)) == sorted(PROMETHEUS.glob("rules/*"))
 
 
-def test_a_rule_is_read_after_what_it_asks_for():
+def test_a_rule_is_evaluated_after_the_rules_that_it_uses():
     """Prometheus evaluates one group in order, but guarantees no order among groups."""
     for group in GROUPS:
         known: set[str | None] = set()
@@ -75,7 +75,7 @@ def test_an_alert_is_tested(alert):
     assert any(re.search("quiet (fires )+quiet", course) for course in courses), courses
 
 
-def test_no_test_is_of_an_alert_that_does_not_exist():
+def test_every_test_is_about_one_existing_alert():
     """Nor does one test mix several alerts."""
     assert {case["alertname"] for case in CASES} == ALERTS.keys()
     assert all(len({case["alertname"] for case in test["alert_rule_test"]}) == 1 for test in TESTS)
@@ -97,7 +97,7 @@ def test_an_alert_says_what_a_person_needs(alert):
 
 
 @pytest.mark.parametrize("name", [*RECORDED, *ALERTS])
-def test_a_rule_asks_for_what_there_is(name):
+def test_a_rule_uses_existing_series(name):
     """Every series is exported or recorded; an alert compares but never ranks, because ranks move."""
     expression = {**RECORDED, **ALERTS}[name]["expr"]
     asked = set(re.findall(r"\b(?:source:|aws_job)\w+(?::\w+)*", expression))
@@ -107,7 +107,7 @@ def test_a_rule_asks_for_what_there_is(name):
         assert not re.search(r"\b(topk|bottomk|limitk)\b", expression)
 
 
-def test_annotations_name_only_labels_that_there_are():
+def test_annotations_name_only_existing_labels():
     """The tests of the alerts show it: a label that was aggregated away would leave a gap."""
     for case in CASES:
         for alert in case["exp_alerts"]:
@@ -116,18 +116,18 @@ def test_annotations_name_only_labels_that_there_are():
 
 
 @pytest.mark.parametrize("alert", [name for name, rule in ALERTS.items() if "absent(" in rule["expr"]])
-def test_what_alerts_of_nothing_waits_for_several_scrapes(alert):
+def test_an_alert_on_absence_waits_for_several_scrapes(alert):
     """A missed scrape does not count as an absence."""
     assert minutes(ALERTS[alert]["for"]) >= 5
 
 
-def test_every_recorded_series_is_asked_for():
+def test_every_recorded_series_is_used():
     """It is used by an alert or by another rule."""
     expressions = [rule["expr"] for rule in (*ALERTS.values(), *RECORDED.values())]
     assert [name for name in RECORDED if not any(name in expression for expression in expressions)] == []
 
 
-def test_links_lead_to_pages_with_their_filters():
+def test_links_point_to_pages_with_known_filters():
     """The tests of the alerts show them as rendered, with the necessary escapes in a scope."""
     urls = {
         url
@@ -154,13 +154,13 @@ PARAMETERS: dict[str, type[Parameters]] = {"/jobs": JobParameters, "/sources": S
 """The parameters of each page that an alert links to."""
 
 
-def test_every_alert_has_a_runbook_and_no_runbook_lacks_its_alert():
+def test_every_alert_has_a_runbook_and_every_runbook_an_alert():
     """Each runbook is named after its alert."""
     assert {file.stem for file in RUNBOOKS.glob("*.md")} - {"README"} == ALERTS.keys()
 
 
 @pytest.mark.parametrize("alert", ALERTS)
-def test_a_runbook_tells_what_to_do(alert):
+def test_a_runbook_says_what_to_do(alert):
     """A runbook covers meaning, impact, diagnosis with queries, and mitigation."""
     text = (RUNBOOKS / f"{alert}.md").read_text()
     assert text.startswith(f"# {alert}\n")

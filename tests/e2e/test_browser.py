@@ -160,7 +160,7 @@ DESKTOP, PHONE = {"viewport": {"width": 1280, "height": 900}}, {"viewport": {"wi
 @pytest.mark.parametrize("scheme", [LIGHT, DARK], ids=["light", "dark"])
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize("path", PAGES)
-def test_everybody_can_read_a_page(visit: Any, axe: str, path: str, size: Any, scheme: Any) -> None:
+def test_a_page_is_accessible(visit: Any, axe: str, path: str, size: Any, scheme: Any) -> None:
     """No serious or critical findings, even with everything unfolded, and no horizontal scrolling."""
     page = visit(path, **size, **scheme).page
     for summary in page.locator("summary").all()[:3]:
@@ -172,7 +172,7 @@ def test_everybody_can_read_a_page(visit: Any, axe: str, path: str, size: Any, s
     assert [(finding["id"], finding["nodes"][0]["html"]) for finding in grave] == []
 
 
-def test_dark_is_dark(visit: Any) -> None:
+def test_the_dark_theme_is_dark(visit: Any) -> None:
     """For people who work at night."""
     brightness = "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).reduce((sum, part) => sum + +part, 0)"
     assert visit("", **DARK).page.evaluate(brightness) < 150
@@ -196,7 +196,7 @@ def test_jobs_are_filtered(visit: Any, *, scripts: bool) -> None:
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
-def test_every_page_is_led_to(visit: Any, *, scripts: bool) -> None:
+def test_every_page_is_linked(visit: Any, *, scripts: bool) -> None:
     """Every page is reachable from every other page."""
     page = visit("", java_script_enabled=scripts).page
     for name in ("Jobs", "Sources", "Kinds", "Config", "Overview"):
@@ -237,8 +237,8 @@ def test_filters_are_folded_on_a_phone(visit: Any, *, scripts: bool) -> None:
     expect(page.get_by_label("State")).to_be_hidden()
 
 
-def test_what_a_person_closed_stays_closed(visit: Any) -> None:
-    """It stays closed even where the page would open it."""
+def test_closed_details_stay_closed(visit: Any) -> None:
+    """They stay closed even where the page would open them."""
     page = visit("jobs?name=nightly-1").page
     page.clock.install()
     page.reload()
@@ -250,7 +250,7 @@ def test_what_a_person_closed_stays_closed(visit: Any) -> None:
     expect(details).not_to_have_attribute("open", "")
 
 
-def test_a_page_comes_up_to_date_in_place(visit: Any, shown: Shown) -> None:
+def test_a_page_updates_in_place(visit: Any, shown: Shown) -> None:
     """What is open, typed, focused and scrolled to stays the same."""
     page = visit("jobs?limit=100", **PHONE).page
     page.clock.install()
@@ -273,7 +273,7 @@ def test_a_page_comes_up_to_date_in_place(visit: Any, shown: Shown) -> None:
     assert page.evaluate("scrollY") >= 200
 
 
-def test_a_person_can_pause(visit: Any, shown: Shown) -> None:
+def test_updates_can_be_paused(visit: Any, shown: Shown) -> None:
     """Pausing leaves time to read; the next page stays paused, too."""
     page = visit("jobs").page
     page.clock.install()
@@ -287,7 +287,7 @@ def test_a_person_can_pause(visit: Any, shown: Shown) -> None:
     expect(page.locator(".jobs .name").first).to_have_text("brand-new")
 
 
-def test_who_looks_at_an_old_page_is_told(browser: Browser, address: str, shown: Shown) -> None:
+def test_an_outdated_page_says_so(browser: Browser, address: str, shown: Shown) -> None:
     """An exporter that is gone would otherwise look like one where nothing happens."""
     shown.fill()
     context = browser.new_context(base_url=address)

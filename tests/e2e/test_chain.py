@@ -172,7 +172,7 @@ async def chain(tmp_path, tool):
         yield running
 
 
-async def test_a_failed_job_is_told_and_an_outage_is_told_in_its_place(chain):
+async def test_a_failed_job_is_reported_and_an_outage_replaces_it(chain):
     """A failure fires and resolves; when AWS is cut off, only that is reported, and nothing more about the jobs."""
     failed = chain.fail_a_job()
     alert = await chain.receiver.hear("AwsJobFailed", "firing", failed)

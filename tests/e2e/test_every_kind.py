@@ -58,7 +58,7 @@ def counts(world: World, job: SimulatedJob) -> bool:
 
 
 @pytest.mark.parametrize("kind", list(CATALOG.kinds()), ids=str)
-async def test_every_kind_is_read_whole(kind: Kind) -> None:
+async def test_every_kind_is_read_completely(kind: Kind) -> None:
     """Jobs by status and state, and failures by reason, match what AWS holds over all pages and scopes."""
     clock = HandClock()
     async with simulated(clock, page_size=3) as aws:

@@ -403,7 +403,7 @@ LASTING = (
 
 
 @pytest.mark.parametrize("row", [row for row in MATRIX if row.name in LASTING], ids=lambda row: row.name)
-async def test_a_fault_that_lasts_leaves_nothing_behind(row: Row) -> None:
+async def test_a_lasting_fault_leaves_nothing_behind(row: Row) -> None:
     """Many failed polls leave no more tasks, connections and objects behind than a few do."""
     async with trial(row, roles=()) as tried:
         aws, exporter = tried

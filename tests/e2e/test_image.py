@@ -253,7 +253,7 @@ def test_the_image_is_small(image: Image) -> None:
     assert 10 * MEGABYTE < image.beyond < 120 * MEGABYTE
 
 
-def test_the_image_tells_what_it_is(image: Image) -> None:
+def test_the_image_describes_itself(image: Image) -> None:
     """User, port, entry point and labels are what the documents and the chart rely on."""
     assert image.config["User"] == f"{NOBODY}:{NOBODY}"
     assert image.config["ExposedPorts"] == {"10058/tcp": {}}
@@ -265,7 +265,7 @@ def test_the_image_tells_what_it_is(image: Image) -> None:
     assert labels["base.name"] == "localhost/base"
 
 
-def test_the_image_holds_nothing_to_build_or_install_with(image: Image) -> None:
+def test_the_image_has_no_tools_to_build_or_install(image: Image) -> None:
     """Neither pip nor a compiler is included, and every module has its bytecode."""
     found = image.run("-c", TOOLS, entrypoint=["python3"])
     assert found.stdout.split() == [], found.stderr
@@ -290,7 +290,7 @@ def test_the_root_is_read_only_here(image: Image) -> None:
     assert whoami.stdout.strip() == f"{NOBODY} {NOBODY} []"
 
 
-def test_every_kind_is_read_with_the_models_that_are_left(image: Image) -> None:
+def test_every_kind_is_read_with_the_remaining_models(image: Image) -> None:
     """The demo reads every kind, no source is down, and the kinds that it does not read pass the catalog's check."""
     with serving(image, "demo") as container:
         container.get("/-/ready")
@@ -325,7 +325,7 @@ async def test_a_container_serves(image: Image) -> None:
     measured(seconds_until_it_listens=round(container.started, 3), bytes_of_memory=memory)
 
 
-def test_a_service_that_the_image_lacks_is_one_clear_line(image: Image) -> None:
+def test_a_service_missing_from_the_image_is_reported_in_one_line(image: Image) -> None:
     """A user's own kind whose model was left out is reported, with the remedy."""
     refused = image.run("once", f"--kinds={json.dumps({'command': OWN_KIND})}")
     (line,) = refused.stderr.splitlines()

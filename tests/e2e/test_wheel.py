@@ -62,7 +62,7 @@ def run(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return call
 
 
-def test_the_wheel_holds_the_package_and_its_licence(wheel: Path) -> None:
+def test_the_wheel_has_the_package_and_its_license(wheel: Path) -> None:
     """Every file of the package is in the wheel, and nothing else except its metadata."""
     about = f"aws_job_exporter-{__version__}.dist-info"
     described = {f"{about}/{name}" for name in ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")}

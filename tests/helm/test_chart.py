@@ -62,20 +62,20 @@ def without(content, key):
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_helm_has_no_objection(helm, example):
+def test_helm_lint_accepts_the_chart(helm, example):
     """`helm lint --strict` finds nothing in the chart with any of the values in `ci`."""
     assert (
         "0 chart(s) failed" in helm("lint", "--strict", CHART, "--values", CHART / f"ci/{example}-values.yaml").stdout
     )
 
 
-def test_the_version_is_the_project_s():
+def test_the_version_is_that_of_the_project():
     """Chart and exporter are released together, and images are tagged with a `v`."""
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     assert chart["version"] == chart["appVersion"] == __version__
 
 
-def test_the_readme_names_the_versions_that_it_is_for():
+def test_the_readme_names_the_supported_versions():
     """The oldest Kubernetes version is that of the manifest, the Helm version that of the lock."""
     kubernetes = re.findall(r'^kubeVersion: ">=(1\.\d+)', (CHART / "Chart.yaml").read_text(), re.MULTILINE)
     helm = re.findall(r"^helm-binary==(3\.\d+)", (CHART.parent / "requirements-dev.txt").read_text(), re.MULTILINE)
@@ -84,7 +84,7 @@ def test_the_readme_names_the_versions_that_it_is_for():
     assert re.findall(r"tested with Helm ([\d.]+)\.", text) == helm
 
 
-def test_the_package_is_whole(helm, template, tmp_path):
+def test_the_package_is_complete(helm, template, tmp_path):
     """It holds the project's rules and dashboards byte for byte, no development files, and renders the same."""
     helm("package", CHART, "--destination", tmp_path)
     (package,) = tmp_path.glob("*.tgz")
@@ -101,7 +101,7 @@ def test_the_package_is_whole(helm, template, tmp_path):
     assert template(values, package).stdout == template(values, CHART).stdout != ""
 
 
-def test_rules_and_dashboards_are_no_copies():
+def test_rules_and_dashboards_are_not_copies():
     """They are links, which Helm follows, so there is no second copy to update."""
     assert {file.name: file.resolve() for file in CHART.glob("files/*") if file.is_symlink()} == {
         "rules": CONFIG / "prometheus" / "rules",
@@ -118,21 +118,21 @@ def test_every_value_is_described():
     assert all(re.fullmatch(r".*[.]", text) for _, _, text in values(TEXT))
 
 
-def test_the_readme_has_the_values_as_they_are():
+def test_the_table_in_the_readme_matches_the_values():
     """`make docs` regenerates the table."""
     text = (CHART / "README.md").read_text()
     assert readme(text, values(TEXT)) == text
 
 
 @pytest.mark.parametrize("key", DOCUMENTED)
-def test_a_value_does_something(template, key):
+def test_every_value_has_an_effect(template, key):
     """One of the files in `ci` sets it, and renders differently without it."""
     examples = [content for content in EXAMPLES.values() if holds(content, key)]
     assert examples
     assert any(template(content).stdout != template(without(content, key)).stdout for content in examples)
 
 
-def test_templates_ask_for_values_that_exist():
+def test_templates_use_existing_values():
     """Keys inside a value that users fill in are allowed, too."""
     text = "".join(file.read_text() for file in CHART.glob("templates/**/*") if file.is_file())
     asked = {path for path in re.findall(r"(?:\.Values|\$values)((?:\.\w+)+)", text) for path in [path[1:]]}
@@ -212,7 +212,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("wrong", "message"), WRONG, ids=[message[:40] for _, message in WRONG])
-def test_wrong_values_are_refused(refusal, wrong, message):
+def test_invalid_values_are_refused(refusal, wrong, message):
     """The error has the key and what is allowed."""
     assert message in refusal(wrong)
 
@@ -235,7 +235,7 @@ def test_a_chart_of_charts_can_include_it(helm, render, tmp_path):
 # What the documents show.
 
 
-def test_the_readme_s_examples_are_valid(render):
+def test_the_examples_of_the_readme_are_valid(render):
     """Each block of values renders."""
     examples = re.findall(r"```yaml\n(.*?)```", (CHART / "README.md").read_text(), re.DOTALL)
     assert len(examples) == 3

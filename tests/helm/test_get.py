@@ -72,14 +72,14 @@ def get(*arguments):
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
-def test_a_page_that_answers_is_well(address, login):
+def test_a_page_that_responds_is_healthy(address, login):
     """It sends the password, accepts any certificate and uses no proxy."""
     done = get(f"{address}/-/healthy", *login)
     assert (done.returncode, done.stdout) == (0, f"{address}/-/healthy: 200, 0 bytes\n"), done.stderr
 
 
 @pytest.mark.parametrize(("path", "error"), [("healthy", "401"), ("ready", "503")])
-def test_a_page_that_refuses_is_not(address, login, path, error):
+def test_a_page_that_refuses_is_unhealthy(address, login, path, error):
     """One line says why, and does not contain the password."""
     done = get(f"{address}/-/{path}", *(login if path == "ready" else ()))
     assert done.returncode == 1
@@ -87,7 +87,7 @@ def test_a_page_that_refuses_is_not(address, login, path, error):
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_nobody_there_is_not_well():
+def test_an_unreachable_page_is_unhealthy():
     """The error is one line without a traceback."""
     done = get("http://127.0.0.1:1/-/healthy")
     assert done.returncode == 1
@@ -96,7 +96,7 @@ def test_nobody_there_is_not_well():
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("aws_credentials")
-async def test_the_exporter_answers_its_probe(render, certificate, login, tmp_path):
+async def test_the_exporter_responds_to_its_probe(render, certificate, login, tmp_path):
     """With the files that the chart renders for a certificate and a password, and invoked as its probes invoke it."""
     users = {"prometheus": bcrypt.hashpw(b"s3cret", bcrypt.gensalt(4)).decode()}
     web = {"config": {"basic_auth_users": users}, "tls": {"secretName": "tls"}, "basicAuth": {"secretName": "login"}}

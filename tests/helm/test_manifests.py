@@ -47,7 +47,7 @@ def matches(selector, labels):
 
 @pytest.mark.parametrize("version", ["1.27", "1.30", "1.33", "1.37"])
 @example
-def test_kubernetes_takes_every_manifest(render, values, version):
+def test_kubernetes_accepts_every_manifest(render, values, version):
     """The test starts with the oldest version that the chart allows; unknown keys are errors."""
     manifests = render(values)
     for manifest in manifests:
@@ -56,12 +56,12 @@ def test_kubernetes_takes_every_manifest(render, values, version):
     assert manifests.workload
 
 
-def test_the_oldest_kubernetes_is_the_one_that_is_tested():
+def test_the_oldest_supported_kubernetes_is_tested():
     """`kubeVersion` names it."""
     assert yaml.safe_load((CHART / "Chart.yaml").read_text())["kubeVersion"] == ">=1.27.0-0"
 
 
-def test_every_kind_is_tried(render):
+def test_every_kind_is_rendered(render):
     """The files in `ci` render every kind in the chart."""
     kinds = {manifest["kind"] for values in EXAMPLES.values() for manifest in render(values)}
     known = {"ConfigMap", "Deployment", "Ingress", "NetworkPolicy", "Pod", "PodDisruptionBudget"}
@@ -69,7 +69,7 @@ def test_every_kind_is_tried(render):
 
 
 @example
-def test_every_resource_has_a_name_of_its_own_and_the_usual_labels(render, values):
+def test_every_resource_has_a_unique_name_and_the_usual_labels(render, values):
     """They have the user's labels, too; manifests that the user adds as a whole are left alone."""
     manifests = render(values)
     keys = [(each["kind"], each["metadata"].get("namespace"), each["metadata"]["name"]) for each in manifests]
@@ -92,7 +92,7 @@ def test_a_long_name_leaves_room_for_what_kubernetes_adds(render):
 
 
 @example
-def test_selectors_choose_the_exporter_and_nothing_else(render, values):
+def test_selectors_match_the_exporter_and_nothing_else(render, values):
     """The test's pod must not become an endpoint of the service, and a monitor matches only one service."""
     manifests = render(values)
     exporter = manifests.workload["spec"]["template"]["metadata"]["labels"]
@@ -113,7 +113,7 @@ def test_selectors_choose_the_exporter_and_nothing_else(render, values):
 
 
 @example
-def test_what_is_mounted_and_named_exists(render, values):
+def test_everything_mounted_or_referenced_exists(render, values):
     """These are volumes, the service account, ports, and the chart's own ConfigMaps and Secrets."""
     manifests = render(values)
     for pod in pods(manifests):
@@ -140,7 +140,7 @@ WITH_CONFIGURATION = {
 
 
 @pytest.mark.parametrize("values", WITH_CONFIGURATION.values(), ids=WITH_CONFIGURATION)
-def test_the_exporter_takes_its_configuration(render, values, tmp_path, capsys):
+def test_the_exporter_accepts_its_configuration(render, values, tmp_path, capsys):
     """`check-config` finds the rendered file valid, and it matches the values."""
     manifests = render(values)
     (volume,) = (volume for volume in manifests.pod["volumes"] if volume["name"] == "config")
@@ -154,7 +154,7 @@ def test_the_exporter_takes_its_configuration(render, values, tmp_path, capsys):
     assert yaml.safe_load(text) == values.get("config", {})
 
 
-def test_a_configuration_of_one_s_own_is_mounted(render):
+def test_a_custom_configuration_is_mounted(render):
     """The chart creates no other configuration, and no change restarts the pod."""
     volumes = {"certificates": ("configMap", "name"), "shards": ("secret", "secretName")}
     for name, (kind, key) in volumes.items():
@@ -164,7 +164,7 @@ def test_a_configuration_of_one_s_own_is_mounted(render):
         assert "checksum/config" not in manifests.workload["spec"]["template"]["metadata"]["annotations"]
 
 
-def test_numbers_stay_what_they_are(render):
+def test_numbers_are_rendered_unchanged(render):
     """Account ids and large limits do not turn into 1.1e+11, wherever they appear."""
     config = {"accounts": [{"id": 111122223333}], "limits": {"dimension_values": 1000000}, "aws": {"burst": 2.5}}
     values = {"config": config, "serviceMonitor": {"enabled": True, "sampleLimit": 2000000}}
@@ -175,7 +175,7 @@ def test_numbers_stay_what_they_are(render):
 
 
 @example
-def test_the_exporter_takes_its_arguments_and_variables(render, values, monkeypatch):
+def test_the_exporter_accepts_its_arguments_and_variables(render, values, monkeypatch):
     """Every flag exists and has an allowed value, and so does every variable with the exporter's prefix."""
     container = render(values).container
     for variable in container.get("env", []):
@@ -202,7 +202,7 @@ def test_the_files_that_arguments_name_are_mounted(render):
     assert not any("subPath" in mount for mount in web["volumeMounts"])
 
 
-def test_a_changed_configuration_starts_the_pod_anew(render):
+def test_a_changed_configuration_restarts_the_pod(render):
     """Nothing else restarts the pod."""
 
     def template(**values):
@@ -251,7 +251,7 @@ def test_secrets_stay_secret(render):
         assert word not in open_
 
 
-def test_the_network_policy_lets_in_and_out_what_it_names(render):
+def test_the_network_policy_allows_what_it_names(render):
     """Prometheus and the test may connect; DNS, HTTPS and the Pod Identity agent are reachable."""
     assert render().of("NetworkPolicy") == []
     policy = render({"networkPolicy": {"enabled": True}}).one("NetworkPolicy")["spec"]
@@ -342,13 +342,13 @@ def test_shards_spread(render):
         ("nightly", f"sha256:{'a' * 64}", f"ghcr.io/aws-job-exporter/aws-job-exporter@sha256:{'a' * 64}"),
     ],
 )
-def test_the_image_is_the_release_s(render, tag, digest, image):
+def test_the_image_is_that_of_the_release(render, tag, digest, image):
     """A tag overrides the release, and a digest overrides both."""
     manifests = render({"image": {"tag": tag, "digest": digest}})
     assert {container["image"] for pod in pods(manifests) for container in pod["spec"]["containers"]} == {image}
 
 
-def test_what_is_added_to_the_pod_is_there(render):
+def test_additions_to_the_pod_are_rendered(render):
     """Labels, annotations, variables and containers; what the selector needs cannot be removed."""
     values = EXAMPLES["everything"]
     template = render(values).workload["spec"]["template"]
@@ -371,7 +371,7 @@ PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 
 
 @pytest.mark.parametrize(("tls", "scheme"), [(False, "HTTP"), (True, "HTTPS")])
-def test_probes_ask_the_exporter(render, tls, scheme):
+def test_probes_request_the_exporters_pages(render, tls, scheme):
     """The kubelet's own probes do, and they accept any certificate."""
     container = render({"web": {"tls": {"secretName": "certificate" if tls else ""}}}).container
     asked = [container[probe]["httpGet"] for probe in PROBES]
@@ -379,7 +379,7 @@ def test_probes_ask_the_exporter(render, tls, scheme):
     assert {(each["port"], each["scheme"]) for each in asked} == {("metrics", scheme)}
 
 
-def test_with_a_password_a_command_asks(render):
+def test_a_command_probes_where_there_is_a_password(render):
     """The command reads the password from a file; the pod's manifest names only the path."""
     container = render(EXAMPLES["web"]).container
     commands = [container[probe]["exec"]["command"] for probe in PROBES]
@@ -395,14 +395,14 @@ def test_with_a_password_a_command_asks(render):
     )
 
 
-def test_where_a_certificate_must_be_shown_the_port_must_be_open(render):
+def test_probes_only_connect_where_clients_need_a_certificate(render):
     """Probes do not have one; nor is there a test, which would lack one too."""
     manifests = render(EXAMPLES["certificates"])
     assert [manifests.container[probe]["tcpSocket"] for probe in PROBES] == [{"port": "metrics"}] * 3
     assert manifests.of("Pod") == []
 
 
-def test_a_probe_of_one_s_own_wins(render):
+def test_a_custom_probe_wins(render):
     """A custom probe is not merged with the chart's; null removes it."""
     container = render(EXAMPLES["openshift"]).container
     assert "httpGet" not in container["livenessProbe"]
@@ -418,7 +418,7 @@ def test_the_certificate_of_a_secret_is_used(render):
     assert {key: file[key] for key in ("basic_auth_users", "http_server_config")} == EXAMPLES["web"]["web"]["config"]
 
 
-def test_a_monitor_reads_as_it_must(render):
+def test_a_monitor_scrapes_as_configured(render):
     """Scheme, password and certificates follow from the web configuration, the path from the exporter's."""
     (plain,) = render({"serviceMonitor": {"enabled": True}}).one("ServiceMonitor")["spec"]["endpoints"]
     assert plain == {"port": "metrics", "path": "/metrics", "scheme": "http", "honorLabels": False, "interval": "30s"}
@@ -436,7 +436,7 @@ def test_a_monitor_reads_as_it_must(render):
     assert shown["tlsConfig"] == EXAMPLES["certificates"]["serviceMonitor"]["tlsConfig"]
 
 
-def test_a_monitor_has_what_the_values_add(render):
+def test_a_monitor_has_the_added_settings(render):
     """Each key is where the Prometheus operator looks for it."""
     values = EXAMPLES["everything"]["serviceMonitor"]
     monitor = render(EXAMPLES["everything"]).one("ServiceMonitor", "r-jobs")
@@ -462,7 +462,7 @@ def test_pages_have_an_address(render):
     assert route["rules"][0]["backendRefs"] == [{"name": NAME, "port": service["spec"]["ports"][0]["port"]}]
 
 
-def test_helm_s_test_reads_the_metrics_through_the_service(render):
+def test_the_helm_test_reads_the_metrics_through_the_service(render):
     """The test uses the configured port and path."""
     for name, url in {
         "default": f"http://{NAME}.jobs.svc:10058/metrics",
@@ -498,7 +498,7 @@ def alerts(groups):
     return {rule["alert"]: rule for group in groups for rule in group["rules"] if "alert" in rule}
 
 
-def test_the_rules_are_the_project_s(render):
+def test_the_rules_are_those_of_the_project(render):
     """They are unchanged, because what is in double braces is for Prometheus to fill in."""
     assert rules(render({"prometheusRule": {"enabled": True}})) == RULES["groups"]
 
@@ -535,7 +535,7 @@ def test_alerts_link_to_where_the_pages_are(render, values, address):
 
 
 @pytest.mark.parametrize("name", ["eks", "web", "shards"])
-def test_prometheus_takes_the_rules(render, tool, tmp_path, name):
+def test_prometheus_accepts_the_rules(render, tool, tmp_path, name):
     """The rules are in the form in which the operator passes them on."""
     file = tmp_path / "rules.yml"
     file.write_text(yaml.safe_dump({"groups": rules(render(EXAMPLES[name]))}))
@@ -550,7 +550,7 @@ def boards(manifests):
     return {name: text for each in maps for name, text in each["data"].items()}
 
 
-def test_dashboards_are_handed_on_byte_for_byte(render, chart):
+def test_dashboards_are_passed_on_unchanged(render, chart):
     """All of the project's dashboards are there, and Helm interprets nothing in them as a template."""
     own = {file.name for file in (CHART.parent / "config" / "grafana" / "dashboards").glob("*.json")}
     expected = {file.name: file.read_text() for file in (chart / "files" / "dashboards").glob("*.json")}

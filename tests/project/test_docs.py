@@ -169,12 +169,12 @@ def slug(heading: str) -> str:
 # Metrics.
 
 
-def test_the_tables_of_metrics_are_those_of_the_code() -> None:
+def test_the_tables_of_metrics_match_the_code() -> None:
     """`make docs` would change nothing: names, types, labels and meanings come from the families."""
     assert METRICS.read_text() == metrics_page.written(METRICS.read_text())
 
 
-def test_the_table_of_faults_is_the_one_of_the_tests() -> None:
+def test_the_table_of_faults_matches_the_tests() -> None:
     """`make docs` would change nothing."""
     text = RELIABILITY.read_text()
     assert "\n| fault | account |" in text
@@ -201,7 +201,7 @@ def test_every_family_has_a_query() -> None:
 
 
 @pytest.mark.parametrize("document", [file for file in DOCUMENTS if file != CHANGELOG], ids=named)
-def test_a_metric_that_is_named_exists(document: Path) -> None:
+def test_named_metrics_exist(document: Path) -> None:
     """Whatever a document formats like one of our metrics is one; deviations from a plan may name other ones.
 
     Recorded series, `source:aws_jobs_pending:sum`, are those of the rules.
@@ -222,7 +222,7 @@ def test_queries_are_promql(document: Path, tmp_path: Path, tool: Callable[[str]
 
 
 @pytest.mark.parametrize("document", [README, ALERTS], ids=named)
-def test_the_scrape_configuration_is_one(document: Path, tmp_path: Path, tool: Callable[[str], str]) -> None:
+def test_the_scrape_configuration_is_valid(document: Path, tmp_path: Path, tool: Callable[[str], str]) -> None:
     """Promtool accepts a document's configuration of Prometheus."""
     (example,) = (block for block in blocks(document, "yaml") if block.startswith("scrape_configs:"))
     file = tmp_path / "prometheus.yml"
@@ -251,14 +251,14 @@ def test_every_setting_is_documented_and_no_other() -> None:
     assert sorted(keys) == sorted([*dict(settings()), "services.SERVICE.SCOPES"])
 
 
-def test_the_table_of_settings_is_written_from_the_fields() -> None:
+def test_the_table_of_settings_matches_the_fields() -> None:
     """`make docs` would change nothing: keys, flags, defaults and meanings come from the fields."""
     text = CONFIGURATION.read_text()
     assert settings_page.written(text) == text
 
 
 @pytest.mark.parametrize("row", table(CONFIGURATION, "key", "flag", "default", "meaning"), ids=lambda row: row[0])
-def test_a_setting_is_documented_as_it_is(row: list[str]) -> None:
+def test_settings_are_documented_correctly(row: list[str]) -> None:
     """Each row names a flag that exists and the default that the setting has, and says what it is for."""
     key, flag, default, meaning = row
     assert meaning
@@ -321,14 +321,14 @@ def test_every_sample_is_listed() -> None:
     assert all(example.read_text().startswith("# ") for example in EXAMPLES)
 
 
-def test_a_variable_that_is_named_exists() -> None:
+def test_named_variables_exist() -> None:
     """Each variable that a document names sets a key."""
     variables = {f"{ENVIRONMENT_PREFIX}{key.replace('.', '__')}".upper() for key, _ in settings()}
     text = "".join(document.read_text() for document in DOCUMENTS)
     assert set(re.findall(rf"\b{ENVIRONMENT_PREFIX}\w+", text)) <= variables
 
 
-def test_the_sample_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_sample_has_the_default_values(capsys: pytest.CaptureFixture[str]) -> None:
     """The sample configuration is valid, and its values are the defaults."""
     assert cli.main(["check-config", str(SAMPLE)]) == 0
     assert "valid" in capsys.readouterr().out
@@ -366,7 +366,7 @@ def keys(content: Any, prefix: str = "") -> Iterator[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("document", DOCUMENTS, ids=named)
-def test_documented_calls_are_understood(document: Path) -> None:
+def test_documented_command_lines_are_valid(document: Path) -> None:
     """The parser knows every command and every flag in each command line of a document."""
     for arguments in calls(document):
         if "--version" not in arguments:
@@ -374,7 +374,7 @@ def test_documented_calls_are_understood(document: Path) -> None:
 
 
 @pytest.mark.parametrize("document", [README, CONFIGURATION, COMMANDS, CONCEPTS, IAM, WEB], ids=named)
-def test_a_flag_that_is_named_exists(document: Path) -> None:
+def test_named_flags_exist(document: Path) -> None:
     """Each flag that a document names is one of the program or of a command."""
     options = {option for each in (parser(), *commands().values()) for option in each._option_string_actions}
     assert flags(document) <= options
@@ -425,7 +425,7 @@ def listed_kinds() -> list[tuple[Kind, str, str]]:
     return [(kinds[name], operation, scope) for name, operation, scope in rows]
 
 
-def test_the_listed_kinds_are_as_listed() -> None:
+def test_the_listed_kinds_are_described_correctly() -> None:
     """docs/concepts.md names the operation and the scopes of the kinds that it lists."""
     assert len(listed_kinds()) == 5
     for kind, operation, scope in listed_kinds():
@@ -449,7 +449,7 @@ def test_the_policy_allows_what_the_listed_kinds_need() -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=named)
-def test_blocks_are_what_they_say(document: Path) -> None:
+def test_code_blocks_are_valid(document: Path) -> None:
     """JSON and YAML blocks parse, and a shell accepts the commands."""
     for block in blocks(document, "json"):
         json.loads(block)
@@ -471,7 +471,7 @@ def test_every_alert_is_listed() -> None:
 
 
 @pytest.mark.parametrize("runbook", sorted((ROOT / "docs" / "runbooks").glob("*.md")), ids=named)
-def test_a_runbook_goes_through_reasons_that_exist(runbook: Path) -> None:
+def test_runbooks_discuss_existing_reasons(runbook: Path) -> None:
     """What precedes the colon of an item, as in "* `throttled`: wait", is a reason of a job or a poll."""
     heads = re.findall(r"^\* ((?:`[a-z_]+`(?:, )?)+):", runbook.read_text(), re.MULTILINE)
     assert {word for head in heads for word in re.findall(r"\w+", head)} <= {*Reason, *PollErrorReason}
@@ -511,7 +511,7 @@ def flat(document: Path) -> str:
 
 
 @pytest.mark.parametrize("sentence", COUNTS)
-def test_a_count_is_right(sentence: str) -> None:
+def test_counts_are_correct(sentence: str) -> None:
     """Each document with a count has the current number."""
     told = [word for document in COUNTING for word in re.findall(sentence, flat(document), re.IGNORECASE)]
     assert told
@@ -527,7 +527,7 @@ def test_nothing_else_is_counted(document: Path) -> None:
     assert re.findall(rf"{NUMBER} ({things})\b", text, re.IGNORECASE) == []
 
 
-def test_the_limits_are_documented_as_they_are() -> None:
+def test_the_limits_are_documented_correctly() -> None:
     """docs/metrics.md states the default of each limit on what is exported."""
     told = {row[0]: int(row[1].partition(" ")[0].replace(",", "")) for row in table(METRICS, "limit", "default")}
     fields = dict(settings())
@@ -535,7 +535,7 @@ def test_the_limits_are_documented_as_they_are() -> None:
     assert {key for key in fields if key.startswith("limits.")} <= told.keys()
 
 
-def test_the_bounds_of_a_client_are_documented_as_they_are() -> None:
+def test_the_bounds_of_a_client_are_documented_correctly() -> None:
     """docs/web.md states how many connections there may be, and how long each may take."""
     told, limits = {row[0]: row[1] for row in table(WEB, "what", "bound")}, ConnectionLimits()
     assert told["scrapes at the same time"].endswith(f"({Settings().web.max_requests})")
@@ -552,7 +552,7 @@ def test_every_document_is_in_the_index() -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=named)
-def test_links_lead_somewhere(document: Path) -> None:
+def test_links_are_valid(document: Path) -> None:
     """Every relative link points to a file of the repository, and every anchor to a heading."""
     for link in links(re.sub(r"^```.*?^```", "", document.read_text(), flags=re.DOTALL | re.MULTILINE)):
         if re.match(r"[a-z]+:", link):

@@ -33,7 +33,7 @@ def steps(workflow: str) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS)
-def test_a_workflow_may_do_nothing_but_what_a_job_asks_for(workflow: str) -> None:
+def test_a_workflow_has_only_the_permissions_that_a_job_names(workflow: str) -> None:
     """The top level grants no permissions; each job names what it needs and has a timeout."""
     assert read(WORKFLOWS[workflow])["permissions"] == {}
     assert read(WORKFLOWS[workflow])["concurrency"]
@@ -50,7 +50,7 @@ def test_actions_are_pinned(workflow: str) -> None:
     assert [line for line in lines if not re.fullmatch(r"uses: [\w./-]+@[0-9a-f]{40} # v\d+(\.\d+)+", line)] == []
 
 
-def test_an_action_has_one_commit() -> None:
+def test_an_action_is_pinned_to_one_commit() -> None:
     """All workflows use the same version of an action."""
     used = {step["uses"] for workflow in WORKFLOWS for step in steps(workflow) if "uses" in step}
     assert len(used) == len({name.partition("@")[0] for name in used})
@@ -64,13 +64,13 @@ def test_a_checkout_keeps_no_credentials(workflow: str) -> None:
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS)
-def test_scripts_hold_no_expressions(workflow: str) -> None:
+def test_scripts_contain_no_expressions(workflow: str) -> None:
     """External input reaches a script as a variable, never as part of the script."""
     assert [step["run"] for step in steps(workflow) if "${{" in step.get("run", "")] == []
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS)
-def test_scripts_call_what_exists(workflow: str) -> None:
+def test_scripts_call_existing_targets(workflow: str) -> None:
     """Make targets and scripts of ours that a workflow runs exist."""
     scripts = "\n".join(step.get("run", "") for step in steps(workflow))
     targets = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
@@ -87,7 +87,7 @@ def test_every_python_is_tested() -> None:
     assert jobs("ci.yml")["test"]["strategy"]["matrix"]["python"] == named
 
 
-def test_only_what_publishes_may_write() -> None:
+def test_only_jobs_that_publish_may_write() -> None:
     """Jobs with tests cannot write; what is published was tested before."""
     rights = {name: set(job["permissions"].values()) for name, job in {**jobs("ci.yml"), **jobs("release.yml")}.items()}
     assert rights["test"] == {"read"}
@@ -100,7 +100,7 @@ def before(workflow: str, job: str) -> set[str]:
     return direct.union(*(before(workflow, name) for name in direct))
 
 
-def test_the_build_arguments_are_the_dockerfiles() -> None:
+def test_the_build_arguments_match_the_dockerfile() -> None:
     """The release passes the image's build every argument of the labels, and no unknown ones."""
     (push,) = (step for step in steps("release.yml") if "docker/build-push-action" in step.get("uses", ""))
     given = set(re.findall(r"^(\w+)=", push["with"]["build-args"], re.MULTILINE))
@@ -108,7 +108,7 @@ def test_the_build_arguments_are_the_dockerfiles() -> None:
     assert given == taken - {"BASE", "BUILDER", "MODELS"}
 
 
-def test_the_hooks_are_what_make_lint_calls() -> None:
+def test_the_hooks_match_make_lint() -> None:
     """A commit that passes pre-commit also passes `make lint`."""
     (repository,) = read(ROOT / ".pre-commit-config.yaml")["repos"]
     hooks = {hook["entry"].removeprefix(".venv/bin/").split(" --force")[0] for hook in repository["hooks"]}
@@ -127,7 +127,7 @@ SCHEMAS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("files", SCHEMAS)
-def test_github_takes_its_files(files: str) -> None:
+def test_github_accepts_its_files(files: str) -> None:
     """Files in `.github` match GitHub's schemas: GitHub silently hides an invalid form."""
     checker = Path(sys.executable).with_name("check-jsonschema")
     found = sorted(map(str, (ROOT / ".github").glob(files)))
@@ -135,7 +135,7 @@ def test_github_takes_its_files(files: str) -> None:
     subprocess.run([checker, "--builtin-schema", f"vendor.{SCHEMAS[files]}", *found], check=True)
 
 
-def test_dependabot_keeps_what_it_can() -> None:
+def test_dependabot_watches_the_locks_and_the_actions() -> None:
     """It watches the locks and the actions, and waits before it proposes a new release."""
     updates = read(ROOT / ".github" / "dependabot.yml")["updates"]
     assert {update["package-ecosystem"] for update in updates} == {"pip", "github-actions"}

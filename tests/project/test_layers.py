@@ -101,7 +101,7 @@ def test_imports_form_no_cycle() -> None:
         raise AssertionError(f"imported in a circle: {cycle}") from None
 
 
-def test_the_toolkit_can_be_lifted_out() -> None:
+def test_the_toolkit_can_be_extracted() -> None:
     """Only the code that assembles the site imports `web.toolkit`, which imports `web.server` and rooms below `web`."""
     toolkit = "exporter.web.toolkit"
     importers = {module for module, name in OURS if source(name).startswith(toolkit) and not module.startswith(toolkit)}
@@ -111,7 +111,7 @@ def test_the_toolkit_can_be_lifted_out() -> None:
     assert {module.rpartition(".")[0] for module in inside} == {"exporter.web.server"}
 
 
-def test_no_name_stands_twice() -> None:
+def test_names_are_unique() -> None:
     """The name of a file or of a public class is unique."""
     files = [file.stem for file in FILES.values() if file.name not in {"__init__.py", "__main__.py"}]
     classes = [
@@ -123,7 +123,7 @@ def test_no_name_stands_twice() -> None:
     assert [name for name, count in Counter([*files, *classes]).items() if count > 1] == []
 
 
-def test_the_package_needs_nothing_of_the_checkout() -> None:
+def test_the_package_needs_nothing_from_the_checkout() -> None:
     """No module imports from a folder beside the package, which a wheel lacks."""
     beside = {"config", "helm", "image", "tests", "tools"}
     assert [(module, name) for module, names in IMPORTS.items() for name in names if name.split(".")[0] in beside] == []
@@ -140,7 +140,7 @@ def test_libraries_stay_in_their_rooms() -> None:
     assert not strays, "\n".join(strays)
 
 
-def test_the_package_gives_only_its_version() -> None:
+def test_the_package_exports_only_its_version() -> None:
     """The only name imported from the package itself is its version."""
     others = [f"{module} imports {name}" for module, name in OURS if source(name) in {"", "exporter"}]
     others = [line for line in others if not line.endswith(" exporter.__version__")]

@@ -42,7 +42,7 @@ def tests(tracked: list[PurePosixPath]) -> list[PurePosixPath]:
     return [file.relative_to("tests") for file in tracked if file.parts[0] == "tests"]
 
 
-def test_everything_at_the_root_is_named(tracked: list[PurePosixPath]) -> None:
+def test_everything_at_the_root_is_mentioned(tracked: list[PurePosixPath]) -> None:
     """A file or folder at the root is mentioned where newcomers look, or a tool finds it by its name."""
     folders = {file.parts[0] for file in tracked if len(file.parts) > 1}
     texts = {name: (ROOT / name).read_text() for name in READERS}
@@ -55,20 +55,20 @@ def test_everything_at_the_root_is_named(tracked: list[PurePosixPath]) -> None:
     assert {entry for entry in {file.parts[0] for file in tracked} if not named(entry)} == {*FOUND_BY_NAME}
 
 
-def test_a_folder_of_tests_is_a_room_or_explained(tests: list[PurePosixPath]) -> None:
+def test_a_folder_of_tests_mirrors_a_room_or_is_explained(tests: list[PurePosixPath]) -> None:
     """A folder that does not mirror a room of the exporter has its line in CONTRIBUTING, and no other line is there."""
     folders = {file.parent for file in tests if file.parent.parts}
     others = {folder.parts[0] for folder in folders if not (ROOT / "exporter" / folder).is_dir()}
     assert others == set(re.findall(r"^\| `tests/(\w+)` \| \w", CONTRIBUTING.read_text(), re.MULTILINE))
 
 
-def test_a_test_at_the_top_is_that_of_a_module(tests: list[PurePosixPath]) -> None:
+def test_a_test_at_the_top_tests_a_module(tests: list[PurePosixPath]) -> None:
     """`tests/test_X.py` tests `exporter/X.py`."""
     names = {file.name for file in tests if not file.parent.parts} - {"conftest.py"}
     assert names <= {f"test_{module.name}" for module in (ROOT / "exporter").glob("*.py")}
 
 
-def test_helpers_lie_in_support(tests: list[PurePosixPath]) -> None:
+def test_helpers_are_in_support(tests: list[PurePosixPath]) -> None:
     """A module without tests lies in `tests/support`; the benchmarks have their own."""
     modules = [file for file in tests if file.suffix == ".py" and file.parts[0] not in {"support", "benchmarks"}]
     assert [file for file in modules if not re.fullmatch(r"test_\w+|conftest", file.stem)] == []

@@ -22,7 +22,7 @@ def requirements(lock: str) -> list[str]:
 
 
 @pytest.mark.parametrize("lock", LOCKS)
-def test_a_lock_holds_pins_and_hashes_and_nothing_else(lock: str) -> None:
+def test_a_lock_has_pins_and_hashes_and_nothing_else(lock: str) -> None:
     """Each line pins one version by its hashes; a lock contains no options and no URLs."""
     form = re.compile(r"[a-z0-9.-]+==[^\s:]+( ; [^:]+)?(\s+--hash=sha256:[0-9a-f]{64})+")
     assert requirements(lock)
@@ -42,7 +42,7 @@ def test_what_is_shipped_is_what_is_tested(lock: str) -> None:
     assert set(requirements(lock)) <= set(requirements("requirements-dev.txt"))
 
 
-def test_the_oldest_python_is_told_the_same_everywhere() -> None:
+def test_the_oldest_python_is_the_same_everywhere() -> None:
     """The classifiers start with the version that `requires-python` and ruff name."""
     classifiers = " ".join(PROJECT["project"]["classifiers"])
     minors = [int(minor) for minor in re.findall(r"Python :: 3\.(\d+)", classifiers)]
@@ -58,7 +58,7 @@ def test_the_documents_name_the_versions_of_python() -> None:
     assert f"tested versions of Python: {versions[0]} to {versions[-1]}." in text
 
 
-def test_what_the_readme_tells_a_newcomer_is_what_ci_runs() -> None:
+def test_ci_runs_what_the_readme_tells_newcomers_to_run() -> None:
     """`.ci/run` runs each make target of the README, directly or through the scripts that it calls."""
     told = set(re.findall(r"\bmake (?:-C \S+ )?([a-z]+)", code("README.md")))
     assert told == {"demo", "test"}
@@ -84,7 +84,7 @@ def test_documented_targets_exist(document: str) -> None:
     assert set(re.findall(r"\bmake ([a-z][a-z-]*)", code(document))) <= targets
 
 
-def test_no_test_counts_seconds_of_its_own() -> None:
+def test_no_test_has_its_own_time_limit() -> None:
     """A failure never means a busy machine: waits share one limit, which grows with the slowness of the machine."""
     own = re.compile(
         r"asyncio\.timeout\(\d|wait_for\(.*, \d|timeout=\d|ClientTimeout\(.*\d|(perf_counter|monotonic)\(\) .*<"
@@ -94,7 +94,7 @@ def test_no_test_counts_seconds_of_its_own() -> None:
     assert found == []
 
 
-def test_the_example_of_a_kind_is_a_good_one(tmp_path: Path) -> None:
+def test_the_example_of_a_kind_is_valid(tmp_path: Path) -> None:
     """The entry that docs/catalog.md shows passes the catalog's own check."""
     example = re.findall(r"```yaml\n(service:.*?)```", (ROOT / "docs" / "catalog.md").read_text(), re.DOTALL)
     (tmp_path / "bedrock-agent.yaml").write_text(*example)

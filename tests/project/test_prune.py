@@ -37,7 +37,7 @@ def models(data: Path) -> Models:
     return Models(Loader(extra_search_paths=[str(data)], include_default_search_paths=False))
 
 
-def test_what_is_needed_follows_from_the_catalog() -> None:
+def test_the_needed_services_follow_from_the_catalog() -> None:
     """These are the services of kinds and of their scopes, and those for credentials and accounts."""
     wanted = needed(CATALOG)
     assert {"bedrock", "cleanroomsml", "cleanrooms", "sts", "organizations", "ec2"} <= wanted
@@ -46,7 +46,7 @@ def test_what_is_needed_follows_from_the_catalog() -> None:
     assert "cloudfront" not in wanted
 
 
-def test_only_the_newest_models_of_what_is_needed_stay(data: Path) -> None:
+def test_only_the_newest_models_of_needed_services_stay(data: Path) -> None:
     """Remaining services have what a client needs, in one version; the others are removed, and listed."""
     versions = sorted(folder.name for folder in (data / "cloudfront").iterdir())
     prune(data, {"bedrock", "sts", "cloudfront"})
@@ -65,7 +65,7 @@ def test_only_the_newest_models_of_what_is_needed_stay(data: Path) -> None:
         ("ec3", "botocore has no service 'ec3'; did you mean `ec2`?"),
     ],
 )
-def test_a_service_that_was_left_out_is_told_from_one_that_does_not_exist(data: Path, service: str, words: str) -> None:
+def test_a_removed_service_is_distinguished_from_one_that_does_not_exist(data: Path, service: str, words: str) -> None:
     """A request for a missing model says whether another image would have it."""
     prune(data, {"bedrock", "sts"})
     with pytest.raises(LookupError) as caught:
@@ -73,7 +73,7 @@ def test_a_service_that_was_left_out_is_told_from_one_that_does_not_exist(data: 
     assert caught.value.args == (words,)
 
 
-def test_a_service_that_botocore_lacks_stops_the_build(data: Path) -> None:
+def test_a_service_missing_from_botocore_fails_the_build(data: Path) -> None:
     """An image without a service of the catalog fails to build, and nothing is changed."""
     with pytest.raises(LookupError, match="botocore has no glue"):
         prune(data, {"bedrock", "glue"})

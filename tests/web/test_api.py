@@ -41,7 +41,7 @@ FILLED = [
 ]
 
 
-async def test_a_job_is_told_with_all_that_is_known(shown):
+async def test_a_job_is_returned_with_everything_known(shown):
     """Times are in RFC 3339, with the reason, AWS's own message and its page in the console."""
     shown.sources = FILLED
     data = await shown.data("/api/v1/jobs?name=broken")
@@ -112,7 +112,7 @@ async def test_pages_follow_each_other(shown):
     assert data["total"] == 4
 
 
-async def test_a_time_that_no_calendar_has_is_not_told(shown):
+async def test_a_time_outside_the_calendar_is_null(shown):
     """AWS's numbers cannot be trusted, and one bad time must not spoil a whole response."""
     shown.sources = [listed([job("odd", State.RUNNING, 1e18)])]
     (odd,) = (await shown.data("/api/v1/jobs"))["jobs"]
@@ -120,7 +120,7 @@ async def test_a_time_that_no_calendar_has_is_not_told(shown):
     assert "odd" in await shown.text("/jobs")
 
 
-async def test_sources_are_told(shown):
+async def test_sources_are_listed(shown):
     """Each has its health, and the reason if it is down."""
     shown.sources = FILLED
     data = await shown.data("/api/v1/sources?health=down")
@@ -174,7 +174,7 @@ async def test_the_status_adds_up(shown):
         ("status?state=failed", "state: unknown parameter"),
     ],
 )  # fmt: skip
-async def test_a_wrong_question_is_explained(shown, path, error):
+async def test_an_invalid_request_is_explained(shown, path, error):
     """The error has the parameter, the allowed values and the value given; so does the page of the same name."""
     response = await shown.client.get(f"/api/v1/{path}")
     answer = await response.json()
@@ -185,7 +185,7 @@ async def test_a_wrong_question_is_explained(shown, path, error):
         assert "This address is not valid" in await shown.text(f"/{path}", status=400)
 
 
-async def test_nothing_is_kept_on_the_way(shown):
+async def test_responses_are_not_cached(shown):
     """Neither caches nor browsers may keep names of jobs, or guess the type of a response."""
     for path in ("/api/v1/jobs", "/api/v1/sources", "/api/v1/status"):
         headers = (await shown.client.get(path)).headers
@@ -226,14 +226,14 @@ def test_the_description_has_every_field(name, row):
     assert SCHEMAS[name]["required"] == list(SCHEMAS[name]["properties"]) == list(row._fields)
 
 
-def test_the_description_has_every_word():
+def test_the_description_has_every_enumeration():
     """Its enumerations are the same as in the code."""
     assert SCHEMAS["State"]["enum"] == [*State]
     assert SCHEMAS["Reason"]["enum"] == [*Reason]
 
 
 @pytest.mark.slow
-async def test_the_api_does_as_it_is_described():
+async def test_the_api_matches_its_description():
     """Schemathesis sends requests that the description allows and some that it does not, and checks each response."""
     site = Site(Exposition(CollectorRegistry(), lambda: NOW), bool, "/metrics", inside(lambda: FILLED))
     async with TestServer(create_app(site)) as server:

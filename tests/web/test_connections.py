@@ -129,7 +129,7 @@ async def held(server, count):
         over.set()
 
 
-async def test_many_scrape_at_once():
+async def test_many_clients_scrape_at_once():
     """Each gets its response, and the server stays healthy meanwhile."""
     async with serving(max_requests=0) as server:
         scrapes = [asyncio.create_task(server.ask(SCRAPE)) for _ in range(SCRAPERS)]
@@ -154,7 +154,7 @@ async def test_more_scrapes_than_allowed_are_refused():
         assert await server.ask(SCRAPE) == [200]
 
 
-async def test_a_slow_reader_is_broken_off(caplog):
+async def test_a_slow_reader_is_cut_off(caplog):
     """It gets less than it requested; nothing is logged as an error."""
     async with serving(series=MUCH) as server, server.connected(receive_buffer=4096) as (reader, writer):
         writer.write(SCRAPE)
@@ -181,7 +181,7 @@ DRIPS = {
 
 
 @pytest.mark.parametrize("begin", DRIPS.values(), ids=DRIPS.keys())
-async def test_who_asks_nothing_is_broken_off(begin):
+async def test_a_client_that_sends_no_request_is_cut_off(begin):
     """A slow trickle of bytes does not help."""
     async with serving() as server, server.connected() as (reader, writer):
         writer.write(begin)
@@ -191,7 +191,7 @@ async def test_who_asks_nothing_is_broken_off(begin):
         assert server.dropped("slow") == 1
 
 
-async def test_who_asks_nothing_more_is_broken_off():
+async def test_a_client_that_sends_no_further_request_is_cut_off():
     """A second request has a time limit, too."""
     async with serving() as server, server.connected() as (reader, writer):
         writer.write(HEALTHY)
@@ -203,7 +203,7 @@ async def test_who_asks_nothing_more_is_broken_off():
         assert await ended(reader) == b""
 
 
-async def test_who_has_asked_in_time_may_stay():
+async def test_a_client_that_sends_its_request_in_time_may_stay():
     """The time limit of the first request ends with its response."""
     async with serving() as server, server.connected() as (reader, writer):
         (connection,) = await only(server)
@@ -233,7 +233,7 @@ async def test_silent_connections_give_way():
         assert server.dropped("full") == 5
 
 
-async def test_connections_that_are_answered_are_not_given_up():
+async def test_connections_with_a_response_in_progress_are_not_dropped():
     """The new connection is refused instead."""
     async with serving(series=MUCH, limits=replace(UNHURRIED, connections=2)) as server, held(server, 2) as statuses:
         assert statuses == [200, 200]
@@ -255,7 +255,7 @@ async def test_connections_with_tls_have_the_same_limits(written, certificates):
         writer.transport.abort()
 
 
-async def test_half_open_handshakes_keep_nobody_waiting(written, certificates):
+async def test_half_open_handshakes_block_nobody(written, certificates):
     """TLS clients may send nothing, or garbage."""
     file = written("tls_server_config: {cert_file: server.crt, key_file: server.key}")
     async with greeting(file, certificates, ConnectionLimits(first_request=SHORT)) as server:
@@ -285,7 +285,7 @@ async def test_silent_handshakes_give_way(written, certificates):
             writer.close()
 
 
-async def test_a_request_along_with_the_end_of_the_handshake_is_answered(written, certificates):
+async def test_a_request_along_with_the_end_of_the_handshake_gets_a_response(written, certificates):
     """The client's last handshake message and its request may arrive in one packet."""
     file = written("tls_server_config: {cert_file: server.crt, key_file: server.key}")
     async with greeting(file, certificates) as server, asyncio.timeout(PATIENCE):
@@ -343,7 +343,7 @@ ODD = {
 
 
 @pytest.mark.parametrize(("request_bytes", "statuses"), ODD.values(), ids=ODD.keys())
-async def test_odd_requests(request_bytes, statuses, caplog):
+async def test_odd_requests_are_refused(request_bytes, statuses, caplog):
     """The response says what is wrong; the server continues, and nothing is logged as an error."""
     async with serving() as server:
         (status,) = await server.ask(request_bytes)
@@ -352,14 +352,14 @@ async def test_odd_requests(request_bytes, statuses, caplog):
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
-async def test_requests_in_a_row_without_waiting():
+async def test_pipelined_requests_get_their_responses_in_order():
     """Pipelining: one response for each request, in the same order."""
     async with serving() as server:
         odd = get("/nothing")
         assert await server.ask((HEALTHY + odd) * 100, count=200) == [200, 404] * 100
 
 
-async def test_a_flood_without_reading_is_broken_off():
+async def test_a_flood_without_reading_is_cut_off():
     """Unread responses do not pile up: aiohttp stops reading, and then the time limit passes."""
     async with serving(series=MUCH) as server:
         async with server.connected(receive_buffer=4096) as (reader, writer):
@@ -372,7 +372,7 @@ async def test_a_flood_without_reading_is_broken_off():
         assert await server.is_healthy()
 
 
-async def test_an_accident_with_one_connection_is_not_the_servers():
+async def test_an_error_in_one_connection_does_not_affect_the_server():
     """It is logged, and the next connection works."""
 
     async def context():
@@ -387,7 +387,7 @@ async def test_an_accident_with_one_connection_is_not_the_servers():
     assert [line["event"] for line in logged] == ["Cannot open a connection"] * 2
 
 
-async def test_an_answer_under_way_is_finished_when_the_server_stops(monkeypatch):
+async def test_a_response_in_progress_is_finished_when_the_server_shuts_down(monkeypatch):
     """A restart does not cut off a scrape."""
     monkeypatch.setattr(listening, "_GRACE", PATIENCE)
     entered, go_on = asyncio.Event(), asyncio.Event()

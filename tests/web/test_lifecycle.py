@@ -26,18 +26,18 @@ def reloading(*problems):
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])
-async def test_a_reload_that_worked(method):
+async def test_a_successful_reload(method):
     """The response is the same as Prometheus's."""
     assert await answer(method, reloading()) == (200, "")
 
 
-async def test_a_reload_that_did_not_says_why():
+async def test_a_failed_reload_says_why():
     """Each problem is on a separate line."""
     assert await answer("POST", reloading("a: wrong", "b: wrong")) == (500, "a: wrong\nb: wrong\n")
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])
-async def test_without_the_flag_it_is_refused(method):
+async def test_without_the_flag_a_reload_is_refused(method):
     """The wording is that of Prometheus."""
     assert await answer(method, None) == (403, "Lifecycle API is not enabled.")
 

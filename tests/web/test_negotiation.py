@@ -55,7 +55,7 @@ PROMETHEUS = {
 
 
 @pytest.mark.parametrize(("accept", "content_type"), PROMETHEUS.values(), ids=PROMETHEUS.keys())
-def test_prometheus_gets_what_it_likes_best(accept, content_type):
+def test_prometheus_gets_its_preferred_format(accept, content_type):
     """The formats on offer are text 0.0.4, and OpenMetrics 1.0.0 with the requested escaping."""
     assert negotiate(accept)[1] == content_type
 
@@ -105,6 +105,6 @@ def test_everyone_else_gets_text(accept):
         ("gzip;q=2", False),
     ],
 )
-def test_gzip_is_used_only_where_it_is_taken(header, accepted):
+def test_gzip_is_used_only_where_it_is_accepted(header, accepted):
     """A quality of 0 is a refusal."""
     assert accepts_gzip(header) is accepted

@@ -46,7 +46,7 @@ def rows(page):
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_a_page_is_closed_to_what_is_not_ours(shown, path):
+async def test_a_page_loads_nothing_from_elsewhere(shown, path):
     """A strict policy, no inline script or style, and only relative addresses or those of the AWS console."""
     shown.sources = [listed([job("a", State.FAILED, code="timeout")]), Polled(DOWN)]
     response = await shown.client.get(path)
@@ -62,13 +62,13 @@ async def test_a_page_is_closed_to_what_is_not_ours(shown, path):
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_a_page_without_any_source_is_a_page(shown, path):
+async def test_pages_work_without_any_source(shown, path):
     """There are none until the credentials work."""
     assert __version__ in await shown.text(path)
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_what_a_page_leads_to_is_there(shown, path):
+async def test_the_links_on_a_page_work(shown, path):
     """Every address of the exporter on a page can be loaded."""
     shown.sources = [
         listed([job("a", State.FAILED, code="timeout"), job("b", State.RUNNING, NOW - 9 * DAY)]),
@@ -116,7 +116,7 @@ async def test_a_hostile_telemetry_path_is_escaped():
         assert "<script>" not in await (await client.get("/")).text()
 
 
-async def test_the_first_page_tells_what_needs_attention(shown):
+async def test_the_first_page_shows_what_needs_attention(shown):
     """It shows what is down, what failed last and why, and what takes too long."""
     failed = job("broken", State.FAILED, NOW - HOUR, message="no such bucket", code="not_found")
     old = job("ancient", State.FAILED, NOW - 2 * DAY)
@@ -145,7 +145,7 @@ async def test_the_first_page_does_not_say_so_before_all_is_read(shown):
         assert "Nothing: no source is down" not in page
 
 
-async def test_an_end_that_nobody_knows_is_not_told(shown):
+async def test_an_unknown_end_is_not_made_up(shown):
     """AWS reports no time for such a job, and it had ended before it was first seen."""
     shown.sources = [listed([Job("a", "FAILED", State.FAILED, "old")])]
     (row,) = rows(await shown.text("/jobs"))[1:]
@@ -158,7 +158,7 @@ async def test_an_end_that_nobody_knows_is_not_told(shown):
     assert sum(hour["failed"] for hour in (await shown.data("/api/v1/status"))["failures"]) == 0
 
 
-async def test_places_are_told_where_there_are_several(shown):
+async def test_places_are_shown_where_there_are_several(shown):
     """The same job may run in every account; a single account need not be repeated."""
     shown.sources = [listed([job("a", State.FAILED)])]
     assert 'class="place"' not in await shown.text("/jobs")
@@ -195,7 +195,7 @@ async def test_a_job_is_shown_with_its_whole_message_and_its_console(shown):
         ("state=stopped", []),
     ],
 )
-async def test_jobs_are_filtered_by_the_address(shown, query, found):
+async def test_jobs_are_filtered_by_the_url(shown, query, found):
     """A form also sends fields without a value."""
     shown.sources = [listed([job("alpha"), job("beta", State.RUNNING)])]
     page = await shown.text(f"/jobs?{query}")
@@ -228,13 +228,13 @@ async def test_a_list_of_jobs_has_pages(shown):
     assert 'rel="next"' not in page
 
 
-async def test_jobs_of_a_source_that_is_down_are_told_as_old(shown):
+async def test_jobs_of_a_source_that_is_down_are_marked_as_old(shown):
     """An unmarked old number would be misleading, but the last known one helps a reader who knows its age."""
     shown.sources = [listed([job("a")], consecutive_failures=1, reason="network")]
     assert "1 source is down" in await shown.text("/jobs")
 
 
-async def test_sources_are_grouped_and_told(shown):
+async def test_sources_are_grouped_and_listed(shown):
     """They are grouped by account, region and service, each with its health and the reason if it is down."""
     account = SourceStatus(SourceKey("", "eu-west-1", "sts", "account", ""), 600.0)
     shown.sources = [listed([job("a")], next_poll=NOW + 30, calls=12, last_calls=3), Polled(DOWN), Polled(account)]
@@ -254,7 +254,7 @@ async def test_sources_are_filtered(shown):
     assert "training_job" in page
 
 
-async def test_every_kind_is_told(shown):
+async def test_every_kind_is_listed(shown):
     """Each has its operation and its permissions; kinds that are polled come first."""
     shown.settings = Settings(services={"sagemaker": {"kinds": ["training_job"]}})
     page = await shown.text("/kinds")
@@ -265,7 +265,7 @@ async def test_every_kind_is_told(shown):
     assert table[1].endswith("Permissions sagemaker:ListTrainingJobs sagemaker:DescribeTrainingJob")
 
 
-async def test_the_configuration_is_told_without_its_secrets(shown):
+async def test_the_configuration_is_shown_without_its_secrets(shown):
     """`check-config` would accept it, except for the hidden values."""
     role = "arn:aws:iam::111122223333:role/reader"
     shown.settings = Settings(
@@ -283,8 +283,8 @@ async def test_the_configuration_is_told_without_its_secrets(shown):
     assert "no licence" in told["reasons"][0]["text"]
 
 
-async def test_what_pages_are_made_with_may_be_kept(shown):
-    """Its address changes whenever its content does."""
+async def test_static_files_may_be_cached(shown):
+    """The address of a file changes whenever its content does."""
     for address in Links(await shown.text("/")).addresses:
         if "/static/" in address:
             response = await shown.client.get(address[1:])

@@ -85,14 +85,14 @@ async def test_metrics_in_openmetrics(client):
 
 
 @pytest.mark.parametrize("accept", ["*/*", OPENMETRICS])
-async def test_metrics_are_compressed_for_who_takes_it(client, accept):
+async def test_metrics_are_compressed_for_clients_that_accept_it(client, accept):
     """Prometheus always accepts it."""
     response = await client.get("/metrics", headers={"Accept": accept, "Accept-Encoding": "gzip"})
     assert response.headers["Content-Encoding"] == "gzip"
     assert b"things 7.0" in gzip.decompress(await response.read())
 
 
-async def test_an_answer_that_is_over_is_with_the_kernel(client):
+async def test_a_finished_response_has_reached_the_kernel(client):
     """Data still in a transport would be lost if the process ended now."""
     await client.get("/metrics")
     (connection,) = client.server.handler.connections
@@ -100,7 +100,7 @@ async def test_an_answer_that_is_over_is_with_the_kernel(client):
 
 
 @pytest.mark.parametrize("encoding", ["identity", "gzip"])
-async def test_caches_are_told_what_the_answer_depends_on(client, encoding):
+async def test_caches_learn_what_the_response_depends_on(client, encoding):
     """A cache must not give one client the format of another."""
     response = await client.get("/metrics", headers={"Accept-Encoding": encoding})
     assert {word.strip() for word in response.headers["Vary"].split(",")} == {"Accept", "Accept-Encoding"}
@@ -108,7 +108,7 @@ async def test_caches_are_told_what_the_answer_depends_on(client, encoding):
 
 @pytest.mark.parametrize("encoding", ["identity", "gzip"])
 @pytest.mark.parametrize("accept", ["*/*", OPENMETRICS])
-async def test_the_head_of_metrics_is_the_head_of_the_answer(client, accept, encoding):
+async def test_a_head_request_gets_the_headers_of_the_response(client, accept, encoding):
     """Probes send HEAD requests."""
     headers = {"Accept": accept, "Accept-Encoding": encoding}
     head, answer = await client.head("/metrics", headers=headers), await client.get("/metrics", headers=headers)
@@ -125,14 +125,14 @@ async def test_an_accept_header_in_several_lines_is_one_list(client):
 
 
 @pytest.mark.parametrize("is_ready", [False, True])
-async def test_it_is_healthy_as_long_as_it_answers(client, exporter, is_ready):
+async def test_it_is_healthy_as_long_as_it_responds(client, exporter, is_ready):
     """A restart would not make AWS respond."""
     exporter.is_ready = is_ready
     exporter.sources = [status(consecutive_failures=9)]
     assert (await client.get("/-/healthy")).status == 200
 
 
-async def test_it_is_ready_once_every_source_was_tried(client, exporter):
+async def test_it_is_ready_once_every_source_was_polled(client, exporter):
     """Not before that: the numbers of a partly read account are wrong."""
     assert (await client.get("/-/ready")).status == 503
     exporter.is_ready = True
@@ -173,7 +173,7 @@ async def test_nothing_can_be_posted(client, path):
         ("OPTIONS", "/api/v1/jobs", 405, "bad_data"),
     ],
 )
-async def test_the_api_refuses_in_its_envelope(client, method, path, status, kind):
+async def test_the_api_refuses_requests_in_json(client, method, path, status, kind):
     """A client that expects JSON gets JSON."""
     response = await client.request(method, path)
     body = await response.json()
@@ -182,7 +182,7 @@ async def test_the_api_refuses_in_its_envelope(client, method, path, status, kin
     assert ("Allow" in response.headers) is (status == 405)
 
 
-async def test_who_reads_pages_is_led_to_one_that_there_is(client):
+async def test_a_missing_page_links_to_an_existing_one(client):
     """A person may have mistyped a link."""
     response = await client.get("/job%3Cscript%3E", headers={"Accept": "text/html,*/*;q=0.8"})
     page = await response.text()
@@ -196,7 +196,7 @@ async def test_who_reads_pages_is_led_to_one_that_there_is(client):
     ("accept", "content_type", "path"),
     [("text/html", "text/html", "/jobs"), ("*/*", "application/json", "/api/v1/jobs"), ("*/*", "text/plain", "/jobs")],
 )
-async def test_an_accident_tells_nothing_of_the_inside(exporter, accept, content_type, path):
+async def test_an_internal_error_reveals_no_details(exporter, accept, content_type, path):
     """The log has the traceback, the response does not, and the next one succeeds."""
 
     def broken():
@@ -215,7 +215,7 @@ async def test_an_accident_tells_nothing_of_the_inside(exporter, accept, content
 
 
 @pytest.mark.parametrize("path", ["/", "/jobs?state=faild", "/nothing", "/metrics", "/api/v1/status", "/-/healthy"])
-async def test_no_answer_tells_a_version(client, path):
+async def test_no_response_reveals_a_version(client, path):
     """Versions of Python and aiohttp are never sent; only the exporter's is on the page."""
     response = await client.get(path, headers={"Accept-Encoding": "identity"})
     assert "Server" not in response.headers
@@ -230,7 +230,7 @@ async def test_the_telemetry_path_can_be_chosen(exporter):
         assert 'href="./prometheus"' in await (await client.get("/")).text()
 
 
-async def test_metrics_may_stand_at_the_root(exporter):
+async def test_metrics_may_be_at_the_root(exporter):
     """They replace the first page."""
     async with browsing(exporter, telemetry_path="/") as client:
         response = await client.get("/", headers={"Accept-Encoding": "identity"})
@@ -238,7 +238,7 @@ async def test_metrics_may_stand_at_the_root(exporter):
         assert (await client.get("/-/healthy")).status == 200
 
 
-async def test_metrics_may_take_the_place_of_any_page(exporter):
+async def test_metrics_may_replace_any_page(exporter):
     """The configuration takes precedence."""
     async with browsing(exporter, telemetry_path="/jobs") as client:
         response = await client.get("/jobs", headers={"Accept-Encoding": "identity"})
@@ -286,7 +286,7 @@ async def test_several_addresses_are_served(exporter):
 
 
 @pytest.mark.skipif(not has_ipv6(), reason="no IPv6 loopback")
-async def test_an_address_without_a_host_is_every_address(exporter):
+async def test_an_address_without_a_host_stands_for_every_address(exporter):
     """Both IPv4 and IPv6, on the same port even where the system chooses it."""
     async with serving(exporter, ":0") as [(host, port)], client_session() as session:
         assert host == "::"
@@ -295,13 +295,13 @@ async def test_an_address_without_a_host_is_every_address(exporter):
                 assert response.status == 200
 
 
-async def test_a_name_is_every_address_of_it(exporter):
+async def test_a_name_stands_for_all_of_its_addresses(exporter):
     """For example, every loopback address that localhost has."""
     async with serving(exporter, "localhost:0") as addresses:
         assert {host for host, _ in addresses} <= {"127.0.0.1", "::1"}
 
 
-async def test_sockets_of_systemd_are_for_the_process_that_is_named(monkeypatch):
+async def test_sockets_of_systemd_are_only_for_the_named_process(monkeypatch):
     """Its children inherit the variables, but must not use the sockets."""
     monkeypatch.setenv("LISTEN_FDS", "1")
     for process in ("1", "", "words"):
@@ -310,7 +310,7 @@ async def test_sockets_of_systemd_are_for_the_process_that_is_named(monkeypatch)
             from_systemd()
 
 
-async def test_when_serving_ends_the_port_is_free(exporter):
+async def test_the_port_is_free_after_the_shutdown(exporter):
     """Another exporter can use it."""
     async with serving(exporter, "127.0.0.1:0") as [(host, port)]:
         pass
@@ -318,7 +318,7 @@ async def test_when_serving_ends_the_port_is_free(exporter):
         assert addresses == [(host, port)]
 
 
-async def test_an_address_in_use_is_an_error_and_the_others_are_let_go(exporter):
+async def test_an_address_in_use_is_an_error_and_the_others_are_dropped(exporter):
     """A server on half of its addresses would be worse than an error."""
     with socket.create_server(("127.0.0.1", 0)) as taken, socket.create_server(("127.0.0.1", 0)) as free:
         used, unused = (f"127.0.0.1:{listener.getsockname()[1]}" for listener in (taken, free))

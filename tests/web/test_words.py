@@ -29,12 +29,12 @@ def test_a_duration_has_two_units_at_most(seconds, words):
     ("passed", "words"),
     [(0.4, "now"), (5, "5 s ago"), (90, "1 min ago"), (26 * HOUR, "26 h ago"), (3 * DAY, "3 d ago"), (-20, "in 20 s")],
 )
-def test_a_time_is_told_as_it_stands_to_now(passed, words):
+def test_a_time_is_relative_to_now(passed, words):
     """People want to know how long ago, not when."""
     assert ago(NOW - passed, NOW) == words
 
 
-def test_what_never_was_is_never():
+def test_a_missing_time_is_never():
     """For example, the last success of a source that was never read."""
     assert ago(None, NOW) == "never"
 

@@ -26,7 +26,7 @@ async def test_cache_size():
     assert sizes[100] == 90
 
 
-async def test_who_tries_passwords_does_not_have_the_right_ones_forgotten():
+async def test_guessing_passwords_does_not_evict_the_right_ones():
     """Otherwise everyone would have to wait behind the attempts; where all are right, some are still dropped."""
     authenticator, users = Authenticator(), {"user": hashed(b"right")}
     assert await authenticator.admits(b"user", b"right", users)
@@ -39,7 +39,7 @@ async def test_who_tries_passwords_does_not_have_the_right_ones_forgotten():
     assert len(authenticator._found) <= 100
 
 
-async def test_answers_are_kept():
+async def test_results_are_cached():
     """A rejection is cached, too, and shared by requests that arrived during the first comparison."""
     authenticator, users = Authenticator(), {"user": hashed(b"right")}
     asked = [authenticator.admits(b"user", word, users) for word in (b"right", b"wrong") * 50]
@@ -47,7 +47,7 @@ async def test_answers_are_kept():
     assert len(authenticator._found) == 2
 
 
-async def test_a_new_hash_is_a_new_question():
+async def test_a_new_hash_is_compared_again():
     """The cached result belongs to user, hash and password."""
     authenticator = Authenticator()
     old, new = hashed(b"old"), hashed(b"new")
@@ -57,14 +57,14 @@ async def test_a_new_hash_is_a_new_question():
     assert len(authenticator._found) == 2
 
 
-async def test_an_unknown_user_takes_a_comparison_too():
+async def test_an_unknown_user_costs_a_comparison_too():
     """Otherwise the response time would reveal which users exist."""
     authenticator = Authenticator()
     assert not await authenticator.admits(b"nobody", b"right", {"user": hashed(b"right")})
     assert len(authenticator._found) == 1
 
 
-async def test_no_password_is_kept():
+async def test_no_password_is_stored():
     """It is kept neither in plain text nor as a hash that could be attacked without the exporter's secret."""
     authenticator = Authenticator()
     await authenticator.admits(b"user", b"secret", {"user": "hash"})
@@ -75,7 +75,7 @@ async def test_no_password_is_kept():
 
 
 @pytest.mark.parametrize("prefix", ["$2a$", "$2b$", "$2y$"])
-async def test_hashes_of_every_kind_that_go_takes(prefix):
+async def test_hashes_of_every_kind_that_go_accepts(prefix):
     """Htpasswd writes $2y$."""
     secret = hashed(b"word").replace("$2b$", prefix)
     assert auth.problem(secret) == ""
@@ -92,7 +92,7 @@ async def test_a_long_password_is_cut_as_go_cuts_it(password):
     "wrong",
     ["$2y$10$short", "doe", "$1$" + "x" * 56, "$2y$99$" + "x" * 53, "$2y$03$" + "x" * 53, "$2y$10$" + "ä" * 53],
 )
-async def test_what_is_no_hash_is_named_at_start_and_lets_nobody_in_later(wrong):
+async def test_an_invalid_hash_is_reported_at_the_start_and_admits_nobody_later(wrong):
     """The file may have changed since the start."""
     assert auth.problem(wrong)
     assert not await Authenticator().admits(b"user", b"word", {"user": wrong})

@@ -245,7 +245,7 @@ AGREED = {
 
 
 @pytest.mark.parametrize(("options", "client", "cipher"), AGREED.values(), ids=AGREED.keys())
-async def test_what_is_agreed_on(options, client, cipher, written, certificates):
+async def test_the_preferred_cipher_is_negotiated(options, client, cipher, written, certificates):
     """The cipher suite is the one that server and client prefer."""
     async with greeting(written(NO_AUTH + options), certificates) as server:
         assert (await server.handshake(speaking(server, **client)))[0].startswith(cipher)
@@ -487,7 +487,7 @@ async def test_users(content, user, status, written, certificates, users):
             assert response.headers.get("WWW-Authenticate") == (None if status == 200 else "Basic")
 
 
-async def test_every_path_asks_for_the_password(written, certificates, users):
+async def test_every_path_requires_the_password(written, certificates, users):
     """Without it a client does not learn which paths exist; the headers are sent all the same."""
     content = listed(users) + "http_server_config: {headers: {X-Frame-Options: deny}}"
     async with greeting(written(content), certificates) as server:

@@ -13,7 +13,7 @@ DURATIONS = {"0": 0, "1s": 1, "1m30s": 90, "1.5h": 5400, "500ms": 0.5, "250us": 
 
 
 @pytest.mark.parametrize(("text", "seconds"), DURATIONS.items(), ids=DURATIONS.keys())
-def test_durations_are_gos(text, seconds, written):
+def test_durations_are_written_as_in_go(text, seconds, written):
     """A number without a unit counts nanoseconds."""
     config = WebConfigFile(written(f"rate_limit: {{interval: {text}, burst: 1}}")).check()
     assert config.rate_limit.interval == pytest.approx(seconds)
@@ -68,7 +68,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("content", "problem"), WRONG.values(), ids=WRONG.keys())
-def test_what_is_wrong_is_one_line(content, problem, written):
+def test_a_mistake_is_reported_in_one_line(content, problem, written):
     """The line names the file, the key and what is allowed."""
     with pytest.raises(ConfigurationError, match=re.escape(problem)) as raised:
         WebConfigFile(written(content)).check()
@@ -77,7 +77,7 @@ def test_what_is_wrong_is_one_line(content, problem, written):
     assert "\n" not in line
 
 
-def test_an_encrypted_key_is_refused_without_asking_the_terminal(written, certificates):
+def test_an_encrypted_key_is_refused_without_a_prompt(written, certificates):
     """Nobody is there to type a passphrase."""
     key = serialization.load_pem_private_key((certificates / "server.key").read_bytes(), None)
     secret = key.private_bytes(
@@ -100,14 +100,14 @@ SECRETS = {
 
 
 @pytest.mark.parametrize("content", SECRETS.values(), ids=SECRETS.keys())
-def test_an_error_tells_no_secret(content, written):
+def test_an_error_reveals_no_secret(content, written):
     """It shows neither a key nor a hash."""
     with pytest.raises(ConfigurationError) as raised:
         WebConfigFile(written(content)).check()
     assert "SECRET" not in str(raised.value)
 
 
-async def test_a_context_is_made_anew_only_when_something_changed(written, certificates):
+async def test_a_context_is_rebuilt_only_when_something_changed(written, certificates):
     """Handshakes are expensive already; a certificate renewed in place still applies to the next connection."""
     path = written("tls_server_config: {cert_file: server.crt, key_file: server.key}")
     file = WebConfigFile(path)
