@@ -23,7 +23,7 @@ context.verify_mode = ssl.CERT_NONE
 # No proxy: the page is next door, whatever the way to AWS is.
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
 try:
-    with opener.open(request, timeout=5) as answer:
-        print(f"{url}: {answer.status}, {len(answer.read())} bytes")  # noqa: T201 - kubectl shows it
+    with opener.open(request, timeout=5) as response:
+        print(f"{url}: {response.status}, {len(response.read())} bytes")  # noqa: T201 - kubectl shows it
 except OSError as error:
     sys.exit(f"{url}: {error}")

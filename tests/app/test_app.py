@@ -80,11 +80,11 @@ async def test_a_polled_job_is_shown(aws, clock):
     """A job in AWS shows up on the pages and in the API, with the configuration in effect."""
     async with running(aws, clock) as exporter:
         await ready(exporter)
-        answer = json.loads((await get(exporter, "/api/v1/jobs"))[1])
-        (job,) = answer["data"]["jobs"]
+        content = json.loads((await get(exporter, "/api/v1/jobs"))[1])
+        (job,) = content["data"]["jobs"]
         sources = json.loads((await get(exporter, "/api/v1/sources?kind=model_invocation_job"))[1])
         (source,) = sources["data"]["sources"]
-        assert (job["status"], job["state"], answer["data"]["total"]) == ("Submitted", "pending", 1)
+        assert (job["status"], job["state"], content["data"]["total"]) == ("Submitted", "pending", 1)
         assert (source["health"], source["jobs"], source["last_poll_calls"]) == ("up", 1, source["calls"])
         assert source["calls"] == aws.requests["bedrock", "ListModelInvocationJobs"]
         assert job["name"] in (await get(exporter, "/jobs"))[1]
@@ -120,10 +120,10 @@ async def test_a_scrape_sends_no_request_to_aws(aws, clock):
     """A scrape only costs serving bytes that are already there."""
     async with running(aws, clock) as exporter:
         await ready(exporter)
-        asked = dict(aws.requests)
+        requests = dict(aws.requests)
         for path in ("/metrics", "/", "/jobs", "/sources", "/api/v1/status", "/-/ready"):
             assert (await get(exporter, path))[0] == 200
-        assert aws.requests == asked
+        assert aws.requests == requests
 
 
 async def test_nothing_is_left_when_the_block_ends(aws, clock, tidy):
@@ -138,16 +138,16 @@ async def test_nothing_is_left_when_the_block_ends(aws, clock, tidy):
 
 async def test_a_poll_in_progress_is_canceled(aws, clock, tidy):
     """Stopping does not wait for AWS."""
-    asked, over = asyncio.Event(), asyncio.Event()
+    requested, over = asyncio.Event(), asyncio.Event()
 
     async def hang(call):
         if call.operation == "ListModelInvocationJobs":
-            asked.set()
+            requested.set()
             await over.wait()
 
     aws.hooks.append(hang)
     async with asyncio.timeout(PATIENCE), running(aws, clock):
-        await asked.wait()
+        await requested.wait()
     over.set()
     await tidy()
 

@@ -115,16 +115,16 @@ async def test_a_source_that_stays_keeps_its_numbers_counters_and_pace(aws, cloc
     """Its numbers, its counters and its pace stay while another source is added."""
     async with running(config, clock) as exporter:
         await exporter.turn(70)
-        before, asked = exporter.samples("aws_jobs_finished_total", "state", kind=BEDROCK.key), listed(aws)
+        before, requests = exporter.samples("aws_jobs_finished_total", "state", kind=BEDROCK.key), listed(aws)
         assert before["succeeded",] == 1
         config.write({"bedrock": None})
         assert await exporter.reload() == ()
         assert exporter.samples("aws_jobs_finished_total", "state", kind=BEDROCK.key) == before
         assert exporter.value(f"{OWN}source_last_success_timestamp_seconds", kind=BEDROCK.key) == NOW + 70
-        assert listed(aws) == asked
+        assert listed(aws) == requests
         assert exporter.up(kind=CUSTOMIZATION.key) == 1
         await exporter.turn(70)
-        assert listed(aws) > asked
+        assert listed(aws) > requests
 
 
 async def test_a_removed_source_drops_its_series(aws, clock, config):
@@ -136,9 +136,9 @@ async def test_a_removed_source_drops_its_series(aws, clock, config):
         assert exporter.up(kind=CUSTOMIZATION.key) is None
         assert exporter.samples("aws_jobs", kind=CUSTOMIZATION.key) == {}
         assert exporter.value("aws_jobs", kind=BEDROCK.key, status="InProgress") == 1
-        asked = listed(aws, CUSTOMIZATION)
+        requests = listed(aws, CUSTOMIZATION)
         await exporter.turn(700)
-        assert listed(aws, CUSTOMIZATION) == asked
+        assert listed(aws, CUSTOMIZATION) == requests
 
 
 async def test_the_exporters_own_counters_continue(aws, clock, config):
@@ -165,9 +165,9 @@ async def test_a_reload_needs_no_response_from_aws(aws, clock, config):
         assert exporter.up(kind=BEDROCK.key) == 0
         aws.hooks.clear()
         config.write({**ONE, "cleanroomsml": {"kinds": ["trained_model_version"]}})
-        asked = aws.requests["sts", "GetCallerIdentity"]
+        requests = aws.requests["sts", "GetCallerIdentity"]
         await exporter.reload()
-        assert aws.requests["sts", "GetCallerIdentity"] == asked
+        assert aws.requests["sts", "GetCallerIdentity"] == requests
         assert exporter.up(kind=CUSTOMIZATION.key) is None
         assert exporter.up(kind=BEDROCK.key) == 1
         assert exporter.up(kind="trained_model_version", scope=membership.id) == 1
@@ -193,26 +193,26 @@ async def test_a_shorter_interval_applies_at_once(aws, clock, config):
     async with running(config, clock) as exporter:
         config.write()
         await exporter.reload()
-        asked = listed(aws)
+        requests = listed(aws)
         await exporter.turn(61)
-        assert listed(aws) == asked + 1
+        assert listed(aws) == requests + 1
 
 
 async def test_new_dimensions_start_over_without_a_gap(aws, clock, config):
     """The old numbers stay until the new ones are available."""
     async with running(config, clock) as exporter:
-        asked, over = asyncio.Event(), asyncio.Event()
+        requested, over = asyncio.Event(), asyncio.Event()
 
         async def hold(call):
             if call.operation == BEDROCK.operation:
-                asked.set()
+                requested.set()
                 await over.wait()
 
         aws.hooks.append(hold)
         config.write({"bedrock": {**ONE["bedrock"], "dimensions": ["model_id"]}})
         await exporter.reload_only()
         async with asyncio.timeout(PATIENCE):
-            await asked.wait()
+            await requested.wait()
         assert exporter.value("aws_jobs", kind=BEDROCK.key, status="InProgress") == 1
         assert exporter.up(kind=BEDROCK.key) == 1
         over.set()
@@ -275,17 +275,17 @@ async def test_a_poll_in_progress_keeps_the_clients_it_started_with(aws, clock, 
     """They are closed afterwards, and the next poll uses new ones."""
     async with running(config, clock) as exporter:
         first = sessions()
-        asked, over = asyncio.Event(), asyncio.Event()
+        requested, over = asyncio.Event(), asyncio.Event()
 
         async def hold(call):
-            if call.operation == BEDROCK.operation and not asked.is_set():
-                asked.set()
+            if call.operation == BEDROCK.operation and not requested.is_set():
+                requested.set()
                 await over.wait()
 
         aws.hooks.append(hold)
         await clock.turn(70)
         async with asyncio.timeout(PATIENCE):
-            await asked.wait()
+            await requested.wait()
         config.write(aws={"read_timeout": "7h"})
         polled = listed(aws)
         await exporter.reload_only()
@@ -301,17 +301,17 @@ async def test_a_poll_in_progress_keeps_the_clients_it_started_with(aws, clock, 
 async def test_a_source_removed_during_a_poll_comes_back_as_new(aws, clock, config):
     """Its poll is abandoned, and neither it nor its clients remain."""
     async with running(config, clock) as exporter:
-        first, asked, never = sessions(), asyncio.Event(), asyncio.Event()
+        first, requested, never = sessions(), asyncio.Event(), asyncio.Event()
 
         async def hang(call):
             if call.operation == BEDROCK.operation:
-                asked.set()
+                requested.set()
                 await never.wait()
 
         aws.hooks.append(hang)
         await clock.turn(70)
         async with asyncio.timeout(PATIENCE):
-            await asked.wait()
+            await requested.wait()
         config.write({"bedrock": {"kinds": [CUSTOMIZATION.key]}}, aws={"read_timeout": "7h"})
         await exporter.reload()
         assert exporter.samples("aws_jobs", kind=BEDROCK.key) == {}
@@ -429,23 +429,23 @@ async def test_the_file_behind_a_symlink_is_read(aws, clock, config, tmp_path):
 
 async def test_two_simultaneous_reloads_run_one_after_the_other(aws, clock, config):
     """The second one reads the file only when the first one is done."""
-    begun: list[None] = []
+    started: list[None] = []
     go_on = threading.Event()
 
     def read():
-        begun.append(None)
+        started.append(None)
         assert go_on.wait(PATIENCE)
         return config.read()
 
     async with running(config, clock, read) as exporter, asyncio.timeout(PATIENCE):
         both = asyncio.gather(exporter.exporter.reload(), exporter.exporter.reload())
-        await eventually(lambda: begun)
+        await eventually(lambda: started)
         for _ in range(100):
             await asyncio.sleep(0)
-        assert len(begun) == 1
+        assert len(started) == 1
         go_on.set()
         assert [*map(list, await both)] == [[], []]
-    assert len(begun) == 2
+    assert len(started) == 2
 
 
 def test_flags_and_variables_keep_their_precedence(tmp_path, monkeypatch):
@@ -505,14 +505,14 @@ async def test_an_organization_survives_a_reload(aws, config, clock):
     async with running(config, clock) as exporter:
         await exporter.turn(120)
         assert exporter.value("aws_jobs_finished_total", account_id=ACCOUNT, state="succeeded") == 1
-        asked = aws.requests["organizations", "ListAccounts"]
+        requests = aws.requests["organizations", "ListAccounts"]
         config.write(accounts={"organization": {**organization, "exclude": ["prod-b"]}})
         assert await exporter.reload() == ()
         read = exporter.by("account_id", f"{OWN}source_up", kind=BEDROCK.key)
         assert read.keys() == {ACCOUNT, "000000000001"}
         assert exporter.value("aws_jobs_finished_total", account_id=ACCOUNT, state="succeeded") == 1
         # Another path to AWS may see another list, so it is requested again.
-        assert aws.requests["organizations", "ListAccounts"] == asked + 1
+        assert aws.requests["organizations", "ListAccounts"] == requests + 1
 
 
 @pytest.mark.slow

@@ -98,21 +98,21 @@ async def test_four_shards_export_what_one_exporter_does(aws):
 
 
 @pytest.mark.parametrize(
-    ("host", "told"),
+    ("host", "expected"),
     [
         ("exporter-7d9f8bcb5-x2x4z", "'exporter-7d9f8bcb5-x2x4z' does not end with the number of one of 4 shards"),
         ("exporter-4", "(-0 to -3)"),
         ("", "shard.index: not set"),
     ],
 )
-def test_a_host_without_a_number_is_an_error(monkeypatch, capsys, host, told):
+def test_a_host_without_a_number_is_an_error(monkeypatch, capsys, host, expected):
     """One line says what to set."""
     monkeypatch.setenv("AWS_REGION", REGION)
     monkeypatch.setenv("HOSTNAME", host)
     monkeypatch.setattr("socket.gethostname", lambda: "laptop")
     assert main(["--shard.count=4"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert told in line
+    assert expected in line
 
 
 def test_a_configuration_for_all_shards_can_be_checked_anywhere(monkeypatch, capsys, tmp_path):

@@ -55,8 +55,8 @@ async def test_models_are_read_once_for_all_accounts_and_never_on_the_event_loop
     """Some of them take 100 ms (aiobotocore#1023), and 20 MB."""
     files = Watched()
     async with issuing() as sts, clients_of(sts.address, Loader(file_loader=files)) as clients:
-        wanted = product(ROLES, ("us-east-1", "eu-west-1"), ("bedrock", "cleanroomsml", "sts"))
-        await asyncio.gather(*(clients.client(*key) for key in wanted))
+        requested = product(ROLES, ("us-east-1", "eu-west-1"), ("bedrock", "cleanroomsml", "sts"))
+        await asyncio.gather(*(clients.client(*key) for key in requested))
     assert any("cleanroomsml" in path for path in files.read)
     assert set(files.read.values()) == {1}
     assert threading.get_ident() not in files.threads
@@ -67,7 +67,7 @@ async def test_concurrent_callers_share_one_new_client():
     async with issuing() as sts, clients_of(sts.address) as clients:
         found = await asyncio.gather(*(clients.client(ROLES[0], REGION, "bedrock") for _ in range(10)))
         assert len(set(map(id, found))) == 1
-        assert len(sts.askers("AssumeRole")) == 1
+        assert len(sts.senders("AssumeRole")) == 1
 
 
 async def test_the_next_poll_reuses_the_connection_of_the_last_one():
@@ -114,10 +114,10 @@ async def test_requests_for_credentials_follow_the_settings_too(monkeypatch, tmp
     token.write_text("a-token")
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(token))
     monkeypatch.setenv("AWS_ROLE_ARN", str(ROLES[0].role_arn))
-    async with silent() as (address, asked):
+    async with silent() as (address, requests):
         aws = {"read_timeout": "100ms", "max_attempts": 1}
         async with clients_of(address, keys=None, aws=aws) as clients:
             with pytest.raises(PollError, match="Read timeout"):
                 await clients.client(Account(), REGION, "bedrock")
-        await eventually(lambda: asked)
-        assert asked == ["POST"]
+        await eventually(lambda: requests)
+        assert requests == ["POST"]

@@ -145,11 +145,11 @@ async def test_replaced_keys_are_read_again_once_aws_rejects_the_old_ones(shared
 async def test_missing_instance_metadata_causes_no_long_wait(monkeypatch, account):
     """Without metadata the last provider of the chain never responds; it is tried twice, for a second each."""
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "false")
-    async with silent() as (metadata, asked), issuing() as aws:
+    async with silent() as (metadata, requests), issuing() as aws:
         monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", f"{metadata}/")
         async with parts_of(aws.address, account) as parts:
             assert (await polled(parts)).reason == "expired_credentials"
-        assert asked == ["PUT", "GET"]
+        assert requests == ["PUT", "GET"]
 
 
 # Web identity: IAM roles for service accounts.
@@ -161,7 +161,7 @@ async def test_a_web_identity_is_renewed_with_the_current_token(irsa):
         assert (await polled(parts)).is_up
         irsa.write_text("tomorrows-token")
         assert (await polled(parts)).is_up
-        forms = [form for operation, _, form in sts.asked if operation == "AssumeRoleWithWebIdentity"]
+        forms = [form for operation, _, form in sts.requests if operation == "AssumeRoleWithWebIdentity"]
         assert {form["RoleArn"] for form in forms} == {ROLE}
         assert forms[0]["WebIdentityToken"] == "a-token"
         assert forms[-1]["WebIdentityToken"] == "tomorrows-token"
@@ -181,8 +181,8 @@ async def test_a_web_identity_can_start_a_chain_of_roles(irsa):
     async with issuing() as sts, parts_of(sts.address, {"role_arn": OTHER, "external_id": "shared"}) as parts:
         assert (await polled(parts, 3)).is_up
         assert sts.keys() == ["2", "2", "2"]
-        ((_, asker, form),) = [asked for asked in sts.asked if asked[0] == "AssumeRole"]
-        assert asker.endswith("1")
+        ((_, sender, form),) = [request for request in sts.requests if request[0] == "AssumeRole"]
+        assert sender.endswith("1")
         assert (form["RoleArn"], form["ExternalId"], form["RoleSessionName"]) == (OTHER, "shared", "aws-job-exporter")
 
 
@@ -220,8 +220,8 @@ async def test_the_credentials_of_a_pod_are_renewed_with_the_current_token(pod):
             assert (await polled(parts)).is_up
             file.write_text("tomorrows-token")
             assert (await polled(parts)).is_up
-        askers = agent.askers("container")
-        assert (askers[0], askers[-1]) == ("a-token", "tomorrows-token")
+        senders = agent.senders("container")
+        assert (senders[0], senders[-1]) == ("a-token", "tomorrows-token")
         assert agent.keys()[-1] > agent.keys()[0]
 
 
@@ -231,13 +231,13 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize(("answer", "error"), BROKEN.values(), ids=BROKEN.keys())
-async def test_a_bad_response_from_the_agent_is_not_a_bug(pod, answer, error):
+@pytest.mark.parametrize(("response", "error"), BROKEN.values(), ids=BROKEN.keys())
+async def test_a_bad_response_from_the_agent_is_not_a_bug(pod, response, error):
     """The source reports what the agent said, and recovers."""
     async with issuing() as agent:
         pod(agent)
         async with parts_of(agent.address) as parts:
-            agent.broken = answer
+            agent.broken = response
             status = await polled(parts)
             assert status.reason == "expired_credentials"
             assert error in status.error
@@ -273,11 +273,11 @@ async def test_a_refused_role_takes_down_only_its_own_account(appear):
     appear()
     stream = io.StringIO()
     configure_logging("info", "json", stream)
-    asked = {}
+    external_ids = {}
 
     async def refuse(call):
         if call.operation == "AssumeRole":
-            asked[call.arguments["RoleArn"]] = call.arguments["ExternalId"]
+            external_ids[call.arguments["RoleArn"]] = call.arguments["ExternalId"]
             if call.arguments["RoleArn"] == OTHER:
                 raise AwsError("AccessDenied", f"not authorized to perform: sts:AssumeRole on resource: {OTHER}", 403)
 
@@ -286,7 +286,7 @@ async def test_a_refused_role_takes_down_only_its_own_account(appear):
         aws.hooks.append(refuse)
         await polled(parts, 5)
         good, bad = (root.status for root in parts.roots)
-    assert asked == {ROLE: "one", OTHER: "two"}
+    assert external_ids == {ROLE: "one", OTHER: "two"}
     assert good.is_up
     assert (bad.reason, bad.consecutive_failures) == ("access_denied", 5)
     assert "sts:AssumeRole" in bad.error

@@ -100,8 +100,8 @@ async def test_an_untrusted_server_gets_no_request(server, tmp_path, monkeypatch
     async with issuing(Server(strange).context()) as sts:
         with pytest.raises(SSLError):
             await identities(sts.address)
-        assert sts.asked == []
+        assert sts.requests == []
     async with issuing(server.context()) as sts:
         with pytest.raises(SSLError):
             await identities(sts.address.replace("127.0.0.1", "localhost"))
-        assert sts.asked == []
+        assert sts.requests == []

@@ -48,10 +48,10 @@ def test_the_host_of_an_endpoint(service, host):
 )
 async def test_only_a_definite_no_from_the_name_server_removes_a_service(monkeypatch, error, expected):
     """A failing resolver removes no service. It is queried once an hour, however many accounts need to know."""
-    asked = []
+    looked_up = []
 
     def lookup(host, *_, **__):
-        asked.append(host)
+        looked_up.append(host)
         raise error
 
     # There is no network in a test.
@@ -61,7 +61,7 @@ async def test_only_a_definite_no_from_the_name_server_removes_a_service(monkeyp
     for seconds, times in ((0, 1), (3599, 1), (1, 2)):
         clock.now += seconds
         assert await endpoints.has("cleanroomsml", "eu-west-3") is expected
-        assert asked == ["cleanrooms-ml.eu-west-3.amazonaws.com"] * times
+        assert looked_up == ["cleanrooms-ml.eu-west-3.amazonaws.com"] * times
 
 
 @pytest.mark.parametrize(("service", "region"), [("neptune-graph", "eu-west-3"), ("cleanroomsml", "eu-west-3")])

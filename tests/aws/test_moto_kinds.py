@@ -385,8 +385,8 @@ def without_broken_filters() -> Catalog:
 
 def listed(client: Client, kind: Kind, arguments: Mapping[str, Any]) -> Counter[tuple[str, str]]:
     """Count what boto3 lists by status and state, as the exporter labels them."""
-    answer = getattr(client(kind.service), xform_name(kind.operation))(**arguments)
-    statuses = [reduce(dict.get, kind.status.split("."), item) for item in answer[kind.items]]
+    response = getattr(client(kind.service), xform_name(kind.operation))(**arguments)
+    statuses = [reduce(dict.get, kind.status.split("."), item) for item in response[kind.items]]
     known = {status: (status, str(state)) for status, state in kind.state_of.items()}
     return Counter(known.get(status, ("unknown", "unknown")) for status in statuses)
 

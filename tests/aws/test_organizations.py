@@ -33,8 +33,8 @@ def join(organizations):
     """Return a function that creates an account, in an organizational unit if one is named, and returns its id."""
 
     def create(name, unit=None):
-        answer = organizations.create_account(AccountName=name, Email=f"{name}@example.com")
-        account = answer["CreateAccountStatus"]["AccountId"]
+        response = organizations.create_account(AccountName=name, Email=f"{name}@example.com")
+        account = response["CreateAccountStatus"]["AccountId"]
         if unit:
             root = organizations.list_roots()["Roots"][0]["Id"]
             organizations.move_account(AccountId=account, SourceParentId=root, DestinationParentId=unit)
@@ -49,8 +49,8 @@ def unit(organizations):
 
     def create(name, parent=None):
         parent = parent or organizations.list_roots()["Roots"][0]["Id"]
-        answer = organizations.create_organizational_unit(ParentId=parent, Name=name)
-        return answer["OrganizationalUnit"]["Id"]
+        response = organizations.create_organizational_unit(ParentId=parent, Name=name)
+        return response["OrganizationalUnit"]["Id"]
 
     return create
 

@@ -62,10 +62,10 @@ def test_every_exception_has_a_reason(error, reason):
     assert str(found)
 
 
-def answered(code, status=400, message="made up"):
+def client_error(code, status=400, message="made up"):
     """Return what botocore raises for an error response."""
-    answer = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return exceptions.ClientError(answer, "ListThings")
+    response = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return exceptions.ClientError(response, "ListThings")
 
 
 CODES = [
@@ -94,7 +94,7 @@ CODES = [
 @pytest.mark.parametrize(("code", "reason"), CODES)
 def test_a_code_takes_precedence_over_its_status(code, reason):
     """AWS's protocols send most errors with status 400."""
-    assert poll_error(answered(code)).reason == reason
+    assert poll_error(client_error(code)).reason == reason
 
 
 STATUSES = [
@@ -112,7 +112,7 @@ STATUSES = [
 @pytest.mark.parametrize(("status", "reason"), STATUSES)
 def test_the_status_decides_where_the_code_is_unknown(status, reason):
     """A proxy sends no code, and AWS adds new ones."""
-    assert poll_error(answered(str(status), status)).reason == reason
+    assert poll_error(client_error(str(status), status)).reason == reason
 
 
 def test_a_response_without_code_and_status_is_an_invalid_request():
@@ -122,7 +122,7 @@ def test_a_response_without_code_and_status_is_an_invalid_request():
 
 def test_a_very_long_text_is_cut():
     """The text is kept for each source, and shown on a page and in the log."""
-    text = str(poll_error(answered("AccessDeniedException", 403, "made up " * 20_000)))
+    text = str(poll_error(client_error("AccessDeniedException", 403, "made up " * 20_000)))
     assert text.startswith("An error occurred (AccessDeniedException)")
     assert len(text) == 2000
 
@@ -131,12 +131,14 @@ def test_a_very_long_text_is_cut():
 def test_no_part_of_a_secret_shows_where_a_text_is_cut(before):
     """Neither its start nor its end is shown."""
     token = f"eyJ{'a' * 900}.{'b' * 300}.{'c' * 300}"
-    assert "eyJ" not in str(poll_error(answered("InvalidIdentityToken", 400, f"{'x' * before} {token} {'x' * 9000}")))
+    assert "eyJ" not in str(
+        poll_error(client_error("InvalidIdentityToken", 400, f"{'x' * before} {token} {'x' * 9000}"))
+    )
 
 
 def test_the_text_keeps_the_words_of_aws():
     """A reader can look it up."""
-    text = str(poll_error(answered("AccessDeniedException", 403, "User: made-up is not authorized")))
+    text = str(poll_error(client_error("AccessDeniedException", 403, "User: made-up is not authorized")))
     assert "AccessDeniedException" in text
     assert "ListThings" in text
     assert "User: made-up is not authorized" in text

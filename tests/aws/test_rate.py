@@ -106,9 +106,9 @@ def test_no_window_exceeds_the_burst_and_the_rate(rate, burst, pauses, events):
             getattr(tokens, event)()
         passed += [clock.now] * taken(tokens)
         assert min(rate, 0.1) <= tokens.rate <= rate
-    for first, begin in enumerate(passed):
+    for first, start in enumerate(passed):
         for last in range(first, len(passed)):
-            assert last - first + 1 <= burst + rate * (passed[last] - begin) + 0.001
+            assert last - first + 1 <= burst + rate * (passed[last] - start) + 0.001
 
 
 async def test_throttling_halves_the_rate_and_empties_the_bucket(clock):

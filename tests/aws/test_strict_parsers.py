@@ -125,6 +125,6 @@ async def test_an_empty_list_in_xml_is_empty():
 @pytest.mark.parametrize("status", [403, 429, 503])
 async def test_an_error_in_any_form_keeps_its_status(operation, body, status):
     """A proxy's 429 counts as a 429, too."""
-    answer = await parsed(operation, body, status)
-    assert answer["ResponseMetadata"]["HTTPStatusCode"] == status
-    assert answer["Error"]["Code"]
+    response = await parsed(operation, body, status)
+    assert response["ResponseMetadata"]["HTTPStatusCode"] == status
+    assert response["Error"]["Code"]

@@ -298,9 +298,9 @@ def pushgateway_alone() -> Iterator[Row]:
         return
     with pushgateway(program) as (pid, connection):
         connection.request("PUT", "/metrics/job/bench", pushable())
-        answer = connection.getresponse()
-        assert answer.status == 200, answer.read()
-        answer.read()
+        response = connection.getresponse()
+        assert response.status == 200, response.read()
+        response.read()
         for encoding in ENCODINGS:
             before = cpu_of(pid)
             for _ in range(10):

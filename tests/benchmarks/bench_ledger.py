@@ -27,7 +27,7 @@ from exporter.jobs import Job, SourceKey, State
 from exporter.poller.planner import incremental
 from exporter.settings import Metrics
 from exporter.store import Ledger
-from tests.benchmarks.children import answer, process, rss
+from tests.benchmarks.children import process, result_of, rss
 from tests.benchmarks.report import Row, report
 
 KIND = Catalog()["bedrock"].kinds["model_invocation_job"]
@@ -125,10 +125,10 @@ HOLD: dict[str, Callable[[int], Any]] = {
 
 def rows(jobs: int = 1_000_000, others: int = 100_000) -> Iterator[Row]:
     """Measure in separate processes; the exporter gets more jobs than the others."""
-    traced = {way: answer(_traced, way, others) for way in HOLD if way != "exporter"}
+    traced = {way: result_of(_traced, way, others) for way in HOLD if way != "exporter"}
     with process(_traced, "exporter", jobs) as tracing:
         sizes = [size for size in (1000, 10_000, 100_000, 1_000_000) if size <= jobs]
-        grown = {size: answer(_grown, size) for size in sizes}
+        grown = {size: result_of(_grown, size) for size in sizes}
         traced["exporter"] = tracing.recv()
     yield from memory(traced, grown[sizes[-1]][0])
     yield from bookkeeping({size: cost for size, (_, cost, _) in grown.items()})

@@ -22,7 +22,7 @@ from exporter.aws import Credentials
 from exporter.poller import JobSource
 from exporter.settings import Settings, load
 from exporter.simulator import RequestContext, Simulator, World
-from tests.benchmarks.children import answer, process, rss
+from tests.benchmarks.children import process, result_of, rss
 from tests.benchmarks.report import Row, report
 from tests.support.harness import (
     ACCOUNT,
@@ -156,8 +156,8 @@ def sources(fleet: Fleet) -> Iterator[Row]:
     """Measure an exporter with many sources in a separate process; the simulated AWS runs in another."""
     with process(_serve, fleet) as aws:
         url = aws.recv()
-        base = answer(_idle)
-        steady: Steady = answer(_poll, fleet, url)
+        base = result_of(_idle)
+        steady: Steady = result_of(_poll, fleet, url)
     name = f"{fleet.sources:,} sources"
     yield Row(f"{name}: until all were polled once", steady.started, "s")
     yield Row(f"{name}: polled in time", steady.in_time, "%")

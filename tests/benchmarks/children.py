@@ -29,7 +29,7 @@ def process(work: Work, *arguments: Any) -> Iterator[Connection]:
         child.join()
 
 
-def answer(work: Work, *arguments: Any) -> Any:
+def result_of(work: Work, *arguments: Any) -> Any:
     """Return what a process sends first."""
     with process(work, *arguments) as pipe:
         return pipe.recv()

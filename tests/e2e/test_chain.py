@@ -38,31 +38,31 @@ WINDOW = 20 * BEAT
 class Receiver:
     """The webhook that Alertmanager calls: records each alert that it receives, with the time."""
 
-    heard: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
+    received: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def listen(self, request: web.Request) -> web.Response:
         """Record a message."""
         message = await request.json()
         async with self._changed:
-            self.heard += [(time.time(), {"receiver": message["receiver"], **alert}) for alert in message["alerts"]]
+            self.received += [(time.time(), {"receiver": message["receiver"], **alert}) for alert in message["alerts"]]
             self._changed.notify_all()
         return web.Response()
 
-    def told(self, name: str, status: str, since: float) -> list[dict[str, Any]]:
+    def alerts(self, name: str, status: str, since: float) -> list[dict[str, Any]]:
         """Return the messages about an alert since a time."""
         return [
             alert
-            for at, alert in self.heard
+            for at, alert in self.received
             if at >= since and (alert["labels"]["alertname"], alert["status"]) == (name, status)
         ]
 
-    async def hear(self, name: str, status: str, since: float) -> dict[str, Any]:
+    async def wait_for(self, name: str, status: str, since: float) -> dict[str, Any]:
         """Wait for an alert and print how long it took after its cause."""
         async with asyncio.timeout(PATIENCE), self._changed:
-            await self._changed.wait_for(lambda: self.told(name, status, since))
+            await self._changed.wait_for(lambda: self.alerts(name, status, since))
         sys.stdout.write(f"{name} {status}: {time.time() - since:.1f} s after its cause\n")
-        return self.told(name, status, since)[0]
+        return self.alerts(name, status, since)[0]
 
 
 class Outage:
@@ -175,7 +175,7 @@ async def chain(tmp_path, tool):
 async def test_a_failed_job_is_reported_and_an_outage_replaces_it(chain):
     """A failure fires and resolves; when AWS is cut off, only that is reported, and nothing more about the jobs."""
     failed = chain.fail_a_job()
-    alert = await chain.receiver.hear("AwsJobFailed", "firing", failed)
+    alert = await chain.receiver.wait_for("AwsJobFailed", "firing", failed)
     expected = {
         "account_id": ACCOUNT,
         "region": REGION,
@@ -187,41 +187,41 @@ async def test_a_failed_job_is_reported_and_an_outage_replaces_it(chain):
     assert expected.items() <= alert["labels"].items()
     assert alert["receiver"] == "chat"
     assert alert["annotations"]["runbook_url"].endswith("/docs/runbooks/AwsJobFailed.md")
-    await the_link_leads_to_the_job(chain, alert)
+    await assert_link_to_the_job(chain, alert)
 
-    await chain.receiver.hear("AwsJobFailed", "resolved", failed)
+    await chain.receiver.wait_for("AwsJobFailed", "resolved", failed)
     assert time.time() - failed > WINDOW
 
     chain.outage.services = {"bedrock"}
     cut_off = time.time()
-    down = await chain.receiver.hear("AwsJobSourceDown", "firing", cut_off)
+    down = await chain.receiver.wait_for("AwsJobSourceDown", "firing", cut_off)
     assert down["labels"]["aws_service"] == "bedrock"
     chain.fail_a_job()
 
     chain.outage.services = {"bedrock", "glue"}
-    await chain.receiver.hear("AwsJobExporterBlind", "firing", time.time())
-    assert chain.receiver.told("AwsJobFailed", "firing", cut_off) == []
+    await chain.receiver.wait_for("AwsJobExporterBlind", "firing", time.time())
+    assert chain.receiver.alerts("AwsJobFailed", "firing", cut_off) == []
 
     chain.fail_a_job()
     chain.outage.services = set()
     back = time.time()
-    await chain.receiver.hear("AwsJobFailed", "firing", back)
-    await chain.receiver.hear("AwsJobExporterBlind", "resolved", back)
+    await chain.receiver.wait_for("AwsJobFailed", "firing", back)
+    await chain.receiver.wait_for("AwsJobExporterBlind", "resolved", back)
 
 
-async def the_link_leads_to_the_job(chain: Chain, alert: dict[str, Any]) -> None:
+async def assert_link_to_the_job(chain: Chain, alert: dict[str, Any]) -> None:
     """The message links to a page of this exporter that shows this job and no other; so does the API."""
     url = urlsplit(alert["annotations"]["jobs_url"])
     assert f"{url.scheme}://{url.netloc}" == chain.exporter_url
     assert parse_qs(url.query)["reason"] == [alert["labels"]["reason"]]
     (failed,) = jobs_in(chain.aws.world, BEDROCK)
     async with aiohttp.ClientSession() as session:
-        async with session.get(url.geturl()) as answer:
-            page = await answer.text()
-            assert answer.status == 200, page
+        async with session.get(url.geturl()) as response:
+            page = await response.text()
+            assert response.status == 200, page
         query = [(name, value) for name, value in parse_qsl(url.query) if value]
-        async with session.get(f"{chain.exporter_url}/api/v1/jobs", params=query) as answer:
-            (told,) = (await answer.json())["data"]["jobs"]
+        async with session.get(f"{chain.exporter_url}/api/v1/jobs", params=query) as response:
+            (job,) = (await response.json())["data"]["jobs"]
     assert re.findall(r'<b class="name">([^<]*)<', page) == [failed.name]
-    assert re.findall(r'<dt>Id</dt><dd class="id">([^<]*)<', page) == [told["id"]]
-    assert (told["name"], told["state"], told["reason"]) == (failed.name, "failed", alert["labels"]["reason"])
+    assert re.findall(r'<dt>Id</dt><dd class="id">([^<]*)<', page) == [job["id"]]
+    assert (job["name"], job["state"], job["reason"]) == (failed.name, "failed", alert["labels"]["reason"])

@@ -52,8 +52,8 @@ def add_jobs(world: World, kind: Kind, scope: SimulatedScope | None) -> None:
 
 def counts(world: World, job: SimulatedJob) -> bool:
     """Whether a job is active or finished within the lookback, as far as AWS reports its times."""
-    told, times = job.kind.times.model_dump(exclude_none=True), job.times(job.phase_at(NOW))
-    known = [times[name] for name in ("ended", "updated", "started", "created") if name in told and name in times]
+    reported, times = job.kind.times.model_dump(exclude_none=True), job.times(job.phase_at(NOW))
+    known = [times[name] for name in ("ended", "updated", "started", "created") if name in reported and name in times]
     return state_of(world, job, job.phase_at(NOW)).is_active or not known or known[0] >= NOW - LOOKBACK
 
 

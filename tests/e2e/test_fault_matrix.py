@@ -118,11 +118,11 @@ class Trial(NamedTuple):
 
     def is_stuck(self) -> bool:
         """Whether everything is idle except what a hanging request blocks."""
-        under_way = self.exporter.poller._under_way.keys()
+        in_progress = self.exporter.poller._under_way.keys()
         failing = [source for stage in STAGES for source in matching(self.exporter, stage)]
         # The source reads its list first, and only then requests the details that hang.
-        (asking,) = matching(self.exporter, DETAILS)
-        return under_way <= set(failing) and (asking not in under_way or self.hanging(DETAILS.operation) > 0)
+        (requesting,) = matching(self.exporter, DETAILS)
+        return in_progress <= set(failing) and (requesting not in in_progress or self.hanging(DETAILS.operation) > 0)
 
     def sources(self) -> int:
         """Return the number of sources."""
@@ -270,7 +270,7 @@ async def test_a_fault_that_fails_requests(row: Row, stages: list[Stage]) -> Non
             assert_others_on_time(exporter, page, failing)
             assert numbers(page, lists) == before
             if DETAILS in stages:
-                assert_reasons(page, row, asked=number)
+                assert_reasons(page, row, attempts=number)
                 rules[DETAILS.name].times = 1
         page = await tried.at(STALE - 1)
         assert_others_on_time(exporter, page, failing)
@@ -299,21 +299,21 @@ async def test_a_fault_that_fails_requests(row: Row, stages: list[Stage]) -> Non
         assert aws.connections <= tried.sources()
 
 
-def assert_reasons(page: Reading, row: Row, *, asked: int) -> None:
+def assert_reasons(page: Reading, row: Row, *, attempts: int) -> None:
     """The list counts, and the failure has a reason once AWS gave one; only a permanent refusal is final."""
     source, reason = DETAILS.source, row.outcome[DETAILS.name]
-    is_final, is_told = reason in FINAL, asked > 1
+    is_final, is_reported = reason in FINAL, attempts > 1
     assert page.up(**source) == 1
     assert page.value(f"{OWN}_consecutive_failures", **source) == 0
     assert page.value("aws_jobs", status="Failed", **source) == 2
     assert errors(page, "aws_job_exporter_detail_errors_total") == {reason: 1}
     # The same kind cannot be polled in the account without credentials: no other polls fail.
     without_keys = row.outcome.get(CREDENTIALS.name, OK)
-    polls = {without_keys: float(asked)} if without_keys != OK else {}
+    polls = {without_keys: float(attempts)} if without_keys != OK else {}
     assert errors(page, "aws_job_exporter_poll_errors_total", kind=CUSTOMIZATION.key) == polls
-    reasons = {"throttled": 1, "unspecified": 1} if is_final else {"throttled": 2} if is_told else {"throttled": 1}
+    reasons = {"throttled": 1, "unspecified": 1} if is_final else {"throttled": 2} if is_reported else {"throttled": 1}
     assert page.by("reason", "aws_job_failures", **source) == reasons
-    assert page.value("aws_job_exporter_details_pending", **source) == (0 if is_final or is_told else 1)
+    assert page.value("aws_job_exporter_details_pending", **source) == (0 if is_final or is_reported else 1)
 
 
 @rows(*STAGES, fails=False)

@@ -165,11 +165,11 @@ def pip_configuration(file: Path) -> list[str]:
     """Return the options that make the build use the same package index as this machine."""
     listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], check=True, capture_output=True, text=True)
     found = dict(re.findall(r"(?:\w+|:env:)\.([\w-]+)='(.*)'", listed.stdout))
-    wanted = {
+    options = {
         name: found[name] for name in ("index-url", "extra-index-url", "trusted-host", "proxy", "cert") if name in found
     }
-    file.write_text("\n".join(["[global]", *(f"{name} = {value}" for name, value in wanted.items())]))
-    certificates = ["--volume", f"{wanted['cert']}:{wanted['cert']}:ro"] if "cert" in wanted else []
+    file.write_text("\n".join(["[global]", *(f"{name} = {value}" for name, value in options.items())]))
+    certificates = ["--volume", f"{options['cert']}:{options['cert']}:ro"] if "cert" in options else []
     return ["--secret", f"id=pip,src={file}", *certificates]
 
 
@@ -185,11 +185,11 @@ class Container:
     def get(self, path: str) -> str:
         """Return the body of a response, once one is successful."""
 
-        def answer() -> str:
+        def body() -> str:
             with urllib.request.urlopen(f"{self.address}{path}", timeout=PATIENCE) as response:
                 return str(response.read(), "utf-8")
 
-        return until(answer)
+        return until(body)
 
     def samples(self, name: str) -> dict[tuple[str, ...], float]:
         """Return the samples of a metric, by service, kind and state."""

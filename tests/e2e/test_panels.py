@@ -47,17 +47,17 @@ class Stand:
     session: aiohttp.ClientSession
     instances: list[str]
 
-    async def ask(self, query: str, *, over_time: bool = False) -> list[dict[str, Any]]:
+    async def query(self, query: str, *, over_time: bool = False) -> list[dict[str, Any]]:
         """Return the series of a query, now or over the last thirty beats."""
         now = time.time()
         moment = {"start": f"{now - 30 * BEAT}", "end": f"{now}", "step": "2"} if over_time else {"time": f"{now}"}
         path = "query_range" if over_time else "query"
-        async with self.session.post(f"{self.url}/api/v1/{path}", data={"query": query, **moment}) as answer:
-            content = await answer.json()
+        async with self.session.post(f"{self.url}/api/v1/{path}", data={"query": query, **moment}) as response:
+            content = await response.json()
         assert content["status"] == "success", f"{query}: {content}"
         return list(content["data"]["result"])
 
-    async def asked_by(self, target: Target, **chosen: str) -> list[dict[str, Any]]:
+    async def series_of(self, target: Target, **chosen: str) -> list[dict[str, Any]]:
         """Return the series that a panel shows, with these variables."""
         recently = {
             "__interval": f"{10 * BEAT}s",
@@ -66,11 +66,11 @@ class Stand:
             "__from": f"{now_ms() - HOUR * 1000}",
         }
         query = expanded(target.query, {**EVERYTHING, **recently, **chosen})
-        return await self.ask(query, over_time=target.panel["type"] == "timeseries")
+        return await self.query(query, over_time=target.panel["type"] == "timeseries")
 
     async def until(self, query: str) -> None:
         """Wait until a query has a result."""
-        await eventually(lambda: self.ask(query))
+        await eventually(lambda: self.query(query))
 
 
 def now_ms() -> int:
@@ -163,10 +163,10 @@ async def test_every_panel_has_data(tmp_path, tool):
 async def shown(prometheus: Stand, target: Target) -> list[dict[str, Any]]:
     """Return what a panel shows, for any one kind if the dashboard is about one."""
     if target.dashboard != "kind":
-        return await prometheus.asked_by(target)
+        return await prometheus.series_of(target)
     found = []
     for service, kind in (name.split("/") for name in KINDS):
-        found += await prometheus.asked_by(target, aws_service=service, kind=kind)
+        found += await prometheus.series_of(target, aws_service=service, kind=kind)
     return found
 
 
@@ -181,8 +181,8 @@ async def links_work(prometheus: Stand, target: Target, labels: Mapping[str, str
                 lambda found: quote({**chosen, **times, **labels}.get(found[1], ""), safe=":/"),
                 link["url"],
             )
-            async with prometheus.session.get(url) as answer:
-                assert answer.status == 200, f"{target}: {url}: {await answer.text()}"
+            async with prometheus.session.get(url) as response:
+                assert response.status == 200, f"{target}: {url}: {await response.text()}"
 
 
 async def counts_once(prometheus: Stand, target: Target) -> None:
@@ -191,8 +191,8 @@ async def counts_once(prometheus: Stand, target: Target) -> None:
 
     async def agree() -> bool:
         nonlocal found
-        both = last_values(await prometheus.asked_by(target))
-        one = last_values(await prometheus.asked_by(target, instance=prometheus.instances[0].replace(".", r"\\.")))
+        both = last_values(await prometheus.series_of(target))
+        one = last_values(await prometheus.series_of(target, instance=prometheus.instances[0].replace(".", r"\\.")))
         found = f"{both} of two, {one} of one"
         return both == {labels: pytest.approx(value, rel=0.4) for labels, value in one.items()}
 

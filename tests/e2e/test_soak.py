@@ -111,15 +111,15 @@ class Life:
     def __init__(self, world: World, kind: Kind, rng: random.Random, scope: SimulatedScope | None = None) -> None:
         self._world, self._kind, self._rng, self._scope = world, kind, rng, scope
         words = {state: kind.states[state][0] for state in kind.states}
-        self._begin = [words[state] for state in (State.PENDING, State.RUNNING) if state in words]
+        self._starts = [words[state] for state in (State.PENDING, State.RUNNING) if state in words]
         self._ends = [words[state] for state in (State.SUCCEEDED, State.FAILED, State.STOPPED)]
         self.finished: list[tuple[float, State, str]] = []
         """When each job finishes, its state and why it fails."""
 
-    def arrivals(self, begin: float) -> Iterator[Arrival]:
+    def arrivals(self, start: float) -> Iterator[Arrival]:
         """Yield every new job with its time."""
         for number in itertools.count():
-            created = begin + number * 2 * HOUR + self._rng.uniform(1, HOUR)
+            created = start + number * 2 * HOUR + self._rng.uniform(1, HOUR)
             yield created, lambda created=created: self._add(created)  # type: ignore[misc]
 
     def expected(self, until: float) -> tuple[Counter[str], Counter[str]]:
@@ -132,7 +132,7 @@ class Life:
         end = self._rng.choice(self._ends)
         state = self._kind.state_of[end]
         message = self._rng.choice(list(REASONS)) if state is State.FAILED else ""
-        steps = [*self._begin, *(["ON_ITS_WAY"] if self._rng.random() < 0.05 else [])]
+        steps = [*self._starts, *(["ON_ITS_WAY"] if self._rng.random() < 0.05 else [])]
         path = [(number * lasts / 4, step) for number, step in enumerate(steps)]
         self._world.add_job(self._kind, scope=self._scope, created=created, path=[*path, (lasts, end)], message=message)
         self.finished.append((created + lasts, state, REASONS.get(message, "")))

@@ -18,9 +18,9 @@ from exporter.aws.poll_error import BadResponseError
 from exporter.catalog import Kind
 from exporter.exposition import Format
 from exporter.simulator import World
-from tests.support.answers import DAMAGE, MODELS, answers, containers, encoded, listing, structures, tree, wrapped
 from tests.support.effort import bounded
 from tests.support.harness import CATALOG, CUSTOMIZATION, NOW, HandClock, Running, configured, running, simulated
+from tests.support.responses import DAMAGE, MODELS, encoded, listing, responses, scopes, structures, tree, wrapped
 from tests.support.wild import HOSTILE, anything, rarely, texts
 
 pytestmark = pytest.mark.slow
@@ -76,7 +76,7 @@ def replies(draw, operation, content):
         error = {"__type": draw(texts), "message": draw(anything), "Message": draw(texts)}
         body = json.dumps(draw(st.just(error) | anything)).encode()
         return draw(st.sampled_from((400, 403, 404, 429, 500, 503, 301))), body
-    body = encoded(operation, draw(answers(operation, content)))
+    body = encoded(operation, draw(responses(operation, content)))
     if rarely(draw, 4):
         body = DAMAGE[draw(st.sampled_from(sorted(DAMAGE)))](body)
     return draw(st.sampled_from((200, 200, 200, 204, 300))), body
@@ -92,11 +92,11 @@ def attacked(draw, kind):
     elif stage == "discovery":
         _, scope = draw(st.sampled_from(kind.scopes))
         operation = MODELS.operation(scope.service or kind.service, scope.operation)
-        content = containers(operation, scope).map(lambda items: wrapped(operation, scope.items, items))
+        content = scopes(operation, scope).map(lambda items: wrapped(operation, scope.items, items))
     else:
         operation = MODELS.operation(kind.service, kind.details.operation)
-        wanted = tree(filter(None, (kind.details.reason, kind.details.code)))
-        content = structures(operation.output_shape, wanted)
+        members = tree(filter(None, (kind.details.reason, kind.details.code)))
+        content = structures(operation.output_shape, members)
     content |= anything
     return operation, [draw(replies(operation, content)) for _ in range(2)]
 
@@ -182,14 +182,14 @@ def test_counts_add_up_to_the_jobs_that_were_listed(data):
 
 async def test_details_are_requested_for_hostile_ids_too():
     """The reason of a failure is requested with the job's id as AWS gave it; an id that cannot be sent is not a bug."""
-    clock, asked = HandClock(), []
+    clock, requests = HandClock(), []
     jobs = [{"jobArn": f"{name}-{number}", "status": "Failed"} for number, name in enumerate(HOSTILE)]
 
     async def hook(call):
         if call.operation == CUSTOMIZATION.operation:
             return web.json_response({"modelCustomizationJobSummaries": jobs})
         if call.operation == "GetModelCustomizationJob":
-            asked.append(call.arguments)
+            requests.append(call.arguments)
             return web.json_response({"failureMessage": "access denied"})
         return None
 
@@ -201,6 +201,6 @@ async def test_details_are_requested_for_hostile_ids_too():
             for _ in range(6):
                 no_bug(exporter)
                 await exporter.turn(70)
-            assert asked
+            assert requests
             assert set(exporter.samples("aws_job_exporter_details_pending", "kind").values()) == {0}
             assert sum(exporter.by("reason", "aws_job_failures", kind=CUSTOMIZATION.key).values()) == len(jobs)

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from exporter.aws.items import job_reader, scope_of, seconds, text
 from exporter.aws.poll_error import BadResponseError
 from exporter.store import Ledger
-from tests.support import answers
-from tests.support.answers import MODELS, listing
+from tests.support import responses
 from tests.support.effort import bounded
 from tests.support.harness import CATALOG, NOW
+from tests.support.responses import MODELS, listing
 from tests.support.wild import anything, times
 
 pytestmark = pytest.mark.slow
@@ -62,7 +62,7 @@ def test_wild_scopes_have_ids_or_are_bad_responses(data):
     """Each scope of a wild discovery has an id that can be exposed, or is refused."""
     service, scope = data.draw(st.sampled_from(SCOPES), label="scope")
     operation = MODELS.operation(scope.service or service, scope.operation)
-    for item in data.draw(answers.containers(operation, scope), label="items")[:50]:
+    for item in data.draw(responses.scopes(operation, scope), label="items")[:50]:
         try:
             if found := scope_of(scope, item):
                 identifier, name = found

@@ -130,7 +130,7 @@ async def test_details_of_failures_are_requested_once_within_the_budget(aws, clo
             message="Your quota for this model is exceeded",
         )
     settings = configured(aws.endpoint_url, {"bedrock": None}, poll={"details_budget": 3})
-    asked = ("bedrock", "GetModelCustomizationJob")
+    operation = ("bedrock", "GetModelCustomizationJob")
     async with running(settings, clock) as exporter:
         assert exporter.value("aws_job_exporter_details_pending", kind=CUSTOMIZATION.key) == 2
         assert exporter.value("aws_job_failures", reason="quota_exceeded") == 3
@@ -138,7 +138,7 @@ async def test_details_of_failures_are_requested_once_within_the_budget(aws, clo
         assert exporter.value("aws_job_exporter_details_pending", kind=CUSTOMIZATION.key) == 0
         assert exporter.value("aws_job_failures", reason="quota_exceeded") == 5
         await exporter.turn(70)
-        assert aws.requests[asked] == 5
+        assert aws.requests[operation] == 5
 
 
 async def test_a_refused_detail_request_does_not_affect_the_list(aws, clock):
@@ -266,11 +266,11 @@ async def test_an_incomplete_listing_is_not_published(clock):
         for number in range(12):
             batch_job(aws, created=NOW - number)
 
-        async def break_off(call):
+        async def cut_off(call):
             if call.arguments.get("nextToken") and call.now > NOW:
                 raise AwsError("ValidationException", "broken off", 400)
 
-        aws.hooks.append(break_off)
+        aws.hooks.append(cut_off)
         async with running(configured(aws.endpoint_url, {"bedrock": None}), clock) as exporter:
             assert exporter.value("aws_jobs", status="Submitted") == 12
             batch_job(aws, created=NOW)
@@ -312,12 +312,12 @@ async def test_numbers_go_stale_and_come_back(aws, clock):
 async def test_the_same_page_token_twice_is_an_error(aws, clock):
     """The listing never loops endlessly."""
 
-    async def circle(call):
+    async def repeat(call):
         if call.operation == "ListModelInvocationJobs":
             return web.json_response({"invocationJobSummaries": [], "nextToken": "again"})
         return None
 
-    aws.hooks.append(circle)
+    aws.hooks.append(repeat)
     async with running(configured(aws.endpoint_url, {"bedrock": None}), clock) as exporter:
         assert exporter.why(kind=BEDROCK.key) == "bad_response"
 
@@ -354,24 +354,24 @@ async def test_only_some_of_many_unknown_statuses_are_logged(aws, clock):
         async with running(configured(aws.endpoint_url, {"bedrock": {"kinds": [BEDROCK.key]}}), clock) as exporter:
             for _ in range(2):
                 await exporter.turn(70)
-    told = [line["status"] for line in log if line["event"] == "status unknown to the catalog"]
-    assert len(told) == len(set(told)) == 50
+    statuses = [line["status"] for line in log if line["event"] == "status unknown to the catalog"]
+    assert len(statuses) == len(set(statuses)) == 50
 
 
 async def test_a_poll_that_takes_too_long_is_a_timeout(aws, clock):
     """Every wait is bounded, and the other sources go on."""
-    asked, over = asyncio.Event(), asyncio.Event()
+    requested, over = asyncio.Event(), asyncio.Event()
 
     async def hang(call):
         if call.operation == "ListModelInvocationJobs":
-            asked.set()
+            requested.set()
             await over.wait()
 
     async with running(configured(aws.endpoint_url, {"bedrock": None}, poll={"timeout": "1m"}), clock) as exporter:
         aws.hooks.append(hang)
         await clock.turn(70)
         await exporter.settle(hanging=1)
-        await asked.wait()
+        await requested.wait()
         elapse(60)
         await exporter.settle()
         assert exporter.why(kind=BEDROCK.key) == "timeout"
@@ -410,15 +410,15 @@ async def test_credentials_that_do_not_work_are_visible(aws, clock):
 
 async def test_a_source_never_overlaps_itself(aws, clock):
     """The length of a poll makes no difference."""
-    under_way = most = 0
+    in_progress = most = 0
 
     async def watch(call):
-        nonlocal under_way, most
+        nonlocal in_progress, most
         if call.operation == "ListModelInvocationJobs":
-            under_way += 1
-            most = max(most, under_way)
+            in_progress += 1
+            most = max(most, in_progress)
             await asyncio.sleep(0)
-            under_way -= 1
+            in_progress -= 1
 
     aws.hooks.append(watch)
     async with running(configured(aws.endpoint_url, {"bedrock": None}), clock) as exporter:
@@ -430,18 +430,18 @@ async def test_a_source_never_overlaps_itself(aws, clock):
 
 async def test_no_more_sources_are_polled_at_a_time_than_configured(aws, clock):
     """A single setting limits concurrency."""
-    under_way = most = 0
+    in_progress = most = 0
     full = asyncio.Event()
 
     async def watch(call):
-        nonlocal under_way, most
+        nonlocal in_progress, most
         if call.operation == LOOKOUT.operation:
-            under_way += 1
-            most = max(most, under_way)
-            if under_way == 3:
+            in_progress += 1
+            most = max(most, in_progress)
+            if in_progress == 3:
                 full.set()
             await full.wait()
-            under_way -= 1
+            in_progress -= 1
 
     aws.hooks.append(watch)
     for number in range(20):
@@ -473,7 +473,7 @@ async def test_requests_are_counted_by_operation_and_code(aws, clock):
 
 @pytest.mark.parametrize(
     ("fault", "code"),
-    [(Fault.broken_off(), "ConnectionClosedError"), (Fault.html(), "ResponseParserError")],
+    [(Fault.cut_off(), "ConnectionClosedError"), (Fault.html(), "ResponseParserError")],
     ids=["broken off", "unreadable"],
 )
 async def test_a_response_that_cannot_be_read_is_counted(aws, clock, fault, code):
@@ -619,11 +619,11 @@ async def test_a_job_that_cannot_be_explained_does_not_delay_the_others(aws, clo
 
 async def test_slow_details_do_not_fail_a_good_poll(aws, clock):
     """The list itself was read completely."""
-    asked, over = asyncio.Event(), asyncio.Event()
+    requested, over = asyncio.Event(), asyncio.Event()
 
     async def hang(call):
         if call.operation == "GetModelCustomizationJob":
-            asked.set()
+            requested.set()
             await over.wait()
 
     aws.hooks.append(hang)
@@ -632,7 +632,7 @@ async def test_slow_details_do_not_fail_a_good_poll(aws, clock):
         aws.world.add_job(CUSTOMIZATION, created=NOW - 60, path=[(0, "InProgress"), (60, "Failed")])
         await clock.turn(70)
         await exporter.settle(hanging=1)
-        await asked.wait()
+        await requested.wait()
         elapse(60)
         await exporter.settle()
         assert exporter.up(kind=CUSTOMIZATION.key) == 1

@@ -19,7 +19,7 @@ KINDS = [kind for kind in CATALOG.kinds() if kind.details]
 CUSTOMIZATION = CATALOG["bedrock"].kinds["model_customization_job"]
 
 
-def asked(world: World, kind: Kind, job: SimulatedJob) -> dict[str, Any]:
+def arguments_for(world: World, kind: Kind, job: SimulatedJob) -> dict[str, Any]:
     """Return the arguments that request one job's details."""
     known = {**world.job_items(kind).item(job, NOW), **job.scope.ids}
     return {name: known[str(value)[1:]] for name, value in kind.details.arguments.items()} if kind.details else {}
@@ -39,14 +39,14 @@ async def test_details_include_the_reason(kind, settle, connect, call, clock) ->
         client = connect(simulator, kind.service)
         shape = client.meta.service_model.operation_model(kind.details.operation).output_shape
         for job in jobs_in(world, kind):
-            answer = await call(client, kind.details.operation, **asked(world, kind, job))
-            del answer["ResponseMetadata"]
+            response = await call(client, kind.details.operation, **arguments_for(world, kind, job))
+            del response["ResponseMetadata"]
             over = state_of(world, job, job.phase_at(NOW)).is_final
-            assert (at(answer, kind.details.reason) == job.message) is over
-            assert not kind.details.code or (at(answer, kind.details.code) == job.code) is over
-            outermost = answer.get(kind.details.reason.partition(".")[0], {})
-            assert {at(answer, kind.status), at(outermost, kind.status)} <= {job.status_at(NOW), None}
-            assert not ParamValidator().validate(answer, shape).has_errors()
+            assert (at(response, kind.details.reason) == job.message) is over
+            assert not kind.details.code or (at(response, kind.details.code) == job.code) is over
+            outermost = response.get(kind.details.reason.partition(".")[0], {})
+            assert {at(response, kind.status), at(outermost, kind.status)} <= {job.status_at(NOW), None}
+            assert not ParamValidator().validate(response, shape).has_errors()
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
@@ -54,9 +54,9 @@ async def test_unknown_jobs_have_no_details(kind, settle, connect, call, clock) 
     """A job that never existed, was deleted, or was deleted with its scope is not found."""
     world = World(CATALOG)
     scope = settle(world, kind, jobs=2)[0]
-    arguments = asked(world, kind, jobs_in(world, kind, scope=scope)[0])
+    arguments = arguments_for(world, kind, jobs_in(world, kind, scope=scope)[0])
     world.delete_job(jobs_in(world, kind, scope=scope)[0])
-    lost = asked(world, kind, jobs_in(world, kind, scope=scope)[0])
+    lost = arguments_for(world, kind, jobs_in(world, kind, scope=scope)[0])
     unknown = {name: value if name in kind.sweep else made_up(value) for name, value in lost.items()}
     async with Simulator(world, clock=clock) as simulator:
         client = connect(simulator, kind.service)
@@ -76,8 +76,8 @@ async def test_a_job_is_known_as_soon_as_it_is_listed(connect, call, clock) -> N
         for number in range(2):
             job = world.add_job(kind, created=NOW + number, path=[(0, "Failed")], message="no")
             clock.now = NOW + number
-            answer = await call(client, "GetModelCustomizationJob", **asked(world, kind, job))
-            assert answer["failureMessage"] == "no"
+            response = await call(client, "GetModelCustomizationJob", **arguments_for(world, kind, job))
+            assert response["failureMessage"] == "no"
         clock.now = NOW
         with pytest.raises(ClientError, match="ResourceNotFoundException"):
-            await call(client, "GetModelCustomizationJob", **asked(world, kind, job))
+            await call(client, "GetModelCustomizationJob", **arguments_for(world, kind, job))

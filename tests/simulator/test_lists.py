@@ -35,7 +35,7 @@ def swept(kind: Kind, scope: Any) -> list[dict[str, Any]]:
     return [{**filled(kind, scope), **dict(zip(kind.sweep, values, strict=True))} for values in combinations]
 
 
-def told(kind: Kind) -> list[tuple[str, str]]:
+def shared_paths(kind: Kind) -> list[tuple[str, str]]:
     """Return the paths to values that a job of the world holds under the same key."""
     return [(key, path) for key, path in kind.paths() if not key.startswith(("dimensions.", "refine."))]
 
@@ -66,7 +66,7 @@ def comparable(found: dict[str, Any], kind: Kind) -> dict[str, Any]:
 
 def as_read(item: dict[str, Any], kind: Kind) -> dict[str, Any]:
     """Return the values at the catalog's paths in a listed item, with times in seconds."""
-    found = {path: at(item, path) for _, path in told(kind)}
+    found = {path: at(item, path) for _, path in shared_paths(kind)}
     if found[kind.status] in kind.state_of and kind.state_of[found[kind.status]].is_active:
         found.pop(kind.reason or "", None)
     return comparable(found, kind)
@@ -74,11 +74,11 @@ def as_read(item: dict[str, Any], kind: Kind) -> dict[str, Any]:
 
 def as_held(world: World, job: SimulatedJob, now: float) -> dict[str, Any]:
     """Return the same for a job of the world; where several facts share a path, the first one wins."""
-    paths = {path for _, path in told(job.kind)}
+    paths = {path for _, path in shared_paths(job.kind)}
     held = {path: value for path, value in filled(job.kind, job.scope).items() if path in paths}
     held |= dict(zip(job.kind.id, identity_of(world, job), strict=True))
     facts = job.facts(job.phase_at(now))
-    for key, path in told(job.kind):
+    for key, path in shared_paths(job.kind):
         if facts.get(key) not in (None, ""):
             held.setdefault(path, facts[key])
     return comparable(held, job.kind)

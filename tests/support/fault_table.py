@@ -162,7 +162,7 @@ MATRIX = (
         lambda members: Fault.members(**{members["token"]: 0}),
         at((FIRST, MIDDLE), "bad_response"),
     ),
-    Row("connection closed within the response", lambda _: Fault.broken_off(), at(STAGES, "network")),
+    Row("connection closed within the response", lambda _: Fault.cut_off(), at(STAGES, "network")),
     Row("response cut in half", lambda _: Fault.truncated(), at(STAGES, "bad_response")),
     Row("HTML in place of the response", lambda _: Fault.html(), at(STAGES, "bad_response")),
     Row("empty response", lambda _: Fault.body(""), at(STAGES, "bad_response")),

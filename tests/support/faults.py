@@ -162,7 +162,7 @@ class Fault:
         return cls(strike)
 
     @classmethod
-    def broken_off(cls) -> Fault:
+    def cut_off(cls) -> Fault:
         """Announce the whole response, send half of it and close the connection."""
 
         async def strike(context: RequestContext) -> web.StreamResponse:

@@ -71,10 +71,10 @@ class Served:
 
     async def get(self, *, tls: ssl.SSLContext | None = None, scheme: str = "", **options) -> tuple[int, str]:
         """Return the status and the text of a response, over a new connection."""
-        response, text = await self.answer(tls=tls, scheme=scheme, **options)
+        response, text = await self.request(tls=tls, scheme=scheme, **options)
         return response.status, text
 
-    async def answer(
+    async def request(
         self,
         *,
         tls: ssl.SSLContext | None = None,
@@ -98,10 +98,10 @@ class Served:
             reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=context)
             cipher = writer.get_extra_info("cipher")
             writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            answer = await reader.read()
+            response = await reader.read()
             writer.close()
             await writer.wait_closed()
-        assert answer.endswith(b"Hello World!")
+        assert response.endswith(b"Hello World!")
         return cipher[0], cipher[1]
 
 

@@ -83,12 +83,12 @@ class Reading:
 
     lines: list[str]
 
-    def samples(self, name: str, *wanted: str, **labels: str) -> dict[tuple[str, ...], float]:
-        """Return the samples of a metric that carry `labels`, by the values of their `wanted` labels."""
+    def samples(self, name: str, *requested: str, **labels: str) -> dict[tuple[str, ...], float]:
+        """Return the samples of a metric that carry `labels`, by the values of their `requested` labels."""
         text = "".join(f"{line}\n" for line in self.lines if line.startswith((f"{name}{{", f"{name} ")))
         samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
         found = [sample for sample in samples if labels.items() <= sample.labels.items()]
-        return {tuple(sample.labels[label] for label in wanted): sample.value for sample in found}
+        return {tuple(sample.labels[label] for label in requested): sample.value for sample in found}
 
     def by(self, label: str, name: str, **labels: str) -> dict[str, float]:
         """Return the samples of a metric that carry `labels`, by the value of one other label."""
@@ -130,9 +130,9 @@ class Running:
         # Not splitlines(): a label's value may contain other line separators.
         return Reading(self.exposition.render(Format.TEXT).decode().split("\n"))
 
-    def samples(self, name: str, *wanted: str, **labels: str) -> dict[tuple[str, ...], float]:
-        """Read the samples of a metric that carry `labels`, by the values of their `wanted` labels."""
-        return self.read().samples(name, *wanted, **labels)
+    def samples(self, name: str, *requested: str, **labels: str) -> dict[tuple[str, ...], float]:
+        """Read the samples of a metric that carry `labels`, by the values of their `requested` labels."""
+        return self.read().samples(name, *requested, **labels)
 
     def by(self, label: str, name: str, **labels: str) -> dict[str, float]:
         """Read the samples of a metric that carry `labels`, by the value of one other label."""

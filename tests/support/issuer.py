@@ -22,7 +22,7 @@ class Issuer:
 
     lifetime: timedelta = timedelta(hours=1)
     address: str = ""
-    asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
+    requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     """For each request: operation, access key or authorization, and the form."""
     connections: set[Any] = field(default_factory=set)
     broken: Callable[[], web.Response] | None = None
@@ -31,11 +31,11 @@ class Issuer:
 
     def keys(self) -> list[str]:
         """Return the last digit of each access key that requested its identity."""
-        return [key[-1] for operation, key, _ in self.asked if operation == "GetCallerIdentity"]
+        return [key[-1] for operation, key, _ in self.requests if operation == "GetCallerIdentity"]
 
-    def askers(self, operation: str) -> list[str]:
+    def senders(self, operation: str) -> list[str]:
         """Return the sender of each request for an operation."""
-        return [who for name, who, _ in self.asked if name == operation]
+        return [sender for name, sender, _ in self.requests if name == operation]
 
     async def query(self, request: web.Request) -> web.Response:
         """Respond as STS does."""
@@ -43,7 +43,7 @@ class Issuer:
         form = {name: str(value) for name, value in (await request.post()).items()}
         operation = form["Action"]
         signed = re.search(r"Credential=([^/]+)/", request.headers.get("Authorization", ""))
-        self.asked.append((operation, signed[1] if signed else "", form))
+        self.requests.append((operation, signed[1] if signed else "", form))
         if operation == "GetCallerIdentity":
             return _result(operation, f"<Arn>arn</Arn><UserId>id</UserId><Account>{ACCOUNT}</Account>")
         given = "".join(f"<{name}>{value}</{name}>" for name, value in self._keys("SessionToken").items())
@@ -51,7 +51,7 @@ class Issuer:
 
     async def container(self, request: web.Request) -> web.Response:
         """Respond as the EKS Pod Identity agent does."""
-        self.asked.append(("container", request.headers.get("Authorization", ""), {}))
+        self.requests.append(("container", request.headers.get("Authorization", ""), {}))
         return self.broken() if self.broken else web.json_response(self._keys("Token"))
 
     def _keys(self, token: str) -> dict[str, str]:
@@ -85,18 +85,18 @@ async def issuing(tls: SSLContext | None = None, **options: Any) -> AsyncIterato
 @asynccontextmanager
 async def silent() -> AsyncIterator[tuple[str, list[str]]]:
     """Yield the URL of a server that never responds, and the methods of the requests that it received."""
-    asked: list[str] = []
+    requests: list[str] = []
     handling: set[asyncio.Task[Any] | None] = set()
     over = asyncio.Event()
 
     async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         handling.add(asyncio.current_task())
-        asked.append((await reader.readline()).decode().partition(" ")[0])
+        requests.append((await reader.readline()).decode().partition(" ")[0])
         await over.wait()
         writer.close()
         await writer.wait_closed()
 
     async with await asyncio.start_server(hang, "127.0.0.1", 0) as server:
-        yield "http://{}:{}".format(*server.sockets[0].getsockname()), asked
+        yield "http://{}:{}".format(*server.sockets[0].getsockname()), requests
         over.set()
         await asyncio.gather(*filter(None, handling), return_exceptions=True)

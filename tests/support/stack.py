@@ -94,8 +94,8 @@ async def ready(url: str) -> None:
 
     async def is_ready() -> bool:
         try:
-            async with session.get(url) as answer:
-                return answer.ok
+            async with session.get(url) as response:
+                return response.ok
         except aiohttp.ClientError:
             return False
 

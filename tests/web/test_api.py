@@ -177,10 +177,10 @@ async def test_the_status_adds_up(shown):
 async def test_an_invalid_request_is_explained(shown, path, error):
     """The error has the parameter, the allowed values and the value given; so does the page of the same name."""
     response = await shown.client.get(f"/api/v1/{path}")
-    answer = await response.json()
+    content = await response.json()
     assert response.status == 400
-    assert (answer["status"], answer["errorType"]) == ("error", "bad_data")
-    assert answer["error"].startswith(error)
+    assert (content["status"], content["errorType"]) == ("error", "bad_data")
+    assert content["error"].startswith(error)
     if not path.startswith("status"):
         assert "This address is not valid" in await shown.text(f"/{path}", status=400)
 
@@ -237,24 +237,24 @@ async def test_the_api_matches_its_description():
     """Schemathesis sends requests that the description allows and some that it does not, and checks each response."""
     site = Site(Exposition(CollectorRegistry(), lambda: NOW), bool, "/metrics", inside(lambda: FILLED))
     async with TestServer(create_app(site)) as server:
-        await asyncio.to_thread(ask_everything, str(server.make_url("")))
+        await asyncio.to_thread(request_everything, str(server.make_url("")))
 
 
-def ask_everything(url):
+def request_everything(url):
     """Send examples of every operation; include invalid ones where a parameter can be invalid."""
     schema = schemathesis.openapi.from_dict(DESCRIPTION)
     for path, entry in DESCRIPTION["paths"].items():
-        ask_examples(schema[path]["GET"], GenerationMode.POSITIVE, url)
+        request_examples(schema[path]["GET"], GenerationMode.POSITIVE, url)
         if entry["get"].get("parameters"):
-            ask_examples(schema[path]["GET"], GenerationMode.NEGATIVE, url)
+            request_examples(schema[path]["GET"], GenerationMode.NEGATIVE, url)
 
 
-def ask_examples(operation, mode, url):
+def request_examples(operation, mode, url):
     """Send examples of one operation, the same in each run."""
 
     @given(case=operation.as_strategy(generation_mode=mode))
     @settings(max_examples=30, derandomize=True, deadline=None, database=None, phases=[Phase.generate])
-    def ask(case):
+    def request(case):
         case.call_and_validate(base_url=url, timeout=PATIENCE)
 
-    ask()
+    request()

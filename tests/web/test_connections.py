@@ -48,11 +48,11 @@ class Server:
             with suppress(ConnectionError):
                 await writer.wait_closed()
 
-    async def ask(self, request, *, count=1):
+    async def send(self, request, *, count=1):
         """Send bytes over a separate connection and return the status lines of this many responses."""
         async with asyncio.timeout(PATIENCE), self.connected() as (reader, writer):
             writer.write(request)
-            return [await answer(reader) for _ in range(count)]
+            return [await status_of_response(reader) for _ in range(count)]
 
     def dropped(self, reason):
         """Return how many connections were dropped."""
@@ -60,10 +60,10 @@ class Server:
 
     async def is_healthy(self):
         """Return whether it responds."""
-        return await self.ask(HEALTHY) == [200]
+        return await self.send(HEALTHY) == [200]
 
 
-async def answer(reader):
+async def status_of_response(reader):
     """Read one response and return its status."""
     head = await reader.readuntil(b"\r\n\r\n")
     lines = head.lower().split(b"\r\n")
@@ -113,26 +113,26 @@ MUCH = 3_000
 async def held(server, count):
     """Yield while this many clients have requested the metrics and read only the first bytes."""
     async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
-        begun: asyncio.Queue[bytes] = asyncio.Queue()
+        received: asyncio.Queue[bytes] = asyncio.Queue()
         over = asyncio.Event()
 
-        async def begin():
+        async def read_the_start():
             async with server.connected(receive_buffer=4096) as (reader, writer):
                 writer.write(SCRAPE)
-                await begun.put(await reader.readline())
+                await received.put(await reader.readline())
                 await over.wait()
                 writer.transport.abort()
 
         for _ in range(count):
-            group.create_task(begin())
-        yield [int((await begun.get()).split()[1]) for _ in range(count)]
+            group.create_task(read_the_start())
+        yield [int((await received.get()).split()[1]) for _ in range(count)]
         over.set()
 
 
 async def test_many_clients_scrape_at_once():
     """Each gets its response, and the server stays healthy meanwhile."""
     async with serving(max_requests=0) as server:
-        scrapes = [asyncio.create_task(server.ask(SCRAPE)) for _ in range(SCRAPERS)]
+        scrapes = [asyncio.create_task(server.send(SCRAPE)) for _ in range(SCRAPERS)]
         assert await server.is_healthy()
         assert await asyncio.gather(*scrapes) == [[200]] * SCRAPERS
 
@@ -151,7 +151,7 @@ async def test_more_scrapes_than_allowed_are_refused():
             assert refusal.endswith(b"\r\n\r\nLimit of concurrent requests reached (2), try again later.\n")
             assert await server.is_healthy()
         await eventually(lambda: not server.connections._all)
-        assert await server.ask(SCRAPE) == [200]
+        assert await server.send(SCRAPE) == [200]
 
 
 async def test_a_slow_reader_is_cut_off(caplog):
@@ -195,7 +195,7 @@ async def test_a_client_that_sends_no_further_request_is_cut_off():
     """A second request has a time limit, too."""
     async with serving() as server, server.connected() as (reader, writer):
         writer.write(HEALTHY)
-        assert await answer(reader) == 200
+        assert await status_of_response(reader) == 200
         (connection,) = await only(server)
         await eventually(lambda: connection in server.connections._waiting)
         writer.write(b"GET /metr")
@@ -209,7 +209,7 @@ async def test_a_client_that_sends_its_request_in_time_may_stay():
         (connection,) = await only(server)
         assert not connection._timer.cancelled()
         writer.write(HEALTHY)
-        assert await answer(reader) == 200
+        assert await status_of_response(reader) == 200
         await eventually(lambda: connection in server.connections._waiting)
         assert connection._timer.cancelled()
 
@@ -227,7 +227,7 @@ async def test_silent_connections_give_way():
         for oldest, _ in silent[:5]:
             reader, writer = await stack.enter_async_context(server.connected())
             writer.write(HEALTHY)
-            assert await answer(reader) == 200
+            assert await status_of_response(reader) == 200
             assert await ended(oldest) == b""
         assert len(server.connections._all) == 50
         assert server.dropped("full") == 5
@@ -250,7 +250,7 @@ async def test_connections_with_tls_have_the_same_limits(written, certificates):
         async with asyncio.timeout(PATIENCE):
             reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=server.client())
             writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            assert await answer(reader) == 200
+            assert await status_of_response(reader) == 200
         assert await ended(reader) == b""
         writer.transport.abort()
 
@@ -343,10 +343,10 @@ ODD = {
 
 
 @pytest.mark.parametrize(("request_bytes", "statuses"), ODD.values(), ids=ODD.keys())
-async def test_odd_requests_are_refused(request_bytes, statuses, caplog):
+async def test_odd_requests_do_not_stop_the_server(request_bytes, statuses, caplog):
     """The response says what is wrong; the server continues, and nothing is logged as an error."""
     async with serving() as server:
-        (status,) = await server.ask(request_bytes)
+        (status,) = await server.send(request_bytes)
         assert status in statuses
         assert await server.is_healthy()
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
@@ -356,7 +356,7 @@ async def test_pipelined_requests_get_their_responses_in_order():
     """Pipelining: one response for each request, in the same order."""
     async with serving() as server:
         odd = get("/nothing")
-        assert await server.ask((HEALTHY + odd) * 100, count=200) == [200, 404] * 100
+        assert await server.send((HEALTHY + odd) * 100, count=200) == [200, 404] * 100
 
 
 async def test_a_flood_without_reading_is_cut_off():
@@ -401,14 +401,14 @@ async def test_a_response_in_progress_is_finished_when_the_server_shuts_down(mon
     app.add_routes([web.get("/", slow)])
     async with asyncio.timeout(PATIENCE):
         async with serve(app, await listen(["127.0.0.1:0"])) as [(_, port)]:
-            client = asyncio.create_task(Server(port, kept(app)).ask(get("/")))
+            client = asyncio.create_task(Server(port, kept(app)).send(get("/")))
             await entered.wait()
-            going_on = asyncio.create_task(when_nobody_is_let_in(port, go_on.set))
-        await going_on
+            shutting_down = asyncio.create_task(once_connections_are_refused(port, go_on.set))
+        await shutting_down
         assert await client == [200]
 
 
-async def when_nobody_is_let_in(port, do):
+async def once_connections_are_refused(port, do):
     """Do something once a server has started to shut down."""
 
     async def is_closed():

@@ -8,7 +8,7 @@ from exporter.exposition import Exposition
 from exporter.web import Site, create_app
 
 
-async def answer(method, reload, headers=None):
+async def response_to(method, reload, headers=None):
     """Return the status and the text of a response."""
     site = Site(Exposition(CollectorRegistry(), lambda: 0.0), bool, "/metrics", reload=reload)
     async with TestClient(TestServer(create_app(site))) as client:
@@ -28,24 +28,24 @@ def reloading(*problems):
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 async def test_a_successful_reload(method):
     """The response is the same as Prometheus's."""
-    assert await answer(method, reloading()) == (200, "")
+    assert await response_to(method, reloading()) == (200, "")
 
 
 async def test_a_failed_reload_says_why():
     """Each problem is on a separate line."""
-    assert await answer("POST", reloading("a: wrong", "b: wrong")) == (500, "a: wrong\nb: wrong\n")
+    assert await response_to("POST", reloading("a: wrong", "b: wrong")) == (500, "a: wrong\nb: wrong\n")
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 async def test_without_the_flag_a_reload_is_refused(method):
     """The wording is that of Prometheus."""
-    assert await answer(method, None) == (403, "Lifecycle API is not enabled.")
+    assert await response_to(method, None) == (403, "Lifecycle API is not enabled.")
 
 
 @pytest.mark.parametrize("reload", [None, reloading()], ids=["disabled", "enabled"])
 async def test_a_link_cannot_reload(reload):
     """GET changes nothing."""
-    assert (await answer("GET", reload))[0] == 405
+    assert (await response_to("GET", reload))[0] == 405
 
 
 @pytest.mark.parametrize(
@@ -65,4 +65,4 @@ async def test_a_link_cannot_reload(reload):
 )
 async def test_a_page_of_another_site_cannot_reload(headers, status):
     """A user who can reach the exporter may visit any page, and its forms can be sent anywhere."""
-    assert (await answer("POST", reloading(), headers))[0] == status
+    assert (await response_to("POST", reloading(), headers))[0] == status

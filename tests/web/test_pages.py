@@ -153,8 +153,8 @@ async def test_an_unknown_end_is_not_made_up(shown):
     assert "so far" not in row
     assert "0</b> failed" in await shown.text("/")
     assert "No job" in await shown.text("/jobs?finished_since=1h")
-    (told,) = (await shown.data("/api/v1/jobs"))["jobs"]
-    assert told["finished"] is None
+    (entry,) = (await shown.data("/api/v1/jobs"))["jobs"]
+    assert entry["finished"] is None
     assert sum(hour["failed"] for hour in (await shown.data("/api/v1/status"))["failures"]) == 0
 
 
@@ -275,12 +275,12 @@ async def test_the_configuration_is_shown_without_its_secrets(shown):
     )
     page = await shown.text("/config")
     (text,) = re.findall(r"<pre[^>]*>(.*?)</pre>", page, re.DOTALL)
-    told = yaml.safe_load(html.unescape(text))
+    configuration = yaml.safe_load(html.unescape(text))
     assert "hush" not in page
-    assert told["accounts"] == [{"role_arn": role, "external_id": "[redacted]", "regions": ["eu-west-1"]}]
-    assert told["kinds"]["own"]["title"] == "see http://[redacted]@localhost:1"
-    assert told["poll"]["interval"] == "1m"
-    assert "no licence" in told["reasons"][0]["text"]
+    assert configuration["accounts"] == [{"role_arn": role, "external_id": "[redacted]", "regions": ["eu-west-1"]}]
+    assert configuration["kinds"]["own"]["title"] == "see http://[redacted]@localhost:1"
+    assert configuration["poll"]["interval"] == "1m"
+    assert "no licence" in configuration["reasons"][0]["text"]
 
 
 async def test_static_files_may_be_cached(shown):

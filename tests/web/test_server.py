@@ -111,10 +111,10 @@ async def test_caches_learn_what_the_response_depends_on(client, encoding):
 async def test_a_head_request_gets_the_headers_of_the_response(client, accept, encoding):
     """Probes send HEAD requests."""
     headers = {"Accept": accept, "Accept-Encoding": encoding}
-    head, answer = await client.head("/metrics", headers=headers), await client.get("/metrics", headers=headers)
+    head, response = await client.head("/metrics", headers=headers), await client.get("/metrics", headers=headers)
     assert (head.status, await head.read()) == (200, b"")
     for name in ("Content-Type", "Content-Length", "Content-Encoding", "Vary"):
-        assert head.headers.get(name) == answer.headers.get(name)
+        assert head.headers.get(name) == response.headers.get(name)
 
 
 async def test_an_accept_header_in_several_lines_is_one_list(client):

@@ -42,8 +42,8 @@ async def test_guessing_passwords_does_not_evict_the_right_ones():
 async def test_results_are_cached():
     """A rejection is cached, too, and shared by requests that arrived during the first comparison."""
     authenticator, users = Authenticator(), {"user": hashed(b"right")}
-    asked = [authenticator.admits(b"user", word, users) for word in (b"right", b"wrong") * 50]
-    assert await asyncio.gather(*asked) == [True, False] * 50
+    attempts = [authenticator.admits(b"user", word, users) for word in (b"right", b"wrong") * 50]
+    assert await asyncio.gather(*attempts) == [True, False] * 50
     assert len(authenticator._found) == 2
 
 

@@ -397,7 +397,7 @@ async def test_headers(tries, written, certificates):
     lines = "".join(f"    {name}: {value}\n" for name, value in headers.items())
     async with greeting(written(f"http_server_config:\n  headers:\n{lines}"), certificates) as server:
         for path in ("/", "/nothing") * tries:
-            response, _text = await server.answer(path=path)
+            response, _text = await server.request(path=path)
             assert headers.items() <= dict(response.headers).items()
 
 
@@ -482,7 +482,7 @@ async def test_users(content, user, status, written, certificates, users):
     """Only a listed user with the right password gets in."""
     async with greeting(written(content + listed(users)), certificates) as server:
         for _ in ("cold", "cached"):
-            response, text = await server.answer(user=user)
+            response, text = await server.request(user=user)
             assert (response.status, text) == (status, "Hello World!" if status == 200 else "Unauthorized\n")
             assert response.headers.get("WWW-Authenticate") == (None if status == 200 else "Basic")
 
@@ -492,7 +492,7 @@ async def test_every_path_requires_the_password(written, certificates, users):
     content = listed(users) + "http_server_config: {headers: {X-Frame-Options: deny}}"
     async with greeting(written(content), certificates) as server:
         for path in ("/", "/nothing", "/-/healthy"):
-            response, _text = await server.answer(path=path)
+            response, _text = await server.request(path=path)
             assert (response.status, response.headers["X-Frame-Options"]) == (401, "deny")
 
 
@@ -538,8 +538,8 @@ async def test_basic_auth_cache(written, certificates, users):
         right, wrong = ("alice", "alice123"), ("alice", "alice1234")
         assert (await server.get(user=right))[0] == 200
         assert (await server.get(user=wrong))[0] == 401
-        answers = await asyncio.gather(*(server.get(user=user) for user in (right, wrong) * 150))
-        assert [status for status, _ in answers] == [200, 401] * 150
+        results = await asyncio.gather(*(server.get(user=user) for user in (right, wrong) * 150))
+        assert [status for status, _ in results] == [200, 401] * 150
 
 
 async def test_basic_auth_with_fakepassword(written, certificates, users):

@@ -29,14 +29,14 @@ def tree(paths: Iterable[str]) -> Tree:
 
 
 @st.composite
-def values(draw, shape: Shape, wanted: Tree) -> Any:
+def values(draw, shape: Shape, members: Tree) -> Any:
     """Draw a value of a shape, with these members; now and then it is missing, null, or something else."""
     if rarely(draw, 12):
         return draw(anything)
     if isinstance(shape, StructureShape):
-        return draw(structures(shape, wanted))
+        return draw(structures(shape, members))
     if isinstance(shape, ListShape):
-        return [draw(values(shape.member, wanted)) for _ in range(draw(st.integers(0, 2)))]
+        return [draw(values(shape.member, members)) for _ in range(draw(st.integers(0, 2)))]
     if getattr(shape, "enum", None) and not rarely(draw, 4):
         return draw(st.sampled_from(shape.enum))
     return draw(SCALARS.get(shape.type_name, texts))
@@ -50,10 +50,10 @@ SCALARS: Mapping[str, st.SearchStrategy[Any]] = {
 
 
 @st.composite
-def structures(draw, shape: StructureShape, wanted: Tree) -> dict[str, Any]:
+def structures(draw, shape: StructureShape, members: Tree) -> dict[str, Any]:
     """Draw a structure, its members under their names on the wire."""
     found = {}
-    for name, inner in wanted.items():
+    for name, inner in members.items():
         if name in shape.members and not rarely(draw, 8):
             member = shape.members[name]
             found[member.serialization.get("name", name)] = draw(values(member, inner))
@@ -66,8 +66,8 @@ def structures(draw, shape: StructureShape, wanted: Tree) -> dict[str, Any]:
 def items(draw, operation: OperationModel, path: str, paths: Iterable[str], ids: Iterable[str]) -> list[Any]:
     """Draw the items of a list: few or many, some of them twice, most of them with unique ids."""
     shape = shape_at(operation.output_shape, path)
-    member, wanted = getattr(shape, "member", shape), tree(paths)
-    listed = [draw(values(member, wanted)) for _ in range(draw(st.integers(0, 3)))]
+    member, members = getattr(shape, "member", shape), tree(paths)
+    listed = [draw(values(member, members)) for _ in range(draw(st.integers(0, 3)))]
     for number, item in enumerate(listed):
         if isinstance(item, dict) and not rarely(draw, 6):
             put(item, member, ids, f"{draw(texts)}{draw(st.integers(0, 3))}-{number // 2}")
@@ -119,30 +119,30 @@ def listing(kind: Kind) -> st.SearchStrategy[list[Any]]:
     return items(MODELS.operation(kind.service, kind.operation), kind.items, job_paths(kind), kind.id)
 
 
-def containers(operation: OperationModel, scope: Scope) -> st.SearchStrategy[list[Any]]:
+def scopes(operation: OperationModel, scope: Scope) -> st.SearchStrategy[list[Any]]:
     """Draw the scopes that a discovery lists."""
     ids = () if scope.id == BARE else (scope.id,)
     return items(operation, scope.items, [path for _, path in scope.paths()], ids)
 
 
 @st.composite
-def answers(draw, operation: OperationModel, content: st.SearchStrategy[Any]) -> Any:
+def responses(draw, operation: OperationModel, content: st.SearchStrategy[Any]) -> Any:
     """Draw the body of a response as a value, with a page token now and then."""
-    answer = draw(content)
+    response = draw(content)
     paging = MODELS.paging(operation.service_model.service_name, operation.name)
-    if isinstance(answer, dict) and paging.output_token and rarely(draw, 6):
-        answer[wire_path(operation.output_shape, paging.output_token)[0]] = draw(anything)
-    if isinstance(answer, dict) and rarely(draw, 8):
-        answer[draw(texts)] = draw(anything)
-    return answer
+    if isinstance(response, dict) and paging.output_token and rarely(draw, 6):
+        response[wire_path(operation.output_shape, paging.output_token)[0]] = draw(anything)
+    if isinstance(response, dict) and rarely(draw, 8):
+        response[draw(texts)] = draw(anything)
+    return response
 
 
-def encoded(operation: OperationModel, answer: Any) -> bytes:
+def encoded(operation: OperationModel, response: Any) -> bytes:
     """Return a response in the protocol of its service."""
     protocol = operation.service_model.resolved_protocol
     if protocol not in ("query", "rest-xml"):
-        return json.dumps(answer).encode()
-    content = xml(answer)
+        return json.dumps(response).encode()
+    content = xml(response)
     if wrapper := operation.output_shape.serialization.get("resultWrapper"):
         content = f"<{wrapper}>{content}</{wrapper}>"
     return f"<{operation.name}Response>{content}</{operation.name}Response>".encode(errors="replace")
