@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 CHART = Path(__file__).parent
-BEGIN, END = "<!-- values -->\n", "<!-- end of values -->\n"
+START, END = "<!-- values -->\n", "<!-- end of values -->\n"
 
 
 def values(text: str) -> Iterator[tuple[str, str, str]]:
@@ -34,9 +34,9 @@ def _at(content: Any, keys: list[str]) -> Any:
 
 def readme(text: str, rows: Iterator[tuple[str, str, str]]) -> str:
     """Return the README with its table made anew."""
-    before, rest = text.split(BEGIN)
+    before, rest = text.split(START)
     table = "".join(f"| `{key}` | `{default}` | {description} |\n" for key, default, description in rows)
-    return f"{before}{BEGIN}| value | default | meaning |\n|---|---|---|\n{table}{END}{rest.split(END)[1]}"
+    return f"{before}{START}| value | default | meaning |\n|---|---|---|\n{table}{END}{rest.split(END)[1]}"
 
 
 if __name__ == "__main__":

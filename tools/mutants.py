@@ -224,9 +224,9 @@ def _done(node: ast.stmt) -> Iterator[ast.AST]:
 def _replaced(source: str, node: Any, new: ast.AST) -> str:
     """Return a module with one node replaced, in parentheses where precedence requires them."""
     lines = source.encode().splitlines(keepends=True)
-    begin = sum(map(len, lines[: node.lineno - 1])) + node.col_offset
+    start = sum(map(len, lines[: node.lineno - 1])) + node.col_offset
     end = sum(map(len, lines[: node.end_lineno - 1])) + node.end_col_offset
-    head, tail = source.encode()[:begin].decode(), source.encode()[end:].decode()
+    head, tail = source.encode()[:start].decode(), source.encode()[end:].decode()
     text = ast.unparse(ast.fix_missing_locations(new))
     plain, safe = f"{head}{text}{tail}", f"{head}({text}){tail}"
     if isinstance(new, ast.stmt):
@@ -312,10 +312,10 @@ def diff(mutant: Mutant) -> str:
     return "".join(difflib.unified_diff(before, after, mutant.path, f"{mutant.path} {mutant.function}", n=2))
 
 
-def main(wanted: Sequence[str]) -> str:
+def main(requested: Sequence[str]) -> str:
     """Try the mutants of the given modules, or of all if none are given; return what is wrong, empty if nothing is."""
     lists = tomllib.loads(LISTS.read_text())
-    modules = [Module(**entry) for entry in lists["module"] if not wanted or entry["path"] in wanted]
+    modules = [Module(**entry) for entry in lists["module"] if not requested or entry["path"] in requested]
     equal = {(entry["path"], entry["function"], entry["before"], entry["after"]) for entry in lists["equal"]}
     for library in LIBRARIES:
         importlib.import_module(library)

@@ -155,16 +155,16 @@ async def test_the_demo_reloads_too():
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_hanging_aws_does_not_delay_the_shutdown(aws, config, number):
     """A poll in progress is abandoned."""
-    asked, never = asyncio.Event(), asyncio.Event()
+    requested, never = asyncio.Event(), asyncio.Event()
 
     async def hang(call):
-        asked.set()
+        requested.set()
         await never.wait()
 
     aws.hooks.append(hang)
     async with serving(config()) as (process, _):
         async with asyncio.timeout(PATIENCE):
-            await asked.wait()
+            await requested.wait()
         process.send_signal(number)
         assert await ended(process) == 0
     never.set()

@@ -165,9 +165,9 @@ def test_target_rate_interval_rule(target):
 @pytest.mark.parametrize("name", ["job", "instance"], ids=["target-job-rule", "target-instance-rule"])
 def test_target_job_and_instance_rules(target, name):
     """Every selector filters by the selected jobs and instances."""
-    asked = re.findall(r"\{([^{}]*)\}", target.query)
-    assert len(asked) == len(selectors(target.query))
-    assert all(f'{name}=~"${name}"' in selector.split(", ") for selector in asked)
+    filters = re.findall(r"\{([^{}]*)\}", target.query)
+    assert len(filters) == len(selectors(target.query))
+    assert all(f'{name}=~"${name}"' in selector.split(", ") for selector in filters)
 
 
 @each_target
@@ -303,14 +303,14 @@ def test_the_labels_in_a_link_are_those_of_its_panel(dashboard):
     """Each label in a link is one that all queries of its panel return."""
     for panel in panels(dashboard):
         urls = " ".join(link["url"] for link in panel["fieldConfig"]["defaults"].get("links", []))
-        asked = set(re.findall(r"\$\{__(?:data\.fields|field\.labels)\.(\w+)", urls))
+        used = set(re.findall(r"\$\{__(?:data\.fields|field\.labels)\.(\w+)", urls))
         given = [
             set(re.split(r", ", found[1]))
             for target in panel["targets"]
             if (found := re.search(r"(?:sum|max|min) by \(([^()]*)\)", target["expr"]))
         ]
-        assert not asked or given
-        assert all(asked <= names for names in given)
+        assert not used or given
+        assert all(used <= names for names in given)
 
 
 @each_dashboard
@@ -340,5 +340,5 @@ def test_the_data_source_and_the_files_are_provisioned():
 def test_every_dashboard_is_documented():
     """docs/dashboards.md lists each dashboard by its title and its file, and no others."""
     text = (FOLDER.parents[1] / "docs" / "dashboards.md").read_text()
-    told = set(re.findall(r"^\| (AWS jobs: [\w ]+) \| \[(\w+)\.json\]", text, re.MULTILINE))
-    assert told == {(dashboard["title"], name) for name, dashboard in DASHBOARDS.items()}
+    documented = set(re.findall(r"^\| (AWS jobs: [\w ]+) \| \[(\w+)\.json\]", text, re.MULTILINE))
+    assert documented == {(dashboard["title"], name) for name, dashboard in DASHBOARDS.items()}

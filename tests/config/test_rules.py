@@ -100,8 +100,8 @@ def test_an_alert_says_what_a_person_needs(alert):
 def test_a_rule_uses_existing_series(name):
     """Every series is exported or recorded; an alert compares but never ranks, because ranks move."""
     expression = {**RECORDED, **ALERTS}[name]["expr"]
-    asked = set(re.findall(r"\b(?:source:|aws_job)\w+(?::\w+)*", expression))
-    assert asked <= series() | RECORDED.keys()
+    used = set(re.findall(r"\b(?:source:|aws_job)\w+(?::\w+)*", expression))
+    assert used <= series() | RECORDED.keys()
     if name in ALERTS:
         assert re.search(r"[<>]|==|absent\(", expression)
         assert not re.search(r"\b(topk|bottomk|limitk)\b", expression)
@@ -142,11 +142,11 @@ def test_links_point_to_pages_with_known_filters():
         assert parts.path in PARAMETERS
         assert "{" not in url
         # As a page parses it: empty parameters filter nothing, and unknown ones are errors.
-        asked: dict[str, list[str]] = {}
+        query: dict[str, list[str]] = {}
         for name, value in parse_qsl(parts.query):
-            asked.setdefault(name, []).append(value)
-        parameters = PARAMETERS[parts.path].of(asked, now=0.0)
-        assert parameters.model_fields_set == asked.keys()
+            query.setdefault(name, []).append(value)
+        parameters = PARAMETERS[parts.path].of(query, now=0.0)
+        assert parameters.model_fields_set == query.keys()
     assert any(dict(parse_qsl(urlsplit(url).query)).get("scope") == "a1b2/c3" for url in urls)
 
 

@@ -37,7 +37,7 @@ KIND = Kind.model_validate(
 )
 SOURCE_LABEL = re.compile(rf'(?<=[{{,])(?:{"|".join(SourceKey._fields)})="[^"]*",?')
 KEY = SourceKey("1", "r", "s", "k", "x")
-BEGIN, NOW = 10_000.0, 20_000.0
+START, NOW = 10_000.0, 20_000.0
 BUCKETS = Metrics.model_validate({"duration_buckets": ["1m", "1h"]})
 SINGLE = BUCKETS.model_copy(update={"per_job": True, "per_job_finished": 2})
 
@@ -65,7 +65,7 @@ JOBS = [
 def ledger():
     """Return a ledger that saw all of these jobs appear."""
     ledger = Ledger(lookback=86_400.0, classify=lambda job: job.message, bounds=BUCKETS.duration_buckets)
-    ledger.take([], BEGIN)
+    ledger.take([], START)
     ledger.take(JOBS, NOW)
     return ledger
 

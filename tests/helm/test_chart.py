@@ -135,9 +135,9 @@ def test_every_value_has_an_effect(template, key):
 def test_templates_use_existing_values():
     """Keys inside a value that users fill in are allowed, too."""
     text = "".join(file.read_text() for file in CHART.glob("templates/**/*") if file.is_file())
-    asked = {path for path in re.findall(r"(?:\.Values|\$values)((?:\.\w+)+)", text) for path in [path[1:]]}
+    used = {path for path in re.findall(r"(?:\.Values|\$values)((?:\.\w+)+)", text) for path in [path[1:]]}
     free = [key for key, default in DOCUMENTED.items() if default == {}]
-    unknown = {path for path in asked if not holds(DEFAULTS, path)}
+    unknown = {path for path in used if not holds(DEFAULTS, path)}
     assert [path for path in unknown if not any(path.startswith(f"{key}.") for key in free)] == []
 
 

@@ -223,8 +223,8 @@ def test_pods_are_restricted(render, values):
     """They meet the Pod Security Standard "restricted", and their root is read-only."""
     for pod in pods(render(values)):
         spec = pod["spec"]
-        wanted = "serviceAccountName" in spec and values.get("serviceAccount", {}).get("automountToken", False)
-        assert spec["automountServiceAccountToken"] is wanted
+        expected = "serviceAccountName" in spec and values.get("serviceAccount", {}).get("automountToken", False)
+        assert spec["automountServiceAccountToken"] is expected
         assert spec["enableServiceLinks"] is False
         assert not spec.keys() & {"hostNetwork", "hostPID", "hostIPC"}
         assert spec["securityContext"]["runAsNonRoot"] is True
@@ -374,9 +374,9 @@ PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 def test_probes_request_the_exporters_pages(render, tls, scheme):
     """The kubelet's own probes do, and they accept any certificate."""
     container = render({"web": {"tls": {"secretName": "certificate" if tls else ""}}}).container
-    asked = [container[probe]["httpGet"] for probe in PROBES]
-    assert [each["path"] for each in asked] == ["/-/healthy", "/-/ready", "/-/healthy"]
-    assert {(each["port"], each["scheme"]) for each in asked} == {("metrics", scheme)}
+    requests = [container[probe]["httpGet"] for probe in PROBES]
+    assert [each["path"] for each in requests] == ["/-/healthy", "/-/ready", "/-/healthy"]
+    assert {(each["port"], each["scheme"]) for each in requests} == {("metrics", scheme)}
 
 
 def test_a_command_probes_where_there_is_a_password(render):
@@ -601,7 +601,7 @@ def notes(render, chart_with_notes):
 
 
 @pytest.mark.parametrize(
-    ("name", "said", "unsaid"),
+    ("name", "expected", "unexpected"),
     [
         (
             "default",
@@ -622,8 +622,8 @@ def notes(render, chart_with_notes):
         ("openshift", ["keys in the Secret aws-keys", "--namespace exporters"], ["names no role"]),
     ],
 )
-def test_the_notes_are_about_this_installation(notes, name, said, unsaid):
+def test_the_notes_are_about_this_installation(notes, name, expected, unexpected):
     """They say how to reach it, where its credentials come from, and what is left to do."""
     text = notes(EXAMPLES[name])
-    assert [words for words in said if words not in text] == []
-    assert [words for words in unsaid if words in text] == []
+    assert [words for words in expected if words not in text] == []
+    assert [words for words in unexpected if words in text] == []

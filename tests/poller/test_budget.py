@@ -232,5 +232,5 @@ async def test_a_limit_is_logged_once_when_it_is_reached_and_once_when_it_ends(a
             for _ in range(3):
                 await exporter.turn(66)
             await exporter.turn(8 * DAY)
-    told = [(line["event"], line["dropped"], line.get("number")) for line in log if "dropped" in line]
-    assert told == [("over a limit", "jobs", 1), ("within the limits again", "jobs", None)]
+    logged = [(line["event"], line["dropped"], line.get("number")) for line in log if "dropped" in line]
+    assert logged == [("over a limit", "jobs", 1), ("within the limits again", "jobs", None)]

@@ -91,14 +91,14 @@ async def test_a_bug_around_a_poll_stops_no_source(clock, monkeypatch, method):
 
     async with simulated(clock) as aws:
         async with running(configured(aws.endpoint_url, {"bedrock": None}), clock) as exporter:
-            sound = getattr(exporter.poller, method)
+            original = getattr(exporter.poller, method)
 
             def fail(polled, *arguments):
                 status = polled if isinstance(polled, SourceStatus) else polled.status
                 if status.key.kind == CUSTOMIZATION.key:
                     hit.append(status)
                     raise RuntimeError("a bug")
-                return sound(polled, *arguments)
+                return original(polled, *arguments)
 
             monkeypatch.setattr(exporter.poller, method, fail)
             for _ in range(2):
@@ -128,29 +128,29 @@ async def test_the_wait_for_a_slot_does_not_shorten_the_back_off(clock, monkeypa
 @pytest.mark.parametrize("concurrency", [2, 3, 4, 7])
 async def test_one_waiting_service_never_holds_every_slot(clock, concurrency):
     """This holds even where there are fewer slots than one service may use elsewhere."""
-    for_ever, polled = asyncio.Event(), asyncio.Event()
+    never, polled = asyncio.Event(), asyncio.Event()
 
     async def note():
         polled.set()
 
-    waiting = [Scripted("bedrock", str(number), for_ever.wait) for number in range(9)]
+    waiting = [Scripted("bedrock", str(number), never.wait) for number in range(9)]
     async with polling(clock, concurrency, [*waiting, Scripted("glue", "", note)]):
         await polled.wait()
 
 
 async def test_a_poll_that_ends_late_stops_no_other(clock):
     """The source was stopped, restarted, and polled before the canceled poll had cleaned up."""
-    begun, cancelled, second = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    started, canceled, second = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def linger():
-        if begun.is_set():
+        if started.is_set():
             second.set()
             return
-        begun.set()
+        started.set()
         try:
             await asyncio.Event().wait()
         finally:
-            cancelled.set()
+            canceled.set()
             await second.wait()
             await asyncio.sleep(0)
             await asyncio.sleep(0)
@@ -158,10 +158,10 @@ async def test_a_poll_that_ends_late_stops_no_other(clock):
     settings = configured("http://localhost:1")
     async with app.assembled(settings, CATALOG, REGION, clock=clock) as parts, asyncio.timeout(PATIENCE):
         task = asyncio.create_task(parts.poller.run([Scripted("a", "", linger)]))
-        await begun.wait()
+        await started.wait()
         context = parts.poller._context
         parts.poller.replace(context, [])
-        await cancelled.wait()
+        await canceled.wait()
         parts.poller.replace(context, [Scripted("a", "", linger)])
         await clock.until_asleep(lambda: 1)
         for _ in range(10):

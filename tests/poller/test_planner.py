@@ -13,7 +13,7 @@ from tests.support.harness import BEDROCK
 
 HOUR, DAY = 3600.0, 86_400.0
 LOOKBACK = 2 * DAY
-BEGIN = 100 * DAY
+START = 100 * DAY
 PAGE = 3
 """So small that a few finished jobs are many pages."""
 
@@ -31,16 +31,16 @@ class History:
 
     number: int
     created: float
-    begins: float
+    starts: float
     ends: float
     final: str
-    tells_end: bool
+    reports_end: bool
 
     def job(self, now):
         """Return the job as AWS lists it at a time."""
-        status = "Submitted" if now < self.begins else "InProgress" if now < self.ends else self.final
-        moved = max((t for t in (self.created, self.begins, self.ends) if t <= now), default=self.created)
-        ended = self.ends if now >= self.ends and self.tells_end else None
+        status = "Submitted" if now < self.starts else "InProgress" if now < self.ends else self.final
+        moved = max((t for t in (self.created, self.starts, self.ends) if t <= now), default=self.created)
+        ended = self.ends if now >= self.ends and self.reports_end else None
         return Job(
             id=f"job/{self.number}",
             status=status,
@@ -52,21 +52,21 @@ class History:
         )
 
 
-def histories(oldest, tells_end):
+def histories(oldest, reports_end):
     """Return histories around the polls: equal times, short jobs, and some very long ones."""
     when = st.one_of(st.integers(-oldest, 40).map(lambda n: n * 1800.0), st.sampled_from([0.0, 60.0, 600.0]))
     run = st.one_of(st.integers(0, 20).map(lambda n: n * 300.0), st.sampled_from([0.0, 5 * DAY, 50 * DAY]))
-    moves = st.tuples(when, run, run, st.sampled_from(["Completed", "Failed", "Stopped", "Expired"]))
+    drafts = st.tuples(when, run, run, st.sampled_from(["Completed", "Failed", "Stopped", "Expired"]))
 
     def made(drawn):
         every = [
-            History(number, BEGIN + at, BEGIN + at + wait, BEGIN + at + wait + work, final, tells_end)
+            History(number, START + at, START + at + wait, START + at + wait + work, final, reports_end)
             for number, (at, wait, work, final) in enumerate(drawn)
         ]
         # A first listing misses a job that outlasted its kind's longest usual run and ended before the first poll.
-        return [job for job in every if job.ends > BEGIN or job.created > BEGIN - LOOKBACK - BEDROCK.longest_run]
+        return [job for job in every if job.ends > START or job.created > START - LOOKBACK - BEDROCK.longest_run]
 
-    return st.lists(moves, max_size=12).map(made)
+    return st.lists(drafts, max_size=12).map(made)
 
 
 def listed(world, query, now):
@@ -108,7 +108,7 @@ def known(ledger, now):
 def follow(kind, world, steps, skew):
     """Compare a ledger that reads everything with one that reads only what can have changed, after each poll."""
     complete, frugal = ledger(), ledger()
-    now = BEGIN
+    now = START
     for step in steps:
         complete.take(listed(world, ALL, now), now + skew)
         plan = incremental(kind, frugal, PAGE) or full(kind, frugal, now + skew, LOOKBACK)
@@ -125,24 +125,24 @@ SKEW = st.sampled_from([0.0, 120.0, -120.0])
 @pytest.mark.parametrize(
     ("kind", "oldest"), [(BOTH, 3000), (BY_CREATION, 90), (BY_NOTHING, 3000)], ids=["both", "creation", "nothing"]
 )
-@pytest.mark.parametrize("tells_end", [True, False], ids=["end told", "end unknown"])
+@pytest.mark.parametrize("reports_end", [True, False], ids=["end known", "end unknown"])
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
-def test_incremental_reading_ends_in_the_same_ledger(kind, oldest, tells_end, data):
+def test_incremental_reading_ends_in_the_same_ledger(kind, oldest, reports_end, data):
     """After every poll both agree, whatever was created, changed or finished since, and however long jobs run."""
-    world = data.draw(histories(oldest, tells_end))
+    world = data.draw(histories(oldest, reports_end))
     follow(kind, world, data.draw(STEPS), data.draw(SKEW))
 
 
 def finished(count, *, since=6 * DAY):
     """Return histories of finished jobs only, spread over days."""
     return [
-        History(number, BEGIN - since + number, BEGIN - since + number, BEGIN - HOUR, "Completed", tells_end=True)
+        History(number, START - since + number, START - since + number, START - HOUR, "Completed", reports_end=True)
         for number in range(count)
     ]
 
 
-def polled(kind, world, now=BEGIN):
+def polled(kind, world, now=START):
     """Return a ledger that has read a world once."""
     made = ledger()
     read(made, world, now, full(kind, made, now, LOOKBACK))
@@ -151,25 +151,25 @@ def polled(kind, world, now=BEGIN):
 
 def test_a_first_reading_finds_jobs_that_have_been_active_for_very_long():
     """They are found by their status, because they were created long before the lookback."""
-    old = History(1, BEGIN - 90 * DAY, BEGIN - 90 * DAY, BEGIN + DAY, "Completed", tells_end=True)
-    assert [record.job.id for record in polled(BOTH, [old]).newest(BEGIN, 10**9)] == ["job/1"]
+    old = History(1, START - 90 * DAY, START - 90 * DAY, START + DAY, "Completed", reports_end=True)
+    assert [record.job.id for record in polled(BOTH, [old]).newest(START, 10**9)] == ["job/1"]
 
 
 def test_a_full_reading_starts_with_the_lookback_and_the_longest_usual_run():
     """At first the active jobs are also listed by status; later the ledger knows how far back they go."""
-    begin = BEGIN - LOOKBACK - BEDROCK.longest_run - MARGIN
-    first, later = (full(BOTH, made, BEGIN, LOOKBACK) for made in (ledger(), polled(BOTH, [])))
+    start = START - LOOKBACK - BEDROCK.longest_run - MARGIN
+    first, later = (full(BOTH, made, START, LOOKBACK) for made in (ledger(), polled(BOTH, [])))
     assert [query.status for query in first.queries] == [*LIVE, None]
-    assert first.queries[-1] == Query(created_after=begin)
-    assert later == Plan([Query(created_after=begin)], begin)
+    assert first.queries[-1] == Query(created_after=start)
+    assert later == Plan([Query(created_after=start)], start)
 
 
 @pytest.mark.parametrize(("age", "is_older"), [(90 * DAY, True), (HOUR, False)])
 def test_a_full_reading_starts_with_the_oldest_active_job_if_that_is_older(age, is_older):
     """Otherwise its end would be missed."""
-    active = History(1, BEGIN - age, BEGIN - age, BEGIN + DAY, "Completed", tells_end=True)
-    begin = (BEGIN - age if is_older else BEGIN - LOOKBACK - BEDROCK.longest_run) - MARGIN
-    assert full(BOTH, polled(BOTH, [active]), BEGIN, LOOKBACK) == Plan([Query(created_after=begin)], begin)
+    active = History(1, START - age, START - age, START + DAY, "Completed", reports_end=True)
+    start = (START - age if is_older else START - LOOKBACK - BEDROCK.longest_run) - MARGIN
+    assert full(BOTH, polled(BOTH, [active]), START, LOOKBACK) == Plan([Query(created_after=start)], start)
 
 
 def test_nothing_can_be_continued_before_the_first_reading():
@@ -180,7 +180,7 @@ def test_nothing_can_be_continued_before_the_first_reading():
 @pytest.mark.parametrize(("number", "page_size", "is_apart"), [(17, 3, False), (18, 3, True), (59, 10, False)])
 def test_active_jobs_are_listed_separately_where_that_takes_fewer_requests(number, page_size, is_apart):
     """Six requests versus the pages from the oldest active job on; at the same cost, one listing reads everything."""
-    active = History(9999, BEGIN - 10 * DAY, BEGIN - 10 * DAY, BEGIN + DAY, "Completed", tells_end=True)
+    active = History(9999, START - 10 * DAY, START - 10 * DAY, START + DAY, "Completed", reports_end=True)
     plan = planned(polled(BOTH, [*finished(number - 1), active]), page_size)
     assert (len(plan.queries) > 1) == is_apart
     assert (plan.complete_from is None) == is_apart
@@ -202,24 +202,24 @@ def test_a_quiet_poll_is_one_listing_of_what_is_new():
 
 def test_recently_created_active_jobs_are_found_together_with_the_new_ones():
     """One listing starts at the oldest of them."""
-    active = History(9999, BEGIN - HOUR, BEGIN - HOUR, BEGIN + DAY, "Completed", tells_end=True)
+    active = History(9999, START - HOUR, START - HOUR, START + DAY, "Completed", reports_end=True)
     plan = planned(polled(BOTH, [*finished(1000), active]), page_size=1000)
-    assert plan == Plan([Query(created_after=BEGIN - HOUR - MARGIN)], BEGIN - HOUR - MARGIN)
+    assert plan == Plan([Query(created_after=START - HOUR - MARGIN)], START - HOUR - MARGIN)
 
 
-@pytest.mark.parametrize(("ahead", "begin"), [(-3 * HOUR, BEGIN - 3 * HOUR), (HOUR, BEGIN)])
-def test_an_incremental_reading_starts_with_an_active_job_that_is_older_than_the_newest(ahead, begin):
+@pytest.mark.parametrize(("ahead", "start"), [(-3 * HOUR, START - 3 * HOUR), (HOUR, START)])
+def test_an_incremental_reading_starts_with_an_active_job_that_is_older_than_the_newest(ahead, start):
     """It skips a job created in the future: starting there would miss one that is created now."""
     made = polled(BOTH, [])
-    active = Job(id="job/active", status="InProgress", state=State.RUNNING, created=BEGIN + ahead)
-    new = Job(id="job/new", status="Completed", state=State.SUCCEEDED, created=BEGIN, ended=BEGIN)
-    made.take([active, new], BEGIN, None)
-    assert planned(made, page_size=1000) == Plan([Query(created_after=begin - MARGIN)], begin - MARGIN)
+    active = Job(id="job/active", status="InProgress", state=State.RUNNING, created=START + ahead)
+    new = Job(id="job/new", status="Completed", state=State.SUCCEEDED, created=START, ended=START)
+    made.take([active, new], START, None)
+    assert planned(made, page_size=1000) == Plan([Query(created_after=start - MARGIN)], start - MARGIN)
 
 
 def test_an_old_active_job_is_found_by_its_status_where_that_is_cheaper():
     """Days of finished jobs are not listed for it."""
-    active = History(9999, BEGIN - 10 * DAY, BEGIN - 10 * DAY, BEGIN + DAY, "Completed", tells_end=True)
+    active = History(9999, START - 10 * DAY, START - 10 * DAY, START + DAY, "Completed", reports_end=True)
     made = polled(BOTH, [*finished(1000), active])
     plan = planned(made, page_size=10)
     assert {query.status for query in plan.queries} == {
@@ -236,7 +236,7 @@ def test_an_old_active_job_is_found_by_its_status_where_that_is_cheaper():
 
 def test_a_job_missing_from_the_active_ones_is_searched_for():
     """It either finished or was deleted."""
-    active = History(1, BEGIN - 10 * DAY, BEGIN - 10 * DAY, BEGIN + DAY, "Completed", tells_end=True)
+    active = History(1, START - 10 * DAY, START - 10 * DAY, START + DAY, "Completed", reports_end=True)
     made = polled(BOTH, [active])
     assert missing(made, ["job/1"]) is None
     assert missing(made, []) == Plan([Query(created_after=active.created - MARGIN)], active.created - MARGIN)
@@ -244,52 +244,52 @@ def test_a_job_missing_from_the_active_ones_is_searched_for():
 
 def test_the_search_for_missing_jobs_starts_at_the_oldest_one():
     """One listing finds them all."""
-    lost = [Job(id=f"job/{n}", status="InProgress", state=State.RUNNING, created=BEGIN - n * HOUR) for n in range(4)]
+    lost = [Job(id=f"job/{n}", status="InProgress", state=State.RUNNING, created=START - n * HOUR) for n in range(4)]
     made = polled(BOTH, [])
-    made.take(lost, BEGIN, None)
-    begin = BEGIN - 2 * HOUR - MARGIN
-    assert missing(made, ["job/0", "job/3"]) == Plan([Query(created_after=begin)], begin)
+    made.take(lost, START, None)
+    start = START - 2 * HOUR - MARGIN
+    assert missing(made, ["job/0", "job/3"]) == Plan([Query(created_after=start)], start)
 
 
 def test_without_a_filter_by_status_there_is_one_listing_of_any_length():
     """Without it there is no other way to find the active jobs."""
-    active = History(9999, BEGIN - 10 * DAY, BEGIN - 10 * DAY, BEGIN + DAY, "Completed", tells_end=True)
+    active = History(9999, START - 10 * DAY, START - 10 * DAY, START + DAY, "Completed", reports_end=True)
     plan = incremental(BY_CREATION, polled(BY_CREATION, [*finished(1000), active]), page_size=10)
-    begin = BEGIN - LOOKBACK - BEDROCK.longest_run - MARGIN
+    start = START - LOOKBACK - BEDROCK.longest_run - MARGIN
     assert plan is not None
     assert [query.status for query in plan.queries] == [None]
     assert plan.complete_from is not None
-    assert full(BY_CREATION, ledger(), BEGIN, LOOKBACK) == Plan([Query(created_after=begin)], begin)
+    assert full(BY_CREATION, ledger(), START, LOOKBACK) == Plan([Query(created_after=start)], start)
 
 
 def test_a_kind_whose_creation_times_are_unknown_is_read_in_full():
     """A filter by creation exists, but nobody knows which time to start from."""
     kind = BEDROCK.model_copy(update={"times": BEDROCK.times.model_copy(update={"created": None})})
     assert incremental(kind, polled(BOTH, []), PAGE) is None
-    assert full(kind, ledger(), BEGIN, LOOKBACK) == Plan([ALL], EVERYTHING)
+    assert full(kind, ledger(), START, LOOKBACK) == Plan([ALL], EVERYTHING)
 
 
 def test_a_kind_without_a_filter_by_creation_is_read_in_full():
     """There is no other request that would find its jobs."""
     assert incremental(BY_NOTHING, polled(BY_NOTHING, []), PAGE) is None
-    assert full(BY_NOTHING, ledger(), BEGIN, LOOKBACK) == Plan([ALL], EVERYTHING)
+    assert full(BY_NOTHING, ledger(), START, LOOKBACK) == Plan([ALL], EVERYTHING)
 
 
 def test_a_resync_forgets_what_was_deleted():
     """Incremental reading may never notice the deletion."""
     world = finished(5, since=DAY)
     made = polled(BOTH, world)
-    read(made, world[1:], BEGIN + 60, planned(made, PAGE))
-    read(made, world[1:], BEGIN + 3600, full(BOTH, made, BEGIN + 3600, LOOKBACK))
-    assert len(made.newest(BEGIN + 3600, 10**9)) == 4
+    read(made, world[1:], START + 60, planned(made, PAGE))
+    read(made, world[1:], START + 3600, full(BOTH, made, START + 3600, LOOKBACK))
+    assert len(made.newest(START + 3600, 10**9)) == 4
 
 
 def test_an_active_job_that_was_deleted_is_forgotten_at_once():
     """The listing that would have shown it did not include it."""
-    active = History(1, BEGIN - HOUR, BEGIN - HOUR, BEGIN + DAY, "Completed", tells_end=True)
+    active = History(1, START - HOUR, START - HOUR, START + DAY, "Completed", reports_end=True)
     made = polled(BOTH, [active])
-    read(made, [], BEGIN + 60, planned(made, PAGE))
-    assert made.newest(BEGIN + 60, 10**9) == []
+    read(made, [], START + 60, planned(made, PAGE))
+    assert made.newest(START + 60, 10**9) == []
 
 
 UNDATED = Job(id="job/undated", status="InProgress", state=State.RUNNING)
@@ -299,18 +299,18 @@ UNDATED = Job(id="job/undated", status="InProgress", state=State.RUNNING)
 def test_everything_is_read_while_the_creation_of_an_active_job_is_unknown():
     """A listing by creation time might not include it."""
     made = polled(BOTH, [])
-    made.take([UNDATED], BEGIN, None)
+    made.take([UNDATED], START, None)
     assert incremental(BOTH, made, PAGE) is None
-    assert Query(status="InProgress") in full(BOTH, made, BEGIN, LOOKBACK).queries
-    made.take([UNDATED._replace(status="Completed", state=State.SUCCEEDED, ended=BEGIN)], BEGIN, None)
+    assert Query(status="InProgress") in full(BOTH, made, START, LOOKBACK).queries
+    made.take([UNDATED._replace(status="Completed", state=State.SUCCEEDED, ended=START)], START, None)
     assert incremental(BOTH, made, PAGE) is not None
 
 
 def test_an_active_job_without_a_creation_time_is_dropped_once_it_is_no_longer_listed():
     """It does not disappear before that."""
     made = polled(BOTH, [])
-    made.take([UNDATED], BEGIN, BEGIN - DAY)
-    made.take([UNDATED], BEGIN + 60, full(BOTH, made, BEGIN + 60, LOOKBACK).complete_from)
-    assert made.active(BEGIN + 60) == 1
-    made.take([], BEGIN + 120, full(BOTH, made, BEGIN + 120, LOOKBACK).complete_from)
-    assert made.active(BEGIN + 120) == 0
+    made.take([UNDATED], START, START - DAY)
+    made.take([UNDATED], START + 60, full(BOTH, made, START + 60, LOOKBACK).complete_from)
+    assert made.active(START + 60) == 1
+    made.take([], START + 120, full(BOTH, made, START + 120, LOOKBACK).complete_from)
+    assert made.active(START + 120) == 0

@@ -102,19 +102,19 @@ async def test_daylight_saving_time_changes_nothing(change, monkeypatch):
     monkeypatch.setenv("TZ", "Europe/Berlin")
     time.tzset()
     try:
-        begin = datetime.fromisoformat(change).replace(tzinfo=UTC).timestamp()
-        clock = HandClock(begin)
+        start = datetime.fromisoformat(change).replace(tzinfo=UTC).timestamp()
+        clock = HandClock(start)
         async with simulated(clock) as aws:
             path = [(0, "Submitted"), (60, "InProgress"), (2 * HOUR, "Completed")]
-            aws.world.add_job(BEDROCK, created=begin - HOUR, path=path)
+            aws.world.add_job(BEDROCK, created=start - HOUR, path=path)
             services = {"bedrock": {"kinds": [BEDROCK.key]}}
             async with running(configured(aws.endpoint_url, services), clock) as exporter:
                 oldest = exporter.value("aws_job_oldest_active_timestamp_seconds", status="InProgress")
-                assert oldest == begin - HOUR
+                assert oldest == start - HOUR
                 for _ in range(60):
                     await exporter.turn(INTERVAL)
                 assert exporter.value("aws_job_last_duration_seconds", state="succeeded") == 2 * HOUR
-                assert exporter.value("aws_job_last_finished_timestamp_seconds", state="succeeded") == begin + HOUR
+                assert exporter.value("aws_job_last_finished_timestamp_seconds", state="succeeded") == start + HOUR
                 assert exporter.value("aws_jobs_finished_total", state="succeeded") == 1
                 assert exporter.value("aws_jobs", status="Completed") == 1
     finally:
@@ -131,6 +131,6 @@ def test_the_systems_clock_is_two_clocks():
 
 def test_only_the_clock_reads_the_system_time():
     """A clock passed as an argument can be turned; the simulated AWS, the demo and the log have separate time."""
-    asks = re.compile(r"\btime\.time\b|\bdatetime\.now\b|\butcnow\b|\b(local|gm)time\b|\btime_ns\b")
-    asking = {file for file in PACKAGE.rglob("*.py") if asks.search(file.read_text())}
-    assert {file.relative_to(PACKAGE).parts[0] for file in asking} == {"clock.py", "simulator", "cli", "telemetry"}
+    system_time = re.compile(r"\btime\.time\b|\bdatetime\.now\b|\butcnow\b|\b(local|gm)time\b|\btime_ns\b")
+    readers = {file for file in PACKAGE.rglob("*.py") if system_time.search(file.read_text())}
+    assert {file.relative_to(PACKAGE).parts[0] for file in readers} == {"clock.py", "simulator", "cli", "telemetry"}

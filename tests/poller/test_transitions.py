@@ -53,20 +53,20 @@ async def logged(*script, form="json"):
     return stream.getvalue().splitlines()
 
 
-async def told(*script):
+async def reported(*script):
     """Return the message and the reason of each line."""
     return [(line["msg"], line.get("reason")) for line in map(json.loads, await logged(*script))]
 
 
 async def test_an_unchanged_source_logs_nothing():
     """This holds whether it is up or down."""
-    assert await told(None, None, None) == []
-    assert await told(*[DENIED] * 50) == [("source down", "access_denied")]
+    assert await reported(None, None, None) == []
+    assert await reported(*[DENIED] * 50) == [("source down", "access_denied")]
 
 
 async def test_each_change_is_one_line():
     """This includes a change from one reason to another."""
-    assert await told(None, DENIED, DENIED, THROTTLED, THROTTLED, DENIED, None, None) == [
+    assert await reported(None, DENIED, DENIED, THROTTLED, THROTTLED, DENIED, None, None) == [
         ("source down", "access_denied"),
         ("source down", "throttled"),
         ("source down", "access_denied"),
@@ -76,7 +76,7 @@ async def test_each_change_is_one_line():
 
 async def test_every_outage_of_a_source_is_logged():
     """Each outage has two lines."""
-    assert await told(*[DENIED, None] * 5) == [("source down", "access_denied"), ("source up", None)] * 5
+    assert await reported(*[DENIED, None] * 5) == [("source down", "access_denied"), ("source up", None)] * 5
 
 
 async def test_a_line_says_which_source_and_what_aws_said():

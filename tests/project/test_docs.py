@@ -195,9 +195,9 @@ def test_the_labels_of_a_source_are_documented() -> None:
 
 def test_every_family_has_a_query() -> None:
     """docs/metrics.md has a query for each family."""
-    asked = {word for query in queries(METRICS) for word in re.findall(r"\w+", query)}
+    used = {word for query in queries(METRICS) for word in re.findall(r"\w+", query)}
     names = {row.name: {row.name, f"{row.name}_bucket", f"{row.name}_gcount"} for row in families()}
-    assert [name for name, series in names.items() if not series & asked] == []
+    assert [name for name, series in names.items() if not series & used] == []
 
 
 @pytest.mark.parametrize("document", [file for file in DOCUMENTS if file != CHANGELOG], ids=named)
@@ -513,9 +513,9 @@ def flat(document: Path) -> str:
 @pytest.mark.parametrize("sentence", COUNTS)
 def test_counts_are_correct(sentence: str) -> None:
     """Each document with a count has the current number."""
-    told = [word for document in COUNTING for word in re.findall(sentence, flat(document), re.IGNORECASE)]
-    assert told
-    numbers = {int(word) if word.isdecimal() else NUMERALS.index(word.lower()) for word in told}
+    numerals = [word for document in COUNTING for word in re.findall(sentence, flat(document), re.IGNORECASE)]
+    assert numerals
+    numbers = {int(word) if word.isdecimal() else NUMERALS.index(word.lower()) for word in numerals}
     assert numbers == {COUNTS[sentence]()}
 
 
@@ -529,20 +529,20 @@ def test_nothing_else_is_counted(document: Path) -> None:
 
 def test_the_limits_are_documented_correctly() -> None:
     """docs/metrics.md states the default of each limit on what is exported."""
-    told = {row[0]: int(row[1].partition(" ")[0].replace(",", "")) for row in table(METRICS, "limit", "default")}
+    limits = {row[0]: int(row[1].partition(" ")[0].replace(",", "")) for row in table(METRICS, "limit", "default")}
     fields = dict(settings())
-    assert told == {key: fields[key].default for key in told}
-    assert {key for key in fields if key.startswith("limits.")} <= told.keys()
+    assert limits == {key: fields[key].default for key in limits}
+    assert {key for key in fields if key.startswith("limits.")} <= limits.keys()
 
 
 def test_the_bounds_of_a_client_are_documented_correctly() -> None:
     """docs/web.md states how many connections there may be, and how long each may take."""
-    told, limits = {row[0]: row[1] for row in table(WEB, "what", "bound")}, ConnectionLimits()
-    assert told["scrapes at the same time"].endswith(f"({Settings().web.max_requests})")
-    assert told["open connections"] == f"{limits.connections}"
-    assert told["TLS handshake and first request"] == f"{limits.first_request:.0f} s"
-    assert told["the next request, headers included"] == f"{limits.next_request / 60:.0f} min after a response"
-    assert told["a response"] == f"{limits.response:.0f} s until the client has taken its last byte"
+    bounds, limits = {row[0]: row[1] for row in table(WEB, "what", "bound")}, ConnectionLimits()
+    assert bounds["scrapes at the same time"].endswith(f"({Settings().web.max_requests})")
+    assert bounds["open connections"] == f"{limits.connections}"
+    assert bounds["TLS handshake and first request"] == f"{limits.first_request:.0f} s"
+    assert bounds["the next request, headers included"] == f"{limits.next_request / 60:.0f} min after a response"
+    assert bounds["a response"] == f"{limits.response:.0f} s until the client has taken its last byte"
 
 
 def test_every_document_is_in_the_index() -> None:

@@ -60,9 +60,9 @@ def test_the_documents_name_the_versions_of_python() -> None:
 
 def test_ci_runs_what_the_readme_tells_newcomers_to_run() -> None:
     """`.ci/run` runs each make target of the README, directly or through the scripts that it calls."""
-    told = set(re.findall(r"\bmake (?:-C \S+ )?([a-z]+)", code("README.md")))
-    assert told == {"demo", "test"}
-    assert told <= set(re.findall(r"(?:\bmake|\.ci/\w+) ([a-z]+)", commands(".ci/run")))
+    targets = set(re.findall(r"\bmake (?:-C \S+ )?([a-z]+)", code("README.md")))
+    assert targets == {"demo", "test"}
+    assert targets <= set(re.findall(r"(?:\bmake|\.ci/\w+) ([a-z]+)", commands(".ci/run")))
 
 
 def commands(script: str) -> str:

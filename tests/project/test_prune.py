@@ -39,11 +39,11 @@ def models(data: Path) -> Models:
 
 def test_the_needed_services_follow_from_the_catalog() -> None:
     """These are the services of kinds and of their scopes, and those for credentials and accounts."""
-    wanted = needed(CATALOG)
-    assert {"bedrock", "cleanroomsml", "cleanrooms", "sts", "organizations", "ec2"} <= wanted
-    assert {kind.service for kind in CATALOG.kinds()} <= wanted
-    assert wanted <= {folder.name for folder in WHOLE.iterdir()}
-    assert "cloudfront" not in wanted
+    services = needed(CATALOG)
+    assert {"bedrock", "cleanroomsml", "cleanrooms", "sts", "organizations", "ec2"} <= services
+    assert {kind.service for kind in CATALOG.kinds()} <= services
+    assert services <= {folder.name for folder in WHOLE.iterdir()}
+    assert "cloudfront" not in services
 
 
 def test_only_the_newest_models_of_needed_services_stay(data: Path) -> None:

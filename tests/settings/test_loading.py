@@ -128,7 +128,7 @@ def test_an_organization_replaces_a_list_of_accounts(read):
 
 
 @pytest.mark.parametrize(
-    ("organization", "key", "told"),
+    ("organization", "key", "expected"),
     [
         ("{}", "role_name", "is missing"),
         ("{role_name: a b}", "role_name", "'a b' is not the name of a role"),
@@ -140,16 +140,16 @@ def test_an_organization_replaces_a_list_of_accounts(read):
         ("{role_name: r, external_id: s p a c e}", "external_id", "must be 2 to 1224"),
     ],
 )
-def test_an_invalid_organization_is_reported_in_one_line(problem, organization, key, told):
+def test_an_invalid_organization_is_reported_in_one_line(problem, organization, key, expected):
     """The line has the file, the key, and what is allowed."""
     line = problem(f"accounts: {{organization: {organization}}}")
     assert line.startswith(f"exporter.yml: accounts.organization.{key}: ")
-    assert told in line
+    assert expected in line
     assert "s p a c e" not in line
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "expected"),
     [
         ("accounts: {organisation: {}}", "accounts.organisation: unknown key; did you mean `organization`?"),
         ("accounts: [{role_nam: r}]", "accounts.0.role_nam: unknown key; did you mean `role_arn`?"),
@@ -160,11 +160,11 @@ def test_an_invalid_organization_is_reported_in_one_line(problem, organization, 
         ("shard: {index: -1}", "shard.index: "),
     ],
 )
-def test_invalid_accounts_and_shards_are_reported(read, content, told):
+def test_invalid_accounts_and_shards_are_reported(read, content, expected):
     """The message uses the notation of the file."""
     with pytest.raises(ConfigurationError) as raised:
         read(content)
-    assert any(told in line for line in raised.value.problems), raised.value.problems
+    assert any(expected in line for line in raised.value.problems), raised.value.problems
 
 
 def test_services_select_kinds_and_scopes():

@@ -114,9 +114,9 @@ def test_without_any_time_the_finish_of_an_old_job_is_unknown(ledger, code):
 def test_an_old_job_without_any_time_stays_old_when_inherited(ledger):
     """A reload does not make it look new either."""
     ledger.take([job(state=State.FAILED)], now=100.0)
-    heir = Ledger(lookback=DAY, classify=str)
-    list(heir.inherit(ledger))
-    (tally,) = heir.tallies(100.0).values()
+    successor = Ledger(lookback=DAY, classify=str)
+    list(successor.inherit(ledger))
+    (tally,) = successor.tallies(100.0).values()
     assert tally.last == {}
 
 
@@ -342,10 +342,10 @@ def test_an_old_failure_at_the_first_listing_creates_no_series_for_its_reason(le
 
 def inherited(ledger, lookback=DAY, classify=lambda job: job.message or "unspecified", bounds=()):
     """Return a ledger with other rules that inherited from another one."""
-    heir = Ledger(lookback, classify, bounds)
-    for _ in heir.inherit(ledger):
+    successor = Ledger(lookback, classify, bounds)
+    for _ in successor.inherit(ledger):
         pass
-    return heir
+    return successor
 
 
 HISTORY = [
@@ -363,9 +363,9 @@ def test_inherited_jobs_add_up_as_if_they_had_been_seen(ledger):
     fresh = Ledger(*rules)
     fresh.take(HISTORY, now=300.0)
     before = ledger.tallies(300.0)
-    heir = inherited(ledger, *rules)
-    assert heir.tallies(300.0) == fresh.tallies(300.0)
-    assert ids(heir, 300.0) == ids(ledger, 300.0)
+    successor = inherited(ledger, *rules)
+    assert successor.tallies(300.0) == fresh.tallies(300.0)
+    assert ids(successor, 300.0) == ids(ledger, 300.0)
     assert ledger.tallies(300.0) == before
 
 
@@ -377,12 +377,12 @@ def test_counters_are_inherited_and_continue(ledger):
         job("b", State.FAILED, created=0.0, ended=6.0, details={"id": "b"}),
     ]
     ledger.take(ended, now=10.0)
-    heir = inherited(ledger, lookback=3 * DAY)
-    heir.take([*ended, job("c", State.SUCCEEDED, created=2.0, ended=9.0)], now=20.0)
-    assert heir.finished_total == {((), State.SUCCEEDED): 2, ((), State.FAILED): 1}
-    assert [waiting.id for waiting in heir.unexplained()] == ["b"]
-    heir.explain(ended[1]._replace(message="licence"))
-    assert heir.failures_total == {((), "licence"): 1}
+    successor = inherited(ledger, lookback=3 * DAY)
+    successor.take([*ended, job("c", State.SUCCEEDED, created=2.0, ended=9.0)], now=20.0)
+    assert successor.finished_total == {((), State.SUCCEEDED): 2, ((), State.FAILED): 1}
+    assert [waiting.id for waiting in successor.unexplained()] == ["b"]
+    successor.explain(ended[1]._replace(message="licence"))
+    assert successor.failures_total == {((), "licence"): 1}
 
 
 def test_jobs_that_left_a_shorter_lookback_are_not_counted_again(ledger):
@@ -392,10 +392,10 @@ def test_jobs_that_left_a_shorter_lookback_are_not_counted_again(ledger):
     ledger.take([ended], now=10.0)
     ledger.take([ended], now=2 * DAY)
     assert ids(ledger, 2 * DAY) == set()
-    heir = inherited(ledger, lookback=7 * DAY)
-    heir.take([ended, job("late", State.SUCCEEDED, created=6.0, ended=2 * DAY)], now=2 * DAY + 60)
-    assert ids(heir, 2 * DAY + 60) == {"a", "late"}
-    assert heir.finished_total == {((), State.SUCCEEDED): 2}
+    successor = inherited(ledger, lookback=7 * DAY)
+    successor.take([ended, job("late", State.SUCCEEDED, created=6.0, ended=2 * DAY)], now=2 * DAY + 60)
+    assert ids(successor, 2 * DAY + 60) == {"a", "late"}
+    assert successor.finished_total == {((), State.SUCCEEDED): 2}
 
 
 def test_a_combination_that_was_counted_once_is_inherited(ledger):
@@ -407,10 +407,10 @@ def test_a_combination_that_was_counted_once_is_inherited(ledger):
 
 def test_a_ledger_that_has_seen_nothing_passes_nothing_on(ledger):
     """Jobs that had finished before the first listing are still not counted."""
-    heir = inherited(ledger)
-    heir.take(HISTORY, now=300.0)
-    assert heir.since == 300.0
-    assert not heir.finished_total
+    successor = inherited(ledger)
+    successor.take(HISTORY, now=300.0)
+    assert successor.since == 300.0
+    assert not successor.finished_total
 
 
 def test_the_last_end_is_correct_once_many_jobs_are_gone(ledger):
@@ -482,12 +482,12 @@ def test_a_dropped_job_that_is_listed_again_is_not_counted_again():
     assert ledger.dropped(2 * DAY) == 0
 
 
-@pytest.mark.parametrize("told", [True, False], ids=["end told", "end unknown"])
-def test_dropped_jobs_return_when_the_limit_is_raised(told):
+@pytest.mark.parametrize("end_is_known", [True, False], ids=["end known", "end unknown"])
+def test_dropped_jobs_return_when_the_limit_is_raised(end_is_known):
     """All of them, or `dropped` would have to say otherwise; and none is counted a second time."""
     small = Ledger(lookback=DAY, classify=str, limit=2)
     small.take([], 0.0)
-    end = "ended" if told else "updated"
+    end = "ended" if end_is_known else "updated"
     jobs = [job(f"job/{n}", State.SUCCEEDED, created=50.0 + n, **{end: 100.0 + n}) for n in range(5)]
     small.take(jobs, 1000.0)
     large = Ledger(lookback=DAY, classify=str, limit=10)
@@ -513,10 +513,10 @@ def test_the_oldest_active_jobs_are_shown():
     assert [record.job.id for record in ledger.newest(10.0, 0, active=2)] == ["job/1", "job/2"]
 
 
-@pytest.mark.parametrize("told", [True, False])
-def test_a_job_that_is_listed_again_after_the_clock_was_ahead_finishes_once(told):
+@pytest.mark.parametrize("end_is_known", [True, False])
+def test_a_job_that_is_listed_again_after_the_clock_was_ahead_finishes_once(end_is_known):
     """Whether or not AWS reports its end, and whether or not it was active when the clock jumped."""
-    end: dict[str, Any] = {"ended" if told else "updated": 500.0}
+    end: dict[str, Any] = {"ended" if end_is_known else "updated": 500.0}
     ledger = Ledger(lookback=DAY, classify=str)
     ledger.take([job("active", created=1.0)], 10.0)
     both = [job("active", state=State.SUCCEEDED, created=1.0, **end)]
@@ -549,11 +549,11 @@ def test_a_job_created_in_the_future_hides_no_other(ledger):
     assert ledger.newest_created == DAY
 
 
-@pytest.mark.parametrize("told", [True, False], ids=["end told", "end unknown"])
-def test_jobs_dropped_while_the_clock_was_ahead_return(ledger, told):
+@pytest.mark.parametrize("end_is_known", [True, False], ids=["end known", "end unknown"])
+def test_jobs_dropped_while_the_clock_was_ahead_return(ledger, end_is_known):
     """The end is unchanged though somebody has tagged the job since, and it is not counted a second time."""
     ledger.take([], 0.0)
-    end: dict[str, Any] = {"ended" if told else "updated": 10.0}
+    end: dict[str, Any] = {"ended" if end_is_known else "updated": 10.0}
     done = job(state=State.SUCCEEDED, created=5.0, **end)
     ledger.take([done], 60.0)
     ledger.take([done], 9 * DAY)
@@ -570,7 +570,7 @@ def test_a_longer_lookback_finds_jobs_whose_end_aws_does_not_report(ledger):
     ledger.take([done], 60.0)
     ledger.take([done], 2 * DAY)
     assert ids(ledger, 2 * DAY) == set()
-    heir = inherited(ledger, lookback=7 * DAY)
-    heir.take([done], 2 * DAY + 60)
-    assert ids(heir, 2 * DAY + 60) == {"a"}
-    assert heir.finished_total == {((), State.SUCCEEDED): 1}
+    successor = inherited(ledger, lookback=7 * DAY)
+    successor.take([done], 2 * DAY + 60)
+    assert ids(successor, 2 * DAY + 60) == {"a"}
+    assert successor.finished_total == {((), State.SUCCEEDED): 1}

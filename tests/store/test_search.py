@@ -200,11 +200,11 @@ async def test_jobs_are_counted_by_service_and_state():
 
 async def test_failures_are_counted_by_hour():
     """One count for each hour of the last day, the current hour last."""
-    begin = NOW - NOW % HOUR
-    failing = [begin - HOUR - 2 * MINUTE, begin - HOUR, begin - HOUR + MINUTE, begin]
+    start = NOW - NOW % HOUR
+    failing = [start - HOUR - 2 * MINUTE, start - HOUR, start - HOUR + MINUTE, start]
     jobs = [job(str(number), State.FAILED, created) for number, created in enumerate(failing)]
-    counts = await inventory(listed([*jobs, job("well", created=begin)])).failures(3)
-    assert counts == [(begin - 2 * HOUR, 1), (begin - HOUR, 2), (begin, 1)]
+    counts = await inventory(listed([*jobs, job("well", created=start)])).failures(3)
+    assert counts == [(start - 2 * HOUR, 1), (start - HOUR, 2), (start, 1)]
 
 
 async def test_jobs_that_run_longer_than_usual_for_their_kind_are_overdue():
