@@ -111,18 +111,23 @@ class Trial(NamedTuple):
         await self.exporter.turn(NOW + seconds - self.exporter.clock.now)
         return self.exporter.read()
 
-    def hanging(self, operation: str = "") -> int:
-        """Return how many requests have hung so far, of one operation or of all."""
-        rules = [rule for rule in self.aws.faults.rules if rule.fault is HANGING]
-        return sum(rule.struck for rule in rules if operation in {"", rule.operation})
+    def hanging(self) -> int:
+        """Return how many requests have hung so far."""
+        return sum(rule.struck for rule in self._rules())
 
     def is_stuck(self) -> bool:
         """Whether everything is idle except what a hanging request blocks."""
         in_progress = self.exporter.poller._under_way.keys()
         failing = [source for stage in STAGES for source in matching(self.exporter, stage)]
-        # The source reads its list first, and only then requests the details that hang.
+        # The source reads its list first, and only then requests the details: these may hang, or be on their way.
         (requesting,) = matching(self.exporter, DETAILS)
-        return in_progress <= set(failing) and (requesting not in in_progress or self.hanging(DETAILS.operation) > 0)
+        details_hang = any(
+            0 < rule.struck < rule.times for rule in self._rules() if rule.operation == DETAILS.operation
+        )
+        return in_progress <= set(failing) and (requesting not in in_progress or details_hang)
+
+    def _rules(self) -> list[FaultRule]:
+        return [rule for rule in self.aws.faults.rules if rule.fault is HANGING]
 
     def sources(self) -> int:
         """Return the number of sources."""
