@@ -105,7 +105,7 @@ async def test_a_hangup_reloads(config):
     async with serving(config()) as (process, address):
         config({"bedrock": None}, log={"format": "json"}, web={"telemetry_path": "/elsewhere"})
         process.send_signal(signal.SIGHUP)
-        assert "keys=web.telemetry_path" in await logged(process, ".*need a restart.*")
+        assert "keys=web.telemetry_path" in await logged(process, ".*only after a restart.*")
         assert await logged(process, '.*"msg": "Completed loading of configuration".*')
         await until_exported(address, CUSTOMIZATION.key)
         process.send_signal(signal.SIGTERM)
