@@ -157,8 +157,9 @@ LIGHT, DARK = {"color_scheme": "light"}, {"color_scheme": "dark"}
 DESKTOP, PHONE = {"viewport": {"width": 1280, "height": 900}}, {"viewport": {"width": 390, "height": 844}}
 
 
-@pytest.mark.parametrize("scheme", [LIGHT, DARK], ids=["light", "dark"])
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize(
+    ("size", "scheme"), [(DESKTOP, LIGHT), (DESKTOP, DARK), (PHONE, LIGHT)], ids=["desktop", "dark", "phone"]
+)
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_is_accessible(visit: Any, axe: str, path: str, size: Any, scheme: Any) -> None:
     """No serious or critical findings, even with everything unfolded, and no horizontal scrolling."""
