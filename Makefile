@@ -42,7 +42,7 @@ test: lint ## Lint, then run all tests with branch coverage
 	$(BIN)/pytest $(PARALLEL) --durations=25 --cov --cov-report=term --cov-fail-under=$(COVERAGE)
 
 test-busy: $(DEV) ## Run the tests next to eight endless loops, to find those that need a fast machine
-	$(BIN)/python tools/busy.py --loops 8 -- $(BIN)/pytest $(PARALLEL)
+	$(BIN)/python tools/busy.py --loops 8 -- $(BIN)/pytest $(PARALLEL) --numprocesses=8
 
 lint: $(DEV) ## Check style, format and types, the Dockerfile and the workflows
 	$(BIN)/ruff check
