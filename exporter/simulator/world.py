@@ -102,10 +102,6 @@ class World:
         parent.add(builder.type, made)
         return made
 
-    def remove_scope(self, scope: SimulatedScope) -> None:
-        """Remove a scope and everything in it; raises ValueError for one that was removed before."""
-        scope.parent.remove(scope.type, scope)
-
     def add_job(  # noqa: PLR0913 - each by its name
         self,
         kind: Kind,
@@ -163,12 +159,6 @@ class World:
         identifier, name = str(at(item, scope.id)), str(at(item, scope.name or scope.id))
         job.as_scope = SimulatedScope(job.scope, type_, scope_name, job.key, id=identifier, name=name, fields={})
         job.scope.add(type_, job.as_scope)
-
-    def delete_job(self, job: SimulatedJob) -> None:
-        """Remove a job as if it had never been; raises ValueError for one that was removed before."""
-        job.scope.remove(str(job.kind), job)
-        if job.as_scope:
-            self.remove_scope(job.as_scope)
 
     def feed(self, arrivals: Iterator[Arrival]) -> None:
         """Let things happen in the world, in the order of their times, each when the clock reaches it."""

@@ -32,6 +32,7 @@ from tests.support.harness import (
     running,
     simulated,
 )
+from tests.support.held import remove_scope
 from tests.support.patience import PATIENCE, hurried
 
 pytestmark = pytest.mark.slow
@@ -152,7 +153,7 @@ def visitors(world: World, rng: random.Random) -> Iterator[Arrival]:
                 world.feed(iter([(moment, add)]))
 
         yield NOW + day * DAY, enter
-        yield NOW + (day + 1) * DAY, lambda come=come: world.remove_scope(come[0])  # type: ignore[misc]
+        yield NOW + (day + 1) * DAY, lambda come=come: remove_scope(come[0])  # type: ignore[misc]
 
 
 def settled(world: World) -> dict[tuple[str, str], Life]:

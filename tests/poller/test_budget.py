@@ -22,6 +22,7 @@ from tests.support.harness import (
     running,
     simulated,
 )
+from tests.support.held import remove_scope
 
 HOUR, DAY = 3600.0, 86_400.0
 P = "aws_job_exporter_"
@@ -135,7 +136,7 @@ async def test_the_share_of_a_removed_source_is_free(aws, clock):
     services = {"cleanroomsml": {"kinds": [INFERENCE.key]}}
     async with running(configured(aws.endpoint_url, services, limits={"series": 70}), clock) as exporter:
         (tight,) = set(exporter.by("scope", f"{P}series_dropped"))
-        aws.world.remove_scope(next(scope for scope in scopes if scope.id != tight))
+        remove_scope(next(scope for scope in scopes if scope.id != tight))
         for _ in range(12):
             await exporter.turn(66)
         assert exporter.samples(f"{P}series_dropped") == {}
@@ -192,7 +193,7 @@ async def test_no_more_sources_than_the_limit_allows(aws, clock):
         polled = exporter.by("scope", f"{P}source_up", kind=INFERENCE.key)
         assert len(polled) == 3
         assert exporter.value(f"{P}sources_dropped", kind="collaboration") == 2
-        aws.world.remove_scope(next(scope for scope in scopes if scope.id in polled))
+        remove_scope(next(scope for scope in scopes if scope.id in polled))
         for _ in range(11):
             await exporter.turn(66)
         assert len(exporter.by("scope", f"{P}source_up", kind=INFERENCE.key)) == 3

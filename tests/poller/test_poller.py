@@ -24,7 +24,7 @@ from tests.support.harness import (
     running,
     simulated,
 )
-from tests.support.held import identity_of
+from tests.support.held import delete_job, identity_of, remove_scope
 from tests.support.patience import elapse
 
 HOUR = 3600.0
@@ -220,7 +220,7 @@ async def test_scopes_come_and_go_at_the_discovery_interval(aws, clock, clean_ro
     membership, _, _ = clean_room
     async with running(configured(aws.endpoint_url, {"cleanroomsml": None}), clock) as exporter:
         assert exporter.samples("aws_jobs", scope=membership.id)
-        aws.world.remove_scope(membership)
+        remove_scope(membership)
         new = aws.world.add_scope("cleanroomsml", "membership")
         await exporter.turn(120)
         assert exporter.up(scope=membership.id) is not None
@@ -238,7 +238,7 @@ async def test_an_inner_scope_that_was_deleted_is_not_a_failure(aws, clock, clea
         aws.world.add_job(TRAINED, scope=scope, created=NOW - HOUR, path=[(0, "CREATE_PENDING")])
     async with running(configured(aws.endpoint_url, {"cleanroomsml": None}), clock) as exporter:
         assert exporter.value("aws_jobs", scope=membership.id, status="CREATE_PENDING") == 2
-        aws.world.remove_scope(model)
+        remove_scope(model)
         await exporter.turn(70)
         assert exporter.up(kind=TRAINED.key) == 1
         assert exporter.value("aws_jobs", scope=membership.id, status="CREATE_PENDING") == 1
@@ -583,7 +583,7 @@ async def test_a_failed_resync_is_repeated(aws, clock):
     aws.hooks.append(fail_once)
     services = {"bedrock": {"kinds": [BEDROCK.key]}}
     async with running(configured(aws.endpoint_url, services), clock) as exporter:
-        aws.world.delete_job(job)
+        delete_job(job)
         await exporter.turn(70)
         assert exporter.value("aws_jobs", status="Completed") == 1
         await exporter.turn(HOUR - 60)

@@ -10,7 +10,7 @@ from exporter.catalog import Kind
 from exporter.simulator import SimulatedJob, Simulator, World
 from exporter.simulator.shapes import at
 from tests.support.harness import CATALOG
-from tests.support.held import jobs_in, state_of
+from tests.support.held import delete_job, jobs_in, remove_scope, state_of
 
 pytestmark = pytest.mark.slow
 
@@ -55,13 +55,13 @@ async def test_unknown_jobs_have_no_details(kind, settle, connect, call, clock) 
     world = World(CATALOG)
     scope = settle(world, kind, jobs=2)[0]
     arguments = arguments_for(world, kind, jobs_in(world, kind, scope=scope)[0])
-    world.delete_job(jobs_in(world, kind, scope=scope)[0])
+    delete_job(jobs_in(world, kind, scope=scope)[0])
     lost = arguments_for(world, kind, jobs_in(world, kind, scope=scope)[0])
     unknown = {name: value if name in kind.sweep else made_up(value) for name, value in lost.items()}
     async with Simulator(world, clock=clock) as simulator:
         client = connect(simulator, kind.service)
         if scope:
-            world.remove_scope(scope)
+            remove_scope(scope)
         for wrong in [arguments, unknown, *([lost] if scope else [])]:
             with pytest.raises(ClientError) as error:
                 await call(client, kind.details.operation, **wrong)

@@ -14,7 +14,7 @@ from exporter.catalog.models import shape_at
 from exporter.simulator import SimulatedJob, SimulatedScope, Simulator, World
 from exporter.simulator.shapes import at, put
 from tests.support.harness import CATALOG
-from tests.support.held import identity_of, jobs_in, scopes_in
+from tests.support.held import delete_job, identity_of, jobs_in, remove_scope, scopes_in
 
 pytestmark = pytest.mark.slow
 
@@ -198,7 +198,7 @@ async def test_paging_is_stable_while_jobs_come_and_go(settle, connect, call, cl
         client = connect(simulator, "bedrock")
         first = await call(client, kind.operation, maxResults=3)
         world.add_job(kind, created=NOW, path=[(0, "Submitted")])
-        world.delete_job(jobs[1])
+        delete_job(jobs[1])
         second = await call(client, kind.operation, maxResults=100, nextToken=first["nextToken"])
     assert [item["jobArn"] for item in items([first, second], kind.items)] == [
         identity_of(world, job)[0] for job in jobs
@@ -249,7 +249,7 @@ async def test_a_removed_scope_takes_its_jobs_along(settle, connect, read, clock
     scopes = settle(world, kind)
     left: Any = scopes[-1]
     outer: Any = scopes[0]
-    world.remove_scope(outer.parent)
+    remove_scope(outer.parent)
     assert {job.scope.parent for job in jobs_in(world, kind) if isinstance(job.scope, SimulatedScope)} == {left.parent}
     async with Simulator(world, clock=clock) as simulator:
         (page,) = await read(connect(simulator, "cleanrooms"), "ListMemberships", status="ACTIVE")
@@ -269,9 +269,9 @@ async def test_a_scope_that_is_also_a_job_is_listed_once(connect, read, clock) -
             assert {scope.id for scope in scopes_in(world, "lookoutequipment", "model")} == set(there)
             assert len(jobs_in(world, kind)) == len(there)
             if job.exists:
-                world.delete_job(job)
+                delete_job(job)
             elif there:
-                world.remove_scope(*scopes_in(world, "lookoutequipment", "model"))
+                remove_scope(*scopes_in(world, "lookoutequipment", "model"))
 
 
 async def test_a_world_refuses_impossible_scopes_and_jobs() -> None:

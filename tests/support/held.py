@@ -1,4 +1,4 @@
-"""What a simulated world holds, for tests to compare with the exporter's output."""
+"""What a simulated world holds, for tests to compare with the exporter's output, and how it goes away."""
 
 from __future__ import annotations
 
@@ -47,3 +47,15 @@ def state_of(world: World, job: SimulatedJob, phase: int) -> State:
     item = world.job_items(job.kind).item(job, job.created + job.offsets[phase])
     rules = [rule for rule in job.kind.refine if rule.from_ is unrefined]
     return next((rule.to for rule in rules if (at(item, rule.when) or 0) > 0), unrefined)
+
+
+def delete_job(job: SimulatedJob) -> None:
+    """Remove a job as if it had never been; raises ValueError for one that was removed before."""
+    job.scope.remove(str(job.kind), job)
+    if job.as_scope:
+        remove_scope(job.as_scope)
+
+
+def remove_scope(scope: SimulatedScope) -> None:
+    """Remove a scope and everything in it; raises ValueError for one that was removed before."""
+    scope.parent.remove(scope.type, scope)
