@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 from ssl import SSLContext
+from threading import Lock
 
 from aiobotocore.httpsession import AIOHTTPSession
 from botocore.httpsession import get_cert_path
@@ -22,7 +23,12 @@ class HttpSession(AIOHTTPSession):  # type: ignore[misc] # aiobotocore has no ty
             contexts: tuple[SSLContext, SSLContext | None] = super()._build_ssl_contexts(proxy_url)
             return contexts
         bundle = get_cert_path(self._verify) if self._verify else None
-        return _context(self._verify, bundle and Path(bundle).stat().st_mtime_ns), None
+        # Clients that start together are in several threads, and `lru_cache` would let each of them read the bundle.
+        with _reading:
+            return _context(self._verify, bundle and Path(bundle).stat().st_mtime_ns), None
+
+
+_reading = Lock()
 
 
 @lru_cache(maxsize=4)

@@ -139,8 +139,8 @@ class Sessions:
             }
 
         session = self._session()
-        # botocore has no public way to set credentials that renew themselves.
-        session._credentials = AioDeferredRefreshableCredentials(refresh_using=assume, method="assume-role")  # noqa: SLF001
+        renewing = AioDeferredRefreshableCredentials(refresh_using=assume, method="assume-role")
+        session._credentials = renewing  # noqa: SLF001 - there is no public way to set credentials that renew themselves
         return session
 
     def _session(self) -> Session:

@@ -1,7 +1,10 @@
 """TLS towards AWS: verified by the operator's bundle, which is read once for all clients."""
 
+import asyncio
 import os
 import ssl
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,7 +19,7 @@ from tests.support.greeting import self_signed
 from tests.support.issuer import issuing
 from tests.support.patience import UNHURRIED
 
-REGIONS = ("us-east-1", "eu-west-1")
+REGIONS = ("us-east-1", "us-west-2", "eu-west-1", "eu-central-1", "ap-south-1")
 
 
 class Server:
@@ -56,9 +59,14 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[ssl.SSLContext]:
     """Return the TLS contexts that read a bundle, as they are made."""
     made: list[ssl.SSLContext] = []
 
+    together = threading.Barrier(2)
+
     class Noted(ssl.SSLContext):
         def load_verify_locations(self, *arguments, **options):
             made.append(self)
+            # Time for another thread to get here, too, if it may.
+            with suppress(threading.BrokenBarrierError):
+                together.wait(0.3)
             return super().load_verify_locations(*arguments, **options)
 
     monkeypatch.setattr("botocore.httpsession.SSLContext", Noted)
@@ -73,7 +81,8 @@ async def identities(address: str) -> list[str]:
     keys = Credentials("AKIAIOSFODNN7EXAMPLE", "made-up")
     async with Clients(settings, telemetry, limiters, Loader(), keys) as clients:
         found = [await clients.client(Account(), region, "sts") for region in REGIONS]
-        return [(await client.get_caller_identity())["Account"] for client in found]
+        responses = await asyncio.gather(*(client.get_caller_identity() for client in found))
+        return [response["Account"] for response in responses]
 
 
 async def test_a_bundle_is_read_once_for_all_clients(server, made):

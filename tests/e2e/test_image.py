@@ -81,7 +81,7 @@ class Buildah:
     def size(self, image: str) -> int:
         """Return an image's size in bytes."""
         (described,) = json.loads(self("images", "--json", image))
-        value, unit = re.fullmatch(r"([\d.]+) ?(\w*)", str(described["size"])).groups()  # type: ignore[union-attr]
+        value, unit = re.fullmatch(r"([\d.]+) ?(\w*)", str(described["size"])).groups()  # type: ignore[union-attr] # or fail
         return int(float(value) * {"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9}[unit.upper()])
 
 

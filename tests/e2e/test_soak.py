@@ -121,7 +121,7 @@ class Life:
         """Yield every new job with its time."""
         for number in itertools.count():
             created = start + number * 2 * HOUR + self._rng.uniform(1, HOUR)
-            yield created, lambda created=created: self._add(created)  # type: ignore[misc]
+            yield created, lambda created=created: self._add(created)  # type: ignore[misc] # a default binds it
 
     def expected(self, until: float) -> tuple[Counter[str], Counter[str]]:
         """Return what finished since the exporter started, by state, and what failed, by reason."""
@@ -153,7 +153,7 @@ def visitors(world: World, rng: random.Random) -> Iterator[Arrival]:
                 world.feed(iter([(moment, add)]))
 
         yield NOW + day * DAY, enter
-        yield NOW + (day + 1) * DAY, lambda come=come: remove_scope(come[0])  # type: ignore[misc]
+        yield NOW + (day + 1) * DAY, lambda come=come: remove_scope(come[0])  # type: ignore[misc] # as above
 
 
 def settled(world: World) -> dict[tuple[str, str], Life]:
