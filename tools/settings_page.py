@@ -35,6 +35,7 @@ MORE = {
     "kinds": "See [below](#kinds-of-your-own).",
     "reasons": "See [below](#reasons-of-your-own).",
     "shard.count": "See [scaling.md](scaling.md).",
+    "storage.path": "See [storage.md](storage.md).",
 }
 """Where the documentation says more."""
 

@@ -385,8 +385,8 @@ ROWS: Rows = {
         lines(
             About(
                 "Memory",
-                "Resident memory of each exporter. It grows with the jobs in memory; if it grows without them, "
-                "report it.",
+                "Resident memory of each exporter. It grows with the jobs held, unless storage.path keeps them in a "
+                "file; if it grows without them, report it.",
                 6,
             ),
             {"{{instance}}": exporters(f"process_resident_memory_bytes{{{TARGET}}}")},
@@ -403,8 +403,8 @@ ROWS: Rows = {
         ),
         lines(
             About(
-                "Jobs in memory",
-                "Jobs in the memory of each exporter: active ones, and those that ended within poll.lookback.",
+                "Jobs held",
+                "Jobs that each exporter holds: active ones, and those that ended within poll.lookback.",
                 6,
             ),
             {"{{instance}}": f"sum by (instance) ({select('aws_job_exporter_jobs')})"},

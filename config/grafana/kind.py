@@ -120,8 +120,8 @@ STATS = [
     numbers(
         About(
             "Last success",
-            "When a job last succeeded, within the exporter's lookback. If that is longer ago than usual for this "
-            "kind, check whether jobs still start.",
+            "When a job last succeeded, however long ago. If that is longer ago than usual for this kind, check "
+            "whether jobs still start.",
             4,
             4,
         ),

@@ -13,7 +13,8 @@ from exporter.clock import Clock
 from exporter.exposition import Exposition
 from exporter.poller import Budget, Context, Poller, roots
 from exporter.reasons import Classifier
-from exporter.settings import Settings
+from exporter.settings import ConfigurationError, Settings
+from exporter.store import Database, StorageError
 from exporter.telemetry import Telemetry
 
 
@@ -52,6 +53,7 @@ class Parts:
         self.telemetry.reload_time.set(self.clock.time())
         self.exposition = Exposition(self.telemetry.registry, self.clock.monotonic)
         self._budget = Budget()
+        self.database = _database(settings)
         self._credentials = credentials
         self._connection = self._connect(None)
         context = self._context()
@@ -70,8 +72,9 @@ class Parts:
         return None if self._connection is before else before.clients
 
     async def aclose(self) -> None:
-        """Close all clients."""
+        """Close all clients, and the database."""
         await self._connection.clients.aclose()
+        self.database.close()
 
     def _context(self) -> Context:
         settings = self.configuration.settings
@@ -85,6 +88,7 @@ class Parts:
             classifier=Classifier.built_in(settings.reasons),
             clock=self.clock,
             budget=self._budget,
+            database=self.database,
         )
 
     def _connect(self, before: _Connection | None) -> _Connection:
@@ -107,6 +111,16 @@ class Parts:
         return _Connection(sections, limiters, Reader(clients, Models(loader), settings.limits), stack)
 
 
+def _database(settings: Settings) -> Database:
+    """Open the database; raises ConfigurationError if its directory cannot be used."""
+    if settings.storage.path is None:
+        return Database.memory()
+    try:
+        return Database.stored(settings.storage.path)
+    except StorageError as error:
+        raise ConfigurationError([f"storage.path: {error}"]) from None
+
+
 @asynccontextmanager
 async def assembled(
     settings: Settings,
@@ -116,7 +130,10 @@ async def assembled(
     credentials: Credentials | None = None,
     clock: Clock | None = None,
 ) -> AsyncIterator[Parts]:
-    """Yield the parts of an exporter, and close every client in the end."""
+    """Yield the parts of an exporter, and close every client and the database in the end.
+
+    Raises ConfigurationError if the storage cannot be used.
+    """
     parts = Parts(Configuration(settings, catalog, region), credentials, clock)
     try:
         yield parts

@@ -20,6 +20,9 @@ from exporter.settings import Settings
 from exporter.store.search import Inventory, JobList
 from exporter.web import Guard, Inside, Reload, Site, WebConfigFile, create_app, from_systemd, listen, serve
 
+_MAINTENANCE = 60.0
+"""Seconds between two writes of what changes with each poll. After a kill, the last ones are missing."""
+
 
 @dataclass(frozen=True)
 class Exporter:
@@ -78,14 +81,28 @@ async def running(
             serve(application, sockets, guard.tls if guard else None, parts.telemetry)
         )
         # Entered last, so that polling stops first, while its clients are still open.
-        await stack.enter_async_context(background(reloader.run(), parts.poller.run(parts.roots)))
+        await stack.enter_async_context(background(reloader.run(), parts.poller.run(parts.roots), _maintained(parts)))
         yield Exporter(parts.poller, parts.exposition, addresses, reloader.reload, guard)
+
+
+async def _maintained(parts: Parts) -> None:
+    """Maintain the database, once a minute."""
+    database, telemetry = parts.database, parts.telemetry
+    while True:
+        telemetry.storage_failed.set(database.has_failed)
+        telemetry.storage_size.set(database.size)
+        # By real time: it is about what a kill would lose, and not about anything that a clock is turned for.
+        await asyncio.sleep(_MAINTENANCE)
+        if parts.poller.ready.is_set():
+            polled = {source.status.key for source in parts.poller.sources}
+            await database.maintain(polled, parts.clock.time(), parts.configuration.settings.poll.lookback)
 
 
 def _inside(parts: Parts) -> Inside:
     """Return what the pages and the API show; functions, because all of it may change with a poll or a reload."""
     poller = parts.poller
     inventory = Inventory(
+        parts.database,
         statuses=lambda: [source.status for source in poller.sources],
         lists=lambda: [
             JobList(source.status, source.kind, source.ledger)

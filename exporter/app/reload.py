@@ -14,7 +14,7 @@ from exporter.telemetry import configure_logging
 
 log = structlog.get_logger(__name__)
 
-_NEEDS_RESTART = ("web", "shard")
+_NEEDS_RESTART = ("web", "shard", "storage")
 """Sections of the settings that are fixed while the process runs."""
 
 Read = Callable[[], Configuration]

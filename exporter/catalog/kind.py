@@ -214,6 +214,12 @@ class Kind(Entry):
         """The state that each status means."""
         return {status: state for state, statuses in self.states.items() for status in statuses}
 
+    @cached_property
+    def reading(self) -> str:
+        """What decides which jobs are listed and how each is read, as text; not what their statuses mean."""
+        fields = {"operation", "items", "id", "status", "times", "name", "arguments", "sweep", "reason", "code"}
+        return self.model_dump_json(include=fields | {"details", "dimensions", "records"})
+
     @property
     def outer_scope(self) -> str:
         """The name of the outermost scope; empty if there is none."""

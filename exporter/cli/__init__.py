@@ -11,7 +11,7 @@ from pathlib import Path
 
 from exporter import __version__
 from exporter.catalog import Catalog
-from exporter.cli import checking, doctor, iam_policy, kinds, serving
+from exporter.cli import checking, doctor, iam_policy, kinds, serving, storage
 from exporter.cli.invocation import Command, FailedError, Invocation
 from exporter.settings import ConfigurationError, add_flags
 from exporter.text.spelling import did_you_mean
@@ -132,6 +132,12 @@ def _add_commands(add: Callable[[str, Command, str], argparse.ArgumentParser]) -
         doctor.doctor,
         "Poll every source, and report what works, which permissions are missing, and how many requests to AWS to "
         "expect per hour; exit with code 1 if a source failed.",
+    )
+    storage_ = add(
+        "storage", storage.storage, "Check a storage directory and show what it holds, even while it is in use."
+    )
+    storage_.add_argument(
+        "directory", nargs="?", type=Path, metavar="DIR", help="The directory; if none, storage.path."
     )
     demo = add("demo", serving.demo, "Serve against a simulated AWS in the same process; no account needed.")
     demo.add_argument(

@@ -17,7 +17,7 @@ from exporter.catalog import Catalog
 from exporter.cli.invocation import Invocation, region, table
 from exporter.permissions import Operation
 from exporter.poller import JobSource, OrganizationSource, Poller, RegionsSource, ScopeSource, Source
-from exporter.settings import Settings, Shard
+from exporter.settings import Settings, Shard, Storage
 from exporter.telemetry import PollErrorReason, SourceStatus
 
 _HOUR = 3600.0
@@ -36,8 +36,8 @@ async def doctor(invocation: Invocation) -> int:
     """Poll everything, print the state of each source, and return 1 if one could not be read."""
     # The table has everything that the log would repeat.
     settings = invocation.settings(log={"level": "error"})
-    # Examine all sources, not only those of one shard.
-    settings = settings.model_copy(update={"shard": Shard()})
+    # Examine all sources, not only those of one shard, and leave the storage of a running exporter alone.
+    settings = settings.model_copy(update={"shard": Shard(), "storage": Storage()})
     catalog = settings.catalog(invocation.catalog)
     async with app.assembled(settings, catalog, region(settings)) as parts:
         examination = _Examination(settings, catalog, parts.poller, parts.telemetry.registry)

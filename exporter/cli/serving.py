@@ -13,7 +13,7 @@ from exporter.catalog import Catalog
 from exporter.cli.invocation import FailedError, Invocation, region, sharded, table
 from exporter.cli.signals import Signals
 from exporter.exposition import Format
-from exporter.settings import Aws, Settings, Web, format_duration
+from exporter.settings import Aws, Settings, Storage, Web, format_duration
 from exporter.simulator import Simulator, World, populate
 from exporter.telemetry import SourceStatus
 
@@ -83,7 +83,8 @@ _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - recognized, not bound
 
 async def once(invocation: Invocation) -> int:
     """Poll everything once, print the result, and return 1 if a source could not be read."""
-    settings = sharded(invocation.settings())
+    # What a single poll sees ends with it: in storage, it would be counted, and never scraped.
+    settings = sharded(invocation.settings()).model_copy(update={"storage": Storage()})
     async with app.assembled(settings, settings.catalog(invocation.catalog), region(settings)) as parts:
         await parts.poller.once(parts.roots)
         statuses = [source.status for source in parts.poller.sources]

@@ -13,8 +13,7 @@ from exporter.catalog import Kind
 from exporter.families.family import Family, Sample, optional
 from exporter.jobs import FINAL, State
 from exporter.reasons import Reason
-from exporter.settings import Metrics
-from exporter.store import Dimensions, Histogram, Ledger, Record, Tally, status_label
+from exporter.store import Dimensions, Histogram, Record, Sums, status_label
 
 AS_OF = "As of the source's last successful poll."
 """Ends the HELP text of every family about jobs: a scrape reads no list, so its numbers may be minutes old."""
@@ -25,30 +24,33 @@ class JobView:
     """What the families are computed from: the jobs of one source that share the values of the user's dimensions."""
 
     kind: Kind
-    ledger: Ledger
     dimensions: Dimensions
-    tally: Tally
+    sums: Sums
+    reasons: Iterable[str]
+    """Every reason for which a job of the source has ever failed."""
     per_job: list[Record]
     """The jobs that get series of their own: the oldest active and the last finished ones, up to the limits."""
 
 
-def job_views(kind: Kind, ledger: Ledger, settings: Metrics, now: float) -> Iterator[JobView]:
-    """Yield what a ledger counts at `now`, one view for each combination of the dimensions' values.
+def job_views(
+    kind: Kind, sums: Mapping[Dimensions, Sums], per_job: Iterable[Record], bounds: Sequence[float]
+) -> Iterator[JobView]:
+    """Yield what the jobs of a source add up to, one view for each combination of the dimensions' values.
 
     A combination that has been counted stays, with its gauges at 0. Without dimensions there is one view.
     """
-    per_job: defaultdict[Dimensions, list[Record]] = defaultdict(list)
-    if settings.per_job:
-        for record in ledger.newest(now, settings.per_job_finished, settings.per_job_active):
-            per_job[record.job.dimensions].append(record)
-    for dimensions, tally in (ledger.tallies(now) or {(): Tally(settings.duration_buckets)}).items():
-        yield JobView(kind, ledger, dimensions, tally, per_job[dimensions])
+    records: defaultdict[Dimensions, list[Record]] = defaultdict(list)
+    for record in per_job:
+        records[record.job.dimensions].append(record)
+    reasons = sorted({reason for each in sums.values() for reason in each.reasons})
+    for dimensions, each in (sums or {(): Sums(bounds)}).items():
+        yield JobView(kind, dimensions, each, reasons, records[dimensions])
 
 
 def _jobs(view: JobView) -> Iterable[Sample]:
     # Present at 0, because to PromQL a series that does not exist is not 0: a sum or a comparison would have no result.
     zeros = dict.fromkeys([*view.kind.state_of.items(), ("unknown", State.UNKNOWN)], 0)
-    return [((status, str(state)), count) for (status, state), count in {**zeros, **view.tally.statuses}.items()]
+    return [((status, str(state)), count) for (status, state), count in {**zeros, **view.sums.statuses}.items()]
 
 
 def _buckets_and_sum(histogram: Histogram) -> tuple[list[tuple[str, float]], float]:
@@ -56,23 +58,23 @@ def _buckets_and_sum(histogram: Histogram) -> tuple[list[tuple[str, float]], flo
 
 
 def _last_duration(view: JobView) -> Iterable[Sample]:
-    return [((str(state),), duration) for state, (_, duration) in view.tally.last.items() if duration is not None]
+    return [((str(state),), duration) for state, (_, duration) in view.sums.last.items() if duration is not None]
 
 
 def _finished_total(view: JobView) -> Iterable[Sample]:
     possible = [state for state in view.kind.states if state in FINAL]
-    return [((str(state),), view.ledger.finished_total[view.dimensions, state]) for state in possible]
+    return [((str(state),), view.sums.finished_total[state]) for state in possible]
 
 
 def _failures_total(view: JobView) -> Iterable[Sample]:
     # Every reason from the start: PromQL's increase() misses the step of a counter that first appears at 1.
-    return [((reason,), view.ledger.failures_total[view.dimensions, reason]) for reason in Reason]
+    return [((reason,), view.sums.failed_total[reason]) for reason in Reason]
 
 
 def _job_info(view: JobView) -> Iterable[Sample]:
     for record in view.per_job:
         job = record.job
-        yield (job.id, job.name, status_label(job), str(job.state), record.reason or ""), 1
+        yield (job.id, job.name, status_label(job.status, job.state), str(job.state), record.reason or ""), 1
 
 
 def _job_created(view: JobView) -> Iterable[Sample]:
@@ -113,21 +115,21 @@ JOB_FAMILIES: tuple[Family[JobView], ...] = (
         "aws_job_failures",
         "Failed jobs within the lookback whose reason is known. A reason that has been seen stays, at 0.",
         ("reason",),
-        lambda view: [((reason,), view.tally.reasons[reason]) for reason in sorted(view.ledger.reasons)],
+        lambda view: [((reason,), view.sums.reasons[reason]) for reason in view.reasons],
     ),
     _family(
         "aws_job_duration_seconds",
         "gaugehistogram",
         "Run time of jobs that finished within the lookback, from start (else creation) to end (else last update).",
         ("state",),
-        lambda view: [((str(state),), *_buckets_and_sum(each)) for state, each in view.tally.durations.items()],
+        lambda view: [((str(state),), *_buckets_and_sum(each)) for state, each in view.sums.durations.items()],
     ),
     _family(
         "aws_job_queue_duration_seconds",
         "gaugehistogram",
         "Time from creation to start of jobs that are active or finished within the lookback.",
         (),
-        lambda view: [((), *_buckets_and_sum(view.tally.queue))] if view.kind.times.started else [],
+        lambda view: [((), *_buckets_and_sum(view.sums.queue))] if view.kind.times.started else [],
     ),
     _gauge(
         "aws_job_last_duration_seconds",
@@ -139,42 +141,42 @@ JOB_FAMILIES: tuple[Family[JobView], ...] = (
         "aws_job_last_finished_timestamp_seconds",
         "When the last job finished.",
         ("state",),
-        lambda view: [((str(state),), finished) for state, (finished, _) in view.tally.last.items()],
+        lambda view: [((str(state),), finished) for state, (finished, _) in view.sums.last.items()],
     ),
     _gauge(
         "aws_job_last_failed_timestamp_seconds",
         "When the last job that failed for this reason finished.",
         ("reason",),
-        lambda view: [((reason,), finished) for reason, finished in view.tally.last_failed.items()],
+        lambda view: [((reason,), finished) for reason, finished in view.sums.last_failed.items()],
     ),
     _gauge(
         "aws_job_last_created_timestamp_seconds",
         "When the newest job was created.",
         (),
-        lambda view: optional(view.tally.last_created),
+        lambda view: optional(view.sums.last_created),
     ),
     _gauge(
         "aws_job_oldest_active_timestamp_seconds",
         "When the oldest job in each active status was created.",
         ("status", "state"),
-        lambda view: [((status, str(state)), time) for (status, state), time in view.tally.oldest_active.items()],
+        lambda view: [((status, str(state)), time) for (status, state), time in view.sums.oldest_active.items()],
     ),
     _gauge(
         "aws_job_next_deadline_timestamp_seconds",
         "The earliest deadline of an active job.",
         (),
-        lambda view: optional(view.tally.next_deadline),
+        lambda view: optional(view.sums.next_deadline),
     ),
     _gauge(
         "aws_job_records",
         "Records in jobs that are active or finished within the lookback: total, processed, succeeded, failed.",
         ("result",),
-        lambda view: [((result,), view.tally.records[result]) for result in view.kind.records],
+        lambda view: [((result,), view.sums.records[result]) for result in view.kind.records],
     ),
     _family(
         "aws_jobs_finished_total",
         "counter",
-        "Jobs seen to finish since the exporter started.",
+        "Jobs seen to finish since the exporter started, or with storage.path since it was first started.",
         ("state",),
         _finished_total,
     ),
@@ -182,7 +184,7 @@ JOB_FAMILIES: tuple[Family[JobView], ...] = (
     _family(
         "aws_jobs_failed_total",
         "counter",
-        "Jobs seen to fail since the exporter started. Every reason is present from the start.",
+        "Jobs seen to fail since the exporter started, or with storage.path since it was first started.",
         ("reason",),
         _failures_total,
     ),

@@ -23,7 +23,12 @@ SOURCE_FAMILIES: tuple[Family[SourceStatus], ...] = (
         ("scope_kind", "scope_name"),
         lambda status: [((status.scope_kind, status.scope_name), 1)] if status.scope_kind else [],
     ),
-    _gauge("source_up", "Whether the last poll of the source succeeded.", lambda status: float(status.is_up)),
+    _gauge(
+        "source_up",
+        "Whether the last poll of the source succeeded.",
+        # After a restart, what was known before is shown until the first poll, which alone can tell.
+        lambda status: float(status.is_up) if status.attempts else None,
+    ),
     Family(
         f"{PREFIX}source_failure_info",
         "gauge",
@@ -46,7 +51,12 @@ SOURCE_FAMILIES: tuple[Family[SourceStatus], ...] = (
         "How long the last poll of the source took.",
         lambda status: status.last_duration,
     ),
-    _gauge("jobs", "Jobs of the source that are held in memory.", lambda status: status.jobs),
+    _gauge("jobs", "Jobs of the source that are held.", lambda status: status.jobs),
+    _gauge(
+        "source_children",
+        "Sources that this one found in its last successful poll: accounts, regions, scopes, lists of jobs.",
+        lambda status: status.children,
+    ),
     _gauge(
         "details_pending",
         "Failed jobs of the source whose reason has not been requested from AWS yet.",

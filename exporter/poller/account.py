@@ -9,9 +9,10 @@ import structlog
 from exporter.aws import Member, Place, PollRun, Scoped
 from exporter.catalog import Catalog, Kind
 from exporter.jobs import SourceKey
-from exporter.poller.context import Context, Source, parent_status
+from exporter.poller.context import Context, Restored, Source, parent_status
 from exporter.poller.scopes import ScopeSource
 from exporter.settings import ALL_REGIONS, Selection
+from exporter.store import Finding
 
 log = structlog.get_logger(__name__)
 
@@ -29,12 +30,25 @@ class AccountSource:
         self.account_id = ""
         self.absent: frozenset[str] = frozenset()
         """Services that the region does not have. Empty where the regions are named: then every service is read."""
+        self._finding = Finding(context.database, self.status.key, repr(place))
 
     async def poll(self, poll: PollRun) -> None:
         """Ask STS. A role that cannot be assumed shows here, once, and not on every source of the account."""
         self.account_id = await self.reader.account_id(poll, self._place)
-        if ALL_REGIONS not in self._place.account.regions:
-            return
+        if ALL_REGIONS in self._place.account.regions:
+            await self._look_for_services()
+        await self._finding.keep([self.account_id, sorted(self.absent)], self._context.clock.time())
+
+    async def restore(self) -> Restored | None:
+        """Find the account's id of the last poll."""
+        found = await self._finding.read()
+        if found is None:
+            return None
+        self.account_id, self.absent = found.value[0], frozenset(found.value[1])
+        return Restored(found.time)
+
+    async def _look_for_services(self) -> None:
+        """Find out which services the region does not have."""
         endpoints, region = self._context.endpoints, self._place.region
         names = [selection.service.service for selection in self._selections]
         absent = frozenset([name for name in names if not await endpoints.has(name, region)])

@@ -13,6 +13,7 @@ from exporter.jobs import SourceKey
 from exporter.poller.budget import Budget
 from exporter.reasons import Classifier
 from exporter.settings import Settings
+from exporter.store import Database
 from exporter.telemetry import SourceStatus, Telemetry
 
 
@@ -28,6 +29,7 @@ class Context:
     classifier: Classifier
     clock: Clock
     budget: Budget
+    database: Database
 
 
 class Holdings(NamedTuple):
@@ -41,6 +43,13 @@ class Holdings(NamedTuple):
     """Series by their family and the limit."""
 
 
+class Restored(NamedTuple):
+    """What a source knows from before the exporter was stopped."""
+
+    last_success: float
+    holdings: Holdings | None = None
+
+
 class Source(Protocol):
     """Something that is polled again and again. Its status is written by the poller alone."""
 
@@ -48,6 +57,9 @@ class Source(Protocol):
 
     async def poll(self, poll: PollRun) -> Holdings | None:
         """Read the source once; raises what went wrong, and then nothing has changed. None where it has no jobs."""
+
+    async def restore(self) -> Restored | None:
+        """Find what was known when the exporter was stopped, and publish it as of then; None if nothing was."""
 
     def children(self) -> Iterable[Source]:
         """Return the sources that the last successful poll found; none before the first one."""

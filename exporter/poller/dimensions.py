@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 
 from exporter.store import Dimensions
 
@@ -12,11 +13,14 @@ OTHER = "other"
 class FewValues:
     """Keeps the first `most` values of each label and at most `combinations` of them; the rest become `other`."""
 
-    def __init__(self, most: int, combinations: int) -> None:
+    def __init__(self, most: int, combinations: int, known: Iterable[Dimensions] = ()) -> None:
+        """Keep also what was `known` before, in its order."""
         self._most = most
         self._combinations = combinations
         self._kept: defaultdict[int, set[str]] = defaultdict(set)
         self._combined: set[Dimensions] = set()
+        for values in known:
+            self(values)
 
     def __call__(self, values: Dimensions) -> Dimensions:
         """Return each value as it is or as `other`; all are `other` where the combination exceeds the limit."""

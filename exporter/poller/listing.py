@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import NamedTuple
 
 import structlog
 
@@ -15,15 +14,14 @@ from exporter.aws import Place, PollErrorReason, PollRun, Scoped, poll_error
 from exporter.catalog import Kind
 from exporter.families import JOB_FAMILIES, essential, job_views, metrics
 from exporter.jobs import Job, Query, SourceKey, State
-from exporter.poller.context import Context, Holdings, Source
+from exporter.poller.context import Context, Holdings, Restored, Source
 from exporter.poller.dimensions import FewValues
 from exporter.poller.inner_scopes import InnerScopes
 from exporter.poller.planner import Plan, full, incremental, missing
-from exporter.reasons import Classifier, Rule
-from exporter.settings import ServiceSettings, Settings
-from exporter.store import Ledger
+from exporter.reasons import Classifier
+from exporter.settings import ServiceSettings
+from exporter.store import Ledger, Listing, Rules, StorageLostError
 from exporter.telemetry import SourceStatus
-from exporter.turns import in_turns
 
 log = structlog.get_logger(__name__)
 
@@ -48,42 +46,21 @@ _MOST_STATUSES_LOGGED = 50
 """Statuses unknown to the catalog that a source logs. AWS adds a few in a year; a broken proxy may make up more."""
 
 
-class _Rules(NamedTuple):
-    """The settings that a ledger's sums depend on."""
-
-    lookback: float
-    duration_buckets: tuple[float, ...]
-    reasons: tuple[Rule, ...]
-    jobs_per_source: int
-
-    @classmethod
-    def of(cls, settings: Settings) -> _Rules:
-        """Return the rules of a configuration."""
-        return cls(
-            settings.poll.lookback, settings.metrics.duration_buckets, settings.reasons, settings.limits.jobs_per_source
-        )
-
-
 @dataclass
 class Memory:
-    """What is known of a list of jobs from poll to poll. A reload passes it on as it is."""
+    """What is known of a list of jobs from poll to poll. A reload passes it on."""
 
     ledger: Ledger
-    rules: _Rules
-    """Those that the ledger was built with."""
-    few_values: FewValues
+    few_values: FewValues | None = None
+    """None until the ledger is open, which has the values that are in use."""
     unknown_statuses: set[str] = field(default_factory=set)
     """Those that were logged."""
-    attempts: Counter[str] = field(default_factory=Counter)
-    """Requests for the reason of each job that AWS could not answer."""
-    scopes: Sequence[Scoped] = ()
-    """Those of the last poll."""
     read_in_full: float = -math.inf
     """When everything was last listed, on the monotonic clock."""
     read_at: float | None = None
     """When the list was last read, on the monotonic clock."""
-    clock_offset: float = 0.0
-    """By how much the wall clock was ahead of the monotonic one at the last poll."""
+    clock_offset: float | None = None
+    """By how much the wall clock was ahead of the monotonic one at the last poll; None before the first one."""
 
 
 def _reason(classifier: Classifier, service: str, job: Job) -> str:
@@ -93,12 +70,21 @@ def _reason(classifier: Classifier, service: str, job: Job) -> str:
 class JobSource:
     """One list of jobs, or one for each of the inner scopes."""
 
-    def __init__(
-        self, context: Context, place: Place, key: SourceKey, kind: Kind, scope: Scoped, settings: ServiceSettings
+    def __init__(  # noqa: PLR0913, PLR0917 - the last one only where a discovery found the scope
+        self,
+        context: Context,
+        place: Place,
+        key: SourceKey,
+        kind: Kind,
+        scope: Scoped,
+        settings: ServiceSettings,
+        since: float | None = None,
     ) -> None:
+        """Read a kind in one scope; if it is new, what has ended since a time is counted."""
         interval = settings.interval or context.settings.poll.interval
         self.status = SourceStatus(key, interval, kind.outer_scope, scope.name)
         self.kind = kind
+        self._since = since
         self._context = context
         self._place = place
         self._inner = InnerScopes(context, place, kind, scope, settings)
@@ -106,16 +92,15 @@ class JobSource:
         limits = context.settings.limits
         # Few enough combinations that the counts and counters of all of them fit: the budget never drops those
         # families.
-        few_values = FewValues(limits.dimension_values, max(1, limits.series_per_source // essential(kind)))
-        self._rules = _Rules.of(context.settings)
-        self.memory = Memory(self._new_ledger(), self._rules, few_values)
+        self._most = limits.dimension_values, max(1, limits.series_per_source // essential(kind))
         # What makes it the same list of jobs. Where this differs, nothing that is known applies.
-        # Without dimensions, these limits change nothing, and a reload that changes them must not cost the ledger.
+        # Without dimensions, these limits change nothing, and a reload that changes them must not cost what is known.
         bounds = (limits.dimension_values, limits.series_per_source) if self._dimensions else None
-        self.identity = (kind, scope.ids, self._dimensions, bounds)
+        self.identity = repr((kind.reading, sorted(scope.ids.items()), self._dimensions, bounds))
+        self.memory = Memory(self._new_ledger())
         # What decides, besides AWS, which numbers are published.
         patterns = [settings.patterns(name) for name, _ in kind.scopes[1:]]
-        self.presentation = (self.identity, self._rules, patterns, context.settings.metrics, limits)
+        self.presentation = (kind, self.identity, self.ledger.rules, patterns, context.settings.metrics, limits)
         # Each series starts at 0: PromQL's increase() misses the first event of a counter that starts at 1.
         context.telemetry.unknown_statuses.labels(*self._labels)
         for reason in PollErrorReason if kind.details else ():
@@ -128,30 +113,48 @@ class JobSource:
 
     async def poll(self, poll: PollRun) -> Holdings:
         """Read what can have changed, ask AWS why jobs failed, and publish."""
+        try:
+            return await self._poll(poll)
+        except StorageLostError:
+            # What was listed is gone with the storage. From now on everything is in memory.
+            return await self._poll(poll)
+
+    async def _poll(self, poll: PollRun) -> Holdings:
         memory, clock = self.memory, self._context.clock
         start = clock.monotonic()
-        # Not in `adopt`: a reload switches all sources in one go, and one ledger alone may hold a million jobs.
-        if memory.rules != self._rules:
-            await self._rebuild(poll)
+        if not memory.ledger.is_open:
+            with poll.paused():
+                await self._open()
         scopes = await self._inner.all(poll)
-        is_full, plan = self._plan(scopes)
-        jobs, complete_from = await self._read(poll, plan, scopes)
-        now, end = clock.time(), clock.monotonic()
-        self._note_unknown(jobs)
-        with poll.paused():
-            # Never cut off half way: the next poll would take the rest for known.
-            await in_turns(memory.ledger.taking(jobs, now, complete_from))
+        is_full, plan = await self._plan(scopes)
+        async with Listing.of(memory.ledger) as listing:
+            complete_from = await self._read(poll, plan, scopes, listing)
+            now, end = clock.time(), clock.monotonic()
+            with poll.paused():
+                await listing.take_in(now, complete_from, is_full=is_full, scopes=_text(scopes))
         # Before `read_at` is replaced: the lifetime follows from the time between the last read and this one.
         expires = end + self._lifetime(end, took=end - start)
-        memory.scopes, memory.read_at, memory.clock_offset = scopes, end, now - end
+        memory.read_at, memory.clock_offset = end, now - end
         if is_full:
             memory.read_in_full = start
-        holdings = await self._publish(now, expires)
-        if memory.ledger.unexplained():
+        holdings = await self._publish(expires)
+        if memory.ledger.unexplained:
             # The list is out before the reasons are asked for, which takes one request for each job.
             await self._explain(poll)
-            holdings = await self._publish(now, expires)
+            holdings = await self._publish(expires)
         return holdings
+
+    async def restore(self) -> Restored | None:
+        """Publish the numbers of the last poll, which go stale as if the exporter had never stopped."""
+        ledger, clock, status = self.ledger, self._context.clock, self.status
+        await self._open(create=False)
+        if not ledger.is_open or ledger.last_read is None:
+            return None
+        # If the clock was set back meanwhile, nobody knows how old they are.
+        age = max(0.0, clock.time() - ledger.last_read)
+        expires = clock.monotonic() + self._context.settings.stale_after(status.interval) - age
+        holdings = await self._publish(expires) if expires > clock.monotonic() else self._holdings(0, {})
+        return Restored(ledger.last_read, holdings)
 
     def children(self) -> Iterable[Source]:
         """Return nothing: a list of jobs has no sources below it."""
@@ -161,8 +164,15 @@ class JobSource:
         """Keep what is known of the same list of jobs; start over where the configuration means another one."""
         if not isinstance(before, JobSource):
             return True
+        memory = before.memory
         if before.identity == self.identity:
-            self.memory = before.memory
+            if before.ledger.rules != self.ledger.rules:
+                # Opened at the next poll, it sums up what is known by its own rules.
+                memory = replace(memory, ledger=self.ledger, few_values=None)
+            # A longer lookback has jobs that were never listed, and another catalog another state for a status.
+            if before.ledger.rules != self.ledger.rules or before.kind != self.kind:
+                memory = replace(memory, read_in_full=-math.inf)
+            self.memory = memory
         return before.presentation != self.presentation
 
     def withdraw(self) -> None:
@@ -179,43 +189,58 @@ class JobSource:
 
     def _new_ledger(self) -> Ledger:
         # Holds nothing of the source itself: after a reload, a ledger outlives it.
-        classify = partial(_reason, self._context.classifier, self.kind.service)
-        rules = self._rules
-        return Ledger(rules.lookback, classify, rules.duration_buckets, rules.jobs_per_source)
+        context, settings = self._context, self._context.settings
+        classify = partial(_reason, context.classifier, self.kind.service)
+        reasons = repr(settings.reasons)
+        rules = Rules(
+            settings.poll.lookback, settings.metrics.duration_buckets, settings.limits.jobs_per_source, reasons
+        )
+        return Ledger(context.database, self.status.key, classify, rules, self.identity, self.kind.longest_run)
 
-    async def _rebuild(self, poll: PollRun) -> None:
-        """Recompute the sums of what is known by the rules of the configuration in effect."""
-        ledger = self._new_ledger()
-        with poll.paused():
-            await in_turns(ledger.inherit(self.memory.ledger))
-        self.memory.ledger, self.memory.rules = ledger, self._rules
-        # A longer lookback has jobs that were never listed.
-        self.memory.read_in_full = -math.inf
+    async def _open(self, *, create: bool = True) -> None:
+        """Find in the database what is known."""
+        memory, clock = self.memory, self._context.clock
+        await memory.ledger.open(self._since, create=create)
+        memory.few_values = FewValues(*self._most, known=memory.ledger.sums)
+        read_in_full = memory.ledger.read_in_full
+        if read_in_full is not None and memory.clock_offset is None:
+            # The exporter was stopped meanwhile. If the clock was set back, everything is read.
+            age = clock.time() - read_in_full
+            memory.read_in_full = clock.monotonic() - age if age >= 0 else -math.inf
 
-    def _plan(self, scopes: Sequence[Scoped]) -> tuple[bool, Plan]:
+    async def _plan(self, scopes: Sequence[Scoped]) -> tuple[bool, Plan]:
         """Return the listings to make: in full at first, at each resync, and when scopes or the clock changed."""
         memory, settings, clock = self.memory, self._context.settings.poll, self._context.clock
         # The lookback follows the wall clock: where that was set, other jobs are in it.
-        was_set = abs(clock.time() - clock.monotonic() - memory.clock_offset) > _JUMP
-        if clock.monotonic() < memory.read_in_full + settings.resync and scopes == memory.scopes and not was_set:
+        offset = memory.clock_offset
+        was_set = offset is not None and abs(clock.time() - clock.monotonic() - offset) > _JUMP
+        is_due = clock.monotonic() >= memory.read_in_full + settings.resync
+        # What the last complete list lacked is looked for once more before it goes.
+        if not (is_due or was_set or memory.ledger.missed) and _text(scopes) == memory.ledger.scopes:
             page_size = self._context.reader.page_size(self.kind)
-            if plan := incremental(self.kind, memory.ledger, page_size):
+            if plan := await incremental(self.kind, memory.ledger, page_size):
                 return False, plan
         return True, full(self.kind, memory.ledger, clock.time(), settings.lookback)
 
-    async def _read(self, poll: PollRun, plan: Plan, scopes: Sequence[Scoped]) -> tuple[list[Job], float | None]:
-        """Return the listed jobs, and the creation time from which they are complete."""
-        jobs = await self._list(poll, plan.queries, scopes)
-        if plan.complete_from is not None:
-            return jobs, plan.complete_from
-        rest = missing(self.ledger, (job.id for job in jobs))
-        if rest is None:
-            return jobs, None
-        return jobs + await self._list(poll, rest.queries, scopes), rest.complete_from
+    async def _read(self, poll: PollRun, plan: Plan, scopes: Sequence[Scoped], listing: Listing) -> float | None:
+        """List what a plan says, and return the creation time from which it is complete."""
+        unknown = dict(await self._list(poll, plan.queries, scopes, listing))
+        complete_from = plan.complete_from
+        if complete_from is None and (lost := await listing.lost()) is not None:
+            rest = missing(lost)
+            unknown |= await self._list(poll, rest.queries, scopes, listing)
+            complete_from = rest.complete_from
+        self._note_unknown(unknown.values())
+        return complete_from
 
-    async def _list(self, poll: PollRun, queries: Iterable[Query], scopes: Iterable[Scoped]) -> list[Job]:
-        """Return every job that the queries find in the scopes. Of a job listed twice, the last one counts."""
-        reader, found = self._context.reader, dict[str, Job]()
+    async def _list(
+        self, poll: PollRun, queries: Iterable[Query], scopes: Iterable[Scoped], listing: Listing
+    ) -> Mapping[str, str]:
+        """List every job that the queries find in the scopes.
+
+        Return those in a status that the catalog does not know, each with that status.
+        """
+        reader, unknown = self._context.reader, dict[str, str]()
         for query in queries:
             for scope in scopes:
                 try:
@@ -227,68 +252,77 @@ class JobSource:
                         raise
                     self._inner.expire()
                     continue
-                found.update((job.id, job) for job in listed)
-        if not self._dimensions:
-            return list(found.values())
+                unknown.update((job.id, job.status) for job in listed if job.state is State.UNKNOWN)
+                with poll.paused():
+                    await listing.add(self._limited(listed), self._context.clock.time())
+        return unknown
+
+    def _limited(self, jobs: list[Job]) -> list[Job]:
+        """Return jobs with few values of the dimensions."""
         few_values = self.memory.few_values
-        return [job._replace(dimensions=few_values(job.dimensions)) for job in found.values()]
+        if not self._dimensions or few_values is None:
+            return jobs
+        return [job._replace(dimensions=few_values(job.dimensions)) for job in jobs]
 
     async def _explain(self, poll: PollRun) -> None:
         """Ask AWS for the reasons of failed jobs, as many as the budget and the time allow."""
-        settings, attempts = self._context.settings.poll, self.memory.attempts
-        unexplained = self.ledger.unexplained()
+        settings = self._context.settings.poll
         # The newest first, but those asked about in vain come last: they must not keep the others waiting.
-        waiting = sorted(unexplained, key=lambda job: attempts[job.id])
-        for job_id in attempts.keys() - {job.id for job in unexplained}:
-            del attempts[job_id]
+        waiting = await self.ledger.waiting(settings.details_budget)
         try:
             # The list is complete. What follows has a time limit of its own and can't fail the poll.
             async with poll.limit(settings.timeout):
-                for job in waiting[: settings.details_budget]:
-                    if not await self._ask(poll, job):
+                for job, attempts in waiting:
+                    if not await self._ask(poll, job, attempts + 1):
                         return
         except TimeoutError:
             self._context.telemetry.detail_errors.labels(*self._labels, PollErrorReason.TIMEOUT).inc()
 
-    async def _ask(self, poll: PollRun, job: Job) -> bool:
+    async def _ask(self, poll: PollRun, job: Job, attempt: int) -> bool:
         """Ask why one job failed; return whether it makes sense to ask about others."""
-        attempts = self.memory.attempts
-        attempts[job.id] += 1
         try:
-            self.ledger.explain(await self._context.reader.explained(poll, self._place, self.kind, job))
+            explained = await self._context.reader.explained(poll, self._place, self.kind, job)
         except Exception as error:  # noqa: BLE001 - the list is complete: a missing reason can't spoil it
             failure = poll_error(error)
             self._context.telemetry.detail_errors.labels(*self._labels, failure.reason).inc()
             log.debug("failure reason of a job not read", job=job.id, err=str(failure))
-            if failure.reason in _SHARED_FAULTS:
-                return False
-            if failure.reason not in _FINAL_REFUSALS and attempts[job.id] < _MOST_ATTEMPTS:
-                return True
-            self.ledger.explain(job)
-        del attempts[job.id]
+            is_final = failure.reason in _FINAL_REFUSALS or attempt >= _MOST_ATTEMPTS
+            if failure.reason in _SHARED_FAULTS or not is_final:
+                await self.ledger.note_attempt(job)
+                return failure.reason not in _SHARED_FAULTS
+            explained = job
+        await self.ledger.explain(explained)
         return True
 
-    async def _publish(self, now: float, expires: float) -> Holdings:
+    async def _publish(self, expires: float) -> Holdings:
         """Render the source's block and return what it holds."""
         ledger, metric_settings, key = self.ledger, self._context.settings.metrics, self.status.key
+        per_job = []
+        if metric_settings.per_job:
+            per_job = await ledger.newest(metric_settings.per_job_finished, metric_settings.per_job_active)
         # Until a job has counted, there is one view without values. To Prometheus, an empty label is an absent one.
         none = ("",) * len(self._dimensions)
         views = [
-            ((*key, *(view.dimensions or none)), view) for view in job_views(self.kind, ledger, metric_settings, now)
+            ((*key, *(view.dimensions or none)), view)
+            for view in job_views(self.kind, ledger.sums, per_job, metric_settings.duration_buckets)
         ]
         families = metrics(JOB_FAMILIES, (*SourceKey._fields, *self._dimensions), views)
         kept, series_dropped = self._context.budget.fit(key, families)
         # Active jobs over this limit never became series, so the budget does not know about them.
-        hidden = ledger.active(now) - metric_settings.per_job_active if metric_settings.per_job else 0
+        hidden = ledger.active - metric_settings.per_job_active if metric_settings.per_job else 0
         if hidden > 0:
             series_dropped = {**series_dropped, ("aws_job_info", "per_job_active"): hidden}
         series = sum(len(family.samples) for family in kept)
         await self._context.exposition.publish_in_turns(("jobs", key), kept, expires)
-        return Holdings(len(ledger), ledger.dropped(now), len(ledger.unexplained()), series, series_dropped)
+        return self._holdings(series, series_dropped)
 
-    def _note_unknown(self, jobs: Iterable[Job]) -> None:
+    def _holdings(self, series: int, series_dropped: Mapping[tuple[str, str], int]) -> Holdings:
+        ledger = self.ledger
+        return Holdings(len(ledger), ledger.dropped, ledger.unexplained, series, series_dropped)
+
+    def _note_unknown(self, unknown: Collection[str]) -> None:
         """Count jobs with a status that the catalog does not know, and log each such status once."""
-        unknown, logged = [job.status for job in jobs if job.state is State.UNKNOWN], self.memory.unknown_statuses
+        logged = self.memory.unknown_statuses
         self._context.telemetry.unknown_statuses.labels(*self._labels).inc(len(unknown))
         for status in sorted(set(unknown) - logged)[: _MOST_STATUSES_LOGGED - len(logged)]:
             log.warning("status unknown to the catalog", **self.status.key._asdict(), status=status)
@@ -297,3 +331,8 @@ class JobSource:
     @property
     def _labels(self) -> tuple[str, str]:
         return self.status.key.aws_service, self.status.key.kind
+
+
+def _text(scopes: Sequence[Scoped]) -> str:
+    """Return inner scopes as text, to compare with those of the last full read."""
+    return "" if len(scopes) == 1 else json.dumps(sorted(sorted(scope.ids.items()) for scope in scopes))

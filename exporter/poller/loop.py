@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
 import structlog
@@ -40,8 +40,11 @@ class Poller:
         self._sources: dict[SourceKey, Source] = {}
         self._children: dict[SourceKey, set[SourceKey]] = {}
         self._tasks: dict[SourceKey, asyncio.Task[None]] = {}
+        """Of each source that is polled. One that was restored has none until its parent finds it again."""
+        self._missed: dict[SourceKey, set[SourceKey]] = {}
+        """For each parent, the children that its last poll lacked. The next one decides whether they are gone."""
         self.ready = asyncio.Event()
-        """Set once every known source has been polled, successfully or not."""
+        """Set once every known source has been polled, successfully or not, or restored."""
 
     def _use(self, context: Context) -> None:
         self._context = context
@@ -63,10 +66,37 @@ class Poller:
         return iter(self._sources.values())
 
     async def run(self, roots: Iterable[Source]) -> None:
-        """Poll `roots` and all sources below them, until cancelled."""
+        """Poll `roots` and all sources below them, until cancelled; until then, show what was known of them."""
+        started = list(roots)
         async with self._group:
-            for root in roots:
+            for root in started:
+                await self._restore(root)
+            self._note_readiness()
+            for root in started:
                 self._start(root)
+
+    async def _restore(self, source: Source) -> None:
+        """Show what a source, and all sources below it, knew when the exporter was stopped.
+
+        They are polled when their parents have found them again: whether the credentials still belong to the account
+        is not known before.
+        """
+        restored = await source.restore()
+        # Nothing above waits for anything, and there may be thousands of sources.
+        await asyncio.sleep(0)
+        status = source.status
+        if restored is None or status.key in self._sources or not self._room():
+            return
+        self._sources[status.key] = source
+        status.last_success = restored.last_success
+        if restored.holdings is not None:
+            _hold(status, restored.holdings)
+        self._publish(status)
+        children = self._children.setdefault(status.key, set())
+        for child in source.children():
+            await self._restore(child)
+            if child.status.key in self._sources:
+                children.add(child.status.key)
 
     def replace(self, context: Context, roots: Iterable[Source]) -> None:
         """Switch to another configuration's roots while running. Sources that stay keep what they know.
@@ -116,7 +146,7 @@ class Poller:
                 others.append(child)
         new.append((source, others))
         # A poll under way is not cut off: when it ends, `_turn` finds the new source and polls that.
-        if key not in self._under_way:
+        if key not in self._under_way and key in self._tasks:
             self._tasks[key].cancel()
             self._tasks[key] = self._group.create_task(self._loop(key, self._left(source.status)), name="/".join(key))
 
@@ -169,7 +199,8 @@ class Poller:
                 self._reconcile(source, found)
         self._note_readiness()
         status = source.status
-        interval = min(status.interval, status.retry_interval) if status.reason else status.interval
+        is_soon = status.reason or self._missed.get(key)
+        interval = min(status.interval, status.retry_interval) if is_soon else status.interval
         due = start + pause(interval, status.reason, self._rng)
         wait = max(0.0, due - self._clock.monotonic())
         status.next_poll = self._clock.time() + wait
@@ -197,7 +228,7 @@ class Poller:
             except Exception as error:  # noqa: BLE001 - whatever goes wrong fails this poll alone
                 self._note_failure(status, poll_error(error))
             else:
-                self._note_success(status, holdings)
+                self._note_success(status, holdings, found)
             with _boundary(source):
                 self._note_poll(status, poll.requests, self._clock.monotonic() - start)
         return start, found
@@ -216,22 +247,28 @@ class Poller:
 
     def _reconcile(self, source: Source, found: list[Source]) -> None:
         """Start the children that are new and stop those that are gone."""
-        children = {child.status.key: child for child in found}
-        before = self._children.get(source.status.key, set())
+        own, children = source.status.key, {child.status.key: child for child in found}
+        before = self._children.get(own, set())
+        lacking = before - children.keys()
+        gone = lacking & self._missed.get(own, set())
+        # One answer that lacks them may be an accident: those that also the next one lacks are gone.
+        self._missed[own] = lacking - gone
         # Those that are gone come first: they make room under limits.sources for those that are new.
-        for key in before - children.keys():
+        for key in gone:
             self._stop(key)
         unknown = [child for key, child in children.items() if key not in self._sources]
         for key in before & children.keys():
             # Someone may have renamed the scope in AWS. The next poll of the child publishes the name.
             self._sources[key].status.scope_name = children[key].status.scope_name
+            if key not in self._tasks:
+                self._start(self._sources[key])
         if others := children.keys() - before - {child.status.key for child in unknown}:
             log.warning(
                 "sources already read through another account's entry",
                 sources=len(others),
                 **source.status.key._asdict(),
             )
-        self._children[source.status.key] = before & children.keys()
+        self._children[own] = before - gone
         self._start_admitted(source, unknown)
 
     def _start_admitted(self, source: Source, found: list[Source]) -> None:
@@ -259,27 +296,29 @@ class Poller:
         """Stop a source and all sources below it, and withdraw their series."""
         for child in self._children.pop(key, set()):
             self._stop(child)
+        self._missed.pop(key, None)
         self._end(self._sources.pop(key))
 
     def _end(self, source: Source) -> None:
         key = source.status.key
-        self._tasks.pop(key).cancel()
+        if task := self._tasks.pop(key, None):
+            task.cancel()
         source.withdraw()
         self._context.exposition.withdraw(("source", key))
         log.info("source gone", **key._asdict())
 
-    def _note_success(self, status: SourceStatus, holdings: Holdings | None) -> None:
+    def _note_success(self, status: SourceStatus, holdings: Holdings | None, found: Sequence[Source]) -> None:
         if status.consecutive_failures:
             log.info("source up", **status.key._asdict())
         status.consecutive_failures = 0
         status.reason, status.error = None, ""
         status.last_success = self._clock.time()
-        if holdings is not None:
+        if holdings is None:
+            status.children = len(found)
+        else:
             _log_drops(status, "jobs", status.jobs_dropped, holdings.jobs_dropped)
             _log_drops(status, "series", sum(status.series_dropped.values()), sum(holdings.series_dropped.values()))
-            status.jobs, status.jobs_dropped = holdings.jobs, holdings.jobs_dropped
-            status.details_pending = holdings.details_pending
-            status.series, status.series_dropped = holdings.series, holdings.series_dropped
+            _hold(status, holdings)
 
     def _note_failure(self, status: SourceStatus, failure: PollError) -> None:
         # AWS's words may hold half a surrogate pair, which neither the log nor a page could encode.
@@ -308,7 +347,8 @@ class Poller:
         self._context.exposition.publish(("source", status.key), families)
 
     def _note_readiness(self) -> None:
-        if not self.ready.is_set() and all(source.status.attempts for source in self._sources.values()):
+        statuses = [source.status for source in self._sources.values()]
+        if not self.ready.is_set() and statuses and all(each.attempts or each.last_success for each in statuses):
             self.ready.set()
 
 
@@ -319,6 +359,12 @@ def _boundary(source: Source) -> Iterator[None]:
         yield
     except Exception:
         log.exception("a poll could not be recorded: this is a bug", **source.status.key._asdict())
+
+
+def _hold(status: SourceStatus, holdings: Holdings) -> None:
+    status.jobs, status.jobs_dropped = holdings.jobs, holdings.jobs_dropped
+    status.details_pending = holdings.details_pending
+    status.series, status.series_dropped = holdings.series, holdings.series_dropped
 
 
 def _log_drops(status: SourceStatus, what: str, before: int, now: int) -> None:

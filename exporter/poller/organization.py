@@ -8,8 +8,9 @@ from exporter.aws import Member, Place, PollRun, members, regions, unit_accounts
 from exporter.catalog import Catalog
 from exporter.jobs import SourceKey
 from exporter.poller.account import AccountSource
-from exporter.poller.context import Context, Source, parent_status
+from exporter.poller.context import Context, Restored, Source, parent_status
 from exporter.settings import ALL_REGIONS, Account, Organization
+from exporter.store import Finding
 
 
 class OrganizationSource:
@@ -25,6 +26,7 @@ class OrganizationSource:
         self.own = ""
         self.members: Sequence[Member] = ()
         self.units: dict[str, frozenset[str]] = {}
+        self._finding = Finding(context.database, self.status.key, repr(self._organization.units))
 
     async def poll(self, poll: PollRun) -> None:
         """List the accounts, and those within each organizational unit that the configuration names."""
@@ -36,6 +38,18 @@ class OrganizationSource:
         units = {unit: await unit_accounts(reader, poll, self._place, unit) for unit in names}
         # All at once, after the last request: a poll that fails half way must change nothing.
         self.own, self.members, self.units = own, found, units
+        accounts = {unit: sorted(accounts) for unit, accounts in units.items()}
+        await self._finding.keep([own, [tuple(member) for member in found], accounts], self._context.clock.time())
+
+    async def restore(self) -> Restored | None:
+        """Find the accounts of the last poll."""
+        kept = await self._finding.read()
+        if kept is None:
+            return None
+        self.own, found, units = kept.value
+        self.members = [Member(*member) for member in found]
+        self.units = {unit: frozenset(accounts) for unit, accounts in units.items()}
+        return Restored(kept.time)
 
     def children(self) -> Iterable[Source]:
         """Yield the sources of the accounts that the configuration includes."""
@@ -73,10 +87,20 @@ class RegionsSource:
         self._place = place
         self._member = member
         self.regions: Sequence[str] = ()
+        self._finding = Finding(context.database, self.status.key, repr(place))
 
     async def poll(self, poll: PollRun) -> None:
         """Ask EC2, which every region has."""
         self.regions = await regions(self.reader, poll, self._place)
+        await self._finding.keep(list(self.regions), self._context.clock.time())
+
+    async def restore(self) -> Restored | None:
+        """Find the regions of the last poll."""
+        kept = await self._finding.read()
+        if kept is None:
+            return None
+        self.regions = kept.value
+        return Restored(kept.time)
 
     def children(self) -> Iterable[Source]:
         """Yield the account in each region."""

@@ -6,7 +6,7 @@ The law: after every poll, incremental reading leaves the ledger in the same sta
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from exporter.catalog import Kind
@@ -40,41 +40,43 @@ def full(kind: Kind, ledger: Ledger, now: float, lookback: float) -> Plan:
     start = now - lookback - kind.longest_run - MARGIN
     if ledger.oldest_active is not None:
         start = min(start, ledger.oldest_active - MARGIN)
-    older = _by_active_status(kind) if ledger.since is None or ledger.has_undated else []
+    if ledger.last_read is not None:
+        # After a gap that was longer than the lookback, what came and went meanwhile is counted all the same.
+        start = min(start, ledger.last_read - MARGIN)
+    is_first = ledger.since is None or ledger.read_in_full is None
+    older = _by_active_status(kind) if is_first or ledger.has_undated else []
     # The list by creation is read last and takes precedence, because a job may change its status in between.
     return Plan([*older, Query(created_after=start)], start)
 
 
-def incremental(kind: Kind, ledger: Ledger, page_size: int) -> Plan | None:
+async def incremental(kind: Kind, ledger: Ledger, page_size: int) -> Plan | None:
     """Return the fewest queries that find every change since the last poll; None if only a full read can.
 
     A change is a new job, or an active one with another status. One list from the oldest active job on finds both. If
     most of its pages would be finished jobs, new jobs are listed by creation and active ones by status instead; then
-    `missing` must be called with what they found.
+    `missing` says what else to list.
     """
-    if ledger.since is None or ledger.has_undated or not _filters_by_creation(kind):
+    if ledger.read_in_full is None or ledger.since is None or ledger.has_undated or not _filters_by_creation(kind):
         return None
     # If no job has been seen yet, the first will have been created after the first listing.
     newest = (ledger.since if ledger.newest_created is None else ledger.newest_created) - MARGIN
     start = newest if ledger.oldest_active is None else min(newest, ledger.oldest_active - MARGIN)
     separate = [*_by_active_status(kind), Query(created_after=newest)]
-    # Plus one, because an empty list takes a request, too.
-    pages = math.ceil((ledger.created_since(start) + 1) / page_size)
-    # Each of the separate queries takes one request at least, as does each page.
-    if kind.filters.status and len(separate) < pages:
-        return Plan(separate, None)
+    if kind.filters.status:
+        # Plus one, because an empty list takes a request, too.
+        created = await ledger.created_since(start, limit=page_size * len(separate))
+        # Each of the separate queries takes one request at least, as does each page.
+        if len(separate) < math.ceil((created + 1) / page_size):
+            return Plan(separate, None)
     return Plan([Query(created_after=start)], start)
 
 
-def missing(ledger: Ledger, found: Iterable[str]) -> Plan | None:
-    """Return the query that shows what became of the active jobs that are not in `found`; None if there are none.
+def missing(lost: float) -> Plan:
+    """Return the query that shows what became of active jobs that are not listed, the oldest created at `lost`.
 
     An active job that is in no list by active status has finished or was deleted.
     """
-    lost = ledger.active_created(excluding=found)
-    if not lost:
-        return None
-    start = min(lost) - MARGIN
+    start = lost - MARGIN
     return Plan([Query(created_after=start)], start)
 
 

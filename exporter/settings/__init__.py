@@ -5,7 +5,7 @@ from exporter.settings.errors import ConfigurationError
 from exporter.settings.flags import add_flags, given
 from exporter.settings.loading import load
 from exporter.settings.model import ENVIRONMENT_PREFIX, Selection, ServiceSettings, Settings
-from exporter.settings.sections import DEFAULT_PORT, Aws, Limits, Log, Metrics, Shard, Web
+from exporter.settings.sections import DEFAULT_PORT, Aws, Limits, Log, Metrics, Shard, Storage, Web
 from exporter.settings.shown import without_secrets
 from exporter.text.durations import format_duration, parse_duration
 
@@ -24,6 +24,7 @@ __all__ = [
     "ServiceSettings",
     "Settings",
     "Shard",
+    "Storage",
     "Web",
     "add_flags",
     "format_duration",

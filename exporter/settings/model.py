@@ -13,7 +13,7 @@ from exporter.catalog.kind import Word, plural
 from exporter.catalog.own import extended
 from exporter.reasons import Rule
 from exporter.settings.accounts import ALL_REGIONS, Account, Organization, OrganizationAccounts, Patterns
-from exporter.settings.sections import Aws, ConfigFile, Limits, Log, Metrics, Poll, Shard, Web, not_empty
+from exporter.settings.sections import Aws, ConfigFile, Limits, Log, Metrics, Poll, Shard, Storage, Web, not_empty
 from exporter.text.durations import Duration
 from exporter.text.problems import tag
 
@@ -84,6 +84,7 @@ class Settings(BaseSettings):
     metrics: Metrics = Metrics()
     limits: Limits = Limits()
     aws: Aws = Aws()
+    storage: Storage = Storage()
     shard: Shard = Shard()
     accounts: Annotated[
         Annotated[tuple[Account, ...], AfterValidator(not_empty), Tag(tag(Account))]

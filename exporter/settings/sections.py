@@ -125,6 +125,13 @@ class Log(Section):
     """Output format of log messages."""
 
 
+class Storage(Section):
+    """Where what is known of jobs is kept when the exporter stops."""
+
+    path: Annotated[Path | None, BeforeValidator(lambda path: path or None)] = None
+    """Directory to keep what is known of jobs in, so that a restart loses nothing. If unset, it is kept in memory."""
+
+
 class Poll(Section):
     """When AWS is polled, and how long the result counts."""
 

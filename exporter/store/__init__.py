@@ -1,18 +1,30 @@
-"""What is known of each source's jobs: merges listings, drops what left the lookback, keeps the sums."""
+"""What is known of each source's jobs, in an embedded database: a listing is taken in as one transaction."""
 
+from exporter.store.database import Database, StorageError, StorageLostError
+from exporter.store.directory import Contents, contents
+from exporter.store.finding import Finding
 from exporter.store.job_filter import JobFilter
-from exporter.store.ledger import EVERYTHING, Ledger
-from exporter.store.record import Dimensions, Record
-from exporter.store.tally import Histogram, Tally, duration, status_label
+from exporter.store.ledger import EVERYTHING, Ledger, Rules
+from exporter.store.record import Dimensions, Record, duration, status_label
+from exporter.store.staging import Listing
+from exporter.store.sums import Histogram, Sums
 
 __all__ = [
     "EVERYTHING",
+    "Contents",
+    "Database",
     "Dimensions",
+    "Finding",
     "Histogram",
     "JobFilter",
     "Ledger",
+    "Listing",
     "Record",
-    "Tally",
+    "Rules",
+    "StorageError",
+    "StorageLostError",
+    "Sums",
+    "contents",
     "duration",
     "status_label",
 ]

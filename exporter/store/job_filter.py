@@ -1,12 +1,19 @@
 """Which jobs a search is for."""
 
+# ruff: noqa: S608 - conditions are made of constants here, and values are parameters
+
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from typing import Any
 
-from exporter.jobs import Job, State
-from exporter.store.record import Record
+from exporter.jobs import State
+from exporter.store.tables import NUMBER
+
+_FAILED, _UNKNOWN = NUMBER[State.FAILED], NUMBER[State.UNKNOWN]
 
 
 @dataclass(frozen=True)
@@ -29,49 +36,93 @@ class JobFilter:
     finished_since: float | None = None
     finished_until: float | None = None
 
-    def matches(self, record: Record) -> bool:
-        """Return whether a job matches."""
-        job = record.job
-        return (
-            self.matches_shared(job.status, job.state, record.reason)
-            and _within(self.created_since, job.created, self.created_until)
-            and _within(self.finished_since, record.finished if record.is_dated else None, self.finished_until)
-            and self._matches_text(job)
-        )
-
-    def matches_shared(self, status: str, state: State, reason: str | None) -> bool:
-        """Return whether a job can match, judged by what it shares with others."""
-        return (
-            (not self.states or state in self.states)
-            and (not self.statuses or label(status, state) in self.statuses)
-            and (not self.reasons or (state is State.FAILED and reason in self.reasons))
-        )
-
-    @cached_property
-    def traces(self) -> bytes:
-        """Bytes, in lower case, that a packed record contains if the text is in its name or at the end of its id.
-
-        The end of an id is what follows its last slash. Empty if the text is not ASCII, which may be packed otherwise.
-        """
-        return self.text.rpartition("/")[2].encode() if self.text.isascii() else b""
+    @property
+    def is_by_creation(self) -> bool:
+        """Whether the creation time matters."""
+        return self.created_since is not None or self.created_until is not None
 
     @property
-    def is_counted(self) -> bool:
-        """Whether a ledger's sums give the number of matches: true if no criterion depends on the single job."""
-        times = (self.created_since, self.created_until, self.finished_since, self.finished_until)
-        by_job = self.text or any(time is not None for time in times)
-        return not by_job and not (self.reasons and (self.states or self.statuses))
+    def is_by_end(self) -> bool:
+        """Whether the end matters."""
+        return self.finished_since is not None or self.finished_until is not None
 
-    def _matches_text(self, job: Job) -> bool:
-        return not self.text or self.text in job.name.lower() or self.text in job.id.lower()
+    @property
+    def is_summed(self) -> bool:
+        """Whether the sums tell how many jobs match: nothing depends on the single job."""
+        return not (self.text or self.is_by_creation or self.is_by_end)
+
+    def conditions(self) -> Iterator[str]:
+        """Yield what a row of `job` must match, in SQL; where `is_summed`, a row of `tally` as well."""
+        if self.states:
+            yield f"state IN ({', '.join(str(NUMBER[state]) for state in sorted(self.states))})"
+        if self.statuses:
+            # As `status_label` has it: what the catalog does not know is `unknown`.
+            known = "status IN (SELECT n FROM word WHERE text IN (SELECT value FROM json_each(:statuses)))"
+            is_odd = "'unknown' IN (SELECT value FROM json_each(:statuses))"
+            yield f"CASE state WHEN {_UNKNOWN} THEN {is_odd} ELSE {known} END"
+        if self.reasons:
+            yield f"state = {_FAILED} AND reason IN (SELECT value FROM json_each(:reasons))"
+        if self.is_by_end:
+            yield "dated"
+        for name in ("created", "finished"):
+            for bound, comparison in (("since", ">="), ("until", "<")):
+                if getattr(self, f"{name}_{bound}") is not None:
+                    yield f"{name} {comparison} :{name}_{bound}"
+        if self.text:
+            yield _contains(self.text)
+
+    def values(self) -> Mapping[str, Any]:
+        """Return the values of the parameters in `conditions`."""
+        values: dict[str, Any] = {
+            "statuses": json.dumps(sorted(self.statuses)),
+            "reasons": json.dumps(sorted(self.reasons)),
+            **_patterns(self.text),
+        }
+        for name in ("created_since", "created_until", "finished_since", "finished_until"):
+            time = getattr(self, name)
+            # The database has whole milliseconds, and a fraction in binary may be just below or above them.
+            values[name] = None if time is None else round(time * 1000, 3)
+        return values
 
 
-def label(status: str, state: State) -> str:
-    """Return a status as a label: `unknown` if the catalog does not know it, since it may be any text."""
-    return "unknown" if state is State.UNKNOWN else status
+def _contains(text: str) -> str:
+    """Return the condition that a job's name or id contains a text.
+
+    The id is in two parts, of which many jobs share the first: up to its last slash. So what the text has up to its own
+    last slash must be the end of the first part, and the rest the start of the second.
+    """
+    if "\0" in text:
+        # A pattern ends there, and would match more than it should.
+        return "0"
+    # LIKE is faster, but it ignores the case of ASCII letters only; and faster still where nothing is escaped.
+    like = "LIKE :{}" if text.isascii() else "GLOB :{}"
+    like += " ESCAPE '!'" if text.isascii() and _for_like(text) != text else ""
+    whole, head, tail = (like.format(name) for name in ("whole", "head", "tail"))
+    words = f"SELECT n FROM word WHERE text {whole}"
+    # For most texts there are no such words, and then there is no need to look for each job's.
+    is_shared = f"(EXISTS ({words}) AND prefix IN ({words}))"
+    return f"(name {whole} OR {is_shared} OR (id {tail} AND prefix IN (SELECT n FROM word WHERE text {head})))"
 
 
-def _within(since: float | None, time: float | None, until: float | None) -> bool:
-    if since is None and until is None:
-        return True
-    return time is not None and (since is None or time >= since) and (until is None or time < until)
+def _patterns(text: str) -> Mapping[str, str]:
+    escaped, anything = (_for_like, "%") if text.isascii() else (_for_glob, "*")
+    head, slash, tail = text.rpartition("/")
+    return {
+        "whole": f"{anything}{escaped(text)}{anything}",
+        "head": f"{anything}{escaped(head + slash)}",
+        "tail": f"{'' if slash else anything}{escaped(tail)}{anything}",
+    }
+
+
+def _for_like(text: str) -> str:
+    return re.sub(r"[!%_]", r"!\g<0>", text)
+
+
+def _for_glob(text: str) -> str:
+    return "".join(map(_letter, text))
+
+
+def _letter(letter: str) -> str:
+    """Return what stands for a letter in either case."""
+    cases = {each for each in (letter, letter.upper(), letter.title(), letter.upper().lower()) if len(each) == 1}
+    return letter if cases == {letter} and letter not in "*?[" else f"[{''.join(sorted(cases))}]"

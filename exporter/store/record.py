@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-from exporter.jobs import Job
+from exporter.jobs import Job, State
+from exporter.store.tables import STATES
 
 Dimensions = tuple[str, ...]
 """Values of the labels that the user asked for."""
@@ -23,18 +25,81 @@ class Record(NamedTuple):
     """Whether `finished` is known; False if AWS gives no time and the job had ended before it was first seen."""
 
 
-def finish_of(job: Job, *, was_known: bool, now: float) -> float:
-    """Return when a finished job ended, as closely as AWS and the polls show; never in the future."""
-    # A job that was seen active ended after its start, so without a time of its end, now is the best guess.
-    given = (job.ended, job.updated)
-    return min(first(given if was_known else (*given, job.started, job.created), now), now)
+SELECT = """
+SELECT (SELECT text FROM word WHERE n = prefix) || id, (SELECT text FROM word WHERE n = status), state, name,
+    created, started, CASE WHEN told THEN finished ELSE ended END, updated, deadline, message, code,
+    total, processed, succeeded, failed, (SELECT text FROM word WHERE n = dims), details,
+    finished, reason, dated, source, n, attempts
+"""
+"""The columns of a `job` that make a record, then its source, its number and how often AWS was asked for its reason."""
+
+_COUNTS = ("total", "processed", "succeeded", "failed")
 
 
-def has_times(job: Job) -> bool:
-    """Return whether AWS gives any time of a job that has started."""
-    return any(time is not None for time in (job.ended, job.updated, job.started, job.created))
+def record(row: tuple[Any, ...]) -> Record:
+    """Return the record that a row of `SELECT` holds."""
+    identifier, status, state, name, created, started, ended, updated, deadline, message, code = row[:11]
+    counts, (dims, details, finished, reason, dated) = row[11:15], row[15:20]
+    job = Job(
+        id=identifier,
+        status=status,
+        state=STATES[state],
+        name=name,
+        created=seconds(created),
+        started=seconds(started),
+        ended=seconds(ended),
+        updated=seconds(updated),
+        deadline=seconds(deadline),
+        message=message or "",
+        code=code or "",
+        records={result: value for result, value in zip(_COUNTS, counts, strict=True) if value is not None},
+        dimensions=dimensions(dims),
+        details=None if details is None else json.loads(details),
+    )
+    return Record(job, seconds(finished), reason, bool(dated))
 
 
-def first(times: Iterable[float | None], otherwise: float) -> float:
-    """Return the first time that is known."""
-    return next((time for time in times if time is not None), otherwise)
+def dimensions(word: str) -> Dimensions:
+    """Return the values that a word of the database stands for."""
+    return tuple(json.loads(word)) if word else ()
+
+
+def dimensions_word(values: Dimensions) -> str:
+    """Return the word that stands for values in the database."""
+    return json.dumps(values, ensure_ascii=False) if values else ""
+
+
+def details_text(details: Mapping[str, object] | None) -> str | None:
+    """Return the arguments of the operation that says why a job failed, as text."""
+    return None if details is None else json.dumps(details, ensure_ascii=False)
+
+
+def split(identifier: str) -> tuple[str, str]:
+    """Return an id in two parts: up to its last slash, which many ids share, and the rest."""
+    prefix, slash, suffix = identifier.rpartition("/")
+    return prefix + slash, suffix
+
+
+def milliseconds(time: float | None) -> int | None:
+    """Return a time in seconds as the database has it."""
+    return None if time is None else int(time * 1000 + 0.5)
+
+
+def seconds(time: int | None) -> float | None:
+    """Return a time of the database in seconds."""
+    return None if time is None else time / 1000
+
+
+def duration(job: Job) -> float | None:
+    """Return the run time of a finished job in seconds; None if AWS does not give both its start and its end."""
+    start = job.created if job.started is None else job.started
+    end = job.updated if job.ended is None else job.ended
+    # The update time of a job that is being deleted is that of the deletion.
+    if start is None or end is None or job.state is State.DELETING:
+        return None
+    return max(0.0, end - start)
+
+
+def status_label(status: str, state: State) -> str:
+    """Return a status as a label: `unknown` if the catalog does not know it, since it may be any text."""
+    return "unknown" if state is State.UNKNOWN else status

@@ -1,30 +1,33 @@
-"""Searches across all ledgers: jobs by filter, newest first, page by page; and what they add up to."""
+"""Searches across the jobs of all sources: by filter, in any order, page by page; and what they add up to."""
 
 from __future__ import annotations
 
-import heapq
-import math
+import json
+import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import blake2b
-from itertools import chain
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from exporter.catalog import Kind
-from exporter.jobs import ACTIVE, SourceKey, State
+from exporter.jobs import SourceKey, State
+from exporter.store.database import Database
 from exporter.store.job_filter import JobFilter
 from exporter.store.ledger import Ledger
-from exporter.store.record import Record
+from exporter.store.record import SELECT, Record, record
+from exporter.store.statements import DURATION
+from exporter.store.tables import NUMBER, STATES
 from exporter.telemetry import SourceStatus
-from exporter.turns import in_turns
 
 HOUR = 3600
 
-_PAGES_HELD = 8
-"""Sort and truncate once this many pages' worth of candidates have been collected."""
+_FEW = 100_000
+"""Jobs that are looked up by their source. Where the sources of a search have more, other ways are faster."""
+
+Sort = Literal["", "name", "status", "created", "started", "finished", "duration", "reason"]
+"""What to order jobs by; empty for active jobs first, the newest first, then the last to finish."""
 
 
 class JobList(NamedTuple):
@@ -49,6 +52,11 @@ class Places:
         """Return whether a source is covered."""
         return all(key[place] in values for place, values in self._criteria)
 
+    @property
+    def is_everywhere(self) -> bool:
+        """Whether every source is covered."""
+        return not self._criteria
+
     @cached_property
     def _criteria(self) -> list[tuple[int, frozenset[str]]]:
         """The sets that are not empty, each with its place in a key."""
@@ -57,23 +65,30 @@ class Places:
 
 
 class Position(NamedTuple):
-    """Where a job stands among all jobs, which stays the same while others come and go.
+    """Where a job stands in an order, which stays the same while others come and go."""
 
-    Active jobs come first, by creation, newest first; then finished ones, by their end, last first.
-    """
+    rank: int
+    """Orders jobs before all else: active, finished, finished at an unknown time; jobs without the value come last."""
+    value: int | str
+    """A text, or a time or duration in milliseconds."""
+    number: int
+    """The job's number in the database."""
 
-    is_finished: bool
-    age: float
-    """The job's time, negated so that positions sort in the order in which jobs are shown."""
-    digest: str
-    """Orders jobs of the same time."""
 
-    @classmethod
-    def of(cls, key: SourceKey, record: Record) -> Position:
-        """Return the position of a job."""
-        time = record.finished if record.finished is not None else record.job.created
-        digest = blake2b("\n".join((*key, record.job.id)).encode(errors="replace"), digest_size=6).hexdigest()
-        return cls(record.finished is not None, -(time or 0.0), digest)
+class Order(NamedTuple):
+    """The order of the jobs that a search finds."""
+
+    sort: Sort = ""
+    is_descending: bool = False
+    """Has no effect on the usual order."""
+
+    def has(self, position: Position) -> bool:
+        """Return whether a position can be one of this order."""
+        is_text = self.sort in ("name", "status", "reason") and position.rank == 0
+        return position.rank in range(2 if self.sort else 3) and isinstance(position.value, str) == is_text
+
+
+USUAL = Order()
 
 
 class Found(NamedTuple):
@@ -95,147 +110,321 @@ class Page(NamedTuple):
 
 
 class Inventory:
-    """Searches all ledgers. Whatever may take long yields to the event loop in between."""
+    """Searches the jobs of all sources."""
 
     def __init__(
         self,
+        database: Database,
         statuses: Callable[[], Iterable[SourceStatus]],
         lists: Callable[[], Iterable[JobList]],
         now: Callable[[], float],
     ) -> None:
         """Search what `statuses` and `lists` return at that time, because sources come and go."""
+        self._database = database
         self._statuses = statuses
         self._lists = lists
+        self._numbers, self._labels = _Numbers(database), _Labels()
         self.now = now
+
+    def at_once(self) -> Inventory:
+        """Return an inventory of the sources as they are now, for one response: listing ten thousand takes a while."""
+        statuses, lists = list(self._statuses()), list(self._lists())
+        inventory = Inventory(self._database, lambda: statuses, lambda: lists, self.now)
+        # What these hold stays right for as long as no source comes or goes.
+        inventory._numbers, inventory._labels = self._numbers, self._labels
+        return inventory
 
     def statuses(self, places: Places = Places()) -> list[SourceStatus]:
         """Return the status of each source, ordered by key."""
         return sorted(self.each_status(places), key=attrgetter("key"))
 
-    def each_status(self, places: Places = Places()) -> Iterator[SourceStatus]:
-        """Yield the status of each source, in no order."""
+    def each_status(self, places: Places = Places()) -> Iterable[SourceStatus]:
+        """Return the status of each source, in no order."""
+        if places.is_everywhere:
+            return self._statuses()
         return (status for status in self._statuses() if places.matches(status.key))
 
-    def lists(self, places: Places = Places()) -> list[JobList]:
-        """Return the sources that have jobs."""
-        return [source for source in self._lists() if places.matches(source.status.key)]
+    def labels(self) -> Mapping[str, set[str]]:
+        """Return the values of each label that sources with jobs have, except for the empty one."""
+        return self._labels.of([source.status.key for source in self._lists()])
 
     def several(self) -> list[str]:
         """Return which of account and region have several values: with only one, nobody needs to read it."""
-        keys = [source.status.key for source in self._lists()]
-        return [label for label in ("account_id", "region") if len({getattr(key, label) for key in keys}) > 1]
+        labels = self.labels()
+        return [label for label in ("account_id", "region") if len(labels[label]) > 1]
 
-    async def jobs(self, places: Places, job_filter: JobFilter, limit: int, after: Position | None = None) -> Page:
-        """Return at most `limit` matching jobs that come after a position."""
-        lists = self.lists(places)
-        steps = await in_turns(_Search(lists, job_filter, limit + 1, after).steps())
-        found = list(chain.from_iterable(steps))
-        last = found[limit - 1].position if len(found) > limit else None
-        counts = await in_turns(source.ledger.count(job_filter) for source in lists)
-        total = None if None in counts else sum(filter(None, counts))
-        return Page(found[:limit], last, total)
+    async def jobs(
+        self,
+        places: Places,
+        job_filter: JobFilter,
+        limit: int,
+        after: Position | None = None,
+        order: Order = USUAL,
+    ) -> Page:
+        """Return at most `limit` matching jobs that come after a position in an order."""
+        async with self._database.reading() as connection:
+            search = _Search(job_filter, order, await self._among(connection, places))
+            # One more than asked for, to know whether there are more.
+            rows = await self._rows(connection, search.page(after), search.values(limit + 1, after))
+            positions = [Position(*row) for row in rows]
+            found = self._found(connection, positions[:limit])
+            total = sum(await self._rows(connection, search.total(), search.values())) if job_filter.is_summed else None
+        return Page(found, positions[limit - 1] if len(positions) > limit else None, total)
 
     async def states(self) -> Mapping[str, Counter[State]]:
         """Return how many jobs of each service are in each state."""
         services: defaultdict[str, Counter[State]] = defaultdict(Counter)
-        lists = self.lists()
-        counts = await in_turns(source.ledger.statuses() for source in lists)
-        for source, statuses in zip(lists, counts, strict=True):
-            states = services[source.status.key.aws_service]
-            for (_, state), number in statuses.items():
-                states[state] += number
-        return dict(sorted(services.items()))
+        for service, state, jobs in await self._sums(_STATES):
+            services[service][STATES[state]] += jobs
+        return {service: +counts for service, counts in sorted(services.items())}
 
     async def failures(self, hours: int) -> list[tuple[int, int]]:
         """Return the start of each of the last hours, the current one last, and how many jobs failed in it."""
         current = int(self.now() // HOUR)
-        failed = JobFilter(states=frozenset({State.FAILED}))
         span = range(current - hours + 1, current + 1)
-        counts = await in_turns(source.ledger.finished.counts(failed, span) for source in self.lists())
-        return [(hour * HOUR, sum(each[index] for each in counts)) for index, hour in enumerate(span)]
+        counts = dict(await self._sums(_FAILURES, since=span[0] * HOUR * 1000))
+        return [(hour * HOUR, counts.get(hour, 0)) for hour in span]
 
     async def overdue(self, limit: int) -> list[Found]:
         """Return the active jobs that have run longer than is usual for their kind, oldest first."""
-        now = self.now()
-        overdue = await in_turns(_overdue(source, now) for source in self.lists())
-        return heapq.nsmallest(limit, chain.from_iterable(overdue), key=lambda job: job.record.job.created or 0.0)
+        rows = await self._sums(_OVERDUE, now=self.now() * 1000, limit=limit)
+        async with self._database.reading() as connection:
+            return self._found(connection, [Position(*row) for row in rows])
+
+    async def _among(self, connection: sqlite3.Connection, places: Places) -> _Among:
+        """Return the sources that a search covers."""
+        sources = list(self._lists())
+        numbers = self._numbers.of(sources)
+        if not places.is_everywhere:
+            numbers = {n: place for n, place in numbers.items() if places.matches(sources[place].status.key)}
+            if sum(len(sources[place].ledger) for place in numbers.values()) <= _FEW:
+                return _Among(list(numbers))
+        # The database may have sources that are no longer polled.
+        [count] = await self._rows(connection, _COUNT)
+        others = set(await self._rows(connection, _SOURCES)) - numbers.keys() if count > len(numbers) else ()
+        return _Among(sorted(others), is_all_but=True)
+
+    def _found(self, connection: sqlite3.Connection, positions: Sequence[Position]) -> list[Found]:
+        """Return the jobs at these positions."""
+        sources = list(self._lists())
+        numbers = self._numbers.of(sources)
+        rows = connection.execute(_JOBS, (json.dumps([position.number for position in positions]),))
+        # One may have left since its position was found.
+        jobs = {row[-2]: (sources[numbers[row[-3]]], record(row)) for row in rows if row[-3] in numbers}
+        return [Found(position, *jobs[position.number]) for position in positions if position.number in jobs]
+
+    async def _sums(self, sql: str, **values: float) -> list[Any]:
+        """Return the rows of a statement about all sources that are polled."""
+        async with self._database.reading() as connection:
+            among = await self._among(connection, Places())
+            return await self._rows(connection, sql.format(among=among.condition), {**values, **among.values})
+
+    async def _rows(
+        self, connection: sqlite3.Connection, sql: str, values: Mapping[str, Any] | None = None
+    ) -> list[Any]:
+        """Return the rows of a statement that returns them as one JSON array: handing over each would take a turn."""
+        rows: list[Any] = json.loads(await self._database.value(connection, sql, values or {}))
+        return rows
 
 
-@dataclass(frozen=True)
+class _Numbers:
+    """The places of sources in a list by their number in the database; kept until others are asked about."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._found: dict[int, int] = {}
+        self._for: tuple[int, list[Ledger]] = (0, [])
+
+    def of(self, sources: Sequence[JobList]) -> dict[int, int]:
+        """Return the places of these sources; one that was never read has no number."""
+        ledgers = [source.ledger for source in sources]
+        among = self._database.generation, ledgers
+        if among != self._for or len(self._found) < len(ledgers):
+            self._found = {ledger.number: place for place, ledger in enumerate(ledgers) if ledger.is_open}
+            self._for = among
+        return self._found
+
+
+class _Labels:
+    """The values of each label in a list of keys; kept until others are asked about."""
+
+    def __init__(self) -> None:
+        self._found = labels(())
+        self._for: list[SourceKey] = []
+
+    def of(self, keys: list[SourceKey]) -> Mapping[str, set[str]]:
+        """Return the values of each label, except for the empty one."""
+        if keys != self._for:
+            self._found, self._for = labels(keys), keys
+        return self._found
+
+
+def labels(keys: Collection[SourceKey]) -> Mapping[str, set[str]]:
+    """Return the values of each label, except for the empty one."""
+    return {label: {key[place] for key in keys} - {""} for place, label in enumerate(SourceKey._fields)}
+
+
+class _Among(NamedTuple):
+    """Sources by their numbers in the database: these, or all but these."""
+
+    numbers: list[int]
+    is_all_but: bool = False
+
+    @property
+    def condition(self) -> str:
+        """The condition that a job is of one of these sources."""
+        if not self.numbers:
+            return str(int(self.is_all_but))
+        return f"source {'NOT ' if self.is_all_but else ''}IN (SELECT value FROM json_each(:sources))"
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """The values of its parameters."""
+        return {"sources": json.dumps(self.numbers)}
+
+
+_FAILED, _UNKNOWN = NUMBER[State.FAILED], NUMBER[State.UNKNOWN]
+
+_COUNT = "SELECT json_array(count(*)) FROM source WHERE found IS NULL"
+_SOURCES = "SELECT json_group_array(n) FROM source WHERE found IS NULL"
+_JOBS = f"{SELECT} FROM job WHERE n IN (SELECT value FROM json_each(?))"
+
+# About all sources that are polled.
+_STATES = f"""
+SELECT json_group_array(json_array(aws_service, state, jobs)) FROM (
+    SELECT aws_service, state, sum(jobs) AS jobs FROM tally CROSS JOIN source ON source.n = source
+    WHERE {{among}} GROUP BY 1, 2
+    UNION ALL
+    SELECT aws_service, state, count(*) FROM job INDEXED BY job_state CROSS JOIN source ON source.n = source
+    WHERE state <= {_UNKNOWN} AND {{among}} GROUP BY 1, 2
+)
+"""
+_FAILURES = f"""
+SELECT json_group_array(json_array(hour, jobs)) FROM (
+    SELECT finished / {HOUR * 1000} AS hour, count(*) AS jobs FROM job INDEXED BY job_state
+    WHERE state = {_FAILED} AND finished >= :since AND dated AND {{among}} GROUP BY 1
+)
+"""
+_OVERDUE = f"""
+SELECT json_group_array(json_array(0, created, n)) FROM (
+    SELECT created, job.n AS n FROM job INDEXED BY job_state CROSS JOIN source ON source.n = source
+    WHERE state < {_UNKNOWN} AND created < :now - longest_run AND {{among}} ORDER BY created LIMIT :limit
+)
+"""
+
+_ACTIVE, _DATED, _UNDATED = range(3)
+_RANKED = {_ACTIVE: [], _DATED: ["dated"], _UNDATED: ["finished IS NOT NULL", "NOT dated"]}
+_TIME = "coalesce(finished, created, 0)"
+_ENDED = "CASE WHEN dated THEN finished END"
+_REASON = f"CASE state WHEN {_FAILED} THEN reason END"
+_ORDERS: Mapping[str, tuple[str, str]] = {
+    "": (f"CASE WHEN finished IS NULL THEN {_ACTIVE} WHEN dated THEN {_DATED} ELSE {_UNDATED} END", _TIME),
+    "name": ("name = ''", "name"),
+    "status": ("0", "text"),
+    "created": ("created IS NULL", "created"),
+    "started": ("started IS NULL", "started"),
+    "finished": (f"{_ENDED} IS NULL", _ENDED),
+    "duration": (f"{DURATION} IS NULL", DURATION),
+    "reason": (f"{_REASON} IS NULL", _REASON),
+}
+"""The rank and the value of a job in each order."""
+
+
 class _Search:
-    """One search in steps: the active jobs, then the finished ones hour by hour backwards, until a page is full."""
+    """One search as SQL. Which index it uses is decided here: SQLite has no statistics to decide by."""
 
-    lists: list[JobList]
-    job_filter: JobFilter
-    limit: int
-    after: Position | None
+    def __init__(self, job_filter: JobFilter, order: Order, among: _Among) -> None:
+        self._filter = job_filter
+        self._order = order
+        self._among = among
+        self._conditions = [*job_filter.conditions(), among.condition]
 
-    def steps(self) -> Iterator[Sequence[Found]]:
-        """Yield what was found, in order; an empty step only lets other tasks run."""
-        left = self.limit
-        for step in self._stages():
-            yield step[:left]
-            left -= len(step)
-            if left <= 0:
-                return
+    def page(self, after: Position | None) -> str:
+        """Return the statement that finds the positions of a page."""
+        page = self._by_state(after) if self._among.is_all_but and self._is_mostly_matched else self._in_one(after)
+        value = "CASE rank WHEN 0 THEN value ELSE 0 END" if self._order.sort else "value"
+        return f"SELECT json_group_array(json_array(rank, {value}, n)) FROM ({page})"
 
-    def _stages(self) -> Iterator[Sequence[Found]]:
-        if self.after is None or not self.after.is_finished:
-            active = _First(self.limit, self.after)
-            for source in self.lists:
-                active.add(source, source.ledger.active_matching(self.job_filter))
-                yield ()
-            yield active.ordered()
-        by_hour: defaultdict[int, list[JobList]] = defaultdict(list)
-        first, last = self._hours()
-        for source in self.lists:
-            for hour in source.ledger.finished.hours():
-                if first <= hour <= last:
-                    by_hour[hour].append(source)
-            yield ()
-        for hour in sorted(by_hour, reverse=True):
-            finished = _First(self.limit, self.after)
-            for source in by_hour[hour]:
-                for batch in source.ledger.finished.search(self.job_filter, hour):
-                    finished.add(source, batch)
-                    yield ()
-            yield finished.ordered()
+    def total(self) -> str:
+        """Return the statement that counts the matches: finished ones by the sums, and active ones."""
+        conditions = " AND ".join(self._conditions)
+        index = "job_state" if self._among.is_all_but else "job_finished"
+        return f"""
+            SELECT json_array((SELECT coalesce(sum(jobs), 0) FROM tally WHERE {conditions}), (SELECT count(*)
+                FROM job INDEXED BY {index} WHERE finished IS NULL AND state <= {_UNKNOWN} AND {conditions}))
+            """
 
-    def _hours(self) -> tuple[float, float]:
-        """Return the first and the last hour in which a matching job can have finished."""
-        since, until = self.job_filter.finished_since, self.job_filter.finished_until
-        first = -math.inf if since is None else since // HOUR
-        last = math.inf if until is None else math.ceil(until / HOUR) - 1
-        if self.after is not None and self.after.is_finished:
-            last = min(last, -self.after.age // HOUR)
-        return first, last
+    def values(self, limit: int = 0, after: Position | None = None) -> Mapping[str, Any]:
+        """Return the values of the parameters."""
+        position = {} if after is None else after._asdict()
+        return {**self._filter.values(), **self._among.values, "limit": limit, **position}
 
+    @property
+    def _index(self) -> str:
+        # Many rows are read fastest in the order in which they are stored.
+        return "NOT INDEXED" if self._among.is_all_but else "INDEXED BY job_finished"
 
-class _First:
-    """The first of many jobs after a position; the others are dropped early.
+    @property
+    def _is_mostly_matched(self) -> bool:
+        """Whether the first jobs of each state soon fill a page, in the usual order.
 
-    If many new objects stay alive, Python's garbage collector traverses everything that the ledgers hold.
-    """
+        Where most of them may not match, reading all jobs is faster than finding each through an index.
+        """
+        wanted = self._filter
+        return not (self._order.sort or wanted.text or wanted.statuses or wanted.is_by_creation)
 
-    def __init__(self, limit: int, after: Position | None) -> None:
-        self._limit = limit
-        self._after = after
-        self._found: list[Found] = []
+    def _in_one(self, after: Position | None) -> str:
+        """Return the page from one look at all jobs, or at those of a few sources."""
+        rank, value = _ORDERS[self._order.sort]
+        if after is None:
+            later = "1"
+        elif self._order.sort and after.rank:
+            # None of the jobs that are left has the value.
+            later = f"rank AND {self._later(':value')}"
+        else:
+            later = f"(rank > :rank OR (rank = :rank AND {self._later('value')}))"
+        return f"{self._selected(rank, value, self._index, [later])} ORDER BY rank, {self._direction} LIMIT :limit"
 
-    def add(self, source: JobList, records: Iterable[Record]) -> None:
-        """Add candidates from a source."""
-        for record in records:
-            position = Position.of(source.status.key, record)
-            if self._after is None or position > self._after:
-                self._found.append(Found(position, source, record))
-        if len(self._found) > _PAGES_HELD * self._limit:
-            self._found = self.ordered()
+    def _by_state(self, after: Position | None) -> str:
+        """Return the page from the index by state and end, in the usual order.
 
-    def ordered(self) -> list[Found]:
-        """Return the first jobs, in order."""
-        return sorted(self._found, key=attrgetter("position"))[: self._limit]
+        It does not lead to the few jobs with an unknown end. They come last, and are looked for once there is room.
+        """
+        first = _ACTIVE if after is None else after.rank
+        numbers = sorted(NUMBER[state] for state in self._filter.states or STATES)
+        ranks = [(_ACTIVE if number <= _UNKNOWN else _DATED, number) for number in numbers]
+        parts = [self._part(after, rank, ":limit", f"state = {number}") for rank, number in ranks if rank >= first]
+        has_undated = numbers[-1] > _UNKNOWN and not self._filter.is_by_end
+        room = "max(0, :limit - (SELECT count(*) FROM known))" if has_undated else "0"
+        return f"""
+            WITH known (rank, value, n) AS ({" UNION ALL ".join(parts) or "SELECT 0, 0, 0 WHERE 0"})
+            SELECT * FROM known UNION ALL {self._part(after, _UNDATED, room)}
+            ORDER BY rank, {self._direction} LIMIT :limit
+            """
 
+    def _part(self, after: Position | None, rank: int, limit: str, *conditions: str) -> str:
+        """Return the first positions of one rank, in the usual order."""
+        value = _TIME if rank == _ACTIVE else "finished"
+        index = "NOT INDEXED" if rank == _UNDATED else "INDEXED BY job_state"
+        later = [self._later(value)] if after is not None and after.rank == rank else []
+        jobs = self._selected(str(rank), value, index, [*conditions, *_RANKED[rank], *later])
+        # Without the rank, which is always the same: the index has this order.
+        return f"SELECT * FROM ({jobs} ORDER BY {self._direction} LIMIT {limit})"
 
-def _overdue(source: JobList, now: float) -> list[Found]:
-    records = source.ledger.active_matching(JobFilter(states=ACTIVE, created_until=now - source.kind.longest_run))
-    return [Found(Position.of(source.status.key, record), source, record) for record in records]
+    def _selected(self, rank: str, value: str, index: str, conditions: Sequence[str]) -> str:
+        """Return the positions of the jobs that match the filter and these conditions."""
+        words = "CROSS JOIN word ON word.n = status" if self._order.sort == "status" else ""
+        where = " AND ".join([*conditions, *self._conditions])
+        return f"SELECT {rank} AS rank, {value} AS value, job.n AS n FROM job {index} {words} WHERE {where}"
+
+    def _later(self, value: str) -> str:
+        return f"({value}, job.n) {'<' if self._is_descending else '>'} (:value, :number)"
+
+    @property
+    def _direction(self) -> str:
+        direction = "DESC" if self._is_descending else "ASC"
+        return f"value {direction}, n {direction}"
+
+    @property
+    def _is_descending(self) -> bool:
+        return self._order.is_descending or not self._order.sort

@@ -49,6 +49,11 @@ class Telemetry:
             "config_last_reload_success_timestamp_seconds",
             "When the configuration in effect was read: at startup, or at the last successful reload.",
         )
+        self.storage_failed = self._gauge(
+            "storage_failed",
+            "Whether storage.path can no longer be written, so that a restart will lose what is known of jobs.",
+        )
+        self.storage_size = self._gauge("storage_size_bytes", "Size of the files in storage.path; 0 without it.")
         self.shard = self._gauge(
             "shard_info", "Which shard this exporter is (`shard.index`), 0 if it is the only one; always 1.", ("shard",)
         )

@@ -73,6 +73,8 @@ class SourceStatus:
     """Series that it drops, by their family and the limit."""
     jobs_dropped: int = 0
     """Jobs that finished within the lookback but are not counted."""
+    children: int | None = None
+    """Sources that the last successful poll found; None for a list of jobs, and before the first poll."""
     sources_dropped: int = 0
     """Child sources that are not polled because of a limit."""
 

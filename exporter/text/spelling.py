@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-_FEW = 12
+_FEW = 15
 """Most choices to list in full in an error of one line."""
 
 

@@ -16,6 +16,17 @@
 {{- if and (gt (int $values.shards) 1) $values.config.shard }}
 {{- fail "config.shard: leave it out, because shards sets it for each pod" }}
 {{- end }}
+{{- if $values.persistence.enabled }}
+{{- if dig "storage" "path" "" $values.config }}
+{{- fail "config.storage.path: leave it out, because persistence sets it" }}
+{{- end }}
+{{- if and (gt (int $values.shards) 1) $values.persistence.existingClaim }}
+{{- fail "persistence.existingClaim: leave it out, because each of several shards needs a claim of its own" }}
+{{- end }}
+{{- if and (eq (int $values.shards) 1) (ne (default "" $values.strategy.type) "Recreate") }}
+{{- fail "strategy.type: must be Recreate with persistence.enabled, because the new pod cannot use the volume before the old one has ended" }}
+{{- end }}
+{{- end }}
 {{- if and $values.web.config $values.web.existingSecret }}
 {{- fail "web.config and web.existingSecret: set only one of them" }}
 {{- end }}

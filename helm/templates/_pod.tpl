@@ -58,6 +58,9 @@ spec:
         {{- if $web }}
         - --web.config.file=/etc/aws-job-exporter/web/web.yml
         {{- end }}
+        {{- if $values.persistence.enabled }}
+        - --storage.path=/var/lib/aws-job-exporter
+        {{- end }}
         {{- if kindIs "map" $values.extraArgs }}
         {{- range $flag, $value := $values.extraArgs }}
         - {{ printf "--%s=%s" $flag (kindIs "string" $value | ternary $value (toJson $value)) | quote }}
@@ -108,6 +111,9 @@ spec:
         {{- if $values.web.basicAuth.secretName }}
         {{- include "aws-job-exporter.getMounts" . | nindent 8 }}
         {{- end }}
+        {{- if $values.persistence.enabled }}
+        - {name: storage, mountPath: /var/lib/aws-job-exporter}
+        {{- end }}
         {{- with $values.extraVolumeMounts }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -125,6 +131,11 @@ spec:
     {{- end }}
     {{- if $values.web.basicAuth.secretName }}
     {{- include "aws-job-exporter.getVolumes" . | nindent 4 }}
+    {{- end }}
+    {{- /* The volumes of shards come from the StatefulSet's claim templates. */}}
+    {{- if and $values.persistence.enabled (eq (int $values.shards) 1) }}
+    - name: storage
+      persistentVolumeClaim: {claimName: {{ default (include "aws-job-exporter.fullname" .) $values.persistence.existingClaim }}}
     {{- end }}
     {{- with $values.extraVolumes }}
     {{- toYaml . | nindent 4 }}
@@ -156,4 +167,15 @@ secret: {secretName: {{ $name }}}
 {{- else -}}
 configMap: {name: {{ $name }}}
 {{- end }}
+{{- end }}
+
+{{/* What a volume has to be, for a claim and for the claim template of shards. */}}
+{{- define "aws-job-exporter.claim" -}}
+accessModes:
+  {{- toYaml .Values.persistence.accessModes | nindent 2 }}
+{{- with .Values.persistence.storageClassName }}
+storageClassName: {{ . | quote }}
+{{- end }}
+resources:
+  requests: {storage: {{ .Values.persistence.size | quote }}}
 {{- end }}

@@ -164,7 +164,10 @@ DESKTOP, PHONE = {"viewport": {"width": 1280, "height": 900}}, {"viewport": {"wi
 def test_a_page_is_accessible(visit: Any, axe: str, path: str, size: Any, scheme: Any) -> None:
     """No serious or critical findings, even with everything unfolded, and no horizontal scrolling."""
     page = visit(path, **size, **scheme).page
-    for summary in page.locator("summary").all()[:3]:
+    if (folded := page.get_by_label("All filters")).is_visible():
+        folded.check()
+    # The first one last: the box of states closes with a click elsewhere.
+    for summary in reversed(page.locator("summary").all()[:3]):
         summary.click()
     assert page.evaluate("document.documentElement.scrollWidth") <= size["viewport"]["width"]
     page.evaluate(axe)
@@ -180,12 +183,19 @@ def test_the_dark_theme_is_dark(visit: Any) -> None:
     assert visit("", **LIGHT).page.evaluate(brightness) > 600
 
 
+def choose(page: Page, *states: str) -> None:
+    """Choose states in the form."""
+    page.locator(".menu summary").click()
+    for state in states:
+        page.get_by_role("group", name="State").get_by_label(state, exact=True).check()
+
+
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
 def test_jobs_are_filtered(visit: Any, *, scripts: bool) -> None:
     """The form updates the URL, so that it can be shared; pressing Enter is enough."""
     page = visit("jobs", java_script_enabled=scripts).page
     page.get_by_label("Name or id contains").fill("NIGHTLY")
-    page.get_by_label("State").select_option("failed")
+    choose(page, "failed")
     page.get_by_label("Name or id contains").press("Enter")
     expect(page.locator(".jobs .name")).to_have_text(["nightly-2", "nightly-1"])
     query = page.url.partition("?")[2]
@@ -194,6 +204,52 @@ def test_jobs_are_filtered(visit: Any, *, scripts: bool) -> None:
         assert query == "name=NIGHTLY&state=failed"
     page.get_by_title("Remove this filter").filter(has_text="state").click()
     expect(page.locator(".jobs .name")).to_have_text(["nightly-3", "nightly-2", "nightly-1"])
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
+def test_several_states_are_chosen_at_once(visit: Any, *, scripts: bool) -> None:
+    """The form shows them again."""
+    page = visit("jobs?name=nightly", java_script_enabled=scripts).page
+    choose(page, "failed", "running")
+    page.get_by_role("button", name="Filter").click()
+    expect(page.locator(".menu summary")).to_contain_text("running, failed")
+    expect(page.locator(".jobs .name")).to_have_text(["nightly-3", "nightly-2", "nightly-1"])
+
+
+def test_the_box_of_states_closes_like_a_list(visit: Any) -> None:
+    """By a click elsewhere, or by the Escape key, which gives the focus back."""
+    page = visit("jobs").page
+    choose(page, "failed")
+    page.get_by_role("heading", name="Jobs").click()
+    expect(page.get_by_label("failed", exact=True)).to_be_hidden()
+    choose(page, "running")
+    page.keyboard.press("Escape")
+    expect(page.get_by_label("running", exact=True)).to_be_hidden()
+    expect(page.locator(".menu summary")).to_be_focused()
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
+def test_jobs_are_sorted(visit: Any, *, scripts: bool) -> None:
+    """A click on the head of a column sorts by it, a second one reverses, and the filters stay."""
+    page = visit("jobs?name=nightly", java_script_enabled=scripts).page
+    head = page.get_by_role("columnheader", name="Job")
+    for direction, names in [("ascending", ["1", "2", "3"]), ("descending", ["3", "2", "1"])]:
+        head.get_by_role("link").click()
+        expect(head).to_have_attribute("aria-sort", direction)
+        expect(page.locator(".jobs .name")).to_have_text([f"nightly-{name}" for name in names])
+    choose(page, "failed")
+    page.get_by_role("button", name="Filter").click()
+    expect(page.locator(".jobs .name")).to_have_text(["nightly-2", "nightly-1"])
+
+
+def test_jobs_are_sorted_on_a_phone(visit: Any) -> None:
+    """There are no heads of columns, so the order is among the filters."""
+    page = visit("jobs?name=nightly", **PHONE).page
+    page.get_by_label("All filters").check()
+    page.get_by_label("Order").select_option("by name")
+    page.get_by_role("button", name="Filter").click()
+    expect(page.locator(".jobs .name")).to_have_text(["nightly-1", "nightly-2", "nightly-3"])
+    expect(page.locator("#count")).to_contain_text("by name")
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
@@ -230,12 +286,12 @@ def test_filters_are_folded_on_a_phone(visit: Any, *, scripts: bool) -> None:
     """The first screen shows what an alert linked to; once unfolded, the filters work as usual."""
     page = visit("jobs?name=nightly", **PHONE, java_script_enabled=scripts).page
     expect(page.locator(".jobs .name").first).to_be_in_viewport()
-    expect(page.get_by_label("State")).to_be_hidden()
+    expect(page.locator(".menu")).to_be_hidden()
     page.get_by_label("All filters").check()
-    page.get_by_label("State").select_option("failed")
+    choose(page, "failed")
     page.get_by_role("button", name="Filter").click()
     expect(page.locator(".chips")).to_contain_text("state: failed")
-    expect(page.get_by_label("State")).to_be_hidden()
+    expect(page.locator(".menu")).to_be_hidden()
 
 
 def test_closed_details_stay_closed(visit: Any) -> None:

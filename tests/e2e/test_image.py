@@ -292,7 +292,7 @@ def test_the_root_is_read_only_here(image: Image) -> None:
 
 def test_every_kind_is_read_with_the_remaining_models(image: Image) -> None:
     """The demo reads every kind, no source is down, and the kinds that it does not read pass the catalog's check."""
-    with serving(image, "demo") as container:
+    with serving(image, "demo", *UNHURRIED_FLAGS) as container:
         container.get("/-/ready")
         up = container.samples("aws_job_exporter_source_up")
     assert [source for source, value in up.items() if value != 1] == []

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from exporter.aws.items import job_reader, scope_of, seconds, text
 from exporter.aws.poll_error import BadResponseError
-from exporter.store import Ledger
 from tests.support import responses
 from tests.support.effort import bounded
 from tests.support.harness import CATALOG, NOW
+from tests.support.ledgers import LedgerOfATest
 from tests.support.responses import MODELS, listing
 from tests.support.wild import anything, times
 
@@ -47,10 +47,10 @@ def test_wild_items_are_jobs_or_bad_responses(data):
         except BadResponseError:
             continue
         jobs[job.id] = job
-    ledger = Ledger(LOOKBACK, lambda _: "other", [60.0])
+    ledger = LedgerOfATest(LOOKBACK, lambda _: "other", [60.0])
     ledger.take(jobs.values(), NOW)
     ledger.take(jobs.values(), NOW + 60)
-    counted = ledger.tallies(NOW + 60).values()
+    counted = ledger.sums.values()
     assert sum(tally.statuses.total() for tally in counted) == len(jobs)
     assert all(math.isfinite(histogram.sum) for tally in counted for histogram in tally.durations.values())
     assert all(finished <= NOW + 60 for tally in counted for finished, _ in tally.last.values())

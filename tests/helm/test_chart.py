@@ -179,6 +179,8 @@ WRONG = [
     ({"networkPolicy": {"egress": {"https": ["10.0.0.1"]}}}, "networkPolicy.egress.https.0: Does not match pattern"),
     ({"extraArgs": ["log.level=debug"]}, "extraArgs.0: Does not match pattern '^--'"),
     ({"extraEnv": [{"value": "x"}]}, "extraEnv.0: name is required"),
+    ({"persistence": {"size": "1 GB"}}, "persistence.size: Does not match pattern"),
+    ({"persistence": {"accessModes": ["ReadOnlyMany"]}}, "persistence.accessModes.0 must be one of the following"),
     ({"terminationGracePeriodSeconds": 1}, "terminationGracePeriodSeconds: Must be greater than or equal to 5"),
     # Contradictory values.
     ({"existingConfigMap": "a", "existingSecret": "b"}, "existingConfigMap and existingSecret: set only one of them"),
@@ -189,6 +191,18 @@ WRONG = [
     ({"config": {"web": {"listen_address": ":80"}}}, "config.web.listen_address: set containerPort"),
     ({"config": {"web": {"config": {"file": "x"}}}}, "config.web.config: set web.config or web.existingSecret"),
     ({"config": {"shard": {"count": 2}}, "shards": 2}, "config.shard: leave it out, because shards sets it"),
+    (
+        {"persistence": {"enabled": True}, "config": {"storage": {"path": "/data"}}},
+        "config.storage.path: leave it out, because persistence sets it",
+    ),
+    (
+        {"persistence": {"enabled": True, "existingClaim": "a"}, "shards": 2},
+        "persistence.existingClaim: leave it out, because each of several shards needs a claim of its own",
+    ),
+    (
+        {"persistence": {"enabled": True}, "strategy": {"type": "RollingUpdate"}},
+        "strategy.type: must be Recreate with persistence.enabled",
+    ),
     (
         {"web": {"config": {"rate_limit": {"burst": 1}}, "existingSecret": "b"}},
         "web.config and web.existingSecret: set only one",
@@ -238,7 +252,7 @@ def test_a_chart_of_charts_can_include_it(helm, render, tmp_path):
 def test_the_examples_of_the_readme_are_valid(render):
     """Each block of values renders."""
     examples = re.findall(r"```yaml\n(.*?)```", (CHART / "README.md").read_text(), re.DOTALL)
-    assert len(examples) == 3
+    assert len(examples) == 4
     for example in examples:
         assert render(yaml.safe_load(example)).workload
 

@@ -1,5 +1,6 @@
 """What the chart installs: Kubernetes and the exporter accept it, and it is as secure as documented."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -37,6 +38,19 @@ def pods(manifests):
     return [workload, *manifests.of("Pod")]
 
 
+REFERENCES = {
+    "configMap": ("ConfigMap", "name"),
+    "persistentVolumeClaim": ("PersistentVolumeClaim", "claimName"),
+    "secret": ("Secret", "secretName"),
+}
+"""What a volume can be: the kind that it refers to, and the key of the name."""
+
+
+def templates(manifests):
+    """Return the claim templates of the workload."""
+    return manifests.workload["spec"].get("volumeClaimTemplates", [])
+
+
 def matches(selector, labels):
     """Whether a selector matches these labels."""
     return selector.items() <= labels.items()
@@ -65,7 +79,8 @@ def test_every_kind_is_rendered(render):
     """The files in `ci` render every kind in the chart."""
     kinds = {manifest["kind"] for values in EXAMPLES.values() for manifest in render(values)}
     known = {"ConfigMap", "Deployment", "Ingress", "NetworkPolicy", "Pod", "PodDisruptionBudget"}
-    assert kinds == {*known, *WITHOUT_SCHEMA, "Secret", "Service", "ServiceAccount", "StatefulSet"}
+    others = {"PersistentVolumeClaim", "Secret", "Service", "ServiceAccount", "StatefulSet"}
+    assert kinds == {*known, *others, *WITHOUT_SCHEMA}
 
 
 @example
@@ -119,12 +134,13 @@ def test_everything_mounted_or_referenced_exists(render, values):
     for pod in pods(manifests):
         volumes = {volume["name"]: volume for volume in pod["spec"].get("volumes", [])}
         mounted = [mount["name"] for each in pod["spec"]["containers"] for mount in each.get("volumeMounts", [])]
-        assert sorted(mounted) == sorted(volumes)
+        claimed = templates(manifests) if pod is manifests.workload["spec"]["template"] else []
+        assert sorted(mounted) == sorted([*volumes, *(claim["metadata"]["name"] for claim in claimed)])
         for volume in volumes.values():
-            kind, name = ("ConfigMap", "name") if "configMap" in volume else ("Secret", "secretName")
-            named = volume[kind[0].lower() + kind[1:] if kind == "ConfigMap" else "secret"][name]
-            if named.startswith(manifests.workload["metadata"]["name"]):
-                assert manifests.one(kind, named)
+            (key,) = volume.keys() - {"name"}
+            kind, name = REFERENCES[key]
+            if volume[key][name].startswith(manifests.workload["metadata"]["name"]):
+                assert manifests.one(kind, volume[key][name])
     if account := manifests.of("ServiceAccount"):
         assert manifests.pod["serviceAccountName"] == account[0]["metadata"]["name"]
     assert {port["name"] for port in manifests.container["ports"]} == {"metrics"}
@@ -309,6 +325,75 @@ def test_shards_are_a_stateful_set(render):
     assert manifests.container["env"] == [{"name": "AWS_JOB_EXPORTER_SHARD__COUNT", "value": "4"}]
     assert manifests.one("Service", f"{NAME}-shards")["spec"]["clusterIP"] == "None"
     assert "strategy" not in spec
+
+
+STORAGE = "/var/lib/aws-job-exporter"
+
+
+def test_nothing_is_kept_by_default(render):
+    """There is no claim, no volume and no flag."""
+    for values in ({}, {"shards": 4}, {"persistence": {"size": "5Gi"}}):
+        manifests = render(values)
+        assert manifests.of("PersistentVolumeClaim") == templates(manifests) == []
+        assert [volume["name"] for volume in manifests.pod["volumes"]] == ["config"]
+        assert not any("storage" in argument for argument in manifests.container["args"])
+
+
+def test_one_exporter_keeps_what_it_knows_on_a_volume(render):
+    """A claim of the chart's own, as configured, which the exporter can write: the volume belongs to its group."""
+    manifests = render(EXAMPLES["storage"])
+    claim = manifests.one("PersistentVolumeClaim")
+    assert claim["spec"] == {
+        "accessModes": ["ReadWriteOncePod"],
+        "storageClassName": "gp3",
+        "resources": {"requests": {"storage": "2Gi"}},
+    }
+    assert claim["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    assert {"name": "storage", "persistentVolumeClaim": {"claimName": NAME}} in manifests.pod["volumes"]
+    assert {"name": "storage", "mountPath": STORAGE} in manifests.container["volumeMounts"]
+    assert f"--storage.path={STORAGE}" in manifests.container["args"]
+    assert manifests.pod["securityContext"]["fsGroup"] == manifests.pod["securityContext"]["runAsUser"]
+    assert manifests.container["securityContext"]["readOnlyRootFilesystem"] is True
+    # Two pods at once would wait for each other: one for the volume, the other for its successor to be ready.
+    assert manifests.workload["spec"]["strategy"] == {"type": "Recreate"}
+    assert "storageClassName" not in render({"persistence": {"enabled": True}}).one("PersistentVolumeClaim")["spec"]
+
+
+def test_an_existing_claim_is_used(render):
+    """The chart creates none then."""
+    manifests = render(EXAMPLES["openshift"])
+    assert manifests.of("PersistentVolumeClaim") == []
+    assert {"name": "storage", "persistentVolumeClaim": {"claimName": "exporter-storage"}} in manifests.pod["volumes"]
+    assert f"--storage.path={STORAGE}" in manifests.container["args"]
+
+
+def test_each_shard_has_a_volume_of_its_own(render):
+    """The claims go with the release, but stay when there are fewer shards for a while."""
+    manifests = render(EXAMPLES["shards"])
+    assert manifests.of("PersistentVolumeClaim") == []
+    (template,) = templates(manifests)
+    assert template["metadata"]["name"] == "storage"
+    assert template["metadata"]["annotations"] == {"a": "b"}
+    assert template["spec"] == {
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": "gp3",
+        "resources": {"requests": {"storage": "1Gi"}},
+    }
+    assert "storage" not in [volume["name"] for volume in manifests.pod["volumes"]]
+    assert {"name": "storage", "mountPath": STORAGE} in manifests.container["volumeMounts"]
+    assert f"--storage.path={STORAGE}" in manifests.container["args"]
+    policy = {"whenDeleted": "Delete", "whenScaled": "Retain"}
+    assert manifests.workload["spec"]["persistentVolumeClaimRetentionPolicy"] == policy
+
+
+def test_an_upgrade_does_not_change_claim_templates(chart, render, tmp_path):
+    """Kubernetes refuses a StatefulSet whose claim templates differ, so they do not mention the chart's version."""
+    newer = shutil.copytree(chart, tmp_path / "chart")
+    about = yaml.safe_load((newer / "Chart.yaml").read_text())
+    (newer / "Chart.yaml").write_text(yaml.safe_dump(about | {"version": "9.9.9", "appVersion": "9.9.9"}))
+    values = EXAMPLES["shards"]
+    assert render(values, newer).workload != render(values).workload
+    assert templates(render(values, newer)) == templates(render(values))
 
 
 def test_each_shard_is_scraped_once(render):
@@ -620,6 +705,7 @@ def notes(render, chart_with_notes):
         ),
         ("web", ["https://localhost:10058/metrics", "serviceMonitor.labels is empty"], ["can read the pages"]),
         ("openshift", ["keys in the Secret aws-keys", "--namespace exporters"], ["names no role"]),
+        ("storage", ["deployment/r-aws-job-exporter"], ["ReadWriteMany"]),
     ],
 )
 def test_the_notes_are_about_this_installation(notes, name, expected, unexpected):
@@ -627,3 +713,9 @@ def test_the_notes_are_about_this_installation(notes, name, expected, unexpected
     text = notes(EXAMPLES[name])
     assert [words for words in expected if words not in text] == []
     assert [words for words in unexpected if words in text] == []
+
+
+def test_the_notes_warn_of_network_file_systems(notes):
+    """A volume that many nodes can write is usually one."""
+    assert "has ReadWriteMany" in notes({"persistence": {"enabled": True, "accessModes": ["ReadWriteMany"]}})
+    assert "has ReadWriteMany" not in notes({"persistence": {"accessModes": ["ReadWriteMany"]}})

@@ -40,6 +40,9 @@ class Scripted:
         """Find no children."""
         return ()
 
+    async def restore(self):
+        """Know nothing from before."""
+
     def adopt(self, _):
         """Take over no earlier state."""
         return False

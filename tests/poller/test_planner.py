@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from exporter.jobs import ALL, Job, Query, State
 from exporter.poller.planner import MARGIN, Plan, full, incremental, missing
-from exporter.store import EVERYTHING, Ledger
+from exporter.store import EVERYTHING, Listing
 from tests.support.harness import BEDROCK
+from tests.support.ledgers import LedgerOfATest as Ledger
+from tests.support.ledgers import waited
 
 HOUR, DAY = 3600.0, 86_400.0
 LOOKBACK = 2 * DAY
@@ -79,12 +81,18 @@ def listed(world, query, now):
 
 def read(ledger, world, now, plan, skew=0.0):
     """Update a ledger as a source does; its clock differs from AWS's by `skew` seconds."""
-    jobs = {job.id: job for query in plan.queries for job in listed(world, query, now)}
-    complete_from = plan.complete_from
-    if complete_from is None and (rest := missing(ledger, jobs)):
-        jobs |= {job.id: job for query in rest.queries for job in listed(world, query, now)}
-        complete_from = rest.complete_from
-    ledger.take(jobs.values(), now + skew, complete_from)
+
+    async def take():
+        async with Listing.of(ledger.ledger) as listing:
+            await listing.add([job for query in plan.queries for job in listed(world, query, now)], now + skew)
+            complete_from = plan.complete_from
+            if complete_from is None and (lost := await listing.lost()) is not None:
+                rest = missing(lost)
+                await listing.add([job for query in rest.queries for job in listed(world, query, now)], now + skew)
+                complete_from = rest.complete_from
+            await listing.take_in(now + skew, complete_from, is_full=True)
+
+    waited(take())
 
 
 def ledger():
@@ -95,13 +103,13 @@ def ledger():
 def known(ledger, now):
     """Return everything that the metrics are made from."""
     return (
-        sorted((record.job.id, record.job.status, record.finished) for record in ledger.newest(now, 10**9)),
+        sorted((record.job.id, record.job.status, record.finished) for record in ledger.newest(10**9)),
         {
             dimensions: (+tally.statuses, +tally.reasons, tally.last, tally.oldest_active, tally.next_deadline)
-            for dimensions, tally in ledger.tallies(now).items()
+            for dimensions, tally in ledger.tallies.items()
         },
         ledger.finished_total,
-        ledger.failures_total,
+        ledger.failed_total,
     )
 
 
@@ -111,7 +119,7 @@ def follow(kind, world, steps, skew):
     now = START
     for step in steps:
         complete.take(listed(world, ALL, now), now + skew)
-        plan = incremental(kind, frugal, PAGE) or full(kind, frugal, now + skew, LOOKBACK)
+        plan = waited(incremental(kind, frugal, PAGE)) or full(kind, frugal, now + skew, LOOKBACK)
         read(frugal, world, now, plan, skew)
         assert known(frugal, now + skew) == known(complete, now + skew)
         now += step
@@ -152,7 +160,7 @@ def polled(kind, world, now=START):
 def test_a_first_reading_finds_jobs_that_have_been_active_for_very_long():
     """They are found by their status, because they were created long before the lookback."""
     old = History(1, START - 90 * DAY, START - 90 * DAY, START + DAY, "Completed", reports_end=True)
-    assert [record.job.id for record in polled(BOTH, [old]).newest(START, 10**9)] == ["job/1"]
+    assert [record.job.id for record in polled(BOTH, [old]).newest(10**9)] == ["job/1"]
 
 
 def test_a_full_reading_starts_with_the_lookback_and_the_longest_usual_run():
@@ -174,7 +182,7 @@ def test_a_full_reading_starts_with_the_oldest_active_job_if_that_is_older(age, 
 
 def test_nothing_can_be_continued_before_the_first_reading():
     """Everything has to be read, as for a kind without a filter by creation time."""
-    assert incremental(BOTH, ledger(), PAGE) is None
+    assert waited(incremental(BOTH, ledger(), PAGE)) is None
 
 
 @pytest.mark.parametrize(("number", "page_size", "is_apart"), [(17, 3, False), (18, 3, True), (59, 10, False)])
@@ -188,7 +196,7 @@ def test_active_jobs_are_listed_separately_where_that_takes_fewer_requests(numbe
 
 def planned(made, page_size):
     """Return the plan of the next poll."""
-    plan = incremental(BOTH, made, page_size)
+    plan = waited(incremental(BOTH, made, page_size))
     assert plan is not None
     return plan
 
@@ -234,27 +242,40 @@ def test_an_old_active_job_is_found_by_its_status_where_that_is_cheaper():
     assert len(planned(made, page_size=1000).queries) == 1
 
 
+def lost(made, listed):
+    """Return when the oldest of the active jobs that are not among the listed ones was created."""
+
+    async def search():
+        async with Listing.of(made.ledger) as listing:
+            await listing.add([each if isinstance(each, Job) else each.job(START) for each in listed], START)
+            return await listing.lost()
+
+    return waited(search())
+
+
 def test_a_job_missing_from_the_active_ones_is_searched_for():
     """It either finished or was deleted."""
     active = History(1, START - 10 * DAY, START - 10 * DAY, START + DAY, "Completed", reports_end=True)
     made = polled(BOTH, [active])
-    assert missing(made, ["job/1"]) is None
-    assert missing(made, []) == Plan([Query(created_after=active.created - MARGIN)], active.created - MARGIN)
+    assert lost(made, [active]) is None
+    assert missing(lost(made, [])) == Plan([Query(created_after=active.created - MARGIN)], active.created - MARGIN)
 
 
 def test_the_search_for_missing_jobs_starts_at_the_oldest_one():
     """One listing finds them all."""
-    lost = [Job(id=f"job/{n}", status="InProgress", state=State.RUNNING, created=START - n * HOUR) for n in range(4)]
+    lost_jobs = [
+        Job(id=f"job/{n}", status="InProgress", state=State.RUNNING, created=START - n * HOUR) for n in range(4)
+    ]
     made = polled(BOTH, [])
-    made.take(lost, START, None)
+    made.take(lost_jobs, START, None)
     start = START - 2 * HOUR - MARGIN
-    assert missing(made, ["job/0", "job/3"]) == Plan([Query(created_after=start)], start)
+    assert missing(lost(made, [lost_jobs[0], lost_jobs[3]])) == Plan([Query(created_after=start)], start)
 
 
 def test_without_a_filter_by_status_there_is_one_listing_of_any_length():
     """Without it there is no other way to find the active jobs."""
     active = History(9999, START - 10 * DAY, START - 10 * DAY, START + DAY, "Completed", reports_end=True)
-    plan = incremental(BY_CREATION, polled(BY_CREATION, [*finished(1000), active]), page_size=10)
+    plan = waited(incremental(BY_CREATION, polled(BY_CREATION, [*finished(1000), active]), page_size=10))
     start = START - LOOKBACK - BEDROCK.longest_run - MARGIN
     assert plan is not None
     assert [query.status for query in plan.queries] == [None]
@@ -265,13 +286,13 @@ def test_without_a_filter_by_status_there_is_one_listing_of_any_length():
 def test_a_kind_whose_creation_times_are_unknown_is_read_in_full():
     """A filter by creation exists, but nobody knows which time to start from."""
     kind = BEDROCK.model_copy(update={"times": BEDROCK.times.model_copy(update={"created": None})})
-    assert incremental(kind, polled(BOTH, []), PAGE) is None
+    assert waited(incremental(kind, polled(BOTH, []), PAGE)) is None
     assert full(kind, ledger(), START, LOOKBACK) == Plan([ALL], EVERYTHING)
 
 
 def test_a_kind_without_a_filter_by_creation_is_read_in_full():
     """There is no other request that would find its jobs."""
-    assert incremental(BY_NOTHING, polled(BY_NOTHING, []), PAGE) is None
+    assert waited(incremental(BY_NOTHING, polled(BY_NOTHING, []), PAGE)) is None
     assert full(BY_NOTHING, ledger(), START, LOOKBACK) == Plan([ALL], EVERYTHING)
 
 
@@ -280,16 +301,19 @@ def test_a_resync_forgets_what_was_deleted():
     world = finished(5, since=DAY)
     made = polled(BOTH, world)
     read(made, world[1:], START + 60, planned(made, PAGE))
-    read(made, world[1:], START + 3600, full(BOTH, made, START + 3600, LOOKBACK))
-    assert len(made.newest(START + 3600, 10**9)) == 4
+    for later in (3600, 3660):
+        read(made, world[1:], START + later, full(BOTH, made, START + later, LOOKBACK))
+    assert len(made.newest(10**9)) == 4
 
 
-def test_an_active_job_that_was_deleted_is_forgotten_at_once():
-    """The listing that would have shown it did not include it."""
+def test_an_active_job_that_was_deleted_is_forgotten_after_two_polls():
+    """Two listings that would have shown it did not include it."""
     active = History(1, START - HOUR, START - HOUR, START + DAY, "Completed", reports_end=True)
     made = polled(BOTH, [active])
     read(made, [], START + 60, planned(made, PAGE))
-    assert made.newest(START + 60, 10**9) == []
+    assert [record.job.id for record in made.newest(10**9)] == ["job/1"]
+    read(made, [], START + 120, planned(made, PAGE))
+    assert made.newest(10**9) == []
 
 
 UNDATED = Job(id="job/undated", status="InProgress", state=State.RUNNING)
@@ -300,17 +324,18 @@ def test_everything_is_read_while_the_creation_of_an_active_job_is_unknown():
     """A listing by creation time might not include it."""
     made = polled(BOTH, [])
     made.take([UNDATED], START, None)
-    assert incremental(BOTH, made, PAGE) is None
+    assert waited(incremental(BOTH, made, PAGE)) is None
     assert Query(status="InProgress") in full(BOTH, made, START, LOOKBACK).queries
     made.take([UNDATED._replace(status="Completed", state=State.SUCCEEDED, ended=START)], START, None)
-    assert incremental(BOTH, made, PAGE) is not None
+    assert waited(incremental(BOTH, made, PAGE)) is not None
 
 
-def test_an_active_job_without_a_creation_time_is_dropped_once_it_is_no_longer_listed():
+def test_an_active_job_without_a_creation_time_is_dropped_once_two_listings_lack_it():
     """It does not disappear before that."""
     made = polled(BOTH, [])
     made.take([UNDATED], START, START - DAY)
     made.take([UNDATED], START + 60, full(BOTH, made, START + 60, LOOKBACK).complete_from)
-    assert made.active(START + 60) == 1
-    made.take([], START + 120, full(BOTH, made, START + 120, LOOKBACK).complete_from)
-    assert made.active(START + 120) == 0
+    assert made.active == 1
+    for minute in (2, 3):
+        made.take([], START + minute * 60, full(BOTH, made, START + minute * 60, LOOKBACK).complete_from)
+    assert made.active == 0

@@ -225,6 +225,9 @@ async def test_scopes_come_and_go_at_the_discovery_interval(aws, clock, clean_ro
         await exporter.turn(120)
         assert exporter.up(scope=membership.id) is not None
         await exporter.turn(600)
+        # A second discovery must lack it, too, which happens as soon as the jobs are polled.
+        assert exporter.up(scope=membership.id) is not None
+        await exporter.turn(70)
         assert exporter.samples("aws_jobs", scope=membership.id) == {}
         assert exporter.up(scope=membership.id) is None
         assert exporter.up(scope=new.id) == 1
@@ -241,6 +244,9 @@ async def test_an_inner_scope_that_was_deleted_is_not_a_failure(aws, clock, clea
         remove_scope(model)
         await exporter.turn(70)
         assert exporter.up(kind=TRAINED.key) == 1
+        # One listing without the job may be an accident; two are not.
+        assert exporter.value("aws_jobs", scope=membership.id, status="CREATE_PENDING") == 2
+        await exporter.turn(70)
         assert exporter.value("aws_jobs", scope=membership.id, status="CREATE_PENDING") == 1
 
 
@@ -589,6 +595,9 @@ async def test_a_failed_resync_is_repeated(aws, clock):
         await exporter.turn(HOUR - 60)
         assert exporter.up(kind=BEDROCK.key) == 0
         await exporter.turn(130)
+        # The first complete list that lacks the job is followed by another at once, not an hour later.
+        assert exporter.value("aws_jobs", status="Completed") == 1
+        await exporter.turn(70)
         assert exporter.value("aws_jobs", status="Completed") == 0
 
 

@@ -93,6 +93,13 @@ def test_every_key_of_every_section_is_read():
     }
     assert settings.aws.endpoint_url == "https://vpce-1a2b3c.bedrock.us-east-1.vpce.amazonaws.com"
     assert (settings.aws.connect_timeout, settings.aws.read_timeout, settings.aws.max_attempts) == (2.0, 10.0, 5)
+    assert settings.storage.path == Path("/var/lib/aws-job-exporter")
+
+
+@pytest.mark.parametrize("content", ["storage: {}", "storage: {path: null}", "storage: {path: ''}"])
+def test_nothing_is_stored_unless_a_path_is_given(read, content):
+    """An empty path, as a variable that is not filled in leaves it, is none."""
+    assert read(content).storage.path is None
 
 
 def test_accounts_are_read():

@@ -118,7 +118,7 @@ class Running:
 
     async def settle(self, *, hanging: int = 0) -> None:
         """Wait until every source has polled and waits for its next poll, except for this many that hang."""
-        await self.clock.until_asleep(lambda: len(list(self.poller.sources)) - hanging)
+        await self.clock.until_asleep(lambda: len(self.poller._tasks) - hanging)
 
     async def turn(self, seconds: float) -> None:
         """Advance the clock and wait for the polls that are due."""

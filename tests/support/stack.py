@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ def prometheus_command(
 
 
 @asynccontextmanager
-async def process(folder: Path, *command: str) -> AsyncIterator[None]:
+async def process(folder: Path, *command: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run a program; its output is shown if the test fails."""
     keys = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "made-up", "AWS_REGION": REGION}
     log = folder / f"{Path(command[0]).name}.log"
@@ -81,10 +81,11 @@ async def process(folder: Path, *command: str) -> AsyncIterator[None]:
             *command, stdout=output, stderr=output, env={**os.environ, **keys}, cwd=CONFIG.parent
         )
     try:
-        yield
+        yield running
     finally:
         if running.returncode is None:
-            running.terminate()
+            with suppress(ProcessLookupError):
+                running.terminate()
         await asyncio.wait_for(running.wait(), PATIENCE)
         sys.stdout.write(log.read_text(errors="replace")[-4000:])
 

@@ -14,9 +14,15 @@ from exporter.exposition import Exposition
 from exporter.settings import Settings
 from exporter.web import Site, create_app
 from tests.support.greeting import self_signed
-from tests.support.inside import NOW, inside
+from tests.support.inside import NOW, empty_database, inside
 
 PASSWORDS = {"alice": "alice123", "carol": "carol123", "dave": "dave123"}
+
+
+@pytest.fixture(autouse=True)
+def database() -> None:
+    """Begin each test without jobs."""
+    empty_database()
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,16 @@
 """The JSON API returns what is requested, explains invalid requests, and matches its OpenAPI description."""
 
 import asyncio
+import base64
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import schemathesis
 import yaml
 from aiohttp.test_utils import TestServer
 from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from schemathesis import GenerationMode
 
@@ -15,8 +18,9 @@ from exporter import __version__
 from exporter.exposition import Exposition
 from exporter.jobs import State
 from exporter.reasons import Reason
+from exporter.store.search import Position
 from exporter.web import Site, create_app
-from exporter.web.views.parameters import JobParameters, SourceParameters
+from exporter.web.views.parameters import JobParameters, SortParameter, SourceParameters, cursor
 from exporter.web.views.rows import JobRow, SourceRow
 from tests.support.inside import BEDROCK, HOUR, MINUTE, NOW, TRAINING, Polled, inside, job, listed, status
 from tests.support.patience import PATIENCE
@@ -34,16 +38,20 @@ FAILED = job(
     code="not_found",
     records={"total": 3},
 )
-FILLED = [
-    listed([FAILED, job("running", State.RUNNING, NOW - MINUTE), job("well", created=NOW - 2 * HOUR)]),
-    listed([job("trained")._replace(id="arn:aws:sagemaker:us-east-1:1:training-job/trained")], TRAINING),
-    Polled(status(TRAINING, consecutive_failures=2, reason="throttled", error="Rate exceeded", region="eu-west-1")),
-]
+
+
+def filled():
+    """Return sources with a job of each sort, and one that is down."""
+    return [
+        listed([FAILED, job("running", State.RUNNING, NOW - MINUTE), job("well", created=NOW - 2 * HOUR)]),
+        listed([job("trained")._replace(id="arn:aws:sagemaker:us-east-1:1:training-job/trained")], TRAINING),
+        Polled(status(TRAINING, consecutive_failures=2, reason="throttled", error="Rate exceeded", region="eu-west-1")),
+    ]
 
 
 async def test_a_job_is_returned_with_everything_known(shown):
     """Times are in RFC 3339, with the reason, AWS's own message and its page in the console."""
-    shown.sources = FILLED
+    shown.sources = filled()
     data = await shown.data("/api/v1/jobs?name=broken")
     assert (data["total"], data["next"]) == (None, None)
     assert data["jobs"] == [
@@ -95,14 +103,14 @@ async def test_a_job_is_returned_with_everything_known(shown):
 )
 async def test_jobs_are_filtered(shown, query, names):
     """The filters are the labels of the metrics and the properties of a job."""
-    shown.sources = FILLED
+    shown.sources = filled()
     data = await shown.data(f"/api/v1/jobs?{query}")
     assert [job["name"] for job in data["jobs"]] == names
 
 
 async def test_pages_follow_each_other(shown):
     """Each response has a cursor, up to the last page."""
-    shown.sources = FILLED
+    shown.sources = filled()
     names, address = [], "/api/v1/jobs?limit=1"
     while address:
         data = await shown.data(address)
@@ -112,17 +120,86 @@ async def test_pages_follow_each_other(shown):
     assert data["total"] == 4
 
 
-async def test_a_time_outside_the_calendar_is_null(shown):
-    """AWS's numbers cannot be trusted, and one bad time must not spoil a whole response."""
-    shown.sources = [listed([job("odd", State.RUNNING, 1e18)])]
+async def test_the_last_time_of_the_calendar_is_shown(shown):
+    """AWS's numbers cannot be trusted; later ones are not taken in."""
+    shown.sources = [listed([job("odd", State.RUNNING, 253_402_300_799)])]
     (odd,) = (await shown.data("/api/v1/jobs"))["jobs"]
-    assert odd["created"] is None
+    assert odd["created"] == "9999-12-31T23:59:59.000Z"
     assert "odd" in await shown.text("/jobs")
+
+
+@pytest.mark.parametrize(
+    ("sort", "names"),
+    [
+        ("name", ["broken", "running", "trained", "well"]),
+        ("-name", ["well", "trained", "running", "broken"]),
+        ("created", ["well", "broken", "trained", "running"]),
+        ("-duration", ["trained", "well", "broken", "running"]),
+        ("reason", ["broken", "running", "well", "trained"]),
+    ],
+)
+async def test_jobs_are_sorted(shown, sort, names):
+    """Those without the value come last; the cursor goes on in the same order."""
+    shown.sources = filled()
+    found, address = [], f"/api/v1/jobs?sort={sort}&limit=3"
+    while address:
+        data = await shown.data(address)
+        found += [job["name"] for job in data["jobs"]]
+        address = data["next"] and f"/api/v1/jobs?sort={sort}&limit=3&cursor={data['next']}"
+    assert found == names
+
+
+def forged(text):
+    """Return a cursor with this content."""
+    return base64.urlsafe_b64encode(text.encode(errors="surrogatepass")).rstrip(b"=").decode()
+
+
+@pytest.mark.parametrize(
+    ("sort", "text"),
+    [
+        ("", ""),
+        ("", "[1,2]"),
+        ("", "[1,2,3,4]"),
+        ("", '{"rank":1,"value":2,"number":3}'),
+        ("", "[1, 2, 3]"),
+        ("", "[3,2,3]"),
+        ("", "[-1,2,3]"),
+        ("", "[1,2.0,3]"),
+        ("", "[1,true,3]"),
+        ("", "[1,null,3]"),
+        ("", "[1,NaN,3]"),
+        ("", "[1,1e400,3]"),
+        ("", f"[1,{2**63},3]"),
+        ("", f"[1,2,{'9' * 5000}]"),
+        ("", "[" * 5000),
+        ("", '[0,"a",3]'),
+        ("&sort=name", "[0,2,3]"),
+        ("&sort=name", '[1,"a",3]'),
+        ("&sort=name", '[0,"\\ud800",3]'),
+        ("&sort=name", '[0,"\ud800",3]'),
+        ("&sort=created", "[2,0,3]"),
+        ("&sort=-created", '[0,"a",3]'),
+    ],
+)
+async def test_a_forged_cursor_is_refused(shown, sort, text):
+    """Anyone may change an address; nothing but the cursor of this order is taken."""
+    response = await shown.client.get(f"/api/v1/jobs?cursor={forged(text)}{sort}")
+    assert response.status == 400
+    assert "cursor: must be the `next` of the previous response, unchanged" in (await response.json())["error"]
+
+
+@pytest.mark.parametrize("name", ["%00", "a%00b", "%ED%A0%80", "%FF", "%F0%9F%98%80", "%25", "_", "!", "%5B", "*", "/"])
+async def test_any_text_may_be_looked_for(shown, name):
+    """What cannot be part of a name is found nowhere; nothing stands for anything else."""
+    shown.sources = filled()
+    found = [job["name"] for job in (await shown.data(f"/api/v1/jobs?name={name}"))["jobs"]]
+    assert found == (["running", "trained", "broken", "well"] if name == "/" else [])
+    assert (await shown.data(f"/api/v1/jobs?status={name}&scope={name}&kind={name}"))["jobs"] == []
 
 
 async def test_sources_are_listed(shown):
     """Each has its health, and the reason if it is down."""
-    shown.sources = FILLED
+    shown.sources = filled()
     data = await shown.data("/api/v1/sources?health=down")
     assert (data["total"], data["next"]) == (1, None)
     (source,) = data["sources"]
@@ -138,7 +215,7 @@ async def test_sources_are_listed(shown):
 
 async def test_sources_have_pages(shown):
     """There may be ten thousand of them."""
-    shown.sources = FILLED
+    shown.sources = filled()
     first = await shown.data("/api/v1/sources?limit=2")
     second = await shown.data(f"/api/v1/sources?limit=2&cursor={first['next']}")
     assert [len(page["sources"]) for page in (first, second)] == [2, 1]
@@ -147,7 +224,7 @@ async def test_sources_have_pages(shown):
 
 async def test_the_status_adds_up(shown):
     """Sources are counted by health, jobs by service and state, failures by hour."""
-    shown.sources = FILLED
+    shown.sources = filled()
     data = await shown.data("/api/v1/status")
     assert data["version"] == __version__
     assert data["sources"] == {"up": 2, "down": 1, "unknown": 0}
@@ -166,6 +243,8 @@ async def test_the_status_adds_up(shown):
         ("jobs?limit=many", 'limit: must be a valid integer, unable to parse string as an integer, not "many"'),
         ("jobs?limit=1&limit=2", "limit: given 2 times but takes one value"),
         ("jobs?cursor=a-1", 'cursor: must be the `next` of the previous response, unchanged, not "a-1"'),
+        ("jobs?sort=age", "sort: must be 'name', '-name', 'status', "),
+        ("jobs?sort=name&sort=status", "sort: given 2 times but takes one value"),
         ("jobs?finished_since=yesterday", "finished_since: must be a time: 2026-11-21T08:30:00Z, seconds since"),
         ("jobs?created_until=1e300", "created_until: must be a time: "),
         ("jobs?created_until=nan", "created_until: must be a time: "),
@@ -230,14 +309,20 @@ def test_the_description_has_every_enumeration():
     """Its enumerations are the same as in the code."""
     assert SCHEMAS["State"]["enum"] == [*State]
     assert SCHEMAS["Reason"]["enum"] == [*Reason]
+    assert SCHEMAS["Sort"]["enum"] == [*get_args(SortParameter)]
 
 
 @pytest.mark.slow
 async def test_the_api_matches_its_description():
     """Schemathesis sends requests that the description allows and some that it does not, and checks each response."""
-    site = Site(Exposition(CollectorRegistry(), lambda: NOW), bool, "/metrics", inside(lambda: FILLED))
+    sources = filled()
+    site = Site(Exposition(CollectorRegistry(), lambda: NOW), bool, "/metrics", inside(lambda: sources))
     async with TestServer(create_app(site)) as server:
         await asyncio.to_thread(request_everything, str(server.make_url("")))
+
+
+# One of a job without the value fits every order.
+schemathesis.openapi.format("cursor", st.integers(1, 99).map(lambda number: cursor(Position(1, 0, number))))
 
 
 def request_everything(url):

@@ -3,6 +3,7 @@
 import html
 import re
 from html.parser import HTMLParser
+from typing import get_args
 
 import pytest
 import yaml
@@ -15,6 +16,7 @@ from exporter.jobs import Job, SourceKey, State
 from exporter.settings import Settings
 from exporter.telemetry import SourceStatus
 from exporter.web import Site, create_app
+from exporter.web.views.parameters import SortParameter
 from tests.support.inside import BEDROCK, CATALOG, DAY, HOUR, NOW, TRAINING, Polled, inside, job, listed, status
 
 PAGES = ["/", "/jobs", "/sources", "/kinds", "/config"]
@@ -206,15 +208,60 @@ async def test_jobs_are_filtered_by_the_url(shown, query, found):
 async def test_filters_outlive_the_form(shown):
     """Filters without a form field stay, even those with several values."""
     shown.sources = [listed([job("alpha")])]
-    page = await shown.text(f"/jobs?state=failed&state=succeeded&finished_until={NOW}&limit=7")
+    page = await shown.text(f"/jobs?kind=a&kind=b&finished_until={NOW}&limit=7&sort=-name")
     hidden = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page)
-    assert sorted(hidden) == [
-        ("finished_until", str(NOW)),
-        ("limit", "7"),
-        ("state", "failed"),
-        ("state", "succeeded"),
-    ]
-    assert "state: failed, succeeded" in page
+    assert sorted(hidden) == [("finished_until", str(NOW)), ("kind", "a"), ("kind", "b"), ("limit", "7")]
+    assert '<option value="-name" selected>' in page
+    assert "kind: a, b" in page
+
+
+async def test_several_states_can_be_chosen(shown):
+    """An operator wants to see what failed and what was stopped."""
+    shown.sources = [listed([job("alpha"), job("beta", State.FAILED), job("gamma", State.STOPPED)])]
+    page = await shown.text("/jobs?state=failed&state=stopped")
+    assert re.findall(r'value="(\w+)" checked', page) == ["failed", "stopped"]
+    assert re.findall(r'type="checkbox" name="state" value="(\w+)"', page) == [*State]
+    assert sorted(re.findall(r'class="name">(\w+)<', page)) == ["beta", "gamma"]
+    assert "state: failed, stopped" in page
+
+
+def heads(page):
+    """Return the heads of the columns: the text, the direction in effect, and where a click leads."""
+    found = re.findall(r"<th scope=\"col\"[^>]*?(?: aria-sort=\"(\w+)\")?>(.*?)</th>", page)
+    return {
+        text: (direction, html.unescape(address))
+        for direction, head in found
+        for address, text in re.findall(r'<a href="\.([^"]*)"[^>]*>(\w+)</a>', head)
+    }
+
+
+async def test_a_click_on_a_column_sorts_by_it_and_a_second_reverses(shown):
+    """The filters stay, and the first page is shown."""
+    shown.sources = [listed([job("alpha"), job("beta", created=NOW - 2 * HOUR), job("gamma", created=NOW - 3 * HOUR)])]
+    page = await shown.text("/jobs?limit=2&name=a")
+    assert "active first, then the most recently finished" in page
+    assert {direction for direction, _ in heads(page).values()} == {""}
+    shown_names = []
+    for _ in range(2):
+        page = await shown.text(heads(page)["Finished"][1])
+        shown_names.append(re.findall(r'class="name">(\w+)<', page))
+        (following,) = re.findall(r'href="\.([^"]*)" rel="next"', page)
+        page = await shown.text(html.unescape(following))
+    assert shown_names == [["alpha", "beta"], ["gamma", "beta"]]
+    assert heads(page)["Finished"][0] == "ascending"
+    assert "cursor" not in heads(page)["Job"][1]
+    assert "name=a" in heads(page)["Job"][1]
+    assert "by end, the earliest first" in page
+    assert "active first" not in re.sub(r"<select.*?</select>", "", page, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("sort", get_args(SortParameter))
+async def test_every_order_has_words(shown, sort):
+    """The line above the table says what the reader sees."""
+    shown.sources = [listed([job("alpha")])]
+    page = await shown.text(f"/jobs?sort={sort}")
+    (words,) = re.findall(rf'<option value="{sort}" selected>(.*?)</option>', page)
+    assert f": {words}</span>" in page
 
 
 async def test_a_list_of_jobs_has_pages(shown):

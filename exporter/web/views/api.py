@@ -21,49 +21,58 @@ _TIMES = ("created", "started", "finished", "deadline", "as_of", "last_success",
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
+Data = Callable[[Inside, Any], Awaitable[Mapping[str, Any]]]
+
+
 def routes(inside: Inside) -> list[web.RouteDef]:
     """Return the routes below `/api/v1/`."""
-
-    async def jobs(parameters: JobParameters) -> Mapping[str, Any]:
-        page = await inside.jobs(parameters)
-        rows = [_plain(JobRow.of(found)) for found in page.jobs]
-        return {"jobs": rows, "total": page.total, "next": cursor(page.next) if page.next else None}
-
-    async def sources(parameters: SourceParameters) -> Mapping[str, Any]:
-        rows, following, total = inside.sources(parameters)
-        following_text = None if following is None else str(following)
-        return {"sources": list(map(_plain, rows)), "total": total, "next": following_text}
-
-    async def status(_parameters: Parameters) -> Mapping[str, Any]:
-        inventory = inside.inventory
-        failures = await inventory.failures(hours=24)
-        return {
-            "version": __version__,
-            "time": _time(inventory.now()),
-            "sources": inside.health(),
-            "jobs": await inventory.states(),
-            "failures": [{"hour": _time(hour), "failed": count} for hour, count in failures],
-        }
 
     async def description(_request: web.Request) -> web.Response:
         return web.Response(body=_DESCRIPTION, content_type="application/yaml", headers=_HEADERS)
 
-    def route(path: str, model: type[Parameters], data: Callable[[Any], Awaitable[Mapping[str, Any]]]) -> web.RouteDef:
+    def route(path: str, model: type[Parameters], data: Data) -> web.RouteDef:
         async def respond(request: web.Request) -> web.Response:
             try:
                 parameters = model.of(given(request), inside.inventory.now())
             except ParameterError as error:
                 return refusal(str(error), 400)
-            return _json({"status": "success", "data": await data(parameters)})
+            return _json({"status": "success", "data": await data(inside.at_once(), parameters)})
 
         return web.get(path, respond)
 
     return [
-        route("/api/v1/jobs", JobParameters, jobs),
-        route("/api/v1/sources", SourceParameters, sources),
-        route("/api/v1/status", Parameters, status),
+        route("/api/v1/jobs", JobParameters, _jobs),
+        route("/api/v1/sources", SourceParameters, _sources),
+        route("/api/v1/status", Parameters, _status),
         web.get("/api/v1/openapi.yaml", description),
     ]
+
+
+async def _jobs(inside: Inside, parameters: JobParameters) -> Mapping[str, Any]:
+    """Return one page of jobs."""
+    page = await inside.jobs(parameters)
+    rows = [_plain(JobRow.of(found)) for found in page.jobs]
+    return {"jobs": rows, "total": page.total, "next": cursor(page.next) if page.next else None}
+
+
+async def _sources(inside: Inside, parameters: SourceParameters) -> Mapping[str, Any]:
+    """Return one page of sources."""
+    rows, following, total = inside.sources(parameters)
+    following_text = None if following is None else str(following)
+    return {"sources": list(map(_plain, rows)), "total": total, "next": following_text}
+
+
+async def _status(inside: Inside, _parameters: Parameters) -> Mapping[str, Any]:
+    """Return the totals."""
+    inventory = inside.inventory
+    failures = await inventory.failures(hours=24)
+    return {
+        "version": __version__,
+        "time": _time(inventory.now()),
+        "sources": inside.health(),
+        "jobs": await inventory.states(),
+        "failures": [{"hour": _time(hour), "failed": count} for hour, count in failures],
+    }
 
 
 _TYPES = {404: "not_found", 500: "internal"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from exporter.catalog import Catalog
 from exporter.settings import Settings
@@ -23,7 +23,12 @@ class Inside:
 
     async def jobs(self, parameters: JobParameters) -> Page:
         """Return the jobs that pass the filters, at most one page of them."""
-        return await self.inventory.jobs(parameters.places, parameters.job_filter, parameters.limit, parameters.cursor)
+        wanted = parameters.places, parameters.job_filter
+        return await self.inventory.jobs(*wanted, parameters.limit, parameters.cursor, parameters.order)
+
+    def at_once(self) -> Inside:
+        """Return the same with the sources as they are now, for one response."""
+        return replace(self, inventory=self.inventory.at_once())
 
     def sources(self, parameters: SourceParameters) -> tuple[list[SourceRow], int | None, int]:
         """Return the sources that pass the filters: one page, the cursor of the next, and the total of all pages."""

@@ -15,11 +15,11 @@ from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from exporter import __version__, permissions
-from exporter.jobs import ACTIVE, SourceKey, State
+from exporter.jobs import ACTIVE, State
 from exporter.reasons import Reason
 from exporter.settings import ServiceSettings, without_secrets
 from exporter.store import JobFilter
-from exporter.store.search import HOUR, Found, Places
+from exporter.store.search import HOUR, Found, Places, labels
 from exporter.web.views.inside import Inside
 from exporter.web.views.parameters import JobParameters, ParameterError, Parameters, SourceParameters, cursor, given
 from exporter.web.views.rows import JobRow, SourceRow
@@ -31,6 +31,25 @@ _FEW = 5
 
 _MANY = 200
 """The longest list of choices. A filter with more of them is a field to type into."""
+
+_ORDERS = {
+    "": "active first, then the most recently finished",
+    "status": "by AWS's status",
+    "-status": "by AWS's status, from Z to A",
+    "name": "by name",
+    "-name": "by name, from Z to A",
+    "-created": "the newest first",
+    "created": "the oldest first",
+    "-started": "by start, the latest first",
+    "started": "by start, the earliest first",
+    "-finished": "by end, the latest first",
+    "finished": "by end, the earliest first",
+    "-duration": "the longest first",
+    "duration": "the shortest first",
+    "reason": "by reason",
+    "-reason": "by reason, from Z to A",
+}
+"""Each order of jobs in words."""
 
 _STATIC = {
     file.name: (file.read_bytes(), {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}[file.suffix])
@@ -77,16 +96,17 @@ def routes(inside: Inside, telemetry_path: str) -> list[web.RouteDef]:
         path: str, name: str, model: type[Parameters], context: Callable[[Inside, Any], Awaitable[Context]]
     ) -> web.RouteDef:
         async def show(request: web.Request) -> web.Response:
-            inventory = inside.inventory
+            looking = inside.at_once()
+            now = looking.inventory.now()
             # A form sends every field, whether it has a value or not.
             filters = {key: kept for key, values in given(request).items() if (kept := list(filter(None, values)))}
-            common = {"page": name, "metrics": metrics, "given": filters, "now": inventory.now()}
+            common = {"page": name, "metrics": metrics, "given": filters, "now": now}
             try:
-                values = await context(inside, model.of(filters, inventory.now()))
+                values = await context(looking, model.of(filters, now))
             except ParameterError as error:
                 return refusal(str(error), 400, "This address is not valid", metrics, name)
             template = _TEMPLATES.get_template(f"{name}.html")
-            return _html(template.render(common, several=inventory.several(), **values))
+            return _html(template.render(common, several=looking.inventory.several(), **values))
 
         return web.get(path, show)
 
@@ -147,14 +167,16 @@ async def _overview(inside: Inside, _parameters: Parameters) -> Context:
 
 
 async def _jobs(inside: Inside, parameters: JobParameters) -> Context:
-    """Return a table of jobs, filtered."""
+    """Return a table of jobs, filtered and sorted."""
     page = await inside.jobs(parameters)
     return {
         "jobs": _rows(page.jobs),
         "total": page.total,
         "next": cursor(page.next) if page.next else None,
+        "sort": parameters.sort or "",
+        "orders": _ORDERS,
         "health": inside.health(),
-        "choices": _choices(source.status.key for source in inside.inventory.lists()),
+        "choices": _choices(inside.inventory.labels()),
     }
 
 
@@ -167,7 +189,7 @@ async def _sources(inside: Inside, parameters: SourceParameters) -> Context:
         "total": total,
         "next": following,
         "health": inside.health(),
-        "choices": _choices(status.key for status in inside.inventory.each_status()),
+        "choices": _choices(labels([status.key for status in inside.inventory.each_status()])),
     }
 
 
@@ -193,8 +215,6 @@ def _rows(jobs: Iterable[Found]) -> list[JobRow]:
     return [JobRow.of(job) for job in jobs]
 
 
-def _choices(keys: Iterable[SourceKey]) -> dict[str, Collection[str]]:
+def _choices(values: Mapping[str, set[str]]) -> dict[str, Collection[str]]:
     """Return the values of each label, sorted if they are few enough for a list."""
-    known = list(keys)
-    values = {label: {key[place] for key in known} - {""} for place, label in enumerate(SourceKey._fields)}
     return {label: sorted(found) if len(found) <= _MANY else found for label, found in values.items()}

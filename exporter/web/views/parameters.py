@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import re
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 from aiohttp import web
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, ValidationInfo
 
 from exporter.jobs import State
 from exporter.reasons import Reason
 from exporter.store import JobFilter
-from exporter.store.search import Places, Position
+from exporter.store.search import USUAL, Order, Places, Position, Sort
 from exporter.text.durations import parse_duration
 from exporter.text.problems import in_words
 from exporter.text.spelling import did_you_mean
@@ -47,19 +48,39 @@ def _rfc3339(text: str) -> float:
 
 Time = Annotated[float | None, BeforeValidator(_as_time)]
 
-_CURSOR = re.compile(r"([af])(-?\d{1,12}\.\d{1,9})-([0-9a-f]{12})")
+SortParameter = Literal[
+    "name", "-name", "status", "-status", "created", "-created", "started", "-started",
+    "finished", "-finished", "duration", "-duration", "reason", "-reason",
+]  # fmt: skip
+"""A column, with a hyphen for descending order."""
+
+_Whole = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
+_POSITION = TypeAdapter(tuple[_Whole, _Whole | Annotated[str, Field(strict=True)], _Whole])
 
 
-def _as_position(text: str) -> Position:
-    match = _CURSOR.fullmatch(text)
-    if not match:
-        raise ValueError("must be the `next` of the previous response, unchanged")
-    return Position(match[1] == "f", -float(match[2]), match[3])
+def _as_position(text: str, info: ValidationInfo) -> Position:
+    """Return the position that a cursor of this order stands for; raises ValueError."""
+    try:
+        position = Position(*_POSITION.validate_json(urlsafe_b64decode(text + "=" * (-len(text) % 4))))
+    except ValueError:
+        position = None
+    # Decoding ignores some characters, so only what comes out the same is what was given.
+    if position and _order(info.data.get("sort")).has(position) and cursor(position) == text:
+        return position
+    raise ValueError("must be the `next` of the previous response, unchanged")
 
 
 def cursor(position: Position) -> str:
     """Return a position as a URL has it."""
-    return f"{'f' if position.is_finished else 'a'}{-position.age!r}-{position.digest}"
+    text = json.dumps(position, ensure_ascii=False, separators=(",", ":"))
+    return urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+
+
+def _order(sort: str | None) -> Order:
+    """Return the order that a value of `sort` stands for."""
+    if sort is None:
+        return USUAL
+    return Order(cast("Sort", sort.removeprefix("-")), sort.startswith("-"))
 
 
 Given = Mapping[str, Sequence[str]]
@@ -131,8 +152,14 @@ class JobParameters(PlaceParameters):
     created_until: Time = None
     finished_since: Time = None
     finished_until: Time = None
+    sort: SortParameter | None = None
     limit: int = Field(default=50, ge=1, le=1000)
     cursor: Annotated[Position | None, BeforeValidator(_as_position)] = None
+
+    @property
+    def order(self) -> Order:
+        """The order to show them in."""
+        return _order(self.sort)
 
     @property
     def job_filter(self) -> JobFilter:

@@ -84,6 +84,17 @@
     for (const field of document.querySelectorAll("form [name]")) field.disabled = false;
   });
 
+  // A box of choices closes like a list of them.
+  document.addEventListener("click", (event) => {
+    for (const menu of document.querySelectorAll(".menu[open]")) menu.open = menu.contains(event.target);
+  });
+  document.addEventListener("keydown", (event) => {
+    const menu = event.key === "Escape" && event.target.closest(".menu[open]");
+    if (!menu) return;
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  });
+
   if (isRefreshed) {
     pause.addEventListener("click", () => {
       paused = !paused;

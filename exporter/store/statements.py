@@ -1,0 +1,379 @@
+"""How a listing becomes what is known: one comparison, and the statements that follow from it.
+
+Every statement takes the parameters of `taking_in`: the source, the number of the poll, `now`, `horizon` (the start of
+the lookback), `start` (the same, or later where limits.jobs_per_source is reached), and the source's `since` and
+`passed`. Times in milliseconds. Table and index names are chosen by hand (`INDEXED BY`, `CROSS JOIN`), because SQLite
+has no statistics about them.
+
+The life of a row:
+
+| from | what happens | to |
+|---|---|---|
+| - | first seen active | active |
+| - | first seen ended, in the first listing or with an end up to `passed` | finished, not counted |
+| - | first seen ended otherwise | finished, counted |
+| active | seen ended | finished, counted; the end is frozen: AWS's, else the update time as it stands |
+| active, finished | two complete lists in a row lack it | past if it had finished, else gone |
+| finished | its details arrive | reason known; counted by reason |
+| finished | runs again | active; its next end counts if it is a later one |
+| finished | ends later, or was created later, by AWS's own times | finished, counted once more |
+| finished | leaves the lookback | past if AWS does not tell its end, else gone, with `passed` at its end |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from exporter.jobs import State
+from exporter.store.tables import NUMBER
+
+STALE, ACTIVE, ENDED, CHANGED, LATE, SEEN = range(6)
+"""What a fresh row is: an unknown status that nobody updates; active; ended (again); in another final status; ended
+before the start of the lookback; unchanged, but missing from the list before."""
+
+_UNKNOWN, _FAILED, _DELETING = NUMBER[State.UNKNOWN], NUMBER[State.FAILED], NUMBER[State.DELETING]
+
+_ENDED = "CASE WHEN j.told THEN j.finished ELSE j.ended END"
+"""AWS's end of a known job."""
+
+# The comparison: from the inside out, each listed row with what is known of its job; what it is; what follows.
+FRESH = f"""
+INSERT INTO fresh
+    (r, n, past, what, finish, told, dated, ended, updated, ended_before, is_counted, is_owed, asked, reason)
+SELECT r, coalesce(n, :base + r), past, what, finish, told, dated, ended, updated, ended_before, is_counted,
+    is_owed AND state = {_FAILED},
+    CASE WHEN state = {_FAILED} AND reason IS NULL AND details IS NOT NULL AND what <> {LATE} THEN 1 + is_owed
+         WHEN what = {ACTIVE} THEN asked ELSE 0 END,
+    reason
+FROM (
+    SELECT *,
+        CASE what WHEN {ACTIVE} THEN NULL WHEN {CHANGED} THEN old_finish ELSE new_finish END AS finish,
+        CASE what WHEN {ENDED} THEN coalesce(new_ended <= :now, 0) WHEN {LATE} THEN coalesce(new_ended <= :now, 0)
+            WHEN {CHANGED} THEN old_told ELSE 0 END AS told,
+        CASE what WHEN {CHANGED} THEN old_dated
+            ELSE n IS NOT NULL OR :since IS NOT NULL OR coalesce(new_ended, new_updated, started, created) IS NOT NULL
+            END AS dated,
+        CASE what WHEN {CHANGED} THEN CASE WHEN old_told THEN NULL ELSE coalesce(new_ended, old_ended) END
+            WHEN {ENDED} THEN CASE WHEN new_ended <= :now THEN NULL ELSE new_ended END
+            ELSE new_ended END AS ended,
+        CASE what WHEN {ACTIVE} THEN new_updated WHEN {CHANGED} THEN old_updated
+            WHEN {ENDED} THEN CASE WHEN new_ended IS NULL THEN new_updated END END AS updated,
+        CASE what WHEN {ACTIVE} THEN coalesce(old_finish, old_ended_before, past_finish)
+            WHEN {CHANGED} THEN old_ended_before END AS ended_before,
+        CASE what WHEN {CHANGED} THEN old_asked = 2 ELSE is_counted OR old_asked = 2 END AS is_owed,
+        CASE WHEN what = {CHANGED} THEN old_reason END AS reason,
+        old_asked AS asked
+    FROM (
+        SELECT *,
+            CASE
+                WHEN state < {_UNKNOWN} THEN {ACTIVE}
+                WHEN state = {_UNKNOWN} THEN
+                    CASE WHEN coalesce(new_updated, created, :now) >= :horizon THEN {ACTIVE} ELSE {STALE} END
+                WHEN old_finish IS NOT NULL AND NOT is_again THEN
+                    CASE WHEN is_status_new THEN {CHANGED} ELSE {SEEN} END
+                WHEN new_finish >= :start THEN {ENDED}
+                ELSE {LATE}
+            END AS what,
+            CASE
+                WHEN state <= {_UNKNOWN} THEN 0
+                WHEN is_again THEN 1
+                WHEN old_finish IS NOT NULL THEN 0
+                WHEN n IS NOT NULL THEN old_ended_before IS NULL OR new_finish > old_ended_before
+                WHEN past IS NOT NULL THEN 0
+                ELSE coalesce(new_finish >= :since AND new_finish > :passed, 0)
+            END AS is_counted
+        FROM (
+            SELECT l.r, l.state, l.created, l.started, l.ended AS new_ended, l.updated AS new_updated, l.details,
+                j.n, p.n AS past, p.finished AS past_finish,
+                j.finished AS old_finish, j.told AS old_told, j.dated AS old_dated, j.ended AS old_ended,
+                j.updated AS old_updated, j.ended_before AS old_ended_before, coalesce(j.asked, 0) AS old_asked,
+                j.reason AS old_reason,
+                l.status <> j.status OR l.state <> j.state AS is_status_new,
+                l.state > {_UNKNOWN} AND CASE
+                    WHEN j.finished IS NOT NULL THEN coalesce(l.ended <= :now AND l.ended > {_ENDED}, 0)
+                        OR coalesce(l.created <= :now AND l.created > j.created, 0)
+                    WHEN j.n IS NULL THEN coalesce(p.told AND l.ended <= :now AND l.ended > p.finished, 0)
+                    ELSE 0 END AS is_again,
+                CASE
+                    WHEN j.n IS NULL AND p.n IS NOT NULL AND NOT coalesce(l.ended <= :now, 0)
+                        THEN min(p.finished, coalesce(l.updated, l.started, l.created, p.finished), :now)
+                    ELSE min(coalesce(l.ended, l.updated,
+                        CASE WHEN j.n IS NULL THEN coalesce(l.started, l.created) END, :now), :now)
+                END AS new_finish
+            FROM listed AS l NOT INDEXED
+            LEFT JOIN job AS j INDEXED BY job_id ON j.source = :source AND j.id = l.id AND j.prefix = l.prefix
+            LEFT JOIN past AS p INDEXED BY past_id
+                ON j.n IS NULL AND p.source = :source AND p.id = l.id AND p.prefix = l.prefix
+            WHERE l.poll = :poll AND l.r > :after AND l.r <= :until AND (
+                j.n IS NULL
+                OR j.missed
+                OR l.status <> j.status
+                OR l.state <> j.state
+                OR (j.finished IS NOT NULL AND (l.ended > {_ENDED} OR l.created > j.created))
+                OR (j.finished IS NULL AND (l.state = {_UNKNOWN} OR
+                    (l.name, l.created, l.started, l.ended, l.updated, l.deadline, l.dims,
+                     l.total, l.processed, l.succeeded, l.failed) IS NOT
+                    (j.name, j.created, j.started, j.ended, j.updated, j.deadline, j.dims,
+                     j.total, j.processed, j.succeeded, j.failed)))
+            )
+            LIMIT -1 -- or SQLite would compute each of these again wherever it is used above
+        )
+    )
+)
+WHERE CASE what
+    WHEN {STALE} THEN n IS NOT NULL
+    WHEN {LATE} THEN n IS NOT NULL OR is_counted OR (past IS NULL AND NOT told)
+    ELSE 1 END
+"""
+
+FOUND = "SELECT what, count(*), sum(n <= :highest) FROM fresh GROUP BY what"
+HIGHEST = "SELECT coalesce(max(n), 0) FROM job"
+
+# If it were in the future, the planner would request only jobs that are created later still.
+NEWEST = "SELECT min(max(created), :now) FROM listed NOT INDEXED WHERE poll = :poll AND r > :after AND r <= :until"
+
+UNEXPLAINED = f"""
+SELECT k, word.text, message, code
+FROM fresh CROSS JOIN listed USING (r) CROSS JOIN word ON word.n = status
+WHERE state = {_FAILED} AND fresh.reason IS NULL AND asked = 0
+    AND (what IN ({ENDED}, {CHANGED}) OR (what = {LATE} AND is_counted))
+"""
+EXPLAIN = "UPDATE fresh SET reason = ? WHERE k = ?"
+
+_VALUES = """prefix, id, name, status, state, created, started, finished, told, dated, reason, asked, missed, dims,
+    message, code, ended, updated, deadline, ended_before, total, processed, succeeded, failed, details"""
+_REPLACED = ", ".join(
+    f"{name} = excluded.{name}"
+    for name in _VALUES.replace("\n", " ").replace(" ", "").split(",")
+    if name not in ("prefix", "id", "message", "code")
+)
+PUT = f"""
+INSERT INTO job (n, source, {_VALUES})
+SELECT f.n, :source, l.prefix, l.id, l.name, l.status, l.state, l.created, l.started, f.finish, f.told, f.dated,
+    f.reason, f.asked, 0, l.dims, l.message, l.code, f.ended, f.updated,
+    CASE WHEN f.what = {ACTIVE} THEN l.deadline END,
+    f.ended_before, l.total, l.processed, l.succeeded, l.failed, CASE WHEN f.asked > 0 THEN l.details END
+FROM fresh AS f CROSS JOIN listed AS l ON l.r = f.r
+WHERE f.what IN ({ACTIVE}, {ENDED}, {CHANGED})
+ON CONFLICT (n) DO UPDATE SET {_REPLACED},
+    message = CASE WHEN excluded.reason = job.reason THEN coalesce(excluded.message, job.message)
+        ELSE excluded.message END,
+    code = CASE WHEN excluded.reason = job.reason THEN coalesce(excluded.code, job.code) ELSE excluded.code END,
+    attempts = NULL
+"""
+SEE = f"UPDATE job SET missed = 0 WHERE n IN (SELECT n FROM fresh WHERE what = {SEEN}) AND missed"
+END_LATE = f"DELETE FROM job WHERE n IN (SELECT n FROM fresh WHERE what IN ({STALE}, {LATE}))"
+NOTE_LATE = f"""
+INSERT INTO past (source, prefix, id, finished, told)
+SELECT :source, l.prefix, l.id, f.finish, f.told FROM fresh AS f CROSS JOIN listed AS l ON l.r = f.r
+WHERE f.what = {LATE} AND NOT f.told
+ON CONFLICT (source, id, prefix) DO UPDATE SET finished = excluded.finished, told = excluded.told
+"""
+PASSED_LATE = f"SELECT max(finish) FROM fresh WHERE what = {LATE} AND told"
+COME_BACK = f"""
+DELETE FROM past WHERE n IN (
+    SELECT past FROM fresh WHERE what IN ({ACTIVE}, {ENDED}) OR (what = {LATE} AND told))
+"""
+
+COUNT_FINISHED = """
+INSERT INTO finished_total (source, dims, state, jobs)
+SELECT :source, l.dims, l.state, count(*) FROM fresh AS f CROSS JOIN listed AS l ON l.r = f.r
+WHERE f.is_counted GROUP BY l.dims, l.state
+ON CONFLICT (source, dims, state) DO UPDATE SET jobs = jobs + excluded.jobs
+"""
+COUNT_FAILED = """
+INSERT INTO failed_total (source, dims, reason, jobs)
+SELECT :source, l.dims, f.reason, count(*) FROM fresh AS f CROSS JOIN listed AS l ON l.r = f.r
+WHERE f.is_owed AND f.reason IS NOT NULL GROUP BY l.dims, f.reason
+ON CONFLICT (source, dims, reason) DO UPDATE SET jobs = jobs + excluded.jobs
+"""
+COMBINE = f"""
+INSERT INTO combination (source, dims, newest_created)
+SELECT :source, l.dims, max(CASE WHEN l.created <= :now THEN l.created END)
+FROM fresh AS f CROSS JOIN listed AS l ON l.r = f.r WHERE f.what IN ({ACTIVE}, {ENDED}) GROUP BY l.dims
+ON CONFLICT (source, dims) DO UPDATE SET newest_created = excluded.newest_created
+WHERE excluded.newest_created > coalesce(newest_created, -1) OR newest_created > :now
+"""
+
+# Of a row of `job`: AWS's end, and how long it ran, which the update time of a job that is being deleted does not tell.
+_END = "CASE WHEN told THEN finished ELSE coalesce(ended, updated) END"
+DURATION = f"""CASE WHEN state <> {_DELETING} AND finished IS NOT NULL
+    THEN max(0, {_END} - coalesce(started, created)) END"""
+
+
+def _last(rows: str) -> str:
+    return f"""
+    INSERT INTO last (source, dims, state, reason, finished, duration)
+    SELECT :source, dims, state, CASE WHEN state = {_FAILED} THEN coalesce(reason, '') ELSE '' END, max(finished),
+        {DURATION}
+    FROM {rows} WHERE dated GROUP BY 2, 3, 4
+    ON CONFLICT (source, dims, state, reason) DO UPDATE SET finished = excluded.finished, duration = excluded.duration
+    WHERE excluded.finished >= finished OR finished > :now
+    """
+
+
+_ENDED_ROWS = f"(SELECT job.* FROM fresh CROSS JOIN job ON job.n = fresh.n WHERE what IN ({ENDED}, {CHANGED}))"
+_MOVED_ROWS = f"""(SELECT job.* FROM fresh CROSS JOIN job ON job.n = fresh.n
+    WHERE what IN ({ACTIVE}, {ENDED}, {CHANGED}, {LATE}) AND finished IS NOT NULL)"""
+_LEAVING_ROWS = "(SELECT job.* FROM leaving CROSS JOIN job ON job.n = leaving.n WHERE finished IS NOT NULL)"
+_ALL_ROWS = "(SELECT * FROM job INDEXED BY job_finished WHERE source = :source AND finished IS NOT NULL)"
+
+LAST = _last(_ENDED_ROWS)
+LAST_EXPLAINED = _last(_LEAVING_ROWS)
+LAST_OF_ALL = _last(_ALL_ROWS)
+
+
+def sums(rows: str, bounds: Iterable[int]) -> tuple[str, ...]:
+    """Return the statements that add `sign` times some rows to the sums of their source.
+
+    Sums follow the rows that move: subtracted as they were, added as they are.
+    """
+    bucket = " + ".join(f"(length > {bound})" for bound in bounds) or "0"
+    tally = f"""
+        INSERT INTO tally (source, dims, status, state, reason, jobs, total, processed, succeeded, failed)
+        SELECT :source, dims, status, state, CASE WHEN state = {_FAILED} THEN coalesce(reason, '') ELSE '' END,
+            :sign * count(*), :sign * coalesce(sum(total), 0), :sign * coalesce(sum(processed), 0),
+            :sign * coalesce(sum(succeeded), 0), :sign * coalesce(sum(failed), 0)
+        FROM {rows} WHERE true GROUP BY 2, 3, 4, 5
+        ON CONFLICT (source, dims, status, state, reason) DO UPDATE SET jobs = jobs + excluded.jobs,
+            total = total + excluded.total, processed = processed + excluded.processed,
+            succeeded = succeeded + excluded.succeeded, failed = failed + excluded.failed
+        """
+    spans = [
+        f"""
+        INSERT INTO span (source, dims, state, bucket, jobs, length)
+        SELECT :source, dims, state, {bucket}, :sign * count(*), :sign * sum(length) FROM (
+            SELECT dims, {state} AS state, {length} AS length FROM {rows}
+        ) WHERE length IS NOT NULL GROUP BY 2, 3, 4
+        ON CONFLICT (source, dims, state, bucket) DO UPDATE SET jobs = jobs + excluded.jobs,
+            length = length + excluded.length
+        """
+        for state, length in (("state", DURATION), ("0", "max(0, started - created)"))
+    ]
+    return tally, *spans
+
+
+def moved(bounds: Iterable[int]) -> tuple[str, ...]:
+    """Return the sums of the fresh rows."""
+    return sums(_MOVED_ROWS, bounds)
+
+
+def left(bounds: Iterable[int]) -> tuple[str, ...]:
+    """Return the sums of the rows that leave."""
+    return sums(_LEAVING_ROWS, bounds)
+
+
+def everything(bounds: Iterable[int]) -> tuple[str, ...]:
+    """Return the sums of all rows of the source."""
+    return sums(_ALL_ROWS, bounds)
+
+
+# What a complete list lacks. Where it is complete from a creation time on, no job that ended before is looked at.
+_LACKED = """NOT EXISTS (
+    SELECT 1 FROM listed AS l INDEXED BY listed_id WHERE l.poll = :poll AND l.id = j.id AND l.prefix = j.prefix)"""
+LACK_ACTIVE = f"""
+INSERT INTO leaving SELECT n FROM job AS j INDEXED BY job_finished
+WHERE source = :source AND finished IS NULL AND missed = :missed
+    AND (:complete_from IS NULL OR coalesce(created, :complete_from + 1) > :complete_from) AND {_LACKED}
+"""
+LACK_FINISHED = f"""
+INSERT INTO leaving SELECT n FROM job AS j INDEXED BY job_finished
+WHERE source = :source AND finished >= :complete_from AND missed = :missed AND coalesce(created, 0) > :complete_from
+    AND {_LACKED}
+"""
+LACK_ALL = f"""
+INSERT INTO leaving SELECT n FROM job AS j INDEXED BY job_id
+WHERE source = :source AND finished IS NOT NULL AND missed = :missed AND {_LACKED}
+"""
+MISS = "UPDATE job SET missed = 1 WHERE n IN (SELECT n FROM leaving)"
+NOTE_GONE = """
+INSERT INTO past (source, prefix, id, finished, told)
+SELECT source, prefix, id, finished, told FROM job
+WHERE n IN (SELECT n FROM leaving) AND finished IS NOT NULL AND finished >= :start
+ON CONFLICT (source, id, prefix) DO UPDATE SET finished = excluded.finished, told = excluded.told
+"""
+LEAVE = "DELETE FROM job WHERE n IN (SELECT n FROM leaving)"
+EMPTY_LEAVING = "DELETE FROM leaving"
+
+# What leaves the lookback, a slice at a time.
+SLICE = 5000
+LEFT = f"""
+INSERT INTO leaving SELECT n FROM job INDEXED BY job_finished
+WHERE source = :source AND finished < :before ORDER BY finished LIMIT {SLICE}
+"""
+IS_LEFT = "SELECT EXISTS (SELECT 1 FROM job INDEXED BY job_finished WHERE source = :source AND finished < :start)"
+IS_STALE = f"""
+SELECT EXISTS (SELECT 1 FROM job INDEXED BY job_finished WHERE source = :source AND finished IS NULL
+    AND state = {_UNKNOWN} AND coalesce(updated, created) < :horizon)
+"""
+STALE_ROWS = f"""
+DELETE FROM job WHERE n IN (SELECT n FROM job INDEXED BY job_finished WHERE source = :source AND finished IS NULL
+    AND state = {_UNKNOWN} AND coalesce(updated, created) < :horizon)
+"""
+LEFT_PAST = """
+INSERT INTO past (source, prefix, id, finished, told)
+SELECT source, prefix, id, finished, 0 FROM job WHERE n IN (SELECT n FROM leaving) AND NOT told
+ON CONFLICT (source, id, prefix) DO UPDATE SET finished = excluded.finished, told = excluded.told
+"""
+LEFT_PASSED = "SELECT max(finished) FROM job WHERE n IN (SELECT n FROM leaving)"
+DROP = """
+INSERT INTO dropped (source, hour, jobs)
+SELECT source, finished / 3600000, count(*) FROM job WHERE n IN (SELECT n FROM leaving) GROUP BY 2
+ON CONFLICT (source, hour) DO UPDATE SET jobs = jobs + excluded.jobs
+"""
+FORGET_DROPPED = "DELETE FROM dropped WHERE source = :source AND hour < :horizon / 3600000"
+IS_DROPPED = "SELECT EXISTS (SELECT 1 FROM dropped WHERE source = :source AND hour < :horizon / 3600000)"
+
+HELD = "SELECT coalesce(sum(jobs), 0) FROM tally WHERE source = :source"
+FLOOR = """
+SELECT finished + 1 FROM job INDEXED BY job_finished WHERE source = :source AND finished IS NOT NULL
+ORDER BY finished LIMIT 1 OFFSET :excess - 1
+"""
+
+# What was seen to end and is not held. Where AWS told the end, `passed` says the same once it left the lookback. Where
+# it did not, the row stays as long as AWS lists the job.
+PAST_PASSED = "SELECT max(finished) FROM past WHERE source = :source AND finished < :old AND told"
+PURGE_TOLD = "DELETE FROM past WHERE source = :source AND finished < :old AND told"
+PURGE_UNTOLD = f"""
+DELETE FROM past WHERE n IN (SELECT n FROM past AS j INDEXED BY past_id
+    WHERE source = :source AND NOT told AND finished < :old AND {_LACKED})
+"""
+PURGE_BEFORE = "DELETE FROM past WHERE source = :source AND NOT told AND finished < :oldest"
+IS_PAST = "SELECT EXISTS (SELECT 1 FROM past INDEXED BY past_id WHERE source = :source)"
+
+LOST = """
+SELECT min(created) FROM job AS j INDEXED BY job_finished WHERE source = :source AND finished IS NULL AND NOT EXISTS (
+    SELECT 1 FROM listed AS l INDEXED BY listed_id WHERE l.poll = :poll AND l.id = j.id AND l.prefix = j.prefix)
+"""
+
+_STAGED = "r, poll, prefix, id, name, status, state, created, started, ended, updated, message, dims"
+_FURTHER = "deadline, code, total, processed, succeeded, failed, details"
+STAGE = f"INSERT OR REPLACE INTO listed ({_STAGED}) VALUES ({', '.join('?' * 13)})"
+STAGE_FURTHER = f"INSERT OR REPLACE INTO listed ({_STAGED}, {_FURTHER}) VALUES ({', '.join('?' * 20)})"
+
+SUMMARY = """
+SELECT min(created), count(*) - count(created), count(*),
+    (SELECT coalesce(sum(jobs), 0) FROM tally WHERE source = :source),
+    (SELECT count(*) FROM job INDEXED BY job_asked WHERE source = :source AND asked > 0 AND finished IS NOT NULL),
+    (SELECT coalesce(sum(jobs), 0) FROM dropped WHERE source = :source),
+    (SELECT count(*) FROM job INDEXED BY job_missed WHERE source = :source AND missed > 0)
+FROM job INDEXED BY job_finished WHERE source = :source AND finished IS NULL
+"""
+EXPLAINED = f"""
+SELECT job.n, word.text, message, code, reason FROM job INDEXED BY job_finished JOIN word ON word.n = status
+WHERE source = ? AND finished IS NOT NULL AND state = {_FAILED} AND reason IS NOT NULL
+"""
+OLDEST = "SELECT min(finished) FROM job INDEXED BY job_finished WHERE source = ? AND finished IS NOT NULL"
+FORGET_LAST = "DELETE FROM last WHERE source = :source AND finished >= :horizon"
+COUNT_EXPLAINED = """
+INSERT INTO failed_total (source, dims, reason, jobs) VALUES (?, ?, ?, 1)
+ON CONFLICT (source, dims, reason) DO UPDATE SET jobs = jobs + 1
+"""
+
+NEW_SOURCE = """
+INSERT INTO source (account_id, region, aws_service, kind, scope, identity, rules, longest_run, since)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+NOTE_REASON = """
+UPDATE job SET reason = ?, message = ?, code = ?, asked = 0, details = NULL, attempts = NULL WHERE n = ?
+"""

@@ -1,0 +1,172 @@
+"""The tables: what lasts is in the file, what one poll needs is temporary."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from exporter.jobs import State
+
+APPLICATION = 0x4157534A
+"""Marks a file as ours (`PRAGMA application_id`): the letters AWSJ."""
+
+VERSION = 1
+"""Of the tables below (`PRAGMA user_version`)."""
+
+STATES = (
+    State.PENDING,
+    State.RUNNING,
+    State.STOPPING,
+    State.UNKNOWN,
+    State.SUCCEEDED,
+    State.PARTIAL,
+    State.FAILED,
+    State.STOPPED,
+    State.EXPIRED,
+    State.DELETING,
+)
+"""The states by their number in the database: active ones below unknown, final ones above it."""
+
+NUMBER = {state: number for number, state in enumerate(STATES)}
+
+# Times and durations are integer milliseconds, so sums by differences stay exact. Words that many rows share are
+# numbers of `word`; number 0 is the empty word, and the empty combination of dimensions.
+TABLES = """
+CREATE TABLE word (n INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
+INSERT INTO word VALUES (0, '');
+
+CREATE TABLE source (
+    n INTEGER PRIMARY KEY,
+    account_id TEXT NOT NULL, region TEXT NOT NULL, aws_service TEXT NOT NULL, kind TEXT NOT NULL, scope TEXT NOT NULL,
+    identity TEXT NOT NULL,     -- what makes it the same list of jobs
+    rules TEXT NOT NULL,        -- what the sums and the reasons were made by
+    longest_run REAL NOT NULL,  -- of the kind
+    since INTEGER,              -- the first listing: what had ended before is counted nowhere
+    newest_created INTEGER,     -- never in the future
+    passed INTEGER,             -- the latest end ever let go: an end up to then is not new
+    limit_start INTEGER,        -- what ended before was dropped because of limits.jobs_per_source
+    last_success INTEGER,
+    read_in_full INTEGER,
+    scopes TEXT,                -- the inner scopes of the last full read
+    found TEXT,                 -- what a source that finds others found last
+    gone INTEGER,               -- since when it is no longer polled
+    UNIQUE (account_id, region, aws_service, kind, scope)
+);
+
+CREATE TABLE job (
+    n INTEGER PRIMARY KEY,
+    source INTEGER NOT NULL,
+    prefix INTEGER NOT NULL, id TEXT NOT NULL, -- the id in two parts: up to its last slash, and the rest
+    name TEXT NOT NULL,
+    status INTEGER NOT NULL, state INTEGER NOT NULL,
+    created INTEGER, started INTEGER,
+    finished INTEGER,           -- the end, frozen; NULL while it has not ended
+    told INTEGER NOT NULL,      -- whether AWS gave that end
+    dated INTEGER NOT NULL,     -- whether that end is known at all
+    reason TEXT,
+    asked INTEGER NOT NULL,     -- 1: AWS must be asked for the reason; 2: and the counter must count it then
+    missed INTEGER NOT NULL,    -- whether the last complete list lacked it
+    dims INTEGER NOT NULL,
+    message TEXT, code TEXT,
+    ended INTEGER,              -- AWS's end, where it is not `finished`
+    updated INTEGER, deadline INTEGER,
+    ended_before INTEGER,       -- the end of its last run, while it runs again
+    total INTEGER, processed INTEGER, succeeded INTEGER, failed INTEGER,
+    details TEXT, attempts INTEGER
+);
+CREATE UNIQUE INDEX job_id ON job (source, id, prefix);
+CREATE INDEX job_finished ON job (source, finished);
+CREATE INDEX job_state ON job (state, finished);
+CREATE INDEX job_asked ON job (source, finished) WHERE asked > 0;
+CREATE INDEX job_missed ON job (source) WHERE missed > 0;
+
+-- Jobs that were seen to end and are no longer held: they do not end again.
+CREATE TABLE past (
+    n INTEGER PRIMARY KEY,
+    source INTEGER NOT NULL, prefix INTEGER NOT NULL, id TEXT NOT NULL,
+    finished INTEGER NOT NULL, told INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX past_id ON past (source, id, prefix);
+
+-- Sums over the finished jobs of a source.
+CREATE TABLE tally (
+    source INTEGER, dims INTEGER, status INTEGER, state INTEGER, reason TEXT,
+    jobs INTEGER NOT NULL,
+    total INTEGER NOT NULL, processed INTEGER NOT NULL, succeeded INTEGER NOT NULL, failed INTEGER NOT NULL,
+    PRIMARY KEY (source, dims, status, state, reason)
+) WITHOUT ROWID;
+
+-- Durations of finished jobs by bucket; those of state 0 (pending) are the times from creation to start.
+CREATE TABLE span (
+    source INTEGER, dims INTEGER, state INTEGER, bucket INTEGER, jobs INTEGER NOT NULL, length INTEGER NOT NULL,
+    PRIMARY KEY (source, dims, state, bucket)
+) WITHOUT ROWID;
+
+-- The last end of each state and reason, and the last creation: they outlive the lookback.
+CREATE TABLE last (
+    source INTEGER, dims INTEGER, state INTEGER, reason TEXT, finished INTEGER NOT NULL, duration INTEGER,
+    PRIMARY KEY (source, dims, state, reason)
+) WITHOUT ROWID;
+CREATE TABLE combination (
+    source INTEGER, dims INTEGER, newest_created INTEGER, PRIMARY KEY (source, dims)
+) WITHOUT ROWID;
+
+-- The counters. A job is counted in the transaction that sees its end, or its reason.
+CREATE TABLE finished_total (
+    source INTEGER, dims INTEGER, state INTEGER, jobs INTEGER NOT NULL, PRIMARY KEY (source, dims, state)
+) WITHOUT ROWID;
+CREATE TABLE failed_total (
+    source INTEGER, dims INTEGER, reason TEXT, jobs INTEGER NOT NULL, PRIMARY KEY (source, dims, reason)
+) WITHOUT ROWID;
+
+-- How many of the jobs that were dropped because of limits.jobs_per_source ended in each hour.
+CREATE TABLE dropped (
+    source INTEGER, hour INTEGER, jobs INTEGER NOT NULL, PRIMARY KEY (source, hour)
+) WITHOUT ROWID;
+"""
+
+OF_A_SOURCE = (
+    "job", "past", "tally", "span", "last", "combination", "finished_total", "failed_total", "dropped",
+)  # fmt: skip
+"""The tables whose rows belong to one source."""
+
+TEMPORARY = """
+-- What polls under way have listed, by the number of the poll.
+CREATE TEMP TABLE listed (
+    r INTEGER PRIMARY KEY, poll INTEGER, prefix INTEGER, id TEXT, name TEXT,
+    status INTEGER, state INTEGER, created INTEGER, started INTEGER, ended INTEGER, updated INTEGER,
+    message TEXT, dims INTEGER,
+    deadline INTEGER, code TEXT, total INTEGER, processed INTEGER, succeeded INTEGER, failed INTEGER, details TEXT
+);
+CREATE UNIQUE INDEX temp.listed_id ON listed (poll, id, prefix);
+-- What the comparison found: the rows that are new or changed, and what they become.
+CREATE TEMP TABLE fresh (
+    k INTEGER PRIMARY KEY, r INTEGER, n INTEGER, past INTEGER,
+    what INTEGER, finish INTEGER, told INTEGER, dated INTEGER, ended INTEGER, updated INTEGER, ended_before INTEGER,
+    is_counted INTEGER, is_owed INTEGER, asked INTEGER, reason TEXT
+);
+CREATE TEMP TABLE leaving (n INTEGER PRIMARY KEY);
+-- When sources were last read; written to `source` once a minute, so that a quiet poll writes nothing.
+CREATE TEMP TABLE polled (n INTEGER PRIMARY KEY, time INTEGER);
+"""
+
+_STATEMENTS = 256
+"""Statements that sqlite3 keeps compiled: about twice as many as there are."""
+
+
+def connected(path: str, page_size: int = 16_384) -> sqlite3.Connection:
+    """Return a connection, with its temporary tables. Transactions are begun and ended by hand."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=_STATEMENTS)
+    # Nobody else writes, so whoever has to wait has found a mistake, and the event loop must not.
+    connection.execute("PRAGMA busy_timeout = 0")
+    # Before anything is written, because the size of pages is fixed then. In memory, larger ones waste less.
+    connection.execute(f"PRAGMA page_size = {page_size}")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    connection.executescript(TEMPORARY)
+    return connection
+
+
+def create(connection: sqlite3.Connection) -> None:
+    """Create the tables in an empty database."""
+    connection.executescript(
+        f"BEGIN; {TABLES} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
+    )

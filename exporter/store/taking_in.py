@@ -1,0 +1,244 @@
+"""One listing becoming what is known: one comparison, and one transaction of what follows from it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from exporter.store import statements as sql
+from exporter.store.database import PAGE
+from exporter.store.ledger import EVERYTHING, Ledger, failed
+from exporter.store.record import milliseconds
+from exporter.turns import in_turns
+
+_LISTED_LONGEST = 40 * 86_400_000
+"""Milliseconds by which a full listing may reach back before the lookback: the catalog's longest run is 28 days."""
+
+_PURGE = 3_600_000
+"""Milliseconds between two looks through the ended jobs that are not held: AWS may list very many of them."""
+
+_NEVER = -1
+"""Before every time."""
+
+
+@dataclass
+class Staged:
+    """What one poll has staged in `listed`, by the numbers of the rows."""
+
+    poll: int
+    after: int = 0
+    """What was staged up to this row is taken in, or was staged by other polls."""
+    until: int = 0
+    """The last row that was staged."""
+    jobs: int = 0
+    untaken: int = 0
+    """Jobs that were staged and are not taken in yet."""
+
+    def add(self, first: int, jobs: int) -> None:
+        """Note that rows from `first` on were staged."""
+        if not self.jobs:
+            self.after = first - 1
+        self.until = first + jobs - 1
+        self.jobs += jobs
+        self.untaken += jobs
+
+
+class TakingIn:
+    """One listing becoming what is known."""
+
+    def __init__(self, ledger: Ledger, staged: Staged, now: float, complete_from: float | None) -> None:
+        self._ledger = ledger
+        self._staged = staged
+        self._database = ledger.database
+        self._complete_from = complete_from
+        self._before = ledger.row
+        time = milliseconds(now) or 0
+        horizon = time - round(ledger.rules.lookback * 1000)
+        self._now = time
+        self._parameters: dict[str, Any] = {
+            "source": ledger.number,
+            "poll": staged.poll,
+            "after": staged.after,
+            "until": staged.until,
+            "now": time,
+            "horizon": horizon,
+            "start": max(horizon, _or(self._before["limit_start"], horizon)),
+            "since": self._before["since"],
+            "passed": _or(self._before["passed"], _NEVER),
+            "complete_from": None if complete_from in (None, EVERYTHING) else milliseconds(complete_from),
+        }
+        self._changes = dict(self._before)
+        self._is_long = staged.untaken > PAGE
+
+    async def page(self, connection: sqlite3.Connection) -> None:
+        """Take in what was staged since the last page, of a first listing."""
+        found = await self._compare(connection)
+        async with self._database.transaction():
+            await self._put(connection, found)
+            self._keep(connection)
+        self._staged.after = self._staged.until
+        self._staged.untaken = 0
+
+    async def whole(self, connection: sqlite3.Connection, *, is_full: bool, scopes: str) -> None:
+        """Take in everything, and let go what left."""
+        found = await self._compare(connection)
+        self._changes["since"] = self._now if self._before["since"] is None else min(self._before["since"], self._now)
+        if is_full:
+            self._changes.update(read_in_full=self._now, scopes=scopes)
+        async with self._database.transaction():
+            await self._put(connection, found)
+            await self._let_go_unlisted(connection)
+            await self._let_go_old(connection)
+            await self._let_go_past(connection)
+            self._keep(connection)
+        await self._database.sweep()
+        connection.execute("INSERT OR REPLACE INTO polled VALUES (?, ?)", (self._ledger.number, self._now))
+        self._ledger.row["last_success"] = self._now
+        self._ledger.read(connection)
+
+    async def _compare(self, connection: sqlite3.Connection) -> Mapping[int, tuple[int, int]]:
+        """Find the rows that are new or changed, and classify those that failed; return how many are what.
+
+        Also returns how many of them were known before.
+        """
+        connection.execute("DELETE FROM fresh")
+        (highest,) = connection.execute(sql.HIGHEST).fetchone()
+        self._parameters.update(highest=highest, base=highest - self._parameters["after"])
+        await self._run(sql.FRESH)
+        found = {what: (rows, known) for what, rows, known in connection.execute(sql.FOUND, self._parameters)}
+        if found:
+            rows = connection.execute(sql.UNEXPLAINED).fetchall()
+            reasons = await in_turns((self._ledger.classify(failed(*words)), row) for row, *words in rows)
+            connection.execute("BEGIN")
+            connection.executemany(sql.EXPLAIN, reasons)
+            connection.execute("COMMIT")
+        (newest,) = connection.execute(sql.NEWEST, self._parameters).fetchone()
+        if newest is not None:
+            self._changes["newest_created"] = max(newest, _or(self._before["newest_created"], newest))
+        return found
+
+    async def _put(self, connection: sqlite3.Connection, found: Mapping[int, tuple[int, int]]) -> None:
+        """Write the rows that are new or changed, and what follows from them."""
+        if not found:
+            return
+        changed, known = found.keys() - {sql.SEEN}, sum(known for _, known in found.values())
+        ended = changed & {sql.ENDED, sql.CHANGED, sql.LATE}
+        if known and changed:
+            await self._sum(self._ledger.moved, -1)
+        if changed & {sql.ACTIVE, sql.ENDED, sql.CHANGED}:
+            await self._run(sql.PUT)
+            await self._run(sql.COMBINE)
+        if changed & {sql.STALE, sql.LATE}:
+            await self._run(sql.NOTE_LATE)
+            await self._run(sql.END_LATE)
+            self._pass(connection.execute(sql.PASSED_LATE).fetchone()[0])
+        if sql.SEEN in found:
+            await self._run(sql.SEE)
+        if changed:
+            await self._run(sql.COME_BACK)
+        if ended:
+            await self._sum(self._ledger.moved, 1)
+            await self._run(sql.COUNT_FINISHED)
+            await self._run(sql.COUNT_FAILED)
+            await self._run(sql.LAST)
+
+    async def _let_go_unlisted(self, connection: sqlite3.Connection) -> None:
+        """Remove the jobs that a second complete listing in a row lacks: they were deleted."""
+        if self._complete_from is None or not len(self._ledger):
+            return
+        horizon = self._parameters["horizon"]
+        reaches_back = self._complete_from == EVERYTHING or self._parameters["complete_from"] < horizon
+        is_long = self._is_long or (reaches_back and self._ledger.held > PAGE)
+        lacks = (sql.LACK_ACTIVE, sql.LACK_ALL if self._complete_from == EVERYTHING else sql.LACK_FINISHED)
+        for missed in (1, 0):
+            connection.execute(sql.EMPTY_LEAVING)
+            parameters = {**self._parameters, "missed": missed}
+            rows = sum([await self._database.run(lack, parameters, is_long=is_long) for lack in lacks])
+            if rows and missed:
+                await self._sum(self._ledger.left, -1)
+                await self._run(sql.NOTE_GONE)
+                await self._run(sql.LEAVE)
+            elif rows:
+                # A page that shifted while the list was read may hide a job once.
+                await self._run(sql.MISS)
+
+    async def _let_go_old(self, connection: sqlite3.Connection) -> None:
+        """Remove what left the lookback, then what is over the limit: the lookback of this source is shorter then."""
+        parameters = self._parameters
+        if connection.execute(sql.IS_STALE, parameters).fetchone()[0]:
+            await self._run(sql.STALE_ROWS)
+        if connection.execute(sql.IS_LEFT, parameters).fetchone()[0]:
+            await self._leave(connection, parameters["start"])
+        if connection.execute(sql.IS_DROPPED, parameters).fetchone()[0]:
+            connection.execute(sql.FORGET_DROPPED, parameters)
+        (held,) = connection.execute(sql.HELD, parameters).fetchone()
+        if held > self._ledger.rules.limit:
+            excess = {**parameters, "excess": held - int(self._ledger.rules.limit)}
+            floor = await self._database.value(connection, sql.FLOOR, excess)
+            self._changes["limit_start"] = floor
+            await self._leave(connection, floor, statement=sql.DROP)
+
+    async def _leave(self, connection: sqlite3.Connection, before: int, statement: str = "") -> None:
+        """Remove the jobs that finished before a time, a slice at a time."""
+        while True:
+            connection.execute(sql.EMPTY_LEAVING)
+            rows = await self._database.run(sql.LEFT, {**self._parameters, "before": before})
+            if not rows:
+                return
+            self._pass(connection.execute(sql.LEFT_PASSED).fetchone()[0])
+            for each in (*filter(None, [statement]), sql.LEFT_PAST):
+                connection.execute(each)
+            for each in self._ledger.left:
+                await self._database.run(each, {**self._parameters, "sign": -1}, is_long=rows > PAGE)
+            await self._database.run(sql.LEAVE, is_long=rows > PAGE)
+
+    async def _let_go_past(self, connection: sqlite3.Connection) -> None:
+        """Forget ended jobs that are not held, once AWS no longer lists them or `passed` covers them."""
+        parameters, ledger = self._parameters, self._ledger
+        if self._complete_from is None or abs(self._now - ledger.purged) < _PURGE:
+            return
+        ledger.purged = self._now
+        if not connection.execute(sql.IS_PAST, parameters).fetchone()[0]:
+            return
+        # By AWS's time, where known: if the clock were ahead for a while, the jobs would be counted again afterwards.
+        newest = self._changes["newest_created"]
+        old = parameters["horizon"] if newest is None else min(parameters["horizon"], newest - self._lookback)
+        self._pass(await self._database.value(connection, sql.PAST_PASSED, {**parameters, "old": old}))
+        await self._database.run(sql.PURGE_TOLD, {**parameters, "old": old}, is_long=True)
+        if self._complete_from == EVERYTHING:
+            await self._database.run(sql.PURGE_UNTOLD, {**parameters, "old": old}, is_long=True)
+        else:
+            # A job that ended so long before the listing starts was created before that, and is never listed again.
+            oldest = parameters["complete_from"] - _LISTED_LONGEST
+            connection.execute(sql.PURGE_BEFORE, {**parameters, "oldest": oldest})
+
+    @property
+    def _lookback(self) -> int:
+        return self._now - int(self._parameters["horizon"])
+
+    def _pass(self, end: int | None) -> None:
+        """Note that a job with this end was let go: what ended up to then is not new."""
+        if end is not None:
+            self._changes["passed"] = max(end, _or(self._changes["passed"], end))
+
+    def _keep(self, connection: sqlite3.Connection) -> None:
+        """Write what changed about the source itself."""
+        changed = {name: value for name, value in self._changes.items() if value != self._before[name]}
+        if changed:
+            changed["last_success"] = self._now
+            names = ", ".join(f"{name} = :{name}" for name in changed)
+            connection.execute(f"UPDATE source SET {names} WHERE n = :n", {**changed, "n": self._ledger.number})
+        self._ledger.row = self._changes
+
+    async def _run(self, statement: str) -> None:
+        await self._database.run(statement, self._parameters, is_long=self._is_long)
+
+    async def _sum(self, statements: Iterable[str], sign: int) -> None:
+        for statement in statements:
+            await self._database.run(statement, {**self._parameters, "sign": sign}, is_long=self._is_long)
+
+
+def _or(value: int | None, otherwise: int) -> int:
+    return otherwise if value is None else value

@@ -1,0 +1,102 @@
+"""An exporter that is killed again and again counts what AWS lists, as a real Prometheus sees it."""
+
+import asyncio
+import random
+import signal
+import sys
+import time
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+
+from exporter.simulator import Simulator, World
+from tests.support.harness import ACCOUNT, BEDROCK, CATALOG, REGION
+from tests.support.patience import eventually
+from tests.support.stack import BEAT, exporter_command, free_ports, process, prometheus_command, ready
+
+pytestmark = pytest.mark.slow
+
+KILLS = 10
+
+
+class Feed:
+    """Jobs that are created all the time, and fail or succeed a moment later."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.failing = 0
+        self._rng = random.Random(1)
+
+    async def run(self) -> None:
+        """Create jobs until cancelled."""
+        while True:
+            is_failing = self._rng.random() < 0.3
+            self.failing += is_failing
+            path = [(0, "InProgress"), (self._rng.uniform(0, 3 * BEAT), "Failed" if is_failing else "Completed")]
+            self.world.add_job(BEDROCK, created=time.time(), path=path)
+            await asyncio.sleep(self._rng.uniform(0, 0.1))
+
+
+@asynccontextmanager
+async def feeding(world: World):
+    """Create jobs in the background."""
+    feed = Feed(world)
+    task = asyncio.create_task(feed.run())
+    try:
+        yield feed
+    finally:
+        task.cancel()
+
+
+async def query(url: str, expression: str) -> float | None:
+    """Return the value of an expression that has one series."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{url}/api/v1/query", params={"query": expression}) as response,
+    ):
+        found = (await response.json())["data"]["result"]
+    return float(found[0]["value"][1]) if found else None
+
+
+async def test_prometheus_counts_what_failed_over_ten_kills(tmp_path, tool):
+    """Its increase is AWS's truth: nothing is counted twice, nothing is missed, and no counter is reset."""
+    port, prometheus = free_ports(2)
+    address = f"http://127.0.0.1:{prometheus}"
+    rng = random.Random(2)
+    async with Simulator(World(CATALOG, account=ACCOUNT, region=REGION)) as aws:
+        command = exporter_command(tmp_path, aws.endpoint_url, port, {"bedrock": {"kinds": [BEDROCK.key]}})
+        command += [f"--storage.path={tmp_path / 'storage'}"]
+        scraper = prometheus_command(
+            tmp_path, tool("prometheus"), prometheus, "", exporters=[f"127.0.0.1:{port}"], alertmanagers=[]
+        )
+        async with process(tmp_path, *scraper):
+            await ready(f"{address}/-/ready")
+            async with process(tmp_path, *command):
+                await ready(f"http://127.0.0.1:{port}/-/ready")
+                await eventually(lambda: seen(address, 0))
+            async with feeding(aws.world) as feed:
+                for _ in range(KILLS):
+                    async with process(tmp_path, *command) as running:
+                        await ready(f"http://127.0.0.1:{port}/-/ready")
+                        await asyncio.sleep(rng.uniform(0, 3 * BEAT))
+                        running.send_signal(signal.SIGKILL)
+            async with process(tmp_path, *command):
+                await eventually(lambda: seen(address, feed.failing))
+                await asyncio.sleep(2 * BEAT)
+                assert await query(address, total("{}")) == feed.failing
+                assert await query(address, total("resets({}[1h])")) == 0
+                increase = await query(address, total("increase({}[1h])"))
+    sys.stdout.write(f"{feed.failing} failed, increase {increase}, {KILLS} kills\n")
+    # Prometheus extrapolates by up to half a scrape interval at either end.
+    assert increase == pytest.approx(feed.failing, rel=0.1)
+
+
+def total(expression: str) -> str:
+    """Return an expression about the counter, summed over its reasons."""
+    return f"sum({expression.format('aws_jobs_failed_total')})"
+
+
+async def seen(address: str, failed: int) -> bool:
+    """Return whether Prometheus has scraped this many failures."""
+    return await query(address, total("{}")) == failed

@@ -1,0 +1,223 @@
+"""The directory of the database: who may use it, what it holds, and what happens when the disk fails."""
+
+import os
+import resource
+import shutil
+import sqlite3
+import stat
+from contextlib import contextmanager
+
+import pytest
+
+from exporter.jobs import Job, SourceKey, State
+from exporter.store import Database, Ledger, Listing, Rules, StorageError, StorageLostError
+from exporter.store.tables import VERSION
+from tests.support.ledgers import waited
+
+KEY = SourceKey("111122223333", "us-east-1", "bedrock", "model_invocation_job", "")
+DAY, NOW = 86_400.0, 1_790_000_000.0
+
+
+@pytest.fixture
+def directory(tmp_path):
+    """Return a directory that does not exist yet."""
+    return tmp_path / "storage"
+
+
+@contextmanager
+def stored(directory):
+    """Open a database, and close it."""
+    database = Database.stored(directory)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def job(name, state=State.RUNNING, **fields):
+    """Return a job of two hours ago; a finished one ran for an hour."""
+    ended = NOW - 3600 if state.is_final else None
+    return Job(id=f"arn:aws:jobs/{name}", status=str(state), state=state, created=NOW - 7200, ended=ended, **fields)
+
+
+async def polled(database, jobs, now=NOW):
+    """Take in a listing, and return the ledger."""
+    ledger = Ledger(database, KEY, lambda each: each.message or "other", Rules(7 * DAY))
+    await ledger.open()
+    async with Listing.of(ledger) as listing:
+        await listing.add(jobs, now)
+        await listing.take_in(now)
+    return ledger
+
+
+def failed(ledger):
+    """Return the counter of failed jobs."""
+    return sum(ledger.sums[()].failed_total.values()) if ledger.sums else 0
+
+
+RUNS, FAILS = [job("a"), job("b")], [job("a", State.FAILED), job("b")]
+
+
+def test_what_was_taken_in_is_there_after_a_stop(directory):
+    """Jobs, sums and counters, and when the source was read."""
+    with stored(directory) as database:
+        waited(polled(database, RUNS))
+        waited(polled(database, FAILS, NOW + 60))
+    with stored(directory) as database:
+        ledger = Ledger(database, KEY, str, Rules(7 * DAY))
+        waited(ledger.open())
+        assert (len(ledger), failed(ledger), ledger.last_read) == (2, 1, NOW + 60)
+
+
+def test_only_the_owner_can_read_it(directory):
+    """It has the names and the messages of jobs."""
+    with stored(directory) as database:
+        waited(polled(database, RUNS))
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()}
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    assert set(modes) == {"jobs.sqlite", "jobs.sqlite-wal", "jobs.sqlite-shm", "lock"}
+    assert set(modes.values()) == {0o600}
+
+
+def test_a_second_exporter_is_refused(directory):
+    """Two would count the same jobs into the same counters. Once the first has stopped, another may start."""
+    with stored(directory), pytest.raises(StorageError, match=r"storage: used by another exporter; each needs"):
+        Database.stored(directory)
+    with stored(directory):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("prepare", "problem"),
+    [
+        (lambda path: path.write_text("not a directory"), "storage: not a directory"),
+        (lambda path: path.parent.rmdir(), "storage: No such file or directory"),
+        (lambda path: (path.mkdir(), (path / "lock").mkdir()), "storage: Is a directory"),
+        (lambda path: (path.mkdir(), (path / "jobs.sqlite").mkdir()), "jobs.sqlite: unable to open database file"),
+    ],
+)
+def test_a_directory_that_cannot_be_used_is_refused_in_one_line(tmp_path, prepare, problem):
+    """The line names the path and the reason."""
+    path = tmp_path / "of a user" / "storage"
+    path.parent.mkdir()
+    prepare(path)
+    with pytest.raises(StorageError, match=problem):
+        Database.stored(path)
+    if (path / "jobs.sqlite").is_dir():
+        # The lock is given back: a repaired directory works without another process.
+        (path / "jobs.sqlite").rmdir()
+        with stored(path):
+            pass
+
+
+@contextmanager
+def files_of_at_most(size):
+    """Have writes beyond a size fail, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_refused_at_the_start(directory):
+    """Whoever asked for storage must know that there is none."""
+    with files_of_at_most(4096), pytest.raises(StorageError, match=r"jobs\.sqlite: "):
+        Database.stored(directory)
+
+
+def spoiled(directory, spoil):
+    """Return the names of what is in the directory after an exporter started on a spoiled database."""
+    with stored(directory) as database:
+        waited(polled(database, RUNS))
+        waited(polled(database, FAILS, NOW + 60))
+    spoil(directory / "jobs.sqlite")
+    with stored(directory) as database:
+        assert failed(waited(polled(database, FAILS, NOW + 120))) == 0
+    return sorted(path.name for path in directory.iterdir())
+
+
+def pragma(statement):
+    """Return a function that runs a statement on a database."""
+
+    def run(file):
+        with sqlite3.connect(file) as connection:
+            connection.execute(statement)
+        connection.close()
+
+    return run
+
+
+def overwritten(file):
+    """Write over a page in the middle."""
+    with file.open("r+b") as open_file:
+        open_file.seek(16384 * 3)
+        open_file.write(b"\xff" * 16384)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda file: file.write_bytes(b"something else" * 1000),
+        overwritten,
+        lambda file: os.truncate(file, 50_000),
+        pragma("PRAGMA application_id = 7"),
+        pragma(f"PRAGMA user_version = {VERSION + 1}"),
+    ],
+    ids=["no database", "damaged", "cut off", "foreign", "newer"],
+)
+def test_what_cannot_be_trusted_is_set_aside(directory, spoil):
+    """The exporter begins anew, and keeps the old file for whoever wants to look."""
+    names = spoiled(directory, spoil)
+    assert sum(name.startswith("jobs.sqlite.") for name in names) >= 1
+    assert "jobs.sqlite" in names
+
+
+@pytest.mark.parametrize("limit", [70_000, 200_000, 400_000])
+def test_a_disk_that_becomes_full_costs_nothing_but_durability(directory, limit):
+    """The poll fails and is repeated; everything goes on in memory, counters too, and the next start begins anew."""
+    with stored(directory) as database:
+        ledger = waited(polled(database, RUNS))
+        waited(polled(database, FAILS, NOW + 60))
+        many = [job(f"{n:040}", State.FAILED, message="x" * 100) for n in range(3000)]
+        with files_of_at_most(limit):
+            with pytest.raises(StorageLostError):
+                waited(polled(database, [*FAILS, *many], NOW + 120))
+            ledger = waited(polled(database, [*FAILS, *many], NOW + 120))
+        assert database.has_failed
+        assert (failed(ledger), len(ledger)) == (1, 3002)
+        assert failed(waited(polled(database, [job("a", State.FAILED), job("b", State.FAILED), *many], NOW + 180))) == 2
+        assert database.size == 0
+    with stored(directory) as database:
+        assert failed(waited(polled(database, RUNS, NOW + 240))) == 0
+
+
+@pytest.mark.parametrize("cut", range(0, 60, 7))
+def test_a_log_that_was_cut_off_loses_whole_polls(directory, tmp_path, cut):
+    """A power cut leaves the log at any byte: what is read back is the state after one of the polls."""
+    copy = tmp_path / "copy"
+    with stored(directory) as database:
+        waited(polled(database, [job(f"{n}") for n in range(20)]))
+        for number in range(1, 20):
+            jobs = [job(f"{n}", State.FAILED if n < number else State.RUNNING) for n in range(20)]
+            waited(polled(database, jobs, NOW + number * 60))
+        shutil.copytree(directory, copy)
+    log = copy / "jobs.sqlite-wal"
+    os.truncate(log, log.stat().st_size * cut // 60)
+    with stored(copy) as database:
+        ledger = Ledger(database, KEY, str, Rules(7 * DAY))
+        waited(ledger.open())
+        counted = failed(ledger)
+        assert (
+            sum(
+                count
+                for (status, _), count in (ledger.sums[()].statuses.items() if ledger.sums else ())
+                if status == "failed"
+            )
+            == counted
+        )
+        # What was lost is counted now, and nothing twice.
+        jobs = [job(f"{n}", State.FAILED if n < 19 else State.RUNNING) for n in range(20)]
+        is_known = ledger.since is not None
+        assert failed(waited(polled(database, jobs, NOW + 3600))) == (19 if is_known else 0)

@@ -1,0 +1,184 @@
+"""What jobs add up to: counts, buckets, and the extremes of their times."""
+
+import itertools
+import math
+
+import pytest
+
+from exporter.jobs import Job, State
+from exporter.store import Histogram, Sums
+from tests.support.ledgers import LedgerOfATest
+
+BOUNDS = (60.0, 300.0)
+NUMBERS = itertools.count()
+NOW = 1000.0
+
+
+def job(state=State.RUNNING, *, status=None, **fields):
+    """Return a job whose status is its state's name."""
+    return Job(id=str(next(NUMBERS)), status=status or str(state), state=state, **fields)
+
+
+def ledger_of(*jobs):
+    """Return a ledger whose first listing has some jobs, and whose reasons are their messages."""
+    made = LedgerOfATest(86_400.0, lambda each: each.message, BOUNDS)
+    made.take(jobs, NOW)
+    return made
+
+
+def sums(*jobs):
+    """Return what some jobs add up to."""
+    return ledger_of(*jobs).sums.get((), Sums(BOUNDS))
+
+
+def test_buckets_are_cumulative_and_include_their_bound():
+    """A job of exactly one minute took at most a minute, active or not."""
+    lengths = (0.0, 60.0, 60.001, 300.0, 1000.0)
+    histogram = Histogram(BOUNDS)
+    for seconds in lengths:
+        histogram.observe(seconds)
+    finished = sums(*(job(State.SUCCEEDED, created=0.0, ended=length) for length in lengths))
+    for found in (histogram, finished.durations[State.SUCCEEDED]):
+        assert found.cumulative() == [("60.0", 2.0), ("300.0", 4.0), ("+Inf", 5.0)]
+        assert found.sum == pytest.approx(1420.001)
+
+
+def test_nothing_adds_up_to_nothing():
+    """No job, no extreme, no duration."""
+    empty = sums()
+    assert (empty.statuses, empty.durations, empty.last, empty.oldest_active) == ({}, {}, {}, {})
+    assert (empty.last_created, empty.next_deadline) == (None, None)
+    assert empty.queue.cumulative() == [("60.0", 0.0), ("300.0", 0.0), ("+Inf", 0.0)]
+
+
+@pytest.mark.parametrize("states", [(State.RUNNING, State.RUNNING), (State.FAILED, State.FAILED)])
+def test_statuses_are_counted_with_their_state(states):
+    """Two statuses may mean the same state."""
+    first, second = states
+    found = sums(job(first, status="A"), job(first, status="A"), job(second, status="B"))
+    assert found.statuses == {("A", first): 2, ("B", second): 1}
+
+
+def test_a_status_that_the_catalog_does_not_know_is_counted_without_its_text():
+    """Free text becomes no label."""
+    found = sums(job(State.UNKNOWN, status="Pondering"), job(State.UNKNOWN, status="Brooding"))
+    assert found.statuses == {("unknown", State.UNKNOWN): 2}
+
+
+def test_only_failed_jobs_with_a_reason_count_among_the_failures():
+    """A job whose reason has yet to be requested waits, and a deleted record is not a failure."""
+    failed = [job(State.FAILED, ended=1.0, message="capacity") for _ in range(2)]
+    waits = job(State.FAILED, ended=3.0, details={"id": "x"})
+    deleted = job(State.FAILED, updated=4.0, message="capacity")
+    ledger = ledger_of(*failed, waits, deleted)
+    ledger.take([*failed, waits, deleted._replace(status="deleting", state=State.DELETING)], NOW + 60)
+    assert +ledger.sums[()].reasons == {"capacity": 2}
+
+
+def test_records_of_all_jobs_are_summed():
+    """This covers active and finished jobs."""
+    found = sums(job(records={"total": 10, "failed": 1}), job(State.SUCCEEDED, ended=1.0, records={"total": 5}))
+    assert +found.records == {"total": 15, "failed": 1}
+
+
+@pytest.mark.parametrize(
+    ("times", "seconds"),
+    [
+        ({"created": 10.0, "started": 20.0, "ended": 50.0, "updated": 90.0}, 30.0),
+        ({"created": 10.0, "ended": 50.0, "updated": 90.0}, 40.0),
+        ({"created": 10.0, "updated": 90.0}, 80.0),
+        ({"started": 0.0, "ended": 50.0}, 50.0),
+        ({"created": 50.0, "ended": 49.0}, 0.0),
+    ],
+)
+def test_a_run_lasts_from_start_or_creation_to_end_or_update(times, seconds):
+    """These are the closest times that AWS reports; two clocks that disagree do not make a negative run."""
+    found = sums(job(State.SUCCEEDED, **times))
+    assert found.durations[State.SUCCEEDED].sum == found.last[State.SUCCEEDED][1] == seconds
+
+
+@pytest.mark.parametrize(("times", "finished"), [({"created": 10.0}, 10.0), ({"ended": 30.0}, 30.0)])
+def test_a_run_without_a_start_or_an_end_has_no_duration(times, finished):
+    """Nobody guesses; the finish is still counted."""
+    found = sums(job(State.FAILED, **times))
+    assert found.durations == {}
+    assert found.last == {State.FAILED: (finished, None)}
+
+
+def test_a_job_whose_record_is_being_deleted_has_no_duration():
+    """Its update time is that of the deletion, not of the work."""
+    found = sums(job(State.DELETING, created=10.0, updated=99.0))
+    assert found.durations == {}
+    assert found.last == {State.DELETING: (99.0, None)}
+
+
+def test_an_active_job_has_no_duration():
+    """It is not over."""
+    found = sums(job(created=10.0, updated=99.0))
+    assert (found.durations, found.last) == ({}, {})
+
+
+@pytest.mark.parametrize("newest", [0, 1, 2])
+def test_the_last_duration_is_that_of_the_latest_finish(newest):
+    """Per state, and in whatever order the jobs are listed."""
+    finishes = [100.0, 200.0, 150.0]
+    finishes = finishes[newest:] + finishes[:newest]
+    jobs = [job(State.SUCCEEDED, created=end - end / 10, ended=end) for end in finishes]
+    found = sums(*jobs, job(State.FAILED, created=0.0, ended=900.0))
+    assert found.last == {State.SUCCEEDED: (200.0, 20.0), State.FAILED: (900.0, 900.0)}
+
+
+def test_the_last_failure_is_known_for_each_reason():
+    """Even if the reason came from a later request; a job that did not fail has none."""
+    asked = job(State.FAILED, ended=200.0, details={"id": "x"})
+    jobs = [job(State.FAILED, ended=end, message="capacity") for end in (100.0, 300.0, 150.0)]
+    ledger = ledger_of(*jobs, job(State.SUCCEEDED, ended=500.0), asked, job(State.FAILED, ended=600.0, details={}))
+    ledger.explain(asked._replace(message="quota"))
+    assert ledger.sums[()].last_failed == {"capacity": 300.0, "quota": 200.0}
+    assert ledger.sums[()].reasons == {"capacity": 3, "quota": 1}
+
+
+def test_queue_time_lasts_from_creation_to_start():
+    """Active and finished jobs are included; a job that has not started is in no bucket yet."""
+    found = sums(job(created=0.0, started=30.0), job(State.FAILED, created=0.0, started=400.0), job(created=0.0))
+    assert found.queue.cumulative() == [("60.0", 1.0), ("300.0", 1.0), ("+Inf", 2.0)]
+    assert found.queue.sum == 430.0
+
+
+def test_a_start_before_the_creation_is_not_a_wait():
+    """Two clocks that disagree do not make a negative wait."""
+    queue = sums(*(job(created=10.0, started=started) for started in (9.0, 10.0))).queue
+    assert (queue.sum, queue.cumulative()[0]) == (0.0, ("60.0", 2.0))
+
+
+def test_the_oldest_job_of_each_active_status_is_known():
+    """A finished job is not stuck, and one without a creation time cannot be judged."""
+    found = sums(
+        job(status="Submitted", created=30.0),
+        job(status="Submitted", created=20.0),
+        job(status="InProgress", created=25.0),
+        job(status="Stopping"),
+        job(State.UNKNOWN, created=5.0),
+        job(State.SUCCEEDED, ended=9.0, created=1.0),
+    )
+    assert found.oldest_active == {("Submitted", State.RUNNING): 20.0, ("InProgress", State.RUNNING): 25.0}
+
+
+def test_the_next_deadline_is_the_earliest_of_an_active_job():
+    """A finished job has no deadline to meet."""
+    jobs = [*(job(deadline=deadline) for deadline in (50.0, 40.0, 45.0)), job(status="Waiting", deadline=60.0), job()]
+    assert sums(*jobs, job(State.FAILED, ended=1.0, deadline=10.0)).next_deadline == 40.0
+
+
+def test_the_newest_of_all_jobs_is_known():
+    """Its state makes no difference; a time in the future is not one that something was created at."""
+    jobs = [job(created=10.0), job(State.EXPIRED, ended=99.0, created=30.0), job(created=20.0), job()]
+    assert sums(*jobs, job(created=NOW + 1)).last_created == 30.0
+
+
+def test_no_observation_is_lost():
+    """The last bucket holds every observation."""
+    histogram = Histogram(BOUNDS)
+    for seconds in range(0, 1000, 7):
+        histogram.observe(float(seconds))
+    assert histogram.cumulative()[-1] == ("+Inf", math.ceil(1000 / 7))

@@ -1,0 +1,106 @@
+"""Ledgers for tests that poll nothing: each in a database in memory, without an event loop to wait for."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any, TypeVar
+
+from exporter.jobs import Job, SourceKey
+from exporter.store import EVERYTHING, Database, Dimensions, Ledger, Listing, Record, Rules, Sums
+
+T = TypeVar("T")
+
+_NUMBERS = itertools.count()
+
+
+def waited(work: Coroutine[Any, Any, T]) -> T:
+    """Return what a coroutine returns, from within an event loop, too."""
+    return asyncio.run_coroutine_threadsafe(work, _loop()).result()
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """Return an event loop that runs in a thread of its own."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, daemon=True).start()
+    return loop
+
+
+class LedgerOfATest:
+    """A ledger with the same questions, answered at once."""
+
+    database: Database
+    ledger: Ledger
+
+    def __init__(  # noqa: PLR0913, PLR0917 - most tests give the first two
+        self,
+        lookback: float,
+        classify: Callable[[Job], str],
+        bounds: Sequence[float] = (),
+        limit: float = float("inf"),
+        before: LedgerOfATest | None = None,
+        database: Database | None = None,
+        key: SourceKey | None = None,
+        longest_run: float = float("inf"),
+    ) -> None:
+        """Continue `before`, if given."""
+        self.database = before.database if before is not None else (database or Database.memory())
+        if before is not None:
+            key = before.ledger.key
+        key = key or SourceKey("111122223333", "us-east-1", "bedrock", str(next(_NUMBERS)), "")
+        # The rules' text differs from ledger to ledger: their function may, and nothing else tells.
+        rules = Rules(lookback, bounds, limit, str(next(_NUMBERS)))
+        self.ledger = Ledger(self.database, key, classify, rules, longest_run=longest_run)
+        waited(self.ledger.open())
+
+    def __len__(self) -> int:
+        return len(self.ledger)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.ledger, name)
+
+    def take(self, jobs: Iterable[Job], now: float, complete_from: float | None = EVERYTHING) -> None:
+        """Take in a listing."""
+
+        async def take() -> None:
+            async with Listing.of(self.ledger) as listing:
+                await listing.add(list(jobs), now)
+                await listing.take_in(now, complete_from)
+
+        waited(take())
+
+    def explain(self, job: Job) -> None:
+        """Take in the reason of a failed job."""
+        waited(self.ledger.explain(job))
+
+    def waiting(self) -> list[Job]:
+        """Return the failed jobs that wait for their reason."""
+        return [job for job, _ in waited(self.ledger.waiting())]
+
+    def newest(self, finished: int, active: int = -1) -> list[Record]:
+        """Return the oldest active and the last finished jobs."""
+        return waited(self.ledger.newest(finished, active))
+
+    @property
+    def tallies(self) -> Mapping[Dimensions, Sums]:
+        """What the jobs add up to."""
+        return self.ledger.sums
+
+    @property
+    def finished_total(self) -> dict[tuple[Dimensions, str], int]:
+        """The counter of finished jobs."""
+        return {(dims, state): n for dims, each in self.ledger.sums.items() for state, n in each.finished_total.items()}
+
+    @property
+    def failed_total(self) -> dict[tuple[Dimensions, str], int]:
+        """The counter of failed jobs."""
+        return {(dims, reason): n for dims, each in self.ledger.sums.items() for reason, n in each.failed_total.items()}
+
+    def rows(self, table: str) -> int:
+        """Return how many rows a table has."""
+        (count,) = self.database.connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+        return int(count)
