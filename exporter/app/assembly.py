@@ -54,6 +54,8 @@ class Parts:
         self.exposition = Exposition(self.telemetry.registry, self.clock.monotonic)
         self._budget = Budget()
         self.database = _database(settings)
+        self.telemetry.storage_failed.set_function(lambda: self.database.has_failed)
+        self.telemetry.storage_size.set_function(lambda: self.database.size)
         self._credentials = credentials
         self._connection = self._connect(None)
         context = self._context()

@@ -87,15 +87,12 @@ async def running(
 
 async def _maintained(parts: Parts) -> None:
     """Maintain the database, once a minute."""
-    database, telemetry = parts.database, parts.telemetry
     while True:
-        telemetry.storage_failed.set(database.has_failed)
-        telemetry.storage_size.set(database.size)
         # By real time: it is about what a kill would lose, and not about anything that a clock is turned for.
         await asyncio.sleep(_MAINTENANCE)
         if parts.poller.ready.is_set():
             polled = {source.status.key for source in parts.poller.sources}
-            await database.maintain(polled, parts.clock.time(), parts.configuration.settings.poll.lookback)
+            await parts.database.maintain(polled, parts.clock.time(), parts.configuration.settings.poll.lookback)
 
 
 def _inside(parts: Parts) -> Inside:

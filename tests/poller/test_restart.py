@@ -9,6 +9,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from tests.support.faults import Fault
+from tests.support.full_disk import files_of_at_most
 from tests.support.harness import BEDROCK, CUSTOMIZATION, NOW, TRAINED, HandClock, configured, running, simulated
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
@@ -216,6 +217,29 @@ async def test_the_first_failure_in_a_new_scope_is_counted(exporters, membership
         exporters.aws.world.add_job(TRAINED, scope=model, created=NOW - DAY, path=path)
         await exporter.turn(11 * MINUTE)
         assert exporter.value("aws_jobs_finished_total", state="failed", scope=other.id) == 1
+
+
+@pytest.mark.parametrize("size", [50_000, 100_000, 300_000])
+async def test_a_full_disk_costs_durability_not_service(exporters, size):
+    """The poll is repeated, counters go on, and the metric that the alert is made from says so."""
+    exporters.add(at=0.0)
+    async with exporters.run() as exporter:
+        await exporter.turn(2 * MINUTE)
+        assert (failed(exporter), exporter.value("aws_job_exporter_storage_failed")) == ((1, 1), 0)
+        assert exporter.value("aws_job_exporter_storage_size_bytes") > 0
+        for number in range(1000):
+            exporters.add(at=number / 10, lasts=1.0, name="x" * 60)
+        with files_of_at_most(size):
+            await exporter.turn(3 * MINUTE)
+        assert (failed(exporter), exporter.value("aws_job_exporter_storage_failed")) == ((1001, 1001), 1)
+        assert exporter.value("aws_job_exporter_storage_size_bytes") == 0
+        assert exporter.up(kind=BEDROCK.key) == 1
+        exporters.add(at=0.0)
+        await exporter.turn(3 * MINUTE)
+        assert failed(exporter) == (1002, 1002)
+    # The next start begins anew: what the file had counted is behind what was exported.
+    async with exporters.run() as exporter:
+        assert (failed(exporter), exporter.value("aws_jobs", status="Failed")) == ((0, 0), 1002)
 
 
 HISTORY = st.lists(

@@ -1,7 +1,6 @@
 """The directory of the database: who may use it, what it holds, and what happens when the disk fails."""
 
 import os
-import resource
 import shutil
 import sqlite3
 import stat
@@ -12,6 +11,7 @@ import pytest
 from exporter.jobs import Job, SourceKey, State
 from exporter.store import Database, Ledger, Listing, Rules, StorageError, StorageLostError
 from exporter.store.tables import VERSION
+from tests.support.full_disk import files_of_at_most
 from tests.support.ledgers import waited
 
 KEY = SourceKey("111122223333", "us-east-1", "bedrock", "model_invocation_job", "")
@@ -108,17 +108,6 @@ def test_a_directory_that_cannot_be_used_is_refused_in_one_line(tmp_path, prepar
         (path / "jobs.sqlite").rmdir()
         with stored(path):
             pass
-
-
-@contextmanager
-def files_of_at_most(size):
-    """Have writes beyond a size fail, as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_full_disk_is_refused_at_the_start(directory):
