@@ -47,6 +47,13 @@ async def take(ledger, listed, now=NOW, **options):
         await listing.take_in(now, **options)
 
 
+async def break_off(ledger, listed):
+    """Stage a listing that ends in an error."""
+    async with Listing.of(ledger) as listing:
+        await listing.add(listed, NOW)
+        raise ConnectionError
+
+
 async def test_polls_at_the_same_time_do_not_mix(database):
     """Each takes in what it listed, however the pages of all of them alternate."""
     ledgers = [await opened(database, str(number)) for number in range(10)]
@@ -62,9 +69,7 @@ async def test_a_poll_that_broke_off_changes_nothing(database):
     ledger = await opened(database)
     await take(ledger, jobs(10, state=State.RUNNING))
     with pytest.raises(ConnectionError):
-        async with Listing.of(ledger) as listing:
-            await listing.add(jobs(5, state=State.FAILED), NOW + 60)
-            raise ConnectionError
+        await break_off(ledger, jobs(5, state=State.FAILED))
     await take(ledger, jobs(10, state=State.RUNNING), NOW + 120)
     assert not any(tally.finished_total for tally in ledger.sums.values())
     await take(ledger, jobs(10, state=State.RUNNING), NOW + 180)
@@ -75,9 +80,7 @@ async def test_a_first_listing_that_broke_off_is_begun_again(database):
     """Its pages were taken in as they came, and none of them counts as seen to finish."""
     ledger = await opened(database)
     with pytest.raises(ConnectionError):
-        async with Listing.of(ledger) as listing:
-            await listing.add(jobs(3000), NOW)
-            raise ConnectionError
+        await break_off(ledger, jobs(3000))
     await take(ledger, jobs(3500), NOW + 60)
     assert len(ledger) == 3500
     assert not any(tally.finished_total for tally in ledger.sums.values())

@@ -1,5 +1,7 @@
 """The life of a row: what is known of a job, what a list says of it, and what becomes of it."""
 
+from typing import Any
+
 import pytest
 
 from exporter.jobs import Job, State
@@ -31,7 +33,7 @@ GONE, GONE_UNTOLD = [ended(OLD)], [updated(OLD)]
 
 # What was listed before, one listing after the other; what is listed now; the state that is held now, whether the job
 # counts as having finished now, its end, and whether an end is kept of a job that is not held.
-CASES = {
+CASES: dict[str, tuple[Any, ...]] = {
     "first seen active": ([NOTHING], active(), State.RUNNING, 0, None, 0),
     "first seen ended in the first listing": ([], ended(), State.FAILED, 0, FIRST, 0),
     "first seen ended later": ([NOTHING], ended(NOW), State.FAILED, 1, NOW, 0),
