@@ -63,6 +63,15 @@ class Exposition:
         """Replace the block `key` without blocking the event loop, however many samples there are."""
         self._replace(key, await in_turns(rendered(families)), expires)
 
+    def renew(self, key: Hashable, expires: float) -> bool:
+        """Let the block `key` disappear later, as it is; return whether there is one."""
+        block = self._blocks.get(key)
+        if block is None:
+            return False
+        self._blocks[key] = block._replace(expires=expires)
+        self._next_expiry = min(self._next_expiry, expires)
+        return True
+
     def withdraw(self, key: Hashable) -> None:
         """Remove a block, if it exists."""
         if block := self._blocks.pop(key, None):

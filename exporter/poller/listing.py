@@ -85,6 +85,8 @@ class JobSource:
         self.status = SourceStatus(key, interval, kind.outer_scope, scope.name)
         self.kind = kind
         self._since = since
+        self._published: Holdings | None = None
+        """What the source's block has, as long as nothing changes."""
         self._context = context
         self._place = place
         self._inner = InnerScopes(context, place, kind, scope, settings)
@@ -177,6 +179,7 @@ class JobSource:
 
     def withdraw(self) -> None:
         """Withdraw the series about its jobs and give their budget back."""
+        self._published = None
         self._context.budget.hold(self.status.key, 0)
         self._context.exposition.withdraw(("jobs", self.status.key))
 
@@ -297,6 +300,11 @@ class JobSource:
     async def _publish(self, expires: float) -> Holdings:
         """Render the source's block and return what it holds."""
         ledger, metric_settings, key = self.ledger, self._context.settings.metrics, self.status.key
+        # Most polls find nothing new. What is left out for want of room must be tried again, though.
+        known = self._published
+        is_same = known and not (ledger.has_changed or known.series_dropped)
+        if known and is_same and self._context.exposition.renew(("jobs", key), expires):
+            return known
         per_job = []
         if metric_settings.per_job:
             per_job = await ledger.newest(metric_settings.per_job_finished, metric_settings.per_job_active)
@@ -314,7 +322,9 @@ class JobSource:
             series_dropped = {**series_dropped, ("aws_job_info", "per_job_active"): hidden}
         series = sum(len(family.samples) for family in kept)
         await self._context.exposition.publish_in_turns(("jobs", key), kept, expires)
-        return self._holdings(series, series_dropped)
+        self._published = self._holdings(series, series_dropped)
+        ledger.has_changed = False
+        return self._published
 
     def _holdings(self, series: int, series_dropped: Mapping[tuple[str, str], int]) -> Holdings:
         ledger = self.ledger

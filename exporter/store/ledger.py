@@ -72,6 +72,8 @@ class Ledger:
         self.purged = 0
         """When ended jobs that are not held were last looked through."""
         self.sums: Mapping[Dimensions, sums.Sums] = {}
+        self.has_changed = True
+        """Whether anything has changed since this was last set to False by whoever shows it."""
         self.held = 0
         """Finished jobs."""
         self.active = 0
@@ -241,6 +243,7 @@ class Ledger:
 
     def read(self, connection: sqlite3.Connection) -> None:
         """Read what the jobs add up to."""
+        self.has_changed = True
         number = self.number
         self.sums = sums.read(connection, number, self.rules.bounds)
         oldest, undated, self.active, self.held, self.unexplained, self.dropped, self.missed = connection.execute(

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from exporter.jobs import Job
 from exporter.store import statements as sql
-from exporter.store.database import PAGE, StorageLostError
+from exporter.store.database import StorageLostError
 from exporter.store.ledger import EVERYTHING, Ledger
 from exporter.store.record import details_text, dimensions_word, milliseconds, seconds, split
 from exporter.store.tables import NUMBER
@@ -18,6 +18,9 @@ from exporter.store.taking_in import Staged, TakingIn
 
 _SLICE = 250
 """Jobs that are staged before other tasks get a turn: about a millisecond of work."""
+
+_PAGE = 500
+"""Jobs of a first listing that are taken in together."""
 
 
 class Listing:
@@ -47,7 +50,7 @@ class Listing:
         for start in range(0, len(jobs), _SLICE):
             async with self._exclusive() as connection:
                 await self._stage(connection, jobs[start : start + _SLICE])
-                if self._ledger.since is None and self._staged.untaken >= PAGE:
+                if self._ledger.since is None and self._staged.untaken >= _PAGE:
                     await TakingIn(self._ledger, self._staged, now, None).page(connection)
             await asyncio.sleep(0)
 

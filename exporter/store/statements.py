@@ -137,6 +137,7 @@ SELECT k, word.text, message, code
 FROM fresh CROSS JOIN listed USING (r) CROSS JOIN word ON word.n = status
 WHERE state = {_FAILED} AND fresh.reason IS NULL AND asked = 0
     AND (what IN ({ENDED}, {CHANGED}) OR (what = {LATE} AND is_counted))
+LIMIT 250
 """
 EXPLAIN = "UPDATE fresh SET reason = ? WHERE k = ?"
 
@@ -296,10 +297,10 @@ LEAVE = "DELETE FROM job WHERE n IN (SELECT n FROM leaving)"
 EMPTY_LEAVING = "DELETE FROM leaving"
 
 # What leaves the lookback, a slice at a time.
-SLICE = 5000
+_SLICE = 500
 LEFT = f"""
 INSERT INTO leaving SELECT n FROM job INDEXED BY job_finished
-WHERE source = :source AND finished < :before ORDER BY finished LIMIT {SLICE}
+WHERE source = :source AND finished < :before ORDER BY finished LIMIT {_SLICE}
 """
 IS_LEFT = "SELECT EXISTS (SELECT 1 FROM job INDEXED BY job_finished WHERE source = :source AND finished < :start)"
 IS_STALE = f"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ _LISTED_LONGEST = 40 * 86_400_000
 
 _PURGE = 3_600_000
 """Milliseconds between two looks through the ended jobs that are not held: AWS may list very many of them."""
+
+_AT_ONCE = 100
+"""Rows up to which all statements together are done before other tasks get a turn."""
 
 _NEVER = -1
 """Before every time."""
@@ -70,7 +74,9 @@ class TakingIn:
             "complete_from": None if complete_from in (None, EVERYTHING) else milliseconds(complete_from),
         }
         self._changes = dict(self._before)
-        self._is_long = staged.untaken > PAGE
+        self._rows = staged.untaken
+        """Rows that a statement may have to handle."""
+        self._has_changed = False
 
     async def page(self, connection: sqlite3.Connection) -> None:
         """Take in what was staged since the last page, of a first listing."""
@@ -78,6 +84,7 @@ class TakingIn:
         async with self._database.transaction():
             await self._put(connection, found)
             self._keep(connection)
+        self._ledger.row = self._changes
         self._staged.after = self._staged.until
         self._staged.untaken = 0
 
@@ -95,8 +102,10 @@ class TakingIn:
             self._keep(connection)
         await self._database.sweep()
         connection.execute("INSERT OR REPLACE INTO polled VALUES (?, ?)", (self._ledger.number, self._now))
-        self._ledger.row["last_success"] = self._now
-        self._ledger.read(connection)
+        is_first = self._before["since"] is None
+        self._ledger.row = {**self._changes, "last_success": self._now}
+        if self._has_changed or is_first:
+            self._ledger.read(connection)
 
     async def _compare(self, connection: sqlite3.Connection) -> Mapping[int, tuple[int, int]]:
         """Find the rows that are new or changed, and classify those that failed; return how many are what.
@@ -108,8 +117,8 @@ class TakingIn:
         self._parameters.update(highest=highest, base=highest - self._parameters["after"])
         await self._run(sql.FRESH)
         found = {what: (rows, known) for what, rows, known in connection.execute(sql.FOUND, self._parameters)}
-        if found:
-            rows = connection.execute(sql.UNEXPLAINED).fetchall()
+        # A slice at a time: each statement finds those that have no reason yet.
+        while found and (rows := connection.execute(sql.UNEXPLAINED).fetchall()):
             reasons = await in_turns((self._ledger.classify(failed(*words)), row) for row, *words in rows)
             connection.execute("BEGIN")
             connection.executemany(sql.EXPLAIN, reasons)
@@ -123,6 +132,7 @@ class TakingIn:
         """Write the rows that are new or changed, and what follows from them."""
         if not found:
             return
+        self._has_changed = True
         changed, known = found.keys() - {sql.SEEN}, sum(known for _, known in found.values())
         ended = changed & {sql.ENDED, sql.CHANGED, sql.LATE}
         if known and changed:
@@ -150,28 +160,33 @@ class TakingIn:
             return
         horizon = self._parameters["horizon"]
         reaches_back = self._complete_from == EVERYTHING or self._parameters["complete_from"] < horizon
-        is_long = self._is_long or (reaches_back and self._ledger.held > PAGE)
+        held = self._ledger.held if reaches_back else 0
         lacks = (sql.LACK_ACTIVE, sql.LACK_ALL if self._complete_from == EVERYTHING else sql.LACK_FINISHED)
         for missed in (1, 0):
             connection.execute(sql.EMPTY_LEAVING)
             parameters = {**self._parameters, "missed": missed}
-            rows = sum([await self._database.run(lack, parameters, is_long=is_long) for lack in lacks])
-            if rows and missed:
-                await self._sum(self._ledger.left, -1)
-                await self._run(sql.NOTE_GONE)
-                await self._run(sql.LEAVE)
-            elif rows:
+            rows = sum([await self._run(lack, parameters, rows=held) for lack in lacks])
+            if not rows:
+                continue
+            self._has_changed = True
+            if missed:
+                await self._sum(self._ledger.left, -1, rows)
+                await self._run(sql.NOTE_GONE, rows=rows)
+                await self._run(sql.LEAVE, rows=rows)
+            else:
                 # A page that shifted while the list was read may hide a job once.
-                await self._run(sql.MISS)
+                await self._run(sql.MISS, rows=rows)
 
     async def _let_go_old(self, connection: sqlite3.Connection) -> None:
         """Remove what left the lookback, then what is over the limit: the lookback of this source is shorter then."""
         parameters = self._parameters
         if connection.execute(sql.IS_STALE, parameters).fetchone()[0]:
+            self._has_changed = True
             await self._run(sql.STALE_ROWS)
         if connection.execute(sql.IS_LEFT, parameters).fetchone()[0]:
             await self._leave(connection, parameters["start"])
         if connection.execute(sql.IS_DROPPED, parameters).fetchone()[0]:
+            self._has_changed = True
             connection.execute(sql.FORGET_DROPPED, parameters)
         (held,) = connection.execute(sql.HELD, parameters).fetchone()
         if held > self._ledger.rules.limit:
@@ -182,17 +197,16 @@ class TakingIn:
 
     async def _leave(self, connection: sqlite3.Connection, before: int, statement: str = "") -> None:
         """Remove the jobs that finished before a time, a slice at a time."""
+        self._has_changed = True
         while True:
             connection.execute(sql.EMPTY_LEAVING)
-            rows = await self._database.run(sql.LEFT, {**self._parameters, "before": before})
-            if not rows:
+            if not await self._run(sql.LEFT, {**self._parameters, "before": before}):
                 return
             self._pass(connection.execute(sql.LEFT_PASSED).fetchone()[0])
             for each in (*filter(None, [statement]), sql.LEFT_PAST):
-                connection.execute(each)
-            for each in self._ledger.left:
-                await self._database.run(each, {**self._parameters, "sign": -1}, is_long=rows > PAGE)
-            await self._database.run(sql.LEAVE, is_long=rows > PAGE)
+                await self._run(each)
+            await self._sum(self._ledger.left, -1)
+            await self._run(sql.LEAVE)
 
     async def _let_go_past(self, connection: sqlite3.Connection) -> None:
         """Forget ended jobs that are not held, once AWS no longer lists them or `passed` covers them."""
@@ -230,14 +244,18 @@ class TakingIn:
             changed["last_success"] = self._now
             names = ", ".join(f"{name} = :{name}" for name in changed)
             connection.execute(f"UPDATE source SET {names} WHERE n = :n", {**changed, "n": self._ledger.number})
-        self._ledger.row = self._changes
 
-    async def _run(self, statement: str) -> None:
-        await self._database.run(statement, self._parameters, is_long=self._is_long)
+    async def _run(self, statement: str, parameters: Mapping[str, Any] | None = None, rows: int = 0) -> int:
+        """Run a statement that may have to handle so many rows, or those that were listed."""
+        rows = max(rows, self._rows)
+        found = await self._database.run(statement, parameters or self._parameters, is_long=rows > PAGE)
+        if rows > _AT_ONCE:
+            await asyncio.sleep(0)
+        return found
 
-    async def _sum(self, statements: Iterable[str], sign: int) -> None:
+    async def _sum(self, statements: Iterable[str], sign: int, rows: int = 0) -> None:
         for statement in statements:
-            await self._database.run(statement, {**self._parameters, "sign": sign}, is_long=self._is_long)
+            await self._run(statement, {**self._parameters, "sign": sign}, rows)
 
 
 def _or(value: int | None, otherwise: int) -> int:
