@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from tests.benchmarks import bench_exposition, bench_ledger, bench_listing, bench_pages, bench_polling
+from tests.benchmarks import bench_exposition, bench_listing, bench_pages, bench_polling, bench_store
 from tests.benchmarks.report import TARGETS, Row, show, write
 
 
@@ -26,7 +26,7 @@ def exposition() -> Iterator[Row]:
 BENCHMARKS: Mapping[str, Callable[[], Iterable[Row]]] = {
     "Listing": listing,
     "Exposition": exposition,
-    "Ledger": bench_ledger.rows,
+    "Store": bench_store.rows,
     "Pages": bench_pages.rows,
     "Polling": bench_polling.rows,
 }

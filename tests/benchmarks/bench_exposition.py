@@ -30,12 +30,12 @@ from exporter.exposition import Exposition, Format
 from exporter.families import JOB_FAMILIES, SOURCE_FAMILIES, job_views, metrics
 from exporter.jobs import Job, SourceKey, State
 from exporter.settings import Metrics
-from exporter.store import Ledger
+from exporter.store import Database, Ledger, Rules
 from exporter.telemetry import SourceStatus, Telemetry
 from exporter.web import Site, create_app, listen, serve
+from tests.benchmarks.workload import NOW, take
 
 SOURCES = 1000
-NOW = 1_790_000_000.0
 KIND = Catalog()["bedrock"].kinds["model_invocation_job"]
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 HOST = "127.0.0.1"
@@ -58,15 +58,19 @@ class Feed:
         """Start with sources that were polled once."""
         self._rng = random.Random(1)
         self._ids = count()
-        self._ledgers = [Ledger(7 * 86400.0, lambda _: "throttled") for _ in range(SOURCES)]
-        self._jobs: list[list[Job]] = [[] for _ in range(SOURCES)]
         self.keys = [SourceKey("111122223333", "us-east-1", "bedrock", KIND.key, f"scope-{n}") for n in range(SOURCES)]
+        database, rules = Database.memory(), Rules(7 * 86400.0, Metrics().duration_buckets)
+        self._ledgers = [Ledger(database, key, lambda _: "throttled", rules) for key in self.keys]
+        self._jobs: list[list[Job]] = [[] for _ in range(SOURCES)]
 
-    def poll(self, number: int) -> list[Metric]:
+    async def poll(self, number: int) -> list[Metric]:
         """Return a source's families after another poll."""
-        self._jobs[number].append(self._job())
-        self._ledgers[number].take(self._jobs[number], NOW)
-        views = job_views(KIND, self._ledgers[number], Metrics(), NOW)
+        ledger, jobs = self._ledgers[number], self._jobs[number]
+        jobs.append(self._job())
+        if not ledger.is_open:
+            await ledger.open()
+        await take(ledger, [jobs], is_full=False)
+        views = job_views(KIND, ledger.sums, (), ledger.rules.bounds)
         return metrics(JOB_FAMILIES, SourceKey._fields, [(self.keys[number], view) for view in views])
 
     def status(self, number: int) -> list[Metric]:
@@ -113,7 +117,7 @@ class Exporter:
     async def _publish(self, sources: int, pause: float = 0.0) -> None:
         for _ in range(sources):
             number = self._next = (self._next + 1) % SOURCES
-            await self._exposition.publish_in_turns(("jobs", number), self._feed.poll(number))
+            await self._exposition.publish_in_turns(("jobs", number), await self._feed.poll(number))
             self._exposition.publish(("source", number), self._feed.status(number))
             await asyncio.sleep(pause)
 
@@ -217,12 +221,15 @@ class Held:
 
     def __init__(self) -> None:
         """Collect every source of a feed."""
-        feed, merged = Feed(), dict[str, Metric]()
-        for number in range(SOURCES):
-            for family in (*feed.poll(number), *feed.status(number)):
-                like = Metric(family.name, family.documentation, family.type)
-                merged.setdefault(family.name, like).samples += family.samples
+        merged: dict[str, Metric] = {}
+        for family in asyncio.run(self._polled()):
+            like = Metric(family.name, family.documentation, family.type)
+            merged.setdefault(family.name, like).samples += family.samples
         self._families = [family for family in merged.values() if family.samples]
+
+    async def _polled(self) -> list[Metric]:
+        feed = Feed()
+        return [family for number in range(SOURCES) for family in (*await feed.poll(number), *feed.status(number))]
 
     def collect(self) -> list[Metric]:
         """Return the families."""

@@ -9,10 +9,9 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import boto3
 from aiobotocore.session import AioSession
@@ -25,6 +24,7 @@ from exporter.clock import Clock
 from exporter.settings import Account, Aws, Settings
 from exporter.simulator import Simulator, World
 from exporter.telemetry import Telemetry
+from tests.benchmarks.children import process, result_of
 
 CATALOG = Catalog()
 KIND = CATALOG["bedrock"].kinds["model_invocation_job"]
@@ -44,32 +44,27 @@ class Row(NamedTuple):
 
 def rows(jobs: int = 20_000, rounds: int = 3) -> list[Row]:
     """Measure every way in a separate process; the simulated AWS runs in another."""
-    with _process(_serve, jobs) as url:
-        _measured("exporter", url, jobs, 1)  # warm up: the simulator caches what it has written once
-        costs = {way: _measured(way, url, jobs, rounds) for way in WAYS}
+    with simulated(jobs) as url:
+        costs = {way: measured(way, url, jobs, rounds) for way in WAYS}
     return [Row(way, cost, costs["boto3"] / cost) for way, cost in costs.items()]
 
 
-def _measured(way: str, url: str, jobs: int, rounds: int) -> float:
-    with _process(_measure, way, url, jobs, rounds) as cost:
-        return float(cost)
+def measured(way: str, url: str, jobs: int, rounds: int = 1) -> float:
+    """Return the CPU of a listed job in microseconds, the median of some listings by a separate process."""
+    return float(result_of(_measure, way, url, jobs, rounds))
 
 
 @contextmanager
-def _process(target: Callable[..., None], *args: Any) -> Iterator[Any]:
-    """Yield the first value that a separate process sends; the process may end when the block does."""
-    context = get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=target, args=(theirs, *args), daemon=True)
-    process.start()
-    theirs.close()
-    with ours:
-        yield ours.recv()
-    process.join()
+def simulated(jobs: int) -> Iterator[str]:
+    """Yield the URL of a simulated AWS with finished jobs, in a separate process."""
+    with process(_serve, jobs) as aws:
+        url = aws.recv()
+        measured("exporter", url, jobs)  # warm up: the simulator caches what it has written once
+        yield url
 
 
 def _serve(pipe: Connection, jobs: int) -> None:
-    """Simulate an AWS with finished jobs, send its URL and serve until the other end of the pipe is closed."""
+    """Simulate an AWS with finished jobs, send its URL and serve until killed."""
     asyncio.run(_simulate(pipe, jobs))
 
 
@@ -81,9 +76,7 @@ async def _simulate(pipe: Connection, jobs: int) -> None:
         world.add_job(KIND, created=now - 1000 - number, path=path, records=records)
     async with Simulator(world) as simulator:
         pipe.send(simulator.endpoint_url)
-        closed = asyncio.Event()
-        asyncio.get_running_loop().add_reader(pipe, closed.set)
-        await closed.wait()
+        await asyncio.Event().wait()
 
 
 def _measure(pipe: Connection, way: str, url: str, jobs: int, rounds: int) -> None:

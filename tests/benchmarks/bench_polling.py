@@ -217,7 +217,7 @@ async def _steady(fleet: Fleet, url: str) -> Steady:
         seconds, cpu = time.monotonic() - started, time.process_time() - cpu
         polls = [attempts - before[key] for key, attempts in _attempts(exporter).items()]
         memory = rss()
-        size, series = await _scraped(exporter)
+        size, series = await scraped(exporter)
         in_time = 100 * sum(number > 0 for number in polls) / fleet.sources
         return Steady(started - began, seconds, sum(polls), in_time, cpu, memory, size, series)
 
@@ -228,7 +228,7 @@ def _attempts(exporter: app.Exporter) -> dict[Any, int]:
     return {status.key: status.attempts for status in statuses if status.is_up}
 
 
-async def _scraped(exporter: app.Exporter) -> tuple[int, int]:
+async def scraped(exporter: app.Exporter) -> tuple[int, int]:
     """Return the bytes and the series of a scrape."""
     host, port = exporter.addresses[0]
     size = series = 0

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import bench_ledger, bench_listing, bench_pages, bench_polling
+from tests.benchmarks import bench_listing, bench_pages, bench_polling, bench_store
+from tests.benchmarks.bench_pages import Held
 from tests.benchmarks.bench_polling import Fleet
+from tests.benchmarks.bench_store import Sizes
 from tests.benchmarks.report import Row, Target, report
 
 pytestmark = pytest.mark.slow
@@ -19,11 +21,22 @@ def test_listing_measures_every_way() -> None:
     assert rows["boto3"].times_less == 1
 
 
-def test_the_ledger_is_measured() -> None:
-    """Memory and CPU come out as numbers above 0."""
-    rows = list(bench_ledger.rows(jobs=1000, others=100))
-    assert {row.unit for row in rows} == {"bytes", "times", "us"}
-    assert all(row.value > 0 for row in rows if row.unit == "us")
+def test_the_store_is_measured() -> None:
+    """Everything comes out as a number above 0; only what a quiet poll writes may be none."""
+    few = Sizes(
+        listed=2000,
+        others=20,
+        rounds=1,
+        few=200,
+        many=2000,
+        sources=5,
+        remembered=20_000,
+        fleet=Fleet(2, ("us-east-1",), 2),
+        stored=10,
+    )
+    rows = list(bench_store.rows(few))
+    assert {row.unit for row in rows} == {"us", "times", "% of a core", "bytes", "ms", "s", "", "MB"}
+    assert [row.name for row in rows if row.value <= 0 and "written" not in row.name] == []
 
 
 def test_list_requests_are_counted() -> None:
@@ -42,13 +55,13 @@ def test_a_fleet_is_polled() -> None:
 
 def test_pages_are_measured() -> None:
     """Each page costs CPU, and finds what was requested."""
-    rows = list(bench_pages.rows(jobs=1000, sources=4, many=8))
+    rows = list(bench_pages.rows(Held(4, 250), Held(8, 10)))
     assert all(row.value > 0 for row in rows)
 
 
 def test_a_report_shows_missed_targets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A measurement with a target says whether it is met, in the table and in JSON."""
-    rows = [Row("memory of a finished job, RSS", 251, "bytes"), Row("anything", 1, "s")]
+    rows = [Row("store, memory of a finished job, RSS", 251, "bytes"), Row("anything", 1, "s")]
     report(rows, [str(tmp_path / "new" / "bench.json")])
     assert "MISSED" in capsys.readouterr().out
     entries = json.loads((tmp_path / "new" / "bench.json").read_text())
