@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self
 
@@ -67,6 +68,9 @@ def _compile(value: Any, info: ValidationInfo) -> re.Pattern[str]:
         raise ValueError(f"rule {rule!r}: {branch!r} is not a regular expression: {error}") from None
 
 
+_REMEMBERED = 1024
+"""Classified texts that are remembered, of `LONGEST` characters at most."""
+
 Regex = Annotated[re.Pattern[str], BeforeValidator(_compile)]
 """A regular expression (Python's `re`) that ignores case, or a list of which any may match."""
 
@@ -112,6 +116,8 @@ class Classifier:
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self.rules = tuple(rules)
+        # Jobs that fail together fail with the same words, and trying every rule takes a while.
+        self._known = lru_cache(_REMEMBERED)(self._classify)
 
     @classmethod
     def built_in(cls, extra: Iterable[Rule] = ()) -> Self:
@@ -121,7 +127,9 @@ class Classifier:
 
     def classify(self, message: str, *, status: str = "", code: str = "", service: str = "") -> Classification:
         """Return why a job failed and the rule that says so; `other` if no rule matches."""
-        text = _normal(message, code)
+        return self._known(_normal(message, code), status, service)
+
+    def _classify(self, text: str, status: str, service: str) -> Classification:
         for rule in self.rules:
             if rule.matches(text, status, service):
                 return Classification(rule.reason, rule)

@@ -103,6 +103,7 @@ class Listing:
         finally:
             connection.execute("COMMIT")
         staged.add(first, len(jobs))
+        staged.has_started = staged.has_started or any(job.started is not None for job in jobs)
 
 
 def _has_more(job: Job) -> bool:

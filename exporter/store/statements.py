@@ -347,6 +347,7 @@ SELECT min(created) FROM job AS j INDEXED BY job_finished WHERE source = :source
     SELECT 1 FROM listed AS l INDEXED BY listed_id WHERE l.poll = :poll AND l.id = j.id AND l.prefix = j.prefix)
 """
 
+UNSTAGE = "DELETE FROM listed WHERE r > :after AND r <= :until AND poll = :poll"
 _STAGED = "r, poll, prefix, id, name, status, state, created, started, ended, updated, message, dims"
 _FURTHER = "deadline, code, total, processed, succeeded, failed, details"
 STAGE = f"INSERT OR REPLACE INTO listed ({_STAGED}) VALUES ({', '.join('?' * 13)})"

@@ -20,6 +20,9 @@ _LISTED_LONGEST = 40 * 86_400_000
 _PURGE = 3_600_000
 """Milliseconds between two looks through the ended jobs that are not held: AWS may list very many of them."""
 
+_READ_IN_FULL = 600_000
+"""Milliseconds to which it is kept when everything was last listed. Some kinds are listed in full by every poll."""
+
 _AT_ONCE = 100
 """Rows up to which all statements together are done before other tasks get a turn."""
 
@@ -39,6 +42,8 @@ class Staged:
     jobs: int = 0
     untaken: int = 0
     """Jobs that were staged and are not taken in yet."""
+    has_started: bool = False
+    """Whether any of them has a start, and so a time from creation to start."""
 
     def add(self, first: int, jobs: int) -> None:
         """Note that rows from `first` on were staged."""
@@ -85,6 +90,8 @@ class TakingIn:
             await self._put(connection, found)
             self._keep(connection)
         self._ledger.row = self._changes
+        # What is in needs no second copy: nothing was known before that the whole list might lack.
+        connection.execute(sql.UNSTAGE, self._parameters)
         self._staged.after = self._staged.until
         self._staged.untaken = 0
 
@@ -92,7 +99,7 @@ class TakingIn:
         """Take in everything, and let go what left."""
         found = await self._compare(connection)
         self._changes["since"] = self._now if self._before["since"] is None else min(self._before["since"], self._now)
-        if is_full:
+        if is_full and (scopes != self._before["scopes"] or self._is_long_since("read_in_full")):
             self._changes.update(read_in_full=self._now, scopes=scopes)
         async with self._database.transaction():
             await self._put(connection, found)
@@ -149,7 +156,8 @@ class TakingIn:
         if changed:
             await self._run(sql.COME_BACK)
         if ended:
-            await self._sum(self._ledger.moved, 1)
+            waits = self._staged.has_started or sql.CHANGED in ended
+            await self._sum(self._ledger.moved if waits else self._ledger.moved[:-1], 1)
             await self._run(sql.COUNT_FINISHED)
             await self._run(sql.COUNT_FAILED)
             await self._run(sql.LAST)
@@ -227,6 +235,11 @@ class TakingIn:
             # A job that ended so long before the listing starts was created before that, and is never listed again.
             oldest = parameters["complete_from"] - _LISTED_LONGEST
             connection.execute(sql.PURGE_BEFORE, {**parameters, "oldest": oldest})
+
+    def _is_long_since(self, column: str) -> bool:
+        """Whether a time of the source is so old, or so wrong, that writing it anew is worth it."""
+        before = self._before[column]
+        return before is None or abs(self._now - before) >= _READ_IN_FULL
 
     @property
     def _lookback(self) -> int:
