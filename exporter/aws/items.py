@@ -26,8 +26,8 @@ _NEVER = 253_402_300_800
 _LONGEST_ID = 8192
 """Characters of an id: four times the longest ARN, because some ids consist of several parts."""
 
-_MOST = 1 << 63
-"""The first count out of range: AWS's are of type `long` at most, but nothing checks that in a response."""
+_MOST = 1 << 40
+"""The first count out of range: nothing checks a response, and the sum of a million jobs must fit into 64 bits."""
 
 _NO_RECORDS: Mapping[str, int] = MappingProxyType({})
 

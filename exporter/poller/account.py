@@ -37,7 +37,8 @@ class AccountSource:
         self.account_id = await self.reader.account_id(poll, self._place)
         if ALL_REGIONS in self._place.account.regions:
             await self._look_for_services()
-        await self._finding.keep([self.account_id, sorted(self.absent)], self._context.clock.time())
+        with poll.paused():
+            await self._finding.keep([self.account_id, sorted(self.absent)], self._context.clock.time())
 
     async def restore(self) -> Restored | None:
         """Find the account's id of the last poll."""

@@ -128,7 +128,9 @@ class JobSource:
             with poll.paused():
                 await self._open()
         scopes = await self._inner.all(poll)
-        is_full, plan = await self._plan(scopes)
+        # The time limit is for AWS: another source may be taking in a long list meanwhile.
+        with poll.paused():
+            is_full, plan = await self._plan(scopes)
         async with Listing.of(memory.ledger) as listing:
             complete_from = await self._read(poll, plan, scopes, listing)
             now, end = clock.time(), clock.monotonic()
@@ -139,18 +141,24 @@ class JobSource:
         memory.read_at, memory.clock_offset = end, now - end
         if is_full:
             memory.read_in_full = start
-        holdings = await self._publish(expires)
-        if memory.ledger.unexplained:
-            # The list is out before the reasons are asked for, which takes one request for each job.
-            await self._explain(poll)
+        with poll.paused():
             holdings = await self._publish(expires)
-        return holdings
+        if not memory.ledger.unexplained:
+            return holdings
+        # The list is out before the reasons are asked for, which takes one request for each job.
+        with poll.paused():
+            # The newest first, but those asked about in vain come last: they must not keep the others waiting.
+            waiting = await memory.ledger.waiting(self._context.settings.poll.details_budget)
+        await self._explain(poll, waiting)
+        with poll.paused():
+            return await self._publish(expires)
 
     async def restore(self) -> Restored | None:
         """Publish the numbers of the last poll, which go stale as if the exporter had never stopped."""
         ledger, clock, status = self.ledger, self._context.clock, self.status
         await self._open(create=False)
-        if not ledger.is_open or ledger.last_read is None:
+        # Of a first listing that broke off, the database may have half.
+        if not ledger.is_open or ledger.last_read is None or ledger.read_in_full is None:
             return None
         # If the clock was set back meanwhile, nobody knows how old they are.
         age = max(0.0, clock.time() - ledger.last_read)
@@ -170,6 +178,7 @@ class JobSource:
         if before.identity == self.identity:
             if before.ledger.rules != self.ledger.rules:
                 # Opened at the next poll, it sums up what is known by its own rules.
+                self.ledger.shown = before.ledger.shown
                 memory = replace(memory, ledger=self.ledger, few_values=None)
             # A longer lookback has jobs that were never listed, and another catalog another state for a status.
             if before.ledger.rules != self.ledger.rules or before.kind != self.kind:
@@ -229,7 +238,9 @@ class JobSource:
         """List what a plan says, and return the creation time from which it is complete."""
         unknown = dict(await self._list(poll, plan.queries, scopes, listing))
         complete_from = plan.complete_from
-        if complete_from is None and (lost := await listing.lost()) is not None:
+        with poll.paused():
+            lost = await listing.lost() if complete_from is None else None
+        if lost is not None:
             rest = missing(lost)
             unknown |= await self._list(poll, rest.queries, scopes, listing)
             complete_from = rest.complete_from
@@ -267,14 +278,11 @@ class JobSource:
             return jobs
         return [job._replace(dimensions=few_values(job.dimensions)) for job in jobs]
 
-    async def _explain(self, poll: PollRun) -> None:
+    async def _explain(self, poll: PollRun, waiting: Iterable[tuple[Job, int]]) -> None:
         """Ask AWS for the reasons of failed jobs, as many as the budget and the time allow."""
-        settings = self._context.settings.poll
-        # The newest first, but those asked about in vain come last: they must not keep the others waiting.
-        waiting = await self.ledger.waiting(settings.details_budget)
         try:
             # The list is complete. What follows has a time limit of its own and can't fail the poll.
-            async with poll.limit(settings.timeout):
+            async with poll.limit(self._context.settings.poll.timeout):
                 for job, attempts in waiting:
                     if not await self._ask(poll, job, attempts + 1):
                         return
@@ -291,10 +299,12 @@ class JobSource:
             log.debug("failure reason of a job not read", job=job.id, err=str(failure))
             is_final = failure.reason in _FINAL_REFUSALS or attempt >= _MOST_ATTEMPTS
             if failure.reason in _SHARED_FAULTS or not is_final:
-                await self.ledger.note_attempt(job)
+                with poll.paused():
+                    await self.ledger.note_attempt(job)
                 return failure.reason not in _SHARED_FAULTS
             explained = job
-        await self.ledger.explain(explained)
+        with poll.paused():
+            await self.ledger.explain(explained)
         return True
 
     async def _publish(self, expires: float) -> Holdings:

@@ -15,9 +15,10 @@ from exporter.aws.items import text
 from exporter.clock import Clock
 from exporter.families import SOURCE_FAMILIES, metrics
 from exporter.jobs import SourceKey
-from exporter.poller.context import Context, Holdings, Source
+from exporter.poller.context import Context, Holdings, Restored, Source
 from exporter.poller.pacing import pause
 from exporter.poller.sharding import owns
+from exporter.store import StorageLostError
 from exporter.telemetry import SourceStatus
 
 log = structlog.get_logger(__name__)
@@ -43,6 +44,9 @@ class Poller:
         """Of each source that is polled. One that was restored has none until its parent finds it again."""
         self._missed: dict[SourceKey, set[SourceKey]] = {}
         """For each parent, the children that its last poll lacked. The next one decides whether they are gone."""
+        self._is_restoring = False
+        self._waiting: tuple[Context, list[Source]] | None = None
+        """A configuration that came while sources were being restored."""
         self.ready = asyncio.Event()
         """Set once every known source has been polled, successfully or not, or restored."""
 
@@ -68,12 +72,16 @@ class Poller:
     async def run(self, roots: Iterable[Source]) -> None:
         """Poll `roots` and all sources below them, until cancelled; until then, show what was known of them."""
         started = list(roots)
+        self._is_restoring = True
         async with self._group:
             for root in started:
                 await self._restore(root)
             self._note_readiness()
             for root in started:
                 self._start(root)
+            self._is_restoring = False
+            if self._waiting:
+                self.replace(*self._waiting)
 
     async def _restore(self, source: Source) -> None:
         """Show what a source, and all sources below it, knew when the exporter was stopped.
@@ -81,11 +89,13 @@ class Poller:
         They are polled when their parents have found them again: whether the credentials still belong to the account
         is not known before.
         """
-        restored = await source.restore()
+        status = source.status
+        if status.key in self._sources or not self._room():
+            return
+        restored = await self._restored(source)
         # Nothing above waits for anything, and there may be thousands of sources.
         await asyncio.sleep(0)
-        status = source.status
-        if restored is None or status.key in self._sources or not self._room():
+        if restored is None:
             return
         self._sources[status.key] = source
         status.last_success = restored.last_success
@@ -98,6 +108,17 @@ class Poller:
             if child.status.key in self._sources:
                 children.add(child.status.key)
 
+    async def _restored(self, source: Source) -> Restored | None:
+        """Restore one source; nothing where that fails, which is no reason not to start."""
+        try:
+            return await source.restore()
+        except StorageLostError:
+            # From now on everything is in memory, in which the same can be found.
+            return await source.restore()
+        except Exception:
+            log.exception("a source could not be restored: this is a bug", **source.status.key._asdict())
+            return None
+
     def replace(self, context: Context, roots: Iterable[Source]) -> None:
         """Switch to another configuration's roots while running. Sources that stay keep what they know.
 
@@ -105,6 +126,10 @@ class Poller:
         continue under the new configuration. A poll that is under way ends under the one that it started with.
         """
         self._use(context)
+        if self._is_restoring:
+            # A moment later: what is being restored belongs to the configuration of the start.
+            self._waiting = context, list(roots)
+            return
         before, self._sources, self._children = self._sources, {}, {}
         new: list[tuple[Source, list[Source]]] = []
         for root in roots:
@@ -113,7 +138,9 @@ class Poller:
             self._end(before[key])
         # New sources come last: where the limit is reached, those that are already polled take precedence.
         for source, children in new:
-            self._start_admitted(source, children)
+            # Below a source that was restored, nothing new is polled before it was polled itself.
+            if source.status.attempts > source.status.consecutive_failures:
+                self._start_admitted(source, children)
 
     async def polls_over(self) -> None:
         """Wait until the polls that are under way are over."""

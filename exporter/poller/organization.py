@@ -39,7 +39,8 @@ class OrganizationSource:
         # All at once, after the last request: a poll that fails half way must change nothing.
         self.own, self.members, self.units = own, found, units
         accounts = {unit: sorted(accounts) for unit, accounts in units.items()}
-        await self._finding.keep([own, [tuple(member) for member in found], accounts], self._context.clock.time())
+        with poll.paused():
+            await self._finding.keep([own, [tuple(member) for member in found], accounts], self._context.clock.time())
 
     async def restore(self) -> Restored | None:
         """Find the accounts of the last poll."""
@@ -92,7 +93,8 @@ class RegionsSource:
     async def poll(self, poll: PollRun) -> None:
         """Ask EC2, which every region has."""
         self.regions = await regions(self.reader, poll, self._place)
-        await self._finding.keep(list(self.regions), self._context.clock.time())
+        with poll.paused():
+            await self._finding.keep(list(self.regions), self._context.clock.time())
 
     async def restore(self) -> Restored | None:
         """Find the regions of the last poll."""

@@ -43,7 +43,8 @@ class ScopeSource:
         found = await reader.scopes(poll, self._place, service.service, self._scope, scope, self._account)
         self._note_new([scoped.ids[self._scope] for scoped in found])
         self.found, self.found_at = found, self._context.clock.time()
-        await self._finding.keep([[dict(ids), name] for ids, name in found], self.found_at)
+        with poll.paused():
+            await self._finding.keep([[dict(ids), name] for ids, name in found], self.found_at)
 
     async def restore(self) -> Restored | None:
         """Find the scopes of the last poll."""

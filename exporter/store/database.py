@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -57,7 +58,9 @@ class Database:
         """Use a connection with all tables; `memory` and `stored` open one."""
         self.connection = connection
         self.generation = 0
-        """Rises when the database is replaced: what was staged, and the numbers of rows, count no more."""
+        """Rises when the database is replaced: what was staged counts no more."""
+        self.epoch = 0
+        """Rises when it is begun anew: the numbers of rows count no more."""
         self.has_failed = False
         """Whether it should be stored and no longer is."""
         self._directory = directory
@@ -124,12 +127,12 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[sqlite3.Connection]:
         """Have a connection for questions: in a file, one that waits for no poll, and that no poll waits for."""
-        if self._reader is None:
-            async with self.exclusive() as connection:
-                yield connection
-        else:
-            async with self._read_lock:
+        async with self._read_lock:
+            if self._reader is not None:
                 yield self._reader
+                return
+        async with self.exclusive() as connection:
+            yield connection
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
@@ -191,20 +194,29 @@ class Database:
 
     async def maintain(self, polled: Collection[SourceKey], now: float, keep: float) -> None:
         """Write when sources were read, and drop those that are not `polled` after `keep` seconds; once a minute."""
-        with suppress(StorageLostError):
+        try:
             async with self.exclusive() as connection:
-                async with self.transaction():
-                    self._note_successes()
-                keys = {SourceKey(*key): number for number, *key in connection.execute(_KEYS)}
-                gone = [(int(now * 1000), number) for key, number in keys.items() if key not in polled]
-                async with self.transaction():
-                    connection.executemany("UPDATE source SET gone = ? WHERE n = ?", gone)
-                dropped = connection.execute(_LONG_GONE, (int((now - keep) * 1000),)).fetchall()
-                for (number,) in dropped:
-                    await self.forget(number)
-                if len(self._words) > _WORDS:
-                    await self.run(_UNUSED_WORDS, is_long=True)
-                    self._words.clear()
+                await self._maintain(connection, set(polled), int(now * 1000), int((now - keep) * 1000))
+        except StorageLostError:
+            pass
+        except sqlite3.Error as error:
+            # Someone else holds the file for a moment, say. The next time will do.
+            log.warning("Storage could not be maintained", err=str(error))
+
+    async def _maintain(
+        self, connection: sqlite3.Connection, polled: AbstractSet[SourceKey], now: int, until: int
+    ) -> None:
+        rows = [(number, is_gone, SourceKey(*key)) for number, is_gone, *key in connection.execute(_KEYS)]
+        async with self.transaction():
+            self._note_successes()
+            changed = [(number, key in polled) for number, is_gone, key in rows if is_gone == (key in polled)]
+            since = [(None if is_back else now, number) for number, is_back in changed]
+            connection.executemany("UPDATE source SET gone = ? WHERE n = ?", since)
+        for (number,) in connection.execute(_LONG_GONE, (until,)).fetchall():
+            await self.forget(number)
+        if len(self._words) > _WORDS:
+            await self.run(_UNUSED_WORDS, is_long=True)
+            self._words.clear()
 
     async def forget(self, source: int) -> None:
         """Remove everything about a source, within `exclusive`."""
@@ -212,6 +224,8 @@ class Database:
             for table in tables.OF_A_SOURCE:
                 await self.run(f"DELETE FROM {table} WHERE source = ?", (source,), is_long=True)
             self.connection.execute("DELETE FROM source WHERE n = ?", (source,))
+        # Its number may be used again.
+        self.connection.execute("DELETE FROM polled WHERE n = ?", (source,))
 
     def _note_successes(self) -> None:
         self.connection.execute(_NOTE_SUCCESSES)
@@ -222,26 +236,34 @@ class Database:
         directory, before = self._directory, self.connection
         assert directory  # noqa: S101 - for the type checker: without storage nothing can fail
         log.error("Storage failed: a restart will lose what is known", directory=str(directory.path), err=str(error))
-        memory = tables.connected(":memory:")
-        try:
-            if is_damaged:
-                tables.create(memory)
-            else:
-                before.rollback()
-                await self._in_thread(self._thread, before, lambda: before.backup(memory))
-        except sqlite3.Error:
+        memory = None if is_damaged else await self._copy(before)
+        if memory is None:
             memory = tables.connected(":memory:")
             tables.create(memory)
-        self.connection, self._reader, self._directory, self.has_failed = memory, None, None, True
+            self.epoch += 1
+        reader, self._reader = self._reader, None
+        self.connection, self._directory, self.has_failed = memory, None, True
         self.generation += 1
         self._words.clear()
         self._abandoned.clear()
-        with suppress(sqlite3.Error):
-            before.close()
+        async with self._read_lock:
+            for connection in filter(None, (reader, before)):
+                with suppress(sqlite3.Error):
+                    connection.close()
         # The counters in the file are behind those that were exported: at the next start they must not be gone on with.
         with suppress(OSError):
             directory.set_aside(str(error))
         directory.close()
+
+    async def _copy(self, connection: sqlite3.Connection) -> sqlite3.Connection | None:
+        """Return a copy in memory; None if the file cannot be read any more either."""
+        memory = tables.connected(":memory:")
+        try:
+            connection.rollback()
+            await self._in_thread(self._thread, connection, lambda: connection.backup(memory))
+        except sqlite3.Error:
+            return None
+        return memory
 
     async def _in_thread(self, thread: ThreadPoolExecutor, connection: sqlite3.Connection, work: Callable[[], T]) -> T:
         """Run a statement in a thread, and wait until it is over even if cancelled: nobody else may use the lock."""
@@ -268,7 +290,7 @@ class Database:
             breathing.cancel()
 
 
-_KEYS = "SELECT n, account_id, region, aws_service, kind, scope FROM source WHERE gone IS NULL"
+_KEYS = "SELECT n, gone IS NOT NULL, account_id, region, aws_service, kind, scope FROM source"
 _LONG_GONE = "SELECT n FROM source WHERE gone < ?"
 _NOTE_SUCCESSES = """
 UPDATE source SET last_success = (SELECT time FROM polled WHERE polled.n = source.n)

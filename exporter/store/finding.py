@@ -7,7 +7,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from exporter.jobs import SourceKey
-from exporter.store.database import Database
+from exporter.store.database import Database, StorageLostError
 
 
 class Kept(NamedTuple):
@@ -42,7 +42,14 @@ class Finding:
 
     async def keep(self, value: Any, now: float) -> None:
         """Keep what was found at a time; writes only what is new."""
-        text, time = json.dumps(value), round(now * 1000)
+        try:
+            await self._keep(json.dumps(value), round(now * 1000))
+        except StorageLostError:
+            # From now on everything is in memory, where the row may be missing.
+            self._kept = ""
+            await self._keep(json.dumps(value), round(now * 1000))
+
+    async def _keep(self, text: str, time: int) -> None:
         async with self._database.exclusive() as connection:
             if text != self._kept:
                 async with self._database.transaction():

@@ -68,7 +68,8 @@ class Ledger:
         self._rules = repr((rules.lookback, bounds, rules.limit, rules.reasons))
         self.row: dict[str, Any] = {}
         """The row of the source; only what takes in a listing changes it."""
-        self._generation = 0
+        self._epoch = 0
+        self._shown: tuple[int, int] | None = None
         self.purged = 0
         """When ended jobs that are not held were last looked through."""
         self.sums: Mapping[Dimensions, sums.Sums] = {}
@@ -94,7 +95,20 @@ class Ledger:
     @property
     def is_open(self) -> bool:
         """Whether what is known was found in the database as it is now."""
-        return bool(self.row) and self._generation == self.database.generation
+        return bool(self.row) and self._epoch == self.database.epoch
+
+    @property
+    def shown(self) -> int | None:
+        """The number of the source in searches; None before it was first read.
+
+        A ledger that takes the place of another one has that one's, until it is opened itself.
+        """
+        epoch, number = self._shown or (-1, 0)
+        return number if epoch == self.database.epoch else None
+
+    @shown.setter
+    def shown(self, number: int | None) -> None:
+        self._shown = None if number is None else (self.database.epoch, number)
 
     @property
     def number(self) -> int:
@@ -146,12 +160,13 @@ class Ledger:
                     )
                 row = self._find(connection)
             assert row is not None  # noqa: S101 - for the type checker: it was just inserted
-            self.row, self._generation = row, self.database.generation
+            self.row, self._epoch = row, self.database.epoch
+            self.shown = row["n"]
             if row["rules"] != self._rules:
                 await self._rebuild(connection)
-            elif row["gone"] is not None:
+            elif row["gone"] is not None or row["longest_run"] != self._longest_run * 1000:
                 async with self.database.transaction():
-                    connection.execute("UPDATE source SET gone = NULL WHERE n = ?", (row["n"],))
+                    connection.execute(sql.CONTINUE, (self._longest_run * 1000, row["n"]))
             self.read(connection)
 
     async def explain(self, job: Job) -> None:

@@ -71,7 +71,7 @@ def dimensions_word(values: Dimensions) -> str:
 
 def details_text(details: Mapping[str, object] | None) -> str | None:
     """Return the arguments of the operation that says why a job failed, as text."""
-    return None if details is None else json.dumps(details, ensure_ascii=False)
+    return None if details is None else json.dumps(details)
 
 
 def split(identifier: str) -> tuple[str, str]:

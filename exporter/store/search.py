@@ -238,9 +238,10 @@ class _Numbers:
     def of(self, sources: Sequence[JobList]) -> dict[int, int]:
         """Return the places of these sources; one that was never read has no number."""
         ledgers = [source.ledger for source in sources]
-        among = self._database.generation, ledgers
+        among = self._database.epoch, ledgers
         if among != self._for or len(self._found) < len(ledgers):
-            self._found = {ledger.number: place for place, ledger in enumerate(ledgers) if ledger.is_open}
+            shown = ((ledger.shown, place) for place, ledger in enumerate(ledgers))
+            self._found = {number: place for number, place in shown if number is not None}
             self._for = among
         return self._found
 

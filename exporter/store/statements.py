@@ -47,9 +47,10 @@ SELECT r, coalesce(n, :base + r), past, what, finish, told, dated, ended, update
     reason
 FROM (
     SELECT *,
-        CASE what WHEN {ACTIVE} THEN NULL WHEN {CHANGED} THEN old_finish ELSE new_finish END AS finish,
+        CASE what WHEN {ACTIVE} THEN NULL WHEN {CHANGED} THEN old_finish
+            WHEN {STALE} THEN coalesce(old_finish, old_ended_before) ELSE new_finish END AS finish,
         CASE what WHEN {ENDED} THEN coalesce(new_ended <= :now, 0) WHEN {LATE} THEN coalesce(new_ended <= :now, 0)
-            WHEN {CHANGED} THEN old_told ELSE 0 END AS told,
+            WHEN {CHANGED} THEN old_told WHEN {STALE} THEN coalesce(old_told, 0) ELSE 0 END AS told,
         CASE what WHEN {CHANGED} THEN old_dated
             ELSE n IS NOT NULL OR :since IS NOT NULL OR coalesce(new_ended, new_updated, started, created) IS NOT NULL
             END AS dated,
@@ -137,7 +138,8 @@ SELECT k, word.text, message, code
 FROM fresh CROSS JOIN listed USING (r) CROSS JOIN word ON word.n = status
 WHERE state = {_FAILED} AND fresh.reason IS NULL AND asked = 0
     AND (what IN ({ENDED}, {CHANGED}) OR (what = {LATE} AND is_counted))
-LIMIT 250
+    AND k > ?
+ORDER BY k LIMIT 250
 """
 EXPLAIN = "UPDATE fresh SET reason = ? WHERE k = ?"
 
@@ -167,7 +169,7 @@ END_LATE = f"DELETE FROM job WHERE n IN (SELECT n FROM fresh WHERE what IN ({STA
 NOTE_LATE = f"""
 INSERT INTO past (source, prefix, id, finished, told)
 SELECT :source, l.prefix, l.id, f.finish, f.told FROM fresh AS f CROSS JOIN listed AS l ON l.r = f.r
-WHERE f.what = {LATE} AND NOT f.told
+WHERE (f.what = {LATE} AND NOT f.told) OR (f.what = {STALE} AND f.finish IS NOT NULL)
 ON CONFLICT (source, id, prefix) DO UPDATE SET finished = excluded.finished, told = excluded.told
 """
 PASSED_LATE = f"SELECT max(finish) FROM fresh WHERE what = {LATE} AND told"
@@ -188,10 +190,22 @@ SELECT :source, l.dims, f.reason, count(*) FROM fresh AS f CROSS JOIN listed AS 
 WHERE f.is_owed AND f.reason IS NOT NULL GROUP BY l.dims, f.reason
 ON CONFLICT (source, dims, reason) DO UPDATE SET jobs = jobs + excluded.jobs
 """
+# A failure whose reason was to be asked for, and that nobody can ask for any more.
+_UNTOLD = """
+INSERT INTO failed_total (source, dims, reason, jobs)
+SELECT :source, job.dims, 'unspecified', count(*) FROM {rows} GROUP BY job.dims
+ON CONFLICT (source, dims, reason) DO UPDATE SET jobs = jobs + excluded.jobs
+"""
+COUNT_REPLACED = _UNTOLD.format(
+    rows=f"""fresh CROSS JOIN job ON job.n = fresh.n
+    WHERE job.asked = 2 AND what IN ({STALE}, {ENDED}, {CHANGED}, {LATE}) AND (is_counted OR NOT is_owed)"""
+)
+COUNT_LEFT = _UNTOLD.format(rows="leaving CROSS JOIN job ON job.n = leaving.n WHERE job.asked = 2")
 COMBINE = f"""
 INSERT INTO combination (source, dims, newest_created)
 SELECT :source, l.dims, max(CASE WHEN l.created <= :now THEN l.created END)
-FROM fresh AS f CROSS JOIN listed AS l ON l.r = f.r WHERE f.what IN ({ACTIVE}, {ENDED}) GROUP BY l.dims
+FROM fresh AS f CROSS JOIN listed AS l ON l.r = f.r
+WHERE f.what IN ({ACTIVE}, {ENDED}, {CHANGED}) OR f.is_counted GROUP BY l.dims
 ON CONFLICT (source, dims) DO UPDATE SET newest_created = excluded.newest_created
 WHERE excluded.newest_created > coalesce(newest_created, -1) OR newest_created > :now
 """
@@ -215,7 +229,7 @@ def _last(rows: str) -> str:
 
 _ENDED_ROWS = f"(SELECT job.* FROM fresh CROSS JOIN job ON job.n = fresh.n WHERE what IN ({ENDED}, {CHANGED}))"
 _MOVED_ROWS = f"""(SELECT job.* FROM fresh CROSS JOIN job ON job.n = fresh.n
-    WHERE what IN ({ACTIVE}, {ENDED}, {CHANGED}, {LATE}) AND finished IS NOT NULL)"""
+    WHERE what IN ({STALE}, {ACTIVE}, {ENDED}, {CHANGED}, {LATE}) AND finished IS NOT NULL)"""
 _LEAVING_ROWS = "(SELECT job.* FROM leaving CROSS JOIN job ON job.n = leaving.n WHERE finished IS NOT NULL)"
 _ALL_ROWS = "(SELECT * FROM job INDEXED BY job_finished WHERE source = :source AND finished IS NOT NULL)"
 
@@ -289,8 +303,8 @@ WHERE source = :source AND finished IS NOT NULL AND missed = :missed AND {_LACKE
 MISS = "UPDATE job SET missed = 1 WHERE n IN (SELECT n FROM leaving)"
 NOTE_GONE = """
 INSERT INTO past (source, prefix, id, finished, told)
-SELECT source, prefix, id, finished, told FROM job
-WHERE n IN (SELECT n FROM leaving) AND finished IS NOT NULL AND finished >= :start
+SELECT source, prefix, id, coalesce(finished, ended_before), told FROM job
+WHERE n IN (SELECT n FROM leaving) AND coalesce(finished, ended_before) IS NOT NULL
 ON CONFLICT (source, id, prefix) DO UPDATE SET finished = excluded.finished, told = excluded.told
 """
 LEAVE = "DELETE FROM job WHERE n IN (SELECT n FROM leaving)"
@@ -307,9 +321,9 @@ IS_STALE = f"""
 SELECT EXISTS (SELECT 1 FROM job INDEXED BY job_finished WHERE source = :source AND finished IS NULL
     AND state = {_UNKNOWN} AND coalesce(updated, created) < :horizon)
 """
-STALE_ROWS = f"""
-DELETE FROM job WHERE n IN (SELECT n FROM job INDEXED BY job_finished WHERE source = :source AND finished IS NULL
-    AND state = {_UNKNOWN} AND coalesce(updated, created) < :horizon)
+AGED = f"""
+INSERT INTO leaving SELECT n FROM job INDEXED BY job_finished WHERE source = :source AND finished IS NULL
+    AND state = {_UNKNOWN} AND coalesce(updated, created) < :horizon
 """
 LEFT_PAST = """
 INSERT INTO past (source, prefix, id, finished, told)
@@ -335,10 +349,11 @@ ORDER BY finished LIMIT 1 OFFSET :excess - 1
 # it did not, the row stays as long as AWS lists the job.
 PAST_PASSED = "SELECT max(finished) FROM past WHERE source = :source AND finished < :old AND told"
 PURGE_TOLD = "DELETE FROM past WHERE source = :source AND finished < :old AND told"
-PURGE_UNTOLD = f"""
-DELETE FROM past WHERE n IN (SELECT n FROM past AS j INDEXED BY past_id
-    WHERE source = :source AND NOT told AND finished < :old AND {_LACKED})
-"""
+_UNLISTED_PAST = f"""
+    SELECT n FROM past AS j INDEXED BY past_id WHERE source = :source AND NOT told AND finished < :old AND {_LACKED}"""
+SEE_PAST = f"UPDATE past SET missed = 0 WHERE source = :source AND missed AND n NOT IN ({_UNLISTED_PAST})"
+PURGE_UNTOLD = f"DELETE FROM past WHERE n IN ({_UNLISTED_PAST}) AND missed"
+MISS_PAST = f"UPDATE past SET missed = 1 WHERE n IN ({_UNLISTED_PAST})"
 PURGE_BEFORE = "DELETE FROM past WHERE source = :source AND NOT told AND finished < :oldest"
 IS_PAST = "SELECT EXISTS (SELECT 1 FROM past INDEXED BY past_id WHERE source = :source)"
 
@@ -376,6 +391,7 @@ NEW_SOURCE = """
 INSERT INTO source (account_id, region, aws_service, kind, scope, identity, rules, longest_run, since)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+CONTINUE = "UPDATE source SET gone = NULL, longest_run = ? WHERE n = ?"
 NOTE_REASON = """
 UPDATE job SET reason = ?, message = ?, code = ?, asked = 0, details = NULL, attempts = NULL WHERE n = ?
 """

@@ -83,7 +83,8 @@ CREATE INDEX job_missed ON job (source) WHERE missed > 0;
 CREATE TABLE past (
     n INTEGER PRIMARY KEY,
     source INTEGER NOT NULL, prefix INTEGER NOT NULL, id TEXT NOT NULL,
-    finished INTEGER NOT NULL, told INTEGER NOT NULL
+    finished INTEGER NOT NULL, told INTEGER NOT NULL,
+    missed INTEGER NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX past_id ON past (source, id, prefix);
 

@@ -66,6 +66,11 @@ class TakingIn:
         time = milliseconds(now) or 0
         horizon = time - round(ledger.rules.lookback * 1000)
         self._now = time
+        self._changes = dict(self._before)
+        for column in ("limit_start", "passed"):
+            # The clock was ahead for a while. Whatever ends from now on is new all the same.
+            if _or(self._changes[column], _NEVER) > time:
+                self._changes[column] = time
         self._parameters: dict[str, Any] = {
             "source": ledger.number,
             "poll": staged.poll,
@@ -73,12 +78,11 @@ class TakingIn:
             "until": staged.until,
             "now": time,
             "horizon": horizon,
-            "start": max(horizon, _or(self._before["limit_start"], horizon)),
+            "start": max(horizon, _or(self._changes["limit_start"], horizon)),
             "since": self._before["since"],
-            "passed": _or(self._before["passed"], _NEVER),
+            "passed": _or(self._changes["passed"], _NEVER),
             "complete_from": None if complete_from in (None, EVERYTHING) else milliseconds(complete_from),
         }
-        self._changes = dict(self._before)
         self._rows = staged.untaken
         """Rows that a statement may have to handle."""
         self._has_changed = False
@@ -106,6 +110,8 @@ class TakingIn:
             await self._let_go_unlisted(connection)
             await self._let_go_old(connection)
             await self._let_go_past(connection)
+            if self._has_changed or self._changes != self._before:
+                self._changes["last_success"] = self._now
             self._keep(connection)
         await self._database.sweep()
         connection.execute("INSERT OR REPLACE INTO polled VALUES (?, ?)", (self._ledger.number, self._now))
@@ -124,16 +130,23 @@ class TakingIn:
         self._parameters.update(highest=highest, base=highest - self._parameters["after"])
         await self._run(sql.FRESH)
         found = {what: (rows, known) for what, rows, known in connection.execute(sql.FOUND, self._parameters)}
-        # A slice at a time: each statement finds those that have no reason yet.
-        while found and (rows := connection.execute(sql.UNEXPLAINED).fetchall()):
-            reasons = await in_turns((self._ledger.classify(failed(*words)), row) for row, *words in rows)
-            connection.execute("BEGIN")
-            connection.executemany(sql.EXPLAIN, reasons)
-            connection.execute("COMMIT")
+        if found:
+            await self._classify(connection)
         (newest,) = connection.execute(sql.NEWEST, self._parameters).fetchone()
         if newest is not None:
             self._changes["newest_created"] = max(newest, _or(self._before["newest_created"], newest))
         return found
+
+    async def _classify(self, connection: sqlite3.Connection) -> None:
+        """Find the reasons of the failed jobs among the fresh rows, a slice at a time."""
+        last = 0
+        while rows := connection.execute(sql.UNEXPLAINED, (last,)).fetchall():
+            reasons = await in_turns((self._ledger.classify(failed(*words)), row) for row, *words in rows)
+            connection.execute("BEGIN")
+            connection.executemany(sql.EXPLAIN, reasons)
+            connection.execute("COMMIT")
+            last = rows[-1][0]
+            await asyncio.sleep(0)
 
     async def _put(self, connection: sqlite3.Connection, found: Mapping[int, tuple[int, int]]) -> None:
         """Write the rows that are new or changed, and what follows from them."""
@@ -144,8 +157,10 @@ class TakingIn:
         ended = changed & {sql.ENDED, sql.CHANGED, sql.LATE}
         if known and changed:
             await self._sum(self._ledger.moved, -1)
+            await self._run(sql.COUNT_REPLACED)
         if changed & {sql.ACTIVE, sql.ENDED, sql.CHANGED}:
             await self._run(sql.PUT)
+        if changed:
             await self._run(sql.COMBINE)
         if changed & {sql.STALE, sql.LATE}:
             await self._run(sql.NOTE_LATE)
@@ -179,8 +194,8 @@ class TakingIn:
             self._has_changed = True
             if missed:
                 await self._sum(self._ledger.left, -1, rows)
-                await self._run(sql.NOTE_GONE, rows=rows)
-                await self._run(sql.LEAVE, rows=rows)
+                for each in (sql.COUNT_LEFT, sql.NOTE_GONE, sql.LEAVE):
+                    await self._run(each, rows=rows)
             else:
                 # A page that shifted while the list was read may hide a job once.
                 await self._run(sql.MISS, rows=rows)
@@ -190,7 +205,9 @@ class TakingIn:
         parameters = self._parameters
         if connection.execute(sql.IS_STALE, parameters).fetchone()[0]:
             self._has_changed = True
-            await self._run(sql.STALE_ROWS)
+            connection.execute(sql.EMPTY_LEAVING)
+            for each in (sql.AGED, sql.NOTE_GONE, sql.LEAVE):
+                await self._run(each)
         if connection.execute(sql.IS_LEFT, parameters).fetchone()[0]:
             await self._leave(connection, parameters["start"])
         if connection.execute(sql.IS_DROPPED, parameters).fetchone()[0]:
@@ -211,7 +228,7 @@ class TakingIn:
             if not await self._run(sql.LEFT, {**self._parameters, "before": before}):
                 return
             self._pass(connection.execute(sql.LEFT_PASSED).fetchone()[0])
-            for each in (*filter(None, [statement]), sql.LEFT_PAST):
+            for each in (*filter(None, [statement]), sql.COUNT_LEFT, sql.LEFT_PAST):
                 await self._run(each)
             await self._sum(self._ledger.left, -1)
             await self._run(sql.LEAVE)
@@ -230,7 +247,8 @@ class TakingIn:
         self._pass(await self._database.value(connection, sql.PAST_PASSED, {**parameters, "old": old}))
         await self._database.run(sql.PURGE_TOLD, {**parameters, "old": old}, is_long=True)
         if self._complete_from == EVERYTHING:
-            await self._database.run(sql.PURGE_UNTOLD, {**parameters, "old": old}, is_long=True)
+            for each in (sql.SEE_PAST, sql.PURGE_UNTOLD, sql.MISS_PAST):
+                await self._database.run(each, {**parameters, "old": old}, is_long=True)
         else:
             # A job that ended so long before the listing starts was created before that, and is never listed again.
             oldest = parameters["complete_from"] - _LISTED_LONGEST
@@ -254,7 +272,6 @@ class TakingIn:
         """Write what changed about the source itself."""
         changed = {name: value for name, value in self._changes.items() if value != self._before[name]}
         if changed:
-            changed["last_success"] = self._now
             names = ", ".join(f"{name} = :{name}" for name in changed)
             connection.execute(f"UPDATE source SET {names} WHERE n = :n", {**changed, "n": self._ledger.number})
 

@@ -242,6 +242,40 @@ async def test_a_full_disk_costs_durability_not_service(exporters, size):
         assert (failed(exporter), exporter.value("aws_jobs", status="Failed")) == ((0, 0), 1002)
 
 
+async def test_half_of_a_first_listing_is_not_shown_after_a_restart(exporters):
+    """Half a list looks like jobs that vanished."""
+    for number in range(1500):
+        exporters.add(at=-HOUR - number)
+    third = exporters.aws.faults.add(Fault.server_error(), operation="ListModelInvocationJobs", page=2)
+    async with exporters.run() as exporter:
+        assert exporter.up(kind=BEDROCK.key) == 0
+    exporters.aws.faults.remove(third)
+    exporters.aws.faults.add(Fault.server_error(), service="sts")
+    async with exporters.run() as exporter:
+        assert exporter.value("aws_jobs", status="Failed") is None
+        assert exporter.value(LAST_SUCCESS, kind=BEDROCK.key) is None
+
+
+async def test_a_parent_is_not_down_because_the_disk_is_full(exporters):
+    """What it found is kept in memory from then on."""
+    async with exporters.run() as exporter:
+        with files_of_at_most(1000):
+            exporter.clock.now += 11 * MINUTE
+            exporters.aws.world.account = "999988887777"
+            await exporter.turn(0)
+        assert exporter.up(kind="account") == 1
+
+
+async def test_a_limit_on_sources_holds_for_what_is_restored(exporters):
+    """What is over it is neither shown nor does it hold a share of the budget."""
+    services = {"bedrock": {"kinds": [BEDROCK.key, CUSTOMIZATION.key]}}
+    async with exporters.run(services) as exporter:
+        assert len(exporter.by("kind", LAST_SUCCESS)) == 3
+    async with exporters.run(services, limits={"sources": 2}) as exporter:
+        assert len(exporter.by("kind", LAST_SUCCESS)) == 2
+        assert len({kind for (kind,) in exporter.samples("aws_jobs", "kind")}) == 1
+
+
 HISTORY = st.lists(
     st.tuples(st.integers(-60, 240), st.sampled_from([20, 70, 200, 3600]), st.sampled_from(["Failed", "Completed"])),
     max_size=12,

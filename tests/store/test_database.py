@@ -173,3 +173,48 @@ async def test_words_that_no_job_uses_are_dropped(database):
     assert words == ["", "succeeded", "arn:kept/"]
     await take(ledger, jobs(9, "kept"), NOW + 8 * DAY + 60)
     assert {record.job.id.partition("/")[0] for record in await ledger.newest(99)} <= {"arn:kept"}
+
+
+async def test_a_source_that_comes_back_unread_is_not_dropped(database):
+    """Its parent found it again, but AWS has not told anything of it yet."""
+    ledger = await opened(database)
+    await take(ledger, jobs(5, state=State.RUNNING))
+    await database.maintain([], NOW, DAY)
+    for day in range(1, 5):
+        await database.maintain([ledger.key], NOW + day * DAY, DAY)
+    assert len(await opened(database)) == 5
+
+
+async def test_another_list_of_jobs_has_nothing_of_the_one_before(database):
+    """Not even the time at which that was read: its number in the database may be the same."""
+    await take(await opened(database), jobs(5))
+    other = Ledger(database, key(), lambda _: "other", Rules(7 * DAY), identity="another")
+    await other.open()
+    await database.maintain([other.key], NOW + 60, DAY)
+    assert database.connection.execute("SELECT last_success FROM source").fetchall() == [(None,)]
+    assert len(other) == 0
+
+
+async def test_the_longest_run_of_a_kind_can_change(database):
+    """A newer catalog knows better what is overdue."""
+    for longest in (100.0, 200.0):
+        ledger = Ledger(database, key(), lambda _: "other", Rules(7 * DAY), longest_run=longest)
+        await ledger.open()
+        assert database.connection.execute("SELECT longest_run FROM source").fetchall() == [(longest * 1000,)]
+
+
+def test_many_failures_at_once_leave_turns_to_others(database):
+    """A raised lookback brings a hundred thousand of them: each slice is classified in its turn."""
+
+    async def turns():
+        ledger = await opened(database)
+        await take(ledger, [])
+        failed = [each._replace(message=f"{n}") for n, each in enumerate(jobs(20_000, state=State.FAILED))]
+        task = asyncio.create_task(take(ledger, failed, NOW + 60))
+        turns = 0
+        while not task.done():
+            await asyncio.sleep(0)
+            turns += 1
+        return turns
+
+    assert waited(turns()) > 200

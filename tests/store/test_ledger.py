@@ -678,3 +678,103 @@ def test_another_state_for_the_same_status_applies_to_what_is_held(ledger):
     (tally,) = ledger.tallies.values()
     assert +tally.statuses == {("succeeded", State.PARTIAL): 1}
     assert not ledger.finished_total
+
+
+ODD: dict[str, Any] = {"status": "Odd", "state": State.UNKNOWN}
+
+
+@pytest.mark.parametrize("end_is_known", [True, False], ids=["end known", "end unknown"])
+def test_a_finished_job_in_an_unknown_status_is_in_no_sum_and_ended_once(ledger, end_is_known):
+    """AWS adds a status, or one page is odd: the job ages out, and comes back as one that has already ended."""
+    end: dict[str, Any] = {"ended" if end_is_known else "updated": 5 * DAY}
+    done = job(state=State.SUCCEEDED, created=0.0, **end)
+    ledger.take([job(created=0.0)], now=1.0)
+    ledger.take([done], now=5 * DAY + 60)
+    odd = done._replace(ended=None, updated=None, **ODD)
+    for minute, listing in enumerate([[odd], [done], [odd], [odd], [done]]):
+        ledger.take(listing, now=5 * DAY + 120 + 60 * minute)
+        held = sum(tally.statuses.total() for tally in ledger.tallies.values())
+        assert held == len(ledger) == ledger.rows("job")
+    assert ledger.finished_total == {((), State.SUCCEEDED): 1}
+
+
+def test_a_counted_job_in_an_unknown_status_that_ages_out_does_not_count_again(ledger):
+    """It was last updated within the lookback at first, and later no longer."""
+    done = job(state=State.SUCCEEDED, created=0.0, ended=10.0)
+    ledger.take([job(created=0.0)], now=1.0)
+    ledger.take([done], now=60.0)
+    ledger.take([done._replace(ended=None, updated=20.0, **ODD)], now=120.0)
+    ledger.take([], now=2 * DAY, complete_from=None)
+    ledger.take([done._replace(ended=None, updated=2 * DAY)], now=2 * DAY + 60)
+    assert ledger.finished_total == {((), State.SUCCEEDED): 1}
+
+
+def test_each_combination_that_is_counted_has_its_own_counter(ledger):
+    """Also where the jobs left the lookback before they were seen to end, or changed their labels with their status."""
+    ledger.take([], now=0.0)
+    late = [job(name, State.SUCCEEDED, created=1.0, ended=10.0, dimensions=(name,)) for name in "xy"]
+    ledger.take(late, now=20 * DAY)
+    assert ledger.finished_total == {(("x",), State.SUCCEEDED): 1, (("y",), State.SUCCEEDED): 1}
+    both = [job(name, State.SUCCEEDED, created=20 * DAY, updated=20 * DAY + 1, dimensions=("old",)) for name in "ab"]
+    ledger.take(both, now=20 * DAY + 60)
+    changed = [each._replace(status="Gone", state=State.DELETING, dimensions=(each.id,)) for each in both]
+    ledger.take(changed, now=20 * DAY + 120)
+    counts = {dims: +tally.statuses for dims, tally in ledger.tallies.items() if +tally.statuses}
+    assert counts == {(name,): {("Gone", State.DELETING): 1} for name in "ab"}
+
+
+def test_a_job_that_two_listings_lack_as_it_leaves_the_lookback_does_not_count_again(ledger):
+    """Its end is remembered either way."""
+    ledger.take([], now=0.0)
+    done = job(state=State.SUCCEEDED, created=1.0, ended=10.0)
+    for now, listing in [(60.0, [done]), (DAY, []), (DAY + 20, []), (DAY + 80, [done])]:
+        ledger.take(listing, now)
+    assert ledger.finished_total == {((), State.SUCCEEDED): 1}
+
+
+def test_a_job_that_runs_again_and_is_lacking_twice_does_not_count_again_by_the_same_end(ledger):
+    """A list that shows it running, then not at all, then as it was."""
+    ledger.take([job(created=0.0)], now=1.0)
+    for number, listing in enumerate([[failed(10.0)], [job(created=0.0)], [], [], [failed(10.0)]]):
+        ledger.take(listing, now=60.0 + number)
+    assert ledger.finished_total == {((), State.FAILED): 1}
+
+
+@pytest.mark.parametrize(
+    ("listings", "counted"),
+    [
+        ([[failed(100.0, message="", details={"id": "a"})]], {"unspecified": 1}),
+        ([[failed(10.0, message="")._replace(status="Gone", state=State.DELETING)]], {"unspecified": 1}),
+        ([[], []], {"unspecified": 1}),
+        ([[job(created=0.0)], [failed(10.0, message="", details={"id": "a"})]], {}),
+    ],
+    ids=["fails again", "is deleted", "is gone", "goes back and forth"],
+)
+def test_a_failure_that_can_no_longer_be_explained_is_counted_without_a_reason(ledger, listings, counted):
+    """In the end as many are counted by reason as have failed."""
+    ledger.take([job(created=0.0)], now=1.0)
+    ledger.take([failed(10.0, message="", details={"id": "a"})], now=60.0)
+    for number, listing in enumerate(listings):
+        ledger.take(listing, now=120.0 + number)
+    assert ledger.failed_total == {((), reason): number for reason, number in counted.items()}
+
+
+def test_a_clock_that_was_ahead_for_a_poll_hides_no_job_afterward():
+    """More jobs than the limit ended without AWS's times while it was a year ahead."""
+    ledger = Ledger(DAY, classify=str, limit=1)
+    ledger.take([job(name, created=0.0) for name in "abc"], now=10.0)
+    ledger.take([job(name, State.SUCCEEDED, created=0.0) for name in "abc"], now=365 * DAY)
+    ledger.take([], now=60.0, complete_from=None)
+    ledger.take([job("new", State.SUCCEEDED, created=70.0, ended=80.0)], now=120.0, complete_from=None)
+    assert ledger.finished_total == {((), State.SUCCEEDED): 4}
+    assert len(ledger) == 1
+
+
+def test_counts_as_large_as_they_may_be_can_be_summed(ledger):
+    """The sum of a million of them fits."""
+    most = (1 << 40) - 1
+    jobs = [job(f"{n}", state, created=1.0, records={"total": most}) for n, state in enumerate([State.RUNNING] * 2)]
+    jobs += [job(f"f{n}", State.FAILED, ended=10.0, records={"total": most}) for n in range(2)]
+    ledger.take(jobs, now=20.0)
+    assert ledger.tallies[()].records["total"] == 4 * most
+    assert most * 1_000_000 < 1 << 63
