@@ -1,5 +1,6 @@
 """An exporter with storage goes on after a stop as if it had never stopped."""
 
+import asyncio
 import shutil
 from contextlib import asynccontextmanager
 
@@ -8,13 +9,30 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from exporter import app
+from exporter.aws import Credentials
+from exporter.store import JobFilter
+from exporter.store.search import Inventory, JobList, Places
 from tests.support.faults import Fault
 from tests.support.full_disk import files_of_at_most
-from tests.support.harness import BEDROCK, CUSTOMIZATION, NOW, TRAINED, HandClock, configured, running, simulated
+from tests.support.harness import (
+    BEDROCK,
+    CATALOG,
+    CUSTOMIZATION,
+    NOW,
+    REGION,
+    TRAINED,
+    HandClock,
+    Running,
+    configured,
+    running,
+    simulated,
+)
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 LIST, DETAILS = ("bedrock", "ListModelInvocationJobs"), ("bedrock", "GetModelCustomizationJob")
 LAST_SUCCESS = "aws_job_exporter_source_last_success_timestamp_seconds"
+KEYS = Credentials("AKIAIOSFODNN7EXAMPLE", "made-up")
 BATCH = {"bedrock": {"kinds": [BEDROCK.key]}}
 
 
@@ -29,10 +47,12 @@ class Exporters:
     @asynccontextmanager
     async def run(self, services=None, **sections):
         """Start an exporter on what the last one left, and stop it in the end."""
-        storage = {"path": self._path(self._number)}
-        settings = configured(self.aws.endpoint_url, services or BATCH, storage=storage, **sections)
-        async with running(settings, self.clock) as exporter:
+        async with running(self.settings(services or BATCH, **sections), self.clock) as exporter:
             yield exporter
+
+    def settings(self, services, **sections):
+        """Return the settings of the next exporter."""
+        return configured(self.aws.endpoint_url, services, storage={"path": self._path(self._number)}, **sections)
 
     def kill(self):
         """Have the next exporter find what a process killed right now would leave: the files as they are."""
@@ -268,12 +288,60 @@ async def test_a_parent_is_not_down_because_the_disk_is_full(exporters):
 
 async def test_a_limit_on_sources_holds_for_what_is_restored(exporters):
     """What is over it is neither shown nor does it hold a share of the budget."""
-    services = {"bedrock": {"kinds": [BEDROCK.key, CUSTOMIZATION.key]}}
+    services = BOTH
     async with exporters.run(services) as exporter:
         assert len(exporter.by("kind", LAST_SUCCESS)) == 3
     async with exporters.run(services, limits={"sources": 2}) as exporter:
         assert len(exporter.by("kind", LAST_SUCCESS)) == 2
         assert len({kind for (kind,) in exporter.samples("aws_jobs", "kind")}) == 1
+
+
+BOTH = {"bedrock": {"kinds": [BEDROCK.key, CUSTOMIZATION.key]}}
+
+
+@pytest.mark.parametrize("is_early", [True, False], ids=["while sources are restored", "while the account is unknown"])
+async def test_a_reload_soon_after_a_restart_takes_effect(exporters, is_early):
+    """New kinds are read, but not before the account is known to be the same."""
+    exporters.add(at=-HOUR)
+    async with exporters.run():
+        pass
+    outage = exporters.aws.faults.add(Fault.server_error(), service="sts")
+    before, after = exporters.settings(BATCH), exporters.settings(BOTH)
+    async with app.assembled(before, CATALOG, REGION, credentials=KEYS, clock=exporters.clock) as parts:
+        exporter = Running(parts.poller, parts.exposition, exporters.clock)
+        async with asyncio.TaskGroup() as group:
+            polling = group.create_task(parts.poller.run(parts.roots))
+            if is_early:
+                while not list(parts.poller.sources):  # noqa: ASYNC110 - there is no event: it is over in a moment
+                    await asyncio.sleep(0)
+            else:
+                await exporter.settle()
+            parts.switch(app.Configuration(after, CATALOG, REGION))
+            # The task that waited for the next poll ends before anything else is waited for.
+            await asyncio.sleep(0)
+            await exporter.settle()
+            for _ in range(2):
+                await exporter.turn(70)
+                assert exporter.up(kind=CUSTOMIZATION.key) is None
+            exporters.aws.faults.remove(outage)
+            await exporter.turn(70)
+            assert (exporter.up(kind=BEDROCK.key), exporter.up(kind=CUSTOMIZATION.key)) == (1, 1)
+            polling.cancel()
+
+
+async def test_pages_go_on_when_the_storage_fails(exporters):
+    """What is known is the same, wherever it is held."""
+    exporters.add(at=-HOUR)
+    async with exporters.run() as exporter:
+        database = exporter.poller._context.database
+        lists = [
+            JobList(each.status, each.kind, each.ledger) for each in exporter.poller.sources if hasattr(each, "kind")
+        ]
+        inventory = Inventory(database, list, lambda: lists, exporters.clock.time)
+        database.connection.execute("PRAGMA query_only = 1")
+        await database.maintain([], exporters.clock.now, DAY)
+        assert database.has_failed
+        assert len((await inventory.jobs(Places(), JobFilter(), 10)).jobs) == 1
 
 
 HISTORY = st.lists(
