@@ -60,7 +60,7 @@ class Database:
         self.generation = 0
         """Rises when the database is replaced: what was staged counts no more."""
         self.epoch = 0
-        """Rises when it is begun anew: the numbers of rows count no more."""
+        """Rises when it is started over: the numbers of rows count no more."""
         self.has_failed = False
         """Whether it should be stored and no longer is."""
         self._directory = directory
@@ -83,7 +83,7 @@ class Database:
 
     @classmethod
     def stored(cls, path: Path) -> Database:
-        """Return the database that a directory holds, or begin one there; raises StorageError."""
+        """Return the database that a directory holds, or start one there; raises StorageError."""
         directory = Directory.locked(path)
         try:
             return cls(directory.opened(), directory)

@@ -68,7 +68,7 @@ class Directory:
         return cls(directory, lock)
 
     def opened(self) -> sqlite3.Connection:
-        """Return a connection to the database, which is begun anew if there is none that can be trusted.
+        """Return a connection to the database, which is started over if there is none that can be trusted.
 
         Raises StorageError if it cannot be written.
         """
@@ -97,9 +97,9 @@ class Directory:
         )
 
     def set_aside(self, flaw: str) -> None:
-        """Rename the database, so that another one can be begun."""
+        """Rename the database, so that another one can be started."""
         name = f"{FILE}.{time.strftime('%Y%m%dT%H%M%S')}"
-        log.error("Storage set aside: counters begin anew", file=str(self.file), kept_as=name, err=flaw)
+        log.error("Storage set aside: counters start over", file=str(self.file), kept_as=name, err=flaw)
         for suffix in ("", *_LOGS):
             path = Path(f"{self.file}{suffix}")
             if path.exists():

@@ -40,7 +40,7 @@ class Rules(NamedTuple):
 class Ledger:
     """The jobs of one source, in the database. Those that finished more than the lookback ago do not count.
 
-    Times in seconds since 1970-01-01 UTC. What it tells is as of the last listing; one poll at a time uses it.
+    Times in seconds since 1970-01-01 UTC. Everything is as of the last listing; one poll at a time uses it.
     """
 
     def __init__(

@@ -27,7 +27,7 @@ class Record(NamedTuple):
 
 SELECT = """
 SELECT (SELECT text FROM word WHERE n = prefix) || id, (SELECT text FROM word WHERE n = status), state, name,
-    created, started, CASE WHEN told THEN finished ELSE ended END, updated, deadline, message, code,
+    created, started, CASE WHEN reported THEN finished ELSE ended END, updated, deadline, message, code,
     total, processed, succeeded, failed, (SELECT text FROM word WHERE n = dims), details,
     finished, reason, dated, source, n, attempts
 """

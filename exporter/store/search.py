@@ -371,8 +371,8 @@ class _Search:
 
         Where most of them may not match, reading all jobs is faster than finding each through an index.
         """
-        wanted = self._filter
-        return not (self._order.sort or wanted.text or wanted.statuses or wanted.is_by_creation)
+        job_filter = self._filter
+        return not (self._order.sort or job_filter.text or job_filter.statuses or job_filter.is_by_creation)
 
     def _in_one(self, after: Position | None) -> str:
         """Return the page from one look at all jobs, or at those of a few sources."""

@@ -33,14 +33,14 @@ before the start of the lookback; unchanged, but missing from the list before.""
 
 _UNKNOWN, _FAILED, _DELETING = NUMBER[State.UNKNOWN], NUMBER[State.FAILED], NUMBER[State.DELETING]
 
-_ENDED = "CASE WHEN j.told THEN j.finished ELSE j.ended END"
+_ENDED = "CASE WHEN j.reported THEN j.finished ELSE j.ended END"
 """AWS's end of a known job."""
 
 # The comparison: from the inside out, each listed row with what is known of its job; what it is; what follows.
 FRESH = f"""
 INSERT INTO fresh
-    (r, n, past, what, finish, told, dated, ended, updated, ended_before, is_counted, is_owed, asked, reason)
-SELECT r, coalesce(n, :base + r), past, what, finish, told, dated, ended, updated, ended_before, is_counted,
+    (r, n, past, what, finish, reported, dated, ended, updated, ended_before, is_counted, is_owed, asked, reason)
+SELECT r, coalesce(n, :base + r), past, what, finish, reported, dated, ended, updated, ended_before, is_counted,
     is_owed AND state = {_FAILED},
     CASE WHEN state = {_FAILED} AND reason IS NULL AND details IS NOT NULL AND what <> {LATE} THEN 1 + is_owed
          WHEN what = {ACTIVE} THEN asked ELSE 0 END,
@@ -50,11 +50,11 @@ FROM (
         CASE what WHEN {ACTIVE} THEN NULL WHEN {CHANGED} THEN old_finish
             WHEN {STALE} THEN coalesce(old_finish, old_ended_before) ELSE new_finish END AS finish,
         CASE what WHEN {ENDED} THEN coalesce(new_ended <= :now, 0) WHEN {LATE} THEN coalesce(new_ended <= :now, 0)
-            WHEN {CHANGED} THEN old_told WHEN {STALE} THEN coalesce(old_told, 0) ELSE 0 END AS told,
+            WHEN {CHANGED} THEN old_reported WHEN {STALE} THEN coalesce(old_reported, 0) ELSE 0 END AS reported,
         CASE what WHEN {CHANGED} THEN old_dated
             ELSE n IS NOT NULL OR :since IS NOT NULL OR coalesce(new_ended, new_updated, started, created) IS NOT NULL
             END AS dated,
-        CASE what WHEN {CHANGED} THEN CASE WHEN old_told THEN NULL ELSE coalesce(new_ended, old_ended) END
+        CASE what WHEN {CHANGED} THEN CASE WHEN old_reported THEN NULL ELSE coalesce(new_ended, old_ended) END
             WHEN {ENDED} THEN CASE WHEN new_ended <= :now THEN NULL ELSE new_ended END
             ELSE new_ended END AS ended,
         CASE what WHEN {ACTIVE} THEN new_updated WHEN {CHANGED} THEN old_updated
@@ -86,14 +86,14 @@ FROM (
         FROM (
             SELECT l.r, l.state, l.created, l.started, l.ended AS new_ended, l.updated AS new_updated, l.details,
                 j.n, p.n AS past, p.finished AS past_finish,
-                j.finished AS old_finish, j.told AS old_told, j.dated AS old_dated, j.ended AS old_ended,
+                j.finished AS old_finish, j.reported AS old_reported, j.dated AS old_dated, j.ended AS old_ended,
                 j.updated AS old_updated, j.ended_before AS old_ended_before, coalesce(j.asked, 0) AS old_asked,
                 j.reason AS old_reason,
                 l.status <> j.status OR l.state <> j.state AS is_status_new,
                 l.state > {_UNKNOWN} AND CASE
                     WHEN j.finished IS NOT NULL THEN coalesce(l.ended <= :now AND l.ended > {_ENDED}, 0)
                         OR coalesce(l.created <= :now AND l.created > j.created, 0)
-                    WHEN j.n IS NULL THEN coalesce(p.told AND l.ended <= :now AND l.ended > p.finished, 0)
+                    WHEN j.n IS NULL THEN coalesce(p.reported AND l.ended <= :now AND l.ended > p.finished, 0)
                     ELSE 0 END AS is_again,
                 CASE
                     WHEN j.n IS NULL AND p.n IS NOT NULL AND NOT coalesce(l.ended <= :now, 0)
@@ -123,7 +123,7 @@ FROM (
 )
 WHERE CASE what
     WHEN {STALE} THEN n IS NOT NULL
-    WHEN {LATE} THEN n IS NOT NULL OR is_counted OR (past IS NULL AND NOT told)
+    WHEN {LATE} THEN n IS NOT NULL OR is_counted OR (past IS NULL AND NOT reported)
     ELSE 1 END
 """
 
@@ -143,7 +143,7 @@ ORDER BY k LIMIT 250
 """
 EXPLAIN = "UPDATE fresh SET reason = ? WHERE k = ?"
 
-_VALUES = """prefix, id, name, status, state, created, started, finished, told, dated, reason, asked, missed, dims,
+_VALUES = """prefix, id, name, status, state, created, started, finished, reported, dated, reason, asked, missed, dims,
     message, code, ended, updated, deadline, ended_before, total, processed, succeeded, failed, details"""
 _REPLACED = ", ".join(
     f"{name} = excluded.{name}"
@@ -152,7 +152,7 @@ _REPLACED = ", ".join(
 )
 PUT = f"""
 INSERT INTO job (n, source, {_VALUES})
-SELECT f.n, :source, l.prefix, l.id, l.name, l.status, l.state, l.created, l.started, f.finish, f.told, f.dated,
+SELECT f.n, :source, l.prefix, l.id, l.name, l.status, l.state, l.created, l.started, f.finish, f.reported, f.dated,
     f.reason, f.asked, 0, l.dims, l.message, l.code, f.ended, f.updated,
     CASE WHEN f.what = {ACTIVE} THEN l.deadline END,
     f.ended_before, l.total, l.processed, l.succeeded, l.failed, CASE WHEN f.asked > 0 THEN l.details END
@@ -167,15 +167,15 @@ ON CONFLICT (n) DO UPDATE SET {_REPLACED},
 SEE = f"UPDATE job SET missed = 0 WHERE n IN (SELECT n FROM fresh WHERE what = {SEEN}) AND missed"
 END_LATE = f"DELETE FROM job WHERE n IN (SELECT n FROM fresh WHERE what IN ({STALE}, {LATE}))"
 NOTE_LATE = f"""
-INSERT INTO past (source, prefix, id, finished, told)
-SELECT :source, l.prefix, l.id, f.finish, f.told FROM fresh AS f CROSS JOIN listed AS l ON l.r = f.r
-WHERE (f.what = {LATE} AND NOT f.told) OR (f.what = {STALE} AND f.finish IS NOT NULL)
-ON CONFLICT (source, id, prefix) DO UPDATE SET finished = excluded.finished, told = excluded.told
+INSERT INTO past (source, prefix, id, finished, reported)
+SELECT :source, l.prefix, l.id, f.finish, f.reported FROM fresh AS f CROSS JOIN listed AS l ON l.r = f.r
+WHERE (f.what = {LATE} AND NOT f.reported) OR (f.what = {STALE} AND f.finish IS NOT NULL)
+ON CONFLICT (source, id, prefix) DO UPDATE SET finished = excluded.finished, reported = excluded.reported
 """
-PASSED_LATE = f"SELECT max(finish) FROM fresh WHERE what = {LATE} AND told"
+PASSED_LATE = f"SELECT max(finish) FROM fresh WHERE what = {LATE} AND reported"
 COME_BACK = f"""
 DELETE FROM past WHERE n IN (
-    SELECT past FROM fresh WHERE what IN ({ACTIVE}, {ENDED}) OR (what = {LATE} AND told))
+    SELECT past FROM fresh WHERE what IN ({ACTIVE}, {ENDED}) OR (what = {LATE} AND reported))
 """
 
 COUNT_FINISHED = """
@@ -191,16 +191,16 @@ WHERE f.is_owed AND f.reason IS NOT NULL GROUP BY l.dims, f.reason
 ON CONFLICT (source, dims, reason) DO UPDATE SET jobs = jobs + excluded.jobs
 """
 # A failure whose reason was to be asked for, and that nobody can ask for any more.
-_UNTOLD = """
+_UNEXPLAINABLE = """
 INSERT INTO failed_total (source, dims, reason, jobs)
 SELECT :source, job.dims, 'unspecified', count(*) FROM {rows} GROUP BY job.dims
 ON CONFLICT (source, dims, reason) DO UPDATE SET jobs = jobs + excluded.jobs
 """
-COUNT_REPLACED = _UNTOLD.format(
+COUNT_REPLACED = _UNEXPLAINABLE.format(
     rows=f"""fresh CROSS JOIN job ON job.n = fresh.n
     WHERE job.asked = 2 AND what IN ({STALE}, {ENDED}, {CHANGED}, {LATE}) AND (is_counted OR NOT is_owed)"""
 )
-COUNT_LEFT = _UNTOLD.format(rows="leaving CROSS JOIN job ON job.n = leaving.n WHERE job.asked = 2")
+COUNT_LEFT = _UNEXPLAINABLE.format(rows="leaving CROSS JOIN job ON job.n = leaving.n WHERE job.asked = 2")
 COMBINE = f"""
 INSERT INTO combination (source, dims, newest_created)
 SELECT :source, l.dims, max(CASE WHEN l.created <= :now THEN l.created END)
@@ -211,7 +211,7 @@ WHERE excluded.newest_created > coalesce(newest_created, -1) OR newest_created >
 """
 
 # Of a row of `job`: AWS's end, and how long it ran, which the update time of a job that is being deleted does not tell.
-_END = "CASE WHEN told THEN finished ELSE coalesce(ended, updated) END"
+_END = "CASE WHEN reported THEN finished ELSE coalesce(ended, updated) END"
 DURATION = f"""CASE WHEN state <> {_DELETING} AND finished IS NOT NULL
     THEN max(0, {_END} - coalesce(started, created)) END"""
 
@@ -302,10 +302,10 @@ WHERE source = :source AND finished IS NOT NULL AND missed = :missed AND {_LACKE
 """
 MISS = "UPDATE job SET missed = 1 WHERE n IN (SELECT n FROM leaving)"
 NOTE_GONE = """
-INSERT INTO past (source, prefix, id, finished, told)
-SELECT source, prefix, id, coalesce(finished, ended_before), told FROM job
+INSERT INTO past (source, prefix, id, finished, reported)
+SELECT source, prefix, id, coalesce(finished, ended_before), reported FROM job
 WHERE n IN (SELECT n FROM leaving) AND coalesce(finished, ended_before) IS NOT NULL
-ON CONFLICT (source, id, prefix) DO UPDATE SET finished = excluded.finished, told = excluded.told
+ON CONFLICT (source, id, prefix) DO UPDATE SET finished = excluded.finished, reported = excluded.reported
 """
 LEAVE = "DELETE FROM job WHERE n IN (SELECT n FROM leaving)"
 EMPTY_LEAVING = "DELETE FROM leaving"
@@ -326,9 +326,9 @@ INSERT INTO leaving SELECT n FROM job INDEXED BY job_finished WHERE source = :so
     AND state = {_UNKNOWN} AND coalesce(updated, created) < :horizon
 """
 LEFT_PAST = """
-INSERT INTO past (source, prefix, id, finished, told)
-SELECT source, prefix, id, finished, 0 FROM job WHERE n IN (SELECT n FROM leaving) AND NOT told
-ON CONFLICT (source, id, prefix) DO UPDATE SET finished = excluded.finished, told = excluded.told
+INSERT INTO past (source, prefix, id, finished, reported)
+SELECT source, prefix, id, finished, 0 FROM job WHERE n IN (SELECT n FROM leaving) AND NOT reported
+ON CONFLICT (source, id, prefix) DO UPDATE SET finished = excluded.finished, reported = excluded.reported
 """
 LEFT_PASSED = "SELECT max(finished) FROM job WHERE n IN (SELECT n FROM leaving)"
 DROP = """
@@ -345,16 +345,17 @@ SELECT finished + 1 FROM job INDEXED BY job_finished WHERE source = :source AND 
 ORDER BY finished LIMIT 1 OFFSET :excess - 1
 """
 
-# What was seen to end and is not held. Where AWS told the end, `passed` says the same once it left the lookback. Where
-# it did not, the row stays as long as AWS lists the job.
-PAST_PASSED = "SELECT max(finished) FROM past WHERE source = :source AND finished < :old AND told"
-PURGE_TOLD = "DELETE FROM past WHERE source = :source AND finished < :old AND told"
+# What was seen to end and is not held. Once an end that AWS reported left the lookback, `passed` says the same. Of one
+# that it did not, the row stays as long as AWS lists the job.
+PAST_PASSED = "SELECT max(finished) FROM past WHERE source = :source AND finished < :old AND reported"
+PURGE_REPORTED = "DELETE FROM past WHERE source = :source AND finished < :old AND reported"
 _UNLISTED_PAST = f"""
-    SELECT n FROM past AS j INDEXED BY past_id WHERE source = :source AND NOT told AND finished < :old AND {_LACKED}"""
+    SELECT n FROM past AS j INDEXED BY past_id
+    WHERE source = :source AND NOT reported AND finished < :old AND {_LACKED}"""
 SEE_PAST = f"UPDATE past SET missed = 0 WHERE source = :source AND missed AND n NOT IN ({_UNLISTED_PAST})"
-PURGE_UNTOLD = f"DELETE FROM past WHERE n IN ({_UNLISTED_PAST}) AND missed"
+PURGE_UNREPORTED = f"DELETE FROM past WHERE n IN ({_UNLISTED_PAST}) AND missed"
 MISS_PAST = f"UPDATE past SET missed = 1 WHERE n IN ({_UNLISTED_PAST})"
-PURGE_BEFORE = "DELETE FROM past WHERE source = :source AND NOT told AND finished < :oldest"
+PURGE_BEFORE = "DELETE FROM past WHERE source = :source AND NOT reported AND finished < :oldest"
 IS_PAST = "SELECT EXISTS (SELECT 1 FROM past INDEXED BY past_id WHERE source = :source)"
 
 LOST = """

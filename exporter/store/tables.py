@@ -42,7 +42,7 @@ CREATE TABLE source (
     longest_run REAL NOT NULL,  -- of the kind
     since INTEGER,              -- the first listing: what had ended before is counted nowhere
     newest_created INTEGER,     -- never in the future
-    passed INTEGER,             -- the latest end ever let go: an end up to then is not new
+    passed INTEGER,             -- the latest end ever dropped: an end up to then is not new
     limit_start INTEGER,        -- what ended before was dropped because of limits.jobs_per_source
     last_success INTEGER,
     read_in_full INTEGER,
@@ -60,7 +60,7 @@ CREATE TABLE job (
     status INTEGER NOT NULL, state INTEGER NOT NULL,
     created INTEGER, started INTEGER,
     finished INTEGER,           -- the end, frozen; NULL while it has not ended
-    told INTEGER NOT NULL,      -- whether AWS gave that end
+    reported INTEGER NOT NULL,      -- whether AWS reports that end
     dated INTEGER NOT NULL,     -- whether that end is known at all
     reason TEXT,
     asked INTEGER NOT NULL,     -- 1: AWS must be asked for the reason; 2: and the counter must count it then
@@ -83,7 +83,7 @@ CREATE INDEX job_missed ON job (source) WHERE missed > 0;
 CREATE TABLE past (
     n INTEGER PRIMARY KEY,
     source INTEGER NOT NULL, prefix INTEGER NOT NULL, id TEXT NOT NULL,
-    finished INTEGER NOT NULL, told INTEGER NOT NULL,
+    finished INTEGER NOT NULL, reported INTEGER NOT NULL,
     missed INTEGER NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX past_id ON past (source, id, prefix);
@@ -142,7 +142,7 @@ CREATE UNIQUE INDEX temp.listed_id ON listed (poll, id, prefix);
 -- What the comparison found: the rows that are new or changed, and what they become.
 CREATE TEMP TABLE fresh (
     k INTEGER PRIMARY KEY, r INTEGER, n INTEGER, past INTEGER,
-    what INTEGER, finish INTEGER, told INTEGER, dated INTEGER, ended INTEGER, updated INTEGER, ended_before INTEGER,
+    what INTEGER, finish INTEGER, reported INTEGER, dated INTEGER, ended INTEGER, updated INTEGER, ended_before INTEGER,
     is_counted INTEGER, is_owed INTEGER, asked INTEGER, reason TEXT
 );
 CREATE TEMP TABLE leaving (n INTEGER PRIMARY KEY);
@@ -155,7 +155,7 @@ _STATEMENTS = 256
 
 
 def connected(path: str, page_size: int = 16_384) -> sqlite3.Connection:
-    """Return a connection, with its temporary tables. Transactions are begun and ended by hand."""
+    """Return a connection, with its temporary tables. Transactions are started and ended by hand."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=_STATEMENTS)
     # Nobody else writes, so whoever has to wait has found a mistake, and the event loop must not.
     connection.execute("PRAGMA busy_timeout = 0")

@@ -100,16 +100,16 @@ class TakingIn:
         self._staged.untaken = 0
 
     async def whole(self, connection: sqlite3.Connection, *, is_full: bool, scopes: str) -> None:
-        """Take in everything, and let go what left."""
+        """Take in everything, and drop what left."""
         found = await self._compare(connection)
         self._changes["since"] = self._now if self._before["since"] is None else min(self._before["since"], self._now)
         if is_full and (scopes != self._before["scopes"] or self._is_long_since("read_in_full")):
             self._changes.update(read_in_full=self._now, scopes=scopes)
         async with self._database.transaction():
             await self._put(connection, found)
-            await self._let_go_unlisted(connection)
-            await self._let_go_old(connection)
-            await self._let_go_past(connection)
+            await self._drop_unlisted(connection)
+            await self._drop_old(connection)
+            await self._drop_past(connection)
             if self._has_changed or self._changes != self._before:
                 self._changes["last_success"] = self._now
             self._keep(connection)
@@ -177,7 +177,7 @@ class TakingIn:
             await self._run(sql.COUNT_FAILED)
             await self._run(sql.LAST)
 
-    async def _let_go_unlisted(self, connection: sqlite3.Connection) -> None:
+    async def _drop_unlisted(self, connection: sqlite3.Connection) -> None:
         """Remove the jobs that a second complete listing in a row lacks: they were deleted."""
         if self._complete_from is None or not len(self._ledger):
             return
@@ -200,7 +200,7 @@ class TakingIn:
                 # A page that shifted while the list was read may hide a job once.
                 await self._run(sql.MISS, rows=rows)
 
-    async def _let_go_old(self, connection: sqlite3.Connection) -> None:
+    async def _drop_old(self, connection: sqlite3.Connection) -> None:
         """Remove what left the lookback, then what is over the limit: the lookback of this source is shorter then."""
         parameters = self._parameters
         if connection.execute(sql.IS_STALE, parameters).fetchone()[0]:
@@ -233,7 +233,7 @@ class TakingIn:
             await self._sum(self._ledger.left, -1)
             await self._run(sql.LEAVE)
 
-    async def _let_go_past(self, connection: sqlite3.Connection) -> None:
+    async def _drop_past(self, connection: sqlite3.Connection) -> None:
         """Forget ended jobs that are not held, once AWS no longer lists them or `passed` covers them."""
         parameters, ledger = self._parameters, self._ledger
         if self._complete_from is None or abs(self._now - ledger.purged) < _PURGE:
@@ -245,9 +245,9 @@ class TakingIn:
         newest = self._changes["newest_created"]
         old = parameters["horizon"] if newest is None else min(parameters["horizon"], newest - self._lookback)
         self._pass(await self._database.value(connection, sql.PAST_PASSED, {**parameters, "old": old}))
-        await self._database.run(sql.PURGE_TOLD, {**parameters, "old": old}, is_long=True)
+        await self._database.run(sql.PURGE_REPORTED, {**parameters, "old": old}, is_long=True)
         if self._complete_from == EVERYTHING:
-            for each in (sql.SEE_PAST, sql.PURGE_UNTOLD, sql.MISS_PAST):
+            for each in (sql.SEE_PAST, sql.PURGE_UNREPORTED, sql.MISS_PAST):
                 await self._database.run(each, {**parameters, "old": old}, is_long=True)
         else:
             # A job that ended so long before the listing starts was created before that, and is never listed again.
@@ -264,7 +264,7 @@ class TakingIn:
         return self._now - int(self._parameters["horizon"])
 
     def _pass(self, end: int | None) -> None:
-        """Note that a job with this end was let go: what ended up to then is not new."""
+        """Note that a job with this end was dropped: what ended up to then is not new."""
         if end is not None:
             self._changes["passed"] = max(end, _or(self._changes["passed"], end))
 

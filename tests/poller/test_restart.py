@@ -257,7 +257,7 @@ async def test_a_full_disk_costs_durability_not_service(exporters, size):
         exporters.add(at=0.0)
         await exporter.turn(3 * MINUTE)
         assert failed(exporter) == (1002, 1002)
-    # The next start begins anew: what the file had counted is behind what was exported.
+    # The next start starts over: what the file had counted is behind what was exported.
     async with exporters.run() as exporter:
         assert (failed(exporter), exporter.value("aws_jobs", status="Failed")) == ((0, 0), 1002)
 

@@ -157,7 +157,7 @@ def overwritten(file):
     ids=["no database", "damaged", "cut off", "foreign", "newer"],
 )
 def test_what_cannot_be_trusted_is_set_aside(directory, spoil):
-    """The exporter begins anew, and keeps the old file for whoever wants to look."""
+    """The exporter starts over, and keeps the old file for whoever wants to look."""
     names = spoiled(directory, spoil)
     assert sum(name.startswith("jobs.sqlite.") for name in names) >= 1
     assert "jobs.sqlite" in names
@@ -165,7 +165,7 @@ def test_what_cannot_be_trusted_is_set_aside(directory, spoil):
 
 @pytest.mark.parametrize("limit", [70_000, 200_000, 400_000])
 def test_a_disk_that_becomes_full_costs_nothing_but_durability(directory, limit):
-    """The poll fails and is repeated; everything goes on in memory, counters too, and the next start begins anew."""
+    """The poll fails and is repeated; everything goes on in memory, counters too, and the next start starts over."""
     with stored(directory) as database:
         ledger = waited(polled(database, RUNS))
         waited(polled(database, FAILS, NOW + 60))

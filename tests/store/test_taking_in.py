@@ -28,7 +28,7 @@ def updated(at=FIRST, **fields):
 
 
 NOTHING = ()
-GONE, GONE_UNTOLD = [ended(OLD)], [updated(OLD)]
+GONE, UNREPORTED = [ended(OLD)], [updated(OLD)]
 """Listings whose job left the lookback long ago."""
 
 # What was listed before, one listing after the other; what is listed now; the state that is held now, whether the job
@@ -39,13 +39,13 @@ CASES: dict[str, tuple[Any, ...]] = {
     "first seen ended later": ([NOTHING], ended(NOW), State.FAILED, 1, NOW, 0),
     "first seen ended, before the first listing": ([NOTHING], ended(OLD + 8 * DAY), State.FAILED, 0, OLD + 8 * DAY, 0),
     "first seen ended, before the lookback": ([NOTHING], ended(OLD), None, 0, None, 0),
-    "first seen ended, before the lookback, end not told": ([NOTHING], updated(OLD), None, 0, None, 1),
+    "first seen ended, before the lookback, end not reported": ([NOTHING], updated(OLD), None, 0, None, 1),
     "active, seen ended": ([[active()]], ended(), State.FAILED, 1, FIRST, 0),
-    "active, seen ended, end not told": ([[active()]], updated(), State.FAILED, 1, FIRST, 0),
+    "active, seen ended, end not reported": ([[active()]], updated(), State.FAILED, 1, FIRST, 0),
     "active, seen ended, no time at all": ([[active()]], updated(None), State.FAILED, 1, NOW, 0),
     "active, seen ended, end in the future": ([[active()]], ended(NOW + DAY), State.FAILED, 1, NOW, 0),
     "active, seen ended before the lookback": ([[active()]], ended(OLD), None, 1, None, 0),
-    "active, seen ended before the lookback, end not told": ([[active()]], updated(OLD), None, 1, None, 1),
+    "active, seen ended before the lookback, end not reported": ([[active()]], updated(OLD), None, 1, None, 1),
     "active, no longer listed": ([[active()]], None, State.RUNNING, 0, None, 0),
     "active, not listed for a second time": ([[active()], NOTHING], None, None, 0, None, 0),
     "finished, listed again": ([[active()], [ended()]], ended(), State.FAILED, 0, FIRST, 0),
@@ -64,8 +64,8 @@ CASES: dict[str, tuple[Any, ...]] = {
     "past, listed again": ([[active()], [ended()], NOTHING, NOTHING], ended(), State.FAILED, 0, FIRST, 0),
     "past, ended later": ([[active()], [ended()], NOTHING, NOTHING], ended(SECOND), State.FAILED, 1, SECOND, 0),
     "left the lookback, still listed": ([[active()], GONE], ended(OLD), None, 0, None, 0),
-    "left the lookback, end not told, still listed": ([[active()], GONE_UNTOLD], updated(SECOND), None, 0, None, 1),
-    "left the lookback, runs again": ([[active()], GONE_UNTOLD], active(), State.RUNNING, 0, None, 0),
+    "left the lookback, end not reported, still listed": ([[active()], UNREPORTED], updated(SECOND), None, 0, None, 1),
+    "left the lookback, runs again": ([[active()], UNREPORTED], active(), State.RUNNING, 0, None, 0),
     "left the lookback, ends again": ([[active()], GONE], ended(NOW), State.FAILED, 1, NOW, 0),
 }  # fmt: skip
 
