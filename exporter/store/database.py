@@ -281,7 +281,8 @@ class Database:
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
-            connection.interrupt()
+            with suppress(sqlite3.Error):
+                connection.interrupt()
             while not future.done():
                 with suppress(asyncio.CancelledError):
                     await asyncio.wait([future])

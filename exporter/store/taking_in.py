@@ -185,7 +185,7 @@ class TakingIn:
         reaches_back = self._complete_from == EVERYTHING or self._parameters["complete_from"] < horizon
         held = self._ledger.held if reaches_back else 0
         lacks = (sql.LACK_ACTIVE, sql.LACK_ALL if self._complete_from == EVERYTHING else sql.LACK_FINISHED)
-        for missed in (1, 0):
+        for missed in (1, 0) if self._ledger.missed else (0,):
             connection.execute(sql.EMPTY_LEAVING)
             parameters = {**self._parameters, "missed": missed}
             rows = sum([await self._run(lack, parameters, rows=held) for lack in lacks])
