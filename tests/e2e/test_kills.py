@@ -88,8 +88,8 @@ async def test_prometheus_counts_what_failed_over_ten_kills(tmp_path, tool):
                 assert await query(address, total("resets({}[1h])")) == 0
                 increase = await query(address, total("increase({}[1h])"))
     sys.stdout.write(f"{feed.failing} failed, increase {increase}, {KILLS} kills\n")
-    # Prometheus extrapolates by up to half a scrape interval at either end.
-    assert increase == pytest.approx(feed.failing, rel=0.1)
+    # Prometheus extrapolates by half of the mean time between two scrapes, of which the kills cost some.
+    assert increase == pytest.approx(feed.failing, rel=0.25)
 
 
 def total(expression: str) -> str:
