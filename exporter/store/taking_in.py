@@ -67,10 +67,12 @@ class TakingIn:
         horizon = time - round(ledger.rules.lookback * 1000)
         self._now = time
         self._changes = dict(self._before)
-        for column in ("limit_start", "passed"):
-            # The clock was ahead for a while. Whatever ends from now on is new all the same.
-            if _or(self._changes[column], _NEVER) > time:
-                self._changes[column] = time
+        # Where AWS has not created anything later than now, the clock is right, and was ahead when it dropped what ends
+        # later than now. Otherwise it is behind, and what was dropped will be listed again once it is right.
+        if _or(self._before["newest_created"], time + 1) <= time:
+            for column in ("limit_start", "passed"):
+                if _or(self._changes[column], _NEVER) > time:
+                    self._changes[column] = time
         self._parameters: dict[str, Any] = {
             "source": ledger.number,
             "poll": staged.poll,

@@ -770,6 +770,16 @@ def test_a_clock_that_was_ahead_for_a_poll_hides_no_job_afterward():
     assert len(ledger) == 1
 
 
+def test_a_clock_that_was_behind_for_a_while_counts_nothing_twice(ledger):
+    """What left the lookback meanwhile, by AWS's time, had been counted when it ended."""
+    old, new = (job(name, State.SUCCEEDED, created=at, ended=at + 10) for name, at in [("a", 9 * DAY), ("b", 10 * DAY)])
+    ledger.take([], now=8 * DAY)
+    ledger.take([old], now=9 * DAY + 60)
+    for now, listing in [(10 * DAY + 60, [old, new]), (10.5 * DAY, []), (2 * DAY, []), (10.5 * DAY + 60, [old, new])]:
+        ledger.take(listing, now, complete_from=None)
+    assert ledger.finished_total == {((), State.SUCCEEDED): 2}
+
+
 def test_counts_as_large_as_they_may_be_can_be_summed(ledger):
     """The sum of a million of them fits."""
     most = (1 << 40) - 1
