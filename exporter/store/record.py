@@ -97,7 +97,8 @@ def duration(job: Job) -> float | None:
     # The update time of a job that is being deleted is that of the deletion.
     if start is None or end is None or job.state is State.DELETING:
         return None
-    return max(0.0, end - start)
+    # Both are whole milliseconds; their difference as a float is not.
+    return max(0.0, round(end - start, 3))
 
 
 def status_label(status: str, state: State) -> str:
