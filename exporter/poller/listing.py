@@ -98,7 +98,7 @@ class JobSource:
         # What makes it the same list of jobs. Where this differs, nothing that is known applies.
         # Without dimensions, these limits change nothing, and a reload that changes them must not cost what is known.
         bounds = (limits.dimension_values, limits.series_per_source) if self._dimensions else None
-        self.identity = repr((kind.reading, sorted(scope.ids.items()), self._dimensions, bounds))
+        self.identity = (kind.reading, sorted(scope.ids.items()), self._dimensions, bounds)
         self.memory = Memory(self._new_ledger())
         # What decides, besides AWS, which numbers are published.
         patterns = [settings.patterns(name) for name, _ in kind.scopes[1:]]
@@ -203,11 +203,9 @@ class JobSource:
         # Holds nothing of the source itself: after a reload, a ledger outlives it.
         context, settings = self._context, self._context.settings
         classify = partial(_reason, context.classifier, self.kind.service)
-        reasons = repr(settings.reasons)
-        rules = Rules(
-            settings.poll.lookback, settings.metrics.duration_buckets, settings.limits.jobs_per_source, reasons
-        )
-        return Ledger(context.database, self.status.key, classify, rules, self.identity, self.kind.longest_run)
+        lookback, bounds = settings.poll.lookback, settings.metrics.duration_buckets
+        rules = Rules(lookback, bounds, settings.limits.jobs_per_source, context.classifier.identity)
+        return Ledger(context.database, self.status.key, classify, rules, repr(self.identity), self.kind.longest_run)
 
     async def _open(self, *, create: bool = True) -> None:
         """Find in the database what is known."""

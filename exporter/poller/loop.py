@@ -374,8 +374,10 @@ class Poller:
         self._context.exposition.publish(("source", status.key), families)
 
     def _note_readiness(self) -> None:
-        statuses = [source.status for source in self._sources.values()]
-        if not self.ready.is_set() and statuses and all(each.attempts or each.last_success for each in statuses):
+        # First of all whether it is known already: each poll asks, and there may be thousands of sources.
+        if self.ready.is_set() or not self._sources:
+            return
+        if all(source.status.attempts or source.status.last_success for source in self._sources.values()):
             self.ready.set()
 
 

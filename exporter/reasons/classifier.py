@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from enum import StrEnum
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self
 
@@ -118,6 +119,13 @@ class Classifier:
         self.rules = tuple(rules)
         # Jobs that fail together fail with the same words, and trying every rule takes a while.
         self._known = lru_cache(_REMEMBERED)(self._classify)
+
+    @cached_property
+    def identity(self) -> str:
+        """What differs where any rule does, by which kept reasons are known to be those of the rules."""
+        # Not `repr`: that of a long expression is cut off.
+        rules = "\n".join(rule.model_dump_json() for rule in self.rules)
+        return blake2b(rules.encode(), digest_size=16).hexdigest()
 
     @classmethod
     def built_in(cls, extra: Iterable[Rule] = ()) -> Self:

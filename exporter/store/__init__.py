@@ -1,7 +1,7 @@
 """What is known of each source's jobs, in an embedded database: a listing is taken in as one transaction."""
 
-from exporter.store.database import Database, StorageError, StorageLostError
-from exporter.store.directory import Contents, contents
+from exporter.store.database import Database, StorageLostError
+from exporter.store.directory import Contents, StorageError, contents
 from exporter.store.finding import Finding
 from exporter.store.job_filter import JobFilter
 from exporter.store.ledger import EVERYTHING, Ledger, Rules

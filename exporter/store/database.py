@@ -16,7 +16,8 @@ import structlog
 
 from exporter.jobs import SourceKey
 from exporter.store import tables
-from exporter.store.directory import Directory, StorageError
+from exporter.store.directory import Directory
+from exporter.turns import in_turns
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +31,7 @@ _BREATH, _BETWEEN_BREATHS = 0.0001, 0.002
 """Seconds for which the event loop really sleeps, and between such sleeps, while the thread works."""
 
 _WORDS = 10_000
-"""Words that may pile up before those that no row uses are dropped."""
+"""Words that may pile up, at least, before those that no row uses are dropped."""
 
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _STORAGE_FAULTS = _DAMAGED | {
@@ -70,6 +71,7 @@ class Database:
         self._read_lock = asyncio.Lock()
         self._read_thread = ThreadPoolExecutor(1, thread_name_prefix="reader")
         self._words: dict[str, int] = {}
+        self._most_words = _WORDS
         self._polls = 0
         self._rows = 0
         self._abandoned: list[tuple[int, bool]] = []
@@ -206,7 +208,7 @@ class Database:
     async def _maintain(
         self, connection: sqlite3.Connection, polled: AbstractSet[SourceKey], now: int, until: int
     ) -> None:
-        rows = [(number, is_gone, SourceKey(*key)) for number, is_gone, *key in connection.execute(_KEYS)]
+        rows = await in_turns((number, is_gone, SourceKey(*key)) for number, is_gone, *key in connection.execute(_KEYS))
         async with self.transaction():
             self._note_successes()
             changed = [(number, key in polled) for number, is_gone, key in rows if is_gone == (key in polled)]
@@ -214,9 +216,11 @@ class Database:
             connection.executemany("UPDATE source SET gone = ? WHERE n = ?", since)
         for (number,) in connection.execute(_LONG_GONE, (until,)).fetchall():
             await self.forget(number)
-        if len(self._words) > _WORDS:
+        if len(self._words) > self._most_words:
             await self.run(_UNUSED_WORDS, is_long=True)
             self._words.clear()
+            # All of them may be in use, and looking for others takes long.
+            self._most_words = max(_WORDS, 2 * await self.value(connection, "SELECT count(*) FROM word"))
 
     async def forget(self, source: int) -> None:
         """Remove everything about a source, within `exclusive`."""
@@ -306,5 +310,3 @@ DELETE FROM word WHERE n > 0 AND n NOT IN (
     UNION SELECT prefix FROM listed UNION SELECT status FROM listed UNION SELECT dims FROM listed
 )
 """
-
-__all__ = ["PAGE", "Database", "StorageError", "StorageLostError"]

@@ -120,7 +120,7 @@ class Directory:
             tables.create(connection)
         # Fails where the directory can be read only, which nothing before did if there is a database already.
         connection.execute("BEGIN IMMEDIATE")
-        connection.execute("PRAGMA user_version = 1")
+        connection.execute(f"PRAGMA user_version = {tables.VERSION}")
         connection.execute("COMMIT")
 
 

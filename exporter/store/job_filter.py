@@ -1,7 +1,5 @@
 """Which jobs a search is for."""
 
-# ruff: noqa: S608 - conditions are made of constants here, and values are parameters
-
 from __future__ import annotations
 
 import json

@@ -34,7 +34,7 @@ class Rules(NamedTuple):
     limit: float = math.inf
     """Finished jobs that are held at most."""
     reasons: str = ""
-    """What the rules of reasons are, as text."""
+    """What differs where the rules of reasons do."""
 
 
 class Ledger:
@@ -63,7 +63,7 @@ class Ledger:
         # Hashed, because it may hold what an account is reached by.
         self._identity = blake2b(identity.encode(), digest_size=16).hexdigest()
         self._longest_run = longest_run
-        bounds = [round(bound * 1000) for bound in rules.bounds]
+        bounds = tuple(round(bound * 1000) for bound in rules.bounds)
         self.moved, self.left, self._all = sql.moved(bounds), sql.left(bounds), sql.everything(bounds)
         self._rules = repr((rules.lookback, bounds, rules.limit, rules.reasons))
         self.row: dict[str, Any] = {}
@@ -162,11 +162,11 @@ class Ledger:
             assert row is not None  # noqa: S101 - for the type checker: it was just inserted
             self.row, self._epoch = row, self.database.epoch
             self.shown = row["n"]
-            if row["rules"] != self._rules:
-                await self._rebuild(connection)
-            elif row["gone"] is not None or row["longest_run"] != self._longest_run * 1000:
+            if row["gone"] is not None or row["longest_run"] != self._longest_run * 1000:
                 async with self.database.transaction():
                     connection.execute(sql.CONTINUE, (self._longest_run * 1000, row["n"]))
+            if row["rules"] != self._rules:
+                await self._rebuild(connection)
             self.read(connection)
 
     async def explain(self, job: Job) -> None:
@@ -186,10 +186,7 @@ class Ledger:
                 connection.execute("INSERT INTO leaving VALUES (?)", (number,))
                 for statement in self.left:
                     connection.execute(statement, {"source": self.number, "sign": -1})
-                connection.execute(
-                    sql.NOTE_REASON,
-                    (reason, job.message or None, job.code or None, number),
-                )
+                connection.execute(sql.NOTE_REASON, (reason, job.message or None, job.code or None, number))
                 for statement in self.left:
                     connection.execute(statement, {"source": self.number, "sign": 1})
                 connection.execute(sql.LAST_EXPLAINED, {"source": self.number, "now": math.inf})
@@ -283,11 +280,8 @@ class Ledger:
             connection.execute(sql.FORGET_LAST, parameters)
             for statement in (*self._all, sql.LAST_OF_ALL):
                 await database.run(statement, parameters, is_long=True)
-            connection.execute(
-                "UPDATE source SET rules = ?, limit_start = NULL, read_in_full = NULL, gone = NULL WHERE n = ?",
-                (self._rules, number),
-            )
-        self.row.update(rules=self._rules, limit_start=None, read_in_full=None, gone=None)
+            connection.execute(sql.NOTE_RULES, (self._rules, number))
+        self.row.update(rules=self._rules, limit_start=None, read_in_full=None)
 
 
 def failed(status: str, message: str | None, code: str | None) -> Job:

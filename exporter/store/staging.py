@@ -102,8 +102,7 @@ class Listing:
             connection.executemany(sql.STAGE_FURTHER if has_more else sql.STAGE, values)
         finally:
             connection.execute("COMMIT")
-        staged.add(first, len(jobs))
-        staged.has_started = staged.has_started or any(job.started is not None for job in jobs)
+        staged.add(first, jobs)
 
 
 def _has_more(job: Job) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from exporter.jobs import Job
 from exporter.store import statements as sql
 from exporter.store.database import PAGE
 from exporter.store.ledger import EVERYTHING, Ledger, failed
@@ -45,13 +46,14 @@ class Staged:
     has_started: bool = False
     """Whether any of them has a start, and so a time from creation to start."""
 
-    def add(self, first: int, jobs: int) -> None:
-        """Note that rows from `first` on were staged."""
+    def add(self, first: int, jobs: Sequence[Job]) -> None:
+        """Note that jobs were staged in the rows from `first` on."""
         if not self.jobs:
             self.after = first - 1
-        self.until = first + jobs - 1
-        self.jobs += jobs
-        self.untaken += jobs
+        self.until = first + len(jobs) - 1
+        self.jobs += len(jobs)
+        self.untaken += len(jobs)
+        self.has_started = self.has_started or any(job.started is not None for job in jobs)
 
 
 class TakingIn:
@@ -105,7 +107,8 @@ class TakingIn:
         """Take in everything, and drop what left."""
         found = await self._compare(connection)
         self._changes["since"] = self._now if self._before["since"] is None else min(self._before["since"], self._now)
-        if is_full and (scopes != self._before["scopes"] or self._is_long_since("read_in_full")):
+        before = _or(self._before["read_in_full"], _NEVER)
+        if is_full and (scopes != self._before["scopes"] or abs(self._now - before) >= _READ_IN_FULL):
             self._changes.update(read_in_full=self._now, scopes=scopes)
         async with self._database.transaction():
             await self._put(connection, found)
@@ -196,8 +199,7 @@ class TakingIn:
             self._has_changed = True
             if missed:
                 await self._sum(self._ledger.left, -1, rows)
-                for each in (sql.COUNT_LEFT, sql.NOTE_GONE, sql.LEAVE):
-                    await self._run(each, rows=rows)
+                await self._remove(rows)
             else:
                 # A page that shifted while the list was read may hide a job once.
                 await self._run(sql.MISS, rows=rows)
@@ -208,8 +210,7 @@ class TakingIn:
         if connection.execute(sql.IS_STALE, parameters).fetchone()[0]:
             self._has_changed = True
             connection.execute(sql.EMPTY_LEAVING)
-            for each in (sql.AGED, sql.NOTE_GONE, sql.LEAVE):
-                await self._run(each)
+            await self._remove(await self._run(sql.AGED))
         if connection.execute(sql.IS_LEFT, parameters).fetchone()[0]:
             await self._leave(connection, parameters["start"])
         if connection.execute(sql.IS_DROPPED, parameters).fetchone()[0]:
@@ -220,17 +221,22 @@ class TakingIn:
             excess = {**parameters, "excess": held - int(self._ledger.rules.limit)}
             floor = await self._database.value(connection, sql.FLOOR, excess)
             self._changes["limit_start"] = floor
-            await self._leave(connection, floor, statement=sql.DROP)
+            await self._leave(connection, floor, sql.DROP)
 
-    async def _leave(self, connection: sqlite3.Connection, before: int, statement: str = "") -> None:
-        """Remove the jobs that finished before a time, a slice at a time."""
+    async def _remove(self, rows: int) -> None:
+        """Remove the jobs that are leaving otherwise than by their age; their ends must not count again."""
+        for each in (sql.COUNT_LEFT, sql.NOTE_GONE, sql.LEAVE):
+            await self._run(each, rows=rows)
+
+    async def _leave(self, connection: sqlite3.Connection, before: int, *first: str) -> None:
+        """Remove the jobs that finished before a time, a slice at a time, after these statements about them."""
         self._has_changed = True
         while True:
             connection.execute(sql.EMPTY_LEAVING)
             if not await self._run(sql.LEFT, {**self._parameters, "before": before}):
                 return
             self._pass(connection.execute(sql.LEFT_PASSED).fetchone()[0])
-            for each in (*filter(None, [statement]), sql.COUNT_LEFT, sql.LEFT_PAST):
+            for each in (*first, sql.COUNT_LEFT, sql.LEFT_PAST):
                 await self._run(each)
             await self._sum(self._ledger.left, -1)
             await self._run(sql.LEAVE)
@@ -255,11 +261,6 @@ class TakingIn:
             # A job that ended so long before the listing starts was created before that, and is never listed again.
             oldest = parameters["complete_from"] - _LISTED_LONGEST
             connection.execute(sql.PURGE_BEFORE, {**parameters, "oldest": oldest})
-
-    def _is_long_since(self, column: str) -> bool:
-        """Whether a time of the source is so old, or so wrong, that writing it anew is worth it."""
-        before = self._before[column]
-        return before is None or abs(self._now - before) >= _READ_IN_FULL
 
     @property
     def _lookback(self) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -200,3 +201,17 @@ async def test_the_requests_of_a_poll_count_for_its_source(clock):
             assert first == jobs.calls - jobs.last_calls > 2
             assert jobs.calls == aws.requests["bedrock", "ListModelInvocationJobs"]
             assert account.calls == 1
+
+
+async def test_a_poller_that_is_ready_no_longer_looks_at_every_source(aws, clock):
+    """Each poll would look at ten thousand of them."""
+
+    class Unread(dict[Any, Any]):
+        def values(self) -> Any:
+            raise AssertionError
+
+    async with running(configured(aws.endpoint_url, {"bedrock": None}), clock) as exporter:
+        assert exporter.poller.ready.is_set()
+        exporter.poller._sources = Unread(exporter.poller._sources)
+        await exporter.turn(70)
+        assert exporter.up(kind="model_invocation_job") == 1

@@ -245,3 +245,12 @@ def test_a_message_that_was_seen_before_is_not_examined_again():
 def test_any_text_has_a_reason(message, status, code):
     """Whatever AWS sends, there is a reason and never an exception."""
     assert BUILT_IN.classify(message, status=status, code=code).reason in Reason
+
+
+def test_rules_that_differ_anywhere_have_another_identity():
+    """Reasons that were stored under other rules are determined anew: the user's own rules, or those of an update."""
+    texts = ["x" * 500, "x" * 499 + "y"]
+    rules = [Rule(name="own", reason=Reason.DEPENDENCY, text=text) for text in texts]
+    classifiers = [Classifier.built_in(), *(Classifier.built_in([rule]) for rule in rules), Classifier(rules)]
+    assert len({each.identity for each in classifiers}) == 4
+    assert Classifier.built_in().identity == Classifier.built_in().identity

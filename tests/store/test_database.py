@@ -197,8 +197,8 @@ async def test_another_list_of_jobs_has_nothing_of_the_one_before(database):
 
 async def test_the_longest_run_of_a_kind_can_change(database):
     """A newer catalog knows better what is overdue."""
-    for longest in (100.0, 200.0):
-        ledger = Ledger(database, key(), lambda _: "other", Rules(7 * DAY), longest_run=longest)
+    for longest, rules in ((100.0, Rules(7 * DAY)), (200.0, Rules(7 * DAY)), (300.0, Rules(8 * DAY))):
+        ledger = Ledger(database, key(), lambda _: "other", rules, longest_run=longest)
         await ledger.open()
         assert database.connection.execute("SELECT longest_run FROM source").fetchall() == [(longest * 1000,)]
 
@@ -218,3 +218,23 @@ def test_many_failures_at_once_leave_turns_to_others(database):
         return turns
 
     assert waited(turns()) > 200
+
+
+async def test_words_in_use_are_not_looked_through_every_minute(database):
+    """With fifteen thousand parents, a million jobs would be read each time."""
+    ledger = await opened(database)
+    await take(ledger, [each._replace(id=f"arn:{n}/{n}") for n, each in enumerate(jobs(12_000))])
+    looked = []
+    for minute in (1, 2):
+        database.connection.set_trace_callback(lambda sql: looked.append("DELETE FROM word" in sql))
+        await database.maintain([ledger.key], NOW + minute, DAY)
+        database.connection.set_trace_callback(None)
+        # A poll lists all of them, and has their numbers again.
+        await take(ledger, [each._replace(id=f"arn:{n}/{n}") for n, each in enumerate(jobs(12_000))], NOW + minute)
+    assert sum(looked) == 1
+
+
+async def test_sources_of_the_same_rules_share_their_statements(database):
+    """Ten thousand of them would hold as many times the same text."""
+    first, second = [await opened(database, scope) for scope in "ab"]
+    assert all(one is other for one, other in zip(first.moved + first.left, second.moved + second.left, strict=True))

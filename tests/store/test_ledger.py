@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from exporter.jobs import Job, State
+from exporter.store import EVERYTHING
 from tests.support.ledgers import LedgerOfATest as Ledger
 
 DAY = 86_400.0
@@ -746,16 +747,18 @@ def test_a_job_that_runs_again_and_is_lacking_twice_does_not_count_again_by_the_
         ([[failed(100.0, message="", details={"id": "a"})]], {"unspecified": 1}),
         ([[failed(10.0, message="")._replace(status="Gone", state=State.DELETING)]], {"unspecified": 1}),
         ([[], []], {"unspecified": 1}),
+        ([[failed(10.0)._replace(ended=None, updated=20.0, **ODD)], (2 * DAY, [])], {"unspecified": 1}),
         ([[job(created=0.0)], [failed(10.0, message="", details={"id": "a"})]], {}),
     ],
-    ids=["fails again", "is deleted", "is gone", "goes back and forth"],
+    ids=["fails again", "is deleted", "is gone", "is odd and ages out", "goes back and forth"],
 )
 def test_a_failure_that_can_no_longer_be_explained_is_counted_without_a_reason(ledger, listings, counted):
     """In the end as many are counted by reason as have failed."""
     ledger.take([job(created=0.0)], now=1.0)
     ledger.take([failed(10.0, message="", details={"id": "a"})], now=60.0)
     for number, listing in enumerate(listings):
-        ledger.take(listing, now=120.0 + number)
+        now, jobs = listing if isinstance(listing, tuple) else (120.0 + number, listing)
+        ledger.take(jobs, now, complete_from=None if now > DAY else EVERYTHING)
     assert ledger.failed_total == {((), reason): number for reason, number in counted.items()}
 
 
