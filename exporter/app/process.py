@@ -17,7 +17,7 @@ from exporter.clock import Clock
 from exporter.exposition import Exposition
 from exporter.poller import JobSource, Poller
 from exporter.settings import Settings
-from exporter.store.search import Inventory, JobList
+from exporter.store.inventory import Inventory, JobList
 from exporter.web import Guard, Inside, Reload, Site, WebConfigFile, create_app, from_systemd, listen, serve
 
 _MAINTENANCE = 60.0

@@ -1,67 +1,18 @@
-"""Searches across the jobs of all sources: by filter, in any order, page by page; and what they add up to."""
+"""One search as SQL: which jobs, in which order, from which place on."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from operator import attrgetter
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from exporter.catalog import Kind
-from exporter.jobs import SourceKey, State
-from exporter.store.database import Database
+from exporter.jobs import State
 from exporter.store.job_filter import JobFilter
-from exporter.store.ledger import Ledger
-from exporter.store.record import SELECT, Record, record
 from exporter.store.statements import DURATION
 from exporter.store.tables import NUMBER, STATES
-from exporter.telemetry import SourceStatus
-
-HOUR = 3600
-
-_FEW = 100_000
-"""Jobs that are looked up by their source. Where the sources of a search have more, other ways are faster."""
 
 Sort = Literal["", "name", "status", "created", "started", "finished", "duration", "reason"]
 """What to order jobs by; empty for active jobs first, the newest first, then the last to finish."""
-
-
-class JobList(NamedTuple):
-    """The jobs of one source."""
-
-    status: SourceStatus
-    kind: Kind
-    ledger: Ledger
-
-
-@dataclass(frozen=True)
-class Places:
-    """Which sources a search covers; an empty set covers every value."""
-
-    account_id: frozenset[str] = frozenset()
-    region: frozenset[str] = frozenset()
-    aws_service: frozenset[str] = frozenset()
-    kind: frozenset[str] = frozenset()
-    scope: frozenset[str] = frozenset()
-
-    def matches(self, key: SourceKey) -> bool:
-        """Return whether a source is covered."""
-        return all(key[place] in values for place, values in self._criteria)
-
-    @property
-    def is_everywhere(self) -> bool:
-        """Whether every source is covered."""
-        return not self._criteria
-
-    @cached_property
-    def _criteria(self) -> list[tuple[int, frozenset[str]]]:
-        """The sets that are not empty, each with its place in a key."""
-        sets = (self.account_id, self.region, self.aws_service, self.kind, self.scope)
-        return [(place, values) for place, values in enumerate(sets) if values]
 
 
 class Position(NamedTuple):
@@ -91,181 +42,7 @@ class Order(NamedTuple):
 USUAL = Order()
 
 
-class Found(NamedTuple):
-    """A job and the source that lists it."""
-
-    position: Position
-    source: JobList
-    record: Record
-
-
-class Page(NamedTuple):
-    """Some of the jobs that match a search."""
-
-    jobs: list[Found]
-    next: Position | None
-    """Where the next page continues, None after the last page."""
-    total: int | None
-    """The number of jobs on all pages; None if they would have to be counted one by one."""
-
-
-class Inventory:
-    """Searches the jobs of all sources."""
-
-    def __init__(
-        self,
-        database: Database,
-        statuses: Callable[[], Iterable[SourceStatus]],
-        lists: Callable[[], Iterable[JobList]],
-        now: Callable[[], float],
-    ) -> None:
-        """Search what `statuses` and `lists` return at that time, because sources come and go."""
-        self._database = database
-        self._statuses = statuses
-        self._lists = lists
-        self._numbers, self._labels = _Numbers(database), _Labels()
-        self.now = now
-
-    def at_once(self) -> Inventory:
-        """Return an inventory of the sources as they are now, for one response: listing ten thousand takes a while."""
-        statuses, lists = list(self._statuses()), list(self._lists())
-        inventory = Inventory(self._database, lambda: statuses, lambda: lists, self.now)
-        # What these hold stays right for as long as no source comes or goes.
-        inventory._numbers, inventory._labels = self._numbers, self._labels
-        return inventory
-
-    def statuses(self, places: Places = Places()) -> list[SourceStatus]:
-        """Return the status of each source, ordered by key."""
-        return sorted(self.each_status(places), key=attrgetter("key"))
-
-    def each_status(self, places: Places = Places()) -> Iterable[SourceStatus]:
-        """Return the status of each source, in no order."""
-        if places.is_everywhere:
-            return self._statuses()
-        return (status for status in self._statuses() if places.matches(status.key))
-
-    def labels(self) -> Mapping[str, set[str]]:
-        """Return the values of each label that sources with jobs have, except for the empty one."""
-        return self._labels.of([source.status.key for source in self._lists()])
-
-    def several(self) -> list[str]:
-        """Return which of account and region have several values: with only one, nobody needs to read it."""
-        labels = self.labels()
-        return [label for label in ("account_id", "region") if len(labels[label]) > 1]
-
-    async def jobs(
-        self,
-        places: Places,
-        job_filter: JobFilter,
-        limit: int,
-        after: Position | None = None,
-        order: Order = USUAL,
-    ) -> Page:
-        """Return at most `limit` matching jobs that come after a position in an order."""
-        async with self._database.reading() as connection:
-            search = _Search(job_filter, order, await self._among(connection, places))
-            # One more than asked for, to know whether there are more.
-            rows = await self._rows(connection, search.page(after), search.values(limit + 1, after))
-            positions = [Position(*row) for row in rows]
-            found = self._found(connection, positions[:limit])
-            total = sum(await self._rows(connection, search.total(), search.values())) if job_filter.is_summed else None
-        return Page(found, positions[limit - 1] if len(positions) > limit else None, total)
-
-    async def states(self) -> Mapping[str, Counter[State]]:
-        """Return how many jobs of each service are in each state."""
-        services: defaultdict[str, Counter[State]] = defaultdict(Counter)
-        for service, state, jobs in await self._sums(_STATES):
-            services[service][STATES[state]] += jobs
-        return {service: +counts for service, counts in sorted(services.items())}
-
-    async def failures(self, hours: int) -> list[tuple[int, int]]:
-        """Return the start of each of the last hours, the current one last, and how many jobs failed in it."""
-        current = int(self.now() // HOUR)
-        span = range(current - hours + 1, current + 1)
-        counts = dict(await self._sums(_FAILURES, since=span[0] * HOUR * 1000))
-        return [(hour * HOUR, counts.get(hour, 0)) for hour in span]
-
-    async def overdue(self, limit: int) -> list[Found]:
-        """Return the active jobs that have run longer than is usual for their kind, oldest first."""
-        rows = await self._sums(_OVERDUE, now=self.now() * 1000, limit=limit)
-        async with self._database.reading() as connection:
-            return self._found(connection, [Position(*row) for row in rows])
-
-    async def _among(self, connection: sqlite3.Connection, places: Places) -> _Among:
-        """Return the sources that a search covers."""
-        sources = list(self._lists())
-        numbers = self._numbers.of(sources)
-        if not places.is_everywhere:
-            numbers = {n: place for n, place in numbers.items() if places.matches(sources[place].status.key)}
-            if sum(len(sources[place].ledger) for place in numbers.values()) <= _FEW:
-                return _Among(list(numbers))
-        # The database may have sources that are no longer polled.
-        [count] = await self._rows(connection, _COUNT)
-        others = set(await self._rows(connection, _SOURCES)) - numbers.keys() if count > len(numbers) else ()
-        return _Among(sorted(others), is_all_but=True)
-
-    def _found(self, connection: sqlite3.Connection, positions: Sequence[Position]) -> list[Found]:
-        """Return the jobs at these positions."""
-        sources = list(self._lists())
-        numbers = self._numbers.of(sources)
-        rows = connection.execute(_JOBS, (json.dumps([position.number for position in positions]),))
-        # One may have left since its position was found.
-        jobs = {row[-2]: (sources[numbers[row[-3]]], record(row)) for row in rows if row[-3] in numbers}
-        return [Found(position, *jobs[position.number]) for position in positions if position.number in jobs]
-
-    async def _sums(self, sql: str, **values: float) -> list[Any]:
-        """Return the rows of a statement about all sources that are polled."""
-        async with self._database.reading() as connection:
-            among = await self._among(connection, Places())
-            return await self._rows(connection, sql.format(among=among.condition), {**values, **among.values})
-
-    async def _rows(
-        self, connection: sqlite3.Connection, sql: str, values: Mapping[str, Any] | None = None
-    ) -> list[Any]:
-        """Return the rows of a statement that returns them as one JSON array: handing over each would take a turn."""
-        rows: list[Any] = json.loads(await self._database.value(connection, sql, values or {}))
-        return rows
-
-
-class _Numbers:
-    """The places of sources in a list by their number in the database; kept until others are asked about."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._found: dict[int, int] = {}
-        self._for: tuple[int, list[Ledger]] = (0, [])
-
-    def of(self, sources: Sequence[JobList]) -> dict[int, int]:
-        """Return the places of these sources; one that was never read has no number."""
-        ledgers = [source.ledger for source in sources]
-        among = self._database.epoch, ledgers
-        if among != self._for or len(self._found) < len(ledgers):
-            shown = ((ledger.shown, place) for place, ledger in enumerate(ledgers))
-            self._found = {number: place for number, place in shown if number is not None}
-            self._for = among
-        return self._found
-
-
-class _Labels:
-    """The values of each label in a list of keys; kept until others are asked about."""
-
-    def __init__(self) -> None:
-        self._found = labels(())
-        self._for: list[SourceKey] = []
-
-    def of(self, keys: list[SourceKey]) -> Mapping[str, set[str]]:
-        """Return the values of each label, except for the empty one."""
-        if keys != self._for:
-            self._found, self._for = labels(keys), keys
-        return self._found
-
-
-def labels(keys: Collection[SourceKey]) -> Mapping[str, set[str]]:
-    """Return the values of each label, except for the empty one."""
-    return {label: {key[place] for key in keys} - {""} for place, label in enumerate(SourceKey._fields)}
-
-
-class _Among(NamedTuple):
+class Among(NamedTuple):
     """Sources by their numbers in the database: these, or all but these."""
 
     numbers: list[int]
@@ -286,33 +63,6 @@ class _Among(NamedTuple):
 
 _FAILED, _UNKNOWN = NUMBER[State.FAILED], NUMBER[State.UNKNOWN]
 
-_COUNT = "SELECT json_array(count(*)) FROM source WHERE found IS NULL"
-_SOURCES = "SELECT json_group_array(n) FROM source WHERE found IS NULL"
-_JOBS = f"{SELECT} FROM job WHERE n IN (SELECT value FROM json_each(?))"
-
-# About all sources that are polled.
-_STATES = f"""
-SELECT json_group_array(json_array(aws_service, state, jobs)) FROM (
-    SELECT aws_service, state, sum(jobs) AS jobs FROM tally CROSS JOIN source ON source.n = source
-    WHERE {{among}} GROUP BY 1, 2
-    UNION ALL
-    SELECT aws_service, state, count(*) FROM job INDEXED BY job_state CROSS JOIN source ON source.n = source
-    WHERE state <= {_UNKNOWN} AND {{among}} GROUP BY 1, 2
-)
-"""
-_FAILURES = f"""
-SELECT json_group_array(json_array(hour, jobs)) FROM (
-    SELECT finished / {HOUR * 1000} AS hour, count(*) AS jobs FROM job INDEXED BY job_state
-    WHERE state = {_FAILED} AND finished >= :since AND dated AND {{among}} GROUP BY 1
-)
-"""
-_OVERDUE = f"""
-SELECT json_group_array(json_array(0, created, n)) FROM (
-    SELECT created, job.n AS n FROM job INDEXED BY job_state CROSS JOIN source ON source.n = source
-    WHERE state < {_UNKNOWN} AND created < :now - longest_run AND {{among}} ORDER BY created LIMIT :limit
-)
-"""
-
 _ACTIVE, _DATED, _UNDATED = range(3)
 _RANKED = {_ACTIVE: [], _DATED: ["dated"], _UNDATED: ["finished IS NOT NULL", "NOT dated"]}
 _TIME = "coalesce(finished, created, 0)"
@@ -331,10 +81,10 @@ _ORDERS: Mapping[str, tuple[str, str]] = {
 """The rank and the value of a job in each order."""
 
 
-class _Search:
+class Search:
     """One search as SQL. Which index it uses is decided here: SQLite has no statistics to decide by."""
 
-    def __init__(self, job_filter: JobFilter, order: Order, among: _Among) -> None:
+    def __init__(self, job_filter: JobFilter, order: Order, among: Among) -> None:
         self._filter = job_filter
         self._order = order
         self._among = among

@@ -21,7 +21,7 @@ from exporter.app import calm_collector
 from exporter.exposition import Exposition
 from exporter.settings import Settings
 from exporter.store import Database
-from exporter.store.search import Inventory, JobList
+from exporter.store.inventory import Inventory, JobList
 from exporter.telemetry import SourceStatus
 from exporter.web import Inside, Site, create_app
 from tests.benchmarks.children import result_of

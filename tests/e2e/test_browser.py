@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from exporter.exposition import Exposition
 from exporter.jobs import Job, State
-from exporter.store.search import JobList
+from exporter.store.inventory import JobList
 from exporter.web import Site, create_app
 from tests.support.browser import Browser, Page, chromium, expect, served
 from tests.support.inside import BEDROCK, DAY, HOUR, MINUTE, NOW, TRAINING, Polled, inside, job, listed, status

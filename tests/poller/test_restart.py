@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from exporter import app
 from exporter.aws import Credentials
 from exporter.store import JobFilter
-from exporter.store.search import Inventory, JobList, Places
+from exporter.store.inventory import Inventory, JobList, Places
 from tests.support.faults import Fault
 from tests.support.full_disk import files_of_at_most
 from tests.support.harness import (

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from exporter.jobs import SourceKey, State
 from exporter.store import JobFilter
-from exporter.store.search import USUAL, Order, Places
+from exporter.store.inventory import Places
+from exporter.store.search import USUAL, Order
 from exporter.telemetry import SourceStatus
 from tests.support.inside import (
     BEDROCK,

@@ -11,7 +11,7 @@ from exporter.catalog import Catalog, Kind
 from exporter.jobs import Job, SourceKey, State
 from exporter.settings import Settings
 from exporter.store import Database
-from exporter.store.search import Inventory, JobList
+from exporter.store.inventory import Inventory, JobList
 from exporter.telemetry import SourceStatus
 from exporter.web import Inside
 from tests.support.ledgers import LedgerOfATest

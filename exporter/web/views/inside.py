@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from exporter.catalog import Catalog
 from exporter.settings import Settings
-from exporter.store.search import Inventory, Page
+from exporter.store.inventory import Inventory, Page
 from exporter.web.views.parameters import JobParameters, SourceParameters
 from exporter.web.views.rows import SourceRow, health
 

@@ -19,7 +19,7 @@ from exporter.jobs import ACTIVE, State
 from exporter.reasons import Reason
 from exporter.settings import ServiceSettings, without_secrets
 from exporter.store import JobFilter
-from exporter.store.search import HOUR, Found, Places, labels
+from exporter.store.inventory import HOUR, Found, Places, labels
 from exporter.web.views.inside import Inside
 from exporter.web.views.parameters import JobParameters, ParameterError, Parameters, SourceParameters, cursor, given
 from exporter.web.views.rows import JobRow, SourceRow

@@ -14,7 +14,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 from exporter.jobs import State
 from exporter.reasons import Reason
 from exporter.store import JobFilter
-from exporter.store.search import USUAL, Order, Places, Position, Sort
+from exporter.store.inventory import Places
+from exporter.store.search import USUAL, Order, Position, Sort
 from exporter.text.durations import parse_duration
 from exporter.text.problems import in_words
 from exporter.text.spelling import did_you_mean

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from exporter.jobs import State
 from exporter.store import duration
-from exporter.store.search import Found
+from exporter.store.inventory import Found
 from exporter.telemetry import SourceStatus
 
 
