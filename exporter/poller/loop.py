@@ -1,23 +1,21 @@
-"""The poll loop: one task for each source, limited in number, each at its own pace. It alone writes their statuses."""
+"""The poll loop: one task for each source, limited in number, each at its own pace."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 
 import structlog
 
-from exporter.aws import PollError, PollErrorReason, PollRun, poll_error
-from exporter.aws.items import text
+from exporter.aws import PollErrorReason, PollRun, poll_error
 from exporter.clock import Clock
-from exporter.families import SOURCE_FAMILIES, metrics
 from exporter.jobs import SourceKey
-from exporter.poller.context import Context, Holdings, Restored, Source
+from exporter.poller.context import Context, Restored, Source
+from exporter.poller.outcomes import Outcomes
 from exporter.poller.pacing import pause
-from exporter.poller.sharding import owns
 from exporter.store import StorageLostError
 from exporter.telemetry import SourceStatus
 
@@ -52,6 +50,7 @@ class Poller:
 
     def _use(self, context: Context) -> None:
         self._context = context
+        self._outcomes = Outcomes(context)
         # After a reload, the polls under way still hold the semaphores that they entered. So for a moment more may run
         # than either configuration allows.
         self._slots = asyncio.Semaphore(context.settings.poll.concurrency)
@@ -98,10 +97,7 @@ class Poller:
         if restored is None:
             return
         self._sources[status.key] = source
-        status.last_success = restored.last_success
-        if restored.holdings is not None:
-            _hold(status, restored.holdings)
-        self._publish(status)
+        self._outcomes.restored(status, restored)
         children = self._children.setdefault(status.key, set())
         for child in source.children():
             await self._restore(child)
@@ -253,11 +249,11 @@ class Poller:
                     # poll alone.
                     found = list(source.children())
             except Exception as error:  # noqa: BLE001 - whatever goes wrong fails this poll alone
-                self._note_failure(status, poll_error(error))
+                self._outcomes.failed(status, poll_error(error))
             else:
-                self._note_success(status, holdings, found)
+                self._outcomes.succeeded(status, holdings, len(found))
             with _boundary(source):
-                self._note_poll(status, poll.requests, self._clock.monotonic() - start)
+                self._outcomes.polled(status, poll.requests, self._clock.monotonic() - start)
         return start, found
 
     @asynccontextmanager
@@ -307,12 +303,8 @@ class Poller:
 
     def _admitted(self, source: Source, found: list[Source]) -> list[Source]:
         """Return as many of a source's new children as limits.sources has room for."""
-        status, room = source.status, self._room()
-        before, status.sources_dropped = status.sources_dropped, len(found[room:])
-        if status.sources_dropped != before:
-            # The parent's own block went out before its children were known, so it is published again.
-            _log_drops(status, "sources", before, status.sources_dropped)
-            self._publish(status)
+        room = self._room()
+        self._outcomes.left_out(source.status, len(found[room:]))
         return found[:room]
 
     def _room(self) -> int:
@@ -334,45 +326,6 @@ class Poller:
         self._context.exposition.withdraw(("source", key))
         log.info("source gone", **key._asdict())
 
-    def _note_success(self, status: SourceStatus, holdings: Holdings | None, found: Sequence[Source]) -> None:
-        if status.consecutive_failures:
-            log.info("source up", **status.key._asdict())
-        status.consecutive_failures = 0
-        status.reason, status.error = None, ""
-        status.last_success = self._clock.time()
-        if holdings is None:
-            status.children = len(found)
-        else:
-            _log_drops(status, "jobs", status.jobs_dropped, holdings.jobs_dropped)
-            _log_drops(status, "series", sum(status.series_dropped.values()), sum(holdings.series_dropped.values()))
-            _hold(status, holdings)
-
-    def _note_failure(self, status: SourceStatus, failure: PollError) -> None:
-        # AWS's words may hold half a surrogate pair, which neither the log nor a page could encode.
-        error = text(str(failure))
-        # One line when the reason changes, not one for each poll: a source may be down for days.
-        if status.reason is not failure.reason:
-            is_bug = failure.reason is PollErrorReason.INTERNAL
-            write = log.error if is_bug else log.warning
-            write("source down", **status.key._asdict(), reason=str(failure.reason), err=error, exc_info=is_bug)
-        status.consecutive_failures += 1
-        status.reason, status.error = failure.reason, error
-        self._context.telemetry.poll_errors.labels(status.key.aws_service, status.key.kind, failure.reason).inc()
-
-    def _note_poll(self, status: SourceStatus, requests: int, took: float) -> None:
-        status.attempts += 1
-        status.last_duration = took
-        status.calls, status.last_calls = status.calls + requests, requests
-        self._context.telemetry.poll_duration.labels(status.key.aws_service, status.key.kind).observe(took)
-        self._publish(status)
-
-    def _publish(self, status: SourceStatus) -> None:
-        # Every shard reads the sources that find others, but one publishes each: together they export what one would.
-        if not owns(self._context.settings.shard, status.key):
-            return
-        families = metrics(SOURCE_FAMILIES, SourceKey._fields, [(status.key, status)])
-        self._context.exposition.publish(("source", status.key), families)
-
     def _note_readiness(self) -> None:
         # First of all whether it is known already: each poll asks, and there may be thousands of sources.
         if self.ready.is_set() or not self._sources:
@@ -388,17 +341,3 @@ def _boundary(source: Source) -> Iterator[None]:
         yield
     except Exception:
         log.exception("a poll could not be recorded: this is a bug", **source.status.key._asdict())
-
-
-def _hold(status: SourceStatus, holdings: Holdings) -> None:
-    status.jobs, status.jobs_dropped = holdings.jobs, holdings.jobs_dropped
-    status.details_pending = holdings.details_pending
-    status.series, status.series_dropped = holdings.series, holdings.series_dropped
-
-
-def _log_drops(status: SourceStatus, what: str, before: int, now: int) -> None:
-    """Log when a source starts to drop something because of a limit, and when it no longer does."""
-    if now and not before:
-        log.warning("over a limit", **status.key._asdict(), dropped=what, number=now)
-    elif before and not now:
-        log.info("within the limits again", **status.key._asdict(), dropped=what)

@@ -88,14 +88,15 @@ async def test_a_lone_surrogate_in_an_error_can_be_shown(clock):
     assert [error.rpartition(": ")[2] for error in errors] == ["half ?"]
 
 
-@pytest.mark.parametrize("method", ["_note_poll", "_reconcile"])
+@pytest.mark.parametrize("method", ["polled", "_reconcile"])
 async def test_a_bug_around_a_poll_stops_no_source(clock, monkeypatch, method):
     """It is logged, the source goes on with its next poll, and the others are unaffected."""
     hit = []
 
     async with simulated(clock) as aws:
         async with running(configured(aws.endpoint_url, {"bedrock": None}), clock) as exporter:
-            original = getattr(exporter.poller, method)
+            owner = exporter.poller if method == "_reconcile" else exporter.poller._outcomes
+            original = getattr(owner, method)
 
             def fail(polled, *arguments):
                 status = polled if isinstance(polled, SourceStatus) else polled.status
@@ -104,7 +105,7 @@ async def test_a_bug_around_a_poll_stops_no_source(clock, monkeypatch, method):
                     raise RuntimeError("a bug")
                 return original(polled, *arguments)
 
-            monkeypatch.setattr(exporter.poller, method, fail)
+            monkeypatch.setattr(owner, method, fail)
             for _ in range(2):
                 await exporter.turn(700)
             successes = exporter.by("kind", "aws_job_exporter_source_last_success_timestamp_seconds")

@@ -1,0 +1,94 @@
+"""How polls went: into the status of the source, its block, the log and the metrics. Nothing else writes a status."""
+
+from __future__ import annotations
+
+import structlog
+
+from exporter.aws import PollError, PollErrorReason
+from exporter.aws.items import text
+from exporter.families import SOURCE_FAMILIES, metrics
+from exporter.jobs import SourceKey
+from exporter.poller.context import Context, Holdings, Restored
+from exporter.poller.sharding import owns
+from exporter.telemetry import SourceStatus
+
+log = structlog.get_logger(__name__)
+
+
+class Outcomes:
+    """Records how polls went, under one configuration."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def restored(self, status: SourceStatus, restored: Restored) -> None:
+        """Record what a source knew when the exporter was stopped."""
+        status.last_success = restored.last_success
+        if restored.holdings is not None:
+            _hold(status, restored.holdings)
+        self.publish(status)
+
+    def succeeded(self, status: SourceStatus, holdings: Holdings | None, children: int) -> None:
+        """Record a success; a source that finds others has no holdings, but children."""
+        if status.consecutive_failures:
+            log.info("source up", **status.key._asdict())
+        status.consecutive_failures = 0
+        status.reason, status.error = None, ""
+        status.last_success = self._context.clock.time()
+        if holdings is None:
+            status.children = children
+        else:
+            _log_drops(status, "jobs", status.jobs_dropped, holdings.jobs_dropped)
+            _log_drops(status, "series", sum(status.series_dropped.values()), sum(holdings.series_dropped.values()))
+            _hold(status, holdings)
+
+    def failed(self, status: SourceStatus, failure: PollError) -> None:
+        """Record a failure."""
+        # AWS's words may hold half a surrogate pair, which neither the log nor a page could encode.
+        error = text(str(failure))
+        # One line when the reason changes, not one for each poll: a source may be down for days.
+        if status.reason is not failure.reason:
+            is_bug = failure.reason is PollErrorReason.INTERNAL
+            write = log.error if is_bug else log.warning
+            write("source down", **status.key._asdict(), reason=str(failure.reason), err=error, exc_info=is_bug)
+        status.consecutive_failures += 1
+        status.reason, status.error = failure.reason, error
+        self._context.telemetry.poll_errors.labels(status.key.aws_service, status.key.kind, failure.reason).inc()
+
+    def polled(self, status: SourceStatus, requests: int, took: float) -> None:
+        """Record that a poll is over, however it went; `took` in seconds."""
+        status.attempts += 1
+        status.last_duration = took
+        status.calls, status.last_calls = status.calls + requests, requests
+        self._context.telemetry.poll_duration.labels(status.key.aws_service, status.key.kind).observe(took)
+        self.publish(status)
+
+    def left_out(self, status: SourceStatus, children: int) -> None:
+        """Record how many of a source's children are not polled because of limits.sources."""
+        before, status.sources_dropped = status.sources_dropped, children
+        if children != before:
+            _log_drops(status, "sources", before, children)
+            # The source's block went out before its children were known.
+            self.publish(status)
+
+    def publish(self, status: SourceStatus) -> None:
+        """Publish the source's own block."""
+        # Every shard reads the sources that find others, but one publishes each: together they export what one would.
+        if not owns(self._context.settings.shard, status.key):
+            return
+        families = metrics(SOURCE_FAMILIES, SourceKey._fields, [(status.key, status)])
+        self._context.exposition.publish(("source", status.key), families)
+
+
+def _hold(status: SourceStatus, holdings: Holdings) -> None:
+    status.jobs, status.jobs_dropped = holdings.jobs, holdings.jobs_dropped
+    status.details_pending = holdings.details_pending
+    status.series, status.series_dropped = holdings.series, holdings.series_dropped
+
+
+def _log_drops(status: SourceStatus, what: str, before: int, now: int) -> None:
+    """Log when a source starts to drop something because of a limit, and when it no longer does."""
+    if now and not before:
+        log.warning("over a limit", **status.key._asdict(), dropped=what, number=now)
+    elif before and not now:
+        log.info("within the limits again", **status.key._asdict(), dropped=what)
