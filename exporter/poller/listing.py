@@ -157,8 +157,8 @@ class JobSource:
         """Publish the numbers of the last poll, which go stale as if the exporter had never stopped."""
         ledger, clock, status = self.ledger, self._context.clock, self.status
         await self._open(create=False)
-        # Of a first listing that broke off, the database may have half.
-        if not ledger.is_open or ledger.last_read is None or ledger.read_in_full is None:
+        # Of a first listing that broke off, the database may have half, but no time at which it was read.
+        if not ledger.is_open or ledger.last_read is None:
             return None
         # If the clock was set back meanwhile, nobody knows how old they are.
         age = max(0.0, clock.time() - ledger.last_read)

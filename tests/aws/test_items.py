@@ -70,7 +70,7 @@ def test_an_impossible_time_is_none(value):
 def test_record_counts_are_plausible_numbers():
     """No negative number, no Boolean, and nothing larger than AWS's types hold."""
     read = job_reader(BEDROCK)
-    for count in (-1, True, 10**400, 1.5, "7"):
+    for count in (-1, True, 1 << 40, 10**400, 1.5, "7"):
         assert not read({"jobArn": "a", "status": "Completed", "totalRecordCount": count}, {}).records
 
 

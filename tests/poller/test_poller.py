@@ -25,7 +25,7 @@ from tests.support.harness import (
     simulated,
 )
 from tests.support.held import delete_job, identity_of, remove_scope
-from tests.support.patience import elapse
+from tests.support.patience import elapse, eventually
 
 HOUR = 3600.0
 LIVE_STATUSES = sum(state.is_active for state in BEDROCK.state_of.values())
@@ -685,3 +685,53 @@ async def test_an_outage_during_a_detail_request_does_not_lose_the_reason(aws, c
         assert exporter.by("reason", "aws_job_failures") == {}
         await exporter.turn(70)
         assert exporter.by("reason", "aws_job_failures") == {"throttled": 1}
+
+
+LIMIT = {"timeout": "30s"}
+"""Shorter than what a test waits for, and longer than the simulator takes."""
+
+
+@pytest.mark.parametrize("operation", ["ListModelCustomizationJobs", "GetModelCustomizationJob"])
+async def test_waiting_for_the_database_is_not_waiting_for_aws(aws, clock, operation):
+    """While another source takes in a long list, a poll waits; AWS answered in time, so nothing has timed out."""
+    aws.world.add_job(CUSTOMIZATION, created=NOW, path=[(0, "InProgress"), (60, "Failed")], message="Rate exceeded")
+    held = asyncio.Lock()
+
+    async def take_the_database(call):
+        if call.operation == operation and call.now > NOW and not held.locked():
+            await held.acquire()
+            await database._lock.acquire()
+
+    aws.hooks.append(take_the_database)
+    async with running(
+        configured(aws.endpoint_url, {"bedrock": {"kinds": [CUSTOMIZATION.key]}}, poll=LIMIT), clock
+    ) as exporter:
+        database = exporter.poller._context.database
+        turn = asyncio.create_task(exporter.turn(70))
+        await eventually(held.locked)
+        # Its answer arrives, and the poll waits for the database from then on.
+        await eventually(lambda: database._lock._waiters)
+        elapse(60)
+        await asyncio.sleep(0)
+        database._lock.release()
+        await turn
+        assert exporter.up(kind=CUSTOMIZATION.key) == 1
+        assert exporter.value("aws_jobs_failed_total", reason="throttled", kind=CUSTOMIZATION.key) == 1
+        assert exporter.value("aws_job_exporter_detail_errors_total", reason="timeout", kind=CUSTOMIZATION.key) == 0
+
+
+async def test_a_poll_waits_for_the_database_before_its_first_request(aws, clock):
+    """What to request depends on what is known."""
+    aws.world.add_job(BEDROCK, created=NOW, path=[(0, "InProgress")])
+    async with running(
+        configured(aws.endpoint_url, {"bedrock": {"kinds": [BEDROCK.key]}}, poll=LIMIT), clock
+    ) as exporter:
+        lock = exporter.poller._context.database._lock
+        await lock.acquire()
+        turn = asyncio.create_task(exporter.turn(70))
+        await eventually(lambda: lock._waiters)
+        elapse(60)
+        await asyncio.sleep(0)
+        lock.release()
+        await turn
+        assert exporter.up(kind=BEDROCK.key) == 1

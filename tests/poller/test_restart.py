@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from exporter import app
 from exporter.aws import Credentials
 from exporter.store import JobFilter
+from exporter.store.directory import Directory
 from exporter.store.inventory import Inventory, JobList, Places
 from tests.support.faults import Fault
 from tests.support.full_disk import files_of_at_most
@@ -342,6 +343,24 @@ async def test_pages_go_on_when_the_storage_fails(exporters):
         await database.maintain([], exporters.clock.now, DAY)
         assert database.has_failed
         assert len((await inventory.jobs(Places(), JobFilter(), 10)).jobs) == 1
+
+
+async def test_storage_that_fails_as_the_exporter_starts_ends_nothing(exporters, monkeypatch):
+    """Another lookback has everything summed up anew, which is the first write."""
+    exporters.add(at=-HOUR)
+    async with exporters.run():
+        pass
+    opened = Directory.opened
+
+    def read_only(directory):
+        connection = opened(directory)
+        connection.execute("PRAGMA query_only = 1")
+        return connection
+
+    monkeypatch.setattr(Directory, "opened", read_only)
+    async with exporters.run(poll={"lookback": "3d"}) as exporter:
+        assert exporter.value("aws_job_exporter_storage_failed") == 1
+        assert exporter.value("aws_jobs", status="Failed") == 1
 
 
 HISTORY = st.lists(

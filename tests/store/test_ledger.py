@@ -748,9 +748,10 @@ def test_a_job_that_runs_again_and_is_lacking_twice_does_not_count_again_by_the_
         ([[failed(10.0, message="")._replace(status="Gone", state=State.DELETING)]], {"unspecified": 1}),
         ([[], []], {"unspecified": 1}),
         ([[failed(10.0)._replace(ended=None, updated=20.0, **ODD)], (2 * DAY, [])], {"unspecified": 1}),
+        ([(2 * DAY, [])], {"unspecified": 1}),
         ([[job(created=0.0)], [failed(10.0, message="", details={"id": "a"})]], {}),
     ],
-    ids=["fails again", "is deleted", "is gone", "is odd and ages out", "goes back and forth"],
+    ids=["fails again", "is deleted", "is gone", "is odd and ages out", "is too old", "goes back and forth"],
 )
 def test_a_failure_that_can_no_longer_be_explained_is_counted_without_a_reason(ledger, listings, counted):
     """In the end as many are counted by reason as have failed."""
@@ -791,3 +792,23 @@ def test_counts_as_large_as_they_may_be_can_be_summed(ledger):
     ledger.take(jobs, now=20.0)
     assert ledger.tallies[()].records["total"] == 4 * most
     assert most * 1_000_000 < 1 << 63
+
+
+def test_a_past_end_is_forgotten_when_two_complete_listings_lack_it(ledger):
+    """One listing that lacks a job may be an accident: listed again with a later update time, it would count again."""
+    ledger.take([], now=0.0)
+    done = job(state=State.SUCCEEDED, created=1.0, updated=10.0)
+    ledger.take([done], now=60.0)
+    new, hour = job("new", created=2 * DAY), 3600.0
+    for number, listing in enumerate([[done], [], [done], [], []]):
+        assert ledger.rows("past") == (1 if number else 0)
+        ledger.take([*listing, new], 2 * DAY + number * hour)
+    assert ledger.rows("past") == 0
+    assert ledger.finished_total == {((), State.SUCCEEDED): 1}
+
+
+def test_arguments_that_no_database_can_hold_do_not_fail_the_poll(ledger):
+    """JSON can have half of a surrogate pair, and what is passed on to AWS is passed on as it is."""
+    details = {"name": "half \ud83d"}
+    ledger.take([failed(10.0, message="", details=details)], now=60.0)
+    assert [each.details for each in ledger.waiting()] == [details]

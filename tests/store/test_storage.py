@@ -182,6 +182,20 @@ def test_a_disk_that_becomes_full_costs_nothing_but_durability(directory, limit)
         assert failed(waited(polled(database, RUNS, NOW + 240))) == 0
 
 
+def test_a_file_that_is_damaged_while_it_is_used_is_started_over(directory):
+    """What cannot be trusted is not copied: jobs are read again, and counters start at 0, but nothing is wrong."""
+    with stored(directory) as database:
+        many = [job(f"{n:040}") for n in range(2000)]
+        ledger = waited(polled(database, many))
+        database.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (directory / "jobs.sqlite").write_bytes(b"\xff" * (directory / "jobs.sqlite").stat().st_size)
+        database.connection.execute("PRAGMA shrink_memory")
+        with pytest.raises(StorageLostError):
+            waited(polled(database, many, NOW + 60))
+        assert (database.has_failed, ledger.is_open, ledger.shown) == (True, False, None)
+        assert len(waited(polled(database, many, NOW + 60))) == 2000
+
+
 @pytest.mark.parametrize("cut", range(0, 60, 7))
 def test_a_log_that_was_cut_off_loses_whole_polls(directory, tmp_path, cut):
     """A power cut leaves the log at any byte: what is read back is the state after one of the polls."""
