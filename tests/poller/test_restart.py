@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from exporter import app
 from exporter.aws import Credentials
+from exporter.simulator import AwsError
 from exporter.store import JobFilter
 from exporter.store.directory import Directory
 from exporter.store.inventory import Inventory, JobList, Places
@@ -264,16 +265,23 @@ async def test_a_full_disk_costs_durability_not_service(exporters, size):
 
 
 async def test_half_of_a_first_listing_is_not_shown_after_a_restart(exporters):
-    """Half a list looks like jobs that vanished."""
-    for number in range(1500):
-        exporters.add(at=-HOUR - number)
-    third = exporters.aws.faults.add(Fault.server_error(), operation="ListModelInvocationJobs", page=2)
+    """Half a list looks like jobs that vanished: the active ones, which are listed first, and none that ended."""
+    for number in range(1200):
+        exporters.add(at=-HOUR, lasts=DAY if number % 2 else 60.0)
+
+    async def fail(call):
+        if call.operation == LIST[1] and "statusEquals" not in call.arguments:
+            raise AwsError("InternalServerException", "not now", 500)
+
+    exporters.aws.hooks.append(fail)
     async with exporters.run() as exporter:
         assert exporter.up(kind=BEDROCK.key) == 0
-    exporters.aws.faults.remove(third)
+        held = exporter.poller._context.database.connection.execute("SELECT count(*) FROM job").fetchone()
+        assert held[0] >= 500
+    exporters.aws.hooks.remove(fail)
     exporters.aws.faults.add(Fault.server_error(), service="sts")
     async with exporters.run() as exporter:
-        assert exporter.value("aws_jobs", status="Failed") is None
+        assert exporter.value("aws_jobs", status="InProgress") is None
         assert exporter.value(LAST_SUCCESS, kind=BEDROCK.key) is None
 
 
@@ -358,6 +366,7 @@ async def test_storage_that_fails_as_the_exporter_starts_ends_nothing(exporters,
         return connection
 
     monkeypatch.setattr(Directory, "opened", read_only)
+    exporters.aws.faults.add(Fault.server_error(), service="sts")
     async with exporters.run(poll={"lookback": "3d"}) as exporter:
         assert exporter.value("aws_job_exporter_storage_failed") == 1
         assert exporter.value("aws_jobs", status="Failed") == 1
