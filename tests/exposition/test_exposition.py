@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import zlib
 from collections.abc import Callable, Iterable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeHistogramMetricFami
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
+from prometheus_client.samples import Sample
 
 from exporter.exposition import Exposition, Format
 from exporter.turns import in_turns
@@ -128,6 +130,21 @@ def test_hostile_label_values_survive_the_round_trip(exposition, hostile):
     assert samples(exposition.render(Format.TEXT))[f"things/{hostile}"] == 1
     families = {family.name: family for family in parse_openmetrics(exposition.render(Format.OPENMETRICS).decode())}
     assert families["things"].samples[0].labels == {"label": hostile}
+
+
+@given(
+    labels=st.dictionaries(st.sampled_from(["b", "a", "c"]), st.text(), min_size=0),
+    value=st.floats() | st.integers(-(10**20), 10**20) | st.sampled_from([1e6, 999999.0, 1234567.5, 1e21]),
+    form=st.sampled_from(Format),
+)
+def test_a_sample_is_written_as_the_client_library_writes_it(labels, value, form):
+    """Whatever a job is called, and whatever its number: NaN, infinite, or large."""
+    families = [gauge(1), CounterMetricFamily("done", "Done."), Metric("told", "Told \\ so.", "info")]
+    for family, name in zip(families, ["things", "done_total", "told_info"], strict=True):
+        family.samples = [Sample(name, labels, value)]
+    exposition = Exposition(CollectorRegistry(), Time())
+    exposition.publish("one", families)
+    assert exposition.render(form) == GENERATE[form](SimpleNamespace(collect=lambda: families))
 
 
 def everything(number: int) -> list[Metric]:
