@@ -7,12 +7,15 @@ import os
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from copy import copy
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, NamedTuple
 
 import botocore.utils
 from aiobotocore.config import AioConfig
 from aiobotocore.credentials import AioCredentials, AioDeferredRefreshableCredentials
+from aiobotocore.hooks import AioHierarchicalEmitter
 from aiobotocore.session import AioSession
 from botocore.exceptions import BotoCoreError, NoCredentialsError
 from botocore.loaders import Loader
@@ -42,7 +45,7 @@ class Session(AioSession):  # type: ignore[misc] # aiobotocore has no types
     """Makes every client by the settings, including those that botocore itself uses to get credentials."""
 
     def __init__(self, settings: Settings, telemetry: Telemetry, loader: Loader, loading: asyncio.Lock) -> None:
-        super().__init__()
+        super().__init__(event_hooks=copy(_builtin_hooks()), include_builtin_handlers=False)
         self._loading = loading
         self._endpoint_url = settings.aws.endpoint_url
         self.set_default_client_config(_config(settings))
@@ -159,6 +162,14 @@ def default_region() -> str:
     except BotoCoreError as error:
         raise ValueError(str(error)) from error
     return os.environ.get("AWS_REGION") or found or ""
+
+
+@cache
+def _builtin_hooks() -> AioHierarchicalEmitter:
+    """Return hooks with botocore's own handlers: copying takes a tenth of the time of registering them."""
+    hooks = AioHierarchicalEmitter()
+    AioSession(event_hooks=hooks)
+    return hooks
 
 
 def _config(settings: Settings) -> AioConfig:
