@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 from pydantic import Field, model_validator
@@ -42,6 +42,13 @@ class Service(Entry):
             for key, entry in data.get("kinds", {}).items()
         }
         return {**data, "kinds": kinds}
+
+    @model_validator(mode="after")
+    def _distinguish_names(self) -> Self:
+        """Both name a source: one that finds scopes, and one that lists jobs."""
+        if both := [key for key, kind in self.kinds.items() if not kind.scopes and key in self.outer_scopes]:
+            raise ValueError(f"kinds.{both[0]}: scopes.{both[0]} has the same name")
+        return self
 
     @cached_property
     def outer_scopes(self) -> Mapping[str, Scope]:

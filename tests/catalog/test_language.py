@@ -82,6 +82,7 @@ def test_entry_is_refused(change, message):
         ({"scopes": {"queue": {**SCOPE, "where": "type"}}}, "scopes.queue.where"),
         ({"scopes": {"queue": {**SCOPE, "id": "@name"}}}, "scopes.queue.id"),
         ({"scopes": {"Queue": SCOPE}}, "scopes.Queue"),
+        ({"scopes": {"job": SCOPE}}, "kinds.job: scopes.job has the same name"),
         ({"scopes": {"queue": {**SCOPE, "resource": {"arn": "arn:*", "actions": []}}}}, "scopes.queue.resource.arn"),
         ({"permissions": {"queue": ["PassQueue"]}}, "permissions.queue"),
         ({"end_of_life": "soon"}, "end_of_life"),

@@ -162,7 +162,7 @@ async def test_a_role_that_cannot_be_assumed_lacks_an_action_of_the_base(aws, do
 
 async def test_requests_follow_the_interval(aws, doctor):
     """A service's own interval takes precedence."""
-    services = {"bedrock": {**BATCH["bedrock"], "interval": "2m"}, "lookoutequipment": {"kinds": ["model"]}}
+    services = {"bedrock": {**BATCH["bedrock"], "interval": "2m"}, "lookoutequipment": {"kinds": ["model_training"]}}
     _, found, totals, closing = await doctor(services, "--poll.interval=30s", "--poll.discovery-interval=10m")
     assert [found[kind, ""]["REQUESTS/POLL"] for kind in (BEDROCK.key, "model")] == ["1", "1"]
     assert [found[kind, ""]["REQUESTS/HOUR"] for kind in (BEDROCK.key, "model", "account")] == ["30", "120", "6"]

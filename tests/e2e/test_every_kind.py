@@ -1,30 +1,65 @@
 """Every kind of the catalog, from AWS's responses to the numbers that Prometheus reads."""
 
-from collections import Counter
-from collections.abc import Iterator
+import asyncio
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass
 
-import botocore.loaders
 import pytest
 
 from exporter.catalog import Kind
 from exporter.jobs import State
 from exporter.simulator import SimulatedJob, SimulatedScope, World
-from tests.support.harness import CATALOG, NOW, HandClock, configured, running, simulated
+from tests.support.harness import CATALOG, NOW, HandClock, Reading, configured, running, simulated
 from tests.support.held import jobs_in, state_of
 
-pytestmark = pytest.mark.slow
+# In a group, because all tests share one exporter.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("every kind")]
 
 HOUR, DAY = 3600.0, 86_400.0
 LOOKBACK = 7 * DAY
+KINDS = list(CATALOG.kinds())
 
 
-@pytest.fixture(scope="module", autouse=True)
-def models() -> Iterator[None]:
-    """Let all clients share one loader's cache: a service model takes longer to load than a test."""
-    shared = botocore.loaders.Loader()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(botocore.loaders, "Loader", lambda *_, **__: shared)
-        yield
+@dataclass
+class Everything:
+    """What AWS holds of every kind, and what the exporter shows of it."""
+
+    world: World
+    jobs: dict[str, list[SimulatedJob]]
+    lines: dict[tuple[str, str], list[str]]
+
+    def reading(self, kind: Kind) -> Reading:
+        """Return what /metrics shows of one kind."""
+        return Reading(self.lines[kind.service, kind.key])
+
+
+@pytest.fixture(scope="module")
+def everything() -> Everything:
+    """Let one exporter read jobs of every kind in every status."""
+    return asyncio.run(read_everything())
+
+
+async def read_everything() -> Everything:
+    """Return what AWS holds and what the exporter shows after its first polls."""
+    clock = HandClock()
+    async with simulated(clock, page_size=3) as aws:
+        jobs = {}
+        for kind in KINDS:
+            scopes = settle(aws.world, kind)
+            for scope in scopes:
+                add_jobs(aws.world, kind, scope)
+            jobs[str(kind)] = [job for scope in scopes for job in jobs_in(aws.world, kind, scope=scope)]
+        services: dict[str, dict[str, list[str]]] = defaultdict(lambda: {"kinds": []})
+        for kind in KINDS:
+            services[kind.service]["kinds"].append(kind.key)
+        settings = configured(aws.endpoint_url, services, poll={"details_budget": 1000})
+        async with running(settings, clock) as exporter:
+            lines = defaultdict(list)
+            for line in exporter.read().lines:
+                if found := re.search(r'aws_service="([\w-]+)",.*kind="(\w+)"', line):
+                    lines[found[1], found[2]].append(line)
+    return Everything(aws.world, jobs, lines)
 
 
 def settle(world: World, kind: Kind) -> list[SimulatedScope | None]:
@@ -57,27 +92,21 @@ def counts(world: World, job: SimulatedJob) -> bool:
     return state_of(world, job, job.phase_at(NOW)).is_active or not known or known[0] >= NOW - LOOKBACK
 
 
-@pytest.mark.parametrize("kind", list(CATALOG.kinds()), ids=str)
-async def test_every_kind_is_read_completely(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_every_kind_is_read_completely(everything: Everything, kind: Kind) -> None:
     """Jobs by status and state, and failures by reason, match what AWS holds over all pages and scopes."""
-    clock = HandClock()
-    async with simulated(clock, page_size=3) as aws:
-        scopes = settle(aws.world, kind)
-        for scope in scopes:
-            add_jobs(aws.world, kind, scope)
-        held = [job for scope in scopes for job in jobs_in(aws.world, kind, scope=scope) if counts(aws.world, job)]
-        settings = configured(aws.endpoint_url, {kind.service: {"kinds": [kind.key]}}, poll={"details_budget": 1000})
-        async with running(settings, clock) as exporter:
-            seen: Counter[tuple[str, ...]] = Counter()
-            for (_, *words), count in exporter.samples("aws_jobs", "scope", "status", "state").items():
-                seen[tuple(words)] += int(count)
-            states = {job: state_of(aws.world, job, job.phase_at(NOW)) for job in held}
-            assert +seen == Counter((job.status_at(NOW), str(state)) for job, state in states.items())
-            found = exporter.samples("aws_job_failures", "scope", "reason")
-            failed = [job for job, state in states.items() if state is State.FAILED]
-            assert sum(found.values()) == len(failed)
-            assert not (kind.reason or kind.details) or "unspecified" not in {reason for _, reason in found}
-            assert set(exporter.samples("aws_job_exporter_detail_errors_total", "kind", "reason").values()) <= {0}
-            assert set(exporter.samples("aws_job_exporter_source_up", "kind", "scope").values()) == {1}
-            pending = exporter.samples("aws_job_exporter_details_pending", "kind", "scope")
-            assert set(pending.values()) == {0}
+    world, exporter = everything.world, everything.reading(kind)
+    held = [job for job in everything.jobs[str(kind)] if counts(world, job)]
+    seen: Counter[tuple[str, ...]] = Counter()
+    for (_, *words), count in exporter.samples("aws_jobs", "scope", "status", "state").items():
+        seen[tuple(words)] += int(count)
+    states = {job: state_of(world, job, job.phase_at(NOW)) for job in held}
+    assert +seen == Counter((job.status_at(NOW), str(state)) for job, state in states.items())
+    found = exporter.samples("aws_job_failures", "scope", "reason")
+    failed = [job for job, state in states.items() if state is State.FAILED]
+    assert sum(found.values()) == len(failed)
+    assert not (kind.reason or kind.details) or "unspecified" not in {reason for _, reason in found}
+    assert set(exporter.samples("aws_job_exporter_detail_errors_total", "kind", "reason").values()) <= {0}
+    assert set(exporter.samples("aws_job_exporter_source_up", "kind", "scope").values()) == {1}
+    pending = exporter.samples("aws_job_exporter_details_pending", "kind", "scope")
+    assert set(pending.values()) == {0}

@@ -258,7 +258,7 @@ async def test_a_removed_scope_takes_its_jobs_along(settle, connect, read, clock
 
 async def test_a_scope_that_is_also_a_job_is_listed_once(connect, read, clock) -> None:
     """What one operation lists both as scopes and as jobs appears as both, is listed once, and is deleted as both."""
-    kind, world = KINDS["lookoutequipment/model"], World(CATALOG)
+    kind, world = KINDS["lookoutequipment/model_training"], World(CATALOG)
     job = world.add_job(kind, created=NOW, path=[(0, "IN_PROGRESS")], name="young")
     world.add_scope("lookoutequipment", "model", id="old")
     async with Simulator(world, clock=clock) as simulator:
