@@ -164,8 +164,12 @@ async def test_requests_follow_the_interval(aws, doctor):
     """A service's own interval takes precedence."""
     services = {"bedrock": {**BATCH["bedrock"], "interval": "2m"}, "lookoutequipment": {"kinds": ["model_training"]}}
     _, found, totals, closing = await doctor(services, "--poll.interval=30s", "--poll.discovery-interval=10m")
-    assert [found[kind, ""]["REQUESTS/POLL"] for kind in (BEDROCK.key, "model")] == ["1", "1"]
-    assert [found[kind, ""]["REQUESTS/HOUR"] for kind in (BEDROCK.key, "model", "account")] == ["30", "120", "6"]
+    assert [found[kind, ""]["REQUESTS/POLL"] for kind in (BEDROCK.key, "model_training")] == ["1", "1"]
+    assert [found[kind, ""]["REQUESTS/HOUR"] for kind in (BEDROCK.key, "model_training", "account")] == [
+        "30",
+        "120",
+        "6",
+    ]
     assert totals == {"bedrock": "30", "lookoutequipment": "120", "sts": "6"}
     assert "156 requests to AWS per hour" in closing
 
