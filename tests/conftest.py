@@ -32,15 +32,8 @@ ISOLATED = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start with groups of tests, then slow ones: no worker is left alone with one of those at the end.
-
-    Coverage counts what the fast ones reach: the slow ones pass most lines, whether they check them or not, and would
-    take twice as long.
-    """
+    """Start with groups of tests, then slow ones: no worker is left alone with one of those at the end."""
     items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in ("xdist_group", "slow")])
-    for item in items:
-        if item.get_closest_marker("slow"):
-            item.add_marker("no_cover")
 
 
 @pytest.fixture(autouse=True)
