@@ -13,12 +13,16 @@ Work = Callable[..., None]
 """Gets one end of a pipe, then its arguments."""
 
 
+CONTEXT = get_context("forkserver")
+"""Children are forks of a process that has done nothing but import: none inherits what another has measured."""
+CONTEXT.set_forkserver_preload(["exporter.app", "exporter.simulator", "boto3"])
+
+
 @contextmanager
 def process(work: Work, *arguments: Any) -> Iterator[Connection]:
     """Yield the parent's end of a pipe to a process, which may end when the block does."""
-    context = get_context("spawn")
-    ours, theirs = context.Pipe()
-    child = context.Process(target=work, args=(theirs, *arguments), daemon=True)
+    ours, theirs = CONTEXT.Pipe()
+    child = CONTEXT.Process(target=work, args=(theirs, *arguments), daemon=True)
     child.start()
     theirs.close()
     try:
