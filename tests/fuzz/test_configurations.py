@@ -102,7 +102,7 @@ def test_the_configuration_before_the_mistakes_is_valid(file):
     assert not refused(file)
 
 
-@bounded(150)
+@bounded(60)
 @given(path=st.sampled_from(PLACES), value=values)
 def test_an_invalid_value_is_named(file, path, value):
     """The message names the file and the key, or the line where the YAML is invalid."""
@@ -175,7 +175,7 @@ VARIABLES = sorted("__".join(path).upper() for path in paths() if path != ("conf
 unset = st.sampled_from([*HOSTILE, *WRONG]) | texts
 
 
-@bounded(150)
+@bounded(60)
 @given(name=st.sampled_from(VARIABLES), value=unset)
 def test_an_invalid_variable_is_named(name, value):
     """The message has the name of the environment variable."""

@@ -132,7 +132,7 @@ async def play(kind: Kind, operation, bodies) -> None:
             assert 1 in exporter.samples("aws_jobs", *kind.dimensions, kind=kind.key, status=status).values()
 
 
-@bounded(30, shrink=False)
+@bounded(15, shrink=False)
 @given(data=st.data())
 def test_a_wild_response_makes_a_good_poll_or_a_failed_one_with_a_reason(data):
     """No bugs and no partial lists; once AWS responds properly again, the numbers are right again."""

@@ -34,7 +34,7 @@ def checked(job):
     return job
 
 
-@bounded(400)
+@bounded(150)
 @given(data=st.data())
 def test_wild_items_are_jobs_or_bad_responses(data):
     """Each item of a wild list is read or refused; what was read is counted, each job once."""
@@ -72,7 +72,7 @@ def test_wild_scopes_have_ids_or_are_bad_responses(data):
             pass
 
 
-@bounded(300)
+@bounded(120)
 @given(value=anything | times)
 def test_a_time_is_a_number_within_the_calendar_or_none(value):
     """No NaN, no infinity, no year 0 and no year 10000, whatever appears in place of a time."""

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.jobs import ALL, Job, Query, State
 from exporter.poller.planner import MARGIN, Plan, full, incremental, missing
 from exporter.store import EVERYTHING, Listing
+from tests.support.effort import bounded
 from tests.support.harness import BEDROCK
 from tests.support.ledgers import LedgerOfATest as Ledger
 from tests.support.ledgers import waited
@@ -134,7 +135,7 @@ SKEW = st.sampled_from([0.0, 120.0, -120.0])
     ("kind", "oldest"), [(BOTH, 3000), (BY_CREATION, 90), (BY_NOTHING, 3000)], ids=["both", "creation", "nothing"]
 )
 @pytest.mark.parametrize("reports_end", [True, False], ids=["end known", "end unknown"])
-@settings(max_examples=150, deadline=None)
+@bounded(50)
 @given(data=st.data())
 def test_incremental_reading_ends_in_the_same_ledger(kind, oldest, reports_end, data):
     """After every poll both agree, whatever was created, changed or finished since, and however long jobs run."""

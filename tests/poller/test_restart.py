@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from exporter import app
@@ -15,6 +14,7 @@ from exporter.simulator import AwsError
 from exporter.store import JobFilter
 from exporter.store.directory import Directory
 from exporter.store.inventory import Inventory, JobList, Places
+from tests.support.effort import bounded
 from tests.support.faults import Fault
 from tests.support.full_disk import files_of_at_most
 from tests.support.harness import (
@@ -384,7 +384,7 @@ STEPS = st.lists(
 
 
 @pytest.mark.slow
-@examples(max_examples=25)
+@bounded(15, shrink=False)
 @given(history=HISTORY, steps=STEPS)
 async def test_counters_are_exact_over_any_stop(history, steps, tmp_path_factory):
     """Whatever was polled, killed, stopped or could not be reached, each job that ended is counted once."""
