@@ -75,6 +75,8 @@ class Database:
         self._polls = 0
         self._rows = 0
         self._abandoned: list[tuple[int, bool]] = []
+        self.polled: dict[int, int] = {}
+        """When sources were last read, in milliseconds; written once a minute, so that a quiet poll writes nothing."""
 
     @classmethod
     def memory(cls) -> Database:
@@ -103,7 +105,9 @@ class Database:
         self._thread.shutdown()
         self._read_thread.shutdown()
         with suppress(sqlite3.Error):
+            self.connection.execute("BEGIN IMMEDIATE")
             self._note_successes()
+            self.connection.execute("COMMIT")
         if self._reader:
             self._reader.close()
         self.connection.close()
@@ -214,6 +218,7 @@ class Database:
             changed = [(number, key in polled) for number, is_gone, key in rows if is_gone == (key in polled)]
             since = [(None if is_back else now, number) for number, is_back in changed]
             connection.executemany("UPDATE source SET gone = ? WHERE n = ?", since)
+        self.polled.clear()
         for (number,) in connection.execute(_LONG_GONE, (until,)).fetchall():
             await self.forget(number)
         if len(self._words) > self._most_words:
@@ -229,11 +234,11 @@ class Database:
                 await self.run(f"DELETE FROM {table} WHERE source = ?", (source,), is_long=True)
             self.connection.execute("DELETE FROM source WHERE n = ?", (source,))
         # Its number may be used again.
-        self.connection.execute("DELETE FROM polled WHERE n = ?", (source,))
+        self.polled.pop(source, None)
 
     def _note_successes(self) -> None:
-        self.connection.execute(_NOTE_SUCCESSES)
-        self.connection.execute("DELETE FROM polled")
+        times = [(time, number) for number, time in self.polled.items()]
+        self.connection.executemany("UPDATE source SET last_success = ? WHERE n = ?", times)
 
     async def _move_to_memory(self, error: sqlite3.Error, *, is_damaged: bool) -> None:
         """Go on with a copy in memory, within `exclusive`: the disk costs durability, not service."""
@@ -245,6 +250,7 @@ class Database:
             memory = tables.connected(":memory:")
             tables.create(memory)
             self.epoch += 1
+            self.polled.clear()
         reader, self._reader = self._reader, None
         self.connection, self._directory, self.has_failed = memory, None, True
         self.generation += 1
@@ -297,10 +303,6 @@ class Database:
 
 _KEYS = "SELECT n, gone IS NOT NULL, account_id, region, aws_service, kind, scope FROM source"
 _LONG_GONE = "SELECT n FROM source WHERE gone < ?"
-_NOTE_SUCCESSES = """
-UPDATE source SET last_success = (SELECT time FROM polled WHERE polled.n = source.n)
-WHERE n IN (SELECT n FROM polled)
-"""
 _UNUSED_WORDS = """
 DELETE FROM word WHERE n > 0 AND n NOT IN (
     SELECT prefix FROM job UNION SELECT status FROM job UNION SELECT dims FROM job

@@ -55,10 +55,8 @@ class Finding:
                 async with self._database.transaction():
                     connection.execute(_PUT, (*self._key, self._identity, text, time))
                 self._kept = text
-            connection.execute(
-                f"INSERT OR REPLACE INTO polled SELECT n, ? FROM source WHERE {_KEY}",
-                (time, *self._key),
-            )
+            for (number,) in connection.execute(f"SELECT n FROM source WHERE {_KEY}", self._key):
+                self._database.polled[number] = time
 
 
 _KEY = "account_id = ? AND region = ? AND aws_service = ? AND kind = ? AND scope = ?"

@@ -36,11 +36,14 @@ _UNKNOWN, _FAILED, _DELETING = NUMBER[State.UNKNOWN], NUMBER[State.FAILED], NUMB
 _ENDED = "CASE WHEN j.reported THEN j.finished ELSE j.ended END"
 """AWS's end of a known job."""
 
+_HIGHEST = "SELECT coalesce(max(n), 0) FROM job"
+
 # The comparison: from the inside out, each listed row with what is known of its job; what it is; what follows.
 FRESH = f"""
 INSERT INTO fresh
     (r, n, past, what, finish, reported, dated, ended, updated, ended_before, is_counted, is_owed, asked, reason)
-SELECT r, coalesce(n, :base + r), past, what, finish, reported, dated, ended, updated, ended_before, is_counted,
+SELECT r, coalesce(n, r - :after + ({_HIGHEST})), past, what, finish, reported, dated, ended, updated, ended_before,
+    is_counted,
     is_owed AND state = {_FAILED},
     CASE WHEN state = {_FAILED} AND reason IS NULL AND details IS NOT NULL AND what <> {LATE} THEN 1 + is_owed
          WHEN what = {ACTIVE} THEN asked ELSE 0 END,
@@ -127,11 +130,7 @@ WHERE CASE what
     ELSE 1 END
 """
 
-FOUND = "SELECT what, count(*), sum(n <= :highest) FROM fresh GROUP BY what"
-HIGHEST = "SELECT coalesce(max(n), 0) FROM job"
-
-# If it were in the future, the planner would request only jobs that are created later still.
-NEWEST = "SELECT min(max(created), :now) FROM listed NOT INDEXED WHERE poll = :poll AND r > :after AND r <= :until"
+FOUND = f"SELECT what, count(*), sum(n <= ({_HIGHEST})) FROM fresh GROUP BY what"
 
 UNEXPLAINED = f"""
 SELECT k, word.text, message, code
@@ -324,10 +323,12 @@ LEFT = f"""
 INSERT INTO leaving SELECT n FROM job INDEXED BY job_finished
 WHERE source = :source AND finished < :before ORDER BY finished LIMIT {_SLICE}
 """
-IS_LEFT = "SELECT EXISTS (SELECT 1 FROM job INDEXED BY job_finished WHERE source = :source AND finished < :start)"
-IS_STALE = f"""
-SELECT EXISTS (SELECT 1 FROM job INDEXED BY job_finished WHERE source = :source AND finished IS NULL
-    AND state = {_UNKNOWN} AND coalesce(updated, created) < :horizon)
+# What there is of that: jobs that left, active ones in an unknown status that nobody updates, hours of dropped ones.
+OLD = f"""
+SELECT EXISTS (SELECT 1 FROM job INDEXED BY job_finished WHERE source = :source AND finished < :start),
+    EXISTS (SELECT 1 FROM job INDEXED BY job_finished WHERE source = :source AND finished IS NULL
+        AND state = {_UNKNOWN} AND coalesce(updated, created) < :horizon),
+    EXISTS (SELECT 1 FROM dropped WHERE source = :source AND hour < :horizon / 3600000)
 """
 AGED = f"""
 INSERT INTO leaving SELECT n FROM job INDEXED BY job_finished WHERE source = :source AND finished IS NULL
@@ -345,7 +346,6 @@ SELECT source, finished / 3600000, count(*) FROM job WHERE n IN (SELECT n FROM l
 ON CONFLICT (source, hour) DO UPDATE SET jobs = jobs + excluded.jobs
 """
 FORGET_DROPPED = "DELETE FROM dropped WHERE source = :source AND hour < :horizon / 3600000"
-IS_DROPPED = "SELECT EXISTS (SELECT 1 FROM dropped WHERE source = :source AND hour < :horizon / 3600000)"
 
 HELD = "SELECT coalesce(sum(jobs), 0) FROM tally WHERE source = :source"
 FLOOR = """

@@ -146,8 +146,6 @@ CREATE TEMP TABLE fresh (
     is_counted INTEGER, is_owed INTEGER, asked INTEGER, reason TEXT
 );
 CREATE TEMP TABLE leaving (n INTEGER PRIMARY KEY);
--- When sources were last read; written to `source` once a minute, so that a quiet poll writes nothing.
-CREATE TEMP TABLE polled (n INTEGER PRIMARY KEY, time INTEGER);
 """
 
 _STATEMENTS = 256

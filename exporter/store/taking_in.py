@@ -45,6 +45,8 @@ class Staged:
     """Jobs that were staged and are not taken in yet."""
     has_started: bool = False
     """Whether any of them has a start, and so a time from creation to start."""
+    newest: float | None = None
+    """When the newest of them was created."""
 
     def add(self, first: int, jobs: Sequence[Job]) -> None:
         """Note that jobs were staged in the rows from `first` on."""
@@ -54,6 +56,8 @@ class Staged:
         self.jobs += len(jobs)
         self.untaken += len(jobs)
         self.has_started = self.has_started or any(job.started is not None for job in jobs)
+        created = [job.created for job in jobs if job.created is not None]
+        self.newest = max(created if self.newest is None else [*created, self.newest], default=None)
 
 
 class TakingIn:
@@ -119,7 +123,7 @@ class TakingIn:
                 self._changes["last_success"] = self._now
             self._keep(connection)
         await self._database.sweep()
-        connection.execute("INSERT OR REPLACE INTO polled VALUES (?, ?)", (self._ledger.number, self._now))
+        self._database.polled[self._ledger.number] = self._now
         is_first = self._before["since"] is None
         self._ledger.row = {**self._changes, "last_success": self._now}
         if self._has_changed or is_first:
@@ -131,14 +135,13 @@ class TakingIn:
         Also returns how many of them were known before.
         """
         connection.execute("DELETE FROM fresh")
-        (highest,) = connection.execute(sql.HIGHEST).fetchone()
-        self._parameters.update(highest=highest, base=highest - self._parameters["after"])
         await self._run(sql.FRESH)
         found = {what: (rows, known) for what, rows, known in connection.execute(sql.FOUND, self._parameters)}
         if found:
             await self._classify(connection)
-        (newest,) = connection.execute(sql.NEWEST, self._parameters).fetchone()
-        if newest is not None:
+        if (created := milliseconds(self._staged.newest)) is not None:
+            # If it were in the future, the planner would request only jobs that are created later still.
+            newest = min(created, self._now)
             self._changes["newest_created"] = max(newest, _or(self._before["newest_created"], newest))
         return found
 
@@ -184,12 +187,16 @@ class TakingIn:
 
     async def _drop_unlisted(self, connection: sqlite3.Connection) -> None:
         """Remove the jobs that a second complete listing in a row lacks: they were deleted."""
-        if self._complete_from is None or not len(self._ledger):
+        if self._complete_from is None:
             return
         horizon = self._parameters["horizon"]
         reaches_back = self._complete_from == EVERYTHING or self._parameters["complete_from"] < horizon
         held = self._ledger.held if reaches_back else 0
-        lacks = (sql.LACK_ACTIVE, sql.LACK_ALL if self._complete_from == EVERYTHING else sql.LACK_FINISHED)
+        lack_finished = sql.LACK_ALL if self._complete_from == EVERYTHING else sql.LACK_FINISHED
+        # Jobs that were known before: nothing listed just now is missing.
+        lacks = [sql.LACK_ACTIVE] * bool(self._ledger.active) + [lack_finished] * bool(self._ledger.held)
+        if not lacks:
+            return
         for missed in (1, 0) if self._ledger.missed else (0,):
             connection.execute(sql.EMPTY_LEAVING)
             parameters = {**self._parameters, "missed": missed}
@@ -207,16 +214,19 @@ class TakingIn:
     async def _drop_old(self, connection: sqlite3.Connection) -> None:
         """Remove what left the lookback, then what is over the limit: the lookback of this source is shorter then."""
         parameters = self._parameters
-        if connection.execute(sql.IS_STALE, parameters).fetchone()[0]:
+        left, aged, dropped = connection.execute(sql.OLD, parameters).fetchone()
+        if aged:
             self._has_changed = True
             connection.execute(sql.EMPTY_LEAVING)
             await self._remove(await self._run(sql.AGED))
-        if connection.execute(sql.IS_LEFT, parameters).fetchone()[0]:
+        if left:
             await self._leave(connection, parameters["start"])
-        if connection.execute(sql.IS_DROPPED, parameters).fetchone()[0]:
+        if dropped:
             self._has_changed = True
             connection.execute(sql.FORGET_DROPPED, parameters)
-        (held,) = connection.execute(sql.HELD, parameters).fetchone()
+        held = self._ledger.held
+        if self._has_changed:
+            (held,) = connection.execute(sql.HELD, parameters).fetchone()
         if held > self._ledger.rules.limit:
             excess = {**parameters, "excess": held - int(self._ledger.rules.limit)}
             floor = await self._database.value(connection, sql.FLOOR, excess)
