@@ -17,9 +17,9 @@ MADE = $(VENV)/.made-with-$(subst /,-,$(PYTHON))
 RUNTIME = $(MADE)-for-running
 DEV = $(MADE)-for-checking
 
-# One worker more than cores, because some tests wait. A free worker gets the next test, or the next group of tests that
+# Two workers more than cores, because some tests wait. A free worker gets the next test, or the next group of tests that
 # share something costly.
-PARALLEL = --numprocesses=$(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)') --dist=loadgroup
+PARALLEL = --numprocesses=$(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 2)') --dist=loadgroup
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	--no-emit-index-url --no-emit-find-links $(UPGRADE)

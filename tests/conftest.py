@@ -1,5 +1,6 @@
 """The base of every test: no AWS but a simulated one, no network but the loopback."""
 
+import gc
 import logging
 import os
 import shutil
@@ -34,6 +35,15 @@ ISOLATED = {
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start with groups of tests, then slow ones: no worker is left alone with one of those at the end."""
     items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in ("xdist_group", "slow")])
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage less often: each worker holds hundreds of megabytes of models, a second or more to look through.
+
+    Tests about leaks look themselves.
+    """
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 200)
 
 
 @pytest.fixture(autouse=True)
