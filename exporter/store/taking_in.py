@@ -225,7 +225,8 @@ class TakingIn:
             self._has_changed = True
             connection.execute(sql.FORGET_DROPPED, parameters)
         held = self._ledger.held
-        if self._has_changed:
+        # The pages of a first listing are not in the ledger yet.
+        if self._has_changed or self._before["since"] is None:
             (held,) = connection.execute(sql.HELD, parameters).fetchone()
         if held > self._ledger.rules.limit:
             excess = {**parameters, "excess": held - int(self._ledger.rules.limit)}

@@ -462,6 +462,14 @@ def test_the_last_to_end_of_too_many_finished_jobs_are_held():
         assert ledger.tallies[()].statuses.total() == most
 
 
+def test_a_first_listing_of_whole_pages_is_held_to_the_limit():
+    """Nothing is new at its end, because all of it was taken in page by page."""
+    ledger = bounded(100, [100.0] * 500 + [200.0] * 100)
+    assert (len(ledger), ledger.dropped) == (100, 500)
+    ledger = bounded(100, [100.0] * 400 + [200.0] * 100)
+    assert (len(ledger), ledger.dropped) == (100, 400)
+
+
 def test_as_many_finished_jobs_as_allowed_are_all_held():
     """The limit itself is allowed."""
     ledger = bounded(200, [100.0 * n for n in range(1, 201)])
