@@ -14,6 +14,7 @@ import difflib
 import importlib
 import math
 import os
+import re
 import resource
 import sys
 import time
@@ -70,6 +71,18 @@ SWAPPED: dict[type[ast.AST], tuple[type[Any], ...]] = {
 CALLED = {"min": "max", "max": "min", "any": "all", "all": "any", "ceil": "floor"}
 """Functions, each with its replacements."""
 
+STATEMENT = re.compile(r"""f?"+\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH|CASE)\b""")
+"""How a text begins that is SQL."""
+
+IN_STATEMENTS = (
+    *((" AND ", " OR "), (" OR ", " AND "), (" IS NOT NULL", " IS NULL"), (" IS NULL", " IS NOT NULL")),
+    *((" < ", " <= "), (" <= ", " < "), (" > ", " >= "), (" >= ", " > "), (" <> ", " = ")),
+    *((" + ", " - "), (" - ", " + "), (" min(", " max("), (" max(", " min(")),
+)
+"""Words of SQL, each with its replacement."""
+
+COMMENT = re.compile(r"--.*")
+
 SMALL = 10
 """A number up to this is a count, and its mutant is one more; a larger one is a measure, and its mutant is doubled."""
 
@@ -111,7 +124,7 @@ class Module:
     def mutants(self) -> list[Mutant]:
         """Return every mutant, in module order."""
         source = Path(self.path).read_text()
-        found = {mutant.source: mutant for mutant in _mutants(self.path, source)}
+        found = {mutant.source: mutant for mutant in (*_mutants(self.path, source), *_in_statements(self.path, source))}
         return [mutant for mutant in found.values() if not self.only or mutant.function in self.only]
 
 
@@ -121,10 +134,32 @@ class Module:
 def _mutants(path: str, source: str) -> Iterator[Mutant]:
     for function, node, is_condition in _nodes(ast.parse(source)):
         for new in _instead(node, is_condition=is_condition):
-            mutated = _replaced(source, node, new)
-            first, behind = node.lineno - 1, len(source.splitlines()) - node.end_lineno
-            before, after = (_one_line(text, first, behind) for text in (source, mutated))
-            yield Mutant(path, function, before, after, mutated)
+            start, end = _span(source, node)
+            yield _mutant(path, function, source, (start, end, _fitting(source, start, end, new)))
+
+
+def _in_statements(path: str, source: str) -> Iterator[Mutant]:
+    """Yield the mutants of SQL, which is text to Python."""
+    for function, node, _ in _nodes(ast.parse(source)):
+        if not isinstance(node, ast.Assign | ast.Return) or node.value is None:
+            continue
+        start, end = _span(source, node.value)
+        text = source[start:end]
+        if not STATEMENT.match(text):
+            continue
+        said = COMMENT.sub(lambda comment: "-" * len(comment[0]), text)
+        for word, other in IN_STATEMENTS:
+            for found in re.finditer(re.escape(word), said):
+                yield _mutant(path, function, source, (start + found.start(), start + found.end(), other))
+
+
+def _mutant(path: str, function: str, source: str, change: tuple[int, int, str]) -> Mutant:
+    """Return a module with the text between two places replaced."""
+    start, end, text = change
+    mutated = source[:start] + text + source[end:]
+    first, behind = source.count("\n", 0, start), source.count("\n", end) - 1
+    before, after = (_one_line(each, first, behind) for each in (source, mutated))
+    return Mutant(path, function, before, after, mutated)
 
 
 def _one_line(source: str, first: int, behind: int) -> str:
@@ -221,20 +256,24 @@ def _done(node: ast.stmt) -> Iterator[ast.AST]:
             yield ast.Pass()
 
 
-def _replaced(source: str, node: Any, new: ast.AST) -> str:
-    """Return a module with one node replaced, in parentheses where precedence requires them."""
+def _span(source: str, node: Any) -> tuple[int, int]:
+    """Return where a node begins and ends; `ast` counts bytes of a line."""
     lines = source.encode().splitlines(keepends=True)
-    start = sum(map(len, lines[: node.lineno - 1])) + node.col_offset
-    end = sum(map(len, lines[: node.end_lineno - 1])) + node.end_col_offset
-    head, tail = source.encode()[:start].decode(), source.encode()[end:].decode()
+    places = ((node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset))
+    start, end = (len((b"".join(lines[: line - 1]) + lines[line - 1][:column]).decode()) for line, column in places)
+    return start, end
+
+
+def _fitting(source: str, start: int, end: int, new: ast.AST) -> str:
+    """Return the text of a node that is put there, in parentheses where precedence requires them."""
     text = ast.unparse(ast.fix_missing_locations(new))
-    plain, safe = f"{head}{text}{tail}", f"{head}({text}){tail}"
     if isinstance(new, ast.stmt):
-        return plain
+        return text
+    plain, safe = (f"{source[:start]}{each}{source[end:]}" for each in (text, f"({text})"))
     with contextlib.suppress(SyntaxError):
         if ast.dump(ast.parse(plain)) == ast.dump(ast.parse(safe)):
-            return plain
-    return safe
+            return text
+    return f"({text})"
 
 
 # The effect of a change on the tests.

@@ -111,5 +111,6 @@ def _has_more(job: Job) -> bool:
 
 def _further(job: Job) -> tuple[Any, ...]:
     """Return the values that few kinds have."""
-    counts = (job.records.get(result) for result in ("total", "processed", "succeeded", "failed"))
-    return milliseconds(job.deadline), job.code or None, *counts, details_text(job.details)
+    deadline, code, count = milliseconds(job.deadline), job.code or None, job.records.get
+    counts = count("total"), count("processed"), count("succeeded"), count("failed")
+    return deadline, code, *counts, details_text(job.details)
