@@ -17,7 +17,7 @@ from exporter.clock import Clock
 from exporter.exposition import Exposition
 from exporter.poller import JobSource, Poller
 from exporter.settings import Settings
-from exporter.store.inventory import Inventory, JobList
+from exporter.store.inventory import Inventory, JobList, Sources
 from exporter.web import Guard, Inside, Reload, Site, WebConfigFile, create_app, from_systemd, listen, serve
 
 _MAINTENANCE = 60.0
@@ -98,18 +98,18 @@ async def _maintained(parts: Parts) -> None:
 def _inside(parts: Parts) -> Inside:
     """Return what the pages and the API show; functions, because all of it may change with a poll or a reload."""
     poller = parts.poller
-    inventory = Inventory(
-        parts.database,
-        statuses=lambda: [source.status for source in poller.sources],
-        lists=lambda: [
-            JobList(source.status, source.kind, source.ledger)
-            for source in poller.sources
-            if isinstance(source, JobSource)
-        ],
-        now=parts.clock.time,
-    )
+    found = -1, Sources((), ())
+
+    def sources() -> Sources:
+        nonlocal found
+        if found[0] != poller.changes:
+            statuses = [source.status for source in poller.sources]
+            lists = [source for source in poller.sources if isinstance(source, JobSource)]
+            found = poller.changes, Sources(statuses, [JobList(each.status, each.kind, each.ledger) for each in lists])
+        return found[1]
+
     return Inside(
-        inventory,
+        Inventory(parts.database, sources, parts.clock.time),
         settings=lambda: parts.configuration.settings,
         catalog=lambda: parts.configuration.catalog,
     )

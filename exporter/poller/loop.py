@@ -26,6 +26,26 @@ _LANES = 4
 slots that services which need not wait could use."""
 
 
+class _Sources(dict[SourceKey, Source]):
+    """Sources by key."""
+
+    changes = 0
+
+    def __setitem__(self, key: SourceKey, source: Source) -> None:
+        super().__setitem__(key, source)
+        self.changes += 1
+
+    def clear(self) -> None:
+        """Remove all."""
+        super().clear()
+        self.changes += 1
+
+    def pop(self, key: SourceKey) -> Source:  # type: ignore[override] # without a default
+        """Remove a source and return it."""
+        self.changes += 1
+        return super().pop(key)
+
+
 class Poller:
     """Polls every source until cancelled. Sources come and go as their parents find or lose them."""
 
@@ -36,7 +56,7 @@ class Poller:
         self._under_way: dict[SourceKey, asyncio.Event] = {}
         """Set when the poll is over, for each source that is being polled."""
         self._use(context)
-        self._sources: dict[SourceKey, Source] = {}
+        self._sources = _Sources()
         self._children: dict[SourceKey, set[SourceKey]] = {}
         self._tasks: dict[SourceKey, asyncio.Task[None]] = {}
         """Of each source that is polled. One that was restored has none until its parent finds it again."""
@@ -67,6 +87,11 @@ class Poller:
     def sources(self) -> Iterator[Source]:
         """Every source that is polled."""
         return iter(self._sources.values())
+
+    @property
+    def changes(self) -> int:
+        """A number that rises whenever a source comes, goes, or takes the place of another one."""
+        return self._sources.changes
 
     async def run(self, roots: Iterable[Source]) -> None:
         """Poll `roots` and all sources below them, until cancelled; until then, show what was known of them."""
@@ -126,7 +151,8 @@ class Poller:
             # A moment later: what is being restored belongs to the configuration of the start.
             self._waiting = context, list(roots)
             return
-        before, self._sources, self._children = self._sources, {}, {}
+        before, self._children = dict(self._sources), {}
+        self._sources.clear()
         new: list[tuple[Source, list[Source]]] = []
         for root in roots:
             self._succeed(root, before, new)

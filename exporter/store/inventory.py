@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -79,30 +79,42 @@ class Page(NamedTuple):
     """The number of jobs on all pages; None if they would have to be counted one by one."""
 
 
+@dataclass
+class Sources:
+    """All sources, until one comes or goes: with ten thousand, a page has no time to go through them."""
+
+    statuses: Sequence[SourceStatus]
+    lists: Sequence[JobList]
+    """Those that list jobs."""
+    _numbers: dict[int, int] = field(default_factory=dict)
+    _epoch: int = -1
+
+    @cached_property
+    def labels(self) -> Mapping[str, set[str]]:
+        """The values of each label of those that list jobs, except for the empty one."""
+        return labels([source.status.key for source in self.lists])
+
+    def numbers(self, epoch: int) -> Mapping[int, int]:
+        """Return the places in `lists` by number in the database of an epoch; one that was never read has no number."""
+        if epoch != self._epoch or len(self._numbers) < len(self.lists):
+            shown = ((source.ledger.shown, place) for place, source in enumerate(self.lists))
+            self._numbers, self._epoch = {number: place for number, place in shown if number is not None}, epoch
+        return self._numbers
+
+
 class Inventory:
     """Searches the jobs of all sources."""
 
-    def __init__(
-        self,
-        database: Database,
-        statuses: Callable[[], Iterable[SourceStatus]],
-        lists: Callable[[], Iterable[JobList]],
-        now: Callable[[], float],
-    ) -> None:
-        """Search what `statuses` and `lists` return at that time, because sources come and go."""
+    def __init__(self, database: Database, sources: Callable[[], Sources], now: Callable[[], float]) -> None:
+        """Search what `sources` returns at that time."""
         self._database = database
-        self._statuses = statuses
-        self._lists = lists
-        self._numbers, self._labels = _Numbers(database), _Labels()
+        self._sources = sources
         self.now = now
 
     def at_once(self) -> Inventory:
-        """Return an inventory of the sources as they are now, for one response: listing ten thousand takes a while."""
-        statuses, lists = list(self._statuses()), list(self._lists())
-        inventory = Inventory(self._database, lambda: statuses, lambda: lists, self.now)
-        # What these hold stays right for as long as no source comes or goes.
-        inventory._numbers, inventory._labels = self._numbers, self._labels
-        return inventory
+        """Return an inventory of the sources as they are now, for one response."""
+        sources = self._sources()
+        return Inventory(self._database, lambda: sources, self.now)
 
     def statuses(self, places: Places = Places()) -> list[SourceStatus]:
         """Return the status of each source, ordered by key."""
@@ -111,12 +123,12 @@ class Inventory:
     def each_status(self, places: Places = Places()) -> Iterable[SourceStatus]:
         """Return the status of each source, in no order."""
         if places.is_everywhere:
-            return self._statuses()
-        return (status for status in self._statuses() if places.matches(status.key))
+            return self._sources().statuses
+        return (status for status in self._sources().statuses if places.matches(status.key))
 
     def labels(self) -> Mapping[str, set[str]]:
         """Return the values of each label that sources with jobs have, except for the empty one."""
-        return self._labels.of([source.status.key for source in self._lists()])
+        return self._sources().labels
 
     def several(self) -> list[str]:
         """Return which of account and region have several values: with only one, nobody needs to read it."""
@@ -163,8 +175,8 @@ class Inventory:
 
     async def _among(self, connection: sqlite3.Connection, places: Places) -> Among:
         """Return the sources that a search covers."""
-        sources = list(self._lists())
-        numbers = self._numbers.of(sources)
+        sources = self._sources().lists
+        numbers = self._sources().numbers(self._database.epoch)
         if not places.is_everywhere:
             numbers = {n: place for n, place in numbers.items() if places.matches(sources[place].status.key)}
             if sum(len(sources[place].ledger) for place in numbers.values()) <= _FEW:
@@ -176,8 +188,8 @@ class Inventory:
 
     def _found(self, connection: sqlite3.Connection, positions: Sequence[Position]) -> list[Found]:
         """Return the jobs at these positions."""
-        sources = list(self._lists())
-        numbers = self._numbers.of(sources)
+        sources = self._sources().lists
+        numbers = self._sources().numbers(self._database.epoch)
         rows = connection.execute(_JOBS, (json.dumps([position.number for position in positions]),))
         # One may have left since its position was found.
         jobs = {row[-2]: (sources[numbers[row[-3]]], record(row)) for row in rows if row[-3] in numbers}
@@ -195,39 +207,6 @@ class Inventory:
         """Return the rows of a statement that returns them as one JSON array: handing over each would take a turn."""
         rows: list[Any] = json.loads(await self._database.value(connection, sql, values or {}))
         return rows
-
-
-class _Numbers:
-    """The places of sources in a list by their number in the database; kept until others are asked about."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._found: dict[int, int] = {}
-        self._for: tuple[int, list[Ledger]] = (0, [])
-
-    def of(self, sources: Sequence[JobList]) -> dict[int, int]:
-        """Return the places of these sources; one that was never read has no number."""
-        ledgers = [source.ledger for source in sources]
-        among = self._database.epoch, ledgers
-        if among != self._for or len(self._found) < len(ledgers):
-            shown = ((ledger.shown, place) for place, ledger in enumerate(ledgers))
-            self._found = {number: place for number, place in shown if number is not None}
-            self._for = among
-        return self._found
-
-
-class _Labels:
-    """The values of each label in a list of keys; kept until others are asked about."""
-
-    def __init__(self) -> None:
-        self._found = labels(())
-        self._for: list[SourceKey] = []
-
-    def of(self, keys: list[SourceKey]) -> Mapping[str, set[str]]:
-        """Return the values of each label, except for the empty one."""
-        if keys != self._for:
-            self._found, self._for = labels(keys), keys
-        return self._found
 
 
 def labels(keys: Collection[SourceKey]) -> Mapping[str, set[str]]:

@@ -11,8 +11,9 @@ import pytest
 
 from exporter import app
 from exporter.aws import Credentials
-from tests.support.harness import BEDROCK, CATALOG, CUSTOMIZATION, NOW, REGION, configured, simulated
-from tests.support.patience import PATIENCE
+from tests.support.harness import BEDROCK, CATALOG, CUSTOMIZATION, NOW, REGION, TRAINED, configured, simulated
+from tests.support.held import remove_scope
+from tests.support.patience import PATIENCE, eventually
 
 KEYS = Credentials("AKIAIOSFODNN7EXAMPLE", "made-up")
 
@@ -104,6 +105,27 @@ async def test_pages_show_the_reloaded_configuration(aws, clock):
         assert await exporter.reload() == ()
         assert ">2 of the" in (await get(exporter, "/kinds"))[1]
         assert CUSTOMIZATION.key in (await get(exporter, "/config"))[1]
+
+
+async def test_pages_show_sources_that_come_and_go(aws, clock):
+    """They are listed anew as soon as one does, although not for every page."""
+    settings = configured(
+        aws.endpoint_url, {"cleanroomsml": {"kinds": [TRAINED.key]}}, web={"listen_address": ["127.0.0.1:0"]}
+    )
+    aws.world.add_scope("cleanroomsml", "membership", id="first")
+
+    async def are_shown(*expected):
+        await clock.turn(700)
+        sources = json.loads((await get(exporter, f"/api/v1/sources?kind={TRAINED.key}"))[1])["data"]["sources"]
+        return {source["scope"] for source in sources} == set(expected)
+
+    async with app.running(settings, CATALOG, REGION, credentials=KEYS, clock=clock) as exporter:
+        await ready(exporter)
+        assert await are_shown("first")
+        second = aws.world.add_scope("cleanroomsml", "membership", id="second")
+        await eventually(lambda: are_shown("first", "second"))
+        remove_scope(second)
+        await eventually(lambda: are_shown("first"))
 
 
 async def test_pages_can_be_left_out(aws, clock):

@@ -21,7 +21,7 @@ from exporter.app import calm_collector
 from exporter.exposition import Exposition
 from exporter.settings import Settings
 from exporter.store import Database
-from exporter.store.inventory import Inventory, JobList
+from exporter.store.inventory import Inventory, JobList, Sources
 from exporter.telemetry import SourceStatus
 from exporter.web import Inside, Site, create_app
 from tests.benchmarks.children import result_of
@@ -88,9 +88,8 @@ async def _inside(held: Held) -> Inside:
         await ledger.open()
         status = SourceStatus(key(number), 60.0, attempts=1, jobs=len(ledger), last_success=NOW)
         sources.append(JobList(status, KIND, ledger))
-    inventory = Inventory(
-        database, lambda: [source.status for source in sources], lambda: list(sources), now=lambda: NOW
-    )
+    found = Sources([source.status for source in sources], sources)
+    inventory = Inventory(database, lambda: found, now=lambda: NOW)
     return Inside(inventory, settings=Settings, catalog=lambda: CATALOG)
 
 

@@ -207,7 +207,7 @@ async def test_the_requests_of_a_poll_count_for_its_source(clock):
 async def test_a_poller_that_is_ready_no_longer_looks_at_every_source(aws, clock):
     """Each poll would look at ten thousand of them."""
 
-    class Unread(dict[Any, Any]):
+    class Unread(loop._Sources):
         def values(self) -> Any:
             raise AssertionError
 

@@ -13,7 +13,7 @@ from exporter.aws import Credentials
 from exporter.simulator import AwsError
 from exporter.store import JobFilter
 from exporter.store.directory import Directory
-from exporter.store.inventory import Inventory, JobList, Places
+from exporter.store.inventory import Inventory, JobList, Places, Sources
 from tests.support.effort import bounded
 from tests.support.faults import Fault
 from tests.support.full_disk import files_of_at_most
@@ -346,7 +346,7 @@ async def test_pages_go_on_when_the_storage_fails(exporters):
         lists = [
             JobList(each.status, each.kind, each.ledger) for each in exporter.poller.sources if hasattr(each, "kind")
         ]
-        inventory = Inventory(database, list, lambda: lists, exporters.clock.time)
+        inventory = Inventory(database, lambda: Sources([], lists), exporters.clock.time)
         database.connection.execute("PRAGMA query_only = 1")
         await database.maintain([], exporters.clock.now, DAY)
         assert database.has_failed

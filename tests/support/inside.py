@@ -11,7 +11,7 @@ from exporter.catalog import Catalog, Kind
 from exporter.jobs import Job, SourceKey, State
 from exporter.settings import Settings
 from exporter.store import Database
-from exporter.store.inventory import Inventory, JobList
+from exporter.store.inventory import Inventory, JobList, Sources
 from exporter.telemetry import SourceStatus
 from exporter.web import Inside
 from tests.support.ledgers import LedgerOfATest
@@ -74,12 +74,12 @@ def job(name: str, state: State = State.SUCCEEDED, created: float = NOW - HOUR, 
 
 def searching(sources: Callable[[], Iterable[Any]], now: Callable[[], float] = lambda: NOW) -> Inventory:
     """Return an inventory that searches these sources, some of which have jobs."""
-    return Inventory(
-        _databases[0],
-        statuses=lambda: [source.status for source in sources()],
-        lists=lambda: [source for source in sources() if isinstance(source, JobList)],
-        now=now,
-    )
+
+    def found() -> Sources:
+        every = list(sources())
+        return Sources([source.status for source in every], [each for each in every if isinstance(each, JobList)])
+
+    return Inventory(_databases[0], found, now)
 
 
 def inside(

@@ -124,4 +124,4 @@ def health(status: SourceStatus) -> str:
     """Return the health of a source, in the words of Prometheus's own API."""
     if not status.attempts:
         return "unknown"
-    return "up" if status.is_up else "down"
+    return "down" if status.consecutive_failures else "up"
