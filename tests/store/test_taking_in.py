@@ -1,14 +1,16 @@
 """The life of a row: what is known of a job, what a list says of it, and what becomes of it."""
 
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 
 from exporter.jobs import Job, State
-from exporter.store.tables import STATES
-from tests.support.ledgers import LedgerOfATest
+from exporter.store import Listing
+from exporter.store.tables import OF_A_SOURCE, STATES
+from tests.support.ledgers import LedgerOfATest, waited
 
-DAY, NOW = 86_400.0, 1_790_000_000.0
+HOUR, DAY, NOW = 3600.0, 86_400.0, 1_790_000_000.0
 OLD, FIRST, SECOND = NOW - 9 * DAY, NOW - 3600, NOW - 1800
 
 
@@ -70,11 +72,41 @@ CASES: dict[str, tuple[Any, ...]] = {
 }  # fmt: skip
 
 
+@pytest.fixture
+def bystander():
+    """Return another source's ledger with a job of each sort, which nothing may touch."""
+    ledger = LedgerOfATest(7 * DAY, lambda job: job.message, limit=2)
+    runs, fails = active()._replace(id="runs"), ended()._replace(id="fails", message="", details={"id": "x"})
+    is_odd = active(updated=NOW - 6.99 * DAY)._replace(id="odd", status="ODD", state=State.UNKNOWN)
+    ends = [updated(at)._replace(id=f"{at}") for at in (OLD + 3 * DAY, OLD + 4 * DAY)]
+    ledger.take([active(), runs, is_odd], NOW - 3 * HOUR)
+    ledger.take([ended(), updated(OLD)._replace(id="old"), runs, is_odd], NOW - 2 * HOUR)
+    ledger.take([*ends, fails, ended(), is_odd], NOW - HOUR)
+    return ledger
+
+
+def everything(ledger):
+    """Return all rows of a source."""
+    connection, number = ledger.database.connection, ledger.number
+    found = {
+        table: connection.execute(f"SELECT * FROM {table} WHERE source = ?", (number,)).fetchall()
+        for table in OF_A_SOURCE
+    }
+    return {table: sorted(rows, key=repr) for table, rows in found.items()}
+
+
+def test_a_bystander_has_rows_of_each_sort(bystander):
+    """Otherwise nothing could be seen to happen to them."""
+    assert [table for table, rows in everything(bystander).items() if not rows] == []
+    assert (bystander.active, bystander.held, bystander.dropped, bystander.missed) == (2, 2, 2, 1)
+
+
 @pytest.mark.parametrize("case", CASES)
-def test_a_row_becomes(case):
-    """Each way from what is known to what is known next."""
+def test_a_row_becomes(case, bystander):
+    """Each way from what is known to what is known next, with another source in the same tables."""
     before, listed, state, counted, finished, past = CASES[case]
-    ledger = LedgerOfATest(7 * DAY, lambda job: job.message)
+    others = everything(bystander)
+    ledger = LedgerOfATest(7 * DAY, lambda job: job.message, database=bystander.database)
     for number, listing in enumerate(before):
         ledger.take(listing, NOW - 60 * (len(before) - number))
     already = sum(ledger.finished_total.values())
@@ -83,9 +115,134 @@ def test_a_row_becomes(case):
     assert [record.job.state for record in held] == ([state] if state else [])
     assert [record.finished for record in held] == ([finished] if state else [])
     assert sum(ledger.finished_total.values()) - already == counted
-    assert ledger.rows("past") == past
+    assert len(everything(ledger)["past"]) == past
+    assert everything(bystander) == others
     # Sums follow the rows.
     assert sum(tally.statuses.total() for tally in ledger.sums.values()) == len(held)
+
+
+@pytest.fixture
+def ledger():
+    """Return a ledger that takes a job's message as its reason."""
+    return LedgerOfATest(7 * DAY, lambda job: job.message)
+
+
+def test_a_list_that_says_the_same_again_changes_nothing(ledger):
+    """A quiet poll must not write; there are thousands of them."""
+    jobs = [
+        active(deadline=NOW + DAY, records={"total": 5})._replace(id="runs"),
+        ended()._replace(id="ended"),
+        updated()._replace(id="updated"),
+        ended(NOW + DAY)._replace(id="will end"),
+        active(updated=NOW - 60)._replace(id="odd", status="ODD", state=State.UNKNOWN),
+    ]
+    ledger.take(jobs, NOW)
+    before, ledger.ledger.has_changed = everything(ledger), False
+    for minutes in range(1, 4):
+        ledger.take([job for job in jobs if job.id != "odd"] if minutes == 3 else jobs, NOW + 60 * minutes)
+        assert ledger.has_changed == (minutes == 3)
+        assert minutes == 3 or everything(ledger) == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "renamed"},
+        {"status": "Starting"},
+        {"started": NOW - 30},
+        {"updated": NOW - 30},
+        {"deadline": NOW + DAY},
+        {"dimensions": ("new",)},
+        {"records": {"total": 7}},
+        {"records": {"processed": 7}},
+        {"records": {"succeeded": 7}},
+        {"records": {"failed": 7}},
+    ],
+    ids=str,
+)
+def test_what_changes_of_an_active_job_is_shown(ledger, change):
+    """Each of it, alone."""
+    ledger.take([active()], NOW - 60)
+    ledger.take([active()._replace(**change)], NOW)
+    (record,) = ledger.newest(9)
+    assert record.job == active()._replace(**change)
+
+
+def test_another_status_of_a_finished_job_is_shown(ledger):
+    """With the same state, the same end and no further count."""
+    ledger.take([active()], NOW - 120)
+    ledger.take([ended()], NOW - 60)
+    ledger.take([ended()._replace(status="FailedForGood")], NOW)
+    (record,) = ledger.newest(9)
+    assert (record.job.status, record.finished) == ("FailedForGood", FIRST)
+    assert ledger.finished_total == {((), State.FAILED): 1}
+
+
+def test_all_ends_before_the_lookback_are_remembered(ledger):
+    """Several that a poll sees to have ended long ago count once, however late others are that ended meanwhile."""
+    names = ("a", "b", "c")
+    ledger.take([active()._replace(id=name) for name in names], NOW - 120)
+    late = [ended(OLD + n)._replace(id=name) for n, name in enumerate(names)]
+    recent = ended(NOW - 60)._replace(id="recent")
+    for listing in ([*late, recent], [*late, recent]):
+        ledger.take(listing, NOW, complete_from=None)
+        assert ledger.finished_total == {((), State.FAILED): 4}
+    ledger.take([ended(NOW - 100)._replace(id="found later")], NOW + 60, complete_from=None)
+    assert ledger.finished_total == {((), State.FAILED): 5}
+
+
+def test_records_of_several_polls_add_up(ledger):
+    """Each count by itself."""
+    counts = {"total": 10, "processed": 9, "succeeded": 7, "failed": 2}
+    for number in range(3):
+        job = ended(NOW - 60 + number, state=State.SUCCEEDED, records=counts)._replace(id=f"{number}")
+        ledger.take([job], NOW + number, complete_from=None)
+    assert ledger.sums[()].records == {name: 3 * count for name, count in counts.items()}
+
+
+def test_failures_that_nobody_can_explain_any_more_add_up(ledger):
+    """One in each of two polls."""
+    ledger.take([], NOW - 240)
+    for number in range(2):
+        failed = ended(NOW - 200 + number)._replace(id=f"{number}", message="", details={"id": "x"})
+        ledger.take([failed], NOW - 180 + number, complete_from=None)
+    for number in range(2):
+        again = ended(NOW - 100 + number)._replace(id=f"{number}", message="", details={"id": "x"})
+        ledger.take([again], NOW - 60 + number, complete_from=None)
+    assert ledger.failed_total == {((), "unspecified"): 2}
+
+
+def test_a_job_that_is_listed_again_is_no_longer_missed_and_others_still_are(ledger, bystander):
+    """One source's list says nothing of another's."""
+    other = LedgerOfATest(7 * DAY, lambda job: job.message, database=ledger.database)
+    for each in (ledger, other):
+        each.take([active(), ended()._replace(id="b")], NOW - 180)
+        each.take([], NOW - 120)
+        assert each.missed == 2
+    ledger.take([active(), ended()._replace(id="b")], NOW - 60)
+    other.take([], NOW)
+    assert (len(ledger), len(other)) == (2, 0)
+
+
+def test_lists_that_are_read_at_the_same_time_do_not_mix(ledger):
+    """Their pages come in any order, and one of them may never become whole."""
+    others = [LedgerOfATest(7 * DAY, lambda job: job.message, database=ledger.database) for _ in range(2)]
+
+    async def read():
+        async with AsyncExitStack() as stack:
+            ledgers = [each.ledger for each in (ledger, *others)]
+            listings = [await stack.enter_async_context(Listing.of(each)) for each in ledgers]
+            for page in range(3):
+                for number, listing in enumerate(listings):
+                    await listing.add([ended()._replace(id=f"{number}-{page}")], NOW)
+            for listing in listings[:2]:
+                await listing.take_in(NOW)
+
+    for _ in range(2):
+        waited(read())
+        for number, each in enumerate((ledger, others[0])):
+            assert {record.job.id for record in each.newest(9)} == {f"{number}-{page}" for page in range(3)}
+        assert len(others[1]) == 0
 
 
 def test_every_state_has_a_place_by_which_active_and_final_ones_are_told_apart():
