@@ -85,6 +85,7 @@ async def identities(address: str) -> list[str]:
         return [response["Account"] for response in responses]
 
 
+@pytest.mark.slow
 async def test_a_bundle_is_read_once_for_all_clients(server, made):
     """Each of 5,600 clients, of 200 accounts, would need 13 ms and 0.7 MB for it."""
     async with issuing(server.context()) as sts:
@@ -92,6 +93,7 @@ async def test_a_bundle_is_read_once_for_all_clients(server, made):
     assert len(made) == 1
 
 
+@pytest.mark.slow
 async def test_a_renewed_bundle_applies_after_a_reload(server, made):
     """A reload makes new clients, and they trust what the file says now."""
     async with issuing(server.context()) as sts:

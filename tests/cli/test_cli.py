@@ -364,6 +364,7 @@ async def test_the_demo_prints_the_address_of_its_aws(run):
     assert int(next(row["JOBS"] for row in rows(out) if row["KIND"] == BEDROCK.key)) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("aws_credentials")
 async def test_serving_needs_no_configuration_file(aws):
     """The environment's credentials and region suffice, and no command means serve."""
@@ -383,6 +384,7 @@ os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("aws_credentials")
 async def test_a_socket_of_systemd_is_served():
     """The socket is passed as systemd does it: as the third descriptor, with the pid it is meant for."""

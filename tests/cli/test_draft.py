@@ -101,6 +101,7 @@ def test_draft_is_valid(kind):
     assert [problem for problem in problems if not any(words in problem for words in TO_DECIDE)] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", [key for key in FLOORS if key != "states"])
 def test_draft_agrees_with_the_entry(key):
     """For most keys, the draft agrees with the entry."""

@@ -189,6 +189,7 @@ def all_records(*sources):
     return [found for source in sources for found in source.ledger.newest(1000, 1000)]
 
 
+@pytest.mark.slow
 @given(first=JOBS, second=JOBS, job_filter=FILTERS, order=ORDERS, limit=st.integers(1, 20))
 async def test_all_pages_together_have_every_match(first, second, job_filter, order, limit):
     """Each job occurs once, in order; a total, where there is one, is correct."""
@@ -206,6 +207,7 @@ async def test_all_pages_together_have_every_match(first, second, job_filter, or
     assert total == (len(matches) if is_summed else None)
 
 
+@pytest.mark.slow
 @given(jobs=JOBS, job_filter=FILTERS, order=ORDERS)
 async def test_one_source_alone_is_searched_the_same_way(jobs, job_filter, order):
     """Few jobs are looked up by their source, many are read through; nobody can tell."""

@@ -285,6 +285,7 @@ async def test_silent_handshakes_give_way(written, certificates):
             writer.close()
 
 
+@pytest.mark.slow
 async def test_a_request_along_with_the_end_of_the_handshake_gets_a_response(written, certificates):
     """The client's last handshake message and its request may arrive in one packet."""
     file = written("tls_server_config: {cert_file: server.crt, key_file: server.key}")
@@ -359,6 +360,7 @@ async def test_pipelined_requests_get_their_responses_in_order():
         assert await server.send((HEALTHY + odd) * 100, count=200) == [200, 404] * 100
 
 
+@pytest.mark.slow
 async def test_a_flood_without_reading_is_cut_off():
     """Unread responses do not pile up: aiohttp stops reading, and then the time limit passes."""
     async with serving(series=MUCH) as server:

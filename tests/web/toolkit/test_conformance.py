@@ -532,6 +532,7 @@ def test_tls_config_is_enabled(content, enabled):
 # handler_test.go.
 
 
+@pytest.mark.slow
 async def test_basic_auth_cache(written, certificates, users):
     """TestBasicAuthCache: right and wrong passwords, cold and then concurrent, never get each other's result."""
     async with greeting(written(listed(users)), certificates) as server:
