@@ -29,7 +29,14 @@ def updated(at=FIRST, **fields):
     return ended(**fields)._replace(ended=None, updated=at)
 
 
+def odd(at=NOW - 60):
+    """Return a job in a status that nobody knows, last updated at a time."""
+    return active(updated=at)._replace(status="ODD", state=State.UNKNOWN)
+
+
 NOTHING = ()
+LEAVING = NOW - 7 * DAY - 30
+"""Within the lookback up to the last listing but one."""
 GONE, UNREPORTED = [ended(OLD)], [updated(OLD)]
 """Listings whose job left the lookback long ago."""
 
@@ -48,6 +55,13 @@ CASES: dict[str, tuple[Any, ...]] = {
     "active, seen ended, end in the future": ([[active()]], ended(NOW + DAY), State.FAILED, 1, NOW, 0),
     "active, seen ended before the lookback": ([[active()]], ended(OLD), None, 1, None, 0),
     "active, seen ended before the lookback, end not reported": ([[active()]], updated(OLD), None, 1, None, 1),
+    "active, in an unknown status": ([[active()]], odd(), State.UNKNOWN, 0, None, 0),
+    "active, in an unknown status for long": ([[active()]], odd(OLD), None, 0, None, 0),
+    "unknown, ends": ([[odd()]], ended(), State.FAILED, 1, FIRST, 0),
+    "finished, in an unknown status": ([[active()], [ended()]], odd(), State.UNKNOWN, 0, None, 0),
+    "finished, in an unknown status for long": ([[active()], [ended()]], odd(OLD), None, 0, None, 1),
+    "finished, ran again, same end that left the lookback": ([[active()], [ended(LEAVING)], [active()]], ended(LEAVING),
+                                                             None, 0, None, 0),
     "active, no longer listed": ([[active()]], None, State.RUNNING, 0, None, 0),
     "active, not listed for a second time": ([[active()], NOTHING], None, None, 0, None, 0),
     "finished, listed again": ([[active()], [ended()]], ended(), State.FAILED, 0, FIRST, 0),
