@@ -195,7 +195,7 @@ def test_another_status_of_a_finished_job_is_shown(ledger):
 def test_all_ends_before_the_lookback_are_remembered(ledger):
     """Several that a poll sees to have ended long ago count once, however late others are that ended meanwhile."""
     names = ("a", "b", "c")
-    ledger.take([active()._replace(id=name) for name in names], NOW - 120)
+    ledger.take([active()._replace(id=name) for name in names], OLD - DAY)
     late = [ended(OLD + n)._replace(id=name) for n, name in enumerate(names)]
     recent = ended(NOW - 60)._replace(id="recent")
     for listing in ([*late, recent], [*late, recent]):
@@ -203,6 +203,74 @@ def test_all_ends_before_the_lookback_are_remembered(ledger):
         assert ledger.finished_total == {((), State.FAILED): 4}
     ledger.take([ended(NOW - 100)._replace(id="found later")], NOW + 60, complete_from=None)
     assert ledger.finished_total == {((), State.FAILED): 5}
+    assert ledger.failed_total == {((), "cause"): 5}
+
+
+def test_a_list_from_a_time_on_lacks_only_what_was_created_after_it(bystander):
+    """Of older jobs, and of other sources, it says nothing. Twice, because a page may have shifted."""
+    ledger = LedgerOfATest(7 * DAY, lambda job: job.message, database=bystander.database)
+    others, start = everything(bystander), NOW - HOUR
+    before, after = {"created": start - 60}, {"created": start + 60}
+    jobs = [
+        active()._replace(id="stays, active", **before),
+        ended(NOW - 300)._replace(id="stays, ended", **before),
+        ended(start - 30)._replace(id="stays, ended before", **before),
+        active()._replace(id="goes, active", **after),
+        active()._replace(id="goes, of unknown age", created=None),
+        ended(NOW - 300)._replace(id="goes, ended", **after),
+        ended(NOW - 200)._replace(id="stays, listed", **after),
+    ]
+    ledger.take(jobs, NOW - 120)
+    for now in (NOW - 60, NOW):
+        assert len(ledger) == len(jobs)
+        ledger.take([jobs[-1]], now, complete_from=start)
+    assert {record.job.id for record in ledger.newest(9)} == {job.id for job in jobs if job.id.startswith("stays")}
+    assert everything(bystander) == others
+
+
+def test_the_oldest_lost_job_is_one_of_the_own_source_that_the_own_list_lacks(bystander):
+    """From its creation on everything is listed anew."""
+    ledger = LedgerOfATest(7 * DAY, lambda job: job.message, database=bystander.database)
+    jobs = [
+        active()._replace(id=name, created=NOW - age) for name, age in [("listed", HOUR), ("lost", 900), ("new", 60)]
+    ]
+    ledger.take([*jobs, ended()._replace(id="ended")], NOW)
+
+    async def lost():
+        async with Listing.of(ledger.ledger) as listing, Listing.of(bystander.ledger) as other:
+            await other.add(jobs, NOW)
+            await listing.add(jobs[:1], NOW)
+            return await listing.lost()
+
+    assert waited(lost()) == NOW - 900
+
+
+def test_only_what_nobody_knows_ages_out(bystander):
+    """And only of the source that is polled."""
+    ledger = LedgerOfATest(7 * DAY, lambda job: job.message, database=bystander.database)
+    others = everything(bystander)
+    aged, recent = odd(NOW - 7 * DAY + 30)._replace(id="aged"), odd(NOW - 7 * DAY + 90)._replace(id="recent")
+    ledger.take([aged, recent, active(), ended(NOW - 7 * DAY + 90)._replace(id="ended")], NOW)
+    ledger.take([], NOW + 60, complete_from=None)
+    assert {record.job.id for record in ledger.newest(9)} == {"a", "recent", "ended"}
+    assert everything(bystander) == others
+
+
+def test_dropped_jobs_add_up_by_the_hour_until_they_leave_the_lookback(bystander):
+    """Of each source by itself."""
+    ledger = LedgerOfATest(DAY, lambda job: job.message, limit=1, database=bystander.database)
+    others, hour = everything(bystander), NOW // HOUR * HOUR
+    ledger.take([], hour - 3 * HOUR)
+    for number in range(4):
+        job = ended(hour - 2 * HOUR + 60 * number)._replace(id=f"{number}")
+        ledger.take([job], hour - HOUR + number, complete_from=None)
+    assert ledger.dropped == 3
+    for number in range(4, 7):
+        ledger.take([ended(hour + 60 * number)._replace(id=f"{number}")], hour + 1000, complete_from=None)
+    assert ledger.dropped == 6
+    ledger.take([], hour + DAY - HOUR / 2, complete_from=None)
+    assert (ledger.held, ledger.dropped) == (1, 2)
+    assert everything(bystander) == others
 
 
 def test_records_of_several_polls_add_up(ledger):
