@@ -245,6 +245,21 @@ def test_the_oldest_lost_job_is_one_of_the_own_source_that_the_own_list_lacks(by
     assert waited(lost()) == NOW - 900
 
 
+def test_other_rules_apply_to_their_own_source_alone(bystander):
+    """A reload changes the reasons and the lookback of one source's jobs."""
+    ledger = LedgerOfATest(7 * DAY, lambda job: job.message, bounds=(10.0,), database=bystander.database)
+    jobs = [ended(NOW - age * HOUR)._replace(id=f"{age}") for age in (1, 2, 100)]
+    ledger.take([*jobs, active(), ended(state=State.SUCCEEDED)._replace(id="fine")], NOW)
+    others = everything(bystander)
+    again = LedgerOfATest(2 * DAY, lambda job: f"other {job.message}", bounds=(20.0,), before=ledger)
+    assert again.sums[()].reasons == {"other cause": 3}
+    assert again.sums[()].last_failed == {"other cause": NOW - HOUR}
+    assert again.sums[()].last[State.SUCCEEDED][0] == FIRST
+    again.take([], NOW + 60, complete_from=None)
+    assert {record.job.id for record in again.newest(9)} == {"1", "2", "a", "fine"}
+    assert everything(bystander) == others
+
+
 def test_only_what_nobody_knows_ages_out(bystander):
     """And only of the source that is polled."""
     ledger = LedgerOfATest(7 * DAY, lambda job: job.message, database=bystander.database)
@@ -292,6 +307,18 @@ def test_failures_that_nobody_can_explain_any_more_add_up(ledger):
         again = ended(NOW - 100 + number)._replace(id=f"{number}", message="", details={"id": "x"})
         ledger.take([again], NOW - 60 + number, complete_from=None)
     assert ledger.failed_total == {((), "unspecified"): 2}
+
+
+def test_reasons_that_were_asked_for_add_up(ledger):
+    """One after the other, as AWS gives them."""
+    ledger.take([], NOW - 120)
+    jobs = [ended(NOW - 100)._replace(id=name, message="", details={"id": name}) for name in "ab"]
+    ledger.take(jobs, NOW - 60)
+    assert ledger.failed_total == {}
+    for job in jobs:
+        ledger.explain(job._replace(message="cause"))
+    assert ledger.failed_total == {((), "cause"): 2}
+    assert ledger.sums[()].reasons == {"cause": 2}
 
 
 def test_a_job_that_is_listed_again_is_no_longer_missed_and_others_still_are(ledger, bystander):
