@@ -309,6 +309,57 @@ def test_failures_that_nobody_can_explain_any_more_add_up(ledger):
     assert ledger.failed_total == {((), "unspecified"): 2}
 
 
+def test_a_first_list_that_is_taken_in_page_by_page_takes_nothing_of_another(ledger):
+    """Its pages are dropped as they are taken in, between those of a list that is read at the same time."""
+    other = LedgerOfATest(7 * DAY, lambda job: job.message, database=ledger.database)
+    pages = [[ended()._replace(id=f"{page}-{number}") for number in range(600)] for page in range(2)]
+
+    async def read():
+        async with Listing.of(ledger.ledger) as listing, Listing.of(other.ledger) as beside:
+            await beside.add([ended()._replace(id="before")], NOW)
+            for number, page in enumerate(pages):
+                await listing.add(page, NOW)
+                await beside.add([ended()._replace(id=f"after {number}")], NOW)
+            await listing.take_in(NOW)
+            await beside.take_in(NOW)
+
+    waited(read())
+    assert (len(ledger), len(other)) == (1200, 3)
+
+
+def test_ends_that_were_forgotten_do_not_count_again(ledger):
+    """Jobs that were missing for a while, then left the lookback, and are listed once more."""
+    ledger.take([], OLD - DAY)
+    jobs = [ended(OLD + n)._replace(id=f"{n}") for n in (1, 2)]
+    for minutes, listing in enumerate([jobs, [], []]):
+        ledger.take(listing, OLD + HOUR + 60 * minutes)
+    assert (len(ledger), ledger.rows("past")) == (0, 2)
+    new = active()._replace(id="new", created=NOW - 60)
+    ledger.take([new], NOW)
+    assert ledger.rows("past") == 0
+    ledger.take([*jobs, new], NOW + 60)
+    assert ledger.finished_total == {((), State.FAILED): 2}
+
+
+def test_a_source_knows_its_oldest_job_and_what_must_be_asked_for(bystander):
+    """What the next poll's plan follows from."""
+    ledger = LedgerOfATest(7 * DAY, lambda job: job.message, database=bystander.database)
+    jobs = [active()._replace(id=f"{age}", created=NOW - age) for age in (60, 900, 300)]
+    asked = ended()._replace(id="asked", message="", details={"id": "x"})
+    ledger.take([*jobs, asked, ended()], NOW)
+    assert (ledger.oldest_active, ledger.has_undated, ledger.unexplained) == (NOW - 900, False, 1)
+    assert (ledger.active, ledger.held) == (3, 2)
+    ledger.take([*jobs, asked, ended(), active()._replace(id="undated", created=None)], NOW + 60)
+    assert (ledger.oldest_active, ledger.has_undated, ledger.unexplained) == (NOW - 900, True, 1)
+
+
+def test_a_job_in_an_unknown_status_ended_for_no_counter(ledger):
+    """Not even where another one ends in the same poll."""
+    ledger.take([active(), active()._replace(id="odd")], NOW - 60)
+    ledger.take([ended(), odd()._replace(id="odd")], NOW)
+    assert ledger.finished_total == {((), State.FAILED): 1}
+
+
 def test_reasons_that_were_asked_for_add_up(ledger):
     """One after the other, as AWS gives them."""
     ledger.take([], NOW - 120)
