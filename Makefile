@@ -17,9 +17,11 @@ MADE = $(VENV)/.made-with-$(subst /,-,$(PYTHON))
 RUNTIME = $(MADE)-for-running
 DEV = $(MADE)-for-checking
 
-# Two workers more than cores, because some tests wait. A free worker gets the next test, or the next group of tests that
-# share something costly.
-PARALLEL = --numprocesses=$(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 2)') --dist=loadgroup
+# A free worker gets the next test, or the next group of tests that share something costly. Of all tests, some wait, so that
+# there may be two workers more than cores; of the fast ones, few do.
+CORES = $(shell $(PYTHON) -c 'import os; print(os.cpu_count())')
+PARALLEL = --dist=loadgroup --numprocesses=$(shell expr $(CORES) + 2)
+FAST = --dist=loadgroup --numprocesses=$(CORES) -m "not slow"
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	--no-emit-index-url --no-emit-find-links $(UPGRADE)
@@ -36,14 +38,14 @@ demo: $(RUNTIME) ## Serve against the embedded simulator: no AWS account needed
 	$(BIN)/aws-job-exporter demo
 
 check: lint ## Lint, then run the fast tests: the loop while you work
-	$(BIN)/pytest $(PARALLEL) -m "not slow"
+	$(BIN)/pytest $(FAST)
 
 test: lint ## Lint, then run all tests
 	$(BIN)/pytest $(PARALLEL) --durations=25
 
 # Only the fast tests: the slow ones pass most lines, whether they check them or not.
 coverage: lint ## Lint, then measure which branches the fast tests reach
-	$(BIN)/pytest $(PARALLEL) -m "not slow" --cov --cov-report=term --cov-fail-under=$(COVERAGE)
+	$(BIN)/pytest $(FAST) --cov --cov-report=term --cov-fail-under=$(COVERAGE)
 
 test-busy: $(DEV) ## Run the tests next to eight endless loops, to find those that need a fast machine
 	$(BIN)/python tools/busy.py --loops 8 -- $(BIN)/pytest $(PARALLEL) --numprocesses=8

@@ -3,10 +3,12 @@
 import gc
 import logging
 import os
+import re
 import shutil
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,11 +27,19 @@ settings.load_profile("patient")
 
 LOADER = catalog_loader(CATALOG)
 
+SLOW = re.compile(r"^pytestmark = \[?pytest\.mark\.slow", re.MULTILINE)
+
 ISOLATED = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
 }
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave files of slow tests unread where those are not wanted: importing what they need takes seconds."""
+    is_unwanted = config.option.markexpr == "not slow" and collection_path.suffix == ".py"
+    return True if is_unwanted and SLOW.search(collection_path.read_text()) else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
