@@ -51,7 +51,7 @@ class Restored(NamedTuple):
 
 
 class Source(Protocol):
-    """Something that is polled again and again. Its status is written by the outcomes of its polls alone."""
+    """Something that is polled again and again. Its status is written by the poller alone."""
 
     status: SourceStatus
 

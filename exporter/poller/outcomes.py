@@ -1,4 +1,7 @@
-"""How polls went: into the status of the source, its block, the log and the metrics. Nothing else writes a status."""
+"""How polls went: into the status of the source, its block, the log and the metrics.
+
+Of a status, the poll loop writes only when the next poll is due, and what people call the scope.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
@@ -105,9 +106,7 @@ class Database:
         self._thread.shutdown()
         self._read_thread.shutdown()
         with suppress(sqlite3.Error):
-            self.connection.execute("BEGIN IMMEDIATE")
-            self._note_successes()
-            self.connection.execute("COMMIT")
+            self.connection.execute(_NOTE_SUCCESSES, (json.dumps(self.polled),))
         if self._reader:
             self._reader.close()
         self.connection.close()
@@ -214,7 +213,8 @@ class Database:
     ) -> None:
         rows = await in_turns((number, is_gone, SourceKey(*key)) for number, is_gone, *key in connection.execute(_KEYS))
         async with self.transaction():
-            self._note_successes()
+            # In one statement, in the thread: one for each of ten thousand sources would hold the loop for 30 ms.
+            await self.run(_NOTE_SUCCESSES, (json.dumps(self.polled),), is_long=True)
             changed = [(number, key in polled) for number, is_gone, key in rows if is_gone == (key in polled)]
             since = [(None if is_back else now, number) for number, is_back in changed]
             connection.executemany("UPDATE source SET gone = ? WHERE n = ?", since)
@@ -235,10 +235,6 @@ class Database:
             self.connection.execute("DELETE FROM source WHERE n = ?", (source,))
         # Its number may be used again.
         self.polled.pop(source, None)
-
-    def _note_successes(self) -> None:
-        times = [(time, number) for number, time in self.polled.items()]
-        self.connection.executemany("UPDATE source SET last_success = ? WHERE n = ?", times)
 
     async def _move_to_memory(self, error: sqlite3.Error, *, is_damaged: bool) -> None:
         """Go on with a copy in memory, within `exclusive`: the disk costs durability, not service."""
@@ -303,6 +299,7 @@ class Database:
 
 _KEYS = "SELECT n, gone IS NOT NULL, account_id, region, aws_service, kind, scope FROM source"
 _LONG_GONE = "SELECT n FROM source WHERE gone < ?"
+_NOTE_SUCCESSES = "UPDATE source SET last_success = value FROM json_each(?) WHERE n = CAST(key AS INTEGER)"
 _UNUSED_WORDS = """
 DELETE FROM word WHERE n > 0 AND n NOT IN (
     SELECT prefix FROM job UNION SELECT status FROM job UNION SELECT dims FROM job

@@ -192,9 +192,10 @@ class TakingIn:
         horizon = self._parameters["horizon"]
         reaches_back = self._complete_from == EVERYTHING or self._parameters["complete_from"] < horizon
         held = self._ledger.held if reaches_back else 0
-        lack_finished = sql.LACK_ALL if self._complete_from == EVERYTHING else sql.LACK_FINISHED
+        finished = sql.LACK_ALL if self._complete_from == EVERYTHING else sql.LACK_FINISHED
         # Jobs that were known before: nothing listed just now is missing.
-        lacks = [sql.LACK_ACTIVE] * bool(self._ledger.active) + [lack_finished] * bool(self._ledger.held)
+        known = ((sql.LACK_ACTIVE, self._ledger.active), (finished, self._ledger.held))
+        lacks = [lack for lack, jobs in known if jobs]
         if not lacks:
             return
         for missed in (1, 0) if self._ledger.missed else (0,):

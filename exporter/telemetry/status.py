@@ -41,7 +41,7 @@ _REFUSALS = {
 
 @dataclass
 class SourceStatus:
-    """How the polls of one source went; times in seconds since 1970-01-01 UTC. Only the poller's outcomes write it."""
+    """How the polls of one source went; times in seconds since 1970-01-01 UTC. Only the poller writes it."""
 
     key: SourceKey
     interval: float

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import sqlite3
+import threading
 from contextlib import closing
 
 import pytest
@@ -134,6 +135,19 @@ async def test_a_quiet_poll_writes_nothing(tmp_path):
         await take(ledger, listed, NOW + 60 * minute)
     assert (log.stat().st_size, log.stat().st_mtime_ns) == before
     database.close()
+
+
+async def test_the_times_of_successes_do_not_hold_the_loop(database):
+    """There may be ten thousand, each minute."""
+    ledger = await opened(database)
+    await take(ledger, [], NOW)
+    threads = []
+    database.connection.set_trace_callback(
+        lambda sql: threads.append(threading.get_ident()) if "SET last_success" in sql else None
+    )
+    await database.maintain([ledger.key], NOW + 60, DAY)
+    assert len(threads) == 1
+    assert threads != [threading.get_ident()]
 
 
 async def test_the_times_of_successes_are_written_together(database):

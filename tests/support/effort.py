@@ -19,5 +19,5 @@ def bounded(examples: int, *, shrink: bool = True) -> settings:
         database=None,
         deadline=None,
         phases=[Phase.generate, *([Phase.shrink] if shrink else [])],
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=list(HealthCheck),  # they are about how fast examples are made
     )
