@@ -159,6 +159,9 @@ async def test_the_times_of_successes_are_written_together(database):
     await database.maintain([ledger.key for ledger in ledgers], NOW + 60, DAY)
     rows = database.connection.execute("SELECT last_success FROM source ORDER BY n").fetchall()
     assert [time for (time,) in rows] == [(NOW + number) * 1000 for number in range(3)]
+    before = database.connection.total_changes
+    await database.maintain([ledger.key for ledger in ledgers], NOW + 120, DAY)
+    assert database.connection.total_changes == before
 
 
 async def test_a_source_that_is_gone_is_dropped_after_a_while(database):
