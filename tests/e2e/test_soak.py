@@ -56,8 +56,9 @@ SPARE = 8
 REASONS = {"Rate exceeded": "throttled", "User is not authorized to perform: s3:GetObject": "access_denied"}
 OWN = [vars(module) for name, module in sys.modules.items() if re.match(r"exporter(?!\.simulator)", name)]
 """Where the exporter's modules keep what outlives a call."""
-FOREIGN = re.compile(r"exporter\.simulator|tests|aiohttp\.web|_?asyncio")
-"""Modules whose objects are not measured: the simulated AWS remembers every job that ever existed."""
+FOREIGN = re.compile(r"exporter\.simulator|tests|_pytest|aiohttp\.web|_?asyncio")
+"""Modules whose objects are not measured: the simulated AWS remembers every job that ever existed, and pytest every log
+line of the test, within reach as soon as an earlier test has made one of the exporter's loggers."""
 
 STATUSES = {kind.key: {*kind.state_of, "unknown"} for kind in (BEDROCK, CUSTOMIZATION, TRAINED, INFERENCE)}
 """The statuses for which each list has a series, with or without jobs."""
