@@ -26,6 +26,9 @@ FAST = --dist=loadgroup --numprocesses=$(CORES) -m "not slow"
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	--no-emit-index-url --no-emit-find-links $(UPGRADE)
 
+# The tests start the exporter a hundred times; compiling its modules each time would take longer than loading them.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:

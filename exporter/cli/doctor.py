@@ -14,7 +14,8 @@ from prometheus_client import CollectorRegistry
 
 from exporter import app, permissions
 from exporter.catalog import Catalog
-from exporter.cli.invocation import Invocation, region, table
+from exporter.cli.environment import region
+from exporter.cli.invocation import Invocation, table
 from exporter.permissions import Operation
 from exporter.poller import JobSource, OrganizationSource, Poller, RegionsSource, ScopeSource, Source
 from exporter.settings import Settings, Shard, Storage

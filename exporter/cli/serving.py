@@ -1,8 +1,7 @@
-"""The commands that poll: serve, once and demo."""
+"""The commands that poll AWS: serve and once."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -10,11 +9,11 @@ import structlog
 from exporter import __version__, app
 from exporter.aws import Credentials
 from exporter.catalog import Catalog
-from exporter.cli.invocation import FailedError, Invocation, region, sharded, table
+from exporter.cli.environment import region, sharded
+from exporter.cli.invocation import FailedError, Invocation, table
 from exporter.cli.signals import Signals
 from exporter.exposition import Format
-from exporter.settings import Aws, Settings, Storage, Web, format_duration
-from exporter.simulator import Simulator, World, populate
+from exporter.settings import Settings, Storage, Web, format_duration
 from exporter.telemetry import SourceStatus
 
 log = structlog.get_logger("exporter")
@@ -22,7 +21,7 @@ log = structlog.get_logger("exporter")
 
 async def serve(invocation: Invocation) -> int:
     """Poll and serve until SIGTERM or SIGINT; reload the configuration on SIGHUP."""
-    await _serve(
+    await serve_until_stopped(
         _configuration(invocation.settings(), invocation.catalog),
         lambda: _configuration(invocation.read(), invocation.catalog),
     )
@@ -33,12 +32,13 @@ def _configuration(settings: Settings, built_in: Catalog) -> app.Configuration:
     return app.Configuration(sharded(settings), settings.catalog(built_in), region(settings))
 
 
-async def _serve(
+async def serve_until_stopped(
     configuration: app.Configuration,
     read: app.Read,
     credentials: Credentials | None = None,
     announce: Callable[[str], None] = lambda _: None,
 ) -> None:
+    """Poll and serve; `announce` gets the URL of the first address. Raises FailedError if none can be had."""
     # Before anything else, so that a signal during the start ends the process with code 0, too.
     signals = Signals.caught()
     log.info("Starting aws-job-exporter", version=__version__)
@@ -94,49 +94,6 @@ async def once(invocation: Invocation) -> int:
             print(parts.exposition.render(Format.TEXT).decode(), end="")
     return 0 if all(status.is_up for status in statuses) else 1
 
-
-async def demo(invocation: Invocation) -> int:
-    """Serve against the embedded simulator until SIGTERM or SIGINT; reload the configuration on SIGHUP."""
-    catalog = invocation.catalog
-    defaults = {
-        "services": dict.fromkeys(catalog.names),
-        "poll": {"interval": "10s", "discovery_interval": "1m"},
-        # The simulator has no quota, and whoever tries the demo wants to see results at once.
-        "aws": {"requests_per_second": 100, "burst": 100},
-        # The region of the simulated world.
-        "accounts": [{"regions": ["us-east-1"]}],
-    }
-    settings = invocation.settings(**defaults)
-    world = World(catalog)
-    populate(world, catalog, seed=invocation.options.seed, now=time.time())
-    async with Simulator(world) as simulator:
-
-        def simulated(settings: Settings) -> app.Configuration:
-            aws = Aws.model_validate({**settings.aws.model_dump(), "endpoint_url": simulator.endpoint_url})
-            return app.Configuration(settings.model_copy(update={"aws": aws}), catalog, "us-east-1")
-
-        await _serve(
-            simulated(settings),
-            lambda: simulated(invocation.read(**defaults)),
-            Credentials("AKIADEMO", "demo"),
-            lambda address: print(_DEMO.format(address=address, aws=simulator.endpoint_url), flush=True),
-        )
-    return 0
-
-
-_DEMO = """
-The demo runs against a simulated AWS with a week of jobs behind it.
-
-  Pages:    {address}/
-  Metrics:  {address}/metrics
-  AWS:      {aws} (for --aws.endpoint-url, with any credentials)
-
-Let Prometheus scrape it, then query how many jobs there are by service, kind and state, for example:
-
-  sum by (aws_service, kind, state) (aws_jobs)
-
-Press Ctrl-C to stop.
-"""
 
 _SOURCE_COLUMNS = ("ACCOUNT", "REGION", "SERVICE", "KIND", "SCOPE", "STATE", "JOBS", "REASON")
 

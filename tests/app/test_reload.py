@@ -10,8 +10,9 @@ import aiohttp
 import pytest
 import yaml
 
-from exporter import app, cli
+from exporter import app
 from exporter.aws import Clients, Credentials
+from exporter.cli.commands import argument_parser
 from exporter.cli.invocation import Invocation
 from exporter.poller import Context, JobSource
 from exporter.settings import Account, ConfigurationError, load
@@ -452,7 +453,7 @@ def test_flags_and_variables_keep_their_precedence(tmp_path, monkeypatch):
     """A later change to the file does not override them."""
     file = tmp_path / "exporter.yml"
     monkeypatch.setenv("AWS_JOB_EXPORTER_POLL__LOOKBACK", "2d")
-    options = cli._parser().parse_args(["--poll.interval=30s", f"--config.file={file}"])
+    options = argument_parser().parse_args(["--poll.interval=30s", f"--config.file={file}"])
     file.write_text("poll: {interval: 5m, lookback: 9d, resync: 2h}")
     read = Invocation(options, CATALOG).read
     assert read().poll.resync == 2 * HOUR

@@ -5,6 +5,7 @@ import json
 import re
 import signal
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -132,6 +133,17 @@ def test_the_version(run):
     assert (code, err) == (0, [])
     assert out[0] == f"aws-job-exporter, version {__version__}"
     assert [line.partition(":")[0] for line in out[1:]] == ["  python version", "  platform"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unneeded"),
+    [(["--version"], {"pydantic", "aiohttp", "yaml"}), (["--help"], {"aiohttp", "aiobotocore", "jinja2"})],
+)
+def test_a_command_loads_only_what_it_needs(arguments, unneeded):
+    """Scripts and orchestrators ask often, and what serves takes a second to load."""
+    code = "import sys; from exporter.cli import main\ntry: main(sys.argv[1:])\nfinally: print(*sys.modules)"
+    asked = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    assert unneeded.isdisjoint(asked.stdout.splitlines()[-1].split())
 
 
 def test_a_web_configuration_file_is_checked_too(run, file):

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from exporter import cli
+from exporter.cli.commands import argument_parser
 from exporter.settings import given, load
 from tests.support.harness import CATALOG
 
@@ -197,7 +198,7 @@ def test_the_exporter_accepts_its_arguments_and_variables(render, values, monkey
     for variable in container.get("env", []):
         if variable["name"].startswith("AWS_JOB_EXPORTER_"):
             monkeypatch.setenv(variable["name"], variable["value"])
-    settings = load(CATALOG, None, given(cli._parser().parse_args(container["args"])))
+    settings = load(CATALOG, None, given(argument_parser().parse_args(container["args"])))
     assert settings.web.listen_address == (f":{container['ports'][0]['containerPort']}",)
     if "extraArgs" in values:
         assert (settings.log.format, settings.poll.concurrency) == ("json", 8)

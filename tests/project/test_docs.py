@@ -18,6 +18,7 @@ from pydantic import BaseModel, TypeAdapter
 from exporter import cli
 from exporter.aws import PollErrorReason
 from exporter.catalog import Catalog, Kind
+from exporter.cli.commands import argument_parser
 from exporter.exposition import Exposition
 from exporter.jobs import SourceKey, State
 from exporter.reasons import Reason
@@ -92,7 +93,7 @@ def settings(model: Any = Settings, prefix: str = "") -> Iterator[tuple[str, Any
 
 def parser() -> ArgumentParser:
     """Return the parser of the command line."""
-    return cli._parser()
+    return argument_parser()
 
 
 def commands() -> dict[str, ArgumentParser]:

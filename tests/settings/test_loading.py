@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from exporter.cli import _parser
+from exporter.cli.commands import argument_parser
 from exporter.settings import ConfigurationError, Settings, given, load
 from tests.support.harness import BEDROCK, CATALOG, CUSTOMIZATION, LOOKOUT
 
@@ -29,7 +29,7 @@ def read(tmp_path):
     def load_file(content, *flags):
         if content is not None:
             file.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return load(CATALOG, file if content is not None else None, given(_parser().parse_args(flags)))
+        return load(CATALOG, file if content is not None else None, given(argument_parser().parse_args(flags)))
 
     return load_file
 

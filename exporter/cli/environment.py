@@ -1,0 +1,42 @@
+"""What commands that poll learn from where they run: their region and their shard."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+
+from exporter.aws import default_region
+from exporter.settings import ConfigurationError, Settings
+
+
+def region(settings: Settings) -> str:
+    """Return the region of the environment; raises ConfigurationError if an account needs one and there is none."""
+    try:
+        found = default_region()
+    except ValueError as error:
+        raise ConfigurationError([f"AWS's own configuration: {error}"]) from None
+    # The regions of the accounts do not help if those, or the accounts, are still to be discovered.
+    named = not settings.organization and not settings.all_regions
+    if not found and not (named and all(account.regions for account in settings.named_accounts)):
+        raise ConfigurationError(
+            ["no region: set one in accounts[].regions, AWS_REGION, AWS_DEFAULT_REGION or the AWS profile"]
+        )
+    return found
+
+
+def sharded(settings: Settings) -> Settings:
+    """Return the settings with the index of this shard; raises ConfigurationError if it is unknown."""
+    shard = settings.shard
+    if shard.count == 1 or shard.index is not None:
+        return settings
+    # In a pod, both are the name of the pod, unless it uses the network of its node.
+    host = os.environ.get("HOSTNAME") or socket.gethostname()
+    ordinal = re.search(r"-(\d{1,4})$", host.partition(".")[0])
+    if ordinal is None or int(ordinal[1]) >= shard.count:
+        problem = (
+            f"shard.index: not set, and the host name {host!r} does not end with the number of one of {shard.count} "
+            f"shards (-0 to -{shard.count - 1})"
+        )
+        raise ConfigurationError([problem])
+    return settings.model_copy(update={"shard": shard.model_copy(update={"index": int(ordinal[1])})})
