@@ -39,7 +39,7 @@ COPY --from=builder /opt/aws-job-exporter /opt/aws-job-exporter
 WORKDIR /
 USER 65532:65532
 # Fail here, not in the cluster, if this Python is not the builder's.
-RUN ["python3", "-m", "exporter", "--version"]
+RUN ["python3", "-c", "import exporter.app"]
 EXPOSE 10058
 # No HEALTHCHECK: OCI images have none, and Kubernetes probes /-/healthy and /-/ready itself.
 ENTRYPOINT ["python3", "-m", "exporter"]
