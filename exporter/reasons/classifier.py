@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from exporter.catalog import FastLoader
+from exporter.reasons.candidates import Candidates
 
 _BUILT_IN = Path(__file__).with_name("rules.yaml")
 
@@ -55,25 +56,28 @@ class Reason(StrEnum):
     """A cause that matches no rule."""
 
 
-def _compile(value: Any, info: ValidationInfo) -> re.Pattern[str]:
+def _compile(value: Any, info: ValidationInfo) -> tuple[re.Pattern[str], ...]:
     """Compile a regular expression, or a list of which any may match."""
     branches = value if isinstance(value, list) else [value]
     rule = info.data.get("name", "")
     if not branches or "" in branches:
         raise ValueError(f"rule {rule!r}: an empty expression would match everything")
-    try:
-        for branch in branches:  # one by one, so that the error names the branch
-            re.compile(branch)
-        return re.compile("|".join(f"(?:{branch})" for branch in branches), re.IGNORECASE)
-    except (re.error, TypeError, OverflowError, RecursionError) as error:
-        raise ValueError(f"rule {rule!r}: {branch!r} is not a regular expression: {error}") from None
+    patterns = []
+    for branch in branches:
+        try:
+            patterns.append(re.compile(branch, re.IGNORECASE))
+        except (re.error, TypeError, OverflowError, RecursionError) as error:
+            raise ValueError(f"rule {rule!r}: {branch!r} is not a regular expression: {error}") from None
+    return tuple(patterns)
 
 
 _REMEMBERED = 1024
 """Classified texts that are remembered, of `LONGEST` characters at most."""
 
-Regex = Annotated[re.Pattern[str], BeforeValidator(_compile)]
+Regex = Annotated[tuple[re.Pattern[str], ...], BeforeValidator(_compile)]
 """A regular expression (Python's `re`) that ignores case, or a list of which any may match."""
+
+_ANYTHING = re.compile("")
 
 
 class Rule(BaseModel):
@@ -85,24 +89,21 @@ class Rule(BaseModel):
     reason: Reason
     service: str = ""
     """botocore's name of the only service that the rule is for; empty for all services."""
-    status: Regex | None = None
+    status: Regex = ()
     """Matches the whole status."""
-    text: Regex | None = None
+    text: Regex = ()
     """Matches any part of the code and the message."""
 
     @model_validator(mode="after")
     def _not_empty(self) -> Self:
-        if self.status is None and self.text is None:
+        if not self.status and not self.text:
             raise ValueError(f"rule {self.name!r} needs a status or a text")
         return self
 
-    def matches(self, text: str, status: str, service: str) -> bool:
-        """Return whether the rule applies to a failure."""
-        return (
-            self.service in {"", service}
-            and (self.status is None or self.status.fullmatch(status) is not None)
-            and (self.text is None or self.text.search(text) is not None)
-        )
+    def applies(self, status: str, service: str) -> bool:
+        """Return whether the rule is for failures of a service with a status."""
+        is_status = not self.status or any(pattern.fullmatch(status) for pattern in self.status)
+        return is_status and self.service in {"", service}
 
 
 class Classification(NamedTuple):
@@ -117,6 +118,9 @@ class Classifier:
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self.rules = tuple(rules)
+        self._tries = [(rule, pattern) for rule in self.rules for pattern in rule.text or (_ANYTHING,)]
+        self._candidates = Candidates([pattern.pattern for _, pattern in self._tries])
+        self._applying = lru_cache(_REMEMBERED)(self._of_rules_for)
         # Jobs that fail together fail with the same words, and trying every rule takes a while.
         self._known = lru_cache(_REMEMBERED)(self._classify)
 
@@ -138,10 +142,15 @@ class Classifier:
         return self._known(_normal(message, code), status, service)
 
     def _classify(self, text: str, status: str, service: str) -> Classification:
-        for rule in self.rules:
-            if rule.matches(text, status, service):
+        for number in self._candidates.within(text, self._applying(status, service)):
+            rule, pattern = self._tries[number]
+            if pattern.search(text):
                 return Classification(rule.reason, rule)
         return Classification(Reason.OTHER, None)
+
+    def _of_rules_for(self, status: str, service: str) -> int:
+        """Return a bit for each of the tries whose rule is for a service and a status."""
+        return sum(1 << number for number, (rule, _) in enumerate(self._tries) if rule.applies(status, service))
 
 
 def _normal(message: str, code: str) -> str:

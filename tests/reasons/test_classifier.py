@@ -214,8 +214,8 @@ def test_long_message_is_cut():
 
 @pytest.mark.parametrize("seed", HOSTILE)
 def test_hostile_message_is_cheap(seed):
-    """100 kB written to trap regular expressions cost no more than a few ordinary messages of that length."""
-    assert cost(seed) < 10 * cost("The model returned no output for the record. ")
+    """100 kB written to trap regular expressions cost no more than a few ordinary messages that are tried with all."""
+    assert cost(seed) < 10 * cost("Le mod\u00e8le returned no output for the record. ")
 
 
 NUMBERS = itertools.count()
