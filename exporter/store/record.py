@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 from exporter.jobs import Job, State
 from exporter.store.tables import STATES
@@ -78,6 +78,14 @@ def split(identifier: str) -> tuple[str, str]:
     """Return an id in two parts: up to its last slash, which many ids share, and the rest."""
     prefix, slash, suffix = identifier.rpartition("/")
     return prefix + slash, suffix
+
+
+@overload
+def milliseconds(time: float) -> int: ...
+
+
+@overload
+def milliseconds(time: float | None) -> int | None: ...
 
 
 def milliseconds(time: float | None) -> int | None:

@@ -69,16 +69,17 @@ class TakingIn:
         self._database = ledger.database
         self._complete_from = complete_from
         self._before = ledger.row
-        time = milliseconds(now) or 0
+        time = milliseconds(now)
         horizon = time - round(ledger.rules.lookback * 1000)
         self._now = time
         self._changes = dict(self._before)
         # Where AWS has not created anything later than now, the clock is right, and was ahead when it dropped what ends
         # later than now. Otherwise it is behind, and what was dropped will be listed again once it is right.
-        if _or(self._before["newest_created"], time + 1) <= time:
+        newest = self._before["newest_created"]
+        if newest is not None and newest <= time:
             for column in ("limit_start", "passed"):
-                if _or(self._changes[column], _NEVER) > time:
-                    self._changes[column] = time
+                if self._changes[column] is not None:
+                    self._changes[column] = min(self._changes[column], time)
         self._parameters: dict[str, Any] = {
             "source": ledger.number,
             "poll": staged.poll,
@@ -179,8 +180,8 @@ class TakingIn:
         if changed:
             await self._run(sql.COME_BACK)
         if ended:
-            waits = self._staged.has_started or sql.CHANGED in ended
-            await self._sum(self._ledger.moved if waits else self._ledger.moved[:-1], 1)
+            # Nothing that never started has a time from creation to start.
+            await self._sum(self._ledger.moved if self._staged.has_started else self._ledger.moved[:-1], 1)
             await self._run(sql.COUNT_FINISHED)
             await self._run(sql.COUNT_FAILED)
             await self._run(sql.LAST)

@@ -384,6 +384,17 @@ def test_a_job_that_is_listed_again_is_no_longer_missed_and_others_still_are(led
     assert (len(ledger), len(other)) == (2, 0)
 
 
+def test_what_the_first_slice_of_a_long_list_says_counts(ledger):
+    """A list is staged in slices; that of the first one, and the jobs in it, must not be forgotten."""
+    others = [ended(NOW)._replace(id=f"{n}") for n in range(300)]
+    newest = ended(NOW, started=NOW - 60)._replace(id="newest", created=NOW - 90)
+    ledger.take(NOTHING, FIRST)
+    ledger.take([newest, *others], NOW)
+    assert ledger.newest_created == NOW - 90
+    assert sum(ledger.finished_total.values()) == len(ledger) == 301
+    assert sum(ledger.sums[()].queue.counts) == 1
+
+
 def test_lists_that_are_read_at_the_same_time_do_not_mix(ledger):
     """Their pages come in any order, and one of them may never become whole."""
     others = [LedgerOfATest(7 * DAY, lambda job: job.message, database=ledger.database) for _ in range(2)]
@@ -411,3 +422,110 @@ def test_every_state_has_a_place_by_which_active_and_final_ones_are_told_apart()
     assert set(STATES) == set(State)
     assert [state.is_active for state in STATES] == [number < unknown for number in range(len(STATES))]
     assert [state.is_final for state in STATES] == [number > unknown for number in range(len(STATES))]
+
+
+def test_when_everything_was_last_listed_is_kept_to_ten_minutes(ledger):
+    """Some kinds are listed in full by every poll, and a quiet one must not write; other scopes are noted at once."""
+    noted = []
+    for now, is_full, scopes in [
+        (FIRST, False, "x"),
+        (FIRST, True, "a"),
+        (FIRST + 599, True, "a"),
+        (FIRST + 600, True, "a"),
+        (FIRST + 601, True, "b"),
+        (FIRST + DAY, False, "c"),
+        (FIRST - DAY, True, "b"),
+    ]:
+        ledger.take(NOTHING, now, is_full=is_full, scopes=scopes)
+        noted.append((ledger.read_in_full, ledger.scopes))
+    full, later, other = (FIRST, "a"), (FIRST + 600, "a"), (FIRST + 601, "b")
+    assert noted == [(None, ""), full, full, later, other, other, (FIRST - DAY, "b")]
+
+
+def test_what_changed_is_stored_with_the_time_at_which_it_was_read(ledger):
+    """Otherwise a restart would show numbers under a time at which AWS said something else."""
+    ledger.take([active()], FIRST)
+    assert ledger.stored()["last_success"] == FIRST * 1000
+    ledger.take([active(name="renamed")], FIRST + 60)
+    assert ledger.stored()["last_success"] == (FIRST + 60) * 1000
+    ledger.take([active(name="renamed")], FIRST + 120)
+    assert ledger.stored()["last_success"] == (FIRST + 60) * 1000  # Nothing changed: written by the minute, for all.
+    ledger.take([active(name="renamed")], FIRST + 180, is_full=True)
+    assert ledger.stored()["last_success"] == (FIRST + 180) * 1000
+    assert ledger.last_read == FIRST + 180
+
+
+def test_the_newest_creation_is_that_of_all_lists(ledger):
+    """The planner requests jobs from then on: an earlier time costs requests, a later one hides jobs."""
+    for created, newest in [(FIRST, FIRST), (OLD, FIRST), (SECOND, SECOND), (NOW + DAY, NOW), (OLD, NOW)]:
+        ledger.take([active()._replace(created=created)], NOW)
+        assert ledger.newest_created == newest
+        assert ledger.stored()["newest_created"] == newest * 1000
+
+
+def test_what_a_long_first_list_says_of_its_source_is_stored(ledger):
+    """Page by page: what was taken in is no longer staged, and what ended before the lookback is known to have."""
+    jobs = [ended(NOW - DAY)._replace(id=f"{n}", created=OLD + n) for n in range(1200)]
+    staged = []
+
+    async def take_in():
+        async with Listing.of(ledger.ledger) as listing:
+            await listing.add([ended(OLD + 90)._replace(id="late", created=OLD), *jobs], NOW)
+            staged.append(ledger.rows("listed"))
+            await listing.add([active()], NOW)
+            await listing.take_in(NOW)
+
+    waited(take_in())
+    assert staged == [201]
+    assert ledger.newest_created == OLD + 1199
+    assert ledger.row == ledger.stored() | {"last_success": NOW * 1000}
+    assert len(ledger) == 1201
+
+
+def test_what_the_limit_dropped_long_ago_does_not_keep_what_leaves_the_lookback(ledger):
+    """The limit shortens the lookback, and never lengthens it."""
+    small = LedgerOfATest(7 * DAY, lambda job: job.message, limit=1)
+    small.take([ended(FIRST + n)._replace(id=f"{n}") for n in range(3)], NOW)
+    assert (len(small), small.dropped) == (1, 2)
+    small.take(NOTHING, NOW + 8 * DAY, complete_from=None)
+    assert (len(small), small.dropped) == (0, 0)
+
+
+@pytest.mark.parametrize(("ahead", "is_right"), [(0, True), (DAY, False)])
+def test_what_was_dropped_while_the_clock_was_ahead_is_held_once_it_is_right(ahead, is_right):
+    """It is right if AWS has created nothing after it, and what was created just now was not created after it."""
+    ledger = LedgerOfATest(7 * DAY, lambda job: job.message, limit=1)
+    both = [updated(None)._replace(id=name, created=NOW + ahead) for name in "ab"]
+    ledger.take([active()._replace(id=name, created=NOW + ahead) for name in "ab"], NOW)
+    ledger.take(both, NOW + 5 * DAY)
+    assert len(ledger) == 0
+    ledger.take([ended(NOW)._replace(id="new", created=NOW)], NOW, complete_from=None)
+    assert len(ledger) == is_right
+
+
+def test_a_job_that_is_missed_once_does_not_put_off_another(ledger):
+    """Each is looked for twice, whatever else is missing."""
+    first, second = active(), active()._replace(id="b")
+    ledger.take([first, second], FIRST)
+    ledger.take([second], FIRST + 60)
+    assert (len(ledger), ledger.missed) == (2, 1)
+    ledger.take(NOTHING, FIRST + 120)
+    assert (len(ledger), ledger.missed) == (1, 1)
+    ledger.take(NOTHING, FIRST + 180)
+    assert (len(ledger), ledger.missed) == (0, 0)
+
+
+def test_a_job_that_is_missed_once_stays_though_another_ages_out(ledger):
+    """In the same poll."""
+    nobody_knows = odd(NOW - 7 * DAY + 60)._replace(id="odd", created=OLD)
+    ledger.take([active(), nobody_knows], NOW)
+    ledger.take([nobody_knows], NOW + 61)
+    assert [record.job.id for record in ledger.newest(9)] == ["a"]
+
+
+def test_a_start_that_a_later_answer_lacks_counts_no_longer(ledger):
+    """Sums are those of what AWS says now."""
+    ledger.take([ended(started=OLD)], FIRST)
+    assert sum(ledger.sums[()].queue.counts) == 1
+    ledger.take([ended(SECOND)], NOW)
+    assert sum(ledger.sums[()].queue.counts) == 0

@@ -63,13 +63,13 @@ class LedgerOfATest:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.ledger, name)
 
-    def take(self, jobs: Iterable[Job], now: float, complete_from: float | None = EVERYTHING) -> None:
+    def take(self, jobs: Iterable[Job], now: float, complete_from: float | None = EVERYTHING, **noted: Any) -> None:
         """Take in a listing."""
 
         async def take() -> None:
             async with Listing.of(self.ledger) as listing:
                 await listing.add(list(jobs), now)
-                await listing.take_in(now, complete_from)
+                await listing.take_in(now, complete_from, **noted)
 
         waited(take())
 
@@ -99,6 +99,12 @@ class LedgerOfATest:
     def failed_total(self) -> dict[tuple[Dimensions, str], int]:
         """The counter of failed jobs."""
         return {(dims, reason): n for dims, each in self.ledger.sums.items() for reason, n in each.failed_total.items()}
+
+    def stored(self) -> dict[str, Any]:
+        """Return what the database says of the source itself: what a restart would find."""
+        found = self.database.connection.execute("SELECT * FROM source WHERE n = ?", (self.ledger.number,))
+        (row,) = found.fetchall()
+        return dict(zip([column[0] for column in found.description], row, strict=True))
 
     def rows(self, table: str) -> int:
         """Return how many rows a table has."""
