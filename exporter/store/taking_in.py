@@ -101,8 +101,6 @@ class TakingIn:
         found = await self._compare(connection)
         async with self._database.transaction():
             await self._put(connection, found)
-            self._keep(connection)
-        self._ledger.row = self._changes
         # What is in needs no second copy: nothing was known before that the whole list might lack.
         connection.execute(sql.UNSTAGE, self._parameters)
         self._staged.after = self._staged.until

@@ -529,3 +529,30 @@ def test_a_start_that_a_later_answer_lacks_counts_no_longer(ledger):
     assert sum(ledger.sums[()].queue.counts) == 1
     ledger.take([ended(SECOND)], NOW)
     assert sum(ledger.sums[()].queue.counts) == 0
+
+
+def test_what_was_dropped_is_not_new_again():
+    """It is still listed; meanwhile jobs end earlier and later, and are dropped, too."""
+    ledger = LedgerOfATest(7 * DAY, lambda job: job.message, limit=1)
+    others = [ended(at)._replace(id=f"{at}") for at in (FIRST, SECOND)]
+    ledger.take([active()], OLD - DAY)
+    ledger.take([active(), *others], NOW - 60)
+    for now in (NOW, NOW + 60):
+        ledger.take([ended(OLD), *others], now)
+        assert sum(ledger.finished_total.values()) == 3
+    for now in (NOW + 120, NOW + 180):
+        ledger.take([ended(NOW)._replace(id="last"), *others], now)
+        assert sum(ledger.finished_total.values()) == 4
+
+
+@pytest.mark.parametrize(("newest", "counted"), [(NOW - 600, 2), (None, 1)])
+def test_a_clock_that_is_ahead_for_a_poll_does_not_forget_what_ended(ledger, newest, counted):
+    """By the newest creation, it is ahead; where AWS tells no creation, an end that shows up late is taken as known."""
+    runs = active()._replace(id="runs", created=newest)
+    a = ended(SECOND)._replace(created=newest and OLD)
+    for listing, now in [([a._replace(ended=None, state=State.RUNNING)], NOW - 3 * HOUR), ([a], NOW - 900)]:
+        ledger.take([runs, *listing], now)
+    for now in (NOW - 800, NOW - 700, NOW + 30 * DAY):
+        ledger.take([runs], now)
+    ledger.take([runs, ended(FIRST)._replace(id="b", created=newest and OLD)], NOW)
+    assert sum(ledger.finished_total.values()) == counted
