@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
-from types import MappingProxyType
+from itertools import repeat
+from types import MappingProxyType, NoneType
 from typing import Any
 
 from exporter.aws.poll_error import BadResponseError
@@ -16,6 +17,8 @@ from exporter.catalog.kind import BARE, Arguments
 from exporter.jobs import Job, State
 
 Item = Mapping[str, Any]
+Page = Sequence[Any]
+"""Items as AWS listed them."""
 
 _MILLISECONDS = 1e11
 """Separates the two units: seconds stay below it until the year 5138, milliseconds have been above it since 1973."""
@@ -141,91 +144,147 @@ def cut(words: str, longest: int) -> str:
 
 def job_reader(
     kind: Kind, dimensions: Iterable[str] = (), longest: int = sys.maxsize
-) -> Callable[[Item, Mapping[str, str]], Job]:
-    """Return a function that reads an item of a kind, listed in the given scopes, with these of its dimensions.
+) -> Callable[[Page, Mapping[str, str]], list[Job]]:
+    """Return a function that reads a page of items of a kind, listed in the given scopes, with these of its dimensions.
 
     Messages, names and dimensions are cut to `longest` characters. The function raises BadResponseError for an item
     that is not a structure or has no id.
     """
-    # A poll calls the function for each of a hundred thousand items, so whatever is the same for all is computed here.
-    identity, status_at, state, records = _identity(kind), getter(kind.status), _state(kind), _records(kind)
-    name, reason, code = (getter(path) if path else _nothing for path in (kind.name, kind.reason, kind.code))
+    # A poll reads a hundred thousand items. A page is read column by column, which takes half as long as one item after
+    # the other, and whatever is the same for all pages is computed here.
+    identities, status, states, records = _identities(kind), _texts(kind.status, longest), _states(kind), _records(kind)
+    name, reason, code = (_texts(path, longest) for path in (kind.name, kind.reason, kind.code))
     # In the order of a job's fields.
     paths = (kind.times.created, kind.times.started, kind.times.ended, kind.times.updated, kind.times.deadline)
-    times = [getter(path) if path else None for path in paths]
-    labels = [getter(kind.dimensions[dimension]) for dimension in dimensions]
-    details, failed = kind.details, State.FAILED
+    times = [_times(path) for path in paths]
+    labels = [_texts(kind.dimensions[dimension], longest) for dimension in dimensions]
+    details = kind.details
 
-    def read(item: Item, scopes: Mapping[str, str]) -> Job:
-        identifier, status = identity(item), cut(text(status_at(item)), longest)
-        message = cut(text(reason(item)), longest)
-        created, started, ended, updated, deadline = [time and seconds(time(item)) for time in times]
-        job = Job(
-            identifier,
-            status,
-            state(status, item),
-            cut(text(name(item)), longest),
-            created,
-            started,
-            ended,
-            updated,
-            deadline,
-            message,
-            cut(text(code(item)), longest),
-            records(item),
-            tuple([cut(text(label(item)), longest) for label in labels]) if labels else (),
+    def read(items: Page, scopes: Mapping[str, str]) -> list[Job]:
+        ids, statuses = identities(items), status(items)
+        columns = (
+            *(ids, statuses, states(statuses, items), name(items), *(time(items) for time in times)),
+            *(reason(items), code(items), records(items)),
+            zip(*(label(items) for label in labels), strict=True) if labels else repeat((), len(items)),
+            repeat(None, len(items)),
         )
-        if details and job.state is failed and not message:
-            return job._replace(details=resolve(details.arguments, {**scopes, **item}))
-        return job
+        jobs = list(map(Job._make, zip(*columns, strict=True)))
+        if details:
+            for n, (job, item) in enumerate(zip(jobs, items, strict=True)):
+                if job.state is State.FAILED and not job.message:
+                    jobs[n] = job._replace(details=resolve(details.arguments, {**scopes, **item}))
+        return jobs
 
     return read
 
 
-def _nothing(_: Item) -> None:
-    """Stand in for a path that a kind does not have."""
+def _column(path: str) -> Callable[[Page], Iterable[Any]]:
+    """Return a function that finds the values of items at a path of the catalog; None for a path that a kind lacks."""
+    if not path:
+        return lambda items: repeat(None, len(items))
+    if path.isalnum():  # most paths
+        return lambda items: [item.get(path) for item in items]
+    get = getter(path)
+    return lambda items: map(get, items)
 
 
-def _identity(kind: Kind) -> Callable[[Item], str]:
-    """Return a function that joins the parts of an item's id; it raises BadResponseError if there are none."""
-    getters = [getter(path) for path in kind.id]
+def _texts(path: str | None, longest: int = sys.maxsize) -> Callable[[Page], list[str]]:
+    """Return a function that reads a column as texts of at most `longest` characters."""
+    column = _column(path or "")
 
-    def identity(item: Item) -> str:
-        parts = [text(get(item)) for get in getters] if isinstance(item, dict) else []
-        found = parts[0] if len(parts) == 1 else "/".join(filter(None, parts))
-        if not found:
+    def texts(items: Page) -> list[str]:
+        return [
+            # Nearly all values are one of these; the rest is done by functions.
+            ""
+            if value is None
+            else value
+            if type(value) is str and value.isascii() and len(value) <= longest
+            else cut(text(value), longest)
+            for value in column(items)
+        ]
+
+    return texts
+
+
+def _times(path: str | None) -> Callable[[Page], list[float | None]]:
+    """Return a function that reads a column as times; see `seconds`."""
+    column, parse = _column(path or ""), datetime.fromisoformat
+
+    def times(items: Page) -> list[float | None]:
+        values = list(column(items))
+        if not {*map(type, values)} <= {str, NoneType}:
+            return [seconds(value) for value in values]
+        try:
+            return [
+                # Nearly all texts are in UTC; `seconds` does the same, and takes four times as long.
+                None
+                if value is None
+                else seconds(value)
+                if value[-1:] != "Z"
+                else time
+                if (time := parse(value).timestamp()) >= 0
+                else None
+                for value in values
+            ]
+        except (ValueError, OverflowError):
+            return [seconds(value) for value in values]
+
+    return times
+
+
+def _identities(kind: Kind) -> Callable[[Page], list[str]]:
+    """Return a function that joins the parts of items' ids; it raises BadResponseError if one has none."""
+    parts = [_texts(path) for path in kind.id]
+
+    def identities(items: Page) -> list[str]:
+        if not {*map(type, items)} <= {dict}:
+            found = [""]
+        elif len(parts) == 1:
+            found = parts[0](items)
+        else:
+            columns = [part(items) for part in parts]
+            found = ["/".join(filter(None, each)) for each in zip(*columns, strict=True)]
+        if not all(found):
             raise BadResponseError(f"{kind.operation} listed an item without {' and '.join(kind.id)}")
         # Cut alone, two ids could become one.
-        return found if len(found) <= _LONGEST_ID else f"{found[:_LONGEST_ID]}#{sha256(found.encode()).hexdigest()}"
+        return [
+            each if len(each) <= _LONGEST_ID else f"{each[:_LONGEST_ID]}#{sha256(each.encode()).hexdigest()}"
+            for each in found
+        ]
 
-    return identity
+    return identities
 
 
-def _state(kind: Kind) -> Callable[[str, Item], State]:
-    """Return a function that maps a status to a state, corrected by the first refinement that applies."""
+def _states(kind: Kind) -> Callable[[Sequence[str], Page], list[State]]:
+    """Return a function that maps statuses to states, each corrected by the first refinement that applies."""
     state_of, unknown = kind.state_of, State.UNKNOWN
     refinements = [(rule.from_, getter(rule.when), rule.to) for rule in kind.refine]
 
-    def state(status: str, item: Item) -> State:
-        meant = state_of.get(status, unknown)
-        for refined, when, to in refinements:
-            if refined is meant:
+    def refined(meant: State, item: Item) -> State:
+        for state, when, to in refinements:
+            if state is meant:
                 value = when(item)
                 if isinstance(value, bool | int | float) and value > 0:
                     return to
         return meant
 
-    return state
+    def states(statuses: Sequence[str], items: Page) -> list[State]:
+        meant = [state_of.get(status, unknown) for status in statuses]
+        return list(map(refined, meant, items)) if refinements else meant
+
+    return states
 
 
-def _records(kind: Kind) -> Callable[[Item], Mapping[str, int]]:
-    """Return a function that reads the counts of a job's records, as far as an item has them."""
-    getters: list[tuple[str, Callable[[Item], Any]]] = [(name, getter(path)) for name, path in kind.records.items()]
+def _records(kind: Kind) -> Callable[[Page], Iterable[Mapping[str, int]]]:
+    """Return a function that reads the counts of jobs' records, as far as an item has them."""
+    names, columns = [*kind.records], [_column(path) for path in kind.records.values()]
 
-    def records(item: Item) -> Mapping[str, int]:
-        counts = {name: get(item) for name, get in getters}
-        # `type`, because a boolean is an `int`, too.
-        return {name: count for name, count in counts.items() if type(count) is int and 0 <= count < _MOST}
+    def records(items: Page) -> Iterable[Mapping[str, int]]:
+        return [
+            # `type`, because a boolean is an `int`, too.
+            {name: n for name, n in zip(names, counts, strict=True) if type(n) is int and 0 <= n < _MOST}
+            for counts in zip(*(column(items) for column in columns), strict=True)
+        ]
 
     # One mapping for all jobs: most kinds have no counts.
-    return records if getters else lambda _: _NO_RECORDS
+    return records if names else lambda items: repeat(_NO_RECORDS, len(items))

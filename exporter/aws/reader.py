@@ -41,7 +41,7 @@ class Scoped(NamedTuple):
 class Reader:
     """Reads everything that a poll needs.
 
-    Every error is raised, and nothing is ever returned in part: half a list would look as if other jobs had vanished.
+    Every error is raised: half a list would look as if other jobs had vanished.
     """
 
     clients: Clients
@@ -81,22 +81,18 @@ class Reader:
         scope: Scoped,
         query: Query = ALL,
         dimensions: Sequence[str] = (),
-    ) -> list[Job]:
-        """Return the jobs of a kind in one innermost scope that a query selects, each once.
+    ) -> AsyncIterator[list[Job]]:
+        """Yield the jobs of a kind in one innermost scope that a query selects, page by page.
 
-        If two pages list a job, the later one counts.
+        A list that changes while it is read may have a job on two pages; the later one counts.
         """
         read = job_reader(kind, dimensions, self.limits.message_length)
         arguments = {**resolve(kind.arguments, scope.ids), **self._filter(kind, query)}
-        jobs: dict[str, Job] = {}
         # Without a sweep, the product consists of one empty tuple: one list.
         for values in product(*kind.sweep.values()):
             swept = {**arguments, **dict(zip(kind.sweep, values, strict=True))}
             async for items in self.pages(poll, place, kind.service, kind.operation, swept, kind.items):
-                for item in items:
-                    job = read(item, scope.ids)
-                    jobs[job.id] = job
-        return list(jobs.values())
+                yield read(items, scope.ids)
 
     def page_size(self, kind: Kind) -> int:
         """Return the largest number of jobs that one request lists."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -252,22 +253,28 @@ class JobSource:
 
         Return those in a status that the catalog does not know, each with that status.
         """
-        reader, unknown = self._context.reader, dict[str, str]()
+        unknown: dict[str, str] = {}
         for query in queries:
             for scope in scopes:
-                try:
-                    listed = await reader.jobs(poll, self._place, self.kind, scope, query, self._dimensions)
-                except Exception as error:
-                    # An inner scope that was deleted since it was discovered is no failure of the outer one.
-                    is_inner = len(self.kind.scopes) > 1
-                    if not is_inner or poll_error(error).reason is not PollErrorReason.NOT_FOUND:
-                        raise
-                    self._inner.expire()
-                    continue
-                unknown.update((job.id, job.status) for job in listed if job.state is State.UNKNOWN)
-                with poll.paused():
-                    await listing.add(self._limited(listed), self._context.clock.time())
+                async with aclosing(self._pages(poll, query, scope)) as pages:
+                    async for jobs in pages:
+                        unknown.update((job.id, job.status) for job in jobs if job.state is State.UNKNOWN)
+                        # At once, so that there is never more than a page in memory.
+                        with poll.paused():
+                            await listing.add(self._limited(jobs), self._context.clock.time())
         return unknown
+
+    async def _pages(self, poll: PollRun, query: Query, scope: Scoped) -> AsyncGenerator[list[Job], None]:
+        """Yield the jobs of one scope, page by page."""
+        try:
+            async for jobs in self._context.reader.jobs(poll, self._place, self.kind, scope, query, self._dimensions):
+                yield jobs
+        except Exception as error:
+            # An inner scope that was deleted since it was discovered is no failure of the outer one.
+            is_inner = len(self.kind.scopes) > 1
+            if not is_inner or poll_error(error).reason is not PollErrorReason.NOT_FOUND:
+                raise
+            self._inner.expire()
 
     def _limited(self, jobs: list[Job]) -> list[Job]:
         """Return jobs with few values of the dimensions."""

@@ -1,6 +1,7 @@
 """One listed item becomes one job: paths, arguments and times of the catalog's language, and what may be missing."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from types import MappingProxyType
 
 import pytest
 
@@ -9,6 +10,13 @@ from exporter.aws.poll_error import BadResponseError
 from exporter.catalog.kind import Refinement
 from exporter.jobs import Job, State
 from tests.support.harness import BEDROCK, CUSTOMIZATION, INFERENCE, LOOKOUT, NOW, TRAINED
+
+
+def job_of(kind, item, scopes=MappingProxyType({}), **options):
+    """Return the job that one item is read as."""
+    (job,) = job_reader(kind, **options)([item], scopes)
+    return job
+
 
 ITEM = {"a": 1, "b": {"c": {"d": 2}}, "list": [{"x": 3}, {"x": 4}], "empty": [], "nothing": None}
 
@@ -65,13 +73,13 @@ NO_TIMES = [
 def test_an_impossible_time_is_none(value):
     """Nobody could calculate with a NaN, an infinity or a time before 1970."""
     assert seconds(value) is None
+    assert job_of(BEDROCK, {"jobArn": "a", "submitTime": value}).created is None
 
 
 def test_record_counts_are_plausible_numbers():
     """No negative number, no Boolean, and nothing larger than AWS's types hold."""
-    read = job_reader(BEDROCK)
     for count in (-1, True, 1 << 40, 10**400, 1.5, "7"):
-        assert not read({"jobArn": "a", "status": "Completed", "totalRecordCount": count}, {}).records
+        assert not job_of(BEDROCK, {"jobArn": "a", "status": "Completed", "totalRecordCount": count}).records
 
 
 NOON = datetime(2026, 9, 21, 12, tzinfo=UTC)
@@ -101,6 +109,20 @@ TIMES = [
 def test_every_notation_of_a_time_is_read(value, expected):
     """Datetimes, epoch seconds and milliseconds, ISO with a zone or as UTC; anything else is not a time."""
     assert seconds(value) == expected
+    assert job_of(BEDROCK, {"jobArn": "a", "submitTime": value}).created == expected
+
+
+def test_a_page_of_many_items_is_read_as_each_of_them_is():
+    """Whatever their times and texts are among."""
+    values = [value for value, _ in TIMES] + NO_TIMES + ["x" * 300, "half \ud800"]
+    texts = [value for value in values if isinstance(value, str)]
+    for chosen in (values, texts, [None, *texts[:3]], []):
+        items = [
+            {"jobArn": f"arn:{n}", "status": "Failed", "submitTime": value, "message": value, "totalRecordCount": n}
+            for n, value in enumerate(chosen)
+        ]
+        each = [job_of(BEDROCK, item, longest=200) for item in items]
+        assert job_reader(BEDROCK, longest=200)(items, {}) == each
 
 
 def test_values_become_text():
@@ -127,7 +149,7 @@ def test_an_item_becomes_a_job():
         "totalRecordCount": 10,
         "errorRecordCount": 2,
     }
-    assert job_reader(BEDROCK)(item, {}) == Job(
+    assert job_of(BEDROCK, item) == Job(
         id="arn:1",
         name="nightly",
         status="PartiallyCompleted",
@@ -143,23 +165,22 @@ def test_an_item_becomes_a_job():
 
 def test_optional_fields_may_be_missing():
     """An id and a status are enough for a job."""
-    job = job_reader(BEDROCK)({"jobArn": "arn:1", "status": "Submitted"}, {})
+    job = job_of(BEDROCK, {"jobArn": "arn:1", "status": "Submitted"})
     assert job == Job(id="arn:1", status="Submitted", state=State.PENDING)
 
 
 def test_several_fields_identify_a_job_together():
     """A scheduler's executions differ by their time."""
     item = {"InferenceSchedulerArn": "arn:pump", "ScheduledStartTime": NOON, "Status": "SUCCESS"}
-    job = job_reader(LOOKOUT)(item, {})
+    job = job_of(LOOKOUT, item)
     assert job.id == "arn:pump/2026-09-21T12:00:00+00:00"
     assert job.created == NOON.timestamp()
 
 
 def test_a_part_of_an_id_may_be_missing():
     """The base version of a trained model is known by the model alone."""
-    read = job_reader(TRAINED)
-    base = read({"trainedModelArn": "arn:m", "status": "ACTIVE"}, {})
-    second = read({"trainedModelArn": "arn:m", "versionIdentifier": "v2", "status": "ACTIVE"}, {})
+    base = job_of(TRAINED, {"trainedModelArn": "arn:m", "status": "ACTIVE"})
+    second = job_of(TRAINED, {"trainedModelArn": "arn:m", "versionIdentifier": "v2", "status": "ACTIVE"})
     assert (base.id, second.id) == ("arn:m", "arn:m/v2")
 
 
@@ -168,20 +189,19 @@ def test_a_part_of_an_id_may_be_missing():
 def test_an_item_that_nothing_identifies_is_a_bad_response(kind, item):
     """Two such items would be indistinguishable; the message names the operation and the field."""
     with pytest.raises(BadResponseError, match=rf"{kind.operation}.*{kind.id[0]}"):
-        job_reader(kind)(item, {})
+        job_of(kind, item)
 
 
 @pytest.mark.parametrize("status", ["Pondering", "", None, "submitted"])
 def test_a_status_that_the_catalog_does_not_know_is_unknown(status):
     """It is kept for the log, and does no harm."""
-    job = job_reader(BEDROCK)({"jobArn": "arn:1", "status": status}, {})
+    job = job_of(BEDROCK, {"jobArn": "arn:1", "status": status})
     assert (job.status, job.state) == (status or "", State.UNKNOWN)
 
 
 def test_a_very_long_id_is_shortened_and_stays_unique():
     """Truncated, two jobs would become one; untouched, it would become a label of metrics."""
-    read = job_reader(BEDROCK)
-    ids = [read({"jobArn": "x" * 100_000 + end, "status": "Failed"}, {}).id for end in ("a", "b", "b")]
+    ids = [job_of(BEDROCK, {"jobArn": "x" * 100_000 + end, "status": "Failed"}).id for end in ("a", "b", "b")]
     assert ids[0] != ids[1] == ids[2]
     assert max(map(len, ids)) < 10_000
 
@@ -189,47 +209,47 @@ def test_a_very_long_id_is_shortened_and_stays_unique():
 def test_a_failed_job_without_a_message_carries_the_arguments_of_its_detail_request():
     """They are taken from the item and from the scopes that it was listed in."""
     failed = {"trainedModelArn": "arn:m", "membershipIdentifier": "m-1", "status": "CREATE_FAILED"}
-    job = job_reader(TRAINED)({**failed, "versionIdentifier": "v2"}, {"membership": "m-1", "trained_model": "arn:m"})
+    job = job_of(TRAINED, {**failed, "versionIdentifier": "v2"}, {"membership": "m-1", "trained_model": "arn:m"})
     assert job.details == {
         "membershipIdentifier": "m-1",
         "trainedModelArn": "arn:m",
         "versionIdentifier": "v2",
     }
-    assert job_reader(TRAINED)(failed, {}).details == {"membershipIdentifier": "m-1", "trainedModelArn": "arn:m"}
+    assert job_of(TRAINED, failed).details == {"membershipIdentifier": "m-1", "trainedModelArn": "arn:m"}
 
 
 @pytest.mark.parametrize("status", ["InProgress", "Completed", "Stopped", "Pondering"])
 def test_details_are_requested_only_for_a_failed_job(status):
     """Every detail request counts against the quota."""
-    assert job_reader(CUSTOMIZATION)({"jobArn": "arn:1", "status": status}, {}).details is None
+    assert job_of(CUSTOMIZATION, {"jobArn": "arn:1", "status": status}).details is None
 
 
 def test_no_details_are_requested_if_the_list_has_the_reason():
     """The message is there already, and kinds without details have nothing to request."""
     kind = INFERENCE.model_copy(update={"reason": "message"})
     item = {"trainedModelInferenceJobArn": "arn:1", "membershipIdentifier": "m-1", "status": "CREATE_FAILED"}
-    assert job_reader(kind)({**item, "message": "out of memory"}, {}).details is None
-    assert job_reader(kind)(item, {}).details is not None
-    assert job_reader(BEDROCK)({"jobArn": "arn:1", "status": "Failed"}, {}).details is None
+    assert job_of(kind, {**item, "message": "out of memory"}).details is None
+    assert job_of(kind, item).details is not None
+    assert job_of(BEDROCK, {"jobArn": "arn:1", "status": "Failed"}).details is None
 
 
 def test_records_that_are_not_numbers_are_left_out():
     """Anything but a number is dropped from the record counts."""
     item = {"jobArn": "arn:1", "status": "Completed", "totalRecordCount": "many", "processedRecordCount": None}
-    assert job_reader(BEDROCK)({**item, "successRecordCount": 0}, {}).records == {"succeeded": 0}
+    assert job_of(BEDROCK, {**item, "successRecordCount": 0}).records == {"succeeded": 0}
 
 
 def test_times_in_any_form_are_read_from_an_item():
     """One kind writes milliseconds, another ISO strings."""
     item = {"jobArn": "arn:1", "status": "Submitted", "submitTime": NOW * 1000, "endTime": "rubbish"}
-    job = job_reader(BEDROCK)(item, {})
+    job = job_of(BEDROCK, item)
     assert (job.created, job.ended) == (NOW, None)
 
 
 def test_a_message_of_any_length_keeps_its_start_and_its_end():
     """An exception says what was wrong at its end, AWS at its start."""
     item = {"jobArn": "arn:1", "status": "Failed", "message": "AccessDenied" + 100_000 * "x" + "OutOfMemory"}
-    message = job_reader(BEDROCK, longest=200)(item, {}).message
+    message = job_of(BEDROCK, item, longest=200).message
     assert len(message) == 200
     assert message.startswith("AccessDenied")
     assert message.endswith("OutOfMemory")
@@ -239,8 +259,8 @@ def test_a_message_of_any_length_keeps_its_start_and_its_end():
 def test_a_message_that_is_just_short_enough_stays_as_it_is():
     """The limit itself is allowed."""
     item = {"jobArn": "arn:1", "status": "Failed", "message": 200 * "x"}
-    assert job_reader(BEDROCK, longest=200)(item, {}).message == 200 * "x"
-    assert job_reader(BEDROCK, longest=199)(item, {}).message != 200 * "x"
+    assert job_of(BEDROCK, item, longest=200).message == 200 * "x"
+    assert job_of(BEDROCK, item, longest=199).message != 200 * "x"
 
 
 REFINED = BEDROCK.model_copy(
@@ -273,5 +293,5 @@ REFINED = BEDROCK.model_copy(
 )
 def test_a_field_that_is_true_or_above_zero_refines_the_state(status, fields, state):
     """The first field that holds for its status decides; a text is neither true nor above zero."""
-    job = job_reader(REFINED)({"jobArn": "arn:1", "status": status, **fields}, {})
+    job = job_of(REFINED, {"jobArn": "arn:1", "status": status, **fields})
     assert job.state == State(state)

@@ -92,7 +92,8 @@ async def read(reader: Reader, kind: Kind) -> list[Job]:
     jobs = [
         job
         for scoped in level
-        for job in await reader.jobs(PollRun(), PLACE, kind, scoped, dimensions=tuple(kind.dimensions))
+        async for page in reader.jobs(PollRun(), PLACE, kind, scoped, dimensions=tuple(kind.dimensions))
+        for job in page
     ]
     return [await reader.explained(PollRun(), PLACE, kind, job) for job in jobs]
 

@@ -225,10 +225,10 @@ class Reading:
         """Return how long the requests to a service waited."""
         return self.value("rate_limit_wait_seconds_total", aws_service=service)
 
-    async def list(self, kind=BEDROCK, place=PLACE):
+    async def list(self, kind=BEDROCK, place=PLACE, scope=HERE):
         """Read a list of one page; return the reason if it fails."""
         try:
-            return await self.reader.jobs(PollRun(), place, kind, HERE)
+            return [job async for page in self.reader.jobs(PollRun(), place, kind, scope) for job in page]
         except ClientError as error:
             return poll_error(error).reason
 
@@ -286,10 +286,10 @@ async def test_listing_discovery_and_details_share_a_bucket(aws, clock):
         (found,) = await exporter.reader.scopes(PollRun(), PLACE, "lookoutequipment", name, scope, HERE)
         assert found.ids[name] == pump.id
         (job,) = await exporter.list(CUSTOMIZATION)
-        await exporter.reader.jobs(PollRun(), PLACE, LOOKOUT, found)
+        await exporter.list(LOOKOUT, scope=found)
         await exporter.list()
         assert exporter.waited() == exporter.waited("lookoutequipment") == 0
-        listing = group.create_task(exporter.reader.jobs(PollRun(), PLACE, LOOKOUT, found))
+        listing = group.create_task(exporter.list(LOOKOUT, scope=found))
         detail = group.create_task(exporter.reader.explained(PollRun(), PLACE, CUSTOMIZATION, job))
         await clock.until_asleep(lambda: 2)
         await clock.turn(1)

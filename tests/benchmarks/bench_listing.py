@@ -127,7 +127,8 @@ async def _exporter(url: str) -> AsyncIterator[Callable[[], Awaitable[int]]]:
         reader = Reader(clients, Models(loader))
 
         async def count() -> int:
-            return len(await reader.jobs(PollRun(), Place(Account(), REGION), KIND, Scoped({})))
+            pages = reader.jobs(PollRun(), Place(Account(), REGION), KIND, Scoped({}))
+            return sum([len(page) async for page in pages])
 
         yield count
 

@@ -168,7 +168,7 @@ def test_counts_add_up_to_the_jobs_that_were_listed(data):
     operation = MODELS.operation(kind.service, kind.operation)
     read = job_reader(kind)
     try:
-        listed = {read(item, {}).id for item in items}
+        listed = {job.id for job in read(items, {})}
     except BadResponseError:
         listed = None
     up, counted = asyncio.run(count(kind, encoded(operation, wrapped(operation, kind.items, items))))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from exporter.aws.items import job_reader, scope_of, seconds, text
 from exporter.aws.poll_error import BadResponseError
+from exporter.jobs import Job
 from tests.support import responses
 from tests.support.effort import bounded
 from tests.support.harness import CATALOG, NOW
@@ -40,18 +41,22 @@ def test_wild_items_are_jobs_or_bad_responses(data):
     """Each item of a wild list is read or refused; what was read is counted, each job once."""
     kind = data.draw(st.sampled_from(KINDS), label="kind")
     read = job_reader(kind, sorted(kind.dimensions))
-    jobs = {}
+    scopes = {"account_id": "111122223333"}
+    jobs: list[Job] = []
+    good = []
     for item in data.draw(listing(kind), label="items")[:50]:
         try:
-            job = checked(read(item, {"account_id": "111122223333"}))
+            jobs += map(checked, read([item], scopes))
         except BadResponseError:
             continue
-        jobs[job.id] = job
+        good.append(item)
+    # A page is read column by column, and each job must be what it is alone.
+    assert read(good, scopes) == jobs
     ledger = LedgerOfATest(LOOKBACK, lambda _: "other", [60.0])
-    ledger.take(jobs.values(), NOW)
-    ledger.take(jobs.values(), NOW + 60)
+    ledger.take(jobs, NOW)
+    ledger.take(jobs, NOW + 60)
     counted = ledger.sums.values()
-    assert sum(tally.statuses.total() for tally in counted) == len(jobs)
+    assert sum(tally.statuses.total() for tally in counted) == len({job.id for job in jobs})
     assert all(math.isfinite(histogram.sum) for tally in counted for histogram in tally.durations.values())
     assert all(finished <= NOW + 60 for tally in counted for finished, _ in tally.last.values())
 
