@@ -33,7 +33,7 @@ SELECT (SELECT text FROM word WHERE n = prefix) || id, (SELECT text FROM word WH
 """
 """The columns of a `job` that make a record, then its source, its number and how often AWS was asked for its reason."""
 
-_COUNTS = ("total", "processed", "succeeded", "failed")
+COUNTS = ("total", "processed", "succeeded", "failed")
 
 
 def record(row: tuple[Any, ...]) -> Record:
@@ -52,7 +52,7 @@ def record(row: tuple[Any, ...]) -> Record:
         deadline=seconds(deadline),
         message=message or "",
         code=code or "",
-        records={result: value for result, value in zip(_COUNTS, counts, strict=True) if value is not None},
+        records={result: value for result, value in zip(COUNTS, counts, strict=True) if value is not None},
         dimensions=dimensions(dims),
         details=None if details is None else json.loads(details),
     )

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from itertools import repeat
 from typing import Any, Self
 
 from exporter.jobs import Job
 from exporter.store import statements as sql
 from exporter.store.database import StorageLostError
 from exporter.store.ledger import EVERYTHING, Ledger
-from exporter.store.record import details_text, dimensions_word, milliseconds, seconds, split
+from exporter.store.record import COUNTS, details_text, dimensions_word, seconds
 from exporter.store.tables import NUMBER
 from exporter.store.taking_in import Staged, TakingIn
 
@@ -82,35 +83,36 @@ class Listing:
             yield connection
 
     async def _stage(self, connection: sqlite3.Connection, jobs: Sequence[Job]) -> None:
-        ids, dims = [split(job.id) for job in jobs], [dimensions_word(job.dimensions) for job in jobs]
-        number = await self._database.numbers({*(prefix for prefix, _ in ids), *dims, *(job.status for job in jobs)})
-        first, staged = self._database.next_rows(len(jobs)), self._staged
-        poll, at = staged.poll, milliseconds
-        values = [
-            (row, poll, number[prefix], suffix, name, number[status], NUMBER[state],
-             at(created), at(started), at(ended), at(updated), message or None, number[word])
-            for row, (prefix, suffix), word, (_, status, state, name, created, started, ended, updated, _, message, *_)
-            in zip(range(first, first + len(jobs)), ids, dims, jobs, strict=True)
-        ]  # fmt: skip
-        # Few kinds have more, and each column costs.
-        has_more = any(map(_has_more, jobs))
+        # Column by column: for a hundred thousand jobs, a function call for each value takes longer than the database.
+        (ids, statuses, states, names, created, started, ended, updated, deadlines, messages, codes, records, dims,
+         details) = zip(*jobs, strict=True)  # fmt: skip
+        parts = [identifier.rpartition("/") for identifier in ids]
+        prefixes, combinations = [head + slash for head, slash, _ in parts], [dimensions_word(each) for each in dims]
+        number = await self._database.numbers({*prefixes, *combinations, *statuses})
+        first, poll = self._database.next_rows(len(jobs)), self._staged.poll
+        columns: list[Iterable[Any]] = [
+            *(range(first, first + len(jobs)), repeat(poll, len(jobs))),
+            *([number[prefix] for prefix in prefixes], [tail for _, _, tail in parts], names),
+            *([number[status] for status in statuses], [NUMBER[state] for state in states]),
+            *map(_milliseconds, (created, started, ended, updated)),
+            *([message or None for message in messages], [number[word] for word in combinations]),
+        ]
+        # Few kinds have more, and each column costs. Once a job has ended, its deadline means nothing.
+        waits = any(deadline and not state.is_final for deadline, state in zip(deadlines, states, strict=True))
+        has_more = waits or any(codes) or any(records) or details.count(None) < len(jobs)
         if has_more:
-            values = [(*row, *_further(job)) for row, job in zip(values, jobs, strict=True)]
+            columns += [_milliseconds(deadlines), [code or None for code in codes]]
+            columns += [[counts.get(name) for counts in records] for name in COUNTS]
+            columns += [map(details_text, details)]
         # One transaction, because without it each row would be one.
         connection.execute("BEGIN")
         try:
-            connection.executemany(sql.STAGE_FURTHER if has_more else sql.STAGE, values)
+            connection.executemany(sql.STAGE_FURTHER if has_more else sql.STAGE, zip(*columns, strict=True))
         finally:
             connection.execute("COMMIT")
-        staged.add(first, jobs)
+        self._staged.add(first, created, started)
 
 
-def _has_more(job: Job) -> bool:
-    return bool(job.code or job.records or job.details is not None or (job.deadline and not job.state.is_final))
-
-
-def _further(job: Job) -> tuple[Any, ...]:
-    """Return the values that few kinds have."""
-    deadline, code, count = milliseconds(job.deadline), job.code or None, job.records.get
-    counts = count("total"), count("processed"), count("succeeded"), count("failed")
-    return deadline, code, *counts, details_text(job.details)
+def _milliseconds(times: Iterable[float | None]) -> list[int | None]:
+    """Return a column as the database has it; see `milliseconds`."""
+    return [None if time is None else int(time * 1000 + 0.5) for time in times]

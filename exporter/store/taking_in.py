@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from exporter.jobs import Job
 from exporter.store import statements as sql
 from exporter.store.database import PAGE
 from exporter.store.ledger import EVERYTHING, Ledger, failed
@@ -48,16 +47,16 @@ class Staged:
     newest: float | None = None
     """When the newest of them was created."""
 
-    def add(self, first: int, jobs: Sequence[Job]) -> None:
-        """Note that jobs were staged in the rows from `first` on."""
+    def add(self, first: int, created: Sequence[float | None], started: Sequence[float | None]) -> None:
+        """Note that jobs with these times were staged in the rows from `first` on."""
+        jobs = len(created)
         if not self.jobs:
             self.after = first - 1
-        self.until = first + len(jobs) - 1
-        self.jobs += len(jobs)
-        self.untaken += len(jobs)
-        self.has_started = self.has_started or any(job.started is not None for job in jobs)
-        created = [job.created for job in jobs if job.created is not None]
-        self.newest = max(created if self.newest is None else [*created, self.newest], default=None)
+        self.until = first + jobs - 1
+        self.jobs += jobs
+        self.untaken += jobs
+        self.has_started = self.has_started or started.count(None) < jobs
+        self.newest = max((time for time in (*created, self.newest) if time is not None), default=None)
 
 
 class TakingIn:
