@@ -40,6 +40,7 @@ async def doctor(invocation: Invocation) -> int:
     # Examine all sources, not only those of one shard, and leave the storage of a running exporter alone.
     settings = settings.model_copy(update={"shard": Shard(), "storage": Storage()})
     catalog = settings.catalog(invocation.catalog)
+    app.calm_collector()
     async with app.assembled(settings, catalog, region(settings)) as parts:
         examination = _Examination(settings, catalog, parts.poller, parts.telemetry.registry)
         await examination.examine(parts.roots)

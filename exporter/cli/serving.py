@@ -85,6 +85,7 @@ async def once(invocation: Invocation) -> int:
     """Poll everything once, print the result, and return 1 if a source could not be read."""
     # What a single poll sees ends with it: in storage, it would be counted, and never scraped.
     settings = sharded(invocation.settings()).model_copy(update={"storage": Storage()})
+    app.calm_collector()
     async with app.assembled(settings, settings.catalog(invocation.catalog), region(settings)) as parts:
         await parts.poller.once(parts.roots)
         statuses = [source.status for source in parts.poller.sources]
