@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import orjson
 from aiobotocore.parsers import AioResponseParserFactory
 from botocore.model import StructureShape
 from botocore.parsers import ResponseParserError
@@ -20,7 +21,23 @@ class StrictParserFactory(AioResponseParserFactory):  # type: ignore[misc] # aio
 
     def create_parser(self, protocol_name: str) -> _StrictParser:
         """Return the parser of a protocol."""
-        return _StrictParser(super().create_parser(protocol_name), is_json="json" in protocol_name)
+        parser, is_json = super().create_parser(protocol_name), "json" in protocol_name
+        if is_json:
+            parser._parse_body_as_json = _quickly(parser._parse_body_as_json)  # noqa: SLF001 - botocore has no setting
+        return _StrictParser(parser, is_json=is_json)
+
+
+def _quickly(slow: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """Return a function that reads JSON in less than half the time; what is not strictly JSON is read as before."""
+
+    def read(body: bytes) -> Any:
+        try:
+            return orjson.loads(body)
+        except orjson.JSONDecodeError:
+            # Nothing, NaN, half a character: what Python accepts, and what botocore makes an error of.
+            return slow(body)
+
+    return read
 
 
 class _StrictParser:

@@ -1,5 +1,7 @@
 """Malformed responses fail a poll; they are not read as empty lists."""
 
+import json
+
 import pytest
 from aiohttp import web
 from botocore.parsers import ResponseParserError
@@ -128,3 +130,11 @@ async def test_an_error_in_any_form_keeps_its_status(operation, body, status):
     response = await parsed(operation, body, status)
     assert response["ResponseMetadata"]["HTTPStatusCode"] == status
     assert response["Error"]["Code"]
+
+
+@pytest.mark.parametrize("value", ["NaN", "-Infinity", '"half \\ud800"', "1e400", "-0", "12345678901234567890", "[{}]"])
+async def test_what_only_python_takes_for_json_is_read_as_python_reads_it(value):
+    """A faster reader takes the rest; what it refuses must not fail a poll that did not fail before."""
+    body = f'{{"invocationJobSummaries": [{{"jobArn": "a", "jobName": {value}}}], "nextToken": null}}'.encode()
+    (item,) = (await parsed(OPTIONAL, body))["invocationJobSummaries"]
+    assert repr(item) == repr(json.loads(body)["invocationJobSummaries"][0])
