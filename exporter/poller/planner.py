@@ -43,8 +43,7 @@ def full(kind: Kind, ledger: Ledger, now: float, lookback: float) -> Plan:
     if ledger.last_read is not None:
         # After a gap that was longer than the lookback, what came and went meanwhile is counted all the same.
         start = min(start, ledger.last_read - MARGIN)
-    is_first = ledger.since is None or ledger.read_in_full is None
-    older = _by_active_status(kind) if is_first or ledger.has_undated else []
+    older = _by_active_status(kind) if ledger.read_in_full is None or ledger.has_undated else []
     # The list by creation is read last and takes precedence, because a job may change its status in between.
     return Plan([*older, Query(created_after=start)], start)
 

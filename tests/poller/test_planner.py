@@ -181,9 +181,17 @@ def test_a_full_reading_starts_with_the_oldest_active_job_if_that_is_older(age, 
     assert full(BOTH, polled(BOTH, [active]), START, LOOKBACK) == Plan([Query(created_after=start)], start)
 
 
+def test_a_full_reading_after_a_long_gap_starts_with_the_last_one():
+    """What came and went while the exporter was stopped is counted, even where the gap is longer than the lookback."""
+    made, now = polled(BOTH, []), START + 90 * DAY
+    assert full(BOTH, made, now, LOOKBACK) == Plan([Query(created_after=START - MARGIN)], START - MARGIN)
+
+
 def test_nothing_can_be_continued_before_the_first_reading():
-    """Everything has to be read, as for a kind without a filter by creation time."""
+    """Everything has to be read, as for a kind without a filter by creation time, and as by other rules."""
     assert waited(incremental(BOTH, ledger(), PAGE)) is None
+    by_other_rules = Ledger(2 * LOOKBACK, classify=str, before=polled(BOTH, []))
+    assert waited(incremental(BOTH, by_other_rules.ledger, PAGE)) is None
 
 
 @pytest.mark.parametrize(("number", "page_size", "is_apart"), [(17, 3, False), (18, 3, True), (59, 10, False)])
