@@ -7,7 +7,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from tests.benchmarks import bench_exposition, bench_listing, bench_pages, bench_polling, bench_store
+from tests.benchmarks import (
+    bench_exposition,
+    bench_first_poll,
+    bench_listing,
+    bench_pages,
+    bench_polling,
+    bench_store,
+)
 from tests.benchmarks.report import TARGETS, Row, show, write
 
 
@@ -35,6 +42,7 @@ LOOPS = 2_000_000
 
 BENCHMARKS: Mapping[str, Callable[[], Iterable[Row]]] = {
     "Machine": machine,
+    "First poll": bench_first_poll.rows,
     "Listing": listing,
     "Exposition": exposition,
     "Store": bench_store.rows,

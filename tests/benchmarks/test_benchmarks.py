@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import bench_listing, bench_pages, bench_polling, bench_store
+from tests.benchmarks import bench_first_poll, bench_listing, bench_pages, bench_polling, bench_store
 from tests.benchmarks.bench_pages import Held
 from tests.benchmarks.bench_polling import Fleet
 from tests.benchmarks.bench_store import Sizes
@@ -19,6 +19,12 @@ def test_listing_measures_every_way() -> None:
     rows = {row.way: row for row in bench_listing.rows(jobs=20, rounds=1)}
     assert rows.keys() == bench_listing.WAYS.keys()
     assert rows["boto3"].times_less == 1
+
+
+def test_a_first_poll_is_measured() -> None:
+    """Whole processes read the same jobs both ways."""
+    rows = {row.name.partition(",")[0]: row.value for row in bench_first_poll.rows(500, rounds=1, likeness=[False])}
+    assert rows.keys() == {"boto3", "first poll", "boto3's paginator / first poll"}
 
 
 def test_the_store_is_measured() -> None:
