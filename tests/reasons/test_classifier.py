@@ -214,8 +214,11 @@ def test_long_message_is_cut():
 
 @pytest.mark.parametrize("seed", HOSTILE)
 def test_hostile_message_is_cheap(seed):
-    """100 kB written to trap regular expressions cost no more than a few ordinary messages that are tried with all."""
-    assert cost(seed) < 10 * cost("Le mod\u00e8le returned no output for the record. ")
+    """100 kB written to trap regular expressions cost no more than trying all of them on two ordinary ones."""
+    ordinary = ("The model returned no output for the record. " * LONGEST)[:LONGEST]
+    start = time.process_time()
+    assert not any(pattern.search(ordinary) for rule in BUILT_IN.rules for pattern in rule.text)
+    assert cost(seed) < 2 * (time.process_time() - start)
 
 
 NUMBERS = itertools.count()
