@@ -23,6 +23,10 @@ _USUAL_PAGE = 100
 """Jobs assumed per page if the model sets no maximum; the planner only compares the costs of listings by it."""
 
 
+_SLICE = 250
+"""Items that are read at once: about a millisecond of work."""
+
+
 class Place(NamedTuple):
     """Where to read: with whose credentials, and in which region."""
 
@@ -82,7 +86,7 @@ class Reader:
         query: Query = ALL,
         dimensions: Sequence[str] = (),
     ) -> AsyncIterator[list[Job]]:
-        """Yield the jobs of a kind in one innermost scope that a query selects, page by page.
+        """Yield the jobs of a kind in one innermost scope that a query selects, at most 250 of a page at once.
 
         A list that changes while it is read may have a job on two pages; the later one counts.
         """
@@ -92,7 +96,9 @@ class Reader:
         for values in product(*kind.sweep.values()):
             swept = {**arguments, **dict(zip(kind.sweep, values, strict=True))}
             async for items in self.pages(poll, place, kind.service, kind.operation, swept, kind.items):
-                yield read(items, scope.ids)
+                # In slices, so that whoever stages one lets others have a turn before the next, whatever a page has.
+                for start in range(0, len(items), _SLICE):
+                    yield read(items[start : start + _SLICE], scope.ids)
 
     def page_size(self, kind: Kind) -> int:
         """Return the largest number of jobs that one request lists."""
