@@ -1,0 +1,92 @@
+"""What a ledger knows before it is opened, and what it finds then."""
+
+import pytest
+
+from exporter.jobs import Job, SourceKey, State
+from exporter.store import Database, Ledger, Rules
+from tests.support.ledgers import LedgerOfATest, waited
+
+DAY, NOW = 86_400.0, 1_790_000_000.0
+KEY = SourceKey("111122223333", "us-east-1", "bedrock", "model_invocation_job", "")
+
+
+def ledger(database, identity="", longest_run=60.0):
+    """Return a ledger that is not open."""
+    return Ledger(database, KEY, lambda job: job.message, Rules(DAY), identity, longest_run)
+
+
+@pytest.fixture
+def database():
+    """Return a database in memory with a source that holds a job."""
+    database = Database.memory()
+    first = LedgerOfATest(DAY, str, database=database, key=KEY, longest_run=60.0)
+    first.ledger = ledger(database)
+    waited(first.ledger.open())
+    first.take([Job("a", "Running", State.RUNNING, created=NOW)], NOW)
+    return database
+
+
+def test_a_ledger_that_is_not_open_holds_nothing(database):
+    """Whoever shows a source before its first poll finds no number that was read."""
+    new = ledger(database)
+    assert (new.held, new.active, new.unexplained, new.dropped, new.missed, len(new)) == (0,) * 6
+    assert (new.sums, new.oldest_active, new.has_undated, new.has_changed) == ({}, None, False, True)
+    assert (new.is_open, new.shown, new.since, new.last_read, new.scopes) == (False, None, None, None, "")
+
+
+def test_a_ledger_has_the_number_of_the_one_whose_place_it_takes(database):
+    """Until it is opened; and none, if that one was never read."""
+    before, after = ledger(database), ledger(database)
+    after.shown = before.shown
+    assert after.shown is None
+    waited(before.open())
+    after.shown = before.shown
+    assert after.shown == before.number
+
+
+@pytest.mark.parametrize("key", [KEY, KEY._replace(scope="new")])
+def test_opening_without_creating_finds_only_what_is_known(database, key):
+    """Before the first poll, nobody knows whether the source still exists."""
+    new = Ledger(database, key, str, Rules(DAY), longest_run=60.0)
+    waited(new.open(create=False))
+    assert new.is_open == (key == KEY)
+    assert len(new) == (key == KEY)
+    assert database.connection.execute("SELECT count(*) FROM source").fetchone() == (1,)
+
+
+def test_another_list_of_jobs_begins_anew(database):
+    """What was known of the other one is gone: its jobs are not those of this one."""
+    other = ledger(database, identity="other dimensions")
+    waited(other.open())
+    assert len(other) == 0
+    assert database.connection.execute("SELECT count(*) FROM job").fetchone() == (0,)
+    assert database.connection.execute("SELECT count(*) FROM source").fetchone() == (1,)
+
+
+def test_a_source_that_comes_back_goes_on(database):
+    """It is no longer about to be dropped, and searches call its jobs overdue by the catalog of today."""
+
+    def stored():
+        return database.connection.execute("SELECT gone, longest_run FROM source").fetchone()
+
+    assert stored() == (None, 60_000)
+    for gone, longest_run in [(5, 60.0), (None, 120.0), (None, 120.0)]:
+        database.connection.execute("UPDATE source SET gone = ?", (gone,))
+        again = ledger(database, longest_run=longest_run)
+        waited(again.open())
+        assert stored() == (None, longest_run * 1000)
+        assert len(again) == 1
+
+
+def test_a_reason_that_was_asked_for_is_kept_with_what_aws_said():
+    """The job next to it that the last list lacked keeps its place in the sums."""
+    made = LedgerOfATest(DAY, lambda job: job.message)
+    failed = Job("f", "Failed", State.FAILED, created=NOW - 60, ended=NOW - 30, details={"id": "f"})
+    done = Job("d", "Completed", State.SUCCEEDED, created=NOW - 60, ended=NOW - 30)
+    made.take([failed, done], NOW)
+    made.take([failed], NOW + 60)
+    assert made.missed == 1
+    made.explain(failed._replace(message="no memory", code="137", details=None))
+    assert made.sums[()].statuses.total() == 2
+    (kept,) = [record for record in made.newest(9) if record.job.id == "f"]
+    assert (kept.reason, kept.job.message, kept.job.code, kept.job.details) == ("no memory", "no memory", "137", None)
