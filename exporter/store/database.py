@@ -63,6 +63,8 @@ class Database:
         """Rises when the database is replaced: what was staged counts no more."""
         self.epoch = 0
         """Rises when it is started over: the numbers of rows count no more."""
+        self.shown = 0
+        """Rises when searches cover another source, or one under another number."""
         self.has_failed = False
         """Whether it should be stored and no longer is."""
         self._directory = directory
@@ -230,11 +232,15 @@ class Database:
     async def forget(self, source: int) -> None:
         """Remove everything about a source, within `exclusive`."""
         async with self.transaction():
-            for table in tables.OF_A_SOURCE:
-                await self.run(f"DELETE FROM {table} WHERE source = ?", (source,), is_long=True)
+            await self.empty(source)
             self.connection.execute("DELETE FROM source WHERE n = ?", (source,))
         # Its number may be used again.
         self.polled.pop(source, None)
+
+    async def empty(self, source: int) -> None:
+        """Remove what is known of a source's jobs, within a transaction."""
+        for table in tables.OF_A_SOURCE:
+            await self.run(f"DELETE FROM {table} WHERE source = ?", (source,), is_long=True)
 
     async def _move_to_memory(self, error: sqlite3.Error, *, is_damaged: bool) -> None:
         """Go on with a copy in memory, within `exclusive`: the disk costs durability, not service."""

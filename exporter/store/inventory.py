@@ -87,18 +87,19 @@ class Sources:
     lists: Sequence[JobList]
     """Those that list jobs."""
     _numbers: dict[int, int] = field(default_factory=dict)
-    _epoch: int = -1
+    _shown: int = -1
 
     @cached_property
     def labels(self) -> Mapping[str, set[str]]:
         """The values of each label of those that list jobs, except for the empty one."""
         return labels([source.status.key for source in self.lists])
 
-    def numbers(self, epoch: int) -> Mapping[int, int]:
-        """Return the places in `lists` by number in the database of an epoch; one that was never read has no number."""
-        if epoch != self._epoch or len(self._numbers) < len(self.lists):
+    def numbers(self, database: Database) -> Mapping[int, int]:
+        """Return the places in `lists` by number in the database; one that was never read has no number."""
+        if database.shown != self._shown:
             shown = ((source.ledger.shown, place) for place, source in enumerate(self.lists))
-            self._numbers, self._epoch = {number: place for number, place in shown if number is not None}, epoch
+            self._numbers = {number: place for number, place in shown if number is not None}
+            self._shown = database.shown
         return self._numbers
 
 
@@ -176,7 +177,7 @@ class Inventory:
     async def _among(self, connection: sqlite3.Connection, places: Places) -> Among:
         """Return the sources that a search covers."""
         sources = self._sources().lists
-        numbers = self._sources().numbers(self._database.epoch)
+        numbers = self._sources().numbers(self._database)
         if not places.is_everywhere:
             numbers = {n: place for n, place in numbers.items() if places.matches(sources[place].status.key)}
             if sum(len(sources[place].ledger) for place in numbers.values()) <= _FEW:
@@ -189,7 +190,7 @@ class Inventory:
     def _found(self, connection: sqlite3.Connection, positions: Sequence[Position]) -> list[Found]:
         """Return the jobs at these positions."""
         sources = self._sources().lists
-        numbers = self._sources().numbers(self._database.epoch)
+        numbers = self._sources().numbers(self._database)
         rows = connection.execute(_JOBS, (json.dumps([position.number for position in positions]),))
         # One may have left since its position was found.
         jobs = {row[-2]: (sources[numbers[row[-3]]], record(row)) for row in rows if row[-3] in numbers}

@@ -99,7 +99,7 @@ class Ledger:
 
     @property
     def shown(self) -> int | None:
-        """The number of the source in searches; None before it was first read.
+        """The number of the source in searches; None before it was first read, even if half of its jobs are known.
 
         A ledger that takes the place of another one has that one's, until it is opened itself.
         """
@@ -109,6 +109,7 @@ class Ledger:
     @shown.setter
     def shown(self, number: int | None) -> None:
         self._shown = None if number is None else (self.database.epoch, number)
+        self.database.shown += 1
 
     @property
     def number(self) -> int:
@@ -161,13 +162,23 @@ class Ledger:
                 row = self._find(connection)
             assert row is not None  # noqa: S101 - for the type checker: it was just inserted
             self.row, self._epoch = row, self.database.epoch
-            self.shown = row["n"]
+            if self.last_read is not None:
+                self.shown = row["n"]
             if row["gone"] is not None or row["longest_run"] != self._longest_run * 1000:
                 async with self.database.transaction():
                     connection.execute(sql.CONTINUE, (self._longest_run * 1000, row["n"]))
             if row["rules"] != self._rules:
                 await self._rebuild(connection)
             self.read(connection)
+
+    async def begin(self) -> None:
+        """Drop what a first listing that broke off has left: nothing would tell that AWS no longer lists it."""
+        if self.since is not None:
+            return
+        async with self.database.exclusive() as connection:
+            if connection.execute(sql.HAS_JOBS, (self.number,)).fetchone()[0]:
+                async with self.database.transaction():
+                    await self.database.empty(self.number)
 
     async def explain(self, job: Job) -> None:
         """Take in a failed job with the `message` and `code` that AWS gave when asked for them."""

@@ -40,6 +40,7 @@ class Listing:
     @asynccontextmanager
     async def of(cls, ledger: Ledger) -> AsyncIterator[Self]:
         """Yield a listing for one poll of a source; dropped in the end, whether it was taken in or not."""
+        await ledger.begin()
         listing = cls(ledger)
         try:
             yield listing

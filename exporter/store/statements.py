@@ -400,6 +400,7 @@ NEW_SOURCE = """
 INSERT INTO source (account_id, region, aws_service, kind, scope, identity, rules, longest_run, since)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+HAS_JOBS = "SELECT EXISTS (SELECT 1 FROM job INDEXED BY job_finished WHERE source = ?)"
 CONTINUE = "UPDATE source SET gone = NULL, longest_run = ? WHERE n = ?"
 NOTE_RULES = "UPDATE source SET rules = ?, limit_start = NULL, read_in_full = NULL WHERE n = ?"
 NOTE_REASON = """

@@ -124,6 +124,8 @@ class TakingIn:
         self._database.polled[self._ledger.number] = self._now
         is_first = self._before["since"] is None
         self._ledger.row = {**self._changes, "last_success": self._now}
+        if self._ledger.shown is None:
+            self._ledger.shown = self._ledger.number
         if self._has_changed or is_first:
             self._ledger.read(connection)
 

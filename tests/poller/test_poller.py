@@ -735,3 +735,20 @@ async def test_a_poll_waits_for_the_database_before_its_first_request(aws, clock
         lock.release()
         await turn
         assert exporter.up(kind=BEDROCK.key) == 1
+
+
+async def test_a_first_list_that_breaks_off_shows_and_leaves_nothing(clock):
+    """What it had read is not shown, and what AWS has deleted until the next poll does not count then."""
+    async with simulated(clock, page_size=100) as aws:
+        jobs = [batch_job(aws, created=NOW - HOUR - n, path=[(0, "Completed")]) for n in range(700)]
+        aws.faults.add(Fault.server_error(), service="bedrock", page=7)
+        services = {"bedrock": {"kinds": [BEDROCK.key]}}
+        async with running(configured(aws.endpoint_url, services), clock) as exporter:
+            assert exporter.why(kind=BEDROCK.key) == "server_error"
+            assert exporter.samples("aws_jobs") == {}
+            aws.faults.clear()
+            for job in jobs[:300]:
+                delete_job(job)
+            await exporter.turn(70)
+            assert exporter.value("aws_jobs", status="Completed") == 400
+            assert sum(exporter.by("state", "aws_jobs_finished_total").values()) == 0

@@ -55,6 +55,23 @@ async def test_the_jobs_of_a_source_are_found_once_it_was_read(database):
     assert await found(inventory) == expected
 
 
+async def test_half_of_a_first_list_is_not_found(database):
+    """It is taken in while it is read, which may take minutes, or break off: then nothing of it stays."""
+    each = listing(database, "first")
+    inventory = Inventory(database, lambda: Sources([each.status], [each]), lambda: NOW)
+    jobs = [Job(f"{n}", "Failed", State.FAILED, created=NOW - 60, ended=NOW - 30) for n in range(600)]
+    await each.ledger.open()
+    async with Listing.of(each.ledger) as broken_off:
+        await broken_off.add(jobs, NOW)
+        assert database.connection.execute("SELECT count(*) FROM job").fetchone() == (500,)
+        assert await found(inventory) == []
+    assert (await found(inventory), await inventory.states(), len(each.ledger)) == ([], {}, 0)
+    async with Listing.of(each.ledger) as whole:
+        await whole.add(jobs[:100], NOW)
+        await whole.take_in(NOW)
+    assert (await inventory.states())["bedrock"][State.FAILED] == len(each.ledger) == 100
+
+
 async def test_jobs_are_found_under_their_own_source_after_the_storage_was_lost(database):
     """Sources are numbered anew then, in the order in which they are read."""
     lists = [listing(database, scope) for scope in ("first", "second")]
