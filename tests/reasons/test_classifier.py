@@ -235,13 +235,12 @@ def cost(seed):
 
 def test_a_message_that_was_seen_before_is_not_examined_again():
     """Jobs that fail together fail with the same words: a hundred thousand of them must not take seconds."""
+    new = sum(cost("another message of many kilobytes without cause ") for _ in range(100))
     message = "no rule knows this message " + "x" * 4000
-    new, seen = cost("another message of four kilobytes"), []
-    for _ in range(20):
-        start = time.process_time()
+    start = time.process_time()
+    for _ in range(100):
         reason(message)
-        seen.append(time.process_time() - start)
-    assert min(seen) < new / 5
+    assert time.process_time() - start < new / 5
 
 
 @given(message=st.text(), status=st.text(), code=st.text())
