@@ -1,5 +1,6 @@
 """One listed item becomes one job: paths, arguments and times of the catalog's language, and what may be missing."""
 
+import time
 from datetime import UTC, datetime, timedelta, timezone
 from types import MappingProxyType
 
@@ -110,6 +111,26 @@ def test_every_notation_of_a_time_is_read(value, expected):
     """Datetimes, epoch seconds and milliseconds, ISO with a zone or as UTC; anything else is not a time."""
     assert seconds(value) == expected
     assert job_of(BEDROCK, {"jobArn": "a", "submitTime": value}).created == expected
+
+
+def test_a_time_without_a_zone_is_in_utc_wherever_the_exporter_runs(monkeypatch):
+    """Not in the zone of the machine, whether or not others of its page are marked."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        items = [{"jobArn": "a", "submitTime": f"2026-09-21T12:00:00{mark}"} for mark in ("", "Z", "+00:00")]
+        assert [job.created for job in job_reader(BEDROCK)(items, {})] == [NOON.timestamp()] * 3
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_texts_of_a_job_can_be_exposed_and_dimensions_are_read():
+    """Half a character becomes a question mark, and what an item lacks the empty text."""
+    kind = BEDROCK.model_copy(update={"dimensions": {"model": "modelId", "role": "roleArn"}})
+    item = {"jobArn": "a", "status": "half \ud800", "message": None, "jobName": 7, "modelId": "claude \udfff"}
+    job = job_of(kind, item, dimensions=("role", "model"))
+    assert (job.status, job.message, job.name, job.dimensions) == ("half ?", "", "7", ("", "claude ?"))
 
 
 def test_a_page_of_many_items_is_read_as_each_of_them_is():
