@@ -22,7 +22,6 @@ from exporter.settings import Account, Limits
 _USUAL_PAGE = 100
 """Jobs assumed per page if the model sets no maximum; the planner only compares the costs of listings by it."""
 
-
 _SLICE = 250
 """Items that are read at once: about a millisecond of work."""
 

@@ -15,6 +15,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(VERSION)
         return 0
     # Loading the settings, which are the flags of all commands, takes twenty times as long as the version.
-    from exporter.cli.commands import run  # noqa: PLC0415
+    from exporter.cli.commands import run  # noqa: PLC0415 - only where a command runs
 
     return run(given)

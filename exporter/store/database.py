@@ -63,7 +63,7 @@ class Database:
         """Rises when the database is replaced: what was staged counts no more."""
         self.epoch = 0
         """Rises when it is started over: the numbers of rows count no more."""
-        self.shown = 0
+        self.numbering = 0
         """Rises when searches cover another source, or one under another number."""
         self.has_failed = False
         """Whether it should be stored and no longer is."""

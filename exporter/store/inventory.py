@@ -87,7 +87,7 @@ class Sources:
     lists: Sequence[JobList]
     """Those that list jobs."""
     _numbers: dict[int, int] = field(default_factory=dict)
-    _shown: int = -1
+    _numbering: int = -1
 
     @cached_property
     def labels(self) -> Mapping[str, set[str]]:
@@ -96,10 +96,10 @@ class Sources:
 
     def numbers(self, database: Database) -> Mapping[int, int]:
         """Return the places in `lists` by number in the database; one that was never read has no number."""
-        if database.shown != self._shown:
+        if database.numbering != self._numbering:
             shown = ((source.ledger.shown, place) for place, source in enumerate(self.lists))
             self._numbers = {number: place for number, place in shown if number is not None}
-            self._shown = database.shown
+            self._numbering = database.numbering
         return self._numbers
 
 

@@ -109,7 +109,7 @@ class Ledger:
     @shown.setter
     def shown(self, number: int | None) -> None:
         self._shown = None if number is None else (self.database.epoch, number)
-        self.database.shown += 1
+        self.database.numbering += 1
 
     @property
     def number(self) -> int:

@@ -13,7 +13,7 @@ from exporter.jobs import Job
 from exporter.store import statements as sql
 from exporter.store.database import StorageLostError
 from exporter.store.ledger import EVERYTHING, Ledger
-from exporter.store.record import COUNTS, details_text, dimensions_word, seconds
+from exporter.store.record import COUNTS, details_text, dimensions_word, in_milliseconds, seconds, split
 from exporter.store.tables import NUMBER
 from exporter.store.taking_in import Staged, TakingIn
 
@@ -87,22 +87,22 @@ class Listing:
         # Column by column: for a hundred thousand jobs, a function call for each value takes longer than the database.
         (ids, statuses, states, names, created, started, ended, updated, deadlines, messages, codes, records, dims,
          details) = zip(*jobs, strict=True)  # fmt: skip
-        parts = [identifier.rpartition("/") for identifier in ids]
-        prefixes, combinations = [head + slash for head, slash, _ in parts], [dimensions_word(each) for each in dims]
+        prefixes, suffixes = zip(*map(split, ids), strict=True)
+        combinations = [dimensions_word(each) for each in dims]
         number = await self._database.numbers({*prefixes, *combinations, *statuses})
         first, poll = self._database.next_rows(len(jobs)), self._staged.poll
         columns: list[Iterable[Any]] = [
             *(range(first, first + len(jobs)), repeat(poll, len(jobs))),
-            *([number[prefix] for prefix in prefixes], [tail for _, _, tail in parts], names),
+            *([number[prefix] for prefix in prefixes], suffixes, names),
             *([number[status] for status in statuses], [NUMBER[state] for state in states]),
-            *map(_milliseconds, (created, started, ended, updated)),
+            *map(in_milliseconds, (created, started, ended, updated)),
             *([message or None for message in messages], [number[word] for word in combinations]),
         ]
         # Few kinds have more, and each column costs. Once a job has ended, its deadline means nothing.
         waits = any(deadline and not state.is_final for deadline, state in zip(deadlines, states, strict=True))
         has_more = waits or any(codes) or any(records) or details.count(None) < len(jobs)
         if has_more:
-            columns += [_milliseconds(deadlines), [code or None for code in codes]]
+            columns += [in_milliseconds(deadlines), [code or None for code in codes]]
             columns += [[counts.get(name) for counts in records] for name in COUNTS]
             columns += [map(details_text, details)]
         # One transaction, because without it each row would be one.
@@ -112,8 +112,3 @@ class Listing:
         finally:
             connection.execute("COMMIT")
         self._staged.add(first, created, started)
-
-
-def _milliseconds(times: Iterable[float | None]) -> list[int | None]:
-    """Return a column as the database has it; see `milliseconds`."""
-    return [None if time is None else int(time * 1000 + 0.5) for time in times]

@@ -95,7 +95,7 @@ def test_an_entry_that_is_not_a_mapping_is_reported_in_one_line():
     line = "kinds.x: must be a mapping, not 5"
     assert problem({"x": 5}).startswith(line)
     with pytest.raises(ValueError, match=line):
-        extended(CATALOG, {"x": 5})  # type: ignore[dict-item]  # that is the point
+        extended(CATALOG, {"x": 5})  # type: ignore[dict-item] # that is the point
 
 
 def test_scopes_named_by_numbers_cause_no_traceback():
