@@ -3,8 +3,8 @@
 import pytest
 
 from exporter.jobs import Job, SourceKey, State
-from exporter.store import Database, Ledger, Rules
-from tests.support.ledgers import LedgerOfATest, waited
+from exporter.store import Ledger, Rules
+from tests.support.ledgers import LedgerOfATest, in_memory, waited
 
 DAY, NOW = 86_400.0, 1_790_000_000.0
 KEY = SourceKey("111122223333", "us-east-1", "bedrock", "model_invocation_job", "")
@@ -18,7 +18,7 @@ def ledger(database, identity="", longest_run=60.0):
 @pytest.fixture
 def database():
     """Return a database in memory with a source that holds a job."""
-    database = Database.memory()
+    database = in_memory()
     first = LedgerOfATest(DAY, str, database=database, key=KEY, longest_run=60.0)
     first.ledger = ledger(database)
     waited(first.ledger.open())

@@ -10,11 +10,10 @@ from typing import Any
 from exporter.catalog import Catalog, Kind
 from exporter.jobs import Job, SourceKey, State
 from exporter.settings import Settings
-from exporter.store import Database
 from exporter.store.inventory import Inventory, JobList, Sources
 from exporter.telemetry import SourceStatus
 from exporter.web import Inside
-from tests.support.ledgers import LedgerOfATest
+from tests.support.ledgers import LedgerOfATest, in_memory
 
 NOW = 1_790_000_000.0
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
@@ -24,13 +23,12 @@ BEDROCK = CATALOG["bedrock"].kinds["model_invocation_job"]
 TRAINING = CATALOG["sagemaker"].kinds["training_job"]
 
 _numbers = itertools.count()
-_databases = [Database.memory()]
+_databases = [in_memory()]
 
 
 def empty_database() -> None:
     """Put what follows into a database of its own: the sums are those of all jobs in it, whoever put them there."""
-    _databases[0].close()
-    _databases[:] = [Database.memory()]
+    _databases[:] = [in_memory()]
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
+import weakref
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
@@ -30,6 +31,13 @@ def _loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
+def in_memory() -> Database:
+    """Return a database that is closed when nothing uses it any more; Python 3.13 reports one that is not."""
+    database = Database.memory()
+    weakref.finalize(database, database.connection.close)
+    return database
+
+
 class LedgerOfATest:
     """A ledger with the same questions, answered at once."""
 
@@ -48,7 +56,7 @@ class LedgerOfATest:
         longest_run: float = float("inf"),
     ) -> None:
         """Continue `before`, if given."""
-        self.database = before.database if before is not None else (database or Database.memory())
+        self.database = before.database if before is not None else (database or in_memory())
         if before is not None:
             key = before.ledger.key
         key = key or SourceKey("111122223333", "us-east-1", "bedrock", str(next(_NUMBERS)), "")
