@@ -246,7 +246,8 @@ def sums(rows: str, bounds: Bounds) -> tuple[str, ...]:
 
     Sums follow the rows that move: subtracted as they were, added as they are.
     """
-    bucket = " + ".join(f"(length > {bound})" for bound in bounds) or "0"
+    reached = " ".join(f"WHEN length <= {bound} THEN {number}" for number, bound in enumerate(bounds))
+    bucket = f"CASE {reached} ELSE {len(bounds)} END" if bounds else "0"
     tally = f"""
         INSERT INTO tally (source, dims, status, state, reason, jobs, total, processed, succeeded, failed)
         SELECT :source, dims, status, state, CASE WHEN state = {_FAILED} THEN coalesce(reason, '') ELSE '' END,
@@ -262,6 +263,7 @@ def sums(rows: str, bounds: Bounds) -> tuple[str, ...]:
         INSERT INTO span (source, dims, state, bucket, jobs, length)
         SELECT :source, dims, state, {bucket}, :sign * count(*), :sign * sum(length) FROM (
             SELECT dims, {state} AS state, {length} AS length FROM {rows}
+            LIMIT -1 -- or SQLite would compute the length again for each bound
         ) WHERE length IS NOT NULL GROUP BY 2, 3, 4
         ON CONFLICT (source, dims, state, bucket) DO UPDATE SET jobs = jobs + excluded.jobs,
             length = length + excluded.length

@@ -15,6 +15,7 @@ from tests.benchmarks import (
     bench_polling,
     bench_store,
 )
+from tests.benchmarks.pace import pace
 from tests.benchmarks.report import TARGETS, Row, show, write
 
 
@@ -30,18 +31,7 @@ def exposition() -> Iterator[Row]:
     yield from (Row(*row) for row in bench_exposition.bench())
 
 
-def machine() -> Iterator[Row]:
-    """Yield how fast the machine is at the moment, by work that has nothing to do with the exporter."""
-    began, total = time.process_time(), 0
-    for number in range(LOOPS):
-        total += number * number
-    yield Row(f"CPU of {LOOPS:,} loops of Python", 1e3 * (time.process_time() - began), "ms")
-
-
-LOOPS = 2_000_000
-
 BENCHMARKS: Mapping[str, Callable[[], Iterable[Row]]] = {
-    "Machine": machine,
     "First poll": bench_first_poll.rows,
     "Listing": listing,
     "Exposition": exposition,
@@ -55,9 +45,9 @@ def run() -> list[Row]:
     """Run every benchmark, print its table when it is done, and return all measurements."""
     measured: list[Row] = []
     for name, benchmark in BENCHMARKS.items():
-        began = time.monotonic()
-        rows = list(benchmark())
-        print(f"\n{name}, in {time.monotonic() - began:.0f} s\n")
+        began, now = time.monotonic(), pace()
+        rows = [row._replace(pace=now) for row in benchmark()]
+        print(f"\n{name}, in {time.monotonic() - began:.0f} s, boto3's paginator {now:.1f} times slower\n")
         show(rows)
         measured += rows
     return measured

@@ -107,4 +107,4 @@ async def _simulate(pipe: Connection, jobs: int, *, alike: bool) -> None:
 
 
 if __name__ == "__main__":
-    report(list(rows()), sys.argv[1:])
+    report(rows(), sys.argv[1:])

@@ -110,4 +110,4 @@ async def _cost(app: web.Application, path: str) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    report(list(rows()), sys.argv[1:])
+    report(rows(), sys.argv[1:])

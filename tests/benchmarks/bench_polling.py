@@ -252,4 +252,4 @@ def rows(jobs: int = 100_000, fleet: Fleet = FLEET) -> Iterator[Row]:
 
 
 if __name__ == "__main__":
-    report(list(rows()), sys.argv[1:])
+    report(rows(), sys.argv[1:])

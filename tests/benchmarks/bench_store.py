@@ -508,4 +508,4 @@ async def _started(directory: str, url: str, fleet: Fleet, jobs: int) -> tuple[f
 
 
 if __name__ == "__main__":
-    report(list(rows()), sys.argv[1:])
+    report(rows(), sys.argv[1:])

@@ -72,4 +72,17 @@ def test_a_report_shows_missed_targets(tmp_path: Path, capsys: pytest.CaptureFix
     assert "MISSED" in capsys.readouterr().out
     entries = json.loads((tmp_path / "new" / "bench.json").read_text())
     assert [entry.get("met") for entry in entries] == [False, None]
-    assert Target(least=2).is_met(2)
+
+
+@pytest.mark.parametrize(
+    ("target", "met", "shown"),
+    [
+        (Target(most=2), False, "<= 2"),
+        (Target(most=2, is_time=True), True, "<= 2 x 3.0"),
+        (Target(least=6), True, ">= 6"),
+    ],
+)
+def test_a_slow_machine_may_take_longer(target: Target, met: bool, shown: str) -> None:  # noqa: FBT001 - parameters
+    """Times are compared at the pace that the machine had; memory and ratios as they are."""
+    row = Row("anything", 6, "ms", pace=3.0)
+    assert (target.is_met(row), target.shown(row)) == (met, shown)
