@@ -1,18 +1,23 @@
 """The directory of the database: who may use it, what it holds, and what happens when the disk fails."""
 
 import os
+import platform
 import shutil
 import sqlite3
 import stat
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import get_context
 
 import pytest
 
 from exporter.jobs import Job, SourceKey, State
 from exporter.store import Database, Ledger, Listing, Rules, StorageError, StorageLostError
 from exporter.store.tables import VERSION
+from tests.support import seccomp
 from tests.support.full_disk import files_of_at_most
 from tests.support.ledgers import waited
+from tests.support.patience import PATIENCE
 
 KEY = SourceKey("111122223333", "us-east-1", "bedrock", "model_invocation_job", "")
 DAY, NOW = 86_400.0, 1_790_000_000.0
@@ -178,6 +183,33 @@ def test_a_disk_that_becomes_full_costs_nothing_but_durability(directory, limit)
         assert (failed(ledger), len(ledger)) == (1, 3002)
         assert failed(waited(polled(database, [job("a", State.FAILED), job("b", State.FAILED), *many], NOW + 180))) == 2
         assert database.size == 0
+    with stored(directory) as database:
+        assert failed(waited(polled(database, RUNS, NOW + 240))) == 0
+
+
+def polled_on_a_failing_disk(directory, calls):
+    """Poll before and after these system calls start to fail; return what was counted, and whether it was repeated."""
+    with stored(directory) as database:
+        waited(polled(database, RUNS))
+        waited(polled(database, FAILS, NOW + 60))
+        seccomp.fail(*calls)
+        ends = [job("a", State.FAILED), job("b", State.FAILED)]
+        try:
+            waited(polled(database, ends, NOW + 120))
+        except StorageLostError as error:
+            return failed(waited(polled(database, ends, NOW + 120))), database.has_failed, str(error)
+    return "the disk did not fail"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.machine() not in seccomp.CALLS, reason="the numbers of its system calls are not known")
+@pytest.mark.parametrize("calls", [("fsync", "fdatasync"), ("pwrite64",)])
+def test_a_disk_that_fails_costs_nothing_but_durability(directory, calls):
+    """A sync that fails is as bad as a write that does: nothing says what of the log is on the disk."""
+    # In a process of its own, because a call that failed once fails for good.
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        counted = pool.submit(polled_on_a_failing_disk, directory, calls).result(PATIENCE)
+    assert counted == (2, True, "disk I/O error")
     with stored(directory) as database:
         assert failed(waited(polled(database, RUNS, NOW + 240))) == 0
 
