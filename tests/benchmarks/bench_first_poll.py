@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
+from resource import struct_rusage
 from typing import Any
 
 from exporter.catalog import Catalog
@@ -37,8 +38,10 @@ print(sum(len(page["invocationJobSummaries"]) for page in pages))
 """
 
 
-def rows(jobs: int = 20_000, rounds: int = 3, likeness: Sequence[bool] = (True, False)) -> Iterator[Row]:
-    """Yield the costs where jobs have much in common, and where each is unlike all others."""
+def rows(
+    jobs: int = 20_000, rounds: int = 3, likeness: Sequence[bool] = (True, False), many: int = 100_000
+) -> Iterator[Row]:
+    """Yield the costs where jobs have much in common, and where each is unlike all others; then memory."""
     for alike in likeness:
         costs = _costs(jobs, rounds, alike=alike)
         what = "same times and messages" if alike else "every time, name and message different"
@@ -46,6 +49,14 @@ def rows(jobs: int = 20_000, rounds: int = 3, likeness: Sequence[bool] = (True, 
         yield Row(
             f"boto3's paginator / first poll, CPU of a job, {what}", costs["boto3"] / costs["first poll"], "times"
         )
+    yield Row(f"first poll of {many:,} jobs, memory at its peak above that of a poll of one", _peak(many), "MiB")
+
+
+def _peak(jobs: int) -> float:
+    """Return how much more memory a first poll of so many jobs needs than one of one job, in MiB."""
+    with process(_serve, jobs, False) as many, process(_serve, 1, False) as one:  # noqa: FBT003 - as in `_serve`
+        large, small = (_used(_command("first poll", pipe.recv())).ru_maxrss for pipe in (many, one))
+    return (large - small) / 1024
 
 
 def _costs(jobs: int, rounds: int, *, alike: bool) -> dict[str, float]:
@@ -65,19 +76,26 @@ def _command(way: str, url: str) -> Sequence[str]:
     if way == "boto3":
         return [sys.executable, "-c", PAGINATOR, url]
     services = json.dumps({KIND.service: {"kinds": [KIND.key]}})
-    unlimited = ("--aws.requests-per-second=1000", "--aws.burst=1000")
+    # The simulator needs a minute for the first answers about a hundred thousand jobs.
+    unlimited = ("--aws.requests-per-second=1000", "--aws.burst=1000", "--poll.timeout=20m", "--aws.read-timeout=10m")
     return [sys.executable, "-m", "exporter", "once", f"--aws.endpoint-url={url}", f"--services={services}", *unlimited]
 
 
 def _cpu(command: Sequence[str]) -> float:
     """Return the seconds of CPU, user's and system's, that a process takes."""
+    used = _used(command)
+    return used.ru_utime + used.ru_stime
+
+
+def _used(command: Sequence[str]) -> struct_rusage:
+    """Return what a process used."""
     environment = {**os.environ, **ENVIRONMENT, "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
     _, status, used = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
         raise RuntimeError(f"{command} failed with {child.returncode}")
-    return used.ru_utime + used.ru_stime
+    return used
 
 
 def _serve(pipe: Connection, jobs: int, alike: bool) -> None:  # noqa: FBT001 - an argument of a process

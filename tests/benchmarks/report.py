@@ -54,6 +54,7 @@ _SEARCHES = (
 TARGETS = {
     "boto3's paginator / first poll, CPU of a job, same times and messages": Target(least=22),
     "boto3's paginator / first poll, CPU of a job, every time, name and message different": Target(least=15),
+    "first poll of 100,000 jobs, memory at its peak above that of a poll of one": Target(most=60),
     "boto3's paginator / exporter, CPU of a listed job": Target(least=25),
     "boto3's paginator / store, CPU of a listed job, first listing": Target(least=30),
     "store, CPU of a poll, ten jobs change and ten leave, 1,000,000 held / 1,000": Target(most=2),
