@@ -22,6 +22,7 @@ from exporter.catalog import Catalog
 from exporter.simulator import Simulator, World
 from tests.benchmarks.children import process
 from tests.benchmarks.report import Row, report
+from tests.support.patience import UNHURRIED_FLAGS
 
 CATALOG = Catalog()
 KIND = CATALOG["bedrock"].kinds["model_invocation_job"]
@@ -77,7 +78,7 @@ def _command(way: str, url: str) -> Sequence[str]:
         return [sys.executable, "-c", PAGINATOR, url]
     services = json.dumps({KIND.service: {"kinds": [KIND.key]}})
     # The simulator needs a minute for the first answers about a hundred thousand jobs.
-    unlimited = ("--aws.requests-per-second=1000", "--aws.burst=1000", "--poll.timeout=20m", "--aws.read-timeout=10m")
+    unlimited = ("--aws.requests-per-second=1000", "--aws.burst=1000", *UNHURRIED_FLAGS)
     return [sys.executable, "-m", "exporter", "once", f"--aws.endpoint-url={url}", f"--services={services}", *unlimited]
 
 
