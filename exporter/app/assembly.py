@@ -96,7 +96,7 @@ class Parts:
     def _connect(self, before: _Connection | None) -> _Connection:
         """Return `before` if the configuration changes nothing about it, else a new connection."""
         settings = self.configuration.settings
-        # What clients are made from: sessions belong to accounts, models are cut to the kinds, the reader knows the
+        # What clients are made from: identities belong to accounts, models are cut to the kinds, the reader knows the
         # limits, and `poll.concurrency` is the size of each pool of connections.
         sections = (settings.aws, settings.accounts, settings.kinds, settings.limits, settings.poll.concurrency)
         if before and before.sections == sections:

@@ -1,13 +1,13 @@
-"""The only room that knows aiobotocore: sessions and clients, listing, scope discovery, details."""
+"""The only room that knows aiobotocore: identities, clients, listing, scope discovery, details."""
 
-from exporter.aws.clients import Clients
+from exporter.aws.clients import Clients, Place
 from exporter.aws.landscape import Endpoints, Member, members, regions, unit_accounts
 from exporter.aws.loader import catalog_loader
 from exporter.aws.poll import PollRun
 from exporter.aws.poll_error import PollError, poll_error
 from exporter.aws.rate import Limiters
-from exporter.aws.reader import Place, Reader, Scoped
-from exporter.aws.sessions import Credentials, default_region
+from exporter.aws.reader import Reader, Scoped
+from exporter.aws.session import Credentials, default_region
 from exporter.telemetry import PollErrorReason
 
 __all__ = [

@@ -1,21 +1,41 @@
-"""Clients: one for each account, region and service, all closed together."""
+"""Clients: one for each region and service, whichever account calls it, all closed together."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
+from aiobotocore.credentials import AioCredentials
+from botocore import xform_name
 from botocore.loaders import Loader
 
+from exporter.aws import caller
+from exporter.aws.caller import CALLER, Caller
+from exporter.aws.connections import Connections
+from exporter.aws.identities import Identities, Identity, Keys
+from exporter.aws.items import text
+from exporter.aws.meter import Meter
+from exporter.aws.poll import PollRun
+from exporter.aws.poll_error import BadResponseError, PollError
 from exporter.aws.rate import Limiters
-from exporter.aws.sessions import Credentials, Session, Sessions
+from exporter.aws.session import Credentials, Session
 from exporter.settings import Account, Settings
-from exporter.telemetry import Telemetry
+from exporter.telemetry import PollErrorReason, Telemetry
 
-_Key = tuple[Account, str, str]
-"""Account, region and service."""
+_NOBODY = AioCredentials("nobody", "nobody")
+"""What a client itself signs with. Each call brings credentials of its own, and one that does not must fail."""
+
+
+class Place(NamedTuple):
+    """Where to read: with whose credentials, and in which region."""
+
+    account: Account
+    region: str
+    account_id: str = ""
+    """The account that the credentials have to belong to; empty if that is what is to be found out."""
 
 
 class Clients:
@@ -30,33 +50,119 @@ class Clients:
         credentials: Credentials | None = None,
     ) -> None:
         self.limiters = limiters
-        self._sessions = Sessions(settings, telemetry, loader, credentials)
+        self._connections = Connections(settings.poll.concurrency)
+        self._session = Session(settings, loader, self._connections)
+        if credentials:
+            self._session.set_credentials(*credentials)
+        self._session.register("provide-client-params", caller.attach)
+        Meter(telemetry).watch(self._session)
+        self._session.register("before-sign", self._sign)
+        self._session.register("response-received", caller.learn)
+        self._session.register("response-received", caller.reread)
+        self._identities = Identities(self._session, self._assume)
         self._stack = AsyncExitStack()
-        self._clients: dict[_Key, Any] = {}
-        # One for each client, so that waiting for the credentials of one account does not hold up the others.
-        self._locks: defaultdict[_Key, asyncio.Lock] = defaultdict(asyncio.Lock)
+        # Closed last, when no client uses them any more.
+        self._stack.push_async_exit(self._connections)
+        self._clients: dict[tuple[str, str, Identity | None], Any] = {}
+        # One for each client, so that a model that is being read does not hold up other services.
+        self._locks: defaultdict[tuple[str, str, Identity | None], asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def __aenter__(self) -> Self:
-        await self._stack.__aenter__()
         return self
 
     async def __aexit__(self, *exception: object) -> None:
         await self._stack.aclose()
 
-    async def client(self, account: Account, region: str, service: str) -> Any:
-        """Return the client of a service, with valid credentials; raises PollError if there are none."""
-        session = self._sessions.of(account, region)
-        # Checked before the client is made, because one made without credentials would stay without them.
-        await session.ready()
-        key = (account, region, service)
+    async def call(
+        self, poll: PollRun, place: Place, service: str, operation: str, arguments: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return the response to one call of an operation, made with the credentials of a place.
+
+        Raises PollError if there are none, or if they belong to another account than the place's.
+        """
+        return await self._call(await self._caller(poll, place, service), service, operation, arguments)
+
+    async def account_id(self, poll: PollRun, place: Place) -> str:
+        """Return the id of the account that the credentials belong to (STS GetCallerIdentity)."""
+        by = await self._caller(poll, place._replace(account_id=""), "sts")
+        account_id = await self._identify(by)
+        if place.account.role_arn is None:
+            self.limiters.note_own(account_id)
+        return account_id
+
+    async def client(self, region: str, service: str, identity: Identity | None = None) -> Any:
+        """Return the client of a service, for everyone or for one identity."""
+        key = (region, service, identity)
         if key not in self._clients:
             async with self._locks[key]:
                 if key not in self._clients:
-                    self._clients[key] = await self._create(session, key)
+                    self._clients[key] = await self._create(*key)
         return self._clients[key]
 
-    async def _create(self, session: Session, key: _Key) -> Any:
-        _, region, service = key
-        client = await self._stack.enter_async_context(session.create_client(service, region_name=region))
-        self.limiters.of(*key).watch(client)
+    async def _assume(self, region: str, arguments: Mapping[str, str]) -> Mapping[str, Any]:
+        """Return the credentials of a role, assumed with the default ones."""
+        default = self._identities.default
+        await default.ready()
+        response = await self._call(Caller(identity=default, region=region), "sts", "AssumeRole", arguments)
+        credentials: Mapping[str, Any] = response["Credentials"]
+        return credentials
+
+    async def _caller(self, poll: PollRun, place: Place, service: str) -> Caller:
+        identity = self._identities.of(place.account, place.region)
+        await identity.ready()
+        limiter = self.limiters.of(place.account, place.region, service)
+        return Caller(poll, identity, limiter, place.region, place.account_id)
+
+    async def _call(self, by: Caller, service: str, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        client = await self.client(by.region, service)
+        # botocore asks such a service for the address that an account has to use, and remembers one for each client.
+        if client.meta.service_model.endpoint_discovery_required:
+            client = await self.client(by.region, service, by.identity)
+        response: dict[str, Any] = await getattr(client, xform_name(operation))(**{**arguments, CALLER: by})
+        return response
+
+    async def _sign(self, request: Any, **_: Any) -> None:
+        """Have a request signed with its caller's credentials (botocore's `before-sign`).
+
+        Raises PollError if they have become another account's.
+        """
+        by = caller.caller_of(request.context)
+        if by.identity is None:
+            return
+        keys = await by.identity.frozen()
+        by.access_key = keys.access_key
+        if by.account_id:
+            # Nothing counts before it is known whose they are: they may have been replaced since the account was found.
+            account_id = by.identity.account_of(keys.access_key) or await self._owner(by, keys)
+            if account_id != by.account_id:
+                words = f"the credentials belong to account {account_id} now"
+                raise PollError(PollErrorReason.EXPIRED_CREDENTIALS, words)
+        request.context["signing"] = {**request.context.get("signing", {}), "request_credentials": Keys(keys)}
+
+    async def _owner(self, by: Caller, keys: Any) -> str:
+        """Return the account that replaced keys belong to, and note it."""
+        account_id = await self._identify(Caller(by.poll, Keys(keys), None, by.region))
+        assert by.identity is not None  # noqa: S101 - for the type checker: they are its keys
+        by.identity.note_account(keys.access_key, account_id)
+        return account_id
+
+    async def _identify(self, by: Caller) -> str:
+        """Return the account that a caller's credentials belong to, and note it."""
+        # AWS allows this to every identity, even one that is denied everything else.
+        response = await self._call(by, "sts", "GetCallerIdentity", {})
+        account_id = text(response.get("Account"))
+        if not account_id:
+            raise BadResponseError("GetCallerIdentity returned no account")
+        if by.identity is not None:
+            by.identity.note_account(by.access_key, account_id)
+        return account_id
+
+    async def _create(self, region: str, service: str, identity: Identity | None) -> Any:
+        credentials = _NOBODY if identity is None else await identity.credentials()
+        client = await self._stack.enter_async_context(
+            self._session.create_client(service, credentials, region_name=region)
+        )
+        # First of all hooks: a request is signed and timed after it has waited, or its signature would age.
+        name = client.meta.service_model.service_id.hyphenize()
+        client.meta.events.register_first(f"request-created.{name}", caller.hold)
         return client

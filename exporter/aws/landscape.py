@@ -16,10 +16,11 @@ from botocore.endpoint_provider import EndpointProvider
 from botocore.exceptions import BotoCoreError
 from botocore.loaders import Loader
 
+from exporter.aws.clients import Place
 from exporter.aws.items import at, text
 from exporter.aws.poll import PollRun
 from exporter.aws.poll_error import BadResponseError
-from exporter.aws.reader import Place, Reader
+from exporter.aws.reader import Reader
 from exporter.catalog.models import regions as known_regions
 from exporter.clock import Clock
 

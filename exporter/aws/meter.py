@@ -9,7 +9,7 @@ from typing import Any
 from aiobotocore.session import AioSession
 from botocore.model import OperationModel, ServiceModel
 
-from exporter.aws.poll import poll_of
+from exporter.aws.caller import caller_of
 from exporter.aws.poll_error import KNOWN_CODES
 from exporter.telemetry import Telemetry
 
@@ -51,7 +51,7 @@ class Meter:
         service, operation = model.service_model.service_name, model.name
         self._telemetry.request_duration.labels(service, operation).observe(took)
         self._telemetry.requests.labels(service, operation, code).inc()
-        poll_of(context).requests += 1
+        caller_of(context).poll.requests += 1
         _LOG.debug("%s %s returned %s after %.3f s", service, operation, code, took)
 
 

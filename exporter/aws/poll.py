@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
-
-POLL = "aws_job_exporter_poll"
-"""The parameter of a client's method that takes the poll, and the key of a request's context that holds it."""
 
 
 class PollRun:
@@ -47,18 +43,3 @@ class PollRun:
             # A limit that ran out just before the block cannot be set again.
             if not timeout.expired():
                 timeout.reschedule(loop.time() + left)
-
-
-def attach(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
-    """Move the poll from the parameters of a call to its context (botocore's `provide-client-params`).
-
-    botocore gives its hooks no arguments of ours, but every hook of every attempt sees the call's context. Requests
-    that botocore makes by itself (to assume a role, to discover an endpoint) belong to no poll.
-    """
-    context[POLL] = params.pop(POLL, None) or PollRun()
-
-
-def poll_of(context: Mapping[str, Any]) -> PollRun:
-    """Return the poll that a request is made for."""
-    poll: PollRun = context[POLL]
-    return poll

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from exporter.aws.poll import PollRun, poll_of
+from exporter.aws.poll import PollRun
 from exporter.aws.poll_error import error_reason
 from exporter.bucket import Bucket
 from exporter.clock import Clock
@@ -64,13 +64,6 @@ class Limiter:
         # asyncio's lock is fair: whoever waits for it first gets it first.
         self._turn = asyncio.Lock()
 
-    def watch(self, client: Any) -> None:
-        """Hold back a client's requests, and learn from the responses."""
-        service = client.meta.service_model.service_id.hyphenize()
-        # First of all hooks: a request is signed and timed after it has waited, or its signature would age.
-        client.meta.events.register_first(f"request-created.{service}", self._hold)
-        client.meta.events.register("response-received", self._learn)
-
     async def wait(self, poll: PollRun) -> None:
         """Return when a request may be sent: first come, first served, and a waiter that gives up takes no token."""
         began = self._clock.monotonic()
@@ -83,15 +76,11 @@ class Limiter:
         finally:
             self._note_wait(self._clock.monotonic() - began)
 
-    async def _hold(self, request: Any, **_: Any) -> None:
-        await self.wait(poll_of(request.context))
-
-    def _learn(self, parsed_response: Any, **_: Any) -> None:
-        if not parsed_response:  # the network failed, which says nothing about the rate
-            return
-        if parsed_response["ResponseMetadata"]["HTTPStatusCode"] < _REDIRECTS:
+    def learn(self, response: Mapping[str, Any]) -> None:
+        """Follow what AWS responds."""
+        if response["ResponseMetadata"]["HTTPStatusCode"] < _REDIRECTS:
             self.bucket.succeeded()
-        elif error_reason(parsed_response) is PollErrorReason.THROTTLED:
+        elif error_reason(response) is PollErrorReason.THROTTLED:
             self.bucket.throttled()
 
 

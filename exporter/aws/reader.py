@@ -8,29 +8,20 @@ from datetime import UTC, datetime
 from itertools import product
 from typing import Any, NamedTuple
 
-from botocore import xform_name
-
-from exporter.aws.clients import Clients
+from exporter.aws.clients import Clients, Place
 from exporter.aws.items import Item, at, cut, job_reader, nested, resolve, scope_of, text
-from exporter.aws.poll import POLL, PollRun
+from exporter.aws.poll import PollRun
 from exporter.aws.poll_error import BadResponseError
 from exporter.catalog import Kind, Scope
 from exporter.catalog.models import Models, shape_at
 from exporter.jobs import ALL, Job, Query
-from exporter.settings import Account, Limits
+from exporter.settings import Limits
 
 _USUAL_PAGE = 100
 """Jobs assumed per page if the model sets no maximum; the planner only compares the costs of listings by it."""
 
 _SLICE = 250
 """Items that are read at once: about a millisecond of work."""
-
-
-class Place(NamedTuple):
-    """Where to read: with whose credentials, and in which region."""
-
-    account: Account
-    region: str
 
 
 class Scoped(NamedTuple):
@@ -50,17 +41,6 @@ class Reader:
     clients: Clients
     models: Models
     limits: Limits = field(default_factory=Limits)
-
-    async def account_id(self, poll: PollRun, place: Place) -> str:
-        """Return the id of the account that the credentials belong to (STS GetCallerIdentity)."""
-        # AWS allows this to every identity, even one that is denied everything else.
-        response = await self._call(poll, place, "sts", "GetCallerIdentity", {})
-        account_id = text(response.get("Account"))
-        if not account_id:
-            raise BadResponseError("GetCallerIdentity returned no account")
-        if place.account.role_arn is None:
-            self.clients.limiters.note_own(account_id)
-        return account_id
 
     async def scopes(
         self, poll: PollRun, place: Place, service: str, name: str, scope: Scope, outer: Scoped
@@ -117,7 +97,7 @@ class Reader:
         details = kind.details
         if details is None or job.details is None:
             return job
-        response = await self._call(poll, place, kind.service, details.operation, job.details)
+        response = await self.clients.call(poll, place, kind.service, details.operation, job.details)
         code = text(at(response, details.code)) if details.code else ""
         message = cut(text(at(response, details.reason)), self.limits.message_length)
         return job._replace(message=message, code=code, details=None)
@@ -135,7 +115,7 @@ class Reader:
             arguments = {paging.limit: paging.page_size, **arguments}
         seen: set[str] = set()
         while len(seen) < self.limits.pages:
-            page = await self._call(poll, place, service, operation, arguments)
+            page = await self.clients.call(poll, place, service, operation, arguments)
             yield _listed(page, items, operation)
             token = page.get(paging.output_token) if paging.output_token else None
             # botocore's own paginators take an empty token for the end, too.
@@ -149,14 +129,6 @@ class Reader:
             seen.add(token)
             arguments = {**arguments, paging.input_token: token}
         raise BadResponseError(f"{operation} listed more than {self.limits.pages} pages; see limits.pages")
-
-    async def _call(
-        self, poll: PollRun, place: Place, service: str, operation: str, arguments: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """Return the response to one call of an operation."""
-        client = await self.clients.client(place.account, place.region, service)
-        response: dict[str, Any] = await getattr(client, xform_name(operation))(**{**arguments, POLL: poll})
-        return response
 
 
 def _listed(page: Item, items: str, operation: str) -> Sequence[Item]:

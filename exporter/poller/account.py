@@ -34,7 +34,7 @@ class AccountSource:
 
     async def poll(self, poll: PollRun) -> None:
         """Ask STS. A role that cannot be assumed shows here, once, and not on every source of the account."""
-        self.account_id = await self.reader.account_id(poll, self._place)
+        self.account_id = await self.reader.clients.account_id(poll, self._place)
         if ALL_REGIONS in self._place.account.regions:
             await self._look_for_services()
         with poll.paused():
@@ -71,8 +71,9 @@ class AccountSource:
         for kind in selection.kinds:
             by_scope.setdefault(kind.outer_scope, []).append(kind)
         account = Scoped({"account_id": self.account_id})
+        place = self._place._replace(account_id=self.account_id)
         for scope, kinds in by_scope.items():
-            source = ScopeSource(self._context, self._place, account, selection, kinds)
+            source = ScopeSource(self._context, place, account, selection, kinds)
             if not scope:
                 yield from source.jobs_in(account)
             elif (ids := selection.settings.named(scope)) is not None:

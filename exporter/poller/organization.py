@@ -31,7 +31,7 @@ class OrganizationSource:
     async def poll(self, poll: PollRun) -> None:
         """List the accounts, and those within each organizational unit that the configuration names."""
         reader = self.reader
-        own = await reader.account_id(poll, self._place)
+        own = await reader.clients.account_id(poll, self._place)
         found = await members(reader, poll, self._place)
         # A unit may be named under `include` and under `exclude`.
         names = dict.fromkeys(self._organization.units)

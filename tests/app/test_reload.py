@@ -15,7 +15,7 @@ from exporter.aws import Clients, Credentials
 from exporter.cli.commands import argument_parser
 from exporter.cli.invocation import Invocation
 from exporter.poller import Context, JobSource
-from exporter.settings import Account, ConfigurationError, load
+from exporter.settings import ConfigurationError, load
 from exporter.simulator import AwsError
 from tests.support.harness import (
     ACCOUNT,
@@ -356,7 +356,7 @@ async def test_clients_have_a_connection_for_each_current_slot(aws, clock, confi
         config.write(poll={"concurrency": 40})
         await exporter.reload()
         clients = exporter.poller._context.reader.clients
-        client = await clients.client(Account(), REGION, BEDROCK.service)
+        client = await clients.client(REGION, BEDROCK.service)
         assert client.meta.config.max_pool_connections == 40
 
 

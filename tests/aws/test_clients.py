@@ -8,10 +8,10 @@ from itertools import product
 
 import pytest
 from botocore.loaders import JSONFileLoader, Loader
-from freezegun import freeze_time
 
-from exporter.aws import Clients, Credentials, Limiters, PollError
-from exporter.aws.sessions import Session
+from exporter.aws import Clients, Credentials, Limiters, Place, PollError, PollRun
+from exporter.aws.connections import Connections
+from exporter.aws.session import Session
 from exporter.clock import Clock
 from exporter.settings import Account, Settings
 from exporter.telemetry import Telemetry
@@ -19,6 +19,7 @@ from tests.support.harness import REGION
 from tests.support.issuer import issuing, silent
 from tests.support.patience import UNHURRIED, eventually
 
+NOWHERE = "http://127.0.0.1:9"
 KEYS = Credentials("AKIAIOSFODNN7EXAMPLE", "made-up")
 ROLES = [Account(role_arn=f"arn:aws:iam::{number}:role/reader") for number in ("111122223333", "444455556666")]
 
@@ -51,11 +52,11 @@ async def clients_of(address, loader=None, *, keys=KEYS, aws=None, **sections):
         yield clients
 
 
-async def test_models_are_read_once_for_all_accounts_and_never_on_the_event_loop():
+async def test_models_are_read_once_for_all_regions_and_never_on_the_event_loop():
     """Some of them take 100 ms (aiobotocore#1023), and 20 MB."""
     files = Watched()
-    async with issuing() as sts, clients_of(sts.address, Loader(file_loader=files)) as clients:
-        requested = product(ROLES, ("us-east-1", "eu-west-1"), ("bedrock", "cleanroomsml", "sts"))
+    async with clients_of(NOWHERE, Loader(file_loader=files)) as clients:
+        requested = product(("us-east-1", "eu-west-1"), ("bedrock", "cleanroomsml", "sts"))
         await asyncio.gather(*(clients.client(*key) for key in requested))
     assert any("cleanroomsml" in path for path in files.read)
     assert set(files.read.values()) == {1}
@@ -63,31 +64,19 @@ async def test_models_are_read_once_for_all_accounts_and_never_on_the_event_loop
 
 
 async def test_concurrent_callers_share_one_new_client():
-    """Each client has its own connections."""
+    """And one request for the credentials of a role."""
     async with issuing() as sts, clients_of(sts.address) as clients:
-        found = await asyncio.gather(*(clients.client(ROLES[0], REGION, "bedrock") for _ in range(10)))
+        found = await asyncio.gather(*(clients.client(REGION, "bedrock") for _ in range(10)))
         assert len(set(map(id, found))) == 1
+        await asyncio.gather(*(clients.account_id(PollRun(), Place(ROLES[0], REGION)) for _ in range(10)))
         assert len(sts.senders("AssumeRole")) == 1
-
-
-async def test_the_next_poll_reuses_the_connection_of_the_last_one():
-    """A new connection costs three round trips; one that the peer has closed meanwhile is not reused."""
-    with freeze_time("2026-09-21", real_asyncio=True) as clock:
-        async with issuing() as sts, clients_of(sts.address) as clients:
-            for interval in (0, 66, 132):
-                clock.tick(interval)
-                await (await clients.client(Account(), REGION, "sts")).get_caller_identity()
-            assert len(sts.connections) == 1
-            clock.tick(240)
-            await (await clients.client(Account(), REGION, "sts")).get_caller_identity()
-            assert len(sts.connections) == 2
 
 
 @pytest.mark.parametrize("region", ["eu-central-1", "us-east-1"])
 async def test_credentials_are_requested_in_the_region_of_the_environment(monkeypatch, region):
     """By itself botocore ignores AWS_REGION, and would use the one STS in us-east-1."""
     monkeypatch.setenv("AWS_REGION", region)
-    session = Session(Settings(), Telemetry(), Loader(), asyncio.Lock())
+    session = Session(Settings(), Loader(), Connections(1))
     async with session.create_client("sts", aws_access_key_id="made", aws_secret_access_key="up") as sts:
         assert sts.meta.endpoint_url == f"https://sts.{region}.amazonaws.com"
 
@@ -96,15 +85,15 @@ async def test_credentials_are_requested_in_the_region_of_the_environment(monkey
 async def test_the_environment_does_not_change_retries(monkeypatch, variable, value):
     """The settings decide how often a request is tried, and the mode is always `standard`."""
     monkeypatch.setenv(variable, value)
-    async with issuing() as sts, clients_of(sts.address) as clients:
-        client = await clients.client(Account(), REGION, "bedrock")
+    async with clients_of(NOWHERE) as clients:
+        client = await clients.client(REGION, "bedrock")
         assert client.meta.config.retries == {"mode": "standard", "total_max_attempts": 3}
 
 
 async def test_a_poll_with_a_slot_never_waits_for_a_connection():
     """A client has ten connections by default."""
-    async with issuing() as sts, clients_of(sts.address, poll={"concurrency": 40}) as clients:
-        client = await clients.client(Account(), REGION, "bedrock")
+    async with clients_of(NOWHERE, poll={"concurrency": 40}) as clients:
+        client = await clients.client(REGION, "bedrock")
         assert client.meta.config.max_pool_connections == 40
 
 
@@ -118,6 +107,6 @@ async def test_requests_for_credentials_follow_the_settings_too(monkeypatch, tmp
         aws = {"read_timeout": "100ms", "max_attempts": 1}
         async with clients_of(address, keys=None, aws=aws) as clients:
             with pytest.raises(PollError, match="Read timeout"):
-                await clients.client(Account(), REGION, "bedrock")
+                await clients.account_id(PollRun(), Place(Account(), REGION))
         await eventually(lambda: requests)
         assert requests == ["POST"]

@@ -205,5 +205,5 @@ async def test_clients_find_their_endpoints(service):
     """Each service's client is made as for AWS itself."""
     credentials = Credentials("AKIAIOSFODNN7EXAMPLE", "made-up")
     async with Clients(Settings(), Telemetry(), limiters(Aws()), CUT, credentials) as clients:
-        client = await clients.client(Account(), REGION, service)
+        client = await clients.client(REGION, service)
         assert client.meta.endpoint_url.startswith("https://")

@@ -26,6 +26,7 @@ NOW = 1_790_000_000.0
 """When tests start, in seconds since 1970-01-01 UTC."""
 
 ACCOUNT, REGION = "111122223333", "us-east-1"
+KEYS = Credentials("AKIAIOSFODNN7EXAMPLE", "made-up")
 CATALOG = Catalog()
 BEDROCK = CATALOG["bedrock"].kinds["model_invocation_job"]
 CUSTOMIZATION = CATALOG["bedrock"].kinds["model_customization_job"]
@@ -161,9 +162,10 @@ def configured(endpoint_url: str, services: Mapping[str, Any] | None = None, **s
 
 
 @asynccontextmanager
-async def running(settings: Settings, clock: HandClock, *, catalog: Catalog = CATALOG) -> AsyncIterator[Running]:
-    """Yield an exporter after its first polls."""
-    credentials = Credentials("AKIAIOSFODNN7EXAMPLE", "made-up")
+async def running(
+    settings: Settings, clock: HandClock, *, catalog: Catalog = CATALOG, credentials: Credentials | None = KEYS
+) -> AsyncIterator[Running]:
+    """Yield an exporter after its first polls; without `credentials` it finds some as usual."""
     async with app.assembled(settings, catalog, REGION, credentials=credentials, clock=clock) as parts:
         parts.poller._rng = random.Random(1)
         async with asyncio.TaskGroup() as group:

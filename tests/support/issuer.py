@@ -16,6 +16,12 @@ from aiohttp import web
 from tests.support.harness import ACCOUNT
 
 
+def _set() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
+
+
 @dataclass
 class Issuer:
     """Issues keys `ASIAMADEUP00000001`, 2, 3 ... that are valid for `lifetime`, and records the requests."""
@@ -25,9 +31,16 @@ class Issuer:
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     """For each request: operation, access key or authorization, and the form."""
     connections: set[Any] = field(default_factory=set)
-    broken: Callable[[], web.Response] | None = None
-    """The response to send instead of credentials."""
+    broken: Callable[[], web.Response | None] | None = None
+    """The response to send instead of the proper one."""
+    held: asyncio.Event = field(default_factory=_set)
+    """No response is sent before it is set."""
     _issued: int = 0
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a connection is open."""
+        return any(not transport.is_closing() for transport in self.connections if transport)
 
     def keys(self) -> list[str]:
         """Return the last digit of each access key that requested its identity."""
@@ -44,15 +57,18 @@ class Issuer:
         operation = form["Action"]
         signed = re.search(r"Credential=([^/]+)/", request.headers.get("Authorization", ""))
         self.requests.append((operation, signed[1] if signed else "", form))
+        await self.held.wait()
+        if self.broken and (response := self.broken()):
+            return response
         if operation == "GetCallerIdentity":
             return _result(operation, f"<Arn>arn</Arn><UserId>id</UserId><Account>{ACCOUNT}</Account>")
         given = "".join(f"<{name}>{value}</{name}>" for name, value in self._keys("SessionToken").items())
-        return self.broken() if self.broken else _result(operation, f"<Credentials>{given}</Credentials>")
+        return _result(operation, f"<Credentials>{given}</Credentials>")
 
     async def container(self, request: web.Request) -> web.Response:
         """Respond as the EKS Pod Identity agent does."""
         self.requests.append(("container", request.headers.get("Authorization", ""), {}))
-        return self.broken() if self.broken else web.json_response(self._keys("Token"))
+        return (self.broken and self.broken()) or web.json_response(self._keys("Token"))
 
     def _keys(self, token: str) -> dict[str, str]:
         self._issued += 1

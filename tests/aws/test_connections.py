@@ -1,23 +1,28 @@
-"""TLS towards AWS: verified by the operator's bundle, which is read once for all clients."""
+"""Connections to AWS: shared, replaced in time, and verified by the operator's bundle, which is read once."""
 
 import asyncio
 import os
 import ssl
 import threading
-from contextlib import suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
-from botocore.exceptions import SSLError
+from aiohttp import web
+from botocore.exceptions import ClientError, SSLError
 from botocore.loaders import Loader
+from freezegun import freeze_time
 
-from exporter.aws import Clients, Credentials, Limiters
+from exporter.aws import Clients, Credentials, Limiters, Place, PollRun
+from exporter.aws.connections import Connections
+from exporter.aws.session import Session
 from exporter.clock import Clock
 from exporter.settings import Account, Settings
 from exporter.telemetry import Telemetry
 from tests.support.greeting import self_signed
 from tests.support.issuer import issuing
-from tests.support.patience import UNHURRIED
+from tests.support.patience import UNHURRIED, eventually
 
 REGIONS = ("us-east-1", "us-west-2", "eu-west-1", "eu-central-1", "ap-south-1")
 
@@ -80,9 +85,8 @@ async def identities(address: str) -> list[str]:
     limiters = Limiters(settings.aws, telemetry, Clock())
     keys = Credentials("AKIAIOSFODNN7EXAMPLE", "made-up")
     async with Clients(settings, telemetry, limiters, Loader(), keys) as clients:
-        found = [await clients.client(Account(), region, "sts") for region in REGIONS]
-        responses = await asyncio.gather(*(client.get_caller_identity() for client in found))
-        return [response["Account"] for response in responses]
+        places = [Place(Account(), region) for region in REGIONS]
+        return await asyncio.gather(*(clients.account_id(PollRun(), place) for place in places))
 
 
 @pytest.mark.slow
@@ -116,3 +120,67 @@ async def test_an_untrusted_server_gets_no_request(server, tmp_path, monkeypatch
         with pytest.raises(SSLError):
             await identities(sts.address.replace("127.0.0.1", "localhost"))
         assert sts.requests == []
+
+
+@asynccontextmanager
+async def asking(address):
+    """Yield a function that asks an STS with a new exporter's connections."""
+    settings = Settings.model_validate({"aws": {**UNHURRIED["aws"], "endpoint_url": address, "max_attempts": 1}})
+    telemetry = Telemetry()
+    limiters = Limiters(settings.aws, telemetry, Clock())
+    async with Clients(
+        settings, telemetry, limiters, Loader(), Credentials("AKIAIOSFODNN7EXAMPLE", "made-up")
+    ) as clients:
+        yield partial(clients.account_id, PollRun(), Place(Account(), REGIONS[0]))
+
+
+async def test_a_connection_is_used_again_for_a_minute_at_most():
+    """A new one costs three round trips, and an old one never sees that a name has another address."""
+    with freeze_time("2026-09-21", real_asyncio=True) as clock:
+        async with issuing() as sts, asking(sts.address) as ask:
+            for interval in (0, 25, 25):
+                clock.tick(interval)
+                await ask()
+            assert len(sts.connections) == 1
+            clock.tick(25)
+            await ask()
+            assert len(sts.connections) == 2
+
+
+async def test_connections_are_replaced_after_a_server_error():
+    """A balancer may lead an old one to the server that is ill, and a new one to one that is well."""
+    ill = [False]
+    async with issuing(broken=lambda: web.Response(status=503) if ill[0] else None) as sts, asking(sts.address) as ask:
+        await ask()
+        ill[0] = True
+        with pytest.raises(ClientError):
+            await ask()
+        ill[0] = False
+        await ask()
+        assert len(sts.connections) == 2
+
+
+async def test_idle_connections_make_room_for_those_to_other_hosts():
+    """Thirty services in four regions would otherwise keep more than a poll needs."""
+    async with AsyncExitStack() as stack:
+        connections = await stack.enter_async_context(Connections(2))
+        session = Session(Settings(), Loader(), connections)
+        hosts = [await stack.enter_async_context(issuing()) for _ in range(4)]
+        options = {"aws_access_key_id": "made", "aws_secret_access_key": "up", "region_name": REGIONS[0]}
+        for host in hosts:
+            sts = await stack.enter_async_context(session.create_client("sts", endpoint_url=host.address, **options))
+            await sts.get_caller_identity()
+        await eventually(lambda: [host.is_connected for host in hosts] == [False, False, True, True])
+
+
+async def test_requests_under_way_keep_their_connections():
+    """However old they are, and however many: whoever waits for AWS is not cut off."""
+    with freeze_time("2026-09-21", real_asyncio=True) as clock:
+        async with issuing(held=asyncio.Event()) as sts, asking(sts.address) as ask:
+            first = asyncio.create_task(ask())
+            await eventually(lambda: len(sts.connections) == 1)
+            clock.tick(70)
+            second = asyncio.create_task(ask())
+            await eventually(lambda: len(sts.connections) == 2)
+            sts.held.set()
+            assert await first == await second

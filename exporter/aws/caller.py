@@ -1,0 +1,64 @@
+"""For whom AWS is called: what tells one call of a client from another, since all accounts share the clients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from exporter.aws.identities import Identity
+from exporter.aws.poll import PollRun
+from exporter.aws.rate import Limiter
+
+CALLER = "aws_job_exporter_caller"
+"""The parameter of a client's method that takes the caller, and the key of a request's context that holds it."""
+
+
+@dataclass
+class Caller:
+    """For whom a call is made. Requests that botocore makes by itself, to find credentials, are nobody's."""
+
+    poll: PollRun = field(default_factory=PollRun)
+    identity: Identity | None = None
+    """Whose credentials sign each request; the client's own if there is none."""
+    limiter: Limiter | None = None
+    region: str = ""
+    account_id: str = ""
+    """The account that the credentials have to belong to; empty if that is what is to be found out."""
+    access_key: str = ""
+    """What the last request was signed with."""
+
+
+def caller_of(context: Mapping[str, Any]) -> Caller:
+    """Return for whom a request is made."""
+    caller: Caller = context[CALLER]
+    return caller
+
+
+def attach(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+    """Move the caller from the parameters of a call to its context (botocore's `provide-client-params`).
+
+    botocore gives its hooks no arguments of ours, but every hook of every attempt sees the call's context.
+    """
+    context[CALLER] = params.pop(CALLER, None) or Caller()
+
+
+async def hold(request: Any, **_: Any) -> None:
+    """Wait until the caller's rate allows another request (botocore's `request-created`)."""
+    caller = caller_of(request.context)
+    if caller.limiter:
+        await caller.limiter.wait(caller.poll)
+
+
+def learn(parsed_response: Any, context: Mapping[str, Any], **_: Any) -> None:
+    """Have the caller's rate follow what AWS responds (botocore's `response-received`)."""
+    limiter = caller_of(context).limiter
+    if limiter and parsed_response:  # without one the network failed, which says nothing about the rate
+        limiter.learn(parsed_response)
+
+
+async def reread(parsed_response: Any, context: Mapping[str, Any], **_: Any) -> None:
+    """Have the caller's credentials read again if AWS rejects them (botocore's `response-received`)."""
+    identity = caller_of(context).identity
+    if identity and parsed_response:
+        await identity.answered(parsed_response)

@@ -1,0 +1,158 @@
+"""Connections to AWS, shared by all clients: bounded in number, in age and in idle time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from ssl import SSLContext
+from threading import Lock
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from aiobotocore.httpsession import AIOHTTPSession
+from botocore.httpsession import get_cert_path
+
+Verify = bool | str
+"""Whether certificates are verified; a bundle's path if not by the usual one."""
+
+LONGEST = 60.0
+"""Seconds after which connections are replaced, however well they work: behind a name there may be another address."""
+
+_SERVER_ERROR = 500
+
+
+class Pool(AIOHTTPSession):  # type: ignore[misc] # aiobotocore has no types
+    """The connections to one host, which end together."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.born = self.used = time.monotonic()
+        self.users = 0
+        """Requests under way."""
+        self.opened = 0
+        """Connections that it may have: the most requests that were under way at once."""
+        self.is_spoiled = False
+        """Whether a request failed: the others may lead to the same place."""
+
+    @property
+    def is_good(self) -> bool:
+        """Whether new requests may use it."""
+        return not self.is_spoiled and time.monotonic() - self.born < LONGEST
+
+    def _build_ssl_contexts(self, proxy_url: str | None) -> tuple[SSLContext, SSLContext | None]:
+        if proxy_url or self._cert_file:
+            # These get certificates of their own, which no other host may see.
+            contexts: tuple[SSLContext, SSLContext | None] = super()._build_ssl_contexts(proxy_url)
+            return contexts
+        # aiobotocore would make a TLS context for each pool: 13 ms and 0.7 MB.
+        bundle = get_cert_path(self._verify) if self._verify else None
+        # Pools that start together are in several threads, and `lru_cache` would let each of them read the bundle.
+        with _reading:
+            return _context(self._verify, bundle and Path(bundle).stat().st_mtime_ns), None
+
+
+class Connections:
+    """One pool for each host. Closed as an async context manager, when all clients are."""
+
+    def __init__(self, most: int) -> None:
+        """Keep at most so many connections, unless more requests are under way at once."""
+        self._most = most
+        self._pools: dict[str, Pool] = {}
+        self._retired: list[Pool] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for host in list(self._pools):
+            self._retire(host)
+        for pool in self._retired:
+            await pool.close()
+        self._retired.clear()
+
+    def session(self, **options: Any) -> Session:
+        """Return what a client sends its requests with (`http_session_cls` of aiobotocore's configuration)."""
+        return Session(self, options)
+
+    async def send(self, request: Any, options: dict[str, Any]) -> Any:
+        """Send a request over a connection to its host, and return the response, which was read to its end."""
+        pool = await self._pool(request.url, options)
+        pool.users += 1
+        pool.used, pool.opened = time.monotonic(), max(pool.opened, pool.users)
+        try:
+            response = await pool.send(request)
+        except Exception:
+            pool.is_spoiled = True
+            raise
+        finally:
+            pool.users -= 1
+            await self._sweep()
+        pool.is_spoiled |= response.status_code >= _SERVER_ERROR
+        return response
+
+    async def _pool(self, url: str, options: dict[str, Any]) -> Pool:
+        await self._sweep()
+        # From here on nothing waits: nobody else retires the pool before the request counts as one of its users.
+        scheme, host, *_ = urlsplit(url)
+        name = f"{scheme}://{host}"
+        if name in self._pools and not self._pools[name].is_good:
+            self._retire(name)
+        if name not in self._pools or self._pools[name].users == self._pools[name].opened:
+            self._make_room(name)
+        if name not in self._pools:
+            self._pools[name] = pool = Pool(**options)
+            await pool.__aenter__()
+        return self._pools[name]
+
+    def _make_room(self, name: str) -> None:
+        """Retire pools that have nothing to do, the longest idle first, until there may be one more connection."""
+        for idle in sorted(self._idle(name), key=lambda host: self._pools[host].used):
+            if sum(pool.opened for pool in (*self._pools.values(), *self._retired)) < self._most:
+                return
+            self._retire(idle)
+
+    def _idle(self, but: str) -> Iterator[str]:
+        return (host for host, pool in self._pools.items() if not pool.users and host != but)
+
+    def _retire(self, host: str) -> None:
+        """Let a pool end once its last request has: new ones get new connections."""
+        self._retired.append(self._pools.pop(host))
+
+    async def _sweep(self) -> None:
+        """Close pools that are retired and have nothing to do."""
+        while idle := next((pool for pool in self._retired if not pool.users), None):
+            self._retired.remove(idle)
+            await idle.close()
+
+
+class Session:
+    """What one client sends its requests with."""
+
+    def __init__(self, connections: Connections, options: dict[str, Any]) -> None:
+        self._connections = connections
+        self._options = options
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Leave the connections open: they are shared."""
+
+    async def close(self) -> None:
+        """Leave the connections open: they are shared."""
+
+    async def send(self, request: Any) -> Any:
+        """Send a request and return the response."""
+        return await self._connections.send(request, self._options)
+
+
+_reading = Lock()
+
+
+@lru_cache(maxsize=4)
+def _context(verify: Verify, _changed: int | None) -> SSLContext:
+    """Return the TLS context for a bundle; one that has changed since is read again, as by a reload."""
+    context: SSLContext = AIOHTTPSession(verify=verify)._build_verify_context()  # noqa: SLF001 - there is no public way
+    return context

@@ -1,0 +1,127 @@
+"""The session: what all clients have in common, whichever account calls them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from copy import copy
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, NamedTuple
+
+import botocore.utils
+from aiobotocore.config import AioConfig
+from aiobotocore.hooks import AioHierarchicalEmitter
+from aiobotocore.session import AioSession
+from botocore.exceptions import BotoCoreError
+from botocore.loaders import Loader
+
+from exporter import __version__
+from exporter.aws.connections import LONGEST, Connections
+from exporter.aws.strict_parsers import StrictParserFactory
+from exporter.settings import Settings
+
+
+class Credentials(NamedTuple):
+    """Keys to use instead of botocore's default chain."""
+
+    access_key: str
+    secret_key: str
+
+
+class Session(AioSession):  # type: ignore[misc] # aiobotocore has no types
+    """Makes every client by the settings, including those that botocore itself uses to get credentials."""
+
+    def __init__(self, settings: Settings, loader: Loader, connections: Connections) -> None:
+        super().__init__(event_hooks=copy(_builtin_hooks()), include_builtin_handlers=False)
+        self._loading = asyncio.Lock()
+        self._endpoint_url = settings.aws.endpoint_url
+        self.set_default_client_config(_config(settings, connections))
+        self.register_component("data_loader", loader)
+        self.register_component("response_parser_factory", StrictParserFactory())
+        self.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
+        # botocore does not read AWS_REGION, and without a region would call the global STS in us-east-1.
+        if region := os.environ.get("AWS_REGION"):
+            self.set_config_variable("region", region)
+        # Before signing, because the signature covers the host.
+        self.register("before-sign", _readdress)
+
+    @asynccontextmanager
+    async def create_client(self, service_name: str, credentials: Any = None, **options: Any) -> AsyncIterator[Any]:
+        """Yield a client, whose own credentials may be others than the session's."""
+        # In a thread, because some models take 100 ms to read; one at a time, so that none is read twice.
+        async with self._loading:
+            await asyncio.to_thread(self.warm_up_loader_caches, service_name)
+        session = self
+        if credentials is not None:
+            session = copy(self)
+            session._credentials = credentials  # noqa: SLF001 - there is no public way to set those that renew themselves
+        options = {"endpoint_url": self._endpoint_url, **options}
+        async with AioSession.create_client(session, service_name, **options) as client:
+            yield client
+
+
+def default_region() -> str:
+    """Return the region of the environment; empty if there is none.
+
+    botocore reads AWS_DEFAULT_REGION and the profile, AWS's other SDKs read AWS_REGION; all three count here. Raises
+    ValueError if AWS's own configuration cannot be read or has no profile with the name in AWS_PROFILE.
+    """
+    try:
+        # Even with AWS_REGION: a missing profile must be reported at the start, because it would not be found later.
+        found = AioSession().get_config_variable("region")
+    except BotoCoreError as error:
+        raise ValueError(str(error)) from error
+    return os.environ.get("AWS_REGION") or found or ""
+
+
+@cache
+def _builtin_hooks() -> AioHierarchicalEmitter:
+    """Return hooks with botocore's own handlers: copying takes a tenth of the time of registering them."""
+    hooks = AioHierarchicalEmitter()
+    AioSession(event_hooks=hooks)
+    return hooks
+
+
+def _config(settings: Settings, connections: Connections) -> AioConfig:
+    return AioConfig(
+        # Explicit, because the environment can change botocore's default; `legacy` misses several throttling errors.
+        retries={"mode": "standard", "total_max_attempts": settings.aws.max_attempts},
+        connect_timeout=settings.aws.connect_timeout,
+        read_timeout=settings.aws.read_timeout,
+        connector_args={"keepalive_timeout": LONGEST},
+        http_session_cls=connections.session,
+        # A poll that has a slot never waits for a connection.
+        max_pool_connections=settings.poll.concurrency,
+        user_agent_extra=f"aws-job-exporter/{__version__}",
+        # Some services prefix their host name; the user's own endpoint must stay as it is.
+        inject_host_prefix=settings.aws.endpoint_url is None,
+        # Explicit, or a token in the environment (AWS_BEARER_TOKEN_BEDROCK) would speak for every account.
+        auth_scheme_preference="sigv4",
+        # A client serves all accounts, so it must not have an address of one of them.
+        account_id_endpoint_mode="disabled",
+        endpoint_discovery_enabled="auto",
+    )
+
+
+def _readdress(request: Any, **_: Any) -> None:
+    """Remove the account that S3 Control puts before the host of a request, even before an IP address."""
+    request.url = _NUMBERED_HOST.sub(r"\1", request.url)
+
+
+_NUMBERED_HOST = re.compile(r"^(https?://)\d{12}\.(?=[\d.]+[:/])")
+
+
+def _timestamp(value: Any) -> datetime:
+    """Return an aware datetime; botocore's own parser takes ten times as long as the rest of reading a job."""
+    if isinstance(value, int | float):
+        return datetime.fromtimestamp(value, UTC)
+    try:
+        parsed = datetime.fromisoformat(value)
+    except ValueError:
+        # Not ISO 8601: an HTTP date, or seconds as text.
+        parsed = botocore.utils.parse_timestamp(value)
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
