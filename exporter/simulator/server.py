@@ -9,6 +9,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import cache, partial
+from ssl import SSLContext
 from types import MappingProxyType
 from typing import Self
 
@@ -28,7 +29,7 @@ class Simulator:
     """Serves a world over AWS's own protocols; an async context manager.
 
     `clock` returns the world's time in seconds; `page_size` makes pages smaller than AWS's, to force paging;
-    `operations` has operations that the catalog does not name, by service.
+    `operations` has operations that the catalog does not name, by service; with `tls` it speaks HTTPS.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Simulator:
         port: int = 0,
         page_size: int | None = None,
         operations: Mapping[str, Mapping[str, Operation]] = MappingProxyType({}),
+        tls: SSLContext | None = None,
     ) -> None:
         self.world = world
         self.requests: Counter[tuple[str, str]] = Counter()
@@ -49,14 +51,14 @@ class Simulator:
         self._services = Services(world, given, page_size)
         self._paging = cache(world.models.paging)
         self._clock = clock
-        self._port = port
+        self._port, self._tls = port, tls
         # A client that hangs up cancels its request: a hook may hold one forever.
         self._server = web.Server(self._handle, access_log=None, handler_cancellation=True)
         self._runner = web.ServerRunner(self._server, shutdown_timeout=_SHUTDOWN_TIMEOUT)
 
     async def __aenter__(self) -> Self:
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
+        await web.TCPSite(self._runner, "127.0.0.1", self._port, ssl_context=self._tls).start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -66,7 +68,7 @@ class Simulator:
     def endpoint_url(self) -> str:
         """What a client's `endpoint_url` has to be."""
         host, port, *_ = self._runner.addresses[0]
-        return f"http://{host}:{port}"
+        return f"{'https' if self._tls else 'http'}://{host}:{port}"
 
     @property
     def connections(self) -> int:
