@@ -14,12 +14,12 @@ from botocore.loaders import Loader
 
 from exporter.aws import caller
 from exporter.aws.caller import CALLER, Caller
-from exporter.aws.connections import Connections
 from exporter.aws.identities import Identities, Identity, Keys
 from exporter.aws.items import text
 from exporter.aws.meter import Meter
 from exporter.aws.poll import PollRun
 from exporter.aws.poll_error import BadResponseError, PollError
+from exporter.aws.pools import Pools
 from exporter.aws.rate import Limiters
 from exporter.aws.session import Credentials, Session
 from exporter.settings import Account, Settings
@@ -50,8 +50,8 @@ class Clients:
         credentials: Credentials | None = None,
     ) -> None:
         self.limiters = limiters
-        self._connections = Connections(settings.poll.concurrency)
-        self._session = Session(settings, loader, self._connections)
+        self._pools = Pools(settings.poll.concurrency)
+        self._session = Session(settings, loader, self._pools)
         if credentials:
             self._session.set_credentials(*credentials)
         self._session.register("provide-client-params", caller.attach)
@@ -62,7 +62,7 @@ class Clients:
         self._identities = Identities(self._session, self._assume)
         self._stack = AsyncExitStack()
         # Closed last, when no client uses them any more.
-        self._stack.push_async_exit(self._connections)
+        self._stack.push_async_exit(self._pools)
         self._clients: dict[tuple[str, str, Identity | None], Any] = {}
         # One for each client, so that a model that is being read does not hold up other services.
         self._locks: defaultdict[tuple[str, str, Identity | None], asyncio.Lock] = defaultdict(asyncio.Lock)

@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError
 from botocore.loaders import Loader
 
 from exporter import __version__
-from exporter.aws.connections import LONGEST, Connections
+from exporter.aws.pools import LONGEST, Pools
 from exporter.aws.strict_parsers import StrictParserFactory
 from exporter.settings import Settings
 
@@ -35,11 +35,11 @@ class Credentials(NamedTuple):
 class Session(AioSession):  # type: ignore[misc] # aiobotocore has no types
     """Makes every client by the settings, including those that botocore itself uses to get credentials."""
 
-    def __init__(self, settings: Settings, loader: Loader, connections: Connections) -> None:
+    def __init__(self, settings: Settings, loader: Loader, pools: Pools) -> None:
         super().__init__(event_hooks=copy(_builtin_hooks()), include_builtin_handlers=False)
         self._loading = asyncio.Lock()
         self._endpoint_url = settings.aws.endpoint_url
-        self.set_default_client_config(_config(settings, connections))
+        self.set_default_client_config(_config(settings, pools))
         self.register_component("data_loader", loader)
         self.register_component("response_parser_factory", StrictParserFactory())
         self.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
@@ -86,14 +86,14 @@ def _builtin_hooks() -> AioHierarchicalEmitter:
     return hooks
 
 
-def _config(settings: Settings, connections: Connections) -> AioConfig:
+def _config(settings: Settings, pools: Pools) -> AioConfig:
     return AioConfig(
         # Explicit, because the environment can change botocore's default; `legacy` misses several throttling errors.
         retries={"mode": "standard", "total_max_attempts": settings.aws.max_attempts},
         connect_timeout=settings.aws.connect_timeout,
         read_timeout=settings.aws.read_timeout,
         connector_args={"keepalive_timeout": LONGEST},
-        http_session_cls=connections.session,
+        http_session_cls=pools.sender,
         # A poll that has a slot never waits for a connection.
         max_pool_connections=settings.poll.concurrency,
         user_agent_extra=f"aws-job-exporter/{__version__}",

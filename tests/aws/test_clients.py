@@ -10,7 +10,7 @@ import pytest
 from botocore.loaders import JSONFileLoader, Loader
 
 from exporter.aws import Clients, Credentials, Limiters, Place, PollError, PollRun
-from exporter.aws.connections import Connections
+from exporter.aws.pools import Pools
 from exporter.aws.session import Session
 from exporter.clock import Clock
 from exporter.settings import Account, Settings
@@ -76,7 +76,7 @@ async def test_concurrent_callers_share_one_new_client():
 async def test_credentials_are_requested_in_the_region_of_the_environment(monkeypatch, region):
     """By itself botocore ignores AWS_REGION, and would use the one STS in us-east-1."""
     monkeypatch.setenv("AWS_REGION", region)
-    session = Session(Settings(), Loader(), Connections(1))
+    session = Session(Settings(), Loader(), Pools(1))
     async with session.create_client("sts", aws_access_key_id="made", aws_secret_access_key="up") as sts:
         assert sts.meta.endpoint_url == f"https://sts.{region}.amazonaws.com"
 

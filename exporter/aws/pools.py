@@ -1,4 +1,4 @@
-"""Connections to AWS, shared by all clients: bounded in number, in age and in idle time."""
+"""Pools to AWS, shared by all clients: bounded in number, in age and in idle time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Pool(AIOHTTPSession):  # type: ignore[misc] # aiobotocore has no types
         self.users = 0
         """Requests under way."""
         self.opened = 0
-        """Connections that it may have: the most requests that were under way at once."""
+        """Pools that it may have: the most requests that were under way at once."""
         self.is_spoiled = False
         """Whether a request failed: the others may lead to the same place."""
 
@@ -53,7 +53,7 @@ class Pool(AIOHTTPSession):  # type: ignore[misc] # aiobotocore has no types
             return _context(self._verify, bundle and Path(bundle).stat().st_mtime_ns), None
 
 
-class Connections:
+class Pools:
     """One pool for each host. Closed as an async context manager, when all clients are."""
 
     def __init__(self, most: int) -> None:
@@ -61,20 +61,21 @@ class Connections:
         self._most = most
         self._pools: dict[str, Pool] = {}
         self._retired: list[Pool] = []
+        self._is_closed = False
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._is_closed = True
         for host in list(self._pools):
             self._retire(host)
-        for pool in self._retired:
-            await pool.close()
-        self._retired.clear()
+        while self._retired:
+            await self._retired.pop().close()
 
-    def session(self, **options: Any) -> Session:
+    def sender(self, **options: Any) -> Sender:
         """Return what a client sends its requests with (`http_session_cls` of aiobotocore's configuration)."""
-        return Session(self, options)
+        return Sender(self, options)
 
     async def send(self, request: Any, options: dict[str, Any]) -> Any:
         """Send a request over a connection to its host, and return the response, which was read to its end."""
@@ -94,6 +95,8 @@ class Connections:
 
     async def _pool(self, url: str, options: dict[str, Any]) -> Pool:
         await self._sweep()
+        if self._is_closed:
+            raise ConnectionError("the connections are closed")
         # From here on nothing waits: nobody else retires the pool before the request counts as one of its users.
         scheme, host, *_ = urlsplit(url)
         name = f"{scheme}://{host}"
@@ -127,11 +130,11 @@ class Connections:
             await idle.close()
 
 
-class Session:
+class Sender:
     """What one client sends its requests with."""
 
-    def __init__(self, connections: Connections, options: dict[str, Any]) -> None:
-        self._connections = connections
+    def __init__(self, pools: Pools, options: dict[str, Any]) -> None:
+        self._pools = pools
         self._options = options
 
     async def __aenter__(self) -> Self:
@@ -145,7 +148,7 @@ class Session:
 
     async def send(self, request: Any) -> Any:
         """Send a request and return the response."""
-        return await self._connections.send(request, self._options)
+        return await self._pools.send(request, self._options)
 
 
 _reading = Lock()

@@ -1,4 +1,4 @@
-"""Connections to AWS: shared, replaced in time, and verified by the operator's bundle, which is read once."""
+"""Pools to AWS: shared, replaced in time, and verified by the operator's bundle, which is read once."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ from botocore.loaders import Loader
 from freezegun import freeze_time
 
 from exporter.aws import Clients, Credentials, Limiters, Place, PollRun
-from exporter.aws.connections import Connections
+from exporter.aws.pools import Pools
 from exporter.aws.session import Session
 from exporter.clock import Clock
 from exporter.settings import Account, Settings
@@ -163,8 +163,8 @@ async def test_connections_are_replaced_after_a_server_error():
 async def test_idle_connections_make_room_for_those_to_other_hosts():
     """Thirty services in four regions would otherwise keep more than a poll needs."""
     async with AsyncExitStack() as stack:
-        connections = await stack.enter_async_context(Connections(2))
-        session = Session(Settings(), Loader(), connections)
+        pools = await stack.enter_async_context(Pools(2))
+        session = Session(Settings(), Loader(), pools)
         hosts = [await stack.enter_async_context(issuing()) for _ in range(4)]
         options = {"aws_access_key_id": "made", "aws_secret_access_key": "up", "region_name": REGIONS[0]}
         for host in hosts:
