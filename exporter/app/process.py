@@ -66,7 +66,7 @@ async def running(
         application = create_app(
             Site(
                 exposition=parts.exposition,
-                is_ready=parts.poller.ready.is_set,
+                is_ready=lambda: parts.poller.progress.is_ready,
                 telemetry_path=web.telemetry_path,
                 max_requests=web.max_requests,
                 inside=None if web.disable_pages else _inside(parts),
@@ -90,7 +90,7 @@ async def _maintained(parts: Parts) -> None:
     while True:
         # By real time: it is about what a kill would lose, and not about anything that a clock is turned for.
         await asyncio.sleep(_MAINTENANCE)
-        if parts.poller.ready.is_set():
+        if parts.poller.progress.is_ready:
             polled = {source.status.key for source in parts.poller.sources}
             await parts.database.maintain(polled, parts.clock.time(), parts.configuration.settings.poll.lookback)
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 
 
 class PollRun:
     """One poll of a source: its time limit, which is for AWS alone, and the requests that it sent, retries included."""
 
-    def __init__(self) -> None:
+    def __init__(self, released: Callable[[], AbstractAsyncContextManager[None]] = nullcontext) -> None:
+        """Start a poll; its slot is left to others while `released()` is entered."""
         self.requests = 0
+        self._released = released
         self._timeout: asyncio.Timeout | None = None
 
     @asynccontextmanager
@@ -25,6 +27,13 @@ class PollRun:
                 yield
         finally:
             self._timeout = None
+
+    @asynccontextmanager
+    async def waiting(self) -> AsyncIterator[None]:
+        """Stop the time limit, and leave the slot to others, while the block runs."""
+        with self.paused():
+            async with self._released():
+                yield
 
     @contextmanager
     def paused(self) -> Iterator[None]:

@@ -63,17 +63,21 @@ class Limiter:
         self._note_wait = note_wait
         # asyncio's lock is fair: whoever waits for it first gets it first.
         self._turn = asyncio.Lock()
+        self._waiters = 0
 
     async def wait(self, poll: PollRun) -> None:
         """Return when a request may be sent: first come, first served, and a waiter that gives up takes no token."""
         began = self._clock.monotonic()
+        if not self._waiters and not self.bucket.take():
+            return
+        self._waiters += 1
         try:
-            with poll.paused():
-                async with self._turn:
-                    # Again after each sleep: AWS may have throttled meanwhile, so that the next token comes later.
-                    while seconds := self.bucket.take():
-                        await self._clock.sleep(seconds)
+            async with poll.waiting(), self._turn:
+                # Again after each sleep: AWS may have throttled meanwhile, so that the next token comes later.
+                while seconds := self.bucket.take():
+                    await self._clock.sleep(seconds)
         finally:
+            self._waiters -= 1
             self._note_wait(self._clock.monotonic() - began)
 
     def learn(self, response: Mapping[str, Any]) -> None:

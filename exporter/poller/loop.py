@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 
@@ -13,17 +12,18 @@ import structlog
 from exporter.aws import PollErrorReason, PollRun, poll_error
 from exporter.clock import Clock
 from exporter.jobs import SourceKey
+from exporter.poller.admission import Admission
 from exporter.poller.context import Context, Restored, Source
 from exporter.poller.outcomes import Outcomes
 from exporter.poller.pacing import pause
+from exporter.poller.progress import Progress
 from exporter.store import StorageLostError
 from exporter.telemetry import SourceStatus
 
 log = structlog.get_logger(__name__)
 
 _LANES = 4
-"""Sources of one service polled at once while its rate is low. They share that rate, so more of them would only occupy
-slots that services which need not wait could use."""
+"""Sources of one service polled at once while its rate is low. They share that rate: more would only wait."""
 
 
 class _Sources(dict[SourceKey, Source]):
@@ -65,23 +65,16 @@ class Poller:
         self._is_restoring = False
         self._waiting: tuple[Context, list[Source]] | None = None
         """A configuration that came while sources were being restored."""
-        self.ready = asyncio.Event()
-        """Set once every known source has been polled, successfully or not, or restored."""
+        self.progress = Progress(context.clock)
 
     def _use(self, context: Context) -> None:
         self._context = context
         self._outcomes = Outcomes(context)
-        # After a reload, the polls under way still hold the semaphores that they entered. So for a moment more may run
-        # than either configuration allows.
-        self._slots = asyncio.Semaphore(context.settings.poll.concurrency)
-        self._lanes: defaultdict[tuple[str, ...], asyncio.Semaphore] = defaultdict(self._lane)
-
-    def _lane(self) -> asyncio.Semaphore:
-        """Return the semaphore for the sources of one service: few where the rate is low, more where it is high."""
-        settings = self._context.settings
-        # Half of the slots at most: one service that waits must not occupy them all.
-        most = max(1, settings.poll.concurrency // 2)
-        return asyncio.Semaphore(int(min(most, max(_LANES, settings.aws.requests_per_second))))
+        # After a reload, the polls under way still hold the slots that they entered. So for a moment more may run than
+        # either configuration allows.
+        slots, rate = context.settings.poll.concurrency, context.settings.aws.requests_per_second
+        # Few of a service where its rate is low, more where it is high; half of the slots at most.
+        self._admission = Admission(slots, int(min(max(1, slots // 2), max(_LANES, rate))))
 
     @property
     def sources(self) -> Iterator[Source]:
@@ -96,11 +89,12 @@ class Poller:
     async def run(self, roots: Iterable[Source]) -> None:
         """Poll `roots` and all sources below them, until cancelled; until then, show what was known of them."""
         started = list(roots)
+        self.progress.begin()
         self._is_restoring = True
         async with self._group:
             for root in started:
                 await self._restore(root)
-            self._note_readiness()
+            self.progress.note(len(self._sources))
             for root in started:
                 self._start(root)
             self._is_restoring = False
@@ -223,6 +217,8 @@ class Poller:
     def _start(self, source: Source) -> None:
         key = source.status.key
         self._sources[key] = source
+        if not (source.status.attempts or source.status.last_success):
+            self.progress.add(key)
         for reason in PollErrorReason:
             # Every reason starts at 0: PromQL's increase() misses the first event of a counter that starts at 1.
             self._context.telemetry.poll_errors.labels(key.aws_service, key.kind, reason)
@@ -246,7 +242,8 @@ class Poller:
         if found is not None:
             with _boundary(source):
                 self._reconcile(source, found)
-        self._note_readiness()
+        self.progress.remove(key)
+        self.progress.note(len(self._sources))
         status = source.status
         is_soon = status.reason or self._missed.get(key)
         interval = min(status.interval, status.retry_interval) if is_soon else status.interval
@@ -260,14 +257,13 @@ class Poller:
         return (await self._poll(source))[1]
 
     async def _poll(self, source: Source) -> tuple[float, list[Source] | None]:
-        """Return when a poll started, after its wait for a lane and a slot, and the children it found."""
+        """Return when a poll started, after its wait for a slot, and the children it found."""
         key, status = source.status.key, source.status
-        # The lane before the slot: a source that waits for its service must not hold a slot that another service could
-        # use.
-        async with self._lanes[key.account_id, key.region, key.aws_service], self._slots, self._noted(key):
+        admission = self._admission
+        async with admission.poll(key), self._noted(key):
             start = self._clock.monotonic()
             found: list[Source] | None = None
-            poll = PollRun()
+            poll = PollRun(admission.released)
             try:
                 async with poll.limit(self._context.settings.poll.timeout):
                     holdings = await source.poll(poll)
@@ -348,16 +344,10 @@ class Poller:
         key = source.status.key
         if task := self._tasks.pop(key, None):
             task.cancel()
+        self.progress.remove(key)
         source.withdraw()
         self._context.exposition.withdraw(("source", key))
         log.info("source gone", **key._asdict())
-
-    def _note_readiness(self) -> None:
-        # First of all whether it is known already: each poll asks, and there may be thousands of sources.
-        if self.ready.is_set() or not self._sources:
-            return
-        if all(source.status.attempts or source.status.last_success for source in self._sources.values()):
-            self.ready.set()
 
 
 @contextmanager

@@ -38,7 +38,7 @@ async def running(aws, clock, address="127.0.0.1:0", **web):
 async def ready(exporter):
     """Wait until every source has been tried."""
     async with asyncio.timeout(PATIENCE):
-        await exporter.poller.ready.wait()
+        await exporter.poller.progress.complete.wait()
 
 
 async def get(exporter, path):

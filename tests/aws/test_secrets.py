@@ -80,7 +80,7 @@ async def test_a_poll_reveals_no_secret_even_at_the_debug_level(aws, form):
     web = {"listen_address": ["127.0.0.1:0"]}
     settings = configured(aws.endpoint_url, services, accounts=ACCOUNTS, web=web)
     async with app.running(settings, CATALOG, REGION) as exporter, asyncio.timeout(PATIENCE):
-        await exporter.poller.ready.wait()
+        await exporter.poller.progress.complete.wait()
         (host, port), *_ = exporter.addresses
         async with ClientSession(f"http://{host}:{port}") as browser:
             metrics, page = [await (await browser.get(path)).text() for path in ("/metrics", "/")]

@@ -158,7 +158,7 @@ async def _measured(organization: Organization, url: str) -> Measured:
     began, cpu = time.monotonic(), time.process_time()
     async with app.running(organization.settings(url), CATALOG, REGION, credentials=KEYS) as exporter:
         asking = asyncio.create_task(_ask(exporter, took := [0.0]))
-        await exporter.poller.ready.wait()
+        await exporter.poller.progress.complete.wait()
         ready = time.monotonic() - began
         while unread := sum(not source.status.attempts for source in exporter.poller.sources):
             print(f"{unread} of {len(list(exporter.poller.sources))} not read", file=sys.stderr, flush=True)

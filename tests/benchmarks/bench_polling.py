@@ -210,7 +210,7 @@ def _poll(pipe: Connection, fleet: Fleet, url: str) -> None:
 async def _steady(fleet: Fleet, url: str) -> Steady:
     began = time.monotonic()
     async with app.running(fleet.settings(url), CATALOG, REGION, credentials=KEYS) as exporter:
-        await exporter.poller.ready.wait()
+        await exporter.poller.progress.complete.wait()
         started, cpu = time.monotonic(), time.process_time()
         before = _attempts(exporter)
         await asyncio.sleep(1.1 * fleet.interval + 1)

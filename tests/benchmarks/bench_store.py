@@ -500,7 +500,7 @@ def _start(pipe: Connection, directory: str, url: str, fleet: Fleet, jobs: int) 
 async def _started(directory: str, url: str, fleet: Fleet, jobs: int) -> tuple[float, int, int]:
     began = time.perf_counter()
     async with app.running(_settings(directory, url, fleet), CATALOG, REGION, credentials=KEYS) as exporter:
-        await exporter.poller.ready.wait()
+        await exporter.poller.progress.complete.wait()
         ready = time.perf_counter() - began
         size, series = await scraped(exporter)
         _expect(sum(source.status.jobs or 0 for source in exporter.poller.sources), jobs)

@@ -2,7 +2,6 @@
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 
@@ -181,12 +180,12 @@ async def test_readiness_survives_new_sources(clock):
     """A new membership must not make a readiness probe fail."""
     services = {"cleanroomsml": {"kinds": [TRAINED.key]}}
     async with simulated(clock) as aws, running(configured(aws.endpoint_url, services), clock) as exporter:
-        assert exporter.poller.ready.is_set()
+        assert exporter.poller.progress.complete.is_set()
         before = len(list(exporter.poller.sources))
         aws.world.add_scope("cleanroomsml", "membership")
         await exporter.turn(700)
         assert len(list(exporter.poller.sources)) > before
-        assert exporter.poller.ready.is_set()
+        assert exporter.poller.progress.complete.is_set()
 
 
 async def test_the_requests_of_a_poll_count_for_its_source(clock):
@@ -202,17 +201,3 @@ async def test_the_requests_of_a_poll_count_for_its_source(clock):
             assert first == jobs.calls - jobs.last_calls > 2
             assert jobs.calls == aws.requests["bedrock", "ListModelInvocationJobs"]
             assert account.calls == 1
-
-
-async def test_a_poller_that_is_ready_no_longer_looks_at_every_source(aws, clock):
-    """Each poll would look at ten thousand of them."""
-
-    class Unread(loop._Sources):
-        def values(self) -> Any:
-            raise AssertionError
-
-    async with running(configured(aws.endpoint_url, {"bedrock": None}), clock) as exporter:
-        assert exporter.poller.ready.is_set()
-        exporter.poller._sources = Unread(exporter.poller._sources)
-        await exporter.turn(70)
-        assert exporter.up(kind="model_invocation_job") == 1

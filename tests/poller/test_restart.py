@@ -136,7 +136,7 @@ async def test_the_last_numbers_are_there_at_once_and_go_stale_if_aws_cannot_be_
         assert exporter.value(LAST_SUCCESS, kind=BEDROCK.key) == polled
         assert exporter.up(kind=BEDROCK.key) is None
         assert exporter.up(kind="account") == 0
-        assert exporter.poller.ready.is_set()
+        assert exporter.poller.progress.complete.is_set()
         exporters.clock.now += 5 * MINUTE
         assert exporter.value("aws_jobs", status="Failed") is None
 
