@@ -69,7 +69,7 @@ def reading(settings: Settings, catalog: Catalog) -> Permissions:
             for call in calls(kind, selection.settings):
                 for name in actions(call, kind, catalog):
                     found[name].update(_resources(name, kind, selection))
-    if settings.all_regions:
+    if settings.finds_regions:
         found[REGIONS_ACTION].add("*")
     return {name: ANY if "*" in resources else tuple(sorted(resources)) for name, resources in found.items()}
 

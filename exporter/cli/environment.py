@@ -17,7 +17,7 @@ def region(settings: Settings) -> str:
     except ValueError as error:
         raise ConfigurationError([f"AWS's own configuration: {error}"]) from None
     # The regions of the accounts do not help if those, or the accounts, are still to be discovered.
-    named = not settings.organization and not settings.all_regions
+    named = not settings.organization and not settings.finds_regions
     if not found and not (named and all(account.regions for account in settings.named_accounts)):
         raise ConfigurationError(
             ["no region: set one in accounts[].regions, AWS_REGION, AWS_DEFAULT_REGION or the AWS profile"]

@@ -11,7 +11,7 @@ from exporter.catalog import Catalog, Kind
 from exporter.jobs import SourceKey
 from exporter.poller.context import Context, Restored, Source, parent_status
 from exporter.poller.scopes import ScopeSource
-from exporter.settings import ALL_REGIONS, Selection
+from exporter.settings import ALL_REGIONS, Selection, are_to_be_found, takes_region
 from exporter.store import Finding
 
 log = structlog.get_logger(__name__)
@@ -35,7 +35,7 @@ class AccountSource:
     async def poll(self, poll: PollRun) -> None:
         """Ask STS. A role that cannot be assumed shows here, once, and not on every source of the account."""
         self.account_id = await self.reader.clients.account_id(poll, self._place)
-        if ALL_REGIONS in self._place.account.regions:
+        if are_to_be_found(self._place.account.regions):
             await self._look_for_services()
         with poll.paused():
             await self._finding.keep([self.account_id, sorted(self.absent)], self._context.clock.time())
@@ -63,7 +63,9 @@ class AccountSource:
         if not self.account_id:
             return
         for selection in self._selections:
-            if selection.service.service not in self.absent:
+            if selection.service.service in self.absent:
+                continue
+            if takes_region(selection.settings.regions or (ALL_REGIONS,), self._place.region):
                 yield from self._sources(selection)
 
     def _sources(self, selection: Selection) -> Iterable[Source]:

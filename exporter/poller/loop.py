@@ -66,6 +66,8 @@ class Poller:
         self._waiting: tuple[Context, list[Source]] | None = None
         """A configuration that came while sources were being restored."""
         self.progress = Progress(context.clock)
+        context.telemetry.sources.set_function(lambda: len(self._sources))
+        context.telemetry.sources_unread.set_function(lambda: self.progress.unread)
 
     def _use(self, context: Context) -> None:
         self._context = context

@@ -9,7 +9,7 @@ from exporter.catalog import Catalog
 from exporter.jobs import SourceKey
 from exporter.poller.account import AccountSource
 from exporter.poller.context import Context, Restored, Source, parent_status
-from exporter.settings import ALL_REGIONS, Account, Organization
+from exporter.settings import Account, Organization, are_to_be_found, takes_region
 from exporter.store import Finding
 
 
@@ -56,13 +56,15 @@ class OrganizationSource:
         """Yield the sources of the accounts that the configuration includes."""
         for member in self.members:
             units = [unit for unit, accounts in self.units.items() if member.account_id in accounts]
-            if not self._organization.takes(member.name, member.account_id, *units):
+            names = (member.name, member.account_id, *units)
+            if not self._organization.takes(*names):
                 continue
+            regions = self._organization.regions_of(*names)
             if member.account_id == self.own:
                 # The exporter runs in this account, so its own credentials read it without a role.
-                account = Account(regions=self._organization.regions)
+                account = Account(regions=regions)
             else:
-                account = self._organization.account(member.account_id, member.partition)
+                account = self._organization.account(member.account_id, member.partition, regions)
             yield from account_sources(self._context, self._catalog, account, self._place.region, member)
 
     def adopt(self, before: Source) -> bool:
@@ -105,8 +107,11 @@ class RegionsSource:
         return Restored(kept.time)
 
     def children(self) -> Iterable[Source]:
-        """Yield the account in each region."""
-        for region in self.regions:
+        """Yield the account in each region that the configuration names, or means among those that were found."""
+        configured = self._place.account.regions
+        found = [region for region in self.regions if takes_region(configured, region)]
+        named = [region for region in configured if not are_to_be_found((region,))]
+        for region in dict.fromkeys((*named, *found)):
             yield AccountSource(self._context, self._catalog, self._place._replace(region=region), self._member)
 
     def adopt(self, before: Source) -> bool:
@@ -124,7 +129,7 @@ def account_sources(
     context: Context, catalog: Catalog, account: Account, region: str, member: Member | None = None
 ) -> Iterator[Source]:
     """Yield the sources that an account is read by: one for each region, or the one that finds its regions."""
-    if ALL_REGIONS in account.regions:
+    if are_to_be_found(account.regions):
         yield RegionsSource(context, catalog, Place(account, region), member)
         return
     for each in dict.fromkeys(account.regions or (region,)):

@@ -1,6 +1,6 @@
 """Every setting: from file, environment and flags, checked against the catalog."""
 
-from exporter.settings.accounts import ALL_REGIONS, Account, Organization
+from exporter.settings.accounts import ALL_REGIONS, Account, Organization, are_to_be_found, takes_region
 from exporter.settings.errors import ConfigurationError
 from exporter.settings.flags import add_flags, given
 from exporter.settings.loading import load
@@ -27,9 +27,11 @@ __all__ = [
     "Storage",
     "Web",
     "add_flags",
+    "are_to_be_found",
     "format_duration",
     "given",
     "load",
     "parse_duration",
+    "takes_region",
     "without_secrets",
 ]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from exporter.catalog.models import regions
 from exporter.settings.sections import Section
@@ -21,9 +21,28 @@ UNIT = "ou-"
 
 
 def _known_region(region: str) -> str:
-    if region != ALL_REGIONS and region not in (known := regions()):
+    known = regions()
+    if is_pattern(region):
+        if not any(fnmatchcase(name, region) for name in known):
+            raise ValueError(f"AWS has no region that matches {region!r}")
+    elif region != ALL_REGIONS and region not in known:
         raise ValueError(f"AWS has no region {region!r}{did_you_mean(region, known)}")
     return region
+
+
+def is_pattern(region: str) -> bool:
+    """Return whether a region of the configuration stands for those with names like `eu-*`."""
+    return any(character in region for character in "*?[")
+
+
+def takes_region(configured: Sequence[str], region: str) -> bool:
+    """Return whether a region is among the names and patterns of a configuration."""
+    return ALL_REGIONS in configured or any(fnmatchcase(region, pattern) for pattern in configured)
+
+
+def are_to_be_found(configured: Iterable[str]) -> bool:
+    """Return whether only AWS can say which of its regions a configuration means."""
+    return any(region == ALL_REGIONS or is_pattern(region) for region in configured)
 
 
 def _all_alone(regions: tuple[str, ...]) -> tuple[str, ...]:
@@ -60,7 +79,7 @@ def _external_id(value: SecretStr) -> SecretStr:
 
 Regions = Annotated[
     tuple[Annotated[str, AfterValidator(_known_region)], ...],
-    BeforeValidator(lambda value: (value,) if value == ALL_REGIONS else value),
+    BeforeValidator(lambda value: (value,) if isinstance(value, str) and are_to_be_found((value,)) else value),
     AfterValidator(_all_alone),
 ]
 ExternalId = Annotated[SecretStr, AfterValidator(_external_id)]
@@ -75,8 +94,8 @@ class Account(Section):
     external_id: ExternalId | None = None
     """External id that the trust policy of the role requires."""
     regions: Regions = ()
-    """Regions to read, or `all` for those that are enabled for the account, each with the services that it has. If
-    unset, the region of the environment.
+    """Regions to read: names, patterns (`eu-*`) on those that are enabled for the account, or `all` of these. Of a
+    region that is found this way, the services that it has are read. If unset, the region of the environment.
     """
 
     @property
@@ -111,6 +130,10 @@ class Organization(Patterns):
     """External id that the trust policies of these roles require."""
     regions: Regions = ()
     """Regions to read in each account, as `accounts[].regions`."""
+    account_regions: Mapping[AccountPattern, Regions] = Field(default_factory=dict)
+    """Other regions of some accounts, by patterns on their names and ids, or the ids of organizational units; the first
+    that applies decides.
+    """
     include: tuple[AccountPattern, ...] = ("*",)
     """Patterns on the names and ids of the accounts to read; the id of an organizational unit stands for all of its
     accounts.
@@ -121,12 +144,23 @@ class Organization(Patterns):
     @property
     def units(self) -> Sequence[str]:
         """The ids of organizational units among the patterns."""
-        return [pattern for pattern in (*self.include, *self.exclude) if pattern.startswith(UNIT)]
+        patterns = (*self.include, *self.exclude, *self.account_regions)
+        return [pattern for pattern in patterns if pattern.startswith(UNIT)]
 
-    def account(self, account_id: str, partition: str) -> Account:
+    @property
+    def every_region(self) -> Sequence[str]:
+        """The regions of any account, as they are configured."""
+        return [region for regions in (self.regions, *self.account_regions.values()) for region in regions]
+
+    def regions_of(self, *names: str) -> Regions:
+        """Return the regions of the account that has these names, among them its id and those of its units."""
+        own = (regions for pattern, regions in self.account_regions.items() if _matches((pattern,), names))
+        return next(own, self.regions)
+
+    def account(self, account_id: str, partition: str, regions: Regions) -> Account:
         """Return how to read an account of the organization."""
         arn = f"arn:{partition}:iam::{account_id}:role/{self.role_name}"
-        return Account(role_arn=arn, external_id=self.external_id, regions=self.regions)
+        return Account(role_arn=arn, external_id=self.external_id, regions=regions)
 
 
 class OrganizationAccounts(Section):

@@ -12,7 +12,14 @@ from exporter.catalog import Catalog, Kind, Service
 from exporter.catalog.kind import Word, plural
 from exporter.catalog.own import extended
 from exporter.reasons import Rule
-from exporter.settings.accounts import ALL_REGIONS, Account, Organization, OrganizationAccounts, Patterns
+from exporter.settings.accounts import (
+    Account,
+    Organization,
+    OrganizationAccounts,
+    Patterns,
+    Regions,
+    are_to_be_found,
+)
 from exporter.settings.sections import Aws, ConfigFile, Limits, Log, Metrics, Poll, Shard, Storage, Web, not_empty
 from exporter.text.durations import Duration
 from exporter.text.problems import tag
@@ -33,6 +40,8 @@ class ServiceSettings(BaseModel):
     """Kinds to read. If unset, all kinds of the service except those that the catalog reads only if they are named."""
     interval: Duration | None = None
     """How often to read the jobs of the service. If unset, `poll.interval`."""
+    regions: Regions = ()
+    """Regions to read the service in, among those of the account: names, or patterns such as `eu-*`. If unset, all."""
     dimensions: tuple[Word, ...] = ()
     """Additional labels of the job metrics, such as `model_id`: some of those that the catalog has for the kinds."""
 
@@ -110,10 +119,11 @@ class Settings(BaseSettings):
         return () if isinstance(self.accounts, OrganizationAccounts) else self.accounts
 
     @property
-    def all_regions(self) -> bool:
+    def finds_regions(self) -> bool:
         """Whether regions are to be discovered."""
-        readers = (self.organization,) if self.organization else self.named_accounts
-        return any(ALL_REGIONS in reader.regions for reader in readers)
+        if self.organization:
+            return are_to_be_found(self.organization.every_region)
+        return any(are_to_be_found(account.regions) for account in self.named_accounts)
 
     def catalog(self, built_in: Catalog) -> Catalog:
         """Return the catalog including the configured kinds, which were checked when the settings were loaded."""

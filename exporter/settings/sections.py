@@ -183,7 +183,7 @@ class Limits(Section):
     jobs_per_source: PositiveInt = 500_000
     """Maximum number of finished jobs to count per source; the last to finish are kept."""
     # About 800 MB, and the most that docs/performance.md advises for one process.
-    sources: PositiveInt = 20_000
+    sources: PositiveInt = 50_000
     """Maximum number of sources to poll; any more are left out."""
     pages: PositiveInt = 5000
     """Maximum number of pages in a list; the poll of a longer one fails."""

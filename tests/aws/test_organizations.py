@@ -162,6 +162,32 @@ async def test_all_regions(moto, client, tmp_path, aws_credentials):
         assert exporter.up(aws_service="ec2", kind="region") == 1
 
 
+async def test_regions_by_pattern(moto, client):
+    """Those that are enabled and match, and those that are named; a service can be read in some of them."""
+    services = {"bedrock": {"kinds": [CUSTOMIZATION.key]}, "glue": {"kinds": ["ml_task_run"], "regions": ["eu-west-*"]}}
+    accounts = [{"regions": ["eu-*", "us-east-1"]}]
+    enabled = {region["RegionName"] for region in client("ec2").describe_regions()["Regions"]}
+    europe = {region for region in enabled if region.startswith("eu-")}
+    async with running(configured(moto, services, accounts=accounts), HandClock()) as exporter:
+        found = exporter.samples("aws_job_exporter_source_up", "aws_service", "region")
+        assert {region for service, region in found if service == "sts"} == {*europe, "us-east-1"}
+        assert {region for service, region in found if service == "bedrock"} == {*europe, "us-east-1"}
+        assert {region for service, region in found if service == "glue"} == {"eu-west-1", "eu-west-2", "eu-west-3"}
+
+
+async def test_regions_by_unit_and_account(moto, join, unit):
+    """Ten lines for an organization: the first pattern that applies decides, and the others have the usual regions."""
+    production = unit("production")
+    first, second, third = join("a", production), join("b-eu"), join("c")
+    own = {production: ["us-east-1", "us-west-2"], "*-eu": ["eu-west-1"], "b-*": ["eu-west-2"]}
+    async with running(settings(moto, exclude=[OWN], account_regions=own), HandClock()) as exporter:
+        found = exporter.samples("aws_job_exporter_source_up", "kind", "account_id", "region")
+        assert {(account, region) for kind, account, region in found if kind == CUSTOMIZATION.key} == {
+            *((first, "us-east-1"), (first, "us-west-2")),
+            *((second, "eu-west-1"), (third, REGION)),
+        }
+
+
 @pytest.mark.slow
 def test_the_doctor_requests_the_regions(moto, organizations, capsys):
     """It requests them once for each account."""

@@ -125,7 +125,7 @@ def test_an_organization_replaces_a_list_of_accounts(read):
     )
     assert settings.named_accounts == ()
     organization = settings.organization
-    account = organization.account("111122223333", "aws-us-gov")
+    account = organization.account("111122223333", "aws-us-gov", organization.regions)
     assert account.role_arn == "arn:aws-us-gov:iam::111122223333:role/monitoring/aws-job-exporter"
     assert account.external_id.get_secret_value() == "made-up"
     assert account.regions == organization.regions == ("all",)
@@ -141,6 +141,12 @@ def test_an_organization_replaces_a_list_of_accounts(read):
         ("{role_name: a b}", "role_name", "'a b' is not the name of a role"),
         ("{role_name: r, regions: [moon-1]}", "regions.0", "AWS has no region 'moon-1'"),
         ("{role_name: r, regions: [all, us-east-1]}", "regions", "`all` cannot be combined"),
+        ("{role_name: r, regions: [mars-*]}", "regions.0", "AWS has no region that matches 'mars-*'"),
+        (
+            "{role_name: r, account_regions: {ou-x: [us-east-1]}}",
+            "account_regions.ou-x.[key]",
+            "'ou-x' is not the id of an organizational unit",
+        ),
         ("{role_name: r, include: [ou-x]}", "include.0", "'ou-x' is not the id of an organizational unit"),
         ("{role_name: r, exclude: [111122223333]}", "exclude.0", "111122223333"),
         ("{role_name: r, inclde: [x]}", "inclde", "unknown key; did you mean `include` or `exclude`?"),
