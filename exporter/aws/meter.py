@@ -51,7 +51,7 @@ class Meter:
         service, operation = model.service_model.service_name, model.name
         self._telemetry.request_duration.labels(service, operation).observe(took)
         self._telemetry.requests.labels(service, operation, code).inc()
-        caller_of(context).poll.requests += 1
+        caller_of(context).poll.requests[service, operation] += 1
         _LOG.debug("%s %s returned %s after %.3f s", service, operation, code, took)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 
@@ -12,7 +13,10 @@ class PollRun:
 
     def __init__(self, released: Callable[[], AbstractAsyncContextManager[None]] = nullcontext) -> None:
         """Start a poll; its slot is left to others while `released()` is entered."""
-        self.requests = 0
+        self.requests: Counter[tuple[str, str]] = Counter()
+        """By service and operation, retries included."""
+        self.is_denied_details = False
+        """Whether AWS refused to say why a job failed."""
         self._released = released
         self._timeout: asyncio.Timeout | None = None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from exporter.cli.forecast import forecast
 from exporter.cli.invocation import Invocation
 from exporter.reasons import Classifier
 from exporter.settings import ConfigurationError, given, load
@@ -22,7 +23,7 @@ async def check_config(invocation: Invocation) -> int:
         except ConfigurationError as error:
             problems += error.problems
         else:
-            print(f"{file}: valid")
+            print(f"{file}: valid: {forecast(settings, settings.catalog(invocation.catalog))}")
     if problems:
         raise ConfigurationError(problems)
     return 0

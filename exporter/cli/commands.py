@@ -123,12 +123,14 @@ def _add_commands(add: Callable[[str, str, str], argparse.ArgumentParser]) -> No
         help="Whose policy: `role` for the identity that reads an account, such as each role_arn of the configuration; "
         "`base` for the exporter's own identity, which assumes those roles.",
     )
-    add(
+    doctor = add(
         "doctor",
         "doctor:doctor",
-        "Poll every source, and report what works, which permissions are missing, and how many requests to AWS to "
-        "expect per hour; exit with code 1 if a source failed.",
+        "Poll every source, and report what does not work and what to do about it, which permissions are missing, and "
+        "how many requests to AWS to expect per hour; exit with code 1 if a source failed.",
     )
+    doctor.add_argument("--all", action="store_true", help="Show a row for each source, also where all is well.")
+    doctor.add_argument("--output", choices=("table", "json"), default="table", help="Output format.")
     storage_ = add(
         "storage", "storage:storage", "Check a storage directory and show what it holds, even while it is in use."
     )

@@ -11,6 +11,7 @@ from exporter.aws import Credentials
 from exporter.catalog import Catalog
 from exporter.cli.environment import region, sharded
 from exporter.cli.invocation import FailedError, Invocation, table
+from exporter.cli.progress_line import progress_line
 from exporter.cli.signals import Signals
 from exporter.exposition import Format
 from exporter.settings import Settings, Storage, Web, format_duration
@@ -87,7 +88,9 @@ async def once(invocation: Invocation) -> int:
     settings = sharded(invocation.settings()).model_copy(update={"storage": Storage()})
     app.calm_collector()
     async with app.assembled(settings, settings.catalog(invocation.catalog), region(settings)) as parts:
-        await parts.poller.once(parts.roots)
+        poller, progress = parts.poller, parts.poller.progress
+        async with progress_line(lambda: f"read {poller.known - progress.unread:,} of {poller.known:,} sources"):
+            await poller.once(parts.roots)
         statuses = [source.status for source in parts.poller.sources]
         if invocation.options.output == "table":
             print(table(_SOURCE_COLUMNS, map(_source_row, sorted(statuses, key=lambda status: status.key))))

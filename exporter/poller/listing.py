@@ -301,6 +301,7 @@ class JobSource:
         except Exception as error:  # noqa: BLE001 - the list is complete: a missing reason can't spoil it
             failure = poll_error(error)
             self._context.telemetry.detail_errors.labels(*self._labels, failure.reason).inc()
+            poll.is_denied_details |= failure.reason is PollErrorReason.ACCESS_DENIED
             log.debug("failure reason of a job not read", job=job.id, err=str(failure))
             is_final = failure.reason in _FINAL_REFUSALS or attempt >= _MOST_ATTEMPTS
             if failure.reason in _SHARED_FAULTS or not is_final:

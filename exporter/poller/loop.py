@@ -66,7 +66,7 @@ class Poller:
         self._waiting: tuple[Context, list[Source]] | None = None
         """A configuration that came while sources were being restored."""
         self.progress = Progress(context.clock)
-        context.telemetry.sources.set_function(lambda: len(self._sources))
+        context.telemetry.sources.set_function(lambda: self.known)
         context.telemetry.sources_unread.set_function(lambda: self.progress.unread)
 
     def _use(self, context: Context) -> None:
@@ -82,6 +82,11 @@ class Poller:
     def sources(self) -> Iterator[Source]:
         """Every source that is polled."""
         return iter(self._sources.values())
+
+    @property
+    def known(self) -> int:
+        """How many sources there are."""
+        return len(self._sources)
 
     @property
     def changes(self) -> int:
@@ -211,10 +216,13 @@ class Poller:
         async with asyncio.TaskGroup() as group:
             for source in roots:
                 self._sources[source.status.key] = source
+                self.progress.add(source.status.key)
                 group.create_task(self._once(source))
 
     async def _once(self, source: Source) -> None:
-        await self.once(self._admitted(source, await self.poll(source) or []))
+        found = await self.poll(source) or []
+        self.progress.remove(source.status.key)
+        await self.once(self._admitted(source, found))
 
     def _start(self, source: Source) -> None:
         key = source.status.key
@@ -240,7 +248,7 @@ class Poller:
         # A reload may replace the source while it is polled. Then this poll says nothing about the new configuration.
         while source is not self._sources[key]:
             source = self._sources[key]
-            start, found = await self._poll(source)
+            start, found, _ = await self._poll(source)
         if found is not None:
             with _boundary(source):
                 self._reconcile(source, found)
@@ -258,8 +266,13 @@ class Poller:
         """Poll a source once, record the outcome, and return its children; None where it failed."""
         return (await self._poll(source))[1]
 
-    async def _poll(self, source: Source) -> tuple[float, list[Source] | None]:
-        """Return when a poll started, after its wait for a slot, and the children it found."""
+    async def examine(self, source: Source) -> tuple[list[Source] | None, PollRun]:
+        """Do the same, and return what the poll requested, too."""
+        _, found, run = await self._poll(source)
+        return found, run
+
+    async def _poll(self, source: Source) -> tuple[float, list[Source] | None, PollRun]:
+        """Return when a poll started, after its wait for a slot, the children it found, and what it requested."""
         key, status = source.status.key, source.status
         admission = self._admission
         async with admission.poll(key), self._noted(key):
@@ -277,8 +290,8 @@ class Poller:
             else:
                 self._outcomes.succeeded(status, holdings, len(found))
             with _boundary(source):
-                self._outcomes.polled(status, poll.requests, self._clock.monotonic() - start)
-        return start, found
+                self._outcomes.polled(status, poll.requests.total(), self._clock.monotonic() - start)
+        return start, found, poll
 
     @asynccontextmanager
     async def _noted(self, key: SourceKey) -> AsyncIterator[None]:

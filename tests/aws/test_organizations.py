@@ -135,7 +135,7 @@ def test_the_doctor_checks_an_organization(moto, join, capsys):
         f"--services={json.dumps(SERVICES)}",
         *UNHURRIED_FLAGS,
     )
-    assert main(["doctor", f"--aws.endpoint-url={moto}", *arguments]) == 0
+    assert main(["doctor", "--all", f"--aws.endpoint-url={moto}", *arguments]) == 0
     lines = [line.split()[:6] for line in capsys.readouterr().out.splitlines()]
     assert [account, REGION, "bedrock", CUSTOMIZATION.key, "ok", "1"] in lines
     assert [REGION, "organizations", "account", "ok", "1", "6"] in lines
@@ -195,6 +195,6 @@ def test_the_doctor_requests_the_regions(moto, organizations, capsys):
     services = {"lookoutequipment": {"inference_schedulers": ["pump-7"]}}
     arguments = (f"--accounts={json.dumps(accounts)}", f"--services={json.dumps(services)}", *UNHURRIED_FLAGS)
     # moto has no Lookout for Equipment.
-    assert main(["doctor", f"--aws.endpoint-url={moto}", *arguments]) == 1
+    assert main(["doctor", "--all", f"--aws.endpoint-url={moto}", *arguments]) == 1
     lines = [line.split()[:6] for line in capsys.readouterr().out.splitlines()]
     assert [OWN, REGION, "ec2", "region", "ok", "1"] in lines

@@ -9,7 +9,7 @@ import pytest
 from exporter.cli import main
 from exporter.simulator import AwsError
 from tests.support.harness import ACCOUNT, BEDROCK, CUSTOMIZATION, LOOKOUT, NOW, REGION, TRAINED, HandClock, simulated
-from tests.support.patience import UNHURRIED_FLAGS
+from tests.support.patience import UNHURRIED_FLAGS, eventually
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +26,7 @@ async def aws():
 
 @pytest.fixture
 def doctor(aws, aws_credentials, capsys):
-    """Return a function that runs the doctor and returns its exit code, the rows, the totals and the closing line."""
+    """Return a function that runs the doctor and returns its exit code, all rows, the totals and the closing line."""
 
     async def call(services, *arguments):
         flags = (
@@ -36,12 +36,14 @@ def doctor(aws, aws_credentials, capsys):
             f"--services={json.dumps(services)}",
         )
         # In another thread: the simulator needs this thread's event loop.
-        code = await asyncio.to_thread(main, ["doctor", *flags, *arguments])
+        code = await asyncio.to_thread(main, ["doctor", "--all", *flags, *arguments])
         printed = capsys.readouterr()
         assert printed.err == ""
-        sources, totals, closing = printed.out.strip().split("\n\n")
+        sources, totals, *_, closing = printed.out.strip().split("\n\n")
         found = {(row["KIND"], row["SCOPE"]): row for row in rows(sources)}
-        return code, found, {row["SERVICE"]: row["REQUESTS/HOUR"] for row in rows(totals)}, closing
+        # A service has a row in each account; before it is known, that of the default credentials has no id.
+        rates = {row["SERVICE"]: row["REQUESTS/HOUR"] for row in rows(totals) if row["REQUESTS/HOUR"] != "0"}
+        return code, found, rates, closing
 
     return call
 
@@ -80,7 +82,7 @@ async def test_all_is_well(aws, doctor):
     assert code == 0
     assert (row["ACCOUNT"], row["REGION"], row["SERVICE"]) == (ACCOUNT, REGION, "bedrock")
     assert (row["RESULT"], row["MISSING ACTION"], row["WHAT AWS SAYS"]) == ("ok", "", "")
-    assert closing.startswith("All sources are up;")
+    assert closing.startswith("All 2 sources are up;")
 
 
 async def test_the_identity_comes_first(aws, doctor):
@@ -180,7 +182,7 @@ async def test_every_page_is_a_request(aws_credentials, capsys):
         for number in range(20):
             aws.world.add_job(BEDROCK, created=NOW - number, path=[(0, "Submitted")])
         flags = (*UNHURRIED_FLAGS, f"--aws.endpoint-url={aws.endpoint_url}", f"--services={json.dumps(BATCH)}")
-        await asyncio.to_thread(main, ["doctor", *flags])
+        await asyncio.to_thread(main, ["doctor", "--all", *flags])
     sources = rows(capsys.readouterr().out.split("\n\n")[0])
     (row,) = (row for row in sources if row["KIND"] == BEDROCK.key)
     assert (row["REQUESTS/POLL"], row["REQUESTS/HOUR"]) == ("3", "180")
@@ -193,7 +195,7 @@ async def test_discovery_counts_at_its_own_interval(aws, doctor):
     assert found["membership", ""]["REQUESTS/HOUR"] == "6"
     row = found[TRAINED.key, membership.id]
     assert (row["REQUESTS/POLL"], row["REQUESTS/HOUR"]) == ("1", "66")
-    assert totals == {"cleanrooms": "6", "cleanroomsml": "66", "sts": "6"}
+    assert totals == {"cleanroomsml": "72", "sts": "6"}
 
 
 async def test_sources_of_one_operation_have_separate_rows(aws, doctor):
@@ -218,3 +220,96 @@ def test_the_doctor_needs_a_region(capsys):
     """So does every command that queries AWS."""
     assert main(["doctor"]) == 2
     assert "no region" in capsys.readouterr().err
+
+
+OTHERS = [f"{444400000000 + number}" for number in range(5)]
+ROLES = [{"role_arn": f"arn:aws:iam::{account}:role/exporter", "regions": [REGION]} for account in OTHERS]
+
+
+async def report_of(aws, capsys, *arguments):
+    """Return what the doctor says of five accounts, and its exit code."""
+    services = {"bedrock": {"kinds": [BEDROCK.key, CUSTOMIZATION.key]}, "glue": {"kinds": ["ml_task_run"]}}
+    flags = (*UNHURRIED_FLAGS, f"--aws.endpoint-url={aws.endpoint_url}", "--aws.max-attempts=1")
+    flags = (*flags, f"--services={json.dumps(services)}", f"--accounts={json.dumps(ROLES)}")
+    code = await asyncio.to_thread(main, ["doctor", *flags, *arguments])
+    return code, capsys.readouterr().out
+
+
+async def test_an_organization_that_is_well_is_summed_up(aws, aws_credentials, capsys):
+    """A row for each account and service, none for each source: 1,776 rows that say "ok" help nobody."""
+    code, text = await report_of(aws, capsys)
+    sums, closing = text.strip().split("\n\n")
+    found = {(row["ACCOUNT"], row["SERVICE"]): (row["REGIONS"], row["SOURCES"], row["UP"]) for row in rows(sums)}
+    assert code == 0
+    assert {found[account, "bedrock"] for account in OTHERS} == {("1", "2", "2")}
+    assert len(found) == 15
+    assert closing.startswith("All 20 sources are up; they make ")
+    assert re.search(r"/metrics has [\d,]+ series\.$", closing)
+
+
+async def test_what_is_not_well_comes_row_by_row_and_with_what_to_do(aws, aws_credentials, capsys):
+    """First of all what helps most sources."""
+    refuse(aws, "ListModelInvocationJobs", "not authorized to perform: bedrock:ListModelInvocationJobs on resource: x")
+
+    async def fail(call):
+        if call.service == "glue" and call.account == OTHERS[0]:
+            raise AwsError("InternalFailure", "try later", 500)
+
+    aws.hooks.append(fail)
+    code, text = await report_of(aws, capsys)
+    sources, _, to_do, closing = text.strip().split("\n\n")
+    assert code == 1
+    assert {(row["SERVICE"], row["RESULT"]) for row in rows(sources)} == {
+        ("bedrock", "access_denied"),
+        ("glue", "server_error"),
+    }
+    assert to_do.splitlines() == [
+        "What to do, the most useful first:",
+        f"* Allow bedrock:ListModelInvocationJobs. 5 sources in 5 accounts, such as {OTHERS[0]}.",
+        f"* Try again later: glue has a fault. 1 source in {OTHERS[0]}.",
+    ]
+    assert closing.startswith("6 of 20 sources failed; the others make ")
+
+
+async def test_programs_read_the_same_as_json(aws, aws_credentials, capsys):
+    """Every source with its result, the sums, what to do, and the totals."""
+    refuse(aws, "ListModelInvocationJobs", "not authorized to perform: bedrock:ListModelInvocationJobs on resource: x")
+    code, text = await report_of(aws, capsys, "--output=json")
+    report = json.loads(text)
+    assert code == 1
+    assert len(report["sources"]) == report["total"]["sources"] == 20
+    assert report["total"]["failed"] == 5
+    assert sum(source["requests_per_hour"] or 0 for source in report["sources"]) == report["total"]["requests_per_hour"]
+    denied = next(source for source in report["sources"] if source["kind"] == BEDROCK.key)
+    assert (denied["result"], denied["missing_action"]) == ("access_denied", "bedrock:ListModelInvocationJobs")
+    assert {(service["sources"], service["up"]) for service in report["services"]} == {(2, 1), (1, 1)}
+    assert report["to_do"][0].startswith("Allow bedrock:ListModelInvocationJobs.")
+
+
+@pytest.mark.parametrize("command", [["doctor"], ["once", "--output=table"]], ids=" ".join)
+async def test_a_terminal_shows_how_far_it_is(aws, aws_credentials, command, monkeypatch, capsys):
+    """Somebody who waits for a minute must see that something happens; a file gets the result alone."""
+    monkeypatch.setattr("exporter.cli.progress_line._PATIENCE", 0)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    held = asyncio.Event()
+
+    async def hold(call):
+        if call.operation == "ListModelInvocationJobs":
+            await held.wait()
+
+    aws.hooks.append(hold)
+    flags = (*UNHURRIED_FLAGS, f"--aws.endpoint-url={aws.endpoint_url}", f"--services={json.dumps(BATCH)}")
+    running = asyncio.create_task(asyncio.to_thread(main, [*command, *flags]))
+    shown = ""
+
+    def has_shown():
+        nonlocal shown
+        shown += capsys.readouterr().err
+        return "read 1 of 2 sources" in shown
+
+    await eventually(has_shown)
+    held.set()
+    assert await running == 0
+    printed = capsys.readouterr()
+    assert printed.err.endswith("\r\x1b[K")
+    assert "\x1b" not in printed.out

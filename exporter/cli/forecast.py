@@ -1,0 +1,97 @@
+"""What a configuration leads to, as far as it can be told without asking AWS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from exporter.catalog import Catalog, Kind
+from exporter.families import JOB_FAMILIES, SOURCE_FAMILIES, job_views, metrics
+from exporter.jobs import SourceKey
+from exporter.settings import Account, Selection, Settings, takes_region
+from exporter.telemetry import SourceStatus
+
+_HOUR = 3600.0
+_KEY = SourceKey("", "", "", "", "")
+
+
+class Forecast(NamedTuple):
+    """What is polled, requested and exported at least: in scopes that are still to be found there is more."""
+
+    sources: int = 0
+    series: int = 0
+    requests: float = 0.0
+    """To AWS, in an hour."""
+
+    def plus(self, other: Forecast) -> Forecast:
+        """Return both together."""
+        return Forecast(self.sources + other.sources, self.series + other.series, self.requests + other.requests)
+
+    def __str__(self) -> str:
+        return f"{self.sources:,} sources, {self.series:,} series and {self.requests:,.0f} requests to AWS per hour"
+
+
+def forecast(settings: Settings, catalog: Catalog) -> str:
+    """Return what a configuration leads to, in a sentence."""
+    selections = settings.selections(catalog)
+    kinds = sum(len(selection.kinds) for selection in selections)
+    what = f"{kinds:,} {'kind' if kinds == 1 else 'kinds'}"
+    if organization := settings.organization:
+        each = _of_region(settings, selections, "")
+        where = "each account of the organization, in each region" if organization.every_region else "each account"
+        return f"{what}; at least {each}, for {where}"
+    if settings.finds_regions:
+        return f"{what}; at least {_of_region(settings, selections, '')}, for each account and region"
+    total = Forecast()
+    for region in _regions(settings.named_accounts):
+        total = total.plus(_of_region(settings, selections, region))
+    places = sum(1 for _ in _regions(settings.named_accounts))
+    return f"{what} in {places:,} {'region' if places == 1 else 'regions of accounts'}; at least {total}"
+
+
+def _regions(accounts: tuple[Account, ...]) -> Iterator[str]:
+    """Yield the regions of all accounts; empty for the environment's."""
+    for account in accounts:
+        yield from dict.fromkeys(account.regions or ("",))
+
+
+def _of_region(settings: Settings, selections: list[Selection], region: str) -> Forecast:
+    """Return what one account leads to in one region; without a name, in one that has all services."""
+    total = _parent(settings)
+    for selection in selections:
+        regions = selection.settings.regions
+        if region and regions and not takes_region(regions, region):
+            continue
+        for scope in {kind.outer_scope for kind in selection.kinds}:
+            kinds = [kind for kind in selection.kinds if kind.outer_scope == scope]
+            named = selection.settings.named(scope) if scope else ("",)
+            if named is None:
+                total = total.plus(_parent(settings))
+                continue
+            for kind in kinds:
+                each = _list(settings, kind, selection.settings.interval or settings.poll.interval)
+                for _ in dict.fromkeys(named):
+                    total = total.plus(each)
+    return total
+
+
+def _parent(settings: Settings) -> Forecast:
+    """Return what an account or a discovery leads to."""
+    return Forecast(
+        1,
+        _about(SourceStatus(_KEY, 0, attempts=1, last_success=0, children=0)),
+        _HOUR / settings.poll.discovery_interval,
+    )
+
+
+def _list(settings: Settings, kind: Kind, interval: float) -> Forecast:
+    """Return what a list leads to in which there is no job."""
+    views = [(_KEY, view) for view in job_views(kind, {}, (), settings.metrics.duration_buckets)]
+    series = sum(len(family.samples) for family in metrics(JOB_FAMILIES, SourceKey._fields, views))
+    status = SourceStatus(_KEY, 0, attempts=1, last_success=0, jobs=0, series=0, details_pending=0)
+    return Forecast(1, series + _about(status), _HOUR / interval)
+
+
+def _about(status: SourceStatus) -> int:
+    """Return how many series are about a source itself."""
+    return sum(len(family.samples) for family in metrics(SOURCE_FAMILIES, SourceKey._fields, [(_KEY, status)]))
