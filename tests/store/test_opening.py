@@ -3,7 +3,7 @@
 import pytest
 
 from exporter.jobs import Job, SourceKey, State
-from exporter.store import Ledger, Rules
+from exporter.store import Ledger, Listing, Rules
 from tests.support.ledgers import LedgerOfATest, in_memory, waited
 
 DAY, NOW = 86_400.0, 1_790_000_000.0
@@ -90,3 +90,83 @@ def test_a_reason_that_was_asked_for_is_kept_with_what_aws_said():
     assert made.sums[()].statuses.total() == 2
     (kept,) = [record for record in made.newest(9) if record.job.id == "f"]
     assert (kept.reason, kept.job.message, kept.job.code, kept.job.details) == ("no memory", "no memory", "137", None)
+
+
+def failing(number):
+    """Return a failed job whose reason is to be asked for."""
+    times = {"created": NOW - 60, "ended": NOW - 50 + number}
+    return Job(f"{number}", "Failed", State.FAILED, details={"id": f"{number}"}, **times)
+
+
+def test_jobs_are_asked_about_in_turn():
+    """AWS is asked first about those that it was asked about least often: one in vain does not block the rest."""
+    new = LedgerOfATest(DAY, lambda job: job.message)
+    new.take([], NOW - 100)
+    new.take([failing(1), failing(2)], NOW)
+    assert [(job.id, asked) for job, asked in waited(new.ledger.waiting())] == [("2", 0), ("1", 0)]
+    for _ in range(2):
+        waited(new.ledger.note_attempt(failing(2)))
+    assert [(job.id, asked) for job, asked in waited(new.ledger.waiting())] == [("1", 0), ("2", 2)]
+
+
+def test_each_reason_that_is_found_moves_its_own_job():
+    """The jobs explained before stay with the reasons that they have."""
+    new = LedgerOfATest(DAY, lambda job: job.message)
+    new.take([], NOW - 100)
+    new.take([failing(1), failing(2)], NOW)
+    for number, reason in ((1, "quota"), (2, "network")):
+        new.explain(failing(number)._replace(message=reason, details=None))
+    assert {reason: count for reason, count in new.tallies[()].reasons.items() if count} == {"quota": 1, "network": 1}
+
+
+def test_how_many_jobs_a_list_will_have_is_known_up_to_a_limit(database):
+    """Every active one counts, whenever it was created; what a list would cost beyond that does not matter."""
+    known = ledger(database)
+    waited(known.open())
+    assert waited(known.created_since(NOW + 60, 10)) == 1
+    other = LedgerOfATest(DAY, str, database=database)
+    finished = [Job(f"{n}", "Done", State.SUCCEEDED, created=NOW - 60, ended=NOW - 50) for n in range(5)]
+    other.take([Job("a", "Running", State.RUNNING, created=NOW - 900), *finished], NOW)
+    assert [waited(other.ledger.created_since(NOW - 70, limit)) for limit in (10, 6, 5, 3)] == [6, 6, 5, 3]
+
+
+def test_a_source_that_is_opened_again_is_not_written(database):
+    """A start with ten thousand sources would write each; another longest run is written once."""
+    before = database.connection.total_changes
+    waited(ledger(database).open())
+    assert database.connection.total_changes == before
+    for _ in range(2):
+        waited(ledger(database, longest_run=90.0).open())
+    assert database.connection.total_changes == before + 1
+    assert database.connection.execute("SELECT longest_run FROM source").fetchone() == (90_000,)
+
+
+def test_other_rules_apply_once(database):
+    """The next start sums nothing up again."""
+    for rules in (Rules(2 * DAY), Rules(2 * DAY)):
+        before = database.connection.total_changes
+        opened = Ledger(database, KEY, str, rules, longest_run=60.0)
+        waited(opened.open())
+        changes = database.connection.total_changes - before
+    assert changes == 0
+
+
+def test_searches_number_sources_anew_when_one_is_shown(database):
+    """They would look for it under the number that another database gave it."""
+    new, before = ledger(database), database.numbering
+    waited(new.open())
+    assert database.numbering == before + 1
+
+
+def test_a_first_list_that_broke_off_leaves_nothing(database):
+    """Nothing would tell that AWS no longer lists its jobs."""
+
+    async def break_off(known):
+        async with Listing.of(known) as listing:
+            await listing.add([Job(f"{n}", "Done", State.SUCCEEDED, created=NOW, ended=NOW) for n in range(600)], NOW)
+
+    broken = LedgerOfATest(DAY, str, database=database)
+    for left in (500, 0):
+        waited(break_off(broken.ledger) if left else broken.ledger.begin())
+        held = "SELECT count(*) FROM job WHERE source = ?"
+        assert database.connection.execute(held, (broken.ledger.number,)).fetchone() == (left,)

@@ -170,6 +170,28 @@ def test_the_next_deadline_is_the_earliest_of_an_active_job():
     assert sums(*jobs, job(State.FAILED, ended=1.0, deadline=10.0)).next_deadline == 40.0
 
 
+def test_the_next_deadline_is_the_earliest_of_all_statuses():
+    """Whatever their order."""
+    jobs = [job(status=status, deadline=deadline) for status, deadline in (("A", 60.0), ("B", 40.0), ("C", 50.0))]
+    assert sums(*jobs).next_deadline == 40.0
+
+
+def test_the_last_failure_is_the_latest_of_all_reasons():
+    """Whatever their order."""
+    ends = [("access", 100.0), ("capacity", 300.0), ("quota", 200.0)]
+    jobs = [job(State.FAILED, created=end - end / 10, ended=end, message=reason) for reason, end in ends]
+    assert sums(*jobs).last == {State.FAILED: (300.0, 30.0)}
+
+
+def test_a_reason_that_was_seen_once_stays_at_zero():
+    """Also when its jobs have left and all was summed up anew: a series that ends looks like a failure that is over."""
+    before = ledger_of(job(State.FAILED, created=0.0, ended=100.0, message="capacity"))
+    before.take([], NOW)
+    after = LedgerOfATest(60.0, lambda each: each.message, before=before)
+    after.take([], NOW)
+    assert after.sums[()].reasons == {"capacity": 0}
+
+
 def test_the_newest_of_all_jobs_is_known():
     """Its state makes no difference; a time in the future is not one that something was created at."""
     jobs = [job(created=10.0), job(State.EXPIRED, ended=99.0, created=30.0), job(created=20.0), job()]
