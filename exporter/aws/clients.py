@@ -90,6 +90,11 @@ class Clients:
             self.limiters.note_own(account_id)
         return account_id
 
+    def forget(self, place: Place) -> None:
+        """Drop the credentials and the rates of an account in a region that is no longer read."""
+        self._identities.drop(place.account, place.region)
+        self.limiters.drop(place.account, place.region)
+
     async def client(self, region: str, service: str, identity: Identity | None = None) -> Any:
         """Return the client of a service, for everyone or for one identity."""
         key = (region, service, identity)

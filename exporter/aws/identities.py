@@ -118,6 +118,10 @@ class Identities:
             self._roles[key] = self._role(account, region)
         return self._roles[key]
 
+    def drop(self, account: Account, region: str) -> None:
+        """Drop the credentials of a role in a region."""
+        self._roles.pop((account, region), None)
+
     def _role(self, account: Account, region: str) -> Identity:
         """Return an identity with the credentials of a role (STS AssumeRole)."""
         # CloudTrail shows the name of the session with each request.

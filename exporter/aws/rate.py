@@ -109,6 +109,14 @@ class Limiters:
             self._publish(*key)
         return self._limiters[key]
 
+    def drop(self, account: Account, region: str) -> None:
+        """Drop the limiters of an account in a region, and their series."""
+        account_id = account.account_id or self._own
+        for key in [key for key in self._limiters if key[:2] == (account_id, region)]:
+            del self._limiters[key]
+            if account_id:
+                self._telemetry.rate_limit.remove(*key)
+
     def note_own(self, account_id: str) -> None:
         """Note the account of the default credentials, and file the limiters made before it was known under it."""
         self._own = account_id

@@ -93,7 +93,8 @@ class AccountSource:
         return before.reader is not self.reader
 
     def withdraw(self) -> None:
-        """Do nothing: it publishes no jobs."""
+        """Have nothing of the account stay with those who made its requests; it publishes no jobs."""
+        self.reader.clients.forget(self._place)
 
     @property
     def _labels(self) -> dict[str, str]:

@@ -19,10 +19,10 @@ class Histogram:
 
     bounds: Sequence[float]
     sum: float = 0.0
-    counts: list[int] = field(default_factory=list)
+    counts: list[int] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.counts = self.counts or [0] * (len(self.bounds) + 1)
+        self.counts = [0] * (len(self.bounds) + 1)
 
     def observe(self, duration: float) -> None:
         """Add an observation."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from tests.benchmarks import (
+    bench_accounts,
     bench_exposition,
     bench_first_poll,
     bench_listing,
@@ -38,6 +39,7 @@ BENCHMARKS: Mapping[str, Callable[[], Iterable[Row]]] = {
     "Store": bench_store.rows,
     "Pages": bench_pages.rows,
     "Polling": bench_polling.rows,
+    "Accounts": bench_accounts.rows,
 }
 
 

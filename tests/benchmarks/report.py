@@ -51,6 +51,8 @@ _SEARCHES = (
     "the first page",
 )
 
+_ORGANIZATIONS = "200 accounts, no jobs", "200 accounts, 10 jobs in some lists"
+
 TARGETS = {
     "boto3's paginator / first poll, CPU of a job, same times and messages": Target(least=22),
     "boto3's paginator / first poll, CPU of a job, every time, name and message different": Target(least=15),
@@ -75,6 +77,14 @@ TARGETS = {
     "Pushgateway, identity / exporter, identity, 0 sources polled since": Target(least=1),
     "Pushgateway, gzip / exporter, gzip, 0 sources polled since": Target(least=1),
     "that p99 / median, idle, seldom": Target(most=5),
+    **{f"{organization}: RSS": Target(most=600) for organization in _ORGANIZATIONS},
+    **{f"{organization}: until ready": Target(most=60) for organization in _ORGANIZATIONS},
+    **{f"{organization}: until all were read once": Target(most=300) for organization in _ORGANIZATIONS},
+    **{f"{organization}: CPU, steady": Target(most=0.4, is_time=True) for organization in _ORGANIZATIONS},
+    **{
+        f"{organization}: longest answer of /-/healthy": Target(most=20, is_time=True)
+        for organization in _ORGANIZATIONS
+    },
     "10,000 sources: polled in time": Target(least=100),
     "10,000 sources: CPU, steady": Target(most=1, is_time=True),
 }

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import bench_first_poll, bench_listing, bench_pages, bench_polling, bench_store
+from tests.benchmarks import bench_accounts, bench_first_poll, bench_listing, bench_pages, bench_polling, bench_store
 from tests.benchmarks.bench_pages import Held
 from tests.benchmarks.bench_polling import Fleet
 from tests.benchmarks.bench_store import Sizes
@@ -59,6 +59,14 @@ def test_a_fleet_is_polled() -> None:
     values = {row.name: row.value for row in bench_polling.sources(Fleet(2, ("us-east-1",), 2, interval=1.0))}
     assert 0 <= values["4 sources: polled in time"] <= 100
     assert values["4 sources: series"] > 0
+
+
+def test_an_organization_is_measured() -> None:
+    """Its accounts are read over HTTPS, all of them, and health is asked for meanwhile."""
+    few = bench_accounts.Organization(2, ("us-east-1",), has_jobs=True, watched=0.5)
+    values = {row.name.partition(": ")[2]: row.value for row in bench_accounts.rows(few)}
+    assert values["sources"] > 20
+    assert all(value > 0 for value in values.values())
 
 
 def test_pages_are_measured() -> None:

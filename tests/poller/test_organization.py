@@ -92,3 +92,21 @@ async def test_an_account_is_renamed(aws, clock):
         await exporter.turn(660)
         names = exporter.by("scope_name", "aws_job_scope_info", account_id=FIRST)
     assert names == {"renamed": 1}
+
+
+async def test_nothing_of_an_account_that_left_stays(aws, clock):
+    """Neither its series, nor its credentials, nor its rates: an organization changes its accounts all the time."""
+    everywhere = ["us-east-1", "eu-west-1"]
+    async with running(settings(aws, regions=everywhere), clock) as exporter:
+        before = exporter.read()
+        assert any(f'account_id="{FIRST}"' in line for line in before.lines)
+        for account in (FIRST, SECOND):
+            del aws.members[account]
+        for _ in range(3):
+            await exporter.turn(660)
+        after = exporter.read()
+        gone = [line for line in after.lines if FIRST in line or SECOND in line]
+        assert gone == []
+        clients = exporter.poller._context.reader.clients
+        assert {account.account_id for account, _ in clients._identities._roles} == {THIRD}
+        assert {account for account, *_ in clients.limiters._limiters} == {ACCOUNT, THIRD}
