@@ -1,7 +1,7 @@
 """The wiring: settings in, a running exporter as one async context manager."""
 
 from exporter.app.assembly import Configuration, assembled
-from exporter.app.process import Exporter, background, calm_collector, running
+from exporter.app.process import Exporter, background, calm_collector, running, skip_sources
 from exporter.app.reload import Read
 
 __all__ = [
@@ -12,4 +12,5 @@ __all__ = [
     "background",
     "calm_collector",
     "running",
+    "skip_sources",
 ]

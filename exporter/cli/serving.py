@@ -47,7 +47,7 @@ async def serve_until_stopped(
     try:
         async with (
             app.running(*configuration, credentials=credentials, read=read) as exporter,
-            app.background(signals.each_hangup(exporter.reload)),
+            app.background(signals.each_hangup(exporter.reload), app.skip_sources(exporter.poller)),
         ):
             _log_listening(exporter, configuration.settings.web)
             announce(_url(*exporter.addresses[0], has_tls=exporter.has_tls))

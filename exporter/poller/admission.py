@@ -13,8 +13,8 @@ from exporter.jobs import SourceKey
 _WAITING = 8
 """For each slot, polls that may be under way: all but one of these wait for their service's rate."""
 
-_Key = tuple[str, str, str]
-"""Account, region and service: what a rate is for."""
+_Key = tuple[bool, str, str, str]
+"""Whether the source was polled before; account, region and service, which is what a rate is for."""
 
 
 @dataclass
@@ -50,14 +50,15 @@ class Admission:
         self._room = slots * _WAITING
         self._most = of_a_service
         self._lanes: dict[_Key, _Lane] = {}
-        self._turns: OrderedDict[_Key, None] = OrderedDict()
-        """The lanes in which somebody waits who may be admitted; the one whose turn is next comes first."""
+        self._turns: tuple[OrderedDict[_Key, None], ...] = (OrderedDict(), OrderedDict())
+        """The lanes in which somebody waits who may be admitted, those of first polls and the others; of each, the one
+        whose turn is next comes first."""
         self._returning: deque[asyncio.Future[None]] = deque()
 
     @asynccontextmanager
-    async def poll(self, source: SourceKey) -> AsyncIterator[None]:
-        """Hold a slot while the block runs."""
-        key = source.account_id, source.region, source.aws_service
+    async def poll(self, source: SourceKey, *, is_known: bool = False) -> AsyncIterator[None]:
+        """Hold a slot while the block runs. What `is_known` already waits for what was never polled."""
+        key = is_known, source.account_id, source.region, source.aws_service
         lane, waiter = self._lanes.setdefault(key, _Lane()), asyncio.get_running_loop().create_future()
         lane.add(source.kind, waiter)
         self._line_up(key, lane)
@@ -98,7 +99,7 @@ class Admission:
     def _line_up(self, key: _Key, lane: _Lane) -> None:
         """Have a lane take its turn, if there is anybody to admit."""
         if lane.waiting and lane.under_way < self._most:
-            self._turns.setdefault(key)
+            self._turns[key[0]].setdefault(key)
 
     def _admit(self) -> None:
         while self._free > 0 and (self._admit_returning() or self._admit_next()):
@@ -112,13 +113,14 @@ class Admission:
         return False
 
     def _admit_next(self) -> bool:
-        while self._room > 0 and self._turns:
-            key, _ = self._turns.popitem(last=False)
-            lane = self._lanes[key]
-            if waiter := lane.next():
-                waiter.set_result(None)
-                lane.under_way += 1
-                self._room -= 1
-                self._line_up(key, lane)
-                return True
+        for turns in self._turns:
+            while self._room > 0 and turns:
+                key, _ = turns.popitem(last=False)
+                lane = self._lanes[key]
+                if waiter := lane.next():
+                    waiter.set_result(None)
+                    lane.under_way += 1
+                    self._room -= 1
+                    self._line_up(key, lane)
+                    return True
         return False

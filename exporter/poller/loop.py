@@ -275,7 +275,7 @@ class Poller:
         """Return when a poll started, after its wait for a slot, the children it found, and what it requested."""
         key, status = source.status.key, source.status
         admission = self._admission
-        async with admission.poll(key), self._noted(key):
+        async with admission.poll(key, is_known=status.attempts > 0), self._noted(key):
             start = self._clock.monotonic()
             found: list[Source] | None = None
             poll = PollRun(admission.released)

@@ -23,13 +23,13 @@ class Crowd:
         self.tasks = {}
         self.steps = {}
 
-    def start(self, name, source=None):
+    def start(self, name, source=None, **options):
         """Start a poll."""
         self.steps[name] = asyncio.Queue()
-        self.tasks[name] = asyncio.create_task(self._poll(name, source or key(scope=name)))
+        self.tasks[name] = asyncio.create_task(self._poll(name, source or key(scope=name), options))
 
-    async def _poll(self, name, source):
-        async with self.admission.poll(source):
+    async def _poll(self, name, source, options):
+        async with self.admission.poll(source, **options):
             self.began.append(name)
             while (step := await self.steps[name].get()) != "end":
                 async with self.admission.released():
@@ -120,6 +120,19 @@ async def test_accounts_services_and_kinds_take_turns(crowd):
         polls.tell(name)
         order = await polls.settle()
     assert order[-1] == "pipeline 2"
+
+
+async def test_what_was_never_polled_comes_first(crowd):
+    """In an organization, the first sources are due again long before the last ones were read."""
+    polls = crowd(1)
+    polls.start("first")
+    polls.start("again", is_known=True)
+    await polls.settle()
+    polls.start("new", key("glue"))
+    polls.tell("first")
+    assert await polls.settle() == ["first", "new"]
+    polls.tell("new")
+    assert await polls.settle() == ["first", "new", "again"]
 
 
 async def test_not_everybody_may_wait_at_once(crowd):
