@@ -11,8 +11,11 @@ from threading import Lock
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+import aiohttp
 from aiobotocore.httpsession import AIOHTTPSession
 from botocore.httpsession import get_cert_path
+
+from exporter.aws.poll_error import BadResponseError
 
 Verify = bool | str
 """Whether certificates are verified; a bundle's path if not by the usual one."""
@@ -40,6 +43,12 @@ class Pool(AIOHTTPSession):  # type: ignore[misc] # aiobotocore has no types
     def is_good(self) -> bool:
         """Whether new requests may use it."""
         return not self.is_spoiled and time.monotonic() - self.born < LONGEST
+
+    async def _get_session(self, proxy_url: str | None) -> aiohttp.ClientSession:
+        session: aiohttp.ClientSession = await super()._get_session(proxy_url)
+        if _REDIRECTS not in session.trace_configs:
+            session.trace_configs.append(_REDIRECTS)
+        return session
 
     def _build_ssl_contexts(self, proxy_url: str | None) -> tuple[SSLContext, SSLContext | None]:
         if proxy_url or self._cert_file:
@@ -84,8 +93,10 @@ class Pools:
         pool.used, pool.opened = time.monotonic(), max(pool.opened, pool.users)
         try:
             response = await pool.send(request)
-        except Exception:
+        except Exception as error:
             pool.is_spoiled = True
+            if isinstance(cause := getattr(error, "kwargs", {}).get("error"), BadResponseError):
+                raise cause from None
             raise
         finally:
             pool.users -= 1
@@ -150,6 +161,20 @@ class Sender:
         """Send a request and return the response."""
         return await self._pools.send(request, self._options)
 
+
+async def _refuse(_session: object, _context: object, redirect: aiohttp.TraceRequestRedirectParams) -> None:
+    """Follow no redirect.
+
+    aiohttp would by itself, with every header but the signature: a session's token would reach a host that nobody
+    chose, and what that host lists would be ours.
+    """
+    redirect.response.close()
+    raise BadResponseError(f"HTTP {redirect.response.status} leads elsewhere, and redirects are not followed")
+
+
+_REDIRECTS = aiohttp.TraceConfig()
+_REDIRECTS.on_request_redirect.append(_refuse)
+_REDIRECTS.freeze()
 
 _reading = Lock()
 

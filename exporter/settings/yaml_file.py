@@ -11,8 +11,14 @@ from exporter.settings.errors import ConfigurationError
 
 
 def read(file: Path) -> dict[str, Any]:
-    """Return the content of a configuration file, empty for an empty file; raises ConfigurationError."""
-    content = parse(file, read_bytes(file))
+    """Return the content of a configuration file; raises ConfigurationError, also for a file without content.
+
+    One that is just being written would otherwise mean every kind of the default account.
+    """
+    text = read_bytes(file)
+    content = parse(file, text)
+    if not content and yaml.safe_load(text) is None:
+        raise ConfigurationError([f"{file}: has no content; write {{}} if every default is meant"])
     if "config" in content:
         raise ConfigurationError([f"{file}: config: only a flag or an environment variable can set it (--config.file)"])
     return content

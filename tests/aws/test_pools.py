@@ -15,6 +15,7 @@ from botocore.loaders import Loader
 from freezegun import freeze_time
 
 from exporter.aws import Clients, Credentials, Limiters, Place, PollRun
+from exporter.aws.poll_error import BadResponseError
 from exporter.aws.pools import Pools
 from exporter.aws.session import Session
 from exporter.clock import Clock
@@ -158,6 +159,21 @@ async def test_connections_are_replaced_after_a_server_error():
         ill[0] = False
         await ask()
         assert len(sts.connections) == 2
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_not_followed(status):
+    """No header of ours goes to a host that nobody chose, and what that host says is not AWS's answer."""
+    async with issuing() as elsewhere:
+        headers = {"Location": f"{elsewhere.address}/steal"}
+        async with (
+            issuing(broken=lambda: web.Response(status=status, headers=headers)) as sts,
+            asking(sts.address) as ask,
+        ):
+            with pytest.raises(BadResponseError, match=f"HTTP {status} leads elsewhere"):
+                await ask()
+            assert len(sts.requests) == 1
+        assert elsewhere.connections == set()
 
 
 async def test_idle_connections_make_room_for_those_to_other_hosts():

@@ -26,7 +26,6 @@ def test_a_first_poll_is_measured() -> None:
     rows = bench_first_poll.rows(500, rounds=1, likeness=[False], many=2000)
     values = {row.name.partition(",")[0]: row.value for row in rows}
     assert values.keys() == {"boto3", "first poll", "boto3's paginator / first poll", "first poll of 2"}
-    assert values["first poll of 2"] > 0
 
 
 def test_the_store_is_measured() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import signal
 import socket
@@ -15,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporter import __version__
 from exporter.cli import main
+from exporter.cli.demo import _forget_aws
 from exporter.settings import flags, load
 from tests.support.harness import ACCOUNT, BEDROCK, CATALOG, LOOKOUT, NOW, REGION, HandClock, simulated
 from tests.support.patience import UNHURRIED_FLAGS
@@ -376,6 +378,27 @@ async def test_the_demo_prints_the_address_of_its_aws(run):
         code, out, _ = await asyncio.to_thread(run, "once", *flags)
     assert code == 0
     assert int(next(row["JOBS"] for row in rows(out) if row["KIND"] == BEDROCK.key)) > 0
+
+
+def test_the_demo_takes_nothing_from_the_environment(monkeypatch):
+    """Whoever tries it in a company's shell has all of these, and none leads to the simulator."""
+    environment = {
+        "AWS_PROFILE": "nobody",
+        "AWS_CA_BUNDLE": "/nowhere.pem",
+        "AWS_DEFAULTS_MODE": "wrong",
+        "AWS_BEARER_TOKEN_BEDROCK": "of-somebody",
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "https_proxy": "http://127.0.0.1:9",
+    }
+    with monkeypatch.context() as patch:
+        for name, value in {**environment, "AWS_JOB_EXPORTER_LOG__LEVEL": "debug"}.items():
+            patch.setenv(name, value)
+        # Only to have everything put back.
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            patch.setenv(name, os.environ[name])
+        _forget_aws()
+        left = {name for name in os.environ if name.startswith("AWS_") or name.upper().endswith("_PROXY")}
+        assert left == {"AWS_JOB_EXPORTER_LOG__LEVEL", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"}
 
 
 @pytest.mark.slow

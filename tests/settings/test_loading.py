@@ -50,8 +50,14 @@ def problem(read, tmp_path):
 
 
 def test_the_defaults_apply_without_any_configuration(read):
-    """The exporter runs without a file."""
-    assert read(None) == read("") == read("# nothing but a comment\n") == Settings()
+    """The exporter runs without a file, or with one that says so."""
+    assert read(None) == read("{}") == Settings()
+
+
+@pytest.mark.parametrize("content", ["", "\n", "# nothing but a comment\n", "---\n"])
+def test_a_file_without_content_is_an_error(problem, content):
+    """It is probably just being written; with every default, a reload would read every kind of the default account."""
+    assert problem(content) == "exporter.yml: has no content; write {} if every default is meant"
 
 
 def test_every_key_of_every_section_is_in_the_example():
