@@ -170,3 +170,12 @@ def test_a_first_list_that_broke_off_leaves_nothing(database):
         waited(break_off(broken.ledger) if left else broken.ledger.begin())
         held = "SELECT count(*) FROM job WHERE source = ?"
         assert database.connection.execute(held, (broken.ledger.number,)).fetchone() == (left,)
+
+
+def test_a_new_source_is_written_once(database):
+    """As it is: nothing has to be corrected."""
+    before = database.connection.total_changes
+    new = Ledger(database, KEY._replace(scope="new"), str, Rules(DAY), longest_run=90.0)
+    waited(new.open())
+    assert database.connection.total_changes == before + 1
+    assert database.connection.execute("SELECT longest_run FROM source WHERE scope = 'new'").fetchone() == (90_000,)
