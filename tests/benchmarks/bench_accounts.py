@@ -23,7 +23,7 @@ from exporter import app
 from exporter.poller import JobSource
 from exporter.settings import Settings, load
 from exporter.simulator import Simulator, World
-from tests.benchmarks.bench_polling import KEYS, scraped
+from tests.benchmarks.bench_polling import KEYS, account_ids, scraped, through_roles
 from tests.benchmarks.children import process, result_of, rss
 from tests.benchmarks.report import Row, report
 from tests.support.greeting import self_signed
@@ -53,18 +53,14 @@ class Organization(NamedTuple):
     @property
     def account_ids(self) -> list[str]:
         """Return the ids of the accounts."""
-        return [f"{100_000_000_000 + number}" for number in range(self.accounts)]
+        return account_ids(self.accounts)
 
     def settings(self, url: str) -> Settings:
         """Return what an operator would write, at the default rates."""
-        accounts = [
-            {"role_arn": f"arn:aws:iam::{account}:role/exporter", "regions": self.regions}
-            for account in self.account_ids
-        ]
         return load(
             CATALOG,
             defaults={
-                "accounts": accounts,
+                "accounts": through_roles(self.account_ids, self.regions),
                 "aws": {"endpoint_url": url},
                 "limits": {"sources": 100_000},
                 "services": {service: {} for service in SERVICES},

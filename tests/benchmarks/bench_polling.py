@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from multiprocessing.connection import Connection
@@ -97,6 +97,16 @@ async def _counted(aws: Simulator, work: Any) -> float:
 # Many sources.
 
 
+def account_ids(number: int) -> list[str]:
+    """Return the ids of so many accounts."""
+    return [f"{100_000_000_000 + account}" for account in range(number)]
+
+
+def through_roles(ids: Iterable[str], regions: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the configuration of accounts that are read by a role each."""
+    return [{"role_arn": f"arn:aws:iam::{account}:role/exporter", "regions": regions} for account in ids]
+
+
 class Fleet(NamedTuple):
     """Accounts with regions with collaborations, each of which is a source with ten active jobs."""
 
@@ -114,18 +124,14 @@ class Fleet(NamedTuple):
     @property
     def account_ids(self) -> list[str]:
         """Return the ids of the accounts."""
-        return [f"{100_000_000_000 + number}" for number in range(self.accounts)]
+        return account_ids(self.accounts)
 
     def settings(self, url: str) -> Settings:
         """Return what an operator would write, with a rate high enough to poll every source in time."""
-        accounts = [
-            {"role_arn": f"arn:aws:iam::{account}:role/exporter", "regions": self.regions}
-            for account in self.account_ids
-        ]
         return load(
             CATALOG,
             defaults={
-                "accounts": accounts,
+                "accounts": through_roles(self.account_ids, self.regions),
                 "aws": {"endpoint_url": url, "requests_per_second": max(2.0, 12 * self.collaborations / self.interval)},
                 "poll": {"interval": f"{self.interval:g}s"},
                 "services": {INFERENCE.service: {"kinds": [INFERENCE.key]}},
