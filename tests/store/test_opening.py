@@ -143,6 +143,10 @@ def test_a_source_that_is_opened_again_is_not_written(database):
 
 def test_other_rules_apply_once(database):
     """The next start sums nothing up again."""
+    known = LedgerOfATest(DAY, str, database=database)
+    known.ledger = ledger(database)
+    waited(known.ledger.open())
+    known.take([Job("b", "Done", State.SUCCEEDED, created=NOW - 60, ended=NOW - 50)], NOW)
     for rules in (Rules(2 * DAY), Rules(2 * DAY)):
         before = database.connection.total_changes
         opened = Ledger(database, KEY, str, rules, longest_run=60.0)
