@@ -194,7 +194,7 @@ def test_an_invalid_variable_is_named(name, value):
 @given(path=st.sampled_from(sorted(paths() - {("web", "config", "file")})), value=unset)
 def test_an_invalid_flag_is_named(file, path, value):
     """The exit code is 2 with the flag's name, from argparse or the settings; a bad file is named instead."""
-    file.write_text("")
+    file.write_text("{}")
     flag = f"--{'.'.join(path).replace('_', '-')}"
     with contextlib.redirect_stderr(io.StringIO()) as said, contextlib.redirect_stdout(io.StringIO()):
         try:
