@@ -13,8 +13,11 @@ from exporter.jobs import SourceKey
 _WAITING = 8
 """For each slot, polls that may be under way: all but one of these wait for their service's rate."""
 
-_Key = tuple[bool, str, str, str]
-"""Whether the source was polled before; account, region and service, which is what a rate is for."""
+_Key = tuple[str, str, str]
+"""Account, region and service: what a rate is for."""
+
+_Queue = OrderedDict[str, deque[asyncio.Future[None]]]
+"""Who waits, by kind; the kind whose turn is next comes first."""
 
 
 @dataclass
@@ -22,21 +25,19 @@ class _Lane:
     """The sources of one service, which share its rate."""
 
     under_way: int = 0
-    waiting: OrderedDict[str, deque[asyncio.Future[None]]] = field(default_factory=OrderedDict)
-    """By their kind; the kind whose turn is next comes first."""
+    waiting: tuple[_Queue, _Queue] = field(default_factory=lambda: (OrderedDict(), OrderedDict()))
+    """What was never polled, and what was."""
 
-    def add(self, kind: str, waiter: asyncio.Future[None]) -> None:
-        self.waiting.setdefault(kind, deque()).append(waiter)
-
-    def next(self) -> asyncio.Future[None] | None:
+    def next(self, rank: int) -> asyncio.Future[None] | None:
         """Return whose turn it is, if anybody still waits."""
-        while self.waiting:
-            kind, waiters = self.waiting.popitem(last=False)
+        waiting = self.waiting[rank]
+        while waiting:
+            kind, waiters = waiting.popitem(last=False)
             while waiters:
                 waiter = waiters.popleft()
                 if not waiter.done():
                     if waiters:
-                        self.waiting[kind] = waiters
+                        waiting[kind] = waiters
                     return waiter
         return None
 
@@ -51,16 +52,16 @@ class Admission:
         self._most = of_a_service
         self._lanes: dict[_Key, _Lane] = {}
         self._turns: tuple[OrderedDict[_Key, None], ...] = (OrderedDict(), OrderedDict())
-        """The lanes in which somebody waits who may be admitted, those of first polls and the others; of each, the one
-        whose turn is next comes first."""
+        """The lanes in which somebody waits for a first poll, and for another one; of each, the one whose turn is next
+        comes first."""
         self._returning: deque[asyncio.Future[None]] = deque()
 
     @asynccontextmanager
     async def poll(self, source: SourceKey, *, is_known: bool = False) -> AsyncIterator[None]:
         """Hold a slot while the block runs. What `is_known` already waits for what was never polled."""
-        key = is_known, source.account_id, source.region, source.aws_service
+        key = source.account_id, source.region, source.aws_service
         lane, waiter = self._lanes.setdefault(key, _Lane()), asyncio.get_running_loop().create_future()
-        lane.add(source.kind, waiter)
+        lane.waiting[is_known].setdefault(source.kind, deque()).append(waiter)
         self._line_up(key, lane)
         self._admit()
         try:
@@ -74,8 +75,7 @@ class Admission:
                 self._free += 1
                 self._line_up(key, lane)
                 self._admit()
-            if not lane.under_way and not lane.waiting:
-                self._lanes.pop(key, None)
+            self._clear(key, lane)
 
     @asynccontextmanager
     async def released(self) -> AsyncIterator[None]:
@@ -97,9 +97,16 @@ class Admission:
                 raise
 
     def _line_up(self, key: _Key, lane: _Lane) -> None:
-        """Have a lane take its turn, if there is anybody to admit."""
-        if lane.waiting and lane.under_way < self._most:
-            self._turns[key[0]].setdefault(key)
+        """Have a lane take its turns, if there is anybody to admit."""
+        if lane.under_way < self._most:
+            for waiting, turns in zip(lane.waiting, self._turns, strict=True):
+                if waiting:
+                    turns.setdefault(key)
+
+    def _clear(self, key: _Key, lane: _Lane) -> None:
+        """Drop a lane in which nobody polls or waits."""
+        if not lane.under_way and not any(lane.waiting):
+            self._lanes.pop(key, None)
 
     def _admit(self) -> None:
         while self._free > 0 and (self._admit_returning() or self._admit_next()):
@@ -113,14 +120,20 @@ class Admission:
         return False
 
     def _admit_next(self) -> bool:
-        for turns in self._turns:
+        for rank, turns in enumerate(self._turns):
             while self._room > 0 and turns:
                 key, _ = turns.popitem(last=False)
-                lane = self._lanes[key]
-                if waiter := lane.next():
-                    waiter.set_result(None)
-                    lane.under_way += 1
-                    self._room -= 1
-                    self._line_up(key, lane)
-                    return True
+                lane = self._lanes.get(key)
+                # Full, or gone: it lines up again when one of its polls ends, or begins.
+                if lane is None or lane.under_way >= self._most:
+                    continue
+                waiter = lane.next(rank)
+                if waiter is None:
+                    self._clear(key, lane)
+                    continue
+                waiter.set_result(None)
+                lane.under_way += 1
+                self._room -= 1
+                self._line_up(key, lane)
+                return True
         return False

@@ -105,6 +105,29 @@ async def test_few_of_one_service_are_under_way(crowd):
     assert await polls.settle() == ["a", "b", "other", "c"]
 
 
+async def test_a_service_has_no_more_polls_for_those_that_are_known(crowd):
+    """Its first polls and the others together leave half of the slots to other services, whatever it does."""
+    polls = crowd(2, of_a_service=1)
+    polls.start("new")
+    polls.start("again", is_known=True)
+    polls.start("other", key("glue"))
+    assert await polls.settle() == ["new", "other"]
+    polls.tell("new")
+    assert await polls.settle() == ["new", "other", "again"]
+
+
+async def test_nothing_stays_of_who_gave_up_waiting(crowd):
+    """An account may leave while thousands of its sources wait."""
+    polls = crowd(1)
+    polls.start("a")
+    polls.start("b", key("glue"))
+    await polls.settle()
+    await cancelled(polls.tasks["b"])
+    polls.tell("a")
+    await polls.settle()
+    assert polls.admission._lanes == {}
+
+
 async def test_accounts_services_and_kinds_take_turns(crowd):
     """Six hundred pipelines of one account do not come before another account, service or kind."""
     polls = crowd(1)
