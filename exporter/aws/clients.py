@@ -85,7 +85,7 @@ class Clients:
     async def account_id(self, poll: PollRun, place: Place) -> str:
         """Return the id of the account that the credentials belong to (STS GetCallerIdentity)."""
         by = await self._caller(poll, place._replace(account_id=""), "sts")
-        account_id = await self._identify(by)
+        account_id = await self._asked(by)
         if place.account.role_arn is None:
             self.limiters.note_own(account_id)
         return account_id
@@ -138,27 +138,23 @@ class Clients:
         by.access_key = keys.access_key
         if by.account_id:
             # Nothing counts before it is known whose they are: they may have been replaced since the account was found.
-            account_id = by.identity.account_of(keys.access_key) or await self._owner(by, keys)
+            account_id = by.identity.account_of(keys.access_key)
+            if not account_id:
+                account_id = await self._asked(Caller(by.poll, Keys(keys), region=by.region))
+                by.identity.note_account(keys.access_key, account_id)
             if account_id != by.account_id:
                 words = f"the credentials belong to account {account_id} now"
                 raise PollError(PollErrorReason.EXPIRED_CREDENTIALS, words)
         request.context["signing"] = {**request.context.get("signing", {}), "request_credentials": Keys(keys)}
 
-    async def _owner(self, by: Caller, keys: Any) -> str:
-        """Return the account that replaced keys belong to, and note it."""
-        account_id = await self._identify(Caller(by.poll, Keys(keys), None, by.region))
-        assert by.identity is not None  # noqa: S101 - for the type checker: they are its keys
-        by.identity.note_account(keys.access_key, account_id)
-        return account_id
-
-    async def _identify(self, by: Caller) -> str:
-        """Return the account that a caller's credentials belong to, and note it."""
+    async def _asked(self, by: Caller) -> str:
+        """Ask STS for the account that a caller's credentials belong to, and note it."""
         # AWS allows this to every identity, even one that is denied everything else.
         response = await self._call(by, "sts", "GetCallerIdentity", {})
         account_id = text(response.get("Account"))
         if not account_id:
             raise BadResponseError("GetCallerIdentity returned no account")
-        if by.identity is not None:
+        if by.identity:
             by.identity.note_account(by.access_key, account_id)
         return account_id
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -71,14 +70,13 @@ class _Examination:
     async def _examine(self, source: Source) -> None:
         intervals = self._intervals(source)
         children, first = await self.poller.examine(source)
-        requests, is_denied_details = first.requests, first.is_denied_details
+        requests = first.requests
         if isinstance(source, JobSource) and source.kind.filters.created_after and source.status.is_up:
             # The first poll also reads the past: only the second costs what every later one does.
             _, second = await self.poller.examine(source)
             listing = (source.kind.service, source.kind.operation)
-            requests = requests | Counter({listing: second.requests[listing]})
             requests[listing] = second.requests[listing]
-        missing = self._missing(source, intervals, is_denied_details=is_denied_details)
+        missing = self._missing(source, intervals, is_denied_details=first.is_denied_details)
         self.findings.append(Diagnosis(source.status, intervals, requests, *missing))
         self._last = " ".join(filter(None, source.status.key))
         await self.examine(children or ())

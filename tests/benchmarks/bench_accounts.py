@@ -50,17 +50,12 @@ class Organization(NamedTuple):
     watched: float = 66.0
     """Seconds for which the steady state is measured."""
 
-    @property
-    def account_ids(self) -> list[str]:
-        """Return the ids of the accounts."""
-        return account_ids(self.accounts)
-
     def settings(self, url: str) -> Settings:
         """Return what an operator would write, at the default rates."""
         return load(
             CATALOG,
             defaults={
-                "accounts": through_roles(self.account_ids, self.regions),
+                "accounts": through_roles(account_ids(self.accounts), self.regions),
                 "aws": {"endpoint_url": url},
                 "limits": {"sources": 100_000},
                 "services": {service: {} for service in SERVICES},
@@ -123,7 +118,7 @@ def _serve(pipe: Connection, organization: Organization, folder: str) -> None:
 async def _simulate(pipe: Connection, organization: Organization, folder: Path) -> None:
     world = World(CATALOG, account=ACCOUNT, region=REGION)
     if organization.has_jobs:
-        for account in organization.account_ids:
+        for account in account_ids(organization.accounts):
             for region in organization.regions:
                 _populate(world, account, region)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

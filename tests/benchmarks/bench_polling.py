@@ -121,17 +121,12 @@ class Fleet(NamedTuple):
         """Return the number of sources."""
         return self.accounts * len(self.regions) * self.collaborations
 
-    @property
-    def account_ids(self) -> list[str]:
-        """Return the ids of the accounts."""
-        return account_ids(self.accounts)
-
     def settings(self, url: str) -> Settings:
         """Return what an operator would write, with a rate high enough to poll every source in time."""
         return load(
             CATALOG,
             defaults={
-                "accounts": through_roles(self.account_ids, self.regions),
+                "accounts": through_roles(account_ids(self.accounts), self.regions),
                 "aws": {"endpoint_url": url, "requests_per_second": max(2.0, 12 * self.collaborations / self.interval)},
                 "poll": {"interval": f"{self.interval:g}s"},
                 "services": {INFERENCE.service: {"kinds": [INFERENCE.key]}},
@@ -182,7 +177,7 @@ def _serve(pipe: Connection, fleet: Fleet) -> None:
 
 async def _simulate(pipe: Connection, fleet: Fleet) -> None:
     world = World(CATALOG, account=ACCOUNT, region=REGION)
-    for account in fleet.account_ids:
+    for account in account_ids(fleet.accounts):
         for region in fleet.regions:
             _populate(world, fleet.collaborations, account, region)
 

@@ -30,7 +30,7 @@ from exporter.poller.planner import incremental
 from exporter.settings import Settings
 from exporter.store import Database, Ledger
 from tests.benchmarks import bench_listing
-from tests.benchmarks.bench_polling import FLEET, KEYS, Fleet, scraped
+from tests.benchmarks.bench_polling import FLEET, KEYS, Fleet, account_ids, scraped
 from tests.benchmarks.children import process, result_of, rss
 from tests.benchmarks.report import Row, report
 from tests.benchmarks.workload import (
@@ -478,7 +478,7 @@ def _shifted(job: Job, by: float) -> dict[str, Any]:
 
 async def _found(roots: Iterable[Any], fleet: Fleet, now: float) -> Any:
     """Yield the sources of jobs, after their parents have found them."""
-    for root, account in zip(roots, (each for each in fleet.account_ids for _ in fleet.regions), strict=True):
+    for root, account in zip(roots, (each for each in account_ids(fleet.accounts) for _ in fleet.regions), strict=True):
         assert isinstance(root, AccountSource)
         root.account_id = account
         await root._finding.keep([account, []], now)
