@@ -16,6 +16,7 @@ from exporter.cli.signals import Signals
 from exporter.exposition import Format
 from exporter.settings import Settings, Storage, Web, format_duration
 from exporter.telemetry import SourceStatus
+from exporter.telemetry.log_thread import written_by_thread
 
 log = structlog.get_logger("exporter")
 
@@ -45,14 +46,15 @@ async def serve_until_stopped(
     log.info("Starting aws-job-exporter", version=__version__)
     app.calm_collector()
     try:
-        async with (
-            app.running(*configuration, credentials=credentials, read=read) as exporter,
-            app.background(signals.each_hangup(exporter.reload), app.skip_sources(exporter.poller)),
-        ):
-            _log_listening(exporter, configuration.settings.web)
-            announce(_url(*exporter.addresses[0], has_tls=exporter.has_tls))
-            await signals.stop.wait()
-            log.info("Stopping")
+        with written_by_thread():
+            async with (
+                app.running(*configuration, credentials=credentials, read=read) as exporter,
+                app.background(signals.each_hangup(exporter.reload), app.skip_sources(exporter.poller)),
+            ):
+                _log_listening(exporter, configuration.settings.web)
+                announce(_url(*exporter.addresses[0], has_tls=exporter.has_tls))
+                await signals.stop.wait()
+                log.info("Stopping")
     except OSError as error:
         raise FailedError(f"cannot listen: {error.strerror or error}") from None
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from typing import Self
 
@@ -22,15 +23,20 @@ class Signals:
     def __init__(self) -> None:
         self.stop = asyncio.Event()
         self._hangup = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._is_ending = threading.Event()
 
     @classmethod
     def caught(cls) -> Self:
         """Return the signals of the process, which from now on are handled instead of ending it."""
         signals = cls()
-        loop = asyncio.get_running_loop()
+        # Started now, because later there may be no thread left, or the event loop may stand still. A daemon, because
+        # otherwise Python would wait for it whenever the shutdown takes less time.
+        threading.Thread(target=signals._end, name="deadline", daemon=True).start()
         for number in _ENDING:
-            loop.add_signal_handler(number, signals._stop)
-        loop.add_signal_handler(signal.SIGHUP, signals._hangup.set)
+            # Not the event loop's handlers, which do nothing while something blocks it.
+            signal.signal(number, lambda *_: signals._stop())
+        signals._loop.add_signal_handler(signal.SIGHUP, signals._hangup.set)
         return signals
 
     async def each_hangup(self, do: Callable[[], Awaitable[object]]) -> None:
@@ -41,15 +47,16 @@ class Signals:
             await do()
 
     def _stop(self) -> None:
-        self.stop.set()
         for number in _ENDING:
-            asyncio.get_running_loop().remove_signal_handler(number)
             signal.signal(number, signal.SIG_DFL)
-        # Python waits for its threads at exit, and one that waits for a silent name server cannot be canceled.
-        deadline = threading.Timer(_GRACE, os._exit, [0])
-        # Otherwise Python would wait for this thread, too, whenever the shutdown takes less time.
-        deadline.daemon = True
-        deadline.start()
+        self._is_ending.set()
+        self._loop.call_soon_threadsafe(self.stop.set)
+
+    def _end(self) -> None:
+        """End the process when its time is over: Python waits for its threads, and some cannot be canceled."""
+        self._is_ending.wait()
+        time.sleep(_GRACE)
+        os._exit(0)
 
 
 _ENDING = (signal.SIGTERM, signal.SIGINT)

@@ -21,7 +21,7 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING,
 
 def configure_logging(level: str, form: str, stream: TextIO | None = None) -> None:
     """Send every log record of the process, those of libraries included, to `stream` (default: stderr)."""
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = logging.StreamHandler(stream or _Stderr())
     handler.setFormatter(
         ProcessorFormatter(
             foreign_pre_chain=_CHAIN,
@@ -39,6 +39,18 @@ def configure_logging(level: str, form: str, stream: TextIO | None = None) -> No
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
     )
+
+
+class _Stderr:
+    """What stderr is at that moment: while the exporter serves, the queue of a thread."""
+
+    def write(self, text: str) -> None:
+        """Write text."""
+        sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """Write what is buffered."""
+        sys.stderr.flush()
 
 
 def _promslog(_logger: object, _method: str, event: EventDict) -> EventDict:

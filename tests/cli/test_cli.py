@@ -15,7 +15,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter import __version__
-from exporter.cli import main
+from exporter.cli import FINITE, main
+from exporter.cli.commands import argument_parser
 from exporter.cli.demo import _forget_aws
 from exporter.settings import flags, load
 from tests.support.harness import ACCOUNT, BEDROCK, CATALOG, LOOKOUT, NOW, REGION, HandClock, simulated
@@ -29,6 +30,12 @@ REFUSING = "http://127.0.0.1:9"
 COMMANDS = ("serve", "once", "check-config", "classify", "iam-policy", "doctor", "kinds", "demo")
 FLAGS = [f"--{'.'.join(path)}".replace("_", "-") for path in flags.paths() if len(path) > 1]
 GOOD, WRONG_KEY, WRONG_SERVICE = "poll: {interval: 2m}", "poll: {intervall: 2m}", "services: {bedrok: {}}"
+
+
+def test_the_commands_that_end_by_themselves_are_all_but_the_servers():
+    """A signal during the start ends a server with code 0, and leaves the others to the system."""
+    (commands,) = (action.choices for action in argument_parser()._actions if isinstance(action.choices, dict))
+    assert commands.keys() == FINITE | {"serve", "demo"}
 
 
 @pytest.fixture

@@ -1,18 +1,24 @@
 """Signals to a real process: it reloads its file, and it shuts down cleanly, whatever hangs."""
 
 import asyncio
+import errno
+import fcntl
+import os
 import re
 import signal
 import socket
 import sys
 import textwrap
+from collections import Counter
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import aiohttp
 import pytest
 import yaml
 
-from tests.support.harness import BEDROCK, CUSTOMIZATION, NOW, HandClock, simulated
+from exporter.simulator import AwsError
+from tests.support.harness import BEDROCK, CATALOG, CUSTOMIZATION, NOW, HandClock, simulated
 from tests.support.patience import PATIENCE, UNHURRIED, eventually
 from tests.support.processes import ROOT, announced, scrape, started
 
@@ -199,6 +205,94 @@ async def test_a_silent_name_server_does_not_delay_the_shutdown(config):
     finally:
         if process.returncode is None:
             process.kill()
+
+
+@pytest.fixture
+def unread():
+    """Return an end of a pipe of 4 kB, for a process whose log nobody reads."""
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    yield writer
+    os.close(reader)
+    os.close(writer)
+
+
+async def test_a_log_that_nobody_reads_holds_up_nothing(aws, config, unread):
+    """A container's log driver may block: polls, pages, metrics and the end of the process go on."""
+    file = config(dict.fromkeys(CATALOG.names))
+    asked: Counter[str] = Counter()
+
+    async def refuse(call):
+        asked[call.operation] += 1
+        if call.service != "sts":
+            raise AwsError("AccessDeniedException", "x" * 1_000, 403)
+
+    aws.hooks.append(refuse)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = "{}:{}".format(*listener.getsockname())
+    flags = (f"--web.listen-address={address}", f"--config.file={file}", "--poll.interval=1s")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "exporter", *flags), cwd=ROOT, stdout=asyncio.subprocess.DEVNULL, stderr=unread
+    )
+    try:
+
+        async def goes_on():
+            # Far more is logged by then than the pipe holds.
+            return asked["ListModelInvocationJobs"] > 5
+
+        await eventually(goes_on)
+        assert await value(address, "aws_job_exporter_log_lines_dropped") == 0
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(PATIENCE):
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+
+
+@pytest.fixture
+def starting(tmp_path):
+    """Return a configuration file that keeps a process waiting, and a condition: whether it does."""
+    file = tmp_path / "fifo.yml"
+    os.mkfifo(file)
+
+    async def is_read():
+        try:
+            os.close(os.open(file, os.O_WRONLY | os.O_NONBLOCK))
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            return False
+        return True
+
+    return file, is_read
+
+
+async def ended_at_start(starting, *command):
+    """Return the exit code of a program that gets a signal while it reads the configuration."""
+    file, is_read = starting
+    process = await asyncio.create_subprocess_exec(
+        *(*command, sys.executable, "-m", "exporter", f"--config.file={file}"), cwd=ROOT, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        await eventually(is_read)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()  # noqa: ASYNC240 - no disk
+        os.kill(int(children[0]) if children else process.pid, signal.SIGTERM)
+        return await ended(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+
+
+async def test_a_signal_during_the_start_ends_it(starting):
+    """Nothing has begun, so nothing is lost."""
+    assert await ended_at_start(starting) == 0
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root")
+async def test_a_signal_during_the_start_ends_the_first_process_of_a_container(starting):
+    """The kernel withholds from it what it does not handle."""
+    assert await ended_at_start(starting, "unshare", "--pid", "--fork", "--kill-child") == 0
 
 
 @pytest.fixture
