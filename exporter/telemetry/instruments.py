@@ -59,7 +59,8 @@ class Telemetry:
             "shard_info", "Which shard this exporter is (`shard.index`), 0 if it is the only one; always 1.", ("shard",)
         )
         self.shards = self._gauge("shards", "How many exporters share the sources (`shard.count`).")
-        self.registry.register(log_thread.DROPPED)
+        self.log_lines_dropped = log_thread.DROPPED
+        self.registry.register(self.log_lines_dropped)
         self.sources = self._gauge("sources", "Sources that are known: accounts, discoveries and lists of jobs.")
         self.sources_unread = self._gauge(
             "sources_unread", "Sources that were not polled yet, successfully or not, since they were found."
