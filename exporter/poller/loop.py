@@ -68,6 +68,7 @@ class Poller:
         self.progress = Progress(context.clock)
         context.telemetry.sources.set_function(lambda: self.known)
         context.telemetry.sources_unread.set_function(lambda: self.progress.unread)
+        context.telemetry.sources_overdue.set_function(self._overdue)
 
     def _use(self, context: Context) -> None:
         self._context = context
@@ -92,6 +93,10 @@ class Poller:
     def changes(self) -> int:
         """A number that rises whenever a source comes, goes, or takes the place of another one."""
         return self._sources.changes
+
+    def _overdue(self) -> int:
+        now = self._clock.time()
+        return sum(source.status.is_overdue(now) for source in self._sources.values())
 
     async def run(self, roots: Iterable[Source]) -> None:
         """Poll `roots` and all sources below them, until cancelled; until then, show what was known of them."""

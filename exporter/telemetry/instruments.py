@@ -66,6 +66,11 @@ class Telemetry:
             "sources_unread", "Sources that were not polled yet, successfully or not, since they were found."
         )
 
+        self.sources_overdue = self._gauge(
+            "sources_overdue",
+            "Sources whose next poll is late by more than one interval, because polls or the rate limit hold it up.",
+        )
+
     def _watch_polls(self) -> None:
         """Create what is counted and timed of polls."""
         # Beyond the last bound are polls that waited for the rate limit, which poll.timeout does not count.

@@ -83,6 +83,10 @@ class SourceStatus:
         """Whether the last poll succeeded."""
         return self.attempts > 0 and self.consecutive_failures == 0
 
+    def is_overdue(self, now: float) -> bool:
+        """Return whether the next poll should have been over for more than one interval."""
+        return self.next_poll is not None and now - self.next_poll > self.interval
+
     def renewed(self, newer: SourceStatus) -> SourceStatus:
         """Continue under a new configuration, with the interval and the names of `newer`."""
         self.interval = newer.interval

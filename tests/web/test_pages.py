@@ -147,6 +147,23 @@ async def test_the_first_page_does_not_say_so_before_all_is_read(shown):
         assert "Nothing: no source is down" not in page
 
 
+async def test_a_source_that_is_polled_late_is_marked(shown):
+    """It is up, and yet its numbers are older than its interval says."""
+    late = listed([], next_poll=NOW - 61, scope="late")
+    due = listed([], next_poll=NOW - 60, scope="due")
+    shown.sources = [late, due]
+    every = await shown.text("/sources")
+    assert [("late" in row, "overdue 1 min ago" in row) for row in rows(every) if " up " in row] == [
+        (False, False),
+        (True, True),
+    ]
+    assert "overdue <b>1</b>" in re.sub(r"<span.*?>|</span>", "", every)
+    assert "1 source" in await shown.text("/sources?overdue=true")
+    found = (await shown.data("/api/v1/sources?overdue=true"))["sources"]
+    assert [(each["scope"][:4], each["is_overdue"]) for each in found] == [("late", True)]
+    assert len((await shown.data("/api/v1/sources"))["sources"]) == 2
+
+
 async def test_an_unknown_end_is_not_made_up(shown):
     """AWS reports no time for such a job, and it had ended before it was first seen."""
     shown.sources = [listed([Job("a", "FAILED", State.FAILED, "old")])]

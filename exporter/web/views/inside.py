@@ -32,13 +32,22 @@ class Inside:
 
     def sources(self, parameters: SourceParameters) -> tuple[list[SourceRow], int | None, int]:
         """Return the sources that pass the filters: one page, the cursor of the next, and the total of all pages."""
-        healths = parameters.health
+        healths, now = parameters.health, self.inventory.now()
         statuses = self.inventory.statuses(parameters.places)
-        found = [status for status in statuses if not healths or health(status) in healths]
+        found = [
+            status
+            for status in statuses
+            if (not healths or health(status) in healths) and (not parameters.overdue or status.is_overdue(now))
+        ]
         end = parameters.cursor + parameters.limit
-        rows = [SourceRow.of(status) for status in found[parameters.cursor : end]]
+        rows = [SourceRow.of(status, now) for status in found[parameters.cursor : end]]
         return rows, end if end < len(found) else None, len(found)
 
     def health(self) -> Counter[str]:
         """Return how many sources are up, down, and unknown because they were not polled yet."""
         return Counter({"up": 0, "down": 0, "unknown": 0, **Counter(map(health, self.inventory.each_status()))})
+
+    def overdue(self) -> int:
+        """Return how many sources are polled late by more than one interval."""
+        now = self.inventory.now()
+        return sum(status.is_overdue(now) for status in self.inventory.each_status())

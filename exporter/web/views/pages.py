@@ -162,7 +162,7 @@ async def _overview(inside: Inside, _parameters: Parameters) -> Context:
         "failed": sum(count for _, count in failures),
         "newest": _rows(newest.jobs),
         "overdue": _rows(await inventory.overdue(_FEW)),
-        "down": [SourceRow.of(status) for status in down[:_FEW]],
+        "down": [SourceRow.of(status, inventory.now()) for status in down[:_FEW]],
     }
 
 
@@ -189,6 +189,7 @@ async def _sources(inside: Inside, parameters: SourceParameters) -> Context:
         "total": total,
         "next": following,
         "health": inside.health(),
+        "late": inside.overdue(),
         "choices": _choices(labels([status.key for status in inside.inventory.each_status()])),
     }
 

@@ -181,6 +181,8 @@ class SourceParameters(PlaceParameters):
     """The parameters of a list of sources."""
 
     health: tuple[Health, ...] = ()
+    overdue: bool = False
+    """Whether to show only those whose next poll is late by more than one interval."""
     limit: int = Field(default=500, ge=1, le=1000)
     cursor: int = Field(default=0, ge=0, le=10**9)
     """The number of sources on the pages before."""

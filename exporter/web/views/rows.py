@@ -94,6 +94,8 @@ class SourceRow(NamedTuple):
     interval_seconds: float
     last_success: float | None
     next_poll: float | None
+    is_overdue: bool
+    """Whether the next poll is late by more than one interval."""
     last_poll_duration_seconds: float | None
     last_poll_calls: int
     calls: int
@@ -101,7 +103,7 @@ class SourceRow(NamedTuple):
     """Jobs held; None for a discovery, which has none."""
 
     @classmethod
-    def of(cls, status: SourceStatus) -> SourceRow:
+    def of(cls, status: SourceStatus, now: float) -> SourceRow:
         """Return the row of a source."""
         return cls(
             *status.key,
@@ -113,6 +115,7 @@ class SourceRow(NamedTuple):
             interval_seconds=status.interval,
             last_success=status.last_success,
             next_poll=status.next_poll,
+            is_overdue=status.is_overdue(now),
             last_poll_duration_seconds=status.last_duration if status.attempts else None,
             last_poll_calls=status.last_calls,
             calls=status.calls,
