@@ -16,6 +16,7 @@ from aiobotocore.httpsession import AIOHTTPSession
 from botocore.httpsession import get_cert_path
 
 from exporter.aws.poll_error import BadResponseError
+from exporter.turns import Turnstile
 
 Verify = bool | str
 """Whether certificates are verified; a bundle's path if not by the usual one."""
@@ -71,6 +72,7 @@ class Pools:
         self._pools: dict[str, Pool] = {}
         self._retired: list[Pool] = []
         self._is_closed = False
+        self._turnstile = Turnstile()
 
     async def __aenter__(self) -> Self:
         return self
@@ -101,6 +103,7 @@ class Pools:
         finally:
             pool.users -= 1
             await self._sweep()
+        await self._turnstile.passed()
         pool.is_spoiled |= response.status_code >= _SERVER_ERROR
         return response
 
