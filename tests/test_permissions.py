@@ -84,7 +84,9 @@ def test_patterns_need_discovery():
 def test_only_the_selected_kinds_count():
     """An unused permission is one too many."""
     needed = reading({"bedrock": {"kinds": ["model_invocation_job"]}})
-    assert needed == {"bedrock:ListModelInvocationJobs": permissions.ANY}
+    assert needed == dict.fromkeys(
+        ("bedrock:GetModelInvocationJob", "bedrock:ListModelInvocationJobs"), permissions.ANY
+    )
 
 
 def test_configured_scopes_narrow_the_resources():

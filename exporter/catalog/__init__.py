@@ -24,6 +24,8 @@ class Service(Entry):
     service: str
     iam_prefix: str
     end_of_life: date | None = None
+    closed: date | None = None
+    """See `Kind.closed`."""
     opt_in: bool = False
     """Costly, noisy or in one region only: polled only if a configuration names the service."""
     permissions: Mapping[str, tuple[Action, ...]] = Field(default_factory=dict)
@@ -36,7 +38,7 @@ class Service(Entry):
     def _complete_kinds(cls, data: Any) -> Any:
         """Give each kind what its file says once for all of them."""
         scopes = data.get("scopes", {})
-        common = {key: data[key] for key in ("service", "end_of_life", "permissions") if key in data}
+        common = {key: data[key] for key in ("service", "end_of_life", "closed", "permissions") if key in data}
         kinds = {
             key: {**common, **entry, "key": key, "scopes": tuple(_chain(scopes, entry.get("scope"), key))}
             for key, entry in data.get("kinds", {}).items()

@@ -182,6 +182,8 @@ class Kind(Entry):
     stands for any call."""
     end_of_life: date | None = None
     """The day on which AWS stops running the service."""
+    closed: date | None = None
+    """The day from which AWS takes no new customers: hardly anyone has such jobs, so it is polled only if named."""
     scopes: tuple[tuple[str, Scope], ...] = ()
     """The scopes from the outermost to the innermost, by name."""
 

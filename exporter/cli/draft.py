@@ -111,7 +111,7 @@ def draft(models: Models, service: str, operation: str) -> str:
         "times": _times(item),
         "reason": item.find("reason"),
         "code": item.find("code"),
-        "details": None if item.find("reason") else _details(models, service, item, arguments),
+        "details": _details(models, service, item, arguments),
         "filters": _filters(model, item, states),
         # With several candidates, a count may be that of something else.
         "records": {key: paths[0] for key, paths in records.items() if len(paths) == 1},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 from exporter import permissions
 from exporter.cli.invocation import Invocation
@@ -18,11 +19,25 @@ async def iam_policy(invocation: Invocation) -> int:
     """Print the least-privilege policy of the role that reads an account, or of the exporter's own identity."""
     settings = invocation.settings()
     needed = permissions.base if invocation.options.identity == "base" else permissions.reading
-    statements = permissions.statements(needed(settings, settings.catalog(invocation.catalog)))
+    statements = _fitting(permissions.statements(needed(settings, settings.catalog(invocation.catalog))))
     print(_json(statements) if invocation.options.output == "json" else _terraform(statements))
     for note in _notes(settings, statements, invocation.options.identity):
         print(f"aws-job-exporter: {note}", file=sys.stderr)
     return 0
+
+
+def _fitting(statements: Sequence[permissions.Statement]) -> Sequence[permissions.Statement]:
+    """Return one statement for each service or, where that is too long for a managed policy, one for all together."""
+    if _size(statements) <= _MANAGED_LIMIT:
+        return statements
+    everywhere = [statement for statement in statements if statement.resources == permissions.ANY]
+    actions = tuple(chain.from_iterable(statement.actions for statement in everywhere))
+    merged = permissions.Statement("AllServices", actions, permissions.ANY)
+    return [merged, *(statement for statement in statements if statement not in everywhere)]
+
+
+def _size(statements: Iterable[permissions.Statement]) -> int:
+    return len(_json(statements, indent=None))
 
 
 def _json(statements: Iterable[permissions.Statement], indent: int | None = 2) -> str:
@@ -67,7 +82,7 @@ def _notes(settings: Settings, statements: Iterable[permissions.Statement], iden
             f"this is the policy of each {which}; `--for base` prints the one of the exporter's own identity, which "
             "assumes them"
         )
-    if (size := len(_json(statements, indent=None))) > _MANAGED_LIMIT:
+    if (size := _size(statements)) > _MANAGED_LIMIT:
         yield (
             f"the policy has {size:,} characters without white space, but a managed policy can have at most "
             f"{_MANAGED_LIMIT:,}: split it into several, or use an inline policy of a role (at most {_INLINE_LIMIT:,})"

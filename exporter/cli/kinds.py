@@ -57,6 +57,8 @@ def _polled(service: Service, kind: Kind) -> str:
     """Return where a kind is polled, nothing for one that is polled without being named."""
     if kind.end_of_life:
         return f"if named (ended {kind.end_of_life})"
+    if kind.closed:
+        return f"if the service is named (closed to new customers {kind.closed})"
     if kind.opt_in:
         return "if the kind is named"
     return "if the service is named" if service.opt_in else ""
@@ -79,7 +81,7 @@ def _entries(kinds: Iterable[Kind]) -> str:
 
 
 def _entry(kind: Kind) -> dict[str, Any]:
-    unsaid = {"service", "key", "scopes", "permissions", "end_of_life", "opt_in"}
+    unsaid = {"service", "key", "scopes", "permissions", "end_of_life", "closed", "opt_in"}
     entry = kind.model_dump(mode="json", exclude=unsaid, exclude_defaults=True)
     entry["id"] = entry["id"][0] if len(kind.id) == 1 else entry["id"]
     scopes = {name: scope.model_dump(mode="json", exclude_defaults=True) for name, scope in kind.scopes}

@@ -106,7 +106,8 @@ class JobSource:
         self.presentation = (kind, self.identity, self.ledger.rules, patterns, context.settings.metrics, limits)
         # Each series starts at 0: PromQL's increase() misses the first event of a counter that starts at 1.
         context.telemetry.unknown_statuses.labels(*self._labels)
-        for reason in PollErrorReason if kind.details else ():
+        # Where lists have the reason, hardly anything is ever requested.
+        for reason in PollErrorReason if kind.details and not kind.reason else ():
             context.telemetry.detail_errors.labels(*self._labels, reason)
 
     @property

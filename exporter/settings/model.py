@@ -154,10 +154,15 @@ def _without_scopes(catalog: Catalog) -> list[Selection]:
     """Return every kind that needs no scope, for a configuration that names no services."""
     selections = []
     for service in (catalog[name] for name in catalog.names):
-        kinds = [kind for kind in service.kinds.values() if not (kind.scopes or kind.opt_in or kind.end_of_life)]
+        kinds = [kind for kind in service.kinds.values() if not kind.scopes and _is_usual(kind)]
         if kinds and not service.opt_in:
             selections.append(Selection(service, tuple(kinds), ServiceSettings()))
     return selections
+
+
+def _is_usual(kind: Kind) -> bool:
+    """Return whether anyone may have such jobs, at no particular cost."""
+    return not (kind.opt_in or kind.end_of_life or kind.closed)
 
 
 def _chosen(service: Service, settings: ServiceSettings) -> tuple[Kind, ...]:

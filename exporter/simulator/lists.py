@@ -18,6 +18,7 @@ from exporter.simulator import page_tokens, shapes
 from exporter.simulator.aws_error import not_found
 from exporter.simulator.item_builders import scope_type
 from exporter.simulator.operations import RequestContext
+from exporter.simulator.quirks import Quirk
 from exporter.simulator.resources import KEY, Key, Location, SimulatedJob, SimulatedScope
 from exporter.simulator.responses import Encoded, ResponseWriter
 from exporter.simulator.values import seconds
@@ -146,12 +147,19 @@ class ListOperation:
         if resource.encoded is None or resource.encoded[0] != phase:
             if isinstance(resource, SimulatedJob):
                 jobs = self.world.job_items(resource.kind)
-                shape, item = jobs.shape, jobs.item(resource, now)
+                shape, item = jobs.shape, self._quirky(resource.kind, jobs.item(resource, now))
             else:
                 scopes = self.world.scope_items(resource.type)
                 shape, item = scopes.shape, scopes.item(resource)
             resource.encoded = phase, self.writer.encode(shape, item)
         return resource.encoded[1]
+
+    def _quirky(self, kind: Kind, item: dict[str, Any]) -> dict[str, Any]:
+        """Return an item as AWS lists it, which may be less than its model has."""
+        if self.world.has(Quirk.NO_MESSAGES, kind):
+            for path in filter(None, (kind.reason, kind.code)):
+                shapes.drop(item, path)
+        return item
 
     @cached_property
     def _order_paths(self) -> list[str]:

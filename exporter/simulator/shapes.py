@@ -115,6 +115,14 @@ def put(value: dict[str, Any], path: str, leaf: Any) -> None:
     value[name] = [leaf] if bracket else leaf
 
 
+def drop(value: dict[str, Any], path: str) -> None:
+    """Remove what a path of the catalog leads to."""
+    outer, _, _ = path.rpartition(".")
+    inside = at(value, outer) if outer else value
+    if isinstance(inside, dict):
+        inside.pop(last_name(path), None)
+
+
 def at(value: Any, path: str) -> Any:
     """Return what a path of the catalog leads to, None where there is nothing."""
     for step in path.split("."):

@@ -12,6 +12,7 @@ from exporter.catalog import Catalog, Kind, Scope
 from exporter.catalog.models import Models
 from exporter.jobs import State
 from exporter.simulator.item_builders import JobItemBuilder, ScopeItemBuilder, scope_type
+from exporter.simulator.quirks import ALWAYS, Quirk
 from exporter.simulator.resources import Location, SimulatedJob, SimulatedScope
 from exporter.simulator.shapes import at
 
@@ -34,6 +35,8 @@ class World:
         self.account = account
         self.region = region
         self.accounts: dict[str, str] = {}
+        self.quirks: frozenset[Quirk] = frozenset()
+        """What holds for every kind, beyond what is known of some."""
         self._locations: dict[tuple[str, str], Location] = {}
         self._job_items: dict[str, JobItemBuilder] = {}
         self._scope_items: dict[str, ScopeItemBuilder] = {}
@@ -46,6 +49,10 @@ class World:
         """Return a region of an account, by default the world's own."""
         key = (account or self.account, region or self.region)
         return self._locations.setdefault(key, Location(*key))
+
+    def has(self, quirk: Quirk, kind: Kind) -> bool:
+        """Return whether AWS answers so about a kind."""
+        return quirk in self.quirks | ALWAYS.get(str(kind), frozenset())
 
     def account_of(self, access_key: str) -> str:
         """Return the account that an access key belongs to."""

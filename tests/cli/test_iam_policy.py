@@ -32,7 +32,12 @@ def test_the_policy_is_one_json_document(policy):
     assert json.loads(out) == {
         "Version": "2012-10-17",
         "Statement": [
-            {"Sid": "Bedrock", "Effect": "Allow", "Action": ["bedrock:ListModelInvocationJobs"], "Resource": "*"}
+            {
+                "Sid": "Bedrock",
+                "Effect": "Allow",
+                "Action": ["bedrock:GetModelInvocationJob", "bedrock:ListModelInvocationJobs"],
+                "Resource": "*",
+            }
         ],
     }
 
@@ -69,7 +74,7 @@ def test_the_policy_of_an_organization(policy):
         statement["Sid"]: (statement["Action"], statement["Resource"]) for statement in json.loads(out)["Statement"]
     }
     assert statements == {
-        "Bedrock": (["bedrock:ListModelInvocationJobs"], "*"),
+        "Bedrock": (["bedrock:GetModelInvocationJob", "bedrock:ListModelInvocationJobs"], "*"),
         "Organizations": (
             [
                 "organizations:ListAccounts",
@@ -95,8 +100,12 @@ def test_a_policy_that_is_too_long_is_reported(policy):
 
 
 def test_the_default_configuration_fits_into_a_managed_policy(policy):
-    """The default configuration gets a policy that AWS accepts."""
-    assert policy()[2] == []
+    """The default configuration gets a policy that AWS accepts: its services share a statement."""
+    _, out, notes = policy()
+    assert notes == []
+    (statement,) = json.loads(out)["Statement"]
+    assert statement["Resource"] == "*"
+    assert {"bedrock:ListModelInvocationJobs", "sagemaker:DescribeTrainingJob"} < set(statement["Action"])
 
 
 def test_terraform(policy):
@@ -111,6 +120,7 @@ data "aws_iam_policy_document" "aws_job_exporter" {
     sid    = "Bedrock"
     effect = "Allow"
     actions = [
+      "bedrock:GetModelInvocationJob",
       "bedrock:ListModelInvocationJobs",
     ]
     resources = [

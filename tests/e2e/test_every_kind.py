@@ -9,7 +9,7 @@ import pytest
 
 from exporter.catalog import Kind
 from exporter.jobs import State
-from exporter.simulator import SimulatedJob, SimulatedScope, World
+from exporter.simulator import Quirk, SimulatedJob, SimulatedScope, World
 from tests.support.harness import CATALOG, NOW, HandClock, Reading, configured, running, simulated
 from tests.support.held import jobs_in, state_of
 
@@ -40,10 +40,17 @@ def everything() -> Everything:
     return asyncio.run(read_everything())
 
 
-async def read_everything() -> Everything:
+@pytest.fixture(scope="module")
+def silent() -> Everything:
+    """Let one exporter read the same from lists that do not say why jobs failed."""
+    return asyncio.run(read_everything(Quirk.NO_MESSAGES))
+
+
+async def read_everything(*quirks: Quirk) -> Everything:
     """Return what AWS holds and what the exporter shows after its first polls."""
     clock = HandClock()
     async with simulated(clock, page_size=3) as aws:
+        aws.world.quirks = frozenset(quirks)
         jobs = {}
         for kind in KINDS:
             scopes = settle(aws.world, kind)
@@ -110,3 +117,12 @@ def test_every_kind_is_read_completely(everything: Everything, kind: Kind) -> No
     assert set(exporter.samples("aws_job_exporter_source_up", "kind", "scope").values()) == {1}
     pending = exporter.samples("aws_job_exporter_details_pending", "kind", "scope")
     assert set(pending.values()) == {0}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.reason and kind.details], ids=str)
+def test_a_reason_that_the_list_leaves_out_is_requested(silent: Everything, kind: Kind) -> None:
+    """AWS's model promises a message in the list, and the list comes without it: the details have it."""
+    found = silent.reading(kind).samples("aws_job_failures", "scope", "reason")
+    failed = [job for job in silent.jobs[str(kind)] if counts(silent.world, job)]
+    assert sum(found.values()) == sum(state_of(silent.world, job, job.phase_at(NOW)) is State.FAILED for job in failed)
+    assert "unspecified" not in {reason for (_, reason), count in found.items() if count}

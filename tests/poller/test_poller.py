@@ -89,7 +89,7 @@ def test_without_configuration_the_kinds_without_scopes_are_read():
     read = [kind for selection in configured("http://localhost").selections(CATALOG) for kind in selection.kinds]
     assert BEDROCK in read
     assert CUSTOMIZATION in read
-    assert not any(kind.scopes or kind.end_of_life or kind.opt_in for kind in read)
+    assert not any(kind.scopes or kind.end_of_life or kind.closed or kind.opt_in for kind in read)
     assert not any(CATALOG[kind.service].opt_in for kind in read)
 
 

@@ -245,7 +245,7 @@ async def test_the_first_failure_in_a_new_scope_is_counted(exporters, membership
 async def test_a_full_disk_costs_durability_not_service(exporters, size):
     """The poll is repeated, counters go on, and the metric that the alert is made from says so."""
     exporters.add(at=0.0)
-    async with exporters.run() as exporter:
+    async with exporters.run(poll={"details_budget": 1000}) as exporter:
         await exporter.turn(2 * MINUTE)
         assert (failed(exporter), exporter.value("aws_job_exporter_storage_failed")) == ((1, 1), 0)
         assert exporter.value("aws_job_exporter_storage_size_bytes") > 0
