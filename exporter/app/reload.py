@@ -11,6 +11,7 @@ import structlog
 from exporter.app.assembly import Configuration, Parts
 from exporter.settings import ConfigurationError, Settings
 from exporter.telemetry import configure_logging
+from exporter.threads import CONFIGURATION
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +42,7 @@ class Reloader:
             problems: Sequence[str] = ()
             try:
                 # In a thread, because it reads files and checks them against botocore's models.
-                self._apply(await asyncio.to_thread(self._read))
+                self._apply(await CONFIGURATION.run(self._read))
             except ConfigurationError as error:
                 problems = error.problems
             except Exception:

@@ -23,6 +23,7 @@ from exporter.aws.poll_error import BadResponseError
 from exporter.aws.reader import Reader
 from exporter.catalog.models import regions as known_regions
 from exporter.clock import Clock
+from exporter.threads import MODELS
 
 
 class Member(NamedTuple):
@@ -97,7 +98,7 @@ class Endpoints:
         # Behind a proxy, names need not resolve here.
         if not self._ask or getproxies():
             return True
-        host = await asyncio.to_thread(_host, service, region)
+        host = await MODELS.run(_host, service, region)
         if not host:
             return True
         now = self._clock.monotonic()

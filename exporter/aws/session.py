@@ -24,6 +24,7 @@ from exporter import __version__
 from exporter.aws.pools import LONGEST, Pools
 from exporter.aws.strict_parsers import StrictParserFactory
 from exporter.settings import Settings
+from exporter.threads import MODELS
 
 
 class Credentials(NamedTuple):
@@ -55,7 +56,7 @@ class Session(AioSession):  # type: ignore[misc] # aiobotocore has no types
         """Yield a client, whose own credentials may be others than the session's."""
         # In a thread, because some models take 100 ms to read; one at a time, so that none is read twice.
         async with self._loading:
-            await asyncio.to_thread(self.warm_up_loader_caches, service_name)
+            await MODELS.run(self.warm_up_loader_caches, service_name)
         session = self
         if credentials is not None:
             session = copy(self)

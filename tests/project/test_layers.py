@@ -1,6 +1,7 @@
 """The rooms of the exporter are layers, and each imports only from those below it."""
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
@@ -26,6 +27,7 @@ ROOMS = (
     "text",
     "jobs",
     "turns",
+    "threads",
     "bucket",
     "clock",
     "",  # the package itself, which holds nothing but the version
@@ -138,6 +140,12 @@ def test_libraries_stay_in_their_rooms() -> None:
         if (library := name.split(".")[0]) in CONFINED and room(module) not in CONFINED[library]
     ]
     assert not strays, "\n".join(strays)
+
+
+def test_blocking_calls_run_in_pools_of_their_own() -> None:
+    """None runs in the event loop's own threads, which a name server that is silent fills."""
+    shared = re.compile(r"to_thread\(|run_in_executor\(None")
+    assert [module for module, file in FILES.items() if shared.search(file.read_text())] == []
 
 
 def test_the_package_exports_only_its_version() -> None:

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 
 import bcrypt
 
+from exporter.threads import PASSWORDS
+
 # The cost is between 4 and 31, as bcrypt allows.
 _HASH = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
 _SHORTEST = 59
@@ -66,7 +68,7 @@ class Authenticator:
                 # Whoever waited for the same check finds its result now.
                 result = self._found.get(key)
                 if result is None:
-                    result = await asyncio.to_thread(_matches, hashed or _NOBODY, password)
+                    result = await PASSWORDS.run(_matches, hashed or _NOBODY, password)
                     self._keep(key, result)
         return result and hashed is not None
 

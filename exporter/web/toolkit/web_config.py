@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from exporter.settings import ConfigurationError
 from exporter.settings.yaml_file import StrictLoader, parse, read_bytes
 from exporter.text.problems import in_words
 from exporter.text.spelling import did_you_mean
+from exporter.threads import WEB_CONFIGURATION
 from exporter.web.toolkit import auth, tls
 from exporter.web.toolkit.schema import TlsServerConfig, WebConfig
 
@@ -29,11 +29,11 @@ class WebConfigFile:
 
     async def config(self) -> WebConfig:
         """Return the content of the file."""
-        return await asyncio.to_thread(self._read)
+        return await WEB_CONFIGURATION.run(self._read)
 
     async def context(self) -> ssl.SSLContext:
         """Return the context for a new connection, with the certificates as they are now."""
-        return await asyncio.to_thread(self._read_context)
+        return await WEB_CONFIGURATION.run(self._read_context)
 
     def check(self) -> WebConfig:
         """Check the file, its hashes and the files that it names, and return its content."""
