@@ -20,6 +20,7 @@ from exporter.store.record import SELECT, Record, record
 from exporter.store.search import USUAL, Among, Order, Position, Search
 from exporter.store.tables import NUMBER, STATES
 from exporter.telemetry import SourceStatus
+from exporter.turns import in_turns
 
 HOUR = 3600
 
@@ -150,7 +151,7 @@ class Inventory:
             # One more than asked for, to know whether there are more.
             rows = await self._rows(connection, search.page(after), search.values(limit + 1, after))
             positions = [Position(*row) for row in rows]
-            found = self._found(connection, positions[:limit])
+            found = await self._found(connection, positions[:limit])
             total = sum(await self._rows(connection, search.total(), search.values())) if job_filter.is_summed else None
         return Page(found, positions[limit - 1] if len(positions) > limit else None, total)
 
@@ -172,7 +173,7 @@ class Inventory:
         """Return the active jobs that have run longer than is usual for their kind, oldest first."""
         rows = await self._sums(_OVERDUE, now=self.now() * 1000, limit=limit)
         async with self._database.reading() as connection:
-            return self._found(connection, [Position(*row) for row in rows])
+            return await self._found(connection, [Position(*row) for row in rows])
 
     async def _among(self, connection: sqlite3.Connection, places: Places) -> Among:
         """Return the sources that a search covers."""
@@ -187,13 +188,14 @@ class Inventory:
         others = set(await self._rows(connection, _SOURCES)) - numbers.keys() if count > len(numbers) else ()
         return Among(sorted(others), is_all_but=True)
 
-    def _found(self, connection: sqlite3.Connection, positions: Sequence[Position]) -> list[Found]:
+    async def _found(self, connection: sqlite3.Connection, positions: Sequence[Position]) -> list[Found]:
         """Return the jobs at these positions."""
         sources = self._sources().lists
         numbers = self._sources().numbers(self._database)
         rows = connection.execute(_JOBS, (json.dumps([position.number for position in positions]),))
         # One may have left since its position was found.
-        jobs = {row[-2]: (sources[numbers[row[-3]]], record(row)) for row in rows if row[-3] in numbers}
+        known = ((row[-2], (sources[numbers[row[-3]]], record(row))) for row in rows if row[-3] in numbers)
+        jobs = dict(await in_turns(known))
         return [Found(position, *jobs[position.number]) for position in positions if position.number in jobs]
 
     async def _sums(self, sql: str, **values: float) -> list[Any]:

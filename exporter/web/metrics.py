@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterable
 from aiohttp import web
 
 from exporter.exposition import Exposition
+from exporter.web.limit import Limit
 from exporter.web.negotiation import accepts_gzip, negotiate
 from exporter.web.server.connections import send
 
@@ -16,21 +17,11 @@ _CHUNK = 131_072
 
 def routes(path: str, exposition: Exposition, max_requests: int) -> list[web.RouteDef]:
     """Return the route of the metrics, which refuses more than `max_requests` scrapes at once unless that is 0."""
-    scrapes = 0
+    limit = Limit(max_requests)
 
     async def metrics(request: web.Request) -> web.StreamResponse:
-        nonlocal scrapes
-        if max_requests and scrapes >= max_requests:
-            # The words of Go's promhttp.
-            raise web.HTTPServiceUnavailable(
-                text=f"Limit of concurrent requests reached ({max_requests}), try again later.\n",
-                headers={"X-Content-Type-Options": "nosniff"},
-            )
-        scrapes += 1
-        try:
+        with limit:
             return await send(request, await _response(request, exposition))
-        finally:
-            scrapes -= 1
 
     return [web.get(path, metrics)]
 

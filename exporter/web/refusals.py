@@ -14,6 +14,9 @@ log = structlog.get_logger(__name__)
 _SHOWN = 200
 """Characters of a path that a response or the log repeats."""
 
+_KEPT = ("Allow", "Retry-After")
+"""Headers of an error that its explanation has as well."""
+
 
 def explained(telemetry_path: str) -> Middleware:
     """Return middleware that turns errors into responses without a traceback."""
@@ -43,6 +46,5 @@ def _response(request: web.Request, error: web.HTTPException, telemetry_path: st
         response = pages.refusal(path, error.status, str(error.text), f".{telemetry_path}")
     else:
         raise error
-    if "Allow" in error.headers:
-        response.headers["Allow"] = error.headers["Allow"]
+    response.headers.update({name: error.headers[name] for name in _KEPT if name in error.headers})
     return response

@@ -11,6 +11,7 @@ from exporter.exposition import Exposition
 from exporter.web import health, lifecycle, metrics, refusals
 from exporter.web.views import api, pages
 from exporter.web.views.inside import Inside
+from exporter.web.views.renderer import Renderer
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ def create_app(site: Site) -> web.Application:
     """Return the web application."""
     routes = metrics.routes(site.telemetry_path, site.exposition, site.max_requests)
     if site.inside:
-        others = [*pages.routes(site.inside, site.telemetry_path), *api.routes(site.inside)]
+        renderer = Renderer()
+        others = [*pages.routes(site.inside, site.telemetry_path, renderer), *api.routes(site.inside, renderer)]
         # The configured path of the metrics may be that of a page, which they then replace.
         routes += [route for route in others if route.path != site.telemetry_path]
     app = web.Application(middlewares=[refusals.explained(site.telemetry_path)] if site.inside else ())

@@ -423,3 +423,22 @@ async def once_connections_are_refused(port, do):
 
     await eventually(is_closed)
     do()
+
+
+async def test_many_connections_are_accepted_at_once():
+    """A client does not wait for as many steps of the event loop as there are clients before it."""
+    steps = 0
+
+    def count():
+        nonlocal steps
+        if len(server.connections._all) < SCRAPERS:
+            steps += 1
+            asyncio.get_running_loop().call_soon(count)
+
+    async with serving() as server:
+        clients = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(SCRAPERS)]
+        count()
+        await eventually(lambda: len(server.connections._all) == SCRAPERS)
+        for client in clients:
+            client.close()
+    assert steps < SCRAPERS / 2

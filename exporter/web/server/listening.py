@@ -25,6 +25,13 @@ _GRACE = 4.0
 _LINGERING = 1.0
 """Seconds for which the rest of a request's body is read after the response: no path here takes one."""
 
+_AT_ONCE = 32
+"""Connections accepted in one step of the event loop.
+
+One by one, a client would wait for as many steps as there are clients before it. All at once, those beyond the limit
+would use up the process's file descriptors before they are closed.
+"""
+
 _QUEUE = 1024
 """Connections that the kernel holds until they are accepted, if net.core.somaxconn allows."""
 
@@ -60,11 +67,10 @@ async def serve(
         try:
             for listener in sockets:
                 server = await asyncio.get_running_loop().create_server(
-                    # asyncio accepts as many connections in a row as its backlog. Accepted one by one, those beyond
-                    # the limit are closed before they use up the process's file descriptors.
                     lambda: Connection(handlers(), connections, tls),
                     sock=listener,
-                    backlog=1,
+                    # asyncio accepts as many connections in a row.
+                    backlog=_AT_ONCE,
                 )
                 listener.listen(_QUEUE)
                 opened.callback(server.close)

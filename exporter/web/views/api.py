@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from aiohttp import web
 from exporter import __version__
 from exporter.web.views.inside import Inside
 from exporter.web.views.parameters import JobParameters, ParameterError, Parameters, SourceParameters, cursor, given
+from exporter.web.views.renderer import Renderer
 from exporter.web.views.rows import JobRow, SourceRow
 from exporter.web.views.words import moment
 
@@ -24,7 +25,7 @@ _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 Data = Callable[[Inside, Any], Awaitable[Mapping[str, Any]]]
 
 
-def routes(inside: Inside) -> list[web.RouteDef]:
+def routes(inside: Inside, renderer: Renderer) -> list[web.RouteDef]:
     """Return the routes below `/api/v1/`."""
 
     async def description(_request: web.Request) -> web.Response:
@@ -36,9 +37,10 @@ def routes(inside: Inside) -> list[web.RouteDef]:
                 parameters = model.of(given(request), inside.inventory.now())
             except ParameterError as error:
                 return refusal(str(error), 400)
-            return _json({"status": "success", "data": await data(inside.at_once(), parameters)})
+            texts = _encoded(await data(inside.at_once(), parameters))
+            return await renderer.response(texts, "application/json", _HEADERS)
 
-        return web.get(path, respond)
+        return renderer.get(path, respond)
 
     return [
         route("/api/v1/jobs", JobParameters, _jobs),
@@ -50,16 +52,15 @@ def routes(inside: Inside) -> list[web.RouteDef]:
 
 async def _jobs(inside: Inside, parameters: JobParameters) -> Mapping[str, Any]:
     """Return one page of jobs."""
-    page = await inside.jobs(parameters)
-    rows = [_plain(JobRow.of(found)) for found in page.jobs]
-    return {"jobs": rows, "total": page.total, "next": cursor(page.next) if page.next else None}
+    rows, following, total = await inside.jobs(parameters)
+    return {"jobs": map(_plain, rows), "total": total, "next": cursor(following) if following else None}
 
 
 async def _sources(inside: Inside, parameters: SourceParameters) -> Mapping[str, Any]:
     """Return one page of sources."""
     rows, following, total = inside.sources(parameters)
     following_text = None if following is None else str(following)
-    return {"sources": list(map(_plain, rows)), "total": total, "next": following_text}
+    return {"sources": map(_plain, rows), "total": total, "next": following_text}
 
 
 async def _status(inside: Inside, _parameters: Parameters) -> Mapping[str, Any]:
@@ -75,16 +76,29 @@ async def _status(inside: Inside, _parameters: Parameters) -> Mapping[str, Any]:
     }
 
 
-_TYPES = {404: "not_found", 500: "internal"}
+_TYPES = {404: "not_found", 500: "internal", 503: "unavailable"}
 
 
 def refusal(problem: str, status: int) -> web.Response:
     """Return an error in the envelope, with Prometheus's name for its type if there is one."""
-    return _json({"status": "error", "errorType": _TYPES.get(status, "bad_data"), "error": problem}, status)
-
-
-def _json(content: Mapping[str, Any], status: int = 200) -> web.Response:
+    content = {"status": "error", "errorType": _TYPES.get(status, "bad_data"), "error": problem}
     return web.Response(text=json.dumps(content), content_type="application/json", status=status, headers=_HEADERS)
+
+
+def _encoded(data: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the envelope of data as JSON, where the items of an iterator come one by one."""
+    yield '{"status": "success", "data": {'
+    for number, (name, value) in enumerate(data.items()):
+        yield f"{', ' if number else ''}{json.dumps(name)}: "
+        yield from _items(value) if isinstance(value, Iterator) else (json.dumps(value),)
+    yield "}}"
+
+
+def _items(values: Iterator[Any]) -> Iterator[str]:
+    yield "["
+    for number, value in enumerate(values):
+        yield f"{', ' if number else ''}{json.dumps(value)}"
+    yield "]"
 
 
 def _plain(row: JobRow | SourceRow) -> Mapping[str, Any]:

@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import accumulate
+from typing import TypeVar
 
 from exporter.catalog import Catalog
 from exporter.settings import Settings
-from exporter.store.inventory import Inventory, Page
+from exporter.store.inventory import Inventory
+from exporter.store.search import Position
+from exporter.turns import in_turns
 from exporter.web.views.parameters import JobParameters, SourceParameters
-from exporter.web.views.rows import SourceRow, health
+from exporter.web.views.rows import JobRow, SourceRow, health
+
+Row = TypeVar("Row", JobRow, SourceRow)
+
+_MOST_TEXT = 1_000_000
+"""Characters on one page, before they are escaped. Messages may have thousands each, and a page a thousand of them."""
 
 
 @dataclass(frozen=True)
@@ -21,10 +30,12 @@ class Inside:
     settings: Callable[[], Settings]
     catalog: Callable[[], Catalog]
 
-    async def jobs(self, parameters: JobParameters) -> Page:
-        """Return the jobs that pass the filters, at most one page of them."""
+    async def jobs(self, parameters: JobParameters) -> tuple[list[JobRow], Position | None, int | None]:
+        """Return the jobs that pass the filters: one page, the cursor of the next, and the total if it is known."""
         wanted = parameters.places, parameters.job_filter
-        return await self.inventory.jobs(*wanted, parameters.limit, parameters.cursor, parameters.order)
+        page = await self.inventory.jobs(*wanted, parameters.limit, parameters.cursor, parameters.order)
+        rows = _fitting(await in_turns(map(JobRow.of, page.jobs)))
+        return rows, page.next if len(rows) == len(page.jobs) else page.jobs[len(rows) - 1].position, page.total
 
     def at_once(self) -> Inside:
         """Return the same with the sources as they are now, for one response."""
@@ -39,8 +50,9 @@ class Inside:
             for status in statuses
             if (not healths or health(status) in healths) and (not parameters.overdue or status.is_overdue(now))
         ]
-        end = parameters.cursor + parameters.limit
-        rows = [SourceRow.of(status, now) for status in found[parameters.cursor : end]]
+        page = found[parameters.cursor : parameters.cursor + parameters.limit]
+        rows = _fitting([SourceRow.of(status, now) for status in page])
+        end = parameters.cursor + len(rows)
         return rows, end if end < len(found) else None, len(found)
 
     def health(self) -> Counter[str]:
@@ -51,3 +63,9 @@ class Inside:
         """Return how many sources are polled late by more than one interval."""
         now = self.inventory.now()
         return sum(status.is_overdue(now) for status in self.inventory.each_status())
+
+
+def _fitting(rows: list[Row]) -> list[Row]:
+    """Return the first rows, at least one, whose texts fit one page."""
+    sizes = accumulate(sum(len(value) for value in row if isinstance(value, str)) for row in rows)
+    return rows[: max(1, sum(size <= _MOST_TEXT for size in sizes))]
