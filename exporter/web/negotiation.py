@@ -13,6 +13,9 @@ from exporter.exposition import Format
 
 _QUALITY = re.compile(r"0(\.\d{0,3})?|1(\.0{0,3})?")
 
+_MOST_ENTRIES, _MOST_PARTS = 32, 8
+"""Entries of a header, and parts of an entry, that are read: more than any client sends."""
+
 
 def negotiate(accept: str) -> tuple[Format, str]:
     """Return the format that the client likes best of those supported, with its Content-Type; text if none matches.
@@ -43,9 +46,9 @@ def accepts_gzip(accept_encoding: str) -> bool:
 
 
 def _choices(header: str) -> Iterator[tuple[str, Mapping[str, str], float]]:
-    """Yield each entry of an Accept header: its value, its parameters and its quality."""
-    for entry in header.split(","):
-        value, *parts = (part.strip().lower() for part in entry.split(";"))
+    """Yield each of the first entries of an Accept header: its value, its parameters and its quality."""
+    for entry in header.split(",", _MOST_ENTRIES)[:_MOST_ENTRIES]:
+        value, *parts = (part.strip().lower() for part in entry.split(";", _MOST_PARTS)[:_MOST_PARTS])
         parameters = {name.strip(): text.strip(' "') for name, _, text in (part.partition("=") for part in parts)}
         quality = parameters.get("q", "1")
         # What an impossible weight means is unclear, such as the `*/*;q=2` of Prometheus 2.49.

@@ -241,6 +241,7 @@ async def test_the_status_adds_up(shown):
         ("jobs?limit=0", 'limit: must be greater than or equal to 1, not "0"'),
         ("jobs?limit=1001", 'limit: must be less than or equal to 1000, not "1001"'),
         ("jobs?limit=many", 'limit: must be a valid integer, unable to parse string as an integer, not "many"'),
+        (f"jobs?{'state=failed&' * 201}", "more than 200 parameters"),
         ("jobs?limit=1&limit=2", "limit: given 2 times but takes one value"),
         ("jobs?cursor=a-1", 'cursor: must be the `next` of the previous response, unchanged, not "a-1"'),
         ("jobs?sort=age", "sort: must be 'name', '-name', 'status', "),

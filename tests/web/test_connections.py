@@ -315,6 +315,8 @@ def get(path, version="1.1", extra=b""):
 ODD = {
     "a header of 64 kB": (get("/metrics", extra=b"X: " + b"x" * 65_536 + b"\r\n"), {400}),
     "headers of 64 kB in all": (get("/metrics", extra=b"X: y\r\n" * 11_000), {400}),
+    "eight headers of 8 kB": (get("/metrics", extra=(b"Accept: " + b"," * 8000 + b"\r\n") * 8), {431}),
+    "three headers of 8 kB": (get("/metrics", extra=(b"Accept: " + b"," * 8000 + b"\r\n") * 3), {200}),
     "a path of 64 kB": (get("/" + "x" * 65_536), {400, 414}),
     "a body of 10 MB": (get("/metrics", extra=b"Content-Length: 10000000\r\n") + b"x" * 10_000_000, {200}),
     "a posted body of 10 MB": (

@@ -108,3 +108,18 @@ def test_everyone_else_gets_text(accept):
 def test_gzip_is_used_only_where_it_is_accepted(header, accepted):
     """A quality of 0 is a refusal."""
     assert accepts_gzip(header) is accepted
+
+
+def test_only_as_many_entries_are_read_as_a_client_may_send():
+    """A header of thousands would take the event loop a second."""
+    assert negotiate("a/b," * 31 + OM)[1] == OPENMETRICS
+    assert negotiate("a/b," * 32 + OM)[1] == TEXT
+    assert accepts_gzip("br," * 31 + "gzip")
+    assert not accepts_gzip("br," * 32 + "gzip")
+
+
+def test_only_as_many_parts_of_an_entry_are_read():
+    """The same goes for its parameters."""
+    few, many = (f"application/openmetrics-text{';a=b' * count};version=2.0.0" for count in (6, 7))
+    assert negotiate(few)[1] == TEXT
+    assert negotiate(many)[1] == OPENMETRICS

@@ -14,6 +14,7 @@ from aiohttp.http import HttpProcessingError
 
 from exporter.telemetry import Telemetry
 from exporter.web.server.connections import Connection, ConnectionLimits, Connections, TlsContext
+from exporter.web.server.headers import limit_headers
 
 _requests = logging.getLogger(f"{__name__}.requests")
 _requests.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError)))
@@ -48,7 +49,7 @@ async def serve(
     limits = limits or ConnectionLimits()
     connections = Connections(limits, telemetry or Telemetry())
     # Outermost, so that the time limit also holds for what other middlewares do, such as checking a password.
-    app.middlewares.insert(0, connections.keep_time)
+    app.middlewares[:0] = [connections.keep_time, limit_headers]
     app.on_response_prepare.append(connections.count)
     runner = web.AppRunner(
         app,

@@ -84,6 +84,9 @@ def _order(sort: str | None) -> Order:
     return Order(cast("Sort", sort.removeprefix("-")), sort.startswith("-"))
 
 
+_MOST_VALUES = 200
+"""Parameters of one URL. A line of a request has room for two thousand."""
+
 Given = Mapping[str, Sequence[str]]
 """The parameters of a URL, each with its values."""
 
@@ -105,6 +108,8 @@ class Parameters(BaseModel):
     @classmethod
     def of(cls, given: Given, now: float) -> Self:
         """Return the parameters of a request; raises ParameterError."""
+        if sum(map(len, given.values())) > _MOST_VALUES:
+            raise ParameterError(f"more than {_MOST_VALUES} parameters")
         values: dict[str, Any] = {}
         for name, texts in given.items():
             field = cls.model_fields.get(name)
