@@ -312,11 +312,27 @@ def get(path, version="1.1", extra=b""):
     return f"GET {path} HTTP/{version}\r\nHost: localhost\r\n".encode() + extra + b"\r\n"
 
 
+def posted(body, extra, length=b"Content-Length: 5\r\n"):
+    """Return a request with a body."""
+    return b"POST /metrics HTTP/1.1\r\nHost: localhost\r\n" + length + extra + b"\r\n" + body
+
+
 ODD = {
     "a header of 64 kB": (get("/metrics", extra=b"X: " + b"x" * 65_536 + b"\r\n"), {400}),
     "headers of 64 kB in all": (get("/metrics", extra=b"X: y\r\n" * 11_000), {400}),
     "eight headers of 8 kB": (get("/metrics", extra=(b"Accept: " + b"," * 8000 + b"\r\n") * 8), {431}),
     "three headers of 8 kB": (get("/metrics", extra=(b"Accept: " + b"," * 8000 + b"\r\n") * 3), {200}),
+    "a body that is no gzip": (posted(b"abcde", b"Content-Encoding: gzip\r\n"), {405}),
+    "a body that is no deflate": (posted(b"abcde", b"Content-Encoding: deflate\r\n"), {405}),
+    "a body that is no brotli": (posted(b"abcde", b"Content-Encoding: br\r\n"), {405}),
+    "a body of chunks that is no gzip": (
+        posted(b"5\r\nabcde\r\n0\r\n\r\n", b"Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", length=b""),
+        {405},
+    ),
+    "a body of chunks, one of which is none": (
+        posted(b"5\r\nabcde\r\nrubbish\r\n", b"Transfer-Encoding: chunked\r\n", length=b""),
+        {400, 405},
+    ),
     "a path of 64 kB": (get("/" + "x" * 65_536), {400, 414}),
     "a body of 10 MB": (get("/metrics", extra=b"Content-Length: 10000000\r\n") + b"x" * 10_000_000, {200}),
     "a posted body of 10 MB": (

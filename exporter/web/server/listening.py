@@ -57,6 +57,8 @@ async def serve(
         logger=_requests,
         # aiohttp lets a request under way end for this long, and then for as long again.
         shutdown_timeout=_GRACE / 2,
+        # No path takes a body, so none needs to be decompressed, or to be a valid one.
+        auto_decompress=False,
         keepalive_timeout=limits.next_request,
         lingering_time=_LINGERING,
     )
