@@ -1,8 +1,10 @@
 """Clients that are slow, numerous, silent or hostile do not affect the others."""
 
 import asyncio
+import gc
 import socket
 import ssl
+import weakref
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 
@@ -12,7 +14,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from structlog.testing import capture_logs
 
 from exporter.exposition import Exposition
-from exporter.web import Site, create_app, listen, serve
+from exporter.web import Guard, Site, WebConfigFile, create_app, listen, serve
 from exporter.web.server import listening
 from exporter.web.server.connections import ConnectionLimits, Connections
 from tests.support.greeting import greeting
@@ -283,6 +285,32 @@ async def test_silent_handshakes_give_way(written, certificates):
         for reader, writer in silent:
             assert await ended(reader) == b""
             writer.close()
+
+
+SAID = {"nothing": b"", "no TLS": b"GET / HTTP/1.1\r\n\r\n", "half a record": b"\x16\x03\x01"}
+
+
+@pytest.mark.parametrize("begin", SAID.values(), ids=SAID.keys())
+@pytest.mark.parametrize("leaves", [True, False], ids=["left", "dropped"])
+async def test_a_failed_handshake_leaves_nothing_in_memory(begin, leaves, written):
+    """It has 250 kB, and a thousand can fail before Python looks for garbage."""
+    guard = Guard(WebConfigFile(written("tls_server_config: {cert_file: server.crt, key_file: server.key}")))
+    app = web.Application()
+    gc.disable()
+    try:
+        async with serve(app, await listen(["127.0.0.1:0"]), guard.tls, limits=UNHURRIED) as [(_, port)]:
+            server = Server(port, kept(app))
+            async with server.connected() as (reader, writer):
+                (connection,) = await only(server)
+                is_kept = weakref.ref(connection)
+                del connection
+                writer.write(begin)
+                if not leaves:
+                    elapse(UNHURRIED.first_request)
+                    await ended(reader)
+            await eventually(lambda: not is_kept())
+    finally:
+        gc.enable()
 
 
 @pytest.mark.slow

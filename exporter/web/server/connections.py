@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from traceback import clear_frames
 from typing import cast
 
 import structlog
@@ -49,12 +50,18 @@ async def send(request: web.Request, response: web.StreamResponse) -> web.Stream
 
 
 class Connection(asyncio.Protocol):
-    """Hands everything to aiohttp's protocol, after the TLS handshake if there is one."""
+    """Hands everything to aiohttp's protocol, after the TLS handshake if there is one.
+
+    Nothing may refer to a connection that is over, not even in a circle: with OpenSSL's buffers it has 250 kB, and a
+    thousand can come and go before Python looks for circles.
+    """
 
     transport: asyncio.Transport
 
-    def __init__(self, inner: asyncio.Protocol, connections: Connections, tls: TlsContext | None) -> None:
-        self._inner = inner
+    def __init__(
+        self, protocol: Callable[[], asyncio.Protocol], connections: Connections, tls: TlsContext | None
+    ) -> None:
+        self._protocol = protocol
         self._connections = connections
         self._tls = tls
         self._handshake: asyncio.Task[None] | None = None
@@ -98,9 +105,7 @@ class Connection(asyncio.Protocol):
         # handshake it changes the certificate, but neither the versions nor whether the client needs a certificate.
         secured = None
         try:
-            secured = await asyncio.get_running_loop().start_tls(
-                self.transport, self, await tls(), server_side=True, ssl_shutdown_timeout=_TLS_SHUTDOWN
-            )
+            secured = await self._shake_hands(await tls())
         except ConfigurationError as error:
             log.error("Cannot read the TLS configuration", err=str(error))  # noqa: TRY400 - its text says all
         except OSError as error:
@@ -108,7 +113,8 @@ class Connection(asyncio.Protocol):
         except Exception:
             # What goes wrong with one connection ends that one, not the exporter.
             log.exception("Cannot open a connection")
-        self._handshake = None
+        finally:
+            self._handshake = None
         if secured and self in self._connections:
             # asyncio's `start_tls` returns a new transport, but does not call `connection_made` again.
             self.transport = secured
@@ -116,8 +122,19 @@ class Connection(asyncio.Protocol):
         else:
             self.drop()
 
+    async def _shake_hands(self, context: ssl.SSLContext) -> asyncio.Transport | None:
+        try:
+            return await asyncio.get_running_loop().start_tls(
+                self.transport, self, context, server_side=True, ssl_shutdown_timeout=_TLS_SHUTDOWN
+            )
+        except BaseException as error:
+            # The error refers to the frame of `start_tls`, and that one to the future that holds the error.
+            clear_frames(error.__traceback__)
+            raise
+
     def _open(self) -> None:
         self.is_open = True
+        self._inner = self._protocol()
         self._inner.connection_made(self.transport)
         if self._early:
             self._inner.data_received(self._early)
@@ -130,8 +147,8 @@ class Connection(asyncio.Protocol):
             self._early += data
 
     def eof_received(self) -> bool | None:
-        """Hand on."""
-        return self._inner.eof_received()
+        """Hand on; a client may leave right after the handshake."""
+        return self._inner.eof_received() if self.is_open else None
 
     def pause_writing(self) -> None:
         """Hand on."""

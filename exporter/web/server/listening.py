@@ -70,7 +70,7 @@ async def serve(
         try:
             for listener in sockets:
                 server = await asyncio.get_running_loop().create_server(
-                    lambda: Connection(handlers(), connections, tls),
+                    lambda: Connection(handlers, connections, tls),
                     sock=listener,
                     # asyncio accepts as many connections in a row.
                     backlog=_AT_ONCE,
