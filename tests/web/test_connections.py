@@ -420,6 +420,21 @@ async def test_a_flood_without_reading_is_cut_off():
         assert await server.is_healthy()
 
 
+async def test_requests_sent_ahead_do_not_pile_up():
+    """A client that reads nothing cannot have megabytes of further requests kept for it."""
+    big = get("/metrics", extra=b"".join(b"X-%d: %s\r\n" % (number, b"x" * 8000) for number in range(120)))
+    async with serving(series=MUCH) as server, server.connected(receive_buffer=4096) as (reader, writer):
+        writer.write(SCRAPE)
+        assert await reader.read(1)
+        (connection,) = server.connections._all
+        writer.write(big * 30)
+        await eventually(lambda: connection._inner._close)
+        assert len(connection._inner._messages) <= 1
+        writer.write(big * 30)
+        assert len(await ended(reader)) > MUCH * 4000
+        assert await server.is_healthy()
+
+
 async def test_an_error_in_one_connection_does_not_affect_the_server():
     """It is logged, and the next connection works."""
 

@@ -12,6 +12,7 @@ from typing import cast
 
 import structlog
 from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
 
 from exporter.settings import ConfigurationError
 from exporter.telemetry import Telemetry
@@ -41,6 +42,13 @@ class ConnectionLimits:
     """From a request to the last byte of its response that the client took."""
 
 
+_AHEAD = 65_536
+"""Bytes that a client may send while a request is under way: further requests, which are kept until it is their turn.
+
+aiohttp limits their number, but 32 of them could have 32 MB.
+"""
+
+
 async def send(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
     """Send a response to its end, so that the caller knows when it is over; a client that left is not an error."""
     with suppress(ConnectionError):
@@ -59,7 +67,7 @@ class Connection(asyncio.Protocol):
     transport: asyncio.Transport
 
     def __init__(
-        self, protocol: Callable[[], asyncio.Protocol], connections: Connections, tls: TlsContext | None
+        self, protocol: Callable[[], RequestHandler], connections: Connections, tls: TlsContext | None
     ) -> None:
         self._protocol = protocol
         self._connections = connections
@@ -67,6 +75,7 @@ class Connection(asyncio.Protocol):
         self._handshake: asyncio.Task[None] | None = None
         self.is_open = False
         self._early = b""
+        self._ahead = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def call_in(self, seconds: float, call: Callable[[Connection], None]) -> None:
@@ -141,14 +150,23 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hand on what the client sent; it may send a request along with the end of the handshake."""
-        if self.is_open:
-            self._inner.data_received(data)
-        else:
+        if not self.is_open:
             self._early += data
+            return
+        self._inner.data_received(data)
+        self._ahead += len(data)
+        if self._ahead > _AHEAD and not self._connections.has_waiting(self):
+            # From now on aiohttp discards what comes, and it closes the connection after the response under way.
+            self._inner.close()
 
-    def eof_received(self) -> bool | None:
+    def begin(self) -> None:
+        """Count what the client sends from here on, while a request is under way."""
+        self._ahead = 0
+
+    def eof_received(self) -> None:
         """Hand on; a client may leave right after the handshake."""
-        return self._inner.eof_received() if self.is_open else None
+        if self.is_open:
+            self._inner.eof_received()
 
     def pause_writing(self) -> None:
         """Hand on."""
@@ -177,6 +195,10 @@ class Connections:
 
     def __contains__(self, connection: Connection) -> bool:
         return connection in self._all
+
+    def has_waiting(self, connection: Connection) -> bool:
+        """Return whether a connection waits for a request."""
+        return connection in self._waiting
 
     def add(self, connection: Connection) -> bool:
         """Add a connection, if need be in place of the one that has waited longest; return whether there is room."""
@@ -209,6 +231,7 @@ class Connections:
         if not isinstance(connection, Connection):
             return await handler(request)
         self._waiting.pop(connection, None)
+        connection.begin()
         connection.call_in(self._limits.response, self._expire)
         try:
             return await send(request, await handler(request))
