@@ -7,9 +7,11 @@ import ssl
 import weakref
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pytest
 from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
 from prometheus_client import CollectorRegistry, Gauge
 from structlog.testing import capture_logs
 
@@ -285,6 +287,35 @@ async def test_silent_handshakes_give_way(written, certificates):
         for reader, writer in silent:
             assert await ended(reader) == b""
             writer.close()
+
+
+def handlers():
+    """Return how many of aiohttp's protocols there are, in use or not."""
+    return sum(isinstance(each, RequestHandler) for each in gc.get_objects())
+
+
+def is_paused(connection):
+    """Return whether a connection waits for its client to read."""
+    return connection._inner.writing_paused
+
+
+async def test_a_reader_that_is_dropped_leaves_nothing_in_memory():
+    """What was under way and what it sent ahead are free at once."""
+    gc.disable()
+    try:
+        before = handlers()
+        async with serving(series=MUCH) as server:
+            async with server.connected(receive_buffer=4096) as (reader, writer):
+                writer.write(SCRAPE * 20)
+                assert await reader.read(1)
+                (connection,) = server.connections._all
+                await eventually(partial(is_paused, connection))
+                del connection
+                assert handlers() == before + 1
+                writer.transport.abort()
+            await eventually(lambda: handlers() == before)
+    finally:
+        gc.enable()
 
 
 SAID = {"nothing": b"", "no TLS": b"GET / HTTP/1.1\r\n\r\n", "half a record": b"\x16\x03\x01"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from traceback import clear_frames
 from typing import cast
@@ -51,18 +50,24 @@ aiohttp limits their number, but 32 of them could have 32 MB.
 
 async def send(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
     """Send a response to its end, so that the caller knows when it is over; a client that left is not an error."""
-    with suppress(ConnectionError):
+    try:
         await response.prepare(request)
         await response.write_eof()
+    except ConnectionError as error:
+        _let_go(error)
     return response
 
 
-class Connection(asyncio.Protocol):
-    """Hands everything to aiohttp's protocol, after the TLS handshake if there is one.
+def _let_go(error: BaseException) -> None:
+    """Let go of what an error's frames hold, among it the future that holds the error.
 
-    Nothing may refer to a connection that is over, not even in a circle: with OpenSSL's buffers it has 250 kB, and a
-    thousand can come and go before Python looks for circles.
+    Otherwise all of it stays until Python looks for circles: with its buffers, a connection has 250 kB or more.
     """
+    clear_frames(error.__traceback__)
+
+
+class Connection(asyncio.Protocol):
+    """Hands everything to aiohttp's protocol, after the TLS handshake if there is one."""
 
     transport: asyncio.Transport
 
@@ -137,8 +142,7 @@ class Connection(asyncio.Protocol):
                 self.transport, self, context, server_side=True, ssl_shutdown_timeout=_TLS_SHUTDOWN
             )
         except BaseException as error:
-            # The error refers to the frame of `start_tls`, and that one to the future that holds the error.
-            clear_frames(error.__traceback__)
+            _let_go(error)
             raise
 
     def _open(self) -> None:
