@@ -430,6 +430,16 @@ async def test_odd_requests_do_not_stop_the_server(request_bytes, statuses, capl
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
+async def test_a_request_with_too_much_in_its_headers_ends_its_connection():
+    """What the client sent behind it is not read, and an exporter without pages refuses it the same way."""
+    big = get("/metrics", extra=(b"X: " + b"x" * 8000 + b"\r\n") * 8)
+    async with serving() as server, server.connected() as (reader, writer):
+        writer.write(big + HEALTHY)
+        response = await ended(reader)
+    assert response.startswith(b"HTTP/1.1 431 ")
+    assert response.count(b"HTTP/1.1") == 1
+
+
 async def test_pipelined_requests_get_their_responses_in_order():
     """Pipelining: one response for each request, in the same order."""
     async with serving() as server:

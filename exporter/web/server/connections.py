@@ -42,7 +42,7 @@ class ConnectionLimits:
 
 
 _AHEAD = 65_536
-"""Bytes that a client may send while a request is under way: further requests, which are kept until it is their turn.
+"""Bytes that a client may have sent beyond the request under way: further ones, which are kept until it is their turn.
 
 aiohttp limits their number, but 32 of them could have 32 MB.
 """
@@ -163,9 +163,10 @@ class Connection(asyncio.Protocol):
             # From now on aiohttp discards what comes, and it closes the connection after the response under way.
             self._inner.close()
 
-    def begin(self) -> None:
-        """Count what the client sends from here on, while a request is under way."""
-        self._ahead = 0
+    def begin(self, request: web.Request) -> None:
+        """Count a request no longer as sent ahead."""
+        headers = sum(len(name) + len(value) + 4 for name, value in request.raw_headers)
+        self._ahead = max(0, self._ahead - len(request.raw_path) - headers)
 
     def eof_received(self) -> None:
         """Hand on; a client may leave right after the handshake."""
@@ -235,7 +236,7 @@ class Connections:
         if not isinstance(connection, Connection):
             return await handler(request)
         self._waiting.pop(connection, None)
-        connection.begin()
+        connection.begin(request)
         connection.call_in(self._limits.response, self._expire)
         try:
             return await send(request, await handler(request))
