@@ -36,7 +36,10 @@ class Member(NamedTuple):
 
 
 async def members(reader: Reader, poll: PollRun, place: Place) -> list[Member]:
-    """Return the active accounts of the organization that the credentials belong to (Organizations ListAccounts)."""
+    """Return the active accounts of the organization that the credentials belong to (Organizations ListAccounts).
+
+    Raises BadResponseError for none: the account that asks is one of them.
+    """
     found: dict[str, Member] = {}
     async for items in reader.pages(poll, place, "organizations", "ListAccounts", {}, "Accounts"):
         for item in items:
@@ -48,6 +51,8 @@ async def members(reader: Reader, poll: PollRun, place: Place) -> list[Member]:
             if not re.fullmatch(r"\d{12}", account_id) or not re.match(r"arn:aws[a-z-]*:", arn):
                 raise BadResponseError(f"ListAccounts listed an account without an id: {account_id!r}, {arn!r}")
             found[account_id] = Member(account_id, text(at(item, "Name")), arn.split(":")[1])
+    if not found:
+        raise BadResponseError("ListAccounts listed no active account, but the one that asks is active")
     return list(found.values())
 
 
@@ -71,12 +76,18 @@ async def unit_accounts(reader: Reader, poll: PollRun, place: Place, unit: str) 
 
 
 async def regions(reader: Reader, poll: PollRun, place: Place) -> list[str]:
-    """Return the regions that are enabled for an account (EC2 DescribeRegions)."""
+    """Return the regions that are enabled for an account (EC2 DescribeRegions).
+
+    Raises BadResponseError for none: the region that responds is one of them.
+    """
     found: list[str] = []
     async for items in reader.pages(poll, place, "ec2", "DescribeRegions", {}, "Regions"):
         found += [text(at(item, "RegionName")) for item in items]
     # Only regions that botocore knows: the name becomes part of a host name.
-    return [region for region in found if region in known_regions()]
+    known = [region for region in found if region in known_regions()]
+    if not known:
+        raise BadResponseError("DescribeRegions listed no region that botocore knows, but each account has some")
+    return known
 
 
 class Endpoints:

@@ -22,7 +22,7 @@ from botocore.loaders import Loader
 
 from exporter import __version__
 from exporter.aws.pools import LONGEST, Pools
-from exporter.aws.strict_parsers import StrictParserFactory
+from exporter.aws.strict_parsers import StrictParserFactory, restate
 from exporter.settings import Settings
 from exporter.threads import MODELS
 
@@ -45,6 +45,7 @@ class Session(AioSession):  # type: ignore[misc] # aiobotocore has no types
         self.register_component("data_loader", loader)
         self.register_component("response_parser_factory", StrictParserFactory())
         self.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
+        self.register("needs-retry", restate)
         # botocore does not read AWS_REGION, and without a region would call the global STS in us-east-1.
         if region := os.environ.get("AWS_REGION"):
             self.set_config_variable("region", region)

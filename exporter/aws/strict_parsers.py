@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from io import BytesIO
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -12,8 +13,26 @@ from aiobotocore.parsers import AioResponseParserFactory
 from botocore.model import StructureShape
 from botocore.parsers import ResponseParserError
 
+from exporter.aws.items import at, text
+from exporter.aws.poll_error import KNOWN_CODES
+
 _ERRORS = 301
 """The first HTTP status that botocore reads as an error; errors may have any form."""
+
+_REFUSED = 400
+"""The HTTP status of an error that came with that of a success: its code says more."""
+
+_ANYWHERE = {"RequestId", "Status"}
+"""Members that some shapes have, and that errors have, too."""
+
+_OF_ERRORS = {"__type", "code", "error", "errorcode", "errormessage", "errors", "message"}
+"""Names of the members of errors, in lower case."""
+
+_FOREIGN = {"Error", "ErrorResponse", "Response", "html"}
+"""The roots of errors, and of pages: what is in them is no member of a shape."""
+
+_IsAnswer = Callable[[str, StructureShape, Mapping[str, Any], bytes], bool]
+"""Whether the body of a success is an operation's response, given its shape and what botocore read of it."""
 
 
 class StrictParserFactory(AioResponseParserFactory):  # type: ignore[misc] # aiobotocore has no types
@@ -21,10 +40,17 @@ class StrictParserFactory(AioResponseParserFactory):  # type: ignore[misc] # aio
 
     def create_parser(self, protocol_name: str) -> _StrictParser:
         """Return the parser of a protocol."""
-        parser, is_json = super().create_parser(protocol_name), "json" in protocol_name
-        if is_json:
+        parser = super().create_parser(protocol_name)
+        if "json" in protocol_name:
             parser._parse_body_as_json = _quickly(parser._parse_body_as_json)  # noqa: SLF001 - botocore has no setting
-        return _StrictParser(parser, is_json=is_json)
+        return _StrictParser(parser, _XML.get(protocol_name, _is_json))
+
+
+def restate(response: tuple[Any, Mapping[str, Any]] | None, **_: Any) -> None:
+    """Give a response the HTTP status of the error that it was read as (botocore's `needs-retry`)."""
+    if response is not None:
+        http_response, parsed = response
+        http_response.status_code = parsed["ResponseMetadata"].get("HTTPStatusCode", http_response.status_code)
 
 
 def _quickly(slow: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
@@ -41,47 +67,88 @@ def _quickly(slow: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
 
 
 class _StrictParser:
-    def __init__(self, parser: Any, *, is_json: bool) -> None:
+    def __init__(self, parser: Any, is_answer: _IsAnswer) -> None:
         self._parser = parser
-        self._is_empty = _is_empty_json if is_json else _is_empty_xml
+        self._is_answer = is_answer
 
     async def parse(self, response: Mapping[str, Any], shape: StructureShape | None) -> dict[str, Any]:
         """Return a response in the form of `shape`; raises ResponseParserError if it does not fit."""
-        is_success = response["status_code"] < _ERRORS
+        if response["status_code"] >= _ERRORS:
+            error = await self._error(response, shape)
+            return _unreadable(response) if error is None else error
+        try:
+            return await self._answer(response, shape)
+        except ResponseParserError:
+            # An error may come with the status of a success; see `restate`.
+            error = await self._error({**response, "status_code": _REFUSED}, shape)
+            if error is None or text(at(error, "Error.Code")) not in KNOWN_CODES:
+                raise
+            return error
+
+    async def _error(self, response: Mapping[str, Any], shape: StructureShape | None) -> dict[str, Any] | None:
+        """Return the error that a response is; None if it cannot be read as one."""
+        try:
+            return {**await self._parser.parse(response, shape)}
+        except Exception:  # noqa: BLE001 - of any kind, because botocore's parsers take the form of a body for granted
+            return None
+
+    async def _answer(self, response: Mapping[str, Any], shape: StructureShape | None) -> dict[str, Any]:
+        body = response["body"]
         try:
             parsed: dict[str, Any] = {**await self._parser.parse(response, shape)}
-        # Of any kind, because botocore's parsers take the form of a body for granted.
+        # Of any kind, as above.
         except Exception as error:
-            if not is_success:
-                return _unreadable(response)
-            raise ResponseParserError(f"a response that cannot be read: {_shortened(response['body'])}") from error
-        if is_success and shape is not None:
-            self._check(parsed, response["body"], shape)
-        return parsed
-
-    def _check(self, parsed: Mapping[str, Any], body: bytes, shape: StructureShape) -> None:
-        """Raise ResponseParserError if a body has not what its shape promises."""
+            raise ResponseParserError(f"a response that cannot be read: {_shortened(body)}") from error
+        if shape is None:
+            return parsed
         missing = [name for name in shape.required_members if name in shape.members and parsed.get(name) is None]
         if missing:
             raise ResponseParserError(f"a response without {', '.join(missing)}: {_shortened(body)}")
-        # Either there is nothing to list, and some services then omit the list, or this is not a response of AWS.
-        if shape.members and not parsed.keys() & shape.members.keys() and not self._is_empty(body, shape):
+        if shape.members and not self._is_answer(response["context"]["operation_name"], shape, parsed, body):
             raise ResponseParserError(f"a response with none of the expected members: {_shortened(body)}")
+        return parsed
 
 
-def _is_empty_json(body: bytes, shape: StructureShape) -> bool:
-    """Return whether a body is a response whose members are all missing or null."""
+def _is_json(_: str, shape: StructureShape, parsed: Mapping[str, Any], body: bytes) -> bool:
+    """Return whether a body has a member of its shape, or nothing: some services omit a list that would be empty."""
+    if parsed.keys() & shape.members.keys() - _ANYWHERE:
+        return True
     try:
         content = json.loads(body)
     except ValueError:
         return False
     names = {member.serialization.get("name", name) for name, member in shape.members.items()}
-    return isinstance(content, dict) and (not content or not names.isdisjoint(content))
+    if not isinstance(content, dict) or (content and names.isdisjoint(content)):
+        return False
+    return not any(value for name, value in content.items() if name.lower() in _OF_ERRORS and name not in names)
 
 
-def _is_empty_xml(body: bytes, _: StructureShape) -> bool:
-    """Return whether a body, which is XML or empty, is a document other than a page of HTML."""
-    return bool(body) and ET.fromstring(body).tag.lower() != "html"  # noqa: S314 - botocore's parser has read it, too
+def _is_query(operation: str, _: StructureShape, __: Mapping[str, Any], body: bytes) -> bool:
+    """Return whether a body is the document that the protocols `query` and `ec2` have for an operation."""
+    return _root(body) == f"{operation}Response"
+
+
+def _is_rest_xml(_: str, shape: StructureShape, parsed: Mapping[str, Any], body: bytes) -> bool:
+    """Return whether a body is the document of its shape, by the name of its root or by a member.
+
+    The root has the name of the shape in the body, but some services have another (S3, of its oldest operations).
+    """
+    body_shape = shape.members.get(shape.serialization.get("payload"), shape)
+    # The loader puts a dot and a number behind the name of a shape that it cut.
+    name = body_shape.serialization.get("name", body_shape.name.partition(".")[0])
+    root = _root(body)
+    return root == name or (root not in _FOREIGN and not parsed.keys().isdisjoint(shape.members))
+
+
+_XML: Mapping[str, _IsAnswer] = {"query": _is_query, "ec2": _is_query, "rest-xml": _is_rest_xml}
+
+
+def _root(body: bytes) -> str:
+    """Return the name of a document's root, without its namespace; empty if it has none."""
+    if not body:
+        return ""
+    _, root = next(ET.iterparse(BytesIO(body), ("start",)))  # noqa: S314 - botocore's parser has read it, too
+    return str(root.tag).rpartition("}")[2]
 
 
 def _unreadable(response: Mapping[str, Any]) -> dict[str, Any]:

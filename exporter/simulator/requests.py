@@ -48,7 +48,7 @@ class RequestReader:
         if self._protocol == "json":
             prefix, _, name = request.headers.get("X-Amz-Target", "").rpartition(".")
             return self._operations.get(name) if prefix == self._target_prefix else None
-        if self._protocol == "query":
+        if self._protocol in _FORMS:
             return self._operations.get(request.form.get("Action", ""))
         for name, (method, pattern, _) in self._routes.items():
             if method == request.method and pattern.fullmatch(request.path):
@@ -59,7 +59,7 @@ class RequestReader:
         """Return the arguments of a request; raises AwsError where the operation's shape does not allow them."""
         if self._protocol == "json":
             raw = _json(request.body)
-        elif self._protocol == "query":
+        elif self._protocol in _FORMS:
             raw = _from_form(operation.input_shape, "", request.form) or {}
         else:
             raw = self._rest_arguments(operation, request)
@@ -99,6 +99,9 @@ class RequestReader:
             routes[name] = len(_LABEL.sub("", path)), (model.http["method"], _pattern(path), labels)
         return {name: route for name, (_, route) in sorted(routes.items(), key=lambda item: -item[1][0])}
 
+
+_FORMS = ("query", "ec2")
+"""The protocols whose requests are forms."""
 
 _LABEL = re.compile(r"{([^}]+)}")
 

@@ -43,6 +43,7 @@ class ResponseWriter:
             "json": f"application/x-amz-json-{version}",
             "rest-json": "application/json",
             "query": "text/xml",
+            "ec2": "text/xml",
             "rest-xml": "text/xml",
         }[self._protocol]
 
@@ -54,11 +55,13 @@ class ResponseWriter:
         """Return the response with an operation's output."""
         body: str = self.encode(operation.output_shape, output)
         if self._protocol == "rest-xml":
-            body = _tagged(operation.output_shape.serialization.get("name", f"{operation.name}Result"), body)
+            body = _tagged(operation.output_shape.serialization.get("name", operation.output_shape.name), body)
         elif self._protocol == "query":
             result = _tagged(operation.output_shape.serialization["resultWrapper"], body)
             metadata = f"<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata>"
             body = _tagged(f"{operation.name}Response", result + metadata)
+        elif self._protocol == "ec2":
+            body = _tagged(f"{operation.name}Response", _tagged("requestId", request_id) + body)
         return self._response(operation.http.get("responseCode", 200), body, request_id)
 
     def error(self, operation: OperationModel | None, error: AwsError, request_id: str) -> Response:

@@ -6,9 +6,12 @@ import pytest
 from aiohttp import web
 from botocore.parsers import ResponseParserError
 
+from exporter.aws.loader import catalog_loader
 from exporter.aws.strict_parsers import StrictParserFactory
 from exporter.catalog.models import Models
-from tests.support.harness import BEDROCK, NOW, HandClock, configured, running, simulated
+from tests.support.faults import Fault
+from tests.support.harness import BEDROCK, CATALOG, NOW, HandClock, configured, running, simulated
+from tests.support.responses import operations, wire_path
 
 JOB = b'{"jobArn": "a", "status": "InProgress"}'
 BAD = {
@@ -79,16 +82,68 @@ async def test_an_account_without_an_id_is_a_bad_response():
 
 
 MODELS = Models()
+CUT = Models(catalog_loader(CATALOG))
+"""What clients use."""
+OPERATIONS = operations(CATALOG)
+XML_PROTOCOLS = {"query", "ec2", "rest-xml"}
+
+AWS_XML = {
+    ("rds", "DescribeExportTasks"): (
+        b'<DescribeExportTasksResponse xmlns="http://rds.amazonaws.com/doc/2014-10-31/"><DescribeExportTasksResult>'
+        b"<ExportTasks/></DescribeExportTasksResult></DescribeExportTasksResponse>"
+    ),
+    ("ec2", "DescribeRegions"): (
+        b'<DescribeRegionsResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>r</requestId>'
+        b"<regionInfo/></DescribeRegionsResponse>"
+    ),
+    ("s3control", "ListJobs"): (
+        b'<?xml version="1.0"?><ListJobsResult xmlns="http://awss3control.amazonaws.com/doc/2018-08-20/"/>'
+    ),
+    ("s3control", "DescribeJob"): b"<DescribeJobResult/>",
+    ("sts", "GetCallerIdentity"): (
+        b'<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult/>'
+        b"</GetCallerIdentityResponse>"
+    ),
+    ("sts", "AssumeRole"): b"<AssumeRoleResponse><AssumeRoleResult/></AssumeRoleResponse>",
+}
+"""What AWS sends where there is nothing, for each operation of the catalog in XML."""
+
+FOREIGN_XML = [
+    b'<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Strict//EN" "dtd"><html xmlns="http://www.w3.org/1999/xhtml"/>',
+    b"<Error><Code>Odd</Code><Message>no</Message></Error>",
+    b"<Error><Code>Odd</Code><Jobs/><NextToken>n</NextToken><Job/><regionInfo/></Error>",
+    b"<ErrorResponse><Error><Code>Odd</Code></Error></ErrorResponse>",
+    b"<Response><Errors><Error><Code>Odd</Code><Message>no</Message></Error></Errors></Response>",
+    b"<x/>",
+    b"<x><DescribeExportTasksResult/><GetCallerIdentityResult/><AssumeRoleResult/><Regions/></x>",
+    b"<ListQueuesResponse><ListQueuesResult/></ListQueuesResponse>",
+    b"<Response/>",
+    b"<Error/>",
+]
+
+FOREIGN_JSON = [
+    b'{"message": "Forbidden"}',
+    b'{"Message": "Forbidden", "RequestId": "r"}',
+    b'{"Message": "Forbidden", "RequestId": "r", "Status": 403}',
+    b'{"__type": "com.amazonaws#OddException", "message": "no"}',
+    b'{"__type": "OddException", "Status": "Failed", "RequestId": "r"}',
+    b'{"Error": {"Code": "Odd", "Message": "no"}}',
+    b'{"Error": {"Code": "Odd", "Message": "no"}, "nextToken": null, "NextToken": null}',
+    b'{"statusText": "OK", "results": []}',
+    b'{"Status": "error", "Code": 5}',
+]
 # The first operation may omit the list, the second has to send it.
 OPTIONAL, REQUIRED = ("bedrock", "ListModelInvocationJobs"), ("cleanroomsml", "ListTrainedModels")
 XML, REST_XML = ("rds", "DescribeExportTasks"), ("s3control", "ListJobs")
 
 
-async def parsed(operation, body, status=200):
+async def parsed(operation, body, status=200, models=MODELS):
     """Return what is parsed from a response to an operation."""
-    model = MODELS.operation(*operation)
+    model = models.operation(*operation)
     parser = StrictParserFactory().create_parser(model.service_model.resolved_protocol)
-    return await parser.parse({"status_code": status, "headers": {}, "body": body}, model.output_shape)
+    context = {"operation_name": model.name}
+    response = {"status_code": status, "headers": {}, "body": body, "context": context}
+    return await parser.parse(response, model.output_shape)
 
 
 @pytest.mark.parametrize("operation", [OPTIONAL, REQUIRED, XML, REST_XML], ids=lambda operation: operation[0])
@@ -100,6 +155,73 @@ async def test_an_invalid_response_is_an_error(operation, body):
     """This holds in every protocol."""
     with pytest.raises(ResponseParserError):
         await parsed(operation, body)
+
+
+def ids(protocols):
+    """Return the operations of some protocols."""
+    of = [each for each in OPERATIONS if MODELS.operation(*each).service_model.resolved_protocol in protocols]
+    return sorted(of)
+
+
+@pytest.mark.parametrize("models", [MODELS, CUT], ids=["whole", "cut"])
+async def test_what_is_no_response_of_an_operation_is_an_error(models):
+    """Whatever it is, and for every operation of the catalog, whether its model is cut or not."""
+    for protocols, bodies in ((XML_PROTOCOLS, FOREIGN_XML), ({"json", "rest-json"}, FOREIGN_JSON)):
+        for operation in ids(protocols):
+            for body in bodies:
+                with pytest.raises(ResponseParserError):
+                    pytest.fail(f"{operation}: {body!r} is {await parsed(operation, body, models=models)}")
+
+
+@pytest.mark.parametrize("models", [MODELS, CUT], ids=["whole", "cut"])
+async def test_an_empty_response_of_an_operation_is_one(models):
+    """Of every operation of the catalog in XML by its root, of every list in JSON with the list, `null` or nothing."""
+    assert sorted(AWS_XML) == ids(XML_PROTOCOLS)
+    for operation, body in AWS_XML.items():
+        await parsed(operation, body, models=models)
+    for kind in (kind for kind in CATALOG.kinds() if (kind.service, kind.operation) not in AWS_XML):
+        shape = MODELS.operation(kind.service, kind.operation).output_shape
+        first, _, rest = kind.items.partition(".")
+        (name,) = wire_path(shape, first)
+        contents = [{name: {} if rest else []}, *([] if shape.required_members else [{}, {name: None}])]
+        for content in contents:
+            await parsed((kind.service, kind.operation), json.dumps(content).encode(), models=models)
+
+
+ERRORS_IN_SUCCESSES = {
+    "known JSON": (b'{"__type": "com.amazonaws#ThrottlingException", "message": "slow"}', "throttled"),
+    "unknown JSON": (b'{"__type": "OddException", "message": "slow"}', "bad_response"),
+    "no code": (b'{"message": "Forbidden"}', "bad_response"),
+}
+
+
+@pytest.mark.parametrize(("body", "reason"), ERRORS_IN_SUCCESSES.values(), ids=ERRORS_IN_SUCCESSES)
+async def test_an_error_with_the_status_of_a_success_is_that_error(body, reason):
+    """If AWS has its code; else it is a bad response. The known jobs stay."""
+    clock = HandClock()
+    async with simulated(clock) as aws:
+        aws.world.add_job(BEDROCK, created=NOW - 60, path=[(0, "InProgress")])
+        async with running(configured(aws.endpoint_url, {"bedrock": {"kinds": [BEDROCK.key]}}), clock) as exporter:
+            aws.faults.add(Fault.body(body.decode()), operation=BEDROCK.operation)
+            await exporter.turn(70)
+            assert exporter.why(kind=BEDROCK.key) == reason
+            assert exporter.value("aws_jobs", status="InProgress") == 1
+
+
+XML_ERRORS_IN_SUCCESSES = {
+    "s3control": b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>",
+    "rds": b"<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>",
+}
+
+
+@pytest.mark.parametrize("service", XML_ERRORS_IN_SUCCESSES)
+async def test_an_error_in_xml_with_the_status_of_a_success_is_that_error(service):
+    """S3 is known for it."""
+    clock = HandClock()
+    async with simulated(clock) as aws, running(configured(aws.endpoint_url, {service: {}}), clock) as exporter:
+        aws.faults.add(Fault.body(XML_ERRORS_IN_SUCCESSES[service].decode()), service=service)
+        await exporter.turn(700)
+        assert exporter.why(aws_service=service) == "access_denied"
 
 
 @pytest.mark.parametrize("body", [b"{}", b'{"trainedModels": null}', b'{"nextToken": "x"}'])

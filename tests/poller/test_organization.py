@@ -4,6 +4,7 @@ import pytest
 
 from exporter.aws import PollErrorReason
 from exporter.simulator import AwsError
+from tests.support.faults import Fault
 from tests.support.harness import ACCOUNT, BEDROCK, NOW, REGION, HandClock, configured, running, simulated
 
 pytestmark = pytest.mark.slow
@@ -82,6 +83,27 @@ async def test_a_response_without_account_ids_is_refused(aws, clock):
     aws.members["*"] = "hostile"
     async with running(settings(aws), clock) as exporter:
         assert exporter.why(aws_service="organizations") == PollErrorReason.BAD_RESPONSE
+
+
+async def test_an_organization_without_accounts_is_not_believed(aws, clock):
+    """The account that asks is one of them; so none is withdrawn, and the source says why it is down."""
+    async with running(settings(aws), clock) as exporter:
+        aws.faults.add(Fault.members(Accounts=[]), operation="ListAccounts")
+        for _ in range(2):
+            await exporter.turn(660)
+        assert exporter.why(aws_service="organizations") == PollErrorReason.BAD_RESPONSE
+        assert exporter.by("account_id", "aws_jobs", state="running").keys() == {ACCOUNT, *TEAMS}
+
+
+@pytest.mark.parametrize("regions", [[], ["elsewhere-1"]], ids=["none", "unknown"])
+async def test_an_account_without_regions_is_not_believed(aws, clock, regions):
+    """The region that responds is one of them; so no account is withdrawn, and the source says why it is down."""
+    async with running(configured(aws.endpoint_url, SERVICES, accounts=[{"regions": "all"}]), clock) as exporter:
+        aws.regions = regions
+        for _ in range(2):
+            await exporter.turn(660)
+        assert exporter.why(aws_service="ec2") == PollErrorReason.BAD_RESPONSE
+        assert exporter.by("region", "aws_jobs", state="running") == {REGION: 1}
 
 
 async def test_an_account_is_renamed(aws, clock):

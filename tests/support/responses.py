@@ -8,12 +8,25 @@ from xml.sax.saxutils import escape
 from botocore.model import ListShape, OperationModel, Shape, StructureShape
 from hypothesis import strategies as st
 
-from exporter.catalog import Kind, Scope
+from exporter.aws.loader import LANDSCAPE
+from exporter.catalog import Catalog, Kind, Scope
 from exporter.catalog.kind import BARE
 from exporter.catalog.models import Models, shape_at
 from tests.support.wild import anything, numbers, rarely, texts, times
 
 MODELS = Models()
+
+
+def operations(catalog: Catalog) -> set[tuple[str, str]]:
+    """Return every operation whose responses the exporter reads, with its service."""
+    found = {("sts", "GetCallerIdentity"), ("sts", "AssumeRole"), *LANDSCAPE}
+    for kind in catalog.kinds():
+        found.add((kind.service, kind.operation))
+        found.update((scope.service or kind.service, scope.operation) for _, scope in kind.scopes)
+        if kind.details:
+            found.add((kind.service, kind.details.operation))
+    return found
+
 
 Tree = dict[str, Any]
 
@@ -145,7 +158,8 @@ def encoded(operation: OperationModel, response: Any) -> bytes:
     content = xml(response)
     if wrapper := operation.output_shape.serialization.get("resultWrapper"):
         content = f"<{wrapper}>{content}</{wrapper}>"
-    return f"<{operation.name}Response>{content}</{operation.name}Response>".encode(errors="replace")
+    root = operation.output_shape.name if protocol == "rest-xml" else f"{operation.name}Response"
+    return f"<{root}>{content}</{root}>".encode(errors="replace")
 
 
 def xml(value: Any) -> str:

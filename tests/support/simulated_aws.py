@@ -1,10 +1,11 @@
-"""The simulator with additions that only tests need: faults, and an organization."""
+"""The simulator with additions that only tests need: faults, an organization, and regions."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from exporter.simulator import AwsError, RequestContext, Simulator, World
+from exporter.simulator.operations import Operation
 from tests.support.faults import Faults
 
 
@@ -12,11 +13,21 @@ class SimulatedAws(Simulator):
     """A simulated AWS with faults to switch on, and with an organization once it has members."""
 
     def __init__(self, world: World, **options: Any) -> None:
-        super().__init__(world, operations={"organizations": {"ListAccounts": self._list_accounts}}, **options)
+        operations: dict[str, dict[str, Operation]] = {
+            "organizations": {"ListAccounts": self._list_accounts},
+            "ec2": {"DescribeRegions": self._describe_regions},
+        }
+        super().__init__(world, operations=operations, **options)
         self.members: dict[str, str] = {}
         """The accounts of the organization with their names."""
+        self.regions = [world.region]
+        """The regions that are enabled for every account."""
         self.faults = Faults()
         self.hooks.append(self.faults)
+
+    def _describe_regions(self, _: RequestContext) -> dict[str, Any]:
+        """Return the enabled regions."""
+        return {"Regions": [{"RegionName": region} for region in self.regions]}
 
     def _list_accounts(self, context: RequestContext) -> dict[str, Any]:
         """Return a page of the accounts; raises AwsError if there is no organization."""
