@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Iterator
+import zlib
+from collections.abc import AsyncIterator, Iterator
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 from ssl import SSLContext
 from threading import Lock
@@ -23,6 +26,15 @@ Verify = bool | str
 
 LONGEST = 60.0
 """Seconds after which connections are replaced, however well they work: behind a name there may be another address."""
+
+MOST = 64 << 20
+"""Bytes that a response may have, as received and decompressed: 2,000 items, the largest page in the catalog, each with
+a text of 32,768 characters, the longest that AWS gives for a failure. Real pages have less than a tenth of that."""
+
+_AT_ONCE = 1 << 20
+"""Bytes that are decompressed before other tasks get a turn."""
+
+_COMPRESSED = {"gzip", "x-gzip", "deflate"}
 
 _SERVER_ERROR = 500
 
@@ -49,6 +61,7 @@ class Pool(AIOHTTPSession):  # type: ignore[misc] # aiobotocore has no types
         session: aiohttp.ClientSession = await super()._get_session(proxy_url)
         if _REDIRECTS not in session.trace_configs:
             session.trace_configs.append(_REDIRECTS)
+            session._response_class = _Response  # noqa: SLF001 - aiobotocore has no setting
         return session
 
     def _build_ssl_contexts(self, proxy_url: str | None) -> tuple[SSLContext, SSLContext | None]:
@@ -163,6 +176,60 @@ class Sender:
     async def send(self, request: Any) -> Any:
         """Send a request and return the response."""
         return await self._pools.send(request, self._options)
+
+
+class _Response(aiohttp.ClientResponse):
+    """A response whose body has an end. AWS sends no other, but a proxy that is broken may."""
+
+    async def read(self) -> bytes:
+        """Return the body; raises BadResponseError, and drops the connection, where it is too long."""
+        if self._body is None:
+            try:
+                self._body = await self._whole()
+            except BaseException:
+                self.close()
+                raise
+        return await super().read()
+
+    async def _whole(self) -> bytes:
+        body = BytesIO()
+        try:
+            async for piece in self._decompressed(self._received()):
+                _bound(body.tell() + len(piece))
+                body.write(piece)
+        except zlib.error as error:
+            raise BadResponseError(f"a response that cannot be decompressed: {error}") from error
+        return body.getvalue()
+
+    async def _received(self) -> AsyncIterator[bytes]:
+        received = 0
+        async for piece in self.content.iter_any():
+            received += len(piece)
+            _bound(received)
+            yield piece
+
+    async def _decompressed(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """Yield what was compressed, though no request asks for that, as it was before."""
+        if self.headers.get("Content-Encoding", "").lower() not in _COMPRESSED:
+            async for piece in pieces:
+                yield piece
+            return
+        inflate = zlib.decompressobj(zlib.MAX_WBITS | _BY_HEAD)
+        async for rest in pieces:
+            while rest and not inflate.eof:
+                yield inflate.decompress(rest, _AT_ONCE)
+                rest = inflate.unconsumed_tail  # noqa: PLW2901 - what is left of it
+                await asyncio.sleep(0)
+        yield inflate.flush()
+
+
+def _bound(size: int) -> None:
+    if size > MOST:
+        raise BadResponseError(f"a response of more than {MOST >> 20} MiB, which is the most that is read")
+
+
+_BY_HEAD = 32
+"""Has zlib tell gzip from deflate by how the body starts."""
 
 
 async def _refuse(_session: object, _context: object, redirect: aiohttp.TraceRequestRedirectParams) -> None:

@@ -1,9 +1,11 @@
 """Pools to AWS: shared, replaced in time, and verified by the operator's bundle, which is read once."""
 
 import asyncio
+import gzip
 import os
 import ssl
 import threading
+import zlib
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -16,12 +18,13 @@ from freezegun import freeze_time
 
 from exporter.aws import Clients, Credentials, Limiters, Place, PollRun
 from exporter.aws.poll_error import BadResponseError
-from exporter.aws.pools import Pools
+from exporter.aws.pools import MOST, Pools
 from exporter.aws.session import Session
 from exporter.clock import Clock
 from exporter.settings import Account, Settings
 from exporter.telemetry import Telemetry
 from tests.support.greeting import self_signed
+from tests.support.harness import ACCOUNT
 from tests.support.issuer import issuing
 from tests.support.patience import UNHURRIED, eventually
 
@@ -180,6 +183,53 @@ async def test_a_redirect_is_not_followed(status):
                 await ask()
             assert len(sts.requests) == 1
         assert elsewhere.connections == set()
+
+
+RESULT = (
+    f"<GetCallerIdentityResponse><GetCallerIdentityResult><Account>{ACCOUNT}</Account></GetCallerIdentityResult>"
+    "</GetCallerIdentityResponse>"
+).encode()
+LONG = b" " * (MOST + 1)
+NOTHING = b"\x00\x00\x00\xff\xff"
+"""A block of a deflate stream that holds nothing."""
+
+TOO_LONG = {
+    "as it is": (LONG, "identity"),
+    "gzip": (gzip.compress(LONG, 1), "gzip"),
+    "deflate": (zlib.compress(LONG, 1), "deflate"),
+    "compressed": (gzip.compress(b"")[:10] + NOTHING * (MOST // 5 + 1), "gzip"),
+}
+
+
+@pytest.mark.parametrize(("body", "encoding"), TOO_LONG.values(), ids=TOO_LONG)
+async def test_a_response_without_end_is_refused(body, encoding):
+    """However it is encoded, received and decompressed; the next request gets another connection, and works."""
+    bad = web.Response(body=body, headers={"Content-Encoding": encoding})
+    async with issuing(broken=lambda: bad) as sts, asking(sts.address) as ask:
+        with pytest.raises(BadResponseError, match="more than 64 MiB"):
+            await ask()
+        sts.broken = None
+        assert await ask() == ACCOUNT
+        assert len(sts.connections) == 2
+
+
+@pytest.mark.parametrize(
+    ("compress", "encoding"), [(gzip.compress, "gzip"), (zlib.compress, "deflate"), (bytes, "identity")]
+)
+async def test_a_compressed_response_counts(compress, encoding):
+    """No request asks for it, but a proxy may do it all the same."""
+    headers = {"Content-Encoding": encoding, "Content-Type": "text/xml"}
+    odd = web.Response(body=compress(RESULT), headers=headers)
+    async with issuing(broken=lambda: odd) as sts, asking(sts.address) as ask:
+        assert await ask() == ACCOUNT
+
+
+async def test_what_cannot_be_decompressed_is_no_response():
+    """It says so, and is no failure of the network."""
+    bad = web.Response(body=RESULT, headers={"Content-Encoding": "gzip"})
+    async with issuing(broken=lambda: bad) as sts, asking(sts.address) as ask:
+        with pytest.raises(BadResponseError, match="cannot be decompressed"):
+            await ask()
 
 
 async def test_idle_connections_make_room_for_those_to_other_hosts():
