@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from exporter.catalog import Kind
 from exporter.jobs import ALL, Query
-from exporter.store import EVERYTHING, Ledger
+from exporter.store import EVERYTHING, SKEW, Ledger
 
 MARGIN = 600.0
-"""Seconds by which a query reaches back further: AWS lists jobs late, clocks differ, and a poll takes time."""
+"""Seconds by which a query reaches back further: AWS lists jobs late, and a poll takes time."""
 
 
 class Plan(NamedTuple):
@@ -42,7 +42,7 @@ def full(kind: Kind, ledger: Ledger, now: float, lookback: float) -> Plan:
         start = min(start, ledger.oldest_active - MARGIN)
     if ledger.last_read is not None:
         # After a gap that was longer than the lookback, what came and went meanwhile is counted all the same.
-        start = min(start, ledger.last_read - MARGIN)
+        start = min(start, ledger.last_read - SKEW - MARGIN)
     older = _by_active_status(kind) if ledger.read_in_full is None or ledger.has_undated else []
     # The list by creation is read last and takes precedence, because a job may change its status in between.
     return Plan([*older, Query(created_after=start)], start)
@@ -58,7 +58,7 @@ async def incremental(kind: Kind, ledger: Ledger, page_size: int) -> Plan | None
     if ledger.read_in_full is None or ledger.since is None or ledger.has_undated or not _filters_by_creation(kind):
         return None
     # If no job has been seen yet, the first will have been created after the first listing.
-    newest = (ledger.since if ledger.newest_created is None else ledger.newest_created) - MARGIN
+    newest = (ledger.since - SKEW if ledger.newest_created is None else ledger.newest_created) - MARGIN
     start = newest if ledger.oldest_active is None else min(newest, ledger.oldest_active - MARGIN)
     separate = [*_by_active_status(kind), Query(created_after=newest)]
     if kind.filters.status:

@@ -4,13 +4,14 @@ from exporter.store.database import Database, StorageLostError
 from exporter.store.directory import Contents, StorageError, contents
 from exporter.store.finding import Finding
 from exporter.store.job_filter import JobFilter
-from exporter.store.ledger import EVERYTHING, Ledger, Rules
+from exporter.store.ledger import EVERYTHING, SKEW, Ledger, Rules
 from exporter.store.record import Dimensions, Record, duration, status_label
 from exporter.store.staging import Listing
 from exporter.store.sums import Histogram, Sums
 
 __all__ = [
     "EVERYTHING",
+    "SKEW",
     "Contents",
     "Database",
     "Dimensions",

@@ -21,6 +21,9 @@ Classify = Callable[[Job], str]
 EVERYTHING = -math.inf
 """A listing that omitted nothing is complete for jobs created since then."""
 
+SKEW = 900.0
+"""Seconds by which AWS's clock may differ from ours: beyond, AWS refuses what is signed."""
+
 _COLUMNS = (
     *("n", "identity", "rules", "longest_run", "since", "newest_created", "passed", "limit_start"),
     *("last_success", "read_in_full", "scopes", "gone"),

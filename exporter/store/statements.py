@@ -1,16 +1,16 @@
 """How a listing becomes what is known: one comparison, and the statements that follow from it.
 
 Every statement takes the parameters of `taking_in`: the source, the number of the poll, `now`, `horizon` (the start of
-the lookback), `start` (the same, or later where limits.jobs_per_source is reached), and the source's `since` and
-`passed`. Times in milliseconds. Table and index names are chosen by hand (`INDEXED BY`, `CROSS JOIN`), because SQLite
-has no statistics about them.
+the lookback), `start` (the same, or later where limits.jobs_per_source is reached), the source's `passed`, and its
+`since`, less what clocks may differ by. Times in milliseconds. Table and index names are chosen by hand (`INDEXED BY`,
+`CROSS JOIN`), because SQLite has no statistics about them.
 
 The life of a row:
 
 | from | what happens | to |
 |---|---|---|
 | - | first seen active | active |
-| - | first seen ended, in the first listing or with an end up to `passed` | finished, not counted |
+| - | first seen ended, in the first listing, or with an end before `since` or up to `passed` | finished, not counted |
 | - | first seen ended otherwise | finished, counted |
 | active | seen ended | finished, counted; the end is frozen: AWS's, else the update time as it stands |
 | active, finished | two complete lists in a row lack it | past if it had finished, else gone |

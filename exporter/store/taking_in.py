@@ -10,7 +10,7 @@ from typing import Any
 
 from exporter.store import statements as sql
 from exporter.store.database import PAGE
-from exporter.store.ledger import EVERYTHING, Ledger, failed
+from exporter.store.ledger import EVERYTHING, SKEW, Ledger, failed
 from exporter.store.record import milliseconds
 from exporter.turns import in_turns
 
@@ -87,7 +87,8 @@ class TakingIn:
             "now": time,
             "horizon": horizon,
             "start": max(horizon, _or(self._changes["limit_start"], horizon)),
-            "since": self._before["since"],
+            # AWS's ends are compared with it. What ended before, the first listing has shown, by whatever clock.
+            "since": None if self._before["since"] is None else self._before["since"] - round(SKEW * 1000),
             "passed": _or(self._changes["passed"], _NEVER),
             "complete_from": None if complete_from in (None, EVERYTHING) else milliseconds(complete_from),
         }

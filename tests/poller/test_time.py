@@ -10,8 +10,9 @@ import pytest
 
 import exporter as package
 from exporter.clock import Clock
+from exporter.jobs import State
 from exporter.simulator import AwsError
-from tests.support.harness import BEDROCK, NOW, HandClock, configured, running, simulated
+from tests.support.harness import BEDROCK, CATALOG, CUSTOMIZATION, NOW, HandClock, configured, running, simulated
 
 pytestmark = pytest.mark.slow
 
@@ -19,6 +20,7 @@ HOUR, DAY = 3600.0, 86_400.0
 PACKAGE = Path(package.__file__).parent
 JUMPS = pytest.mark.parametrize("jump", [DAY, -HOUR, 5.0, -5.0, -400 * DAY, 30 * DAY])
 INTERVAL = 66.0
+BATCH = CATALOG["batch"].kinds["job"]
 
 
 @asynccontextmanager
@@ -94,6 +96,42 @@ async def test_a_clock_that_was_wrong_at_the_start_can_be_corrected():
             await exporter.turn(2 * HOUR)
         finished = sum(exporter.by("state", "aws_jobs_finished_total").values())
         assert finished == 6
+
+
+@pytest.mark.parametrize("kind", [BEDROCK, CUSTOMIZATION, BATCH], ids=lambda kind: kind.key)
+@pytest.mark.parametrize("wrong", [200.0, -200.0, 890.0, -890.0])
+async def test_short_jobs_count_once_by_whatever_clock(kind, wrong):
+    """Jobs that come and go between two polls, from the exporter's start on, where AWS's clock is behind or ahead."""
+    clock = HandClock(wrong=wrong)
+    ends = next(words[0] for state, words in kind.states.items() if state is State.FAILED)
+    async with simulated(clock) as aws:
+        scope = None
+        for name, _ in kind.scopes:
+            scope = aws.world.add_scope(kind.service, name, within=scope)
+        for n in range(-60, 60):
+            path = [(0, next(iter(kind.state_of))), (4, ends)]
+            aws.world.add_job(kind, scope=scope, created=NOW + n * INTERVAL + 20, path=path, message="Rate exceeded")
+        settings = configured(aws.endpoint_url, {kind.service: {"kinds": [kind.key]}}, poll={"resync": "20m"})
+        async with running(settings, clock) as exporter:
+            for polls in range(1, 41):
+                await exporter.turn(INTERVAL)
+                assert exporter.value("aws_jobs_finished_total", state="failed", kind=kind.key) == polls
+                assert exporter.value("aws_jobs", status=ends, kind=kind.key) == 60 + polls
+
+
+@pytest.mark.parametrize("jump", [600.0, -600.0])
+async def test_short_jobs_count_once_while_the_clock_is_set(jump):
+    """The exporter's clock is right at first, then it is set, then it is corrected."""
+    clock = HandClock()
+    async with simulated(clock) as aws:
+        for n in range(60):
+            path = [(0, "Submitted"), (4, "Failed")]
+            aws.world.add_job(BEDROCK, created=NOW + n * INTERVAL + 20, path=path, message="Rate exceeded")
+        async with running(configured(aws.endpoint_url, {"bedrock": {"kinds": [BEDROCK.key]}}), clock) as exporter:
+            for polls in range(1, 31):
+                clock.wrong = jump if 5 <= polls < 20 else 0.0
+                await exporter.turn(INTERVAL)
+                assert exporter.value("aws_jobs_finished_total", state="failed") == polls
 
 
 @pytest.mark.parametrize("change", ["2026-10-25T00:30", "2026-03-29T00:30"])

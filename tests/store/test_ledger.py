@@ -158,9 +158,16 @@ def test_a_job_that_came_and_went_between_two_polls_is_counted(ledger):
 
 def test_an_old_job_that_shows_up_late_is_not_counted_as_finishing(ledger):
     """A scope that is discovered later brings its history along."""
-    ledger.take([], now=100.0)
-    ledger.take([job(state=State.FAILED, ended=50.0)], now=160.0)
+    ledger.take([], now=1000.0)
+    ledger.take([job(state=State.FAILED, ended=99.0)], now=1060.0)
     assert not ledger.finished_total
+
+
+def test_an_end_that_the_first_listing_lacked_counts_though_awss_clock_is_behind(ledger):
+    """By up to fifteen minutes: beyond, AWS refuses what is signed."""
+    ledger.take([job("before", State.FAILED, ended=100.0)], now=1000.0)
+    ledger.take([job("before", State.FAILED, ended=100.0), job("after", State.FAILED, ended=100.0)], now=1060.0)
+    assert sum(ledger.finished_total.values()) == 1
 
 
 def test_deleting_the_record_of_a_finished_job_is_not_a_second_finish(ledger):
