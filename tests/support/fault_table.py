@@ -12,6 +12,10 @@ ROLES = {account: f"arn:aws:iam::{account}:role/exporter" for account in (OTHER,
 OK = "-"
 """The poll does not fail."""
 HUGE = "x" * 100_000
+XHTML = (
+    '<?xml version="1.0"?><!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Strict//EN" "xhtml1-strict.dtd">'
+    '<html xmlns="http://www.w3.org/1999/xhtml"><head><title>Please wait</title></head><body><p>Soon.</p></body></html>'
+)
 FUTURE = "2100-01-01T00:00:00Z"
 
 
@@ -139,6 +143,7 @@ def nowhere(_: Mapping[str, str]) -> Fault:
 MATRIX = (
     Row("throttled, status 429", lambda _: Fault.throttled(429), at(STAGES, "throttled")),
     Row("throttled, status 400", lambda _: Fault.throttled(400), at(STAGES, "throttled")),
+    Row("throttled, status 200", lambda _: Fault.throttled(200), at(STAGES, "throttled")),
     *(
         Row(f"error {status}, JSON", failing(Fault.server_error(status)), at(STAGES, "server_error"))
         for status in (500, 502, 503, 504)
@@ -165,6 +170,11 @@ MATRIX = (
     Row("connection closed within the response", lambda _: Fault.cut_off(), at(STAGES, "network")),
     Row("response cut in half", lambda _: Fault.truncated(), at(STAGES, "bad_response")),
     Row("HTML in place of the response", lambda _: Fault.html(), at(STAGES, "bad_response")),
+    Row("XHTML in place of the response", lambda _: Fault.body(XHTML, "application/xml"), at(STAGES, "bad_response")),
+    Row("XML of another root", lambda _: Fault.body("<x/>", "application/xml"), at(STAGES, "bad_response")),
+    Row("unknown error, status 200", lambda _: Fault.error("OddException", "no", 200), at(STAGES, "bad_response")),
+    Row("response without end", lambda _: Fault.endless(), at(STAGES, "bad_response")),
+    Row("a gigabyte, compressed", lambda _: Fault.bomb(), at(STAGES, "bad_response")),
     Row("empty response", lambda _: Fault.body(""), at(STAGES, "bad_response")),
     Row("response `null`", lambda _: Fault.body("null"), at(STAGES, "bad_response")),
     Row("response `[]`", lambda _: Fault.body("[]"), at(STAGES, "bad_response")),

@@ -8,8 +8,10 @@ import math
 import re
 import socket
 import struct
+import zlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import count
 from typing import Any, Literal
 
@@ -79,6 +81,30 @@ class Fault:
     def html(cls, status: int = 200) -> Fault:
         """Return a web page, as proxies and load balancers do."""
         return cls.body("<html><body><h1>Please wait</h1></body></html>", "text/html", status)
+
+    @classmethod
+    def endless(cls) -> Fault:
+        """Send a response without end, until the client hangs up."""
+
+        async def strike(context: RequestContext) -> web.StreamResponse:
+            response = web.StreamResponse(headers={"Content-Type": "application/json"})
+            await response.prepare(context.request)
+            try:
+                while True:
+                    await response.write(_SPACE)
+            except ConnectionError:
+                return response
+
+        return cls(strike)
+
+    @classmethod
+    def bomb(cls) -> Fault:
+        """Send a small response that decompresses to a large one."""
+
+        async def strike(_: RequestContext) -> web.Response:
+            return web.Response(body=_bomb(), headers={"Content-Encoding": "gzip"})
+
+        return cls(strike)
 
     @classmethod
     def changed(cls, change: Callable[[Response], Response]) -> Fault:
@@ -269,6 +295,15 @@ ABSENT: Any = object()
 """The value of a member that is left out."""
 
 _INTERNAL = 500
+
+_SPACE = b" " * (1 << 20)
+
+
+@cache
+def _bomb() -> bytes:
+    """Return a gigabyte of nothing in a megabyte."""
+    pack = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
+    return b"".join(pack.compress(_SPACE) for _ in range(1024)) + pack.flush()
 
 
 def _without_token(context: RequestContext) -> dict[str, Any]:
