@@ -5,26 +5,35 @@ import gc
 import itertools
 import random
 import re
+import signal
 import sys
+from asyncio.subprocess import Process
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import FunctionType, ModuleType
 
 import pytest
+import yaml
 from aiohttp import web
 
 from exporter.catalog import Kind
 from exporter.jobs import State
 from exporter.poller import JobSource
-from exporter.simulator import AwsError, RequestContext, SimulatedScope, World
+from exporter.simulator import AwsError, RequestContext, SimulatedScope, Simulator, World
 from exporter.simulator.world import Arrival
+from tests.app.test_reload import Configured
+from tests.app.test_reload import running as reloading
 from tests.support.faults import Fault
 from tests.support.harness import (
+    ACCOUNT,
     BEDROCK,
+    CATALOG,
     CUSTOMIZATION,
     INFERENCE,
     NOW,
+    REGION,
     TRAINED,
     HandClock,
     Running,
@@ -33,7 +42,9 @@ from tests.support.harness import (
     simulated,
 )
 from tests.support.held import remove_scope
-from tests.support.patience import PATIENCE, hurried
+from tests.support.patience import PATIENCE, eventually, hurried
+from tests.support.processes import scrape
+from tests.support.stack import exporter_command, free_ports, process, ready
 
 pytestmark = pytest.mark.slow
 
@@ -254,6 +265,108 @@ async def test_a_month_of_faults_ends_with_flat_memory_and_exact_counters() -> N
         # The expected number, not the warm one: a source may have been down when that was taken.
         assert end["series"] == sum(len(STATUSES[kind]) for kind, _ in lives), (warm, end)
         assert all(end[name] <= warm[name] + SPARE for name in ("tasks", "descriptors")), (warm, end)
+
+
+RELOADS = 12
+ROUNDS = 6
+"""Each reload, and each round, has other accounts than the one before."""
+FLAT = 0.2
+"""How much more than the second round, when every cache is warm, a later one may hold: a share of what a round adds."""
+
+
+def accounts(number: int) -> dict[str, str]:
+    """Return the accounts of a round with their names."""
+    return {f"{number * 10 + each:012}": f"team-{number}-{each}" for each in range(5)}
+
+
+def add_jobs(world: World, number: int) -> None:
+    """Add an active and a failed job to each account of a round."""
+    for account in accounts(number):
+        for path in ([(0.0, "InProgress")], [(0.0, "InProgress"), (1.0, "Failed")]):
+            world.add_job(BEDROCK, created=NOW - HOUR, path=path, account=account, message="Rate exceeded")
+
+
+def assert_flat(before: dict[str, float], sizes: list[dict[str, float]]) -> None:
+    """No round holds more than the second, given what there was before the first."""
+    second, *later = sizes[1:]
+    # Connections to the hosts at both ends come and go by themselves.
+    spare = {"tasks": SPARE, "descriptors": SPARE}
+    most = {name: second[name] + FLAT * (second[name] - before[name]) + spare.get(name, 0) for name in second}
+    for each in later:
+        assert {name: value for name, value in each.items() if value > most[name]} == {}, (before, sizes)
+
+
+async def test_accounts_that_come_and_go_leave_nothing_behind() -> None:
+    """An organization changes all its accounts, again and again."""
+    clock, sizes = HandClock(), []
+    async with simulated(clock) as aws:
+        aws.members[ACCOUNT] = "management"
+        organization = {"organization": {"role_name": "exporter", "regions": ["us-east-1", "eu-west-1"]}}
+        settings = configured(aws.endpoint_url, {"bedrock": {"kinds": [BEDROCK.key]}}, accounts=organization)
+        async with running(settings, clock) as exporter:
+            before = size(exporter)
+            for number in range(1, ROUNDS + 1):
+                aws.members.clear()
+                aws.members.update({ACCOUNT: "management", **accounts(number)})
+                add_jobs(aws.world, number)
+                # What one discovery lacks goes with the next.
+                for _ in range(3):
+                    await exporter.turn(660)
+                read = exporter.by("account_id", "aws_jobs", status="Failed", region="us-east-1")
+                assert read.keys() == {ACCOUNT, *accounts(number)}
+                sizes.append(size(exporter))
+    assert_flat(before, sizes)
+
+
+async def test_reloads_that_change_the_accounts_leave_nothing_behind(tmp_path: Path) -> None:
+    """Each reload names others, and every third one reaches AWS in another way, with new clients."""
+    clock, sizes = HandClock(), []
+    async with simulated(clock) as aws:
+        config = Configured(tmp_path / "exporter.yml", aws)
+        config.write()
+        async with reloading(config, clock) as exporter:
+            before = size(exporter)
+            for number in range(1, ROUNDS + 1):
+                add_jobs(aws.world, number)
+                roles = [{"role_arn": f"arn:aws:iam::{account}:role/exporter"} for account in accounts(number)]
+                config.write(accounts=roles, aws={"connect_timeout": f"{PATIENCE + number // 3:.0f}s"})
+                assert await exporter.reload() == ()
+                await exporter.turn(70)
+                assert exporter.by("account_id", "aws_jobs", status="Failed").keys() == accounts(number).keys()
+                sizes.append(size(exporter))
+    assert_flat(before, sizes)
+
+
+def resident(process: Process) -> int:
+    """Return the kilobytes of memory that a process has."""
+    (found,) = re.findall(r"VmRSS:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())
+    return int(found)
+
+
+@pytest.mark.skipif(not DESCRIPTORS.exists(), reason="the memory of a process is in /proc")
+async def test_reloads_take_no_more_memory_than_a_few(tmp_path: Path) -> None:
+    """Each makes new clients, and those before are gone, however seldom the collector of the process runs."""
+    (port,) = free_ports(1)
+    async with Simulator(World(CATALOG, account=ACCOUNT, region=REGION)) as aws:
+        command = exporter_command(tmp_path, aws.endpoint_url, port, {"bedrock": {}, "sagemaker": {}})
+        file, sizes = tmp_path / "exporter.yml", []
+        async with process(tmp_path, *command) as exporter:
+            await ready(f"http://127.0.0.1:{port}/-/ready")
+            for number in range(1, RELOADS + 1):
+                account = next(iter(accounts(number)))
+                roles = [{"role_arn": f"arn:aws:iam::{account}:role/exporter"}]
+                file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), "accounts": roles}))
+                exporter.send_signal(signal.SIGHUP)
+                await eventually(partial(has, f"http://127.0.0.1:{port}/metrics", account))
+                sizes.append(resident(exporter))
+    assert sizes[-1] <= 1.2 * sizes[2], sizes
+
+
+async def has(url: str, account: str) -> bool:
+    """Return whether an exporter has read all lists of an account, and of no other."""
+    up = (await scrape(url)).get("aws_job_exporter_source_up")
+    lists = [sample for sample in up.samples if sample.labels["aws_service"] != "sts"] if up else []
+    return {sample.labels["account_id"] for sample in lists} == {account} and all(sample.value for sample in lists)
 
 
 def compare(exporter: Running, kind: str, scope: str, life: Life) -> None:
