@@ -188,6 +188,12 @@ async def test_an_empty_response_of_an_operation_is_one(models):
             await parsed((kind.service, kind.operation), json.dumps(content).encode(), models=models)
 
 
+async def test_another_root_will_do_where_a_member_is_in_it():
+    """Some operations of S3 have roots that botocore's models do not tell; the names of their members are right."""
+    body = b"<ListJobsOutput><Jobs><member><JobId>j</JobId></member></Jobs></ListJobsOutput>"
+    assert (await parsed(REST_XML, body))["Jobs"] == [{"JobId": "j"}]
+
+
 ERRORS_IN_SUCCESSES = {
     "known JSON": (b'{"__type": "com.amazonaws#ThrottlingException", "message": "slow"}', "throttled"),
     "unknown JSON": (b'{"__type": "OddException", "message": "slow"}', "bad_response"),
