@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from exporter.aws.causes import REGION
 from exporter.aws.identities import Identity
 from exporter.aws.poll import PollRun
 from exporter.aws.rate import Limiter
@@ -62,3 +63,9 @@ async def reread(parsed_response: Any, context: Mapping[str, Any], **_: Any) -> 
     identity = caller_of(context).identity
     if identity and parsed_response:
         await identity.answered(parsed_response)
+
+
+def locate(parsed_response: Any, context: Mapping[str, Any], **_: Any) -> None:
+    """Note in an error response in which region it was requested, because it does not say (`response-received`)."""
+    if parsed_response and "Error" in parsed_response:
+        parsed_response.setdefault("ResponseMetadata", {})[REGION] = caller_of(context).region

@@ -59,6 +59,7 @@ class Clients:
         self._session.register("before-sign", self._sign)
         self._session.register("response-received", caller.learn)
         self._session.register("response-received", caller.reread)
+        self._session.register("response-received", caller.locate)
         self._identities = Identities(self._session, self._assume)
         self._stack = AsyncExitStack()
         # Closed last, when no client uses them any more.

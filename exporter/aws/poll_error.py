@@ -10,21 +10,32 @@ from botocore import exceptions
 from botocore.discovery import EndpointDiscoveryException
 from botocore.parsers import ResponseParserError
 
+from exporter.aws.causes import network_text, refusal_text
 from exporter.telemetry import PollErrorReason
 from exporter.text.redaction import redacted
 
 _LONGEST = 2000
 """Characters kept of an error: every source holds one, and the log repeats it."""
+_GAP = " [...] "
+_HALF = (_LONGEST - len(_GAP)) // 2
 
 
 class PollError(Exception):
     """A poll failed, for a `reason`; the text is AWS's own, without secrets and shortened."""
 
     def __init__(self, reason: PollErrorReason, text: str) -> None:
-        # Redacted between two cuts: the first bounds the work, and the second drops the edge of the first, where half a
-        # secret may no longer look like one.
-        super().__init__(redacted(text[: 2 * _LONGEST])[:_LONGEST])
+        super().__init__(_shortened(text))
         self.reason = reason
+
+
+def _shortened(text: str) -> str:
+    """Return a text without secrets, and without its middle if it is long: AWS says last which policy denies."""
+    # Redacted between two cuts: the first bounds the work, and the second drops the edge of the first, where half a
+    # secret may no longer look like one.
+    if len(text) <= 2 * _LONGEST:
+        text = redacted(text)
+        return text if len(text) <= _LONGEST else f"{text[:_HALF]}{_GAP}{text[-_HALF:]}"
+    return f"{redacted(text[: 2 * _LONGEST])[:_HALF]}{_GAP}{redacted(text[-2 * _LONGEST :])[-_HALF:]}"
 
 
 class BadResponseError(Exception):
@@ -40,12 +51,13 @@ _CODES = {
         "TransactionInProgressException"
     ),
     PollErrorReason.EXPIRED_CREDENTIALS: (
-        "ExpiredToken ExpiredTokenException IDPRejectedClaim InvalidClientTokenId InvalidIdentityToken "
-        "InvalidSignatureException RequestExpired "
+        "AuthFailure ExpiredToken ExpiredTokenException IDPRejectedClaim InvalidAccessKeyId InvalidClientTokenId "
+        "InvalidIdentityToken InvalidSignatureException InvalidToken MissingAuthenticationToken "
+        "MissingAuthenticationTokenException RequestExpired RequestInTheFuture RequestTimeTooSkewed "
         "SignatureDoesNotMatch TokenRefreshRequired UnrecognizedClientException"
     ),
     PollErrorReason.ACCESS_DENIED: (
-        "AccessDenied AccessDeniedException AuthFailure AuthorizationError NotAuthorized OptInRequired "
+        "AccessDenied AccessDeniedException AuthorizationError Blocked NotAuthorized OptInRequired PendingVerification "
         "RegionDisabledException SubscriptionRequiredException UnauthorizedOperation"
     ),
     PollErrorReason.NOT_FOUND: "EntityNotFoundException NotFoundException ResourceNotFound ResourceNotFoundException",
@@ -99,6 +111,8 @@ _STATUSES = {
     401: PollErrorReason.ACCESS_DENIED,
     403: PollErrorReason.ACCESS_DENIED,
     404: PollErrorReason.NOT_FOUND,
+    # Only a proxy says so.
+    407: PollErrorReason.NETWORK,
     429: PollErrorReason.THROTTLED,
 }
 _SERVER = 500
@@ -112,11 +126,10 @@ def poll_error(error: Exception) -> PollError:
     if isinstance(error, EndpointDiscoveryException) and isinstance(error.__context__, Exception):
         return poll_error(error.__context__)
     if isinstance(error, exceptions.ClientError):
-        return PollError(error_reason(error.response), str(error))
+        return PollError(error_reason(error.response), refusal_text(error))
     for types, reason in _EXCEPTIONS:
         if isinstance(error, types):
-            # A TimeoutError has no text.
-            return PollError(reason, str(error) or type(error).__name__)
+            return PollError(reason, network_text(error))
     return PollError(PollErrorReason.INTERNAL, f"{type(error).__name__}: {error}")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +18,8 @@ _COLUMNS = (
     *("MISSING ACTION", "WHAT AWS SAYS"),
 )
 _SUMS = ("ACCOUNT", "SERVICE", "REGIONS", "SOURCES", "UP", "REQUESTS/HOUR")
-_WIDTH = 240
-"""Characters of an error to show: AWS's sentences about permissions are long."""
+_START, _END = 160, 240
+"""Characters of an error to show: AWS's sentences about permissions are long, and say last which policy denies."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ class Report:
 
     def _to_do(self) -> list[str]:
         return advice(
-            Ailment(finding.status.key, finding.status.reason, finding.missing)
+            Ailment(finding.status.key, finding.status.reason, finding.missing, finding.status.error)
             for finding in self.findings
             if finding.missing or not finding.status.is_up
         )
@@ -123,8 +122,14 @@ def _row(finding: Diagnosis) -> Sequence[str]:
         "ok" if status.is_up else str(status.reason),
         *(requests if status.is_up else ("", "")),
         finding.missing,
-        textwrap.shorten(finding.error, _WIDTH),
+        _shortened(finding.error),
     )
+
+
+def _shortened(error: str) -> str:
+    """Return an error on one line, without its middle if it is long."""
+    text = " ".join(error.split())
+    return text if len(text) <= _START + _END else f"{text[:_START]} [...] {text[-_END:]}"
 
 
 def _plain(finding: Diagnosis) -> dict[str, Any]:

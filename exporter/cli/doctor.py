@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from exporter import app, permissions
 from exporter.catalog import Catalog
+from exporter.cli.advice import cause_advice
 from exporter.cli.diagnosis import Diagnosis, Report
 from exporter.cli.environment import region
 from exporter.cli.invocation import Invocation
@@ -21,6 +22,7 @@ from exporter.settings import Settings, Shard, Storage
 from exporter.telemetry import PollErrorReason
 
 _DENIED_ACTION = re.compile(r"not authorized to perform: ([a-z0-9-]+:\w+)")
+_EXPLICIT_DENY = "with an explicit deny"
 _PREAMBLE = re.compile(r"^An error occurred \(\S+\) when calling the (\w+) operation(?: \([^)]*\))?: ")
 
 
@@ -110,7 +112,10 @@ class _Examination:
         if status.reason is not PollErrorReason.ACCESS_DENIED:
             return "", error
         if named := _DENIED_ACTION.search(status.error):
-            return named[1], error
+            # What is denied explicitly, no permission helps.
+            return "" if _EXPLICIT_DENY in status.error else named[1], error
+        if cause_advice(status.key, status.error):
+            return "", error
         # Some services do not name the action: it is that of the operation in botocore's part of the message.
         denied = (each for each in intervals if f"calling the {each.operation} operation" in status.error)
         return next((permissions.action(each, self.catalog) for each in denied), ""), error

@@ -83,6 +83,13 @@ CODES = [
     ("UnrecognizedClientException", "expired_credentials"),
     ("InvalidClientTokenId", "expired_credentials"),
     ("InvalidSignatureException", "expired_credentials"),
+    ("AuthFailure", "expired_credentials"),
+    ("InvalidAccessKeyId", "expired_credentials"),
+    ("RequestTimeTooSkewed", "expired_credentials"),
+    ("MissingAuthenticationTokenException", "expired_credentials"),
+    ("OptInRequired", "access_denied"),
+    ("RegionDisabledException", "access_denied"),
+    ("Blocked", "access_denied"),
     ("ResourceNotFoundException", "not_found"),
     ("EntityNotFoundException", "not_found"),
     ("InternalServerException", "server_error"),
@@ -102,6 +109,7 @@ STATUSES = [
     (401, "access_denied"),
     (403, "access_denied"),
     (404, "not_found"),
+    (407, "network"),
     (409, "invalid_request"),
     (429, "throttled"),
     (500, "server_error"),
@@ -121,19 +129,20 @@ def test_a_response_without_code_and_status_is_an_invalid_request():
 
 
 def test_a_very_long_text_is_cut():
-    """The text is kept for each source, and shown on a page and in the log."""
-    text = str(poll_error(client_error("AccessDeniedException", 403, "made up " * 20_000)))
+    """The text is kept for each source, and shown on a page and in the log. Its end says which policy denies."""
+    text = str(poll_error(client_error("AccessDeniedException", 403, "made up " * 20_000 + "with an explicit deny")))
     assert text.startswith("An error occurred (AccessDeniedException)")
-    assert len(text) == 2000
+    assert text.endswith("with an explicit deny")
+    assert 1990 < len(text) <= 2000
 
 
-@pytest.mark.parametrize("before", range(1900, 2000, 9))
+@pytest.mark.parametrize("before", [*range(900, 1000, 9), *range(1900, 2000, 9)])
 def test_no_part_of_a_secret_shows_where_a_text_is_cut(before):
     """Neither its start nor its end is shown."""
     token = f"eyJ{'a' * 900}.{'b' * 300}.{'c' * 300}"
-    assert "eyJ" not in str(
-        poll_error(client_error("InvalidIdentityToken", 400, f"{'x' * before} {token} {'x' * 9000}"))
-    )
+    for around in ("x" * before, "x" * 9000), ("x" * 9000, "x" * before):
+        text = str(poll_error(client_error("InvalidIdentityToken", 400, f" {token} ".join(around))))
+        assert not {"eyJ", "bbb", "ccc"} & {text[start : start + 3] for start in range(len(text))}
 
 
 def test_the_text_keeps_the_words_of_aws():

@@ -131,6 +131,33 @@ async def test_the_missing_action_is_derived_where_aws_names_none(aws, doctor, o
     assert [row["MISSING ACTION"] for row in found.values() if row["RESULT"] == "access_denied"] == [action]
 
 
+SCP = "arn:aws:organizations::123412341234:policy/o-a1b2c3d4e5/service_control_policy/p-a1b2c3d4"
+REFUSALS = {
+    "explicit deny": f"{'x' * 150} is not authorized to perform: bedrock:ListModelInvocationJobs on resource: "
+    f"{'x' * 150} with an explicit deny in a service control policy: {SCP}",
+    "blocked account": "Your account is currently blocked. Contact aws-verification@amazon.com for questions.",
+}
+
+
+@pytest.mark.parametrize("message", REFUSALS.values(), ids=REFUSALS.keys())
+async def test_what_no_permission_would_help_has_no_missing_action(aws, doctor, message):
+    """The end of what AWS says is kept: it names the policy that denies."""
+    refuse(aws, "ListModelInvocationJobs", message)
+    _, found, *_ = await doctor(BATCH)
+    row = found[BEDROCK.key, ""]
+    assert (row["RESULT"], row["MISSING ACTION"]) == ("access_denied", "")
+    assert row["WHAT AWS SAYS"].endswith(message[-90:])
+
+
+async def test_the_policy_that_denies_is_what_to_change(aws, aws_credentials, capsys):
+    """It is named in what to do."""
+    refuse(aws, "ListModelInvocationJobs", REFUSALS["explicit deny"])
+    _, text = await report_of(aws, capsys)
+    assert (
+        f"* Remove the explicit deny of bedrock:ListModelInvocationJobs from the service control policy: {SCP};" in text
+    )
+
+
 async def test_other_failures_have_no_missing_action(aws, doctor):
     """No action is reported as missing, and no number is guessed."""
     nowhere = {"lookoutequipment": {"kinds": [LOOKOUT.key], "inference_schedulers": ["pump-8"]}}

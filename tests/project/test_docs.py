@@ -31,7 +31,7 @@ from tests.project.test_layers import ROOMS
 from tests.support import harness
 from tests.support.greeting import self_signed
 from tests.support.inside import inside
-from tools import fault_page, metrics_page, settings_page
+from tools import advice_page, fault_page, metrics_page, settings_page
 from tools.exported import Row, families, series
 
 ROOT = Path(__file__).parents[2]
@@ -469,6 +469,13 @@ def test_every_alert_is_listed() -> None:
         if "alert" in rule
     ]
     assert table(ALERTS, "alert", "severity", "summary") == expected
+
+
+def test_the_runbook_has_the_advice_of_the_doctor() -> None:
+    """Its table is that of the code; `make docs` writes it."""
+    text = advice_page.PAGE.read_text()
+    assert "| connection refused | " in text
+    assert text == advice_page.written(text)
 
 
 @pytest.mark.parametrize("runbook", sorted((ROOT / "docs" / "runbooks").glob("*.md")), ids=named)
