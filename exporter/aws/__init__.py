@@ -8,6 +8,7 @@ from exporter.aws.poll_error import PollError, poll_error
 from exporter.aws.rate import Limiters
 from exporter.aws.reader import Reader, Scoped
 from exporter.aws.session import Credentials, default_region
+from exporter.aws.variables import problems
 from exporter.telemetry import PollErrorReason
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "default_region",
     "members",
     "poll_error",
+    "problems",
     "regions",
     "unit_accounts",
 ]

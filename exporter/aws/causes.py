@@ -25,7 +25,7 @@ _PROXY_WANTS_PASSWORD = 407
 BUNDLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 """Variables that name a bundle of certificates, the strongest first; the profile's `ca_bundle` comes between them."""
 
-_PROXIES = ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY")
+PROXIES = ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY")
 """Variables that name a proxy, those that win first: Python prefers lower case."""
 
 _CLOCK = re.compile(r"Signature (?:expired|not yet current)")
@@ -84,7 +84,8 @@ def _words(error: BaseException) -> str:
             return _password_words(_proxy("https"))
         case aiohttp.ClientHttpProxyError():
             return f"{_proxy('https')} responds with HTTP {error.status}"
-        case aiohttp.ClientConnectorError():
+        # Why a certificate is not trusted stands in the error already.
+        case aiohttp.ClientConnectorError() if not isinstance(error, aiohttp.ClientConnectorCertificateError):
             return f"{_connection_words(error)}{_proxy_at(error)}"
         # Whatever happens to a connection has another class: this happened to a file, before there was one.
         case exceptions.HTTPClientError(kwargs={"error": OSError()}) if type(error) is exceptions.HTTPClientError:
@@ -99,8 +100,8 @@ def _connection_words(error: aiohttp.ClientConnectorError) -> str:
             return _host_words(error)
         case ConnectionRefusedError():
             return f"connection refused by {error.host}:{error.port}"
-        case ssl.SSLCertVerificationError() as unverified:
-            return unverified.verify_message
+        case ssl.SSLError(reason="WRONG_VERSION_NUMBER" | "HTTP_REQUEST"):
+            return f"{error.host}:{error.port} does not speak TLS"
         # Once it is open, aiohttp has another class for a reset.
         case ConnectionResetError() | ssl.SSLError():
             return f"the TLS handshake was broken off by {error.host}:{error.port}"
@@ -122,7 +123,7 @@ def _bundle() -> str:
 
 def _proxy(scheme: str) -> str:
     """Return the proxy for a scheme without its password, and the variable that names it."""
-    for name in _PROXIES:
+    for name in PROXIES:
         if name.lower() == f"{scheme}_proxy" and (url := os.environ.get(name)):
             return f"the proxy {url.rpartition('@')[2].removeprefix(f'{scheme}://')} of {name}"
     return "a proxy"
@@ -130,7 +131,7 @@ def _proxy(scheme: str) -> str:
 
 def _proxy_at(error: aiohttp.ClientConnectorError) -> str:
     """Return a remark if the host of an error is that of a proxy."""
-    for name in _PROXIES:
+    for name in PROXIES:
         url = os.environ.get(name, "")
         parts = urlsplit(url if "://" in url else f"http://{url}")
         if url and parts.hostname == error.host and (parts.port or error.port) == error.port:

@@ -75,6 +75,26 @@ _REASONS = {code: reason for reason, codes in _CODES.items() for code in codes.s
 KNOWN_CODES = _REASONS.keys()
 """Error codes that any service may return; others are in the model of a service."""
 
+_MISTAKES = (
+    exceptions.ConfigParseError,
+    exceptions.EndpointVariantError,
+    exceptions.InvalidConfigError,
+    exceptions.InvalidDefaultsMode,
+    exceptions.InvalidEndpointDiscoveryConfigurationError,
+    exceptions.InvalidIMDSEndpointError,
+    exceptions.InvalidIMDSEndpointModeError,
+    exceptions.InvalidMaxRetryAttemptsError,
+    exceptions.InvalidProxiesConfigError,
+    exceptions.InvalidRegionError,
+    exceptions.InvalidRetryConfigurationError,
+    exceptions.InvalidRetryModeError,
+    exceptions.InvalidS3UsEast1RegionalEndpointConfigError,
+    exceptions.InvalidSTSRegionalEndpointsConfigError,
+    exceptions.MissingDependencyException,
+    exceptions.ProfileNotFound,
+)
+"""What botocore raises about AWS's own configuration. Most of it is found at the start: see variables.py."""
+
 _EXCEPTIONS: tuple[tuple[tuple[type[Exception], ...], PollErrorReason], ...] = (
     # Before those of the network, which are their base classes.
     ((TimeoutError, exceptions.ConnectTimeoutError, exceptions.ReadTimeoutError), PollErrorReason.TIMEOUT),
@@ -104,7 +124,7 @@ _EXCEPTIONS: tuple[tuple[tuple[type[Exception], ...], PollErrorReason], ...] = (
         PollErrorReason.NETWORK,
     ),
     # An id with half of a surrogate pair, which JSON can hold, cannot be sent back.
-    ((exceptions.ParamValidationError, UnicodeEncodeError), PollErrorReason.INVALID_REQUEST),
+    ((exceptions.ParamValidationError, UnicodeEncodeError, *_MISTAKES), PollErrorReason.INVALID_REQUEST),
 )
 
 _STATUSES = {
@@ -136,7 +156,9 @@ def poll_error(error: Exception) -> PollError:
 def credentials_error(error: Exception) -> PollError:
     """Return an exception raised while looking for credentials; there, a missing token file is not a bug."""
     failure = poll_error(error)
-    if failure.reason is PollErrorReason.INTERNAL or isinstance(error, FileNotFoundError | PermissionError):
+    if failure.reason is PollErrorReason.INTERNAL or isinstance(
+        error, (FileNotFoundError, PermissionError, *_MISTAKES)
+    ):
         return PollError(PollErrorReason.EXPIRED_CREDENTIALS, f"no credentials: {failure}")
     return failure
 

@@ -17,7 +17,6 @@ import botocore.utils
 from aiobotocore.config import AioConfig
 from aiobotocore.hooks import AioHierarchicalEmitter
 from aiobotocore.session import AioSession
-from botocore.exceptions import BotoCoreError
 from botocore.loaders import Loader
 
 from exporter import __version__
@@ -70,15 +69,11 @@ class Session(AioSession):  # type: ignore[misc] # aiobotocore has no types
 def default_region() -> str:
     """Return the region of the environment; empty if there is none.
 
-    botocore reads AWS_DEFAULT_REGION and the profile, AWS's other SDKs read AWS_REGION; all three count here. Raises
-    ValueError if AWS's own configuration cannot be read or has no profile with the name in AWS_PROFILE.
+    botocore reads AWS_DEFAULT_REGION and the profile, AWS's other SDKs read AWS_REGION; all three count here.
     """
-    try:
-        # Even with AWS_REGION: a missing profile must be reported at the start, because it would not be found later.
-        found = AioSession().get_config_variable("region")
-    except BotoCoreError as error:
-        raise ValueError(str(error)) from error
-    return os.environ.get("AWS_REGION") or found or ""
+    return (
+        os.environ.get("AWS_REGION") or AioSession(include_builtin_handlers=False).get_config_variable("region") or ""
+    )
 
 
 @cache

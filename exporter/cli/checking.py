@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from exporter.cli.environment import check_environment
 from exporter.cli.forecast import forecast
 from exporter.cli.invocation import Invocation
 from exporter.reasons import Classifier
@@ -13,8 +14,12 @@ from exporter.web import WebConfigFile
 
 
 async def check_config(invocation: Invocation) -> int:
-    """Check configuration files as `serve` would read them; raises ConfigurationError with the problems of all."""
+    """Check configuration files and AWS's own configuration as `serve` would; raises ConfigurationError."""
     problems: list[str] = []
+    try:
+        check_environment()
+    except ConfigurationError as error:
+        problems += error.problems
     for file in invocation.options.files:
         try:
             settings = load(invocation.catalog, file, given(invocation.options))

@@ -1,4 +1,4 @@
-"""What commands that poll learn from where they run: their region and their shard."""
+"""What commands learn from where they run: AWS's own configuration, their region and their shard."""
 
 from __future__ import annotations
 
@@ -6,16 +6,23 @@ import os
 import re
 import socket
 
-from exporter.aws import default_region
+from exporter.aws import default_region, problems
 from exporter.settings import ConfigurationError, Settings
 
 
+def check_environment() -> None:
+    """Raise ConfigurationError if AWS's own variables or profile have values that cannot work."""
+    if found := problems():
+        raise ConfigurationError(found)
+
+
 def region(settings: Settings) -> str:
-    """Return the region of the environment; raises ConfigurationError if an account needs one and there is none."""
-    try:
-        found = default_region()
-    except ValueError as error:
-        raise ConfigurationError([f"AWS's own configuration: {error}"]) from None
+    """Return the region of the environment.
+
+    Raises ConfigurationError if an account needs one and there is none, or if AWS's own configuration cannot work.
+    """
+    check_environment()
+    found = default_region()
     # The regions of the accounts do not help if those, or the accounts, are still to be discovered.
     named = not settings.organization and not settings.finds_regions
     if not found and not (named and all(account.regions for account in settings.named_accounts)):

@@ -9,7 +9,6 @@ import re
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -22,6 +21,7 @@ from pydantic import (
 )
 
 from exporter.text.durations import Duration, parse_duration
+from exporter.text.urls import endpoint
 
 DEFAULT_PORT = 10058
 """Not taken by another exporter: see "Default port allocations" in the wiki of Prometheus."""
@@ -37,19 +37,11 @@ def _address(address: str) -> str:
 
 
 def _path(path: str) -> str:
-    if not re.fullmatch(r"/[^?#{}\s]*", path):
+    if not re.fullmatch(r"/(?:[^?#{}\s/]+(?:/[^?#{}\s/]+)*/?)?", path):
         raise ValueError(f"{path!r} is not a path, such as /metrics")
     if path.startswith("/-/"):
         raise ValueError(f"{path!r} is reserved: paths under /-/ are for health checks and reload")
     return path
-
-
-def _url(url: str) -> str:
-    if not re.fullmatch(r"https?://\S+", url):
-        raise ValueError(f"{url!r} is not a URL, such as https://vpce-1a2b3c.bedrock.us-east-1.vpce.amazonaws.com")
-    if "@" in urlsplit(url).netloc:
-        raise ValueError("must not contain a user or a password: requests to AWS are signed instead")
-    return url
 
 
 def not_empty(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -195,7 +187,7 @@ class Limits(Section):
 class Aws(Section):
     """How AWS is reached."""
 
-    endpoint_url: Annotated[str, AfterValidator(_url)] | None = None
+    endpoint_url: Annotated[str, AfterValidator(endpoint)] | None = None
     """Endpoint URL to use instead of every service's own."""
     connect_timeout: Duration = parse_duration("3s")
     """How long to wait for a connection to AWS to open."""

@@ -118,9 +118,7 @@ def test_a_missing_profile_is_a_configuration_error(monkeypatch, capsys):
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     monkeypatch.setenv("AWS_REGION", REGION)
     assert main(["once"]) == 2
-    assert capsys.readouterr().err == (
-        "aws-job-exporter: AWS's own configuration: The config profile (nobody) could not be found\n"
-    )
+    assert capsys.readouterr().err == ("aws-job-exporter: AWS_PROFILE: AWS's configuration has no profile 'nobody'\n")
 
 
 async def test_replaced_keys_are_read_again_once_aws_rejects_the_old_ones(shared_file):
