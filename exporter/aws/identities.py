@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiobotocore.credentials import AioCredentials, AioDeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, NoCredentialsError
 
-from exporter.aws.poll_error import credentials_error, error_reason
+from exporter.aws.poll_error import PollError, credentials_error, error_reason
 from exporter.aws.session import Session
 from exporter.settings import Account
 from exporter.telemetry import PollErrorReason
+
+_NAMES = "access key", "secret access key", "session token"
+_ONE_WORD = re.compile(r"[!-~]+")
 
 
 class Identity:
@@ -80,6 +84,27 @@ class Default(Identity):
     def __init__(self, session: Session) -> None:
         super().__init__(session.get_credentials, is_fixed=False)
         self._session = session
+
+    async def ready(self) -> None:
+        """Return once there are valid credentials; raises PollError if there are none, and says why if it can."""
+        try:
+            await super().ready()
+        except PollError as failure:
+            if not self._session.hint:
+                raise
+            raise PollError(failure.reason, f"{failure}; {self._session.hint}") from failure
+
+    async def frozen(self) -> Any:
+        """Return the keys of the moment, renewed if need be; raises PollError if they cannot be sent."""
+        credentials = await self.credentials()
+        keys = await credentials.get_frozen_credentials()
+        for name, key in zip(_NAMES, (keys.access_key, keys.secret_key, keys.token), strict=True):
+            # Neither would be accepted, and a line end would be taken for an attack by what sends the request.
+            if key and not _ONE_WORD.fullmatch(key):
+                place = self._session.place(credentials.method)
+                words = f"the {name} of {place} has white space or a line end in it"
+                raise PollError(PollErrorReason.EXPIRED_CREDENTIALS, words)
+        return keys
 
     async def answered(self, response: Mapping[str, Any]) -> None:
         """Read static keys again once AWS rejects them: botocore reads their file once, and it may have newer ones."""

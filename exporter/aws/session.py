@@ -15,15 +15,23 @@ from typing import Any, NamedTuple
 import botocore
 import botocore.utils
 from aiobotocore.config import AioConfig
+from aiobotocore.credentials import AioCredentialResolver
 from aiobotocore.hooks import AioHierarchicalEmitter
 from aiobotocore.session import AioSession
 from botocore.loaders import Loader
 
 from exporter import __version__
 from exporter.aws.pools import LONGEST, Pools
+from exporter.aws.providers import Unattended
 from exporter.aws.strict_parsers import StrictParserFactory, restate
 from exporter.settings import Settings
 from exporter.threads import MODELS
+
+_FILES = {"shared-credentials-file": "credentials_file", "config-file": "config_file"}
+"""Methods of botocore that find credentials in a file, with botocore's name of its path."""
+
+_PROGRAM_SECONDS = 30.0
+"""How long a program that prints credentials may take."""
 
 
 class Credentials(NamedTuple):
@@ -40,6 +48,9 @@ class Session(AioSession):  # type: ignore[misc] # aiobotocore has no types
         super().__init__(event_hooks=copy(_builtin_hooks()), include_builtin_handlers=False)
         self._loading = asyncio.Lock()
         self._endpoint_url = settings.aws.endpoint_url
+        # Ended before the poll is, so that the error says which program took too long.
+        self._program_seconds = min(_PROGRAM_SECONDS, 0.9 * settings.poll.timeout)
+        self._unattended: Unattended | None = None
         self.set_default_client_config(_config(settings, pools))
         self.register_component("data_loader", loader)
         self.register_component("response_parser_factory", StrictParserFactory())
@@ -50,6 +61,21 @@ class Session(AioSession):  # type: ignore[misc] # aiobotocore has no types
             self.set_config_variable("region", region)
         # Before signing, because the signature covers the host.
         self.register("before-sign", _readdress)
+
+    @property
+    def hint(self) -> str:
+        """Why no credentials were found, if that can be told; else empty."""
+        return self._unattended.hint if self._unattended else ""
+
+    def place(self, method: str) -> str:
+        """Return where credentials were found by one of botocore's methods: the file, if it is one."""
+        variable = _FILES.get(method)
+        return str(self.get_config_variable(variable)) if variable else method
+
+    def _create_credential_resolver(self) -> AioCredentialResolver:
+        resolver = super()._create_credential_resolver()
+        self._unattended = Unattended(resolver, lambda: self.full_config.get("profiles", {}), self._program_seconds)
+        return resolver
 
     @asynccontextmanager
     async def create_client(self, service_name: str, credentials: Any = None, **options: Any) -> AsyncIterator[Any]:

@@ -141,13 +141,26 @@ async def test_replaced_keys_are_read_again_once_aws_rejects_the_old_ones(shared
 
 @pytest.mark.parametrize("account", [{}, {"role_arn": ROLE}], ids=["default chain", "role"])
 async def test_missing_instance_metadata_causes_no_long_wait(monkeypatch, account):
-    """Without metadata the last provider of the chain never responds; it is tried twice, for a second each."""
+    """Without metadata the last provider of the chain never responds; it is tried twice, for a second each.
+
+    A connection without a response is what a container sees whose instance has a hop limit of 1.
+    """
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "false")
     async with silent() as (metadata, requests), issuing() as aws:
         monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", f"{metadata}/")
         async with parts_of(aws.address, account) as parts:
-            assert (await polled(parts)).reason == "expired_credentials"
+            status = await polled(parts)
+            assert status.reason == "expired_credentials"
+            assert "a hop limit of 2" in status.error
         assert requests == ["PUT", "GET"]
+
+
+async def test_a_machine_without_instance_metadata_is_told_nothing_of_hops(monkeypatch):
+    """There it is not the cause."""
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "false")
+    monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1/")
+    async with issuing() as aws, parts_of(aws.address) as parts:
+        assert (await polled(parts)).error == str(NoCredentialsError())
 
 
 # Web identity: IAM roles for service accounts.
