@@ -65,7 +65,7 @@ def json_or_text(text: str) -> Any:
     """Return the value of a JSON text; any other text as it is, because validation explains better what is wrong."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

@@ -16,8 +16,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    NonNegativeInt,
-    PositiveInt,
 )
 
 from exporter.text.durations import Duration, parse_duration
@@ -66,6 +64,11 @@ Addresses = Annotated[
 ]
 
 
+Count = Annotated[int, Field(gt=0, le=1_000_000_000)]
+CountOrNone = Annotated[int, Field(ge=0, le=1_000_000_000)]
+"""What is more than anybody needs would overflow elsewhere: a float, or a column of the database."""
+
+
 class Section(BaseModel):
     """A group of settings, in which an unknown key is an error."""
 
@@ -98,7 +101,7 @@ class Web(Section):
     config: WebConfigLocation = WebConfigLocation()
     telemetry_path: Annotated[str, AfterValidator(_path)] = "/metrics"
     """Path under which to expose metrics."""
-    max_requests: NonNegativeInt = 40
+    max_requests: CountOrNone = 40
     """Maximum number of parallel scrape requests; any more get status 503. Use 0 to disable."""
     disable_exporter_metrics: bool = False
     """Exclude metrics about the exporter's process (`process_*`, `python_*`)."""
@@ -140,10 +143,10 @@ class Poll(Section):
     # Shorter than the default interval: a poll that hangs does not delay the next one.
     timeout: Duration = parse_duration("55s")
     """Maximum duration of one poll of a source."""
-    concurrency: PositiveInt = 32
+    concurrency: Annotated[int, Field(gt=0, le=10_000)] = 32
     """Maximum number of sources to poll at the same time."""
     # Ten seconds' worth of the default rate.
-    details_budget: PositiveInt = 20
+    details_budget: Count = 20
     """Maximum number of failure reasons that one poll of a source requests."""
 
 
@@ -152,9 +155,9 @@ class Metrics(Section):
 
     per_job: bool = False
     """Export series for individual jobs: `aws_job_info` and its times."""
-    per_job_finished: NonNegativeInt = 50
+    per_job_finished: CountOrNone = 50
     """Maximum number of finished jobs of a source with series of their own, newest first."""
-    per_job_active: NonNegativeInt = 500
+    per_job_active: CountOrNone = 500
     """Maximum number of active jobs of a source with series of their own, oldest first."""
     duration_buckets: Annotated[tuple[Duration, ...], AfterValidator(not_empty), AfterValidator(_ascending)] = tuple(
         map(parse_duration, ("1m", "5m", "15m", "30m", "1h", "2h", "4h", "8h", "1d", "2d"))
@@ -165,22 +168,22 @@ class Metrics(Section):
 class Limits(Section):
     """What bounds memory and the number of series, whatever AWS lists."""
 
-    series: PositiveInt = 1_000_000
+    series: Count = 1_000_000
     """Maximum number of series about jobs in total; families are dropped to stay below it."""
-    series_per_source: PositiveInt = 10_000
+    series_per_source: Count = 10_000
     """Maximum number of series about jobs per source; families are dropped to stay below it."""
-    dimension_values: PositiveInt = 50
+    dimension_values: Count = 50
     """Maximum number of values of each dimension that a source exports; any more become `other`."""
     # About 125 MB: see docs/performance.md for the memory of a job, and of a source below.
-    jobs_per_source: PositiveInt = 500_000
+    jobs_per_source: Count = 500_000
     """Maximum number of finished jobs to count per source; the last to finish are kept."""
     # About 800 MB, and the most that docs/performance.md advises for one process.
-    sources: PositiveInt = 50_000
+    sources: Count = 50_000
     """Maximum number of sources to poll; any more are left out."""
-    pages: PositiveInt = 5000
+    pages: Count = 5000
     """Maximum number of pages in a list; the poll of a longer one fails."""
     # At least 100, so that most of what is kept is text, not the mark for what was cut out.
-    message_length: Annotated[int, Field(ge=100)] = 4000
+    message_length: Annotated[int, Field(ge=100, le=1_000_000)] = 4000
     """Maximum number of characters to keep of a failure message, a name or a dimension: the start and the end."""
 
 
@@ -196,9 +199,9 @@ class Aws(Section):
     max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
     """How many times to try a request before the poll fails, 1 to 10."""
     # Enough for 120 sources of one service in an account and region, each polled once a minute.
-    requests_per_second: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2.0
+    requests_per_second: Annotated[float, Field(ge=0.001, le=1e12)] = 2.0
     """Maximum rate of requests to a service, per account and region; reduced while AWS throttles."""
-    burst: PositiveInt = 10
+    burst: Count = 10
     """Maximum number of requests to a service in quick succession after a pause."""
 
 
@@ -207,7 +210,7 @@ class Shard(Section):
 
     count: Annotated[int, Field(ge=1, le=1000)] = 1
     """How many exporters share the sources. Read only at startup, like `shard.index`."""
-    index: NonNegativeInt | None = None
+    index: CountOrNone | None = None
     """Which of them this exporter is, counted from 0. If unset, the number at the end of the host name, such as that of
     a pod in a StatefulSet.
     """

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from exporter.settings.model import Settings
-from exporter.text.redaction import REDACTED, redacted
-
-_SECRET = re.compile(r"external_?id|secret|password|passwd|token|credential|private_?key|api_?key", re.IGNORECASE)
+from exporter.text.redaction import REDACTED, SECRET, redacted
 
 
 def without_secrets(settings: Settings) -> dict[str, Any]:
@@ -24,4 +21,4 @@ def _shown(value: Any, key: str = "") -> Any:
         return [_shown(inner, key) for inner in value]
     if not isinstance(value, str):
         return value
-    return REDACTED if _SECRET.search(key) else redacted(value)
+    return REDACTED if SECRET.search(key) else redacted(value)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from exporter.settings.errors import ConfigurationError
+from exporter.text.redaction import REDACTED, SECRET, redacted
+
+_LONG = 100
+"""Characters of a value to show."""
 
 
 def read(file: Path) -> dict[str, Any]:
@@ -41,7 +46,7 @@ def parse(file: Path, content: bytes, loader: type[StrictLoader] | None = None) 
         raise ConfigurationError([f"{file}: not UTF-8 text"]) from None
     except yaml.MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ConfigurationError([f"{file}{line}: not valid YAML: {error.problem}"]) from None
+        raise ConfigurationError([f"{file}{line}: not valid YAML: {_anonymous(str(error.problem))}"]) from None
     except yaml.reader.ReaderError as error:
         number = text.count("\n", 0, error.position) + 1
         problem = f"U+{ord(text[error.position]):04X} is not allowed"
@@ -57,8 +62,22 @@ def parse(file: Path, content: bytes, loader: type[StrictLoader] | None = None) 
     return parsed
 
 
+def _anonymous(problem: str) -> str:
+    """Return a problem without the name of an alias or a tag: it may be a secret that was not quoted."""
+    found = _NAME.search(problem)
+    return f"{problem[: found.start()]}; a text that starts with * or ! needs quotes" if found else problem
+
+
+_NAME = re.compile(r"(?<=alias|. tag|andle) '.*", re.DOTALL)
+
+
 class StrictLoader(yaml.SafeLoader):
     """YAML without its traps: a duplicate key is an error, and a value that its type cannot have is one, too."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._secrets: set[int] = set()
+        """The nodes below keys whose values are secret."""
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 - PyYAML's signature
         """Return the value of a node."""
@@ -66,7 +85,8 @@ class StrictLoader(yaml.SafeLoader):
             return super().construct_object(node, deep)
         except (ArithmeticError, AttributeError, LookupError, ValueError):
             # PyYAML passes on what Python says about month 13 or an empty `!!int`, without the line.
-            problem = f"{node.value!r} is not a valid {node.tag.rpartition(':')[2]}"
+            value = REDACTED if id(node) in self._secrets else f"{redacted(str(node.value))[:_LONG]!r}"
+            problem = f"{value} is not a valid {node.tag.rpartition(':')[2]}"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
@@ -76,4 +96,16 @@ class StrictLoader(yaml.SafeLoader):
             if key.value in keys[:number]:
                 problem = f"duplicate key {key.value!r}"
                 raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+        for key, value in node.value:
+            if isinstance(key.value, str) and SECRET.search(key.value):
+                self._hide(value)
         return super().construct_mapping(node, deep)
+
+    def _hide(self, node: yaml.Node) -> None:
+        """Note that a node, and all below it, is secret."""
+        if id(node) in self._secrets:
+            return
+        self._secrets.add(id(node))
+        for inner in node.value if isinstance(node, yaml.CollectionNode) else ():
+            for each in inner if isinstance(inner, tuple) else (inner,):
+                self._hide(each)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from datetime import date
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -20,6 +21,9 @@ _IN_OUR_WORDS = {
     "string_type": "must be text",
     "tuple_type": "must be a list",
 }
+
+_ACCOUNT_ID = 12
+"""Digits of the id of an account."""
 
 _LONG = 200
 """Characters of a value to show."""
@@ -38,18 +42,36 @@ def in_words(problem: Mapping[str, Any], model: type[BaseModel] | None = None) -
     value = shown(problem["input"])
     # Our own validators name the value where it helps; pydantic's messages do not.
     is_shown = problem["type"] == "missing" or (problem["type"] == "value_error" and value.strip('"') in message)
-    return message if is_shown else f"{message}, not {value}"
+    return message if is_shown else f"{message}, not {value}{_quoted(problem)}"
+
+
+def _quoted(problem: Mapping[str, Any]) -> str:
+    """Return a hint if a value that must be text is one only in quotes, as an id of an account that starts with 0."""
+    value = problem["input"]
+    if problem["type"] != "string_type" or not isinstance(value, bool | int | float | date):
+        return ""
+    octal = f"0{value:o}" if type(value) is int else ""
+    if len(octal) == _ACCOUNT_ID:
+        return f'; without quotes, YAML reads {octal} as an octal number: write "{octal}"'
+    return "; write it in quotes"
 
 
 def shown(value: Any) -> str:
     """Return a value of a configuration as JSON, cut if it is long."""
     try:
         text = json.dumps(value, default=str)
-    except (TypeError, ValueError):
-        # YAML has keys that JSON does not have, such as dates.
-        text = repr(value)
+    except (TypeError, ValueError, RecursionError):
+        text = _represented(value)
     text = redacted(text)
     return text if len(text) <= _LONG else f"{text[:_LONG]}..."
+
+
+def _represented(value: Any) -> str:
+    """Return a value that JSON does not have: YAML has keys such as dates, and numbers without a limit."""
+    try:
+        return repr(value)
+    except (ValueError, RecursionError):
+        return "what is too large to show"
 
 
 def tag(model: type[BaseModel]) -> str:

@@ -6,6 +6,9 @@ import re
 
 REDACTED = "[redacted]"
 
+SECRET = re.compile(r"external_?id|secret|password|passwd|token|credential|private_?key|api_?key", re.IGNORECASE)
+"""Keys of a configuration whose values are secret."""
+
 _NAMES = (
     "authorization|aws_?access_?key_?id|access_?key_?id|aws_?secret_?access_?key|secret_?access_?key|secret_?key"
     "|aws_?session_?token|session_?token|x-amz-security-token|x-amz-credential|x-amz-signature|security_?token"

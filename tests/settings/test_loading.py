@@ -1,6 +1,7 @@
 """The configuration: where each setting can be made, which one wins, and one clear line for every mistake."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -397,6 +398,23 @@ WRONG_IN_FILE = {
     "a section that is a list": ("poll: []", "poll", "must be a mapping, not []"),
     "a number in words": ("poll: {concurrency: many}", "poll.concurrency", '"many"'),
     "a number too small": ("poll: {concurrency: 0}", "poll.concurrency", "greater than 0, not 0"),
+    "a number without end": (
+        f"aws: {{burst: 1{'0' * 400}}}",
+        "aws.burst",
+        "equal to 1000000000, not 100",
+    ),
+    "a number of jobs without end": (f"limits: {{series: 1{'0' * 400}}}", "limits.series", "equal to 1000000000, not"),
+    "a number that Python cannot write": (f"aws: {{burst: 0x{'f' * 5000}}}", "aws.burst", "what is too large to show"),
+    "more polls than sockets": (
+        f"poll: {{concurrency: 1{'0' * 30}}}",
+        "poll.concurrency",
+        "less than or equal to 10000",
+    ),
+    "a rate of nothing": (
+        "aws: {requests_per_second: 1.0e-300}",
+        "aws.requests_per_second",
+        "must be greater than or equal to 0.001, not 1e-300",
+    ),
     "a number too great": ("aws: {max_attempts: 11}", "aws.max_attempts", "less than or equal to 10, not 11"),
     "neither true nor false": ("metrics: {per_job: maybe}", "metrics.per_job", '"maybe"'),
     "unknown word": ("log: {level: loud}", "log.level", "'debug', 'info', 'warn' or 'error', not \"loud\""),
@@ -408,6 +426,7 @@ WRONG_IN_FILE = {
     "a port that is no number": ("web: {listen_address: [':http']}", "web.listen_address", ":http"),
     "a port too great": ("web: {listen_address: [':65536']}", "web.listen_address", ":65536"),
     "a path that is none": ("web: {telemetry_path: metrics}", "web.telemetry_path", "'metrics' is not a path"),
+    "a path of a host": ("web: {telemetry_path: //}", "web.telemetry_path", "'//' is not a path, such as /metrics"),
     "a path with braces": ("web: {telemetry_path: '/{x'}", "web.telemetry_path", "'/{x' is not a path"),
     "a path of the health checks": (
         "web: {telemetry_path: /-/healthy}",
@@ -440,6 +459,21 @@ WRONG_IN_FILE = {
         "reasons: [{name: x, reason: other, text: 'a{99999999999999}'}]",
         "reasons.0.text",
         "is not a regular expression",
+    ),
+    "an id that is a number": (
+        "accounts: {organization: {role_name: r, exclude: [123412341234]}}",
+        "accounts.organization.exclude.0",
+        "must be text, not 123412341234; write it in quotes",
+    ),
+    "an id that is an octal number": (
+        "accounts: {organization: {role_name: r, exclude: [012345670123]}}",
+        "accounts.organization.exclude.0",
+        'YAML reads 012345670123 as an octal number: write "012345670123"',
+    ),
+    "an endpoint whose port is none": (
+        "aws: {endpoint_url: 'http://x:99999999'}",
+        "aws.endpoint_url",
+        "'http://x:99999999' is not a URL",
     ),
     "an address that is none": ("aws: {endpoint_url: localhost}", "aws.endpoint_url", "'localhost' is not a URL"),
 }
@@ -495,6 +529,32 @@ def test_a_file_that_cannot_be_read_is_reported_in_one_line(problem, content, or
     assert allowed in line
 
 
+WRITTEN_SECRETS = (
+    "!secret hidden",
+    "!hidden x",
+    "*hidden",
+    "!hidden!x y",
+    "!!int hidden",
+    "\n    !!int hidden",
+    "[!!int hidden]",
+)
+
+
+@pytest.mark.parametrize("value", WRITTEN_SECRETS)
+def test_a_secret_that_is_no_text_is_not_repeated(problem, value):
+    """One that was not quoted may be the name of an alias or a tag."""
+    line = problem(f"accounts:\n- role_arn: arn:aws:iam::111122223333:role/r\n  external_id: {value}")
+    assert re.match(r"exporter.yml:[34]: not valid YAML: ", line)
+    assert "hidden" not in line
+
+
+def test_a_secret_that_contains_itself_is_not_repeated(problem):
+    """An alias may lead back to where it is."""
+    line = problem("external_id: &a\n  x: *a\n  y: !!int hidden")
+    assert "[redacted] is not a valid int" in line
+    assert "hidden" not in line
+
+
 def test_a_missing_file_is_reported_in_one_line(tmp_path):
     """The line names the file."""
     missing = tmp_path / "missing.yml"
@@ -523,6 +583,8 @@ WRONG_IN_ENVIRONMENT = {
     "unknown service": ("SERVICES", '{"bedrok": {}}', "did you mean `bedrock`"),
     "unknown kind": ("SERVICES", '{"bedrock": {"kinds": ["zzz"]}}', "'zzz'"),
     "accounts that are no JSON": ("ACCOUNTS", "[", "JSON"),
+    "brackets without end": ("SERVICES", "[" * 100_000, "must be a mapping"),
+    "brackets with many ends": ("SERVICES", "[" * 60_000 + "]" * 60_000, "must be a mapping"),
     "services that are no JSON": ("SERVICES", "bedrock", "JSON"),
     "buckets that are no JSON": ("METRICS__DURATION_BUCKETS", "1m 5m", "JSON"),
 }
