@@ -239,7 +239,7 @@ class Kind(Entry):
         yield from ((f"refine.{number}.when", rule.when) for number, rule in enumerate(self.refine))
 
     def console_url(self, region: str, job: Job) -> str | None:
-        """Return the job's page in the AWS console; None if the catalog does not know it."""
+        """Return the job's page in the AWS console; None if the catalog, or the host of the console, is not known."""
         parts = job.id.split("/") if len(self.id) > 1 else []
         if self.console is None or len(parts) not in {0, len(self.id)}:
             return None
@@ -247,7 +247,7 @@ class Kind(Entry):
         values |= dict(zip(self.id, parts, strict=False))
         url = self.console.format_map({field: quote(value, safe=":/") for field, value in values.items()})
         domain = next((domain for prefix, domain in _CONSOLES.items() if region.startswith(prefix)), _CONSOLE)
-        return url.replace(_CONSOLE, domain, 1)
+        return url.replace(_CONSOLE, domain, 1) if domain or _CONSOLE not in url else None
 
 
 def plural(scope: str) -> str:
@@ -258,5 +258,12 @@ def plural(scope: str) -> str:
 
 
 _CONSOLE = "console.aws.amazon.com"
-_CONSOLES = {"cn-": "console.amazonaws.cn", "us-gov-": "console.amazonaws-us-gov.com"}
-"""Hosts of the console in the partitions that have their own, by the start of a region's name."""
+_CONSOLES = {
+    "cn-": "console.amazonaws.cn",
+    "eusc-": "console.amazonaws-eusc.eu",
+    "us-gov-": "console.amazonaws-us-gov.com",
+    # Partitions whose consoles are not public.
+    "eu-iso": "",
+    "us-iso": "",
+}
+"""Hosts of the console in the partitions that have their own, by the start of a region's name; empty if unknown."""

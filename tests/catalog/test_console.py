@@ -3,8 +3,10 @@
 from urllib.parse import urlsplit
 
 import pytest
+from botocore.loaders import Loader
 
 from exporter.catalog import Catalog
+from exporter.catalog.models import regions
 from exporter.jobs import Job, State
 
 CATALOG = Catalog()
@@ -50,13 +52,31 @@ def test_a_job_links_to_its_page(kind, url):
     ("region", "host"),
     [
         ("cn-north-1", "cn-north-1.console.amazonaws.cn"),
+        ("eusc-de-east-1", "eusc-de-east-1.console.amazonaws-eusc.eu"),
         ("us-gov-west-1", "us-gov-west-1.console.amazonaws-us-gov.com"),
         ("us-west-2", "us-west-2.console.aws.amazon.com"),
     ],
 )
 def test_each_partition_has_its_own_console(region, host):
-    """China and the US government have their own."""
+    """China, the European Sovereign Cloud and the US government have their own."""
     assert urlsplit(KINDS["batch/job"].console_url(region, job(KINDS["batch/job"]))).hostname == host
+
+
+def test_no_partition_gets_the_link_of_another():
+    """Where a partition's console is not known, there is no link: it would lead to a login that nobody there has."""
+    partitions = Loader().load_data("partitions")["partitions"]
+    kind = KINDS["batch/job"]
+    for partition in partitions:
+        # Without pseudo regions such as `aws-cn-global`, where no job is.
+        for region in partition["regions"].keys() & regions():
+            is_commercial = "console.aws.amazon.com" in str(kind.console_url(region, job(kind)))
+            assert is_commercial == (partition["id"] == "aws"), region
+
+
+def test_a_link_that_names_another_host_is_kept():
+    """A kind of one's own may link to what only its owner knows."""
+    kind = KINDS["batch/job"].model_copy(update={"console": "https://jobs.example.com/{name}"})
+    assert str(kind.console_url("us-iso-east-1", job(kind))).startswith("https://jobs.example.com/")
 
 
 def test_a_hostile_name_is_quoted():
