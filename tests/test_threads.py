@@ -1,13 +1,18 @@
 """Calls that block hold up only calls of their own sort."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 
-from exporter.threads import Threads
+import pytest
+
+from exporter.threads import Threads, begin
 from tests.support.greeting import greeting, self_signed
 from tests.support.patience import PATIENCE
+from tests.support.processes import ROOT
 
 USERS = "basic_auth_users: {nobody: $2b$04$wYpeZwOCiYkrMsv2Md3ztuV6WBtHdFk1BmnMJSUu3QGH8IsEMSLGC}"
 
@@ -50,3 +55,44 @@ async def test_a_call_sees_the_context_of_its_caller():
     number = ContextVar[int]("number")
     number.set(7)
     assert await Threads("context").run(number.get) == 7
+
+
+FEW = """
+import sys, threading
+# More address space than is left after a few of them, so that the system refuses the next one.
+threading.stack_size(1 << int(sys.argv.pop(1)))
+from exporter.cli import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["serve", "once", "doctor"])
+@pytest.mark.parametrize("bits", [47, 45], ids=["none", "few"])
+@pytest.mark.usefixtures("aws_credentials")
+def test_too_few_threads_are_said_at_once(command, bits):
+    """Later they would be a bug of the exporter, to whoever reads the log."""
+    flags = ("--aws.endpoint-url=http://127.0.0.1:9", "--web.listen-address=127.0.0.1:0", "--log.level=error")
+    done = subprocess.run(
+        (sys.executable, "-c", FEW, str(bits), command, *flags), cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("aws-job-exporter: cannot start a thread: the limit on processes of the user (ulimit -u)")
+
+
+async def test_the_threads_that_are_needed_are_there_from_the_start():
+    """Whatever else the user's processes start later, none is lacking."""
+    before = threading.active_count()
+    begin()
+    pool = Threads("pool", 3)
+    pool.begin()
+    assert threading.active_count() >= before + 3 + 4
+    started = threading.active_count()
+    silence = threading.Event()
+    calls = [asyncio.create_task(pool.run(silence.wait)) for _ in range(3)]
+    lookup = asyncio.create_task(asyncio.to_thread(silence.wait))
+    await asyncio.sleep(0)
+    assert threading.active_count() == started
+    silence.set()
+    await asyncio.gather(lookup, *calls)

@@ -138,6 +138,7 @@ async def assembled(
     """
     parts = Parts(Configuration(settings, catalog, region), credentials, clock)
     try:
+        parts.database.begin()
         yield parts
     finally:
         await parts.aclose()

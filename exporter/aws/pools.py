@@ -116,8 +116,8 @@ class Pools:
         finally:
             pool.users -= 1
             await self._sweep()
-        await self._turnstile.passed()
         pool.is_spoiled |= response.status_code >= _SERVER_ERROR
+        await self._turnstile.passed()
         return response
 
     async def _pool(self, url: str, options: dict[str, Any]) -> Pool:

@@ -22,7 +22,7 @@ _ERRORS = 301
 _REFUSED = 400
 """The HTTP status of an error that came with that of a success: its code says more."""
 
-_ANYWHERE = {"RequestId", "Status"}
+_ANYWHERE = {"Message", "RequestId", "Status", "message"}
 """Members that some shapes have, and that errors have, too."""
 
 _OF_ERRORS = {"__type", "code", "error", "errorcode", "errormessage", "errors", "message"}
@@ -120,7 +120,7 @@ def _is_json(_: str, shape: StructureShape, parsed: Mapping[str, Any], body: byt
     names = {member.serialization.get("name", name) for name, member in shape.members.items()}
     if not isinstance(content, dict) or (content and names.isdisjoint(content)):
         return False
-    return not any(value for name, value in content.items() if name.lower() in _OF_ERRORS and name not in names)
+    return not any(value for name, value in content.items() if name.lower() in _OF_ERRORS)
 
 
 def _is_query(operation: str, _: StructureShape, __: Mapping[str, Any], body: bytes) -> bool:

@@ -14,6 +14,7 @@ from exporter.cli.invocation import Command, FailedError, Invocation
 from exporter.cli.version import VERSION
 from exporter.settings import ConfigurationError, add_flags
 from exporter.text.spelling import did_you_mean
+from exporter.threads import NoThreadError
 
 SUCCEEDED, FAILED, MISUSED = 0, 1, 2
 
@@ -41,7 +42,7 @@ def run(arguments: Sequence[str]) -> int:
         for problem in error.problems:
             print(f"aws-job-exporter: {problem}", file=sys.stderr)
         return MISUSED
-    except FailedError as error:
+    except (FailedError, NoThreadError) as error:
         print(f"aws-job-exporter: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:

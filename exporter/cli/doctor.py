@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from exporter import app, permissions
+from exporter import app, permissions, threads
 from exporter.catalog import Catalog
 from exporter.cli.advice import cause_advice
 from exporter.cli.diagnosis import Diagnosis, Report
@@ -34,6 +34,7 @@ async def doctor(invocation: Invocation) -> int:
     settings = settings.model_copy(update={"shard": Shard(), "storage": Storage()})
     catalog = settings.catalog(invocation.catalog)
     app.calm_collector()
+    threads.begin()
     async with app.assembled(settings, catalog, region(settings)) as parts:
         examination = _Examination(settings, catalog, parts.poller)
         async with progress_line(examination.progress):

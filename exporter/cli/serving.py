@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from exporter import __version__, app
+from exporter import __version__, app, threads
 from exporter.aws import Credentials
 from exporter.catalog import Catalog
 from exporter.cli.environment import region, sharded
@@ -45,6 +45,7 @@ async def serve_until_stopped(
     signals = Signals.caught()
     log.info("Starting aws-job-exporter", version=__version__)
     app.calm_collector()
+    threads.begin()
     try:
         with written_by_thread():
             async with (
@@ -89,6 +90,7 @@ async def once(invocation: Invocation) -> int:
     # What a single poll sees ends with it: in storage, it would be counted, and never scraped.
     settings = sharded(invocation.settings()).model_copy(update={"storage": Storage()})
     app.calm_collector()
+    threads.begin()
     async with app.assembled(settings, settings.catalog(invocation.catalog), region(settings)) as parts:
         poller, progress = parts.poller, parts.poller.progress
         async with progress_line(lambda: f"read {poller.known - progress.unread:,} of {poller.known:,} sources"):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import threading
 import time
 from collections.abc import Awaitable, Callable
+from threading import Event
 from typing import Self
+
+from exporter.threads import start_one
 
 _GRACE = 4.5
 """Seconds from the first signal to the end of the process, whatever is still running.
@@ -24,7 +26,7 @@ class Signals:
         self.stop = asyncio.Event()
         self._hangup = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self._is_ending = threading.Event()
+        self._is_ending = Event()
 
     @classmethod
     def caught(cls) -> Self:
@@ -32,7 +34,7 @@ class Signals:
         signals = cls()
         # Started now, because later there may be no thread left, or the event loop may stand still. A daemon, because
         # otherwise Python would wait for it whenever the shutdown takes less time.
-        threading.Thread(target=signals._end, name="deadline", daemon=True).start()
+        start_one(signals._end, "deadline")
         for number in _ENDING:
             # Not the event loop's handlers, which do nothing while something blocks it.
             signal.signal(number, lambda *_: signals._stop())

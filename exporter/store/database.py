@@ -18,6 +18,7 @@ import structlog
 from exporter.jobs import SourceKey
 from exporter.store import tables
 from exporter.store.directory import Directory
+from exporter.threads import start
 from exporter.turns import in_turns
 
 log = structlog.get_logger(__name__)
@@ -80,6 +81,11 @@ class Database:
         self._abandoned: list[tuple[int, bool]] = []
         self.polled: dict[int, int] = {}
         """When sources were last read, in milliseconds; written once a minute, so that a quiet poll writes nothing."""
+
+    def begin(self) -> None:
+        """Start its threads, so that they are not lacking later; raises NoThreadError."""
+        for thread in (self._thread, self._read_thread):
+            start(thread, 1)
 
     @classmethod
     def memory(cls) -> Database:

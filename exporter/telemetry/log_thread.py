@@ -9,10 +9,11 @@ import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
-from threading import Thread
 
 import structlog
 from prometheus_client import Counter
+
+from exporter.threads import start_one
 
 DROPPED = Counter(
     "aws_job_exporter_log_lines_dropped_total",
@@ -34,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 @contextmanager
 def written_by_thread() -> Iterator[None]:
-    """Have a thread write what goes to stderr; raises RuntimeError if there can be no further thread."""
+    """Have a thread write what goes to stderr; raises NoThreadError."""
     # Python has no stderr where the descriptor was closed at the start, and another file may have its number by now.
     if sys.stderr is None:
         yield
@@ -50,9 +51,7 @@ class LogThread(io.TextIOBase):
         self._descriptor = descriptor
         self._lines: queue.Queue[bytes | None] = queue.Queue(_MOST)
         self._dropped = 0
-        # A daemon, because the process must end even if the last line cannot be written.
-        self._thread = Thread(target=self._run, name="log", daemon=True)
-        self._thread.start()
+        self._thread = start_one(self._run, "log")
 
     def write(self, text: str) -> int:
         """Queue text."""
