@@ -134,6 +134,41 @@ async def test_short_jobs_count_once_while_the_clock_is_set(jump):
                 assert exporter.value("aws_jobs_finished_total", state="failed") == polls
 
 
+class SleepingClock(HandClock):
+    """The clock of a machine that can sleep: its timers stand still meanwhile, and time goes on."""
+
+    slept = 0.0
+
+    def monotonic(self) -> float:
+        """Return for how long the machine was awake."""
+        return self.now - self.slept
+
+    def sleep_for(self, seconds: float) -> None:
+        """Have the machine sleep."""
+        self.now += seconds
+        self.slept += seconds
+        self._sleepers = {waker: until + seconds for waker, until in self._sleepers.items()}
+
+
+async def test_a_machine_that_sleeps_for_hours_counts_what_ended_meanwhile_once():
+    """A laptop that is closed, or a virtual machine that is moved: the next polls come when they would have come."""
+    sleeping, steady = SleepingClock(), HandClock()
+    async with (
+        history(sleeping) as (_, ours),
+        history(steady) as (_, theirs),
+        running(ours, sleeping) as exporter,
+        running(theirs, steady) as reference,
+    ):
+        for hours in (3, 0, 30):
+            sleeping.sleep_for(hours * HOUR)
+            await steady.turn(hours * HOUR)
+            for _ in range(5):
+                await exporter.turn(INTERVAL)
+                await reference.turn(INTERVAL)
+        assert counts(exporter) == counts(reference)
+        assert exporter.up(kind=BEDROCK.key) == 1
+
+
 @pytest.mark.parametrize("change", ["2026-10-25T00:30", "2026-03-29T00:30"])
 async def test_daylight_saving_time_changes_nothing(change, monkeypatch):
     """An hour that comes twice or not at all: AWS and the exporter count in UTC."""

@@ -182,6 +182,6 @@ async def running(
 async def simulated(clock: HandClock, *, catalog: Catalog = CATALOG, **options: Any) -> AsyncIterator[SimulatedAws]:
     """Yield an empty simulated AWS on the test's clock."""
     async with SimulatedAws(
-        World(catalog, account=ACCOUNT, region=REGION), clock=clock.monotonic, **options
+        World(catalog, account=ACCOUNT, region=REGION), clock=lambda: clock.now, **options
     ) as simulator:
         yield simulator
