@@ -3,19 +3,15 @@
 import asyncio
 import gc
 import threading
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 
 import aiohttp
 import pytest
-import yaml
 
-from exporter import app
-from exporter.aws import Clients, Credentials
+from exporter.aws import Clients
 from exporter.cli.commands import argument_parser
 from exporter.cli.invocation import Invocation
 from exporter.poller import Context, JobSource
-from exporter.settings import ConfigurationError, load
+from exporter.settings import ConfigurationError
 from exporter.simulator import AwsError
 from tests.support.harness import (
     ACCOUNT,
@@ -25,54 +21,13 @@ from tests.support.harness import (
     INFERENCE,
     NOW,
     REGION,
-    Running,
     simulated,
 )
-from tests.support.patience import PATIENCE, UNHURRIED, eventually
+from tests.support.patience import PATIENCE, eventually
+from tests.support.reloading import ONE, Configured, reloading
 
 HOUR, DAY = 3_600.0, 86_400.0
 OWN = "aws_job_exporter_"
-ONE = {"bedrock": {"kinds": [BEDROCK.key]}}
-
-
-class Configured:
-    """A configuration file that tests change."""
-
-    def __init__(self, file, aws):
-        self.file = file
-        unlimited = {"endpoint_url": aws.endpoint_url, "max_attempts": 1, "requests_per_second": 1e12}
-        self._aws = {**UNHURRIED["aws"], **unlimited}
-
-    def write(self, services=None, *, aws=None, **sections):
-        """Write a whole file."""
-        poll = {**UNHURRIED["poll"], **sections.pop("poll", {})}
-        content = {"services": services or ONE, "aws": {**self._aws, **(aws or {})}, "poll": poll, **sections}
-        self.file.write_text(yaml.safe_dump({"web": {"listen_address": "127.0.0.1:0"}, **content}))
-
-    def read(self):
-        """Return what the file says now."""
-        settings = load(CATALOG, self.file)
-        return app.Configuration(settings, settings.catalog(CATALOG), REGION)
-
-
-@dataclass
-class Reloading(Running):
-    """An exporter that polls when the clock is turned and reloads its file on request."""
-
-    exporter: app.Exporter = field(kw_only=True)
-
-    async def reload(self):
-        """Reload, wait until everything that is due has been polled, and return the problems found."""
-        problems = await self.reload_only()
-        await self.settle()
-        return problems
-
-    async def reload_only(self):
-        """Reload, and let tasks that are about to end do so."""
-        problems = await self.exporter.reload()
-        for _ in range(10):
-            await asyncio.sleep(0)
-        return problems
 
 
 @pytest.fixture
@@ -91,17 +46,6 @@ def config(aws, tmp_path):
     return config
 
 
-@asynccontextmanager
-async def running(config, clock, read=None):
-    """Yield an exporter that has finished its first polls."""
-    keys = Credentials("AKIAIOSFODNN7EXAMPLE", "made-up")
-    read = read or config.read
-    async with app.running(*config.read(), credentials=keys, clock=clock, read=read) as exporter:
-        exporting = Reloading(exporter.poller, exporter.exposition, clock, exporter=exporter)
-        await exporting.settle()
-        yield exporting
-
-
 def listed(aws, kind=BEDROCK):
     """Return how often a kind was listed."""
     return aws.requests[kind.service, kind.operation]
@@ -114,7 +58,7 @@ def polls(exporter):
 
 async def test_a_source_that_stays_keeps_its_numbers_counters_and_pace(aws, clock, config):
     """Its numbers, its counters and its pace stay while another source is added."""
-    async with running(config, clock) as exporter:
+    async with reloading(config, clock) as exporter:
         await exporter.turn(70)
         before, requests = exporter.samples("aws_jobs_finished_total", "state", kind=BEDROCK.key), listed(aws)
         assert before["succeeded",] == 1
@@ -131,7 +75,7 @@ async def test_a_source_that_stays_keeps_its_numbers_counters_and_pace(aws, cloc
 async def test_a_removed_source_drops_its_series(aws, clock, config):
     """They disappear at once, and those of the others stay."""
     config.write({"bedrock": None})
-    async with running(config, clock) as exporter:
+    async with reloading(config, clock) as exporter:
         config.write()
         await exporter.reload()
         assert exporter.up(kind=CUSTOMIZATION.key) is None
@@ -144,7 +88,7 @@ async def test_a_removed_source_drops_its_series(aws, clock, config):
 
 async def test_the_exporters_own_counters_continue(aws, clock, config):
     """They describe the process, not the configuration."""
-    async with running(config, clock) as exporter:
+    async with reloading(config, clock) as exporter:
         assert polls(exporter) == 1
         config.write(poll={"interval": "30s"})
         await exporter.reload()
@@ -160,7 +104,7 @@ async def test_a_reload_needs_no_response_from_aws(aws, clock, config):
 
     config.write({"bedrock": None, "cleanroomsml": None})
     membership = aws.world.add_scope("cleanroomsml", "membership", name="ours")
-    async with running(config, clock) as exporter:
+    async with reloading(config, clock) as exporter:
         aws.hooks.append(refuse)
         await exporter.turn(70)
         assert exporter.up(kind=BEDROCK.key) == 0
@@ -179,7 +123,7 @@ async def test_a_filter_on_scopes_applies_at_once(aws, clock, config):
     ours = aws.world.add_scope("cleanroomsml", "membership", name="ours")
     theirs = aws.world.add_scope("cleanroomsml", "membership", name="theirs")
     config.write({"cleanroomsml": {"kinds": ["trained_model_version"]}})
-    async with running(config, clock) as exporter:
+    async with reloading(config, clock) as exporter:
         discovered = aws.requests["cleanrooms", "ListMemberships"]
         for pattern, found in (("ours", {ours.id}), ("*", {ours.id, theirs.id})):
             config.write({"cleanroomsml": {"kinds": ["trained_model_version"], "memberships": {"include": [pattern]}}})
@@ -191,7 +135,7 @@ async def test_a_filter_on_scopes_applies_at_once(aws, clock, config):
 async def test_a_shorter_interval_applies_at_once(aws, clock, config):
     """A source that was waiting for an hour does not wait that hour out."""
     config.write({"bedrock": {**ONE["bedrock"], "interval": "1h"}})
-    async with running(config, clock) as exporter:
+    async with reloading(config, clock) as exporter:
         config.write()
         await exporter.reload()
         requests = listed(aws)
@@ -201,7 +145,7 @@ async def test_a_shorter_interval_applies_at_once(aws, clock, config):
 
 async def test_new_dimensions_start_over_without_a_gap(aws, clock, config):
     """The old numbers stay until the new ones are available."""
-    async with running(config, clock) as exporter:
+    async with reloading(config, clock) as exporter:
         requested, over = asyncio.Event(), asyncio.Event()
 
         async def hold(call):
@@ -235,7 +179,7 @@ async def test_the_settings_behind_the_sums_can_change(aws, clock, config, chang
     """The jobs are summed again at once, and the counters go on."""
     path = [(0, "InProgress"), (300, "Failed")]
     aws.world.add_job(BEDROCK, created=NOW, path=path, message="no licence left")
-    async with running(config, clock) as exporter:
+    async with reloading(config, clock) as exporter:
         await exporter.turn(400)
         counters = [exporter.samples(name, *labels) for name, *labels in COUNTERS]
         assert sum(counters[0].values()) == 2
@@ -256,7 +200,7 @@ COUNTERS = [("aws_jobs_finished_total", "state"), ("aws_jobs_failed_total", "rea
 async def test_a_longer_lookback_finds_old_jobs_again_without_recounting_them(aws, clock, config):
     """Jobs that had left the lookback were counted when they finished."""
     config.write(poll={"lookback": "1h", "resync": "30d"})
-    async with running(config, clock) as exporter:
+    async with reloading(config, clock) as exporter:
         await exporter.turn(70)
         await exporter.turn(2 * HOUR)
         assert exporter.value("aws_jobs", status="Completed") == 0
@@ -274,7 +218,7 @@ def sessions():
 
 async def test_a_poll_in_progress_keeps_the_clients_it_started_with(aws, clock, config):
     """They are closed afterwards, and the next poll uses new ones."""
-    async with running(config, clock) as exporter:
+    async with reloading(config, clock) as exporter:
         first = sessions()
         requested, over = asyncio.Event(), asyncio.Event()
 
@@ -301,7 +245,7 @@ async def test_a_poll_in_progress_keeps_the_clients_it_started_with(aws, clock, 
 
 async def test_a_source_removed_during_a_poll_comes_back_as_new(aws, clock, config):
     """Its poll is abandoned, and neither it nor its clients remain."""
-    async with running(config, clock) as exporter:
+    async with reloading(config, clock) as exporter:
         first, requested, never = sessions(), asyncio.Event(), asyncio.Event()
 
         async def hang(call):
@@ -329,7 +273,7 @@ async def test_a_source_removed_during_a_poll_comes_back_as_new(aws, clock, conf
 async def test_many_reloads_leave_nothing_behind(aws, clock, config):
     """No client or source of the configurations in between remains."""
     held = []
-    async with running(config, clock) as exporter:
+    async with reloading(config, clock) as exporter:
         for seconds in range(5, 10):
             config.write(aws={"read_timeout": f"{seconds}h"})
             await exporter.reload()
@@ -341,7 +285,7 @@ async def test_many_reloads_leave_nothing_behind(aws, clock, config):
 
 async def test_clients_survive_an_unrelated_reload(aws, clock, config):
     """Opening connections again costs time and requests."""
-    async with running(config, clock) as exporter:
+    async with reloading(config, clock) as exporter:
         before = sessions()
         config.write(poll={"interval": "30s"}, metrics={"per_job": True})
         await exporter.reload()
@@ -352,7 +296,7 @@ async def test_clients_survive_an_unrelated_reload(aws, clock, config):
 
 async def test_clients_have_a_connection_for_each_current_slot(aws, clock, config):
     """No poll that has a slot waits for a connection, also after a reload."""
-    async with running(config, clock) as exporter:
+    async with reloading(config, clock) as exporter:
         config.write(poll={"concurrency": 40})
         await exporter.reload()
         clients = exporter.poller._context.reader.clients
@@ -367,7 +311,7 @@ async def test_shutting_down_closes_old_clients_that_are_in_use(aws, clock, conf
     async def hang(call):
         await never.wait()
 
-    async with running(config, clock) as exporter:
+    async with reloading(config, clock) as exporter:
         aws.hooks.append(hang)
         await clock.turn(70)
         config.write(aws={"read_timeout": "7h"})
@@ -378,7 +322,7 @@ async def test_shutting_down_closes_old_clients_that_are_in_use(aws, clock, conf
 
 async def test_an_invalid_file_changes_nothing(aws, clock, config):
     """Each problem is reported on its own line, and the next correct file recovers."""
-    async with running(config, clock) as exporter:
+    async with reloading(config, clock) as exporter:
         assert exporter.value(f"{OWN}config_last_reload_successful") == 1
         assert exporter.value(f"{OWN}config_last_reload_success_timestamp_seconds") == NOW
         config.write({"bedrok": None}, poll={"intervall": "1m"})
@@ -401,7 +345,7 @@ async def test_a_bug_in_a_reload_stops_nothing(aws, clock, config):
     def read():
         raise RuntimeError("a bug")
 
-    async with running(config, clock, read) as exporter:
+    async with reloading(config, clock, read) as exporter:
         assert await exporter.reload() == ("internal error: see the log",)
         assert exporter.value(f"{OWN}config_last_reload_successful") == 0
         await exporter.turn(70)
@@ -421,7 +365,7 @@ async def test_the_file_behind_a_symlink_is_read(aws, clock, config, tmp_path):
     (tmp_path / "..data").symlink_to("..2026_1")
     config.file = tmp_path / "mounted.yml"
     config.file.symlink_to("..data/exporter.yml")
-    async with running(config, clock) as exporter:
+    async with reloading(config, clock) as exporter:
         (tmp_path / "..data_tmp").symlink_to("..2026_2")
         (tmp_path / "..data_tmp").rename(tmp_path / "..data")
         assert await exporter.reload() == ()
@@ -438,7 +382,7 @@ async def test_two_simultaneous_reloads_run_one_after_the_other(aws, clock, conf
         assert go_on.wait(PATIENCE)
         return config.read()
 
-    async with running(config, clock, read) as exporter, asyncio.timeout(PATIENCE):
+    async with reloading(config, clock, read) as exporter, asyncio.timeout(PATIENCE):
         both = asyncio.gather(exporter.exporter.reload(), exporter.exporter.reload())
         await eventually(lambda: started)
         for _ in range(100):
@@ -467,7 +411,7 @@ def test_flags_and_variables_keep_their_precedence(tmp_path, monkeypatch):
 
 async def test_accounts_come_and_go(aws, clock, config):
     """Their sources come and go with them; the account that stays is not requested again."""
-    async with running(config, clock) as exporter:
+    async with reloading(config, clock) as exporter:
         config.write(accounts=[{"regions": [REGION]}, {"regions": ["eu-west-1"]}])
         await exporter.reload()
         assert set(exporter.by("region", f"{OWN}source_up", kind=BEDROCK.key)) == {REGION, "eu-west-1"}
@@ -485,7 +429,7 @@ async def test_a_reload_respects_the_limit_on_sources(aws, clock, config, most):
         aws.world.add_scope("cleanroomsml", "collaboration")
     services = {"cleanroomsml": {"kinds": [INFERENCE.key]}, **ONE}
     config.write(services, limits={"sources": 5})
-    async with running(config, clock) as exporter:
+    async with reloading(config, clock) as exporter:
         before = set(exporter.by("scope", f"{OWN}source_up", kind=INFERENCE.key))
         config.write(services, limits={"sources": most})
         for _ in range(2):
@@ -503,7 +447,7 @@ async def test_an_organization_survives_a_reload(aws, config, clock):
     aws.members.update({ACCOUNT: "management", "000000000001": "prod-a", "000000000002": "prod-b"})
     organization = {"role_name": "jobs", "regions": [REGION]}
     config.write(accounts={"organization": organization})
-    async with running(config, clock) as exporter:
+    async with reloading(config, clock) as exporter:
         await exporter.turn(120)
         assert exporter.value("aws_jobs_finished_total", account_id=ACCOUNT, state="succeeded") == 1
         requests = aws.requests["organizations", "ListAccounts"]
@@ -520,7 +464,7 @@ async def test_an_organization_survives_a_reload(aws, config, clock):
 async def test_a_list_of_accounts_can_become_an_organization_and_back(aws, config, clock):
     """Neither change needs a restart."""
     aws.members.update({ACCOUNT: "management", "000000000001": "prod-a"})
-    async with running(config, clock) as exporter:
+    async with reloading(config, clock) as exporter:
         config.write(accounts={"organization": {"role_name": "jobs", "regions": [REGION]}})
         assert await exporter.reload() == ()
         await exporter.settle()
@@ -533,7 +477,7 @@ async def test_a_list_of_accounts_can_become_an_organization_and_back(aws, confi
 
 async def test_shards_need_a_restart(aws, config, clock):
     """All shards have to restart together: until then each keeps the sources it had."""
-    async with running(config, clock) as exporter:
+    async with reloading(config, clock) as exporter:
         config.write(shard={"count": 2, "index": 1})
         assert await exporter.reload() == ()
         assert exporter.value(f"{OWN}shards") == 1

@@ -6,10 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 from exporter.cli import main
-from tests.app.test_reload import Configured
-from tests.app.test_reload import running as reloading
 from tests.support.harness import CUSTOMIZATION, REGION, HandClock, configured, running
 from tests.support.patience import UNHURRIED_FLAGS
+from tests.support.reloading import Configured, reloading
 
 pytestmark = pytest.mark.slow
 

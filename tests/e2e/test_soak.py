@@ -23,8 +23,6 @@ from exporter.jobs import State
 from exporter.poller import JobSource
 from exporter.simulator import AwsError, RequestContext, SimulatedScope, Simulator, World
 from exporter.simulator.world import Arrival
-from tests.app.test_reload import Configured
-from tests.app.test_reload import running as reloading
 from tests.support.faults import Fault
 from tests.support.harness import (
     ACCOUNT,
@@ -44,6 +42,7 @@ from tests.support.harness import (
 from tests.support.held import remove_scope
 from tests.support.patience import PATIENCE, eventually, hurried
 from tests.support.processes import scrape
+from tests.support.reloading import Configured, reloading
 from tests.support.stack import exporter_command, free_ports, process, ready
 
 pytestmark = pytest.mark.slow

@@ -1,0 +1,335 @@
+"""A list of jobs from poll to poll: how long its numbers live, when all of it is read, and what is said of it once."""
+
+from contextlib import asynccontextmanager
+
+import pytest
+from structlog.testing import capture_logs
+
+from exporter.simulator import AwsError
+from tests.support.harness import (
+    BEDROCK,
+    CATALOG,
+    CUSTOMIZATION,
+    NOW,
+    TRAINED,
+    HandClock,
+    configured,
+    running,
+    simulated,
+)
+from tests.support.held import remove_scope
+from tests.support.reloading import ONE, Configured, reloading
+
+MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
+
+
+@pytest.fixture
+def clock():
+    """Return a clock that stands still."""
+    return HandClock()
+
+
+@asynccontextmanager
+async def reading(clock, services=None, **sections):
+    """Yield a simulated AWS, and an exporter that reads it."""
+    async with simulated(clock) as aws:
+        aws.world.add_job(BEDROCK, created=NOW - HOUR, path=[(0, "InProgress"), (60, "Completed")])
+        async with running(configured(aws.endpoint_url, services or ONE, **sections), clock) as exporter:
+            yield aws, exporter
+
+
+def requests(aws, kind=BEDROCK):
+    """Return how often a kind was listed."""
+    return aws.requests[kind.service, kind.operation]
+
+
+async def refuse(_call):
+    """Fail every request."""
+    raise AwsError("InternalServerException", "not now", 500)
+
+
+async def test_a_service_has_its_own_interval(clock):
+    """It replaces that of all services."""
+    services = {"bedrock": {"kinds": [BEDROCK.key], "interval": "10m"}}
+    async with reading(clock, services) as (aws, exporter):
+        before = requests(aws)
+        await exporter.turn(5 * MINUTE)
+        assert requests(aws) == before
+        await exporter.turn(6 * MINUTE)
+        assert requests(aws) > before
+
+
+async def test_the_numbers_of_a_list_that_is_read_seldom_live_as_long(clock):
+    """Three times as long as its polls are apart in fact, whatever the interval says: it may wait for others."""
+    async with reading(clock, poll={"stale_after": "5m"}) as (aws, exporter):
+        await exporter.turn(20 * MINUTE)
+        aws.hooks.append(refuse)
+        for _ in range(5):
+            await exporter.turn(10 * MINUTE)
+            assert exporter.value("aws_jobs", status="Completed") == 1
+        await exporter.turn(11 * MINUTE)
+        assert exporter.value("aws_jobs", status="Completed") is None
+
+
+async def test_an_outage_does_not_make_numbers_live_longer(clock):
+    """The time between two successes is the length of the outage then, and not the pace of the list."""
+    async with reading(clock, poll={"stale_after": "5m"}) as (aws, exporter):
+        aws.hooks.append(refuse)
+        await exporter.turn(2 * MINUTE)
+        await exporter.turn(3 * HOUR)
+        aws.hooks.remove(refuse)
+        await exporter.turn(2 * MINUTE)
+        assert exporter.value("aws_jobs", status="Completed") == 1
+        aws.hooks.append(refuse)
+        for _ in range(4):
+            await exporter.turn(2 * MINUTE)
+        assert exporter.value("aws_jobs", status="Completed") is None
+
+
+def starts(aws):
+    """Return a list of the times from which on jobs will be listed."""
+    found = []
+
+    async def note(call):
+        if call.operation == BEDROCK.operation:
+            found.append(call.arguments.get("submitTimeAfter"))
+
+    aws.hooks.append(note)
+    return found
+
+
+def whole(found):
+    """Return how many listings reached back over the lookback, and start counting anew."""
+    number = sum(start is not None and start < NOW - 6 * DAY for start in found)
+    found.clear()
+    return number
+
+
+@pytest.mark.parametrize(("jump", "expected"), [(9.5, 0), (10.5, 1), (-10.5, 1)])
+async def test_all_is_read_when_the_wall_clock_was_set(clock, jump, expected):
+    """The lookback follows it; a correction of some seconds, as of every machine, changes nothing."""
+    # Wrong from the start on is no jump.
+    clock.wrong = 1_000.0
+    async with reading(clock) as (aws, exporter):
+        found = starts(aws)
+        for _ in range(2):
+            await exporter.turn(66)
+        assert whole(found) == 0
+        clock.wrong += jump
+        await exporter.turn(66)
+        assert whole(found) == expected
+        await exporter.turn(66)
+        assert whole(found) == 0
+
+
+async def test_all_is_read_at_each_resync(clock):
+    """Whatever the polls between found: it is what finds what they cannot."""
+    async with reading(clock, poll={"resync": "30m"}) as (aws, exporter):
+        found = starts(aws)
+        for _ in range(3):
+            for _ in range(9):
+                await exporter.turn(3 * MINUTE)
+            assert whole(found) == 0
+            await exporter.turn(4 * MINUTE)
+            assert whole(found) == 1
+
+
+@pytest.fixture
+def rooms(clock):
+    """Return a context with a membership, two trained models in it with a job each, and an exporter of their jobs."""
+
+    @asynccontextmanager
+    async def opened():
+        async with simulated(clock) as aws:
+            member = aws.world.add_scope("cleanroomsml", "membership")
+            models = [aws.world.add_scope("cleanroomsml", "trained_model", within=member) for _ in range(2)]
+            for model in models:
+                aws.world.add_job(TRAINED, created=NOW - HOUR, path=[(0, "CREATE_PENDING")], scope=model)
+            settings = configured(aws.endpoint_url, {"cleanroomsml": {"kinds": [TRAINED.key]}})
+            async with running(settings, clock) as exporter:
+                yield aws, exporter, models
+
+    return opened
+
+
+async def test_an_inner_scope_that_is_gone_is_passed_over_and_looked_for_at_once(rooms):
+    """Not at the next discovery only, which is minutes away: what else changed there is as new."""
+    async with rooms() as (aws, exporter, (gone, _)):
+        remove_scope(gone)
+        await exporter.turn(66)
+        discoveries = aws.requests["cleanroomsml", "ListTrainedModels"]
+        await exporter.turn(66)
+        assert aws.requests["cleanroomsml", "ListTrainedModels"] == discoveries + 1
+        assert exporter.up(kind=TRAINED.key) == 1
+
+
+async def test_another_error_in_an_inner_scope_fails_the_poll(rooms):
+    """It hides jobs, so that all numbers would be too small."""
+    async with rooms() as (aws, exporter, (denied, _)):
+
+        async def refuse_one(call):
+            if denied.id in call.arguments.values():
+                raise AwsError("AccessDeniedException", "not you", 403)
+
+        aws.hooks.append(refuse_one)
+        await exporter.turn(66)
+        assert (exporter.up(kind=TRAINED.key), exporter.why(kind=TRAINED.key)) == (0, "access_denied")
+        assert exporter.value("aws_jobs", kind=TRAINED.key, status="CREATE_PENDING") == 2
+
+
+SYNC = CATALOG["kendra"].kinds["data_source_sync_job"]
+
+
+async def test_jobs_of_a_new_inner_scope_are_found_though_they_are_old(clock):
+    """Between two resyncs, a poll lists what is new; in a scope that was not there before, all is new."""
+    async with simulated(clock) as aws:
+        index = aws.world.add_scope("kendra", "index")
+        sources = [aws.world.add_scope("kendra", "data_source", within=index) for _ in range(2)]
+        for source in sources:
+            aws.world.add_job(SYNC, created=NOW - 5 * HOUR, path=[(0, "SYNCING"), (60, "SUCCEEDED")], scope=source)
+        settings = configured(aws.endpoint_url, {"kendra": None}, poll={"resync": "24h"})
+        async with running(settings, clock) as exporter:
+            assert exporter.value("aws_jobs", kind=SYNC.key, status="SUCCEEDED") == 2
+            later = aws.world.add_scope("kendra", "data_source", within=index)
+            aws.world.add_job(SYNC, created=NOW - 4 * HOUR, path=[(0, "SYNCING"), (60, "SUCCEEDED")], scope=later)
+            await exporter.turn(11 * MINUTE)
+            await exporter.turn(66)
+            assert exporter.value("aws_jobs", kind=SYNC.key, status="SUCCEEDED") == 3
+
+
+async def test_an_active_job_that_is_in_no_list_any_more_is_looked_for(clock):
+    """Where many jobs have finished, only new ones and active ones are listed; one that is neither has finished."""
+    async with simulated(clock, page_size=2) as aws:
+        aws.world.add_job(BEDROCK, created=NOW - 5 * HOUR, path=[(0, "InProgress"), (5 * HOUR + 30, "Odd")], name="old")
+        for number in range(30):
+            path = [(0, "InProgress"), (60, "Completed")]
+            aws.world.add_job(BEDROCK, created=NOW - 4 * HOUR + number * 60, path=path)
+        settings = configured(aws.endpoint_url, ONE, poll={"resync": "24h"})
+        async with running(settings, clock) as exporter:
+            assert exporter.value("aws_jobs", status="InProgress") == 1
+            await exporter.turn(66)
+            assert exporter.value("aws_jobs", status="InProgress") == 0
+            assert exporter.by("status", "aws_jobs", state="unknown") == {"unknown": 1}
+            assert exporter.value("aws_job_exporter_unknown_statuses_total", kind=BEDROCK.key) == 1
+
+
+async def test_an_unknown_status_is_logged_once(clock):
+    """It is in the list for days."""
+    async with reading(clock) as (aws, exporter):
+        aws.world.add_job(BEDROCK, created=NOW, path=[(0, "Pondering")])
+        with capture_logs() as logs:
+            for _ in range(3):
+                await exporter.turn(66)
+        said = [entry["status"] for entry in logs if entry["event"] == "status unknown to the catalog"]
+        assert said == ["Pondering"]
+        total = exporter.value("aws_job_exporter_unknown_statuses_total", kind=BEDROCK.key)
+        assert total == 3
+
+
+async def test_what_may_be_counted_later_is_there_at_0(clock):
+    """PromQL's `increase` misses the first event of a counter that starts at 1."""
+    services = {"bedrock": {"kinds": [BEDROCK.key, CUSTOMIZATION.key]}}
+    async with reading(clock, services) as (_, exporter):
+        assert exporter.value("aws_job_exporter_unknown_statuses_total", kind=BEDROCK.key) == 0
+        errors = "aws_job_exporter_detail_errors_total"
+        assert set(exporter.by("reason", errors, kind=CUSTOMIZATION.key).values()) == {0}
+        assert exporter.by("reason", errors, kind=BEDROCK.key) == {}
+
+
+@pytest.mark.parametrize(("active", "left_out"), [(3, None), (4, 1)])
+@pytest.mark.parametrize("per_job", [True, False])
+async def test_active_jobs_beyond_the_limit_are_told(clock, active, left_out, per_job):
+    """Where single jobs are exported at all."""
+    async with simulated(clock) as aws:
+        for number in range(active):
+            aws.world.add_job(BEDROCK, created=NOW - number, path=[(0, "InProgress")])
+        settings = configured(aws.endpoint_url, ONE, metrics={"per_job": per_job, "per_job_active": 3})
+        async with running(settings, clock) as exporter:
+            dropped = exporter.by("bound", "aws_job_exporter_series_dropped", family="aws_job_info")
+            assert dropped.get("per_job_active") == (left_out if per_job else None)
+
+
+@pytest.fixture
+async def reloadable(clock, tmp_path):
+    """Return a simulated AWS with jobs of ten days, and the configuration file of an exporter that reads it."""
+    async with simulated(clock) as aws:
+        for days in range(10):
+            created = NOW - days * DAY - HOUR
+            aws.world.add_job(BEDROCK, created=created, path=[(0, "InProgress"), (60, "Completed")])
+        yield aws, Configured(tmp_path / "exporter.yml", aws)
+
+
+async def test_a_longer_lookback_shows_at_once_what_it_covers(reloadable, clock):
+    """Those jobs were never listed: the next poll reads everything, and the one after that does not."""
+    aws, config = reloadable
+    config.write(poll={"lookback": "5d", "resync": "24h"})
+    async with reloading(config, clock) as exporter:
+        assert exporter.value("aws_jobs", status="Completed") == 5
+        config.write(poll={"lookback": "8d", "resync": "24h"})
+        assert not await exporter.reload()
+        await exporter.turn(66)
+        assert exporter.value("aws_jobs", status="Completed") == 8
+        found = starts(aws)
+        await exporter.turn(66)
+        assert whole(found) == 0
+
+
+async def test_a_reload_that_changes_nothing_about_a_list_keeps_what_is_known(reloadable, clock):
+    """No more is requested than without it, and nothing is said twice."""
+    aws, config = reloadable
+    aws.world.add_job(BEDROCK, created=NOW, path=[(0, "Pondering")])
+    config.write(poll={"resync": "24h"})
+    with capture_logs() as logs:
+        async with reloading(config, clock) as exporter:
+            found = starts(aws)
+            for limit in (5, 6):
+                config.write(poll={"resync": "24h"}, limits={"dimension_values": limit})
+                assert not await exporter.reload()
+                await exporter.turn(66)
+            assert whole(found) == 0
+    assert [entry["event"] for entry in logs].count("status unknown to the catalog") == 1
+
+
+async def test_limits_on_dimensions_apply_to_what_is_known(reloadable, clock):
+    """With a dimension, another limit is another list of jobs: it is read anew."""
+    aws, config = reloadable
+    for number in range(5):
+        job = {"created": NOW - MINUTE, "path": [(0, "InProgress")], "dimensions": {"model_id": f"model-{number}"}}
+        aws.world.add_job(BEDROCK, **job)
+    services = {"bedrock": {"kinds": [BEDROCK.key], "dimensions": ["model_id"]}}
+    config.write(services, poll={"resync": "24h"}, limits={"dimension_values": 4})
+    async with reloading(config, clock) as exporter:
+        few = exporter.by("model_id", "aws_jobs", status="InProgress")
+        config.write(services, poll={"resync": "24h"}, limits={"dimension_values": 50})
+        assert not await exporter.reload()
+        await exporter.turn(66)
+        all_of_them = exporter.by("model_id", "aws_jobs", status="InProgress")
+    assert "model-4" in all_of_them
+    assert len(few) < len(all_of_them)
+
+
+async def test_a_status_that_gets_another_meaning_applies_to_what_is_known(reloadable, clock):
+    """A kind of one's own may be corrected while the exporter runs."""
+    _, config = reloadable
+    entry = {
+        "service": "bedrock",
+        "title": "Mine",
+        "operation": BEDROCK.operation,
+        "items": BEDROCK.items,
+        "id": "jobArn",
+        "status": "status",
+        "times": {"created": "submitTime", "ended": "endTime"},
+        "filters": {"created_after": "submitTimeAfter", "status": "statusEquals"},
+    }
+    states = {str(state): list(words) for state, words in BEDROCK.states.items()}
+    config.write({"bedrock": {"kinds": ["mine"]}}, kinds={"mine": {**entry, "states": states}}, poll={"resync": "24h"})
+    async with reloading(config, clock) as exporter:
+        assert exporter.by("state", "aws_jobs", status="Completed") == {"succeeded": 7}
+        states["partial"], states["succeeded"] = states["succeeded"], states["partial"]
+        config.write(
+            {"bedrock": {"kinds": ["mine"]}}, kinds={"mine": {**entry, "states": states}}, poll={"resync": "24h"}
+        )
+        assert not await exporter.reload()
+        await exporter.turn(66)
+        counted = exporter.by("state", "aws_jobs", status="Completed")
+        assert (counted.get("succeeded", 0), counted["partial"]) == (0, 7)
