@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -60,7 +61,7 @@ _CODES = {
         "AccessDenied AccessDeniedException AuthorizationError Blocked NotAuthorized OptInRequired PendingVerification "
         "RegionDisabledException SubscriptionRequiredException UnauthorizedOperation"
     ),
-    PollErrorReason.NOT_FOUND: "EntityNotFoundException NotFoundException ResourceNotFound ResourceNotFoundException",
+    PollErrorReason.NOT_FOUND: "NotFoundException ResourceNotFound ResourceNotFoundException",
     PollErrorReason.SERVER_ERROR: (
         "IDPCommunicationError InternalError InternalFailure InternalServerError InternalServerException "
         "InternalServiceException ServiceUnavailable ServiceUnavailableException"
@@ -71,6 +72,9 @@ _CODES = {
     ),
 }
 _REASONS = {code: reason for reason, codes in _CODES.items() for code in codes.split()}
+
+_GONE = re.compile(r"(?:NotFound|DoesNotExist)(?:Exception)?$")
+"""What each service calls in its own way: StateMachineDoesNotExist, ExportTaskNotFound. Most have status 400."""
 
 KNOWN_CODES = _REASONS.keys()
 """Error codes that any service may return; others are in the model of a service."""
@@ -168,6 +172,8 @@ def error_reason(response: Mapping[str, Any]) -> PollErrorReason:
     code = str(response.get("Error", {}).get("Code", ""))
     if code in _REASONS:
         return _REASONS[code]
+    if _GONE.search(code):
+        return PollErrorReason.NOT_FOUND
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if status in _STATUSES:
         return _STATUSES[status]

@@ -92,6 +92,8 @@ CODES = [
     ("Blocked", "access_denied"),
     ("ResourceNotFoundException", "not_found"),
     ("EntityNotFoundException", "not_found"),
+    ("StateMachineDoesNotExist", "not_found"),
+    ("ExportTaskNotFound", "not_found"),
     ("InternalServerException", "server_error"),
     ("ServiceUnavailableException", "server_error"),
     ("ValidationException", "invalid_request"),
