@@ -81,18 +81,24 @@ def test_too_few_threads_are_said_at_once(command, bits):
     assert line.startswith("aws-job-exporter: cannot start a thread: the limit on processes of the user (ulimit -u)")
 
 
+def alive(prefix):
+    """Return the threads of a pool."""
+    return {thread for thread in threading.enumerate() if thread.name.startswith(prefix)}
+
+
 async def test_the_threads_that_are_needed_are_there_from_the_start():
-    """Whatever else the user's processes start later, none is lacking."""
-    before = threading.active_count()
+    """Whatever else the user's processes start later, none is lacking: those that look up names, too."""
+    pool, before = Threads("pool", 3), alive("names")
     begin()
-    pool = Threads("pool", 3)
     pool.begin()
-    assert threading.active_count() >= before + 3 + 4
-    started = threading.active_count()
+    names, started = alive("names") - before, alive("pool")
+    assert (len(names), len(started)) == (4, 3)
     silence = threading.Event()
-    calls = [asyncio.create_task(pool.run(silence.wait)) for _ in range(3)]
-    lookup = asyncio.create_task(asyncio.to_thread(silence.wait))
-    await asyncio.sleep(0)
-    assert threading.active_count() == started
-    silence.set()
+    try:
+        calls = [asyncio.create_task(pool.run(silence.wait)) for _ in range(3)]
+        lookup = asyncio.create_task(asyncio.to_thread(silence.wait))
+        await asyncio.sleep(0)
+        assert (alive("pool"), alive("names") - before) == (started, names)
+    finally:
+        silence.set()
     await asyncio.gather(lookup, *calls)
