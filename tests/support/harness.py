@@ -43,7 +43,7 @@ class HandClock(Clock):
     wrong: float = 0.0
     """How many seconds the machine's wall clock is ahead: AWS's clock and the monotonic one are always right."""
     _sleepers: dict[asyncio.Future[None], float] = field(default_factory=dict)
-    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def time(self) -> float:
         """Return the time of the wall clock."""
@@ -57,12 +57,17 @@ class HandClock(Clock):
         """Wait until the clock has advanced this far."""
         waker = asyncio.get_running_loop().create_future()
         self._sleepers[waker] = self.now + seconds
+        self._note()
         try:
-            async with self._changed:
-                self._changed.notify_all()
             await waker
         finally:
             self._sleepers.pop(waker, None)
+            # A source that is stopped no longer sleeps, which may be what a test waits for.
+            self._note()
+
+    def _note(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     async def turn(self, seconds: float) -> None:
         """Advance the clock and wake the sleepers that are due."""
@@ -74,8 +79,9 @@ class HandClock(Clock):
 
     async def until_asleep(self, count: Callable[[], int]) -> None:
         """Wait until as many tasks sleep as `count` returns."""
-        async with asyncio.timeout(PATIENCE), self._changed:
-            await self._changed.wait_for(lambda: 0 < len(self._sleepers) == count())
+        async with asyncio.timeout(PATIENCE):
+            while not 0 < len(self._sleepers) == count():
+                await self._changed.wait()
 
 
 @dataclass(frozen=True)
