@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
+from exporter.aws import pools
 from exporter.exposition import Format
 from exporter.jobs import SourceKey
 from exporter.telemetry import SourceStatus
@@ -132,6 +133,12 @@ class Trial(NamedTuple):
     def sources(self) -> int:
         """Return the number of sources."""
         return len(list(self.exporter.poller.sources))
+
+
+@pytest.fixture(autouse=True)
+def _short_responses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse responses of more than 1 MiB: each poll of each row would read 64; `tests/aws/test_pools.py` does."""
+    monkeypatch.setattr(pools, "MOST", 1 << 20)
 
 
 @asynccontextmanager
