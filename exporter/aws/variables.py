@@ -198,8 +198,8 @@ _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 def _of_file(session: AioSession) -> Iterator[str]:
     """Yield what is wrong with the configuration file and the profile that variables name."""
     path = Path(os.environ.get("AWS_CONFIG_FILE") or os.devnull).expanduser()
-    # botocore would go on without it.
-    if path.is_dir() or not os.access(path, os.R_OK):
+    # One that is not there is a usual way to say that there is none. botocore passes over one that it cannot read, too.
+    if path.exists() and (path.is_dir() or not os.access(path, os.R_OK)):
         yield f"AWS_CONFIG_FILE: {_shown(str(path))} is not a file that can be read"
         return
     try:
