@@ -20,10 +20,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(VERSION)
         return 0
     if arguments is None and FINITE.isdisjoint(given):
-        # Until a server handles it, there is nothing to lose; and as the first process of a container, none is ended by
-        # a signal that it does not handle.
-        signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+        _catch_signals()
     # Loading the settings, which are the flags of all commands, takes twenty times as long as the version.
     from exporter.cli.commands import run  # noqa: PLC0415 - only where a command runs
 
     return run(given)
+
+
+def _catch_signals() -> None:
+    """Handle signals until a server does."""
+    # There is nothing to lose yet; and as the first process of a container, none is ended by what it does not handle.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: os._exit(0))
+    # By default it would end the process; what it is to read again is read in a moment.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -268,7 +268,7 @@ def starting(tmp_path):
     return file, is_read
 
 
-async def ended_at_start(starting, *command):
+async def ended_at_start(starting, *command, number=signal.SIGTERM):
     """Return the exit code of a program that gets a signal while it reads the configuration."""
     file, is_read = starting
     process = await asyncio.create_subprocess_exec(
@@ -277,16 +277,19 @@ async def ended_at_start(starting, *command):
     try:
         await eventually(is_read)
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()  # noqa: ASYNC240 - no disk
-        os.kill(int(children[0]) if children else process.pid, signal.SIGTERM)
+        target = int(children[0]) if children else process.pid
+        os.kill(target, signal.SIGHUP)
+        os.kill(target, number)
         return await ended(process)
     finally:
         if process.returncode is None:
             process.kill()
 
 
-async def test_a_signal_during_the_start_ends_it(starting):
-    """Nothing has begun, so nothing is lost."""
-    assert await ended_at_start(starting) == 0
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_during_the_start_ends_it(starting, number):
+    """Nothing has begun, so nothing is lost; one that is to reload changes nothing."""
+    assert await ended_at_start(starting, number=number) == 0
 
 
 async def test_a_signal_during_the_start_ends_the_first_process_of_a_container(starting):
