@@ -106,9 +106,9 @@ class JobSource:
         self.presentation = (kind, self.identity, self.ledger.rules, patterns, context.settings.metrics, limits)
         # Each series starts at 0: PromQL's increase() misses the first event of a counter that starts at 1.
         context.telemetry.unknown_statuses.labels(*self._labels)
-        # Where lists have the reason, hardly anything is ever requested.
-        for reason in PollErrorReason if kind.details and not kind.reason else ():
-            context.telemetry.detail_errors.labels(*self._labels, reason)
+        # Where lists have the reason, hardly any is ever requested: those begin with the first request.
+        if kind.details and not kind.reason:
+            self._begin_detail_errors()
 
     @property
     def ledger(self) -> Ledger:
@@ -284,8 +284,14 @@ class JobSource:
             return jobs
         return [job._replace(dimensions=few_values(job.dimensions)) for job in jobs]
 
+    def _begin_detail_errors(self) -> None:
+        """Start the counters of errors at 0."""
+        for reason in PollErrorReason:
+            self._context.telemetry.detail_errors.labels(*self._labels, reason)
+
     async def _explain(self, poll: PollRun, waiting: Iterable[tuple[Job, int]]) -> None:
         """Ask AWS for the reasons of failed jobs, as many as the budget and the time allow."""
+        self._begin_detail_errors()
         try:
             # The list is complete. What follows has a time limit of its own and can't fail the poll.
             async with poll.limit(self._context.settings.poll.timeout):

@@ -102,7 +102,7 @@ class Settings(BaseSettings):
     ] = (Account(),)
     """Accounts and regions to read, or the organization whose accounts to read."""
     services: Mapping[str, ServiceSettings | None] = Field(default_factory=dict)
-    """Services, kinds and scopes to read. If unset, every kind that needs no scope."""
+    """Services, kinds and scopes to read. If unset, every kind that needs no scope and is open to new customers."""
     kinds: Mapping[Word, Mapping[str, Any]] = Field(default_factory=dict)
     """Additional kinds of job, in the language of the catalog."""
     reasons: tuple[Rule, ...] = ()
@@ -130,7 +130,7 @@ class Settings(BaseSettings):
         return extended(built_in, self.kinds)
 
     def selections(self, catalog: Catalog) -> list[Selection]:
-        """Return what to read: what is configured, else every kind that needs no scope and that AWS still runs.
+        """Return what to read: what is configured, else every kind that needs no scope and that anyone may have.
 
         What the catalog marks as `opt_in` is read only if it is named. A kind from the configuration is read unless
         the configuration selects among the kinds of its service.

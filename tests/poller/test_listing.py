@@ -229,11 +229,14 @@ async def test_an_unknown_status_is_logged_once(clock):
 async def test_what_may_be_counted_later_is_there_at_0(clock):
     """PromQL's `increase` misses the first event of a counter that starts at 1."""
     services = {"bedrock": {"kinds": [BEDROCK.key, CUSTOMIZATION.key]}}
-    async with reading(clock, services) as (_, exporter):
+    async with reading(clock, services) as (aws, exporter):
         assert exporter.value("aws_job_exporter_unknown_statuses_total", kind=BEDROCK.key) == 0
         errors = "aws_job_exporter_detail_errors_total"
         assert set(exporter.by("reason", errors, kind=CUSTOMIZATION.key).values()) == {0}
         assert exporter.by("reason", errors, kind=BEDROCK.key) == {}
+        aws.world.add_job(BEDROCK, created=NOW, path=[(0, "Failed")], message="no such bucket")
+        await exporter.turn(66)
+        assert set(exporter.by("reason", errors, kind=BEDROCK.key).values()) == {0}
 
 
 @pytest.mark.parametrize(("active", "left_out"), [(3, None), (4, 1)])
