@@ -8,6 +8,7 @@ import threading
 import zlib
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -256,3 +257,17 @@ async def test_requests_under_way_keep_their_connections():
             await eventually(lambda: len(sts.connections) == 2)
             sts.held.set()
             assert await first == await second
+
+
+async def test_responses_that_arrive_together_are_handled_one_by_one():
+    """Whoever else waits, such as a health check, waits for one of them and not for all."""
+    async with issuing() as sts, asking(sts.address) as ask:
+        sts.held.clear()
+        asking_together = [asyncio.create_task(ask()) for _ in range(20)]
+        await eventually(lambda: len(sts.requests) == 20)
+        seen: list[int] = []
+        sts.held.set()
+        while len(seen) < 2 or seen[-1] < 20:
+            await asyncio.sleep(0)
+            seen.append(sum(each.done() for each in asking_together))
+        assert max(after - before for before, after in pairwise(seen)) == 1

@@ -185,6 +185,28 @@ def test_discontinued_services():
     assert {kind.service for kind in KINDS if kind.end_of_life} == {"lookoutequipment"}
 
 
+def test_services_that_take_no_new_customers():
+    """Hardly anyone has such jobs, so nobody pays for requests about them without having named them."""
+    closed = {"forecast", "frauddetector", "timestream-write"}
+    assert {kind.service for kind in KINDS if kind.closed} == closed | {"omics"}
+    assert {kind.key for kind in KINDS if kind.closed and kind.service == "omics"} == {
+        "annotation_import_job",
+        "variant_import_job",
+    }
+
+
+def test_a_first_listing_reaches_back_as_far_as_jobs_may_run():
+    """By the maximum in AWS's own model, where there is one."""
+    longest = MODELS.service("sagemaker").shape_for("ProcessingMaxRuntimeInSeconds").metadata["max"]
+    assert CATALOG["sagemaker"].kinds["processing_job"].longest_run == longest
+
+
+def test_whether_a_model_can_be_hosted_says_nothing_of_its_training():
+    """Rekognition has one status for both; a model that was started, or could not be, was trained before."""
+    states = CATALOG["rekognition"].kinds["project_version"].state_of
+    assert {states[word] for word in ("STARTING", "RUNNING", "STOPPING", "STOPPED", "FAILED")} == {State.SUCCEEDED}
+
+
 def test_documentation_lists_the_kinds():
     """`make docs` would change nothing: the table in the documentation matches the catalog."""
     text = DOCUMENT.read_text()

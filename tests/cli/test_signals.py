@@ -207,6 +207,34 @@ async def test_a_silent_name_server_does_not_delay_the_shutdown(config):
             process.kill()
 
 
+BLOCKED = """
+    import sys, time
+    from exporter import app, cli
+    from exporter.cli import signals
+    signals._GRACE = 0.1
+    async def block(_):
+        sys.stderr.write("msg=blocked\\n")
+        time.sleep(600)
+    app.skip_sources = block
+    sys.exit(cli.main())
+"""
+
+
+async def test_an_event_loop_that_stands_still_does_not_keep_the_exporter_from_ending(config):
+    """What ends the process needs nothing of the event loop."""
+    flags = (f"--config.file={config()}", "--web.listen-address=127.0.0.1:0")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", textwrap.dedent(BLOCKED), *flags), cwd=ROOT, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        await logged(process, "msg=blocked")
+        process.send_signal(signal.SIGTERM)
+        assert await ended(process) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+
+
 @pytest.fixture
 def unread():
     """Return an end of a pipe of 4 kB, for a process whose log nobody reads."""

@@ -40,16 +40,24 @@ def counts(exporter):
     return {name: exporter.by(label, name) for name, label in {**names, **totals}.items()}
 
 
+@asynccontextmanager
+async def side_by_side(clock):
+    """Yield an exporter on a clock and one on a clock that is always right, each with the same jobs, and that clock."""
+    steady = HandClock()
+    async with (
+        history(clock) as (_, ours),
+        history(steady) as (_, theirs),
+        running(ours, clock) as exporter,
+        running(theirs, steady) as reference,
+    ):
+        yield exporter, reference, steady
+
+
 @JUMPS
 async def test_a_wall_clock_that_jumps_and_jumps_back_changes_nothing(jump):
     """No job is counted twice or lost from a count, and polls keep their pace."""
-    jumping, steady = HandClock(), HandClock()
-    async with (
-        history(jumping) as (_, ours),
-        history(steady) as (_, theirs),
-        running(ours, jumping) as exporter,
-        running(theirs, steady) as reference,
-    ):
+    jumping = HandClock()
+    async with side_by_side(jumping) as (exporter, reference, _):
         for wrong in (0.0, jump, jump, 0.0, 0.0):
             jumping.wrong = wrong
             for _ in range(10):
@@ -152,13 +160,8 @@ class SleepingClock(HandClock):
 
 async def test_a_machine_that_sleeps_for_hours_counts_what_ended_meanwhile_once():
     """A laptop that is closed, or a virtual machine that is moved: the next polls come when they would have come."""
-    sleeping, steady = SleepingClock(), HandClock()
-    async with (
-        history(sleeping) as (_, ours),
-        history(steady) as (_, theirs),
-        running(ours, sleeping) as exporter,
-        running(theirs, steady) as reference,
-    ):
+    sleeping = SleepingClock()
+    async with side_by_side(sleeping) as (exporter, reference, steady):
         for hours in (3, 0, 30):
             sleeping.sleep_for(hours * HOUR)
             await steady.turn(hours * HOUR)
