@@ -75,7 +75,7 @@ class Job(NamedTuple):
     dimensions: tuple[str, ...] = ()
     """Values of the labels that the user chose, in the user's order."""
     details: Mapping[str, object] | None = None
-    """Arguments of the operation that says why this job failed, if the list does not."""
+    """Arguments of the operation that tells of this finished job what the list leaves out."""
 
 
 class Query(NamedTuple):

@@ -13,8 +13,8 @@ from typing import Any
 
 from exporter.aws.poll_error import BadResponseError
 from exporter.catalog import Kind, Scope
-from exporter.catalog.kind import BARE, Arguments
-from exporter.jobs import Job, State
+from exporter.catalog.kind import BARE, Arguments, Details, Times
+from exporter.jobs import FINAL, Job, State
 
 Item = Mapping[str, Any]
 Page = Sequence[Any]
@@ -158,7 +158,7 @@ def job_reader(
     paths = (kind.times.created, kind.times.started, kind.times.ended, kind.times.updated, kind.times.deadline)
     times = [_times(path) for path in paths]
     labels = [_texts(kind.dimensions[dimension], longest) for dimension in dimensions]
-    details = kind.details
+    lacks, took = kind.details and _lacks(kind.details), _took(kind.times)
 
     def read(items: Page, scopes: Mapping[str, str]) -> list[Job]:
         ids, statuses = identities(items), status(items)
@@ -169,13 +169,64 @@ def job_reader(
             repeat(None, len(items)),
         )
         jobs = list(map(Job._make, zip(*columns, strict=True)))
-        if details:
+        if took:
+            jobs = list(map(took, jobs, items))
+        if kind.details and lacks:
             for n, (job, item) in enumerate(zip(jobs, items, strict=True)):
-                if job.state is State.FAILED and not job.message:
-                    jobs[n] = job._replace(details=resolve(details.arguments, {**scopes, **item}))
+                if job.state in FINAL and lacks(job):
+                    jobs[n] = job._replace(details=resolve(kind.details.arguments, {**scopes, **item}))
         return jobs
 
     return read
+
+
+def completed(job: Job, details: Details, response: Item, longest: int = sys.maxsize) -> Job:
+    """Return a finished job with what its list left out and the response of its details operation tells.
+
+    Messages are cut to `longest` characters.
+    """
+    message, code = (text(at(response, path)) if path else "" for path in (details.reason, details.code))
+    times: dict[str, Any] = {
+        key: seconds(at(response, path))
+        for key, path in details.times.named()
+        if key != "duration" and getattr(job, key) is None
+    }
+    job = job._replace(message=job.message or cut(message, longest), code=job.code or code, details=None, **times)
+    took = _took(details.times)
+    return took(job, response) if took else job
+
+
+def _lacks(details: Details) -> Callable[[Job], bool]:
+    """Return a function that tells whether a finished job lacks what its details would tell."""
+    times = dict(details.times.named())
+    has_reason, has_creation = details.reason is not None, "created" in times
+    has_end = not times.keys().isdisjoint(("ended", "updated", "duration"))
+
+    def lacks(job: Job) -> bool:
+        if has_reason and job.state is State.FAILED and not job.message:
+            return True
+        if job.state is State.DELETING:
+            return False
+        return (has_creation and job.created is None) or (has_end and job.ended is None and job.updated is None)
+
+    return lacks
+
+
+def _took(times: Times) -> Callable[[Job, Item], Job] | None:
+    """Return a function that completes a finished job by how long it took; None where AWS does not tell."""
+    if times.duration is None:
+        return None
+    path, unit = times.duration, 1000.0 if times.duration.endswith("Millis") else 1.0
+
+    def took(job: Job, item: Item) -> Job:
+        value = at(item, path)
+        # `type`, because a boolean is an `int`, too.
+        if job.ended is not None or job.created is None or job.state not in FINAL or type(value) not in (int, float):
+            return job
+        ended = job.created + min(max(value, 0), _NEVER) / unit
+        return job._replace(ended=ended) if job.created < ended < _NEVER else job
+
+    return took
 
 
 def _column(path: str) -> Callable[[Page], Iterable[Any]]:

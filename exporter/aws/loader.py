@@ -78,8 +78,9 @@ class _Files(JSONFileLoader):  # type: ignore[misc] # botocore has no types
             for _, scope in kind.scopes:
                 services[scope.service or kind.service][scope.operation].update(_of_scope(scope))
             if details := kind.details:
-                paths = filter(None, (details.reason, details.code))
-                services[kind.service][details.operation].update(map(Read.of, paths))
+                services[kind.service][details.operation].update(
+                    Read.of(path, is_time=_is_time(key)) for key, path in details.paths()
+                )
         for (service, operation), read in LANDSCAPE.items():
             services[service][operation].update(map(Read.of, read))
         return services
@@ -101,10 +102,14 @@ LANDSCAPE = {
 
 
 def _of_kind(kind: Kind) -> Iterator[Read]:
-    yield from (Read.of(kind.items, path, is_time=key.startswith("times.")) for key, path in kind.paths())
+    yield from (Read.of(kind.items, path, is_time=_is_time(key)) for key, path in kind.paths())
     for argument in kind.details.arguments.values() if kind.details else ():
         if isinstance(argument, str) and argument.startswith("$"):
             yield Read.of(kind.items, argument[1:])
+
+
+def _is_time(key: str) -> bool:
+    return key.startswith("times.") and key != "times.duration"
 
 
 def _of_scope(scope: Scope) -> Iterator[Read]:

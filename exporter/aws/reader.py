@@ -9,7 +9,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from exporter.aws.clients import Clients, Place
-from exporter.aws.items import Item, at, cut, job_reader, nested, resolve, scope_of, text
+from exporter.aws.items import Item, at, completed, job_reader, nested, resolve, scope_of
 from exporter.aws.poll import PollRun
 from exporter.aws.poll_error import BadResponseError
 from exporter.catalog import Kind, Scope
@@ -92,15 +92,13 @@ class Reader:
             return nested(kind.filters.status, [query.status] if shape.type_name == "list" else query.status)
         return {}
 
-    async def explained(self, poll: PollRun, place: Place, kind: Kind, job: Job) -> Job:
-        """Return a failed job with the message and the code from the kind's details operation."""
+    async def completed(self, poll: PollRun, place: Place, kind: Kind, job: Job) -> Job:
+        """Return a finished job with what its list leaves out, from the kind's details operation."""
         details = kind.details
         if details is None or job.details is None:
             return job
         response = await self.clients.call(poll, place, kind.service, details.operation, job.details)
-        code = text(at(response, details.code)) if details.code else ""
-        message = cut(text(at(response, details.reason)), self.limits.message_length)
-        return job._replace(message=message, code=code, details=None)
+        return completed(job, details, response, self.limits.message_length)
 
     async def pages(
         self, poll: PollRun, place: Place, service: str, operation: str, arguments: Mapping[str, Any], items: str

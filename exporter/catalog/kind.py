@@ -74,6 +74,13 @@ class Times(Entry):
     ended: Path | None = None
     updated: Path | None = None
     deadline: Path | None = None
+    duration: Path | None = None
+    """How long a finished job took from its creation, which tells its end where AWS does not. In seconds, or in
+    milliseconds where the member's name ends with `Millis`."""
+
+    def named(self) -> Iterator[tuple[str, str]]:
+        """Yield the path of each time that AWS gives, with its key."""
+        yield from ((key, path) for key, path in self.model_dump().items() if path)
 
 
 class Filters(Entry):
@@ -88,12 +95,25 @@ class Filters(Entry):
 
 
 class Details(Entry):
-    """The operation that says why one job failed, for kinds whose list does not."""
+    """The operation that tells of one finished job what the list leaves out: why it failed, and its times."""
 
     operation: str
     arguments: Arguments
-    reason: Path
+    reason: Path | None = None
     code: Path | None = None
+    times: Times = Times()
+    """Asked for only where the list gives no creation, or neither an end nor an update: a request for each job."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not any(True for _ in self.paths()):
+            raise ValueError("details: neither a reason nor a time is read")
+        return self
+
+    def paths(self) -> Iterator[tuple[str, str]]:
+        """Yield every path into a response with the key that it stands under."""
+        yield from ((key, path) for key, path in (("reason", self.reason), ("code", self.code)) if path)
+        yield from ((f"times.{key}", path) for key, path in self.times.named())
 
 
 class Refinement(Entry):
@@ -232,10 +252,10 @@ class Kind(Entry):
         yield from ((f"id.{number}", path) for number, path in enumerate(self.id))
         named = {"name": self.name, "status": self.status, "reason": self.reason, "code": self.code}
         yield from ((key, path) for key, path in named.items() if path)
-        groups: dict[str, Mapping[Any, str | None]]
-        groups = {"times": self.times.model_dump(), "dimensions": self.dimensions, "records": self.records}
+        yield from ((f"times.{key}", path) for key, path in self.times.named())
+        groups: dict[str, Mapping[Any, str]] = {"dimensions": self.dimensions, "records": self.records}
         for group, paths in groups.items():
-            yield from ((f"{group}.{key}", path) for key, path in paths.items() if path)
+            yield from ((f"{group}.{key}", path) for key, path in paths.items())
         yield from ((f"refine.{number}.when", rule.when) for number, rule in enumerate(self.refine))
 
     def console_url(self, region: str, job: Job) -> str | None:

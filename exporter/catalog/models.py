@@ -186,8 +186,8 @@ class Checker:
             return
         known = [*scopes, *_members(item), _ACCOUNT]
         yield from _arguments(model.name, model.input_shape, details.arguments, known, "details.arguments")
-        paths = {"reason": details.reason, "code": details.code}
-        yield from _paths(_output(model), ((f"details.{key}", path) for key, path in paths.items() if path))
+        yield from _paths(_output(model), ((f"details.{key}", path) for key, path in details.paths()))
+        yield from _types(_output(model), details.paths(), "details.")
 
 
 def _output(model: OperationModel) -> Shape:
@@ -211,10 +211,15 @@ def _item(item: Shape, kind: Kind) -> Iterator[str]:
         yield f"states: not mapped: {', '.join(missing)}"
     if declared and (invented := sorted(mapped - declared)):
         yield f"states: {invented[0]!r} is not a status of {kind.operation}{did_you_mean(invented[0], declared)}"
-    for key, path in kind.paths():
-        shape, allowed = _found(item, path), _TYPES.get(key.partition(".")[0])
-        if shape and allowed and shape.type_name not in allowed:
-            yield f"{key}: {path!r} is a {shape.type_name}, not one of: {', '.join(allowed)}"
+    yield from _types(item, kind.paths())
+
+
+def _types(shape: Shape, paths: Iterable[tuple[str, str]], group: str = "") -> Iterator[str]:
+    """Check that what an entry reads has a suitable type."""
+    for key, path in paths:
+        found, allowed = _found(shape, path), _TYPES.get(key, _TYPES.get(key.partition(".")[0]))
+        if found and allowed and found.type_name not in allowed:
+            yield f"{group}{key}: {path!r} is a {found.type_name}, not one of: {', '.join(allowed)}"
 
 
 def _input(model: OperationModel, kind: Kind) -> Iterator[str]:
@@ -311,11 +316,12 @@ _ACCOUNT = "account_id"
 _NUMBERS = ("integer", "long", "float", "double")
 _TYPES: Mapping[str, tuple[str, ...]] = {
     "times": ("timestamp", "long", "string"),
+    "times.duration": _NUMBERS,
     "dimensions": ("string", "boolean", *_NUMBERS),
     "records": _NUMBERS,
     "refine": ("boolean", *_NUMBERS),
 }
-"""The types that each group of an entry's keys may read."""
+"""The types that each group of an entry's keys, or one key, may read."""
 
 _PYTHON: Mapping[str, type | tuple[type, ...]] = {
     "structure": Mapping,

@@ -59,7 +59,7 @@ SOURCE_FAMILIES: tuple[Family[SourceStatus], ...] = (
     ),
     _gauge(
         "details_pending",
-        "Failed jobs of the source whose reason has not been requested from AWS yet.",
+        "Finished jobs of the source whose reason or times, which its list lacks, AWS has not told yet.",
         lambda status: status.details_pending,
     ),
     _gauge(

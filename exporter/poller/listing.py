@@ -29,8 +29,8 @@ log = structlog.get_logger(__name__)
 _JUMP = 10.0
 """Seconds by which the wall clock may be set between two polls without consequences. The lookback moves as much."""
 
-_FINAL_REFUSALS = {PollErrorReason.ACCESS_DENIED, PollErrorReason.NOT_FOUND, PollErrorReason.INVALID_REQUEST}
-"""Errors after which a job's reason is not asked for again: AWS would answer the same."""
+_REFUSALS = {PollErrorReason.ACCESS_DENIED, PollErrorReason.NOT_FOUND, PollErrorReason.INVALID_REQUEST}
+"""Errors by which AWS refuses the details of one job. It is asked again at the next resync: roles and lists change."""
 
 _SHARED_FAULTS = {
     PollErrorReason.THROTTLED,
@@ -40,8 +40,14 @@ _SHARED_FAULTS = {
 }
 """Errors that requests about other jobs would meet as well."""
 
-_MOST_ATTEMPTS = 5
-"""Requests for one job's reason, where AWS can't answer. After that the job counts without one."""
+_MOST_IN_VAIN = 2
+"""Requests in a row that AWS cannot answer, after which that is not about those jobs."""
+
+_MOST_REFUSALS = 2
+"""Times that AWS says of one job that there is none, until it is believed."""
+
+_MOST_ATTEMPTS = 60
+"""Requests for one job's details without an answer, one in a poll, until the job counts without them."""
 
 _MOST_STATUSES_LOGGED = 50
 """Statuses unknown to the catalog that a source logs. AWS adds a few in a year; a broken proxy may make up more."""
@@ -60,6 +66,8 @@ class Memory:
     """When everything was last listed, on the monotonic clock."""
     read_at: float | None = None
     """When the list was last read, on the monotonic clock."""
+    asked_again: float = -math.inf
+    """When what AWS refused was last asked for again, on the monotonic clock."""
     clock_offset: float | None = None
     """By how much the wall clock was ahead of the monotonic one at the last poll; None before the first one."""
 
@@ -145,13 +153,17 @@ class JobSource:
             memory.read_in_full = start
         with poll.paused():
             holdings = await self._publish(expires)
+        if start >= memory.asked_again + self._context.settings.poll.resync:
+            memory.asked_again = start
+            with poll.paused():
+                await memory.ledger.ask_again()
         if not memory.ledger.unexplained:
             return holdings
-        # The list is out before the reasons are asked for, which takes one request for each job.
+        # The list is out before the details are asked for, which takes one request for each job.
         with poll.paused():
             # The newest first, but those asked about in vain come last: they must not keep the others waiting.
             waiting = await memory.ledger.waiting(self._context.settings.poll.details_budget)
-        await self._explain(poll, waiting)
+        await self._complete(poll, waiting)
         with poll.paused():
             return await self._publish(expires)
 
@@ -176,7 +188,7 @@ class JobSource:
         """Keep what is known of the same list of jobs; start over where the configuration means another one."""
         if not isinstance(before, JobSource):
             return True
-        memory = before.memory
+        memory = replace(before.memory, asked_again=-math.inf)
         if before.identity == self.identity:
             if before.ledger.rules != self.ledger.rules:
                 # Opened at the next poll, it sums up what is known by its own rules.
@@ -289,36 +301,39 @@ class JobSource:
         for reason in PollErrorReason:
             self._context.telemetry.detail_errors.labels(*self._labels, reason)
 
-    async def _explain(self, poll: PollRun, waiting: Iterable[tuple[Job, int]]) -> None:
-        """Ask AWS for the reasons of failed jobs, as many as the budget and the time allow."""
+    async def _complete(self, poll: PollRun, waiting: Iterable[tuple[Job, int]]) -> None:
+        """Ask AWS for the details of finished jobs, as many as the budget and the time allow."""
         self._begin_detail_errors()
         try:
             # The list is complete. What follows has a time limit of its own and can't fail the poll.
             async with poll.limit(self._context.settings.poll.timeout):
+                in_vain = 0
                 for job, attempts in waiting:
-                    if not await self._ask(poll, job, attempts + 1):
+                    fault = await self._ask(poll, job, attempts + 1)
+                    in_vain = in_vain + 1 if fault else 0
+                    if fault in _SHARED_FAULTS or in_vain == _MOST_IN_VAIN:
                         return
         except TimeoutError:
             self._context.telemetry.detail_errors.labels(*self._labels, PollErrorReason.TIMEOUT).inc()
 
-    async def _ask(self, poll: PollRun, job: Job, attempt: int) -> bool:
-        """Ask why one job failed; return whether it makes sense to ask about others."""
+    async def _ask(self, poll: PollRun, job: Job, attempt: int) -> PollErrorReason | None:
+        """Ask for the details of one job; return why there was no answer, None if there was."""
+        now, is_refused = self._context.clock.time(), False
         try:
-            explained = await self._context.reader.explained(poll, self._place, self.kind, job)
-        except Exception as error:  # noqa: BLE001 - the list is complete: a missing reason can't spoil it
+            job = await self._context.reader.completed(poll, self._place, self.kind, job)
+        except Exception as error:  # noqa: BLE001 - the list is complete: missing details can't spoil it
             failure = poll_error(error)
             self._context.telemetry.detail_errors.labels(*self._labels, failure.reason).inc()
             poll.is_denied_details |= failure.reason is PollErrorReason.ACCESS_DENIED
-            log.debug("failure reason of a job not read", job=job.id, err=str(failure))
-            is_final = failure.reason in _FINAL_REFUSALS or attempt >= _MOST_ATTEMPTS
-            if failure.reason in _SHARED_FAULTS or not is_final:
+            log.debug("details of a job not read", job=job.id, err=str(failure))
+            if failure.reason not in _REFUSALS and attempt < _MOST_ATTEMPTS:
                 with poll.paused():
                     await self.ledger.note_attempt(job)
-                return failure.reason not in _SHARED_FAULTS
-            explained = job
+                return failure.reason
+            is_refused = failure.reason is not PollErrorReason.NOT_FOUND or attempt < _MOST_REFUSALS
         with poll.paused():
-            await self.ledger.explain(explained)
-        return True
+            await self.ledger.complete(job, now, is_refused=is_refused)
+        return None
 
     async def _publish(self, expires: float) -> Holdings:
         """Render the source's block and return what it holds."""

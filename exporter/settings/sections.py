@@ -147,7 +147,7 @@ class Poll(Section):
     """Maximum number of sources to poll at the same time."""
     # Ten seconds' worth of the default rate.
     details_budget: Count = 20
-    """Maximum number of failure reasons that one poll of a source requests."""
+    """Maximum number of finished jobs whose reason and times, which its list lacks, one poll of a source requests."""
 
 
 class Metrics(Section):

@@ -1,9 +1,9 @@
-"""Operations that say why one job failed, for the kinds whose list does not."""
+"""Operations that tell of one job what its list leaves out: why it failed, and its times."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +24,7 @@ JobReference = tuple[Hashable, ...]
 
 @dataclass(frozen=True)
 class DetailsOperation:
-    """Returns the item of one job, with its reason where the catalog says."""
+    """Returns the item of one job, with its reason and times where the catalog says."""
 
     world: World
     model: OperationModel
@@ -55,18 +55,26 @@ class DetailsOperation:
         items, shape = self.world.job_items(job.kind), self.model.output_shape
         item = items.item(job, now)
         output: dict[str, Any] = shapes.project(shape, items.shape, item)
-        # The reason may be inside structures that describe the job as well: `trainingJob.failureReason`.
-        steps = details.reason.split(".")
-        for depth in range(1, len(steps)):
-            wrapper = ".".join(steps[:depth])
+        # What is read may be inside structures that describe the job as well: `trainingJob.failureReason`.
+        for wrapper in dict.fromkeys(_wrappers(details)):
             if inner := shapes.project(shape_at(shape, wrapper), items.shape, item):
                 shapes.put(output, wrapper, inner)
-        facts = job.facts(job.phase_at(now))
-        for path, key in ((details.reason, "reason"), (details.code, "code")):
-            if path and (facts[key] or _is_required(shape, path)):
-                shapes.put(output, path, facts[key])
-        shapes.complete(shape, output, items.seed(job.scope, job.created, job.token))
+        facts, seed = job.facts(job.phase_at(now)), items.seed(job.scope, job.created, job.token)
+        for key, path in details.paths():
+            value = items.value(job, seed, key, path, shape_at(shape, path), facts.get(key))
+            if value is not None:
+                shapes.put(output, path, value)
+            elif key in ("reason", "code") and _is_required(shape, path):
+                shapes.put(output, path, "")
+        shapes.complete(shape, output, seed)
         return output
+
+
+def _wrappers(details: Details) -> Iterator[str]:
+    """Yield the paths of the structures around what is read, the outer ones first."""
+    for _, path in details.paths():
+        steps = path.split(".")
+        yield from (".".join(steps[:depth]) for depth in range(1, len(steps)))
 
 
 def _is_required(shape: StructureShape, path: str) -> bool:

@@ -115,7 +115,7 @@ class JobItemBuilder(ItemBuilder):
         item |= {name: self.swept(job, name, now) for name in self._kind.sweep if name in self.members}
         taken = set(item)
         for key, path, shape in self._paths:
-            value = self._value(job, seed, key, path, shape, facts.get(key))
+            value = self.value(job, seed, key, path, shape, facts.get(key))
             if value is not None and path not in taken:
                 shapes.put(item, path, value)
                 # Where several times share a member, the first one is there.
@@ -142,11 +142,13 @@ class JobItemBuilder(ItemBuilder):
         paths = sorted(kind.paths(), key=lambda path: not path[0].startswith("refine."))
         return [(key, path, shape_at(self.shape, path)) for key, path in [*ids, *paths]]
 
-    def _value(self, job: SimulatedJob, seed: Seed, key: str, path: str, shape: Shape, fact: Any) -> Any:
-        """Return the value of one member, None if the item lacks it."""
+    def value(self, job: SimulatedJob, seed: Seed, key: str, path: str, shape: Shape, fact: Any) -> Any:
+        """Return the value of one member that the catalog reads under a key, None if the item lacks it."""
         group, member = key.partition(".")[0], last_name(path)
         if group == "id":
             fact = self._id(job, seed, path, shape)
+        elif key == "times.duration" and fact is not None:
+            fact = round(fact * 1000) if member.endswith("Millis") else round(fact)
         elif group == "times" and fact is not None and shape.type_name in _TIMES:
             return round(fact * 1000) if shape.type_name == "long" else iso(fact)
         elif group == "refine":

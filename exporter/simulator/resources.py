@@ -174,6 +174,7 @@ class SimulatedJob:
                 times.setdefault("started", moment)
             elif state.is_final:
                 times.setdefault("ended", moment)
+                times.setdefault("duration", round(moment - self.created, 3))
         return times
 
     def facts(self, phase: int) -> dict[str, Any]:

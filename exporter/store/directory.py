@@ -118,6 +118,7 @@ class Directory:
         connection.execute("PRAGMA wal_autocheckpoint = 4000")
         if not version:
             tables.create(connection)
+        tables.upgrade(connection, version or tables.VERSION)
         # Fails where the directory can be read only, which nothing before did if there is a database already.
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(f"PRAGMA user_version = {tables.VERSION}")

@@ -12,7 +12,8 @@ from exporter.jobs import Job, SourceKey, State
 from exporter.store import statements as sql
 from exporter.store import sums
 from exporter.store.database import Database
-from exporter.store.record import SELECT, Dimensions, Record, milliseconds, record, seconds, split
+from exporter.store.record import SELECT, Dimensions, Record, milliseconds, or_else, record, seconds, split
+from exporter.store.tables import STATES
 from exporter.turns import in_turns
 
 Classify = Callable[[Job], str]
@@ -33,6 +34,9 @@ _COLUMNS = (
 _AND_COUNT = 2
 """What `asked` is where the counter of failures must count the job, too."""
 
+_REFUSED = 3
+"""What `asked` is where AWS refused to tell."""
+
 
 class Rules(NamedTuple):
     """The settings that sums and reasons depend on."""
@@ -44,6 +48,32 @@ class Rules(NamedTuple):
     """Finished jobs that are held at most."""
     reasons: str = ""
     """What differs where the rules of reasons do."""
+
+
+class Asked(NamedTuple):
+    """A finished job whose details AWS was asked for: its row, times in milliseconds."""
+
+    n: int
+    asked: int
+    dims: int
+    state: int
+    finished: int
+    reported: int
+    dated: int
+
+    def end(self, job: Job, now: int, start: int) -> tuple[int, int | None, bool]:
+        """Return when it ended, AWS's end where the list does not tell it, and whether any is known.
+
+        What ended before `start`, that of the lookback, or nobody knows when, leaves with the next poll.
+        """
+        ended = milliseconds(job.ended)
+        if self.reported:
+            return self.finished, None, True
+        first = job.created if job.started is None else job.started
+        otherwise = self.finished if self.dated else or_else(milliseconds(first), start - 1)
+        known = ended if ended is not None and ended <= now else milliseconds(job.updated)
+        finished = min(or_else(known, otherwise), now)
+        return finished, ended, bool(self.dated) or finished >= start
 
 
 class Ledger:
@@ -88,7 +118,9 @@ class Ledger:
         """Finished jobs."""
         self.active = 0
         self.unexplained = 0
-        """Failed jobs whose reason AWS must still be asked for."""
+        """Finished jobs whose details AWS must still be asked for."""
+        self.refused = 0
+        """Finished jobs whose details AWS refused."""
         self.dropped = 0
         """About how many jobs that finished within the lookback were dropped to stay within the limit."""
         self.missed = 0
@@ -189,49 +221,73 @@ class Ledger:
                 async with self.database.transaction():
                     await self.database.empty(self.number)
 
-    async def explain(self, job: Job) -> None:
-        """Take in a failed job with the `message` and `code` that AWS gave when asked for them."""
-        reason = self.classify(job)
+    async def complete(self, job: Job, now: float, *, is_refused: bool = False) -> None:
+        """Take in a finished job with what AWS told when asked for its details, or refused to tell.
+
+        Where it was refused, the job counts by what is known, and `ask_again` has it asked once more.
+        """
         async with self.database.exclusive() as connection:
-            found = connection.execute(
-                "SELECT n, asked, dims FROM job INDEXED BY job_id "
-                "WHERE source = ? AND prefix = (SELECT n FROM word WHERE text = ?) AND id = ? AND asked > 0",
-                (self.number, *split(job.id)),
-            ).fetchone()
+            found = connection.execute(sql.ASKED, (self.number, *split(job.id))).fetchone()
             if found is None:
                 return
-            number, asked, dims = found
+            asked = Asked(*found)
             async with self.database.transaction():
                 connection.execute(sql.EMPTY_LEAVING)
-                connection.execute("INSERT INTO leaving VALUES (?)", (number,))
+                connection.execute("INSERT INTO leaving VALUES (?)", (asked.n,))
                 for statement in self.left:
                     connection.execute(statement, {"source": self.number, "sign": -1})
-                connection.execute(sql.NOTE_REASON, (reason, job.message or None, job.code or None, number))
+                self._note(connection, asked, job, milliseconds(now), is_refused=is_refused)
                 for statement in self.left:
                     connection.execute(statement, {"source": self.number, "sign": 1})
                 connection.execute(sql.LAST_EXPLAINED, {"source": self.number, "now": math.inf})
-                if asked == _AND_COUNT:
-                    connection.execute(sql.COUNT_EXPLAINED, (self.number, dims, reason))
             self.read(connection)
 
+    def _note(self, connection: sqlite3.Connection, asked: Asked, job: Job, now: int, *, is_refused: bool) -> None:
+        """Write the details of a job, and count its reason where that is still to be done."""
+        reason = self.classify(job) if STATES[asked.state] is State.FAILED else None
+        created = milliseconds(job.created)
+        values = {
+            "n": asked.n,
+            "reason": reason,
+            "message": job.message or None,
+            "code": job.code or None,
+            "created": created,
+            "started": milliseconds(job.started),
+            "updated": None if asked.reported else milliseconds(job.updated),
+            "asked": _REFUSED if is_refused else 0,
+        }
+        start = now - round(self.rules.lookback * 1000)
+        unchanged = asked.finished, milliseconds(job.ended) if not asked.reported else None, bool(asked.dated)
+        end = unchanged if is_refused else asked.end(job, now, start)
+        connection.execute(sql.NOTE_DETAILS, {**values, **dict(zip(("finished", "ended", "dated"), end, strict=True))})
+        if created is not None and created <= now:
+            connection.execute(sql.COMBINE_EXPLAINED, (self.number, asked.dims, created))
+        if asked.asked == _AND_COUNT:
+            connection.execute(sql.COUNT_EXPLAINED, (self.number, asked.dims, reason))
+
     async def note_attempt(self, job: Job) -> None:
-        """Record that AWS was asked for a job's reason in vain: it is asked about others first."""
+        """Record that AWS was asked for a job's details in vain: it is asked about others first."""
         async with self.database.exclusive() as connection, self.database.transaction():
-            connection.execute(
-                "UPDATE job SET attempts = coalesce(attempts, 0) + 1 "
-                "WHERE source = ? AND prefix = (SELECT n FROM word WHERE text = ?) AND id = ?",
-                (self.number, *split(job.id)),
-            )
+            connection.execute(sql.NOTE_ATTEMPT, (self.number, *split(job.id)))
+
+    async def ask_again(self) -> None:
+        """Have AWS asked once more for all details that it refused."""
+        if not self.refused:
+            return
+        async with self.database.exclusive() as connection:
+            async with self.database.transaction():
+                await self.database.run(sql.ASK_AGAIN, (self.number,), is_long=True)
+            self.read(connection)
 
     async def waiting(self, limit: int = -1) -> list[tuple[Job, int]]:
-        """Return failed jobs whose reason AWS must still be asked for, and how often it was asked in vain.
+        """Return finished jobs whose details AWS must still be asked for, and how often it was asked in vain.
 
         Those asked about least often come first, among those the newest.
         """
         async with self.database.exclusive() as connection:
             rows = connection.execute(
-                f"{SELECT} FROM job INDEXED BY job_asked WHERE source = ? AND asked > 0 AND finished IS NOT NULL "
-                "ORDER BY coalesce(attempts, 0), finished DESC, n LIMIT ?",
+                f"{SELECT} FROM job INDEXED BY job_asked WHERE source = ? AND asked IN (1, 2) AND finished IS NOT NULL "
+                "ORDER BY attempts, finished DESC LIMIT ?",
                 (self.number, limit),
             ).fetchall()
         return [(record(row).job, row[-1] or 0) for row in rows]
@@ -278,9 +334,9 @@ class Ledger:
         self.has_changed = True
         number = self.number
         self.sums = sums.read(connection, number, self.rules.bounds)
-        oldest, undated, self.active, self.held, self.unexplained, self.dropped, self.missed = connection.execute(
-            sql.SUMMARY, {"source": number}
-        ).fetchone()
+        oldest, undated, self.active, self.held, self.unexplained, self.refused, self.dropped, self.missed = (
+            connection.execute(sql.SUMMARY, {"source": number}).fetchone()
+        )
         self.oldest_active, self.has_undated = seconds(oldest), bool(undated)
 
     async def _rebuild(self, connection: sqlite3.Connection) -> None:

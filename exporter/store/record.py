@@ -93,6 +93,11 @@ def milliseconds(time: float | None) -> int | None:
     return None if time is None else int(time * 1000 + 0.5)
 
 
+def or_else(value: int | None, otherwise: int) -> int:
+    """Return a value, or another one where it is not known."""
+    return otherwise if value is None else value
+
+
 def in_milliseconds(times: Iterable[float | None]) -> list[int | None]:
     """Return a column of times as the database has it, without a call for each; see `milliseconds`."""
     return [None if time is None else int(time * 1000 + 0.5) for time in times]

@@ -11,10 +11,11 @@ The life of a row:
 |---|---|---|
 | - | first seen active | active |
 | - | first seen ended, in the first listing, or with an end before `since` or up to `passed` | finished, not counted |
+| - | first seen ended, in the first listing, its end unknown | finished, in no sum until its details arrive |
 | - | first seen ended otherwise | finished, counted |
 | active | seen ended | finished, counted; the end is frozen: AWS's, else the update time as it stands |
 | active, finished | two complete lists in a row lack it | past if it had finished, else gone |
-| finished | its details arrive | reason known; counted by reason |
+| finished | its details arrive | reason and times known; counted by reason |
 | finished | runs again | active; its next end counts if it is a later one |
 | finished | ends later, or was created later, by AWS's own times | finished, counted once more |
 | finished | leaves the lookback | past if AWS does not tell its end, else gone, with `passed` at its end |
@@ -38,6 +39,13 @@ _ENDED = "CASE WHEN j.reported THEN j.finished ELSE j.ended END"
 
 _HIGHEST = "SELECT coalesce(max(n), 0) FROM job"
 
+_VAGUE = f"""(:since IS NULL AND j.n IS NULL AND p.n IS NULL AND l.state > {_UNKNOWN}
+    AND l.ended IS NULL AND l.updated IS NULL
+    AND (coalesce(l.started, l.created) IS NULL OR (l.details IS NOT NULL
+        AND coalesce(l.started, l.created) < :start AND coalesce(l.started, l.created) >= :relevant)))"""
+"""Whether a job had ended before the first listing, and the list does not tell whether that was within the lookback.
+Most of those that were created long before had ended by then; their details tell."""
+
 # The comparison: from the inside out, each listed row with what is known of its job; what it is; what follows.
 FRESH = f"""
 INSERT INTO fresh
@@ -45,8 +53,10 @@ INSERT INTO fresh
 SELECT r, coalesce(n, r - :after + ({_HIGHEST})), past, what, finish, reported, dated, ended, updated, ended_before,
     is_counted,
     is_owed AND state = {_FAILED},
-    CASE WHEN state = {_FAILED} AND reason IS NULL AND details IS NOT NULL AND what <> {LATE} THEN 1 + is_owed
-         WHEN what = {ACTIVE} THEN asked ELSE 0 END,
+    CASE WHEN what = {ACTIVE} THEN asked
+         WHEN details IS NULL OR what = {LATE} THEN 0
+         WHEN state = {_FAILED} AND reason IS NULL AND message IS NULL THEN 1 + is_owed
+         ELSE 1 END,
     reason
 FROM (
     SELECT *,
@@ -54,9 +64,7 @@ FROM (
             WHEN {STALE} THEN coalesce(old_finish, old_ended_before) ELSE new_finish END AS finish,
         CASE what WHEN {ENDED} THEN coalesce(new_ended <= :now, 0) WHEN {LATE} THEN coalesce(new_ended <= :now, 0)
             WHEN {CHANGED} THEN old_reported WHEN {STALE} THEN coalesce(old_reported, 0) ELSE 0 END AS reported,
-        CASE what WHEN {CHANGED} THEN old_dated
-            ELSE n IS NOT NULL OR :since IS NOT NULL OR coalesce(new_ended, new_updated, started, created) IS NOT NULL
-            END AS dated,
+        CASE what WHEN {CHANGED} THEN old_dated ELSE NOT is_vague END AS dated,
         CASE what WHEN {CHANGED} THEN CASE WHEN old_reported THEN NULL ELSE coalesce(new_ended, old_ended) END
             WHEN {ENDED} THEN CASE WHEN new_ended <= :now THEN NULL ELSE new_ended END
             ELSE new_ended END AS ended,
@@ -88,6 +96,7 @@ FROM (
             END AS is_counted
         FROM (
             SELECT l.r, l.state, l.created, l.started, l.ended AS new_ended, l.updated AS new_updated, l.details,
+                l.message, {_VAGUE} AS is_vague,
                 j.n, p.n AS past, p.finished AS past_finish,
                 j.finished AS old_finish, j.reported AS old_reported, j.dated AS old_dated, j.ended AS old_ended,
                 j.updated AS old_updated, j.ended_before AS old_ended_before, coalesce(j.asked, 0) AS old_asked,
@@ -101,6 +110,7 @@ FROM (
                 CASE
                     WHEN j.n IS NULL AND p.n IS NOT NULL AND NOT coalesce(l.ended <= :now, 0)
                         THEN min(p.finished, coalesce(l.updated, l.started, l.created, p.finished), :now)
+                    WHEN {_VAGUE} THEN CASE WHEN l.details IS NULL THEN :start - 1 ELSE :now END
                     ELSE min(coalesce(l.ended, l.updated,
                         CASE WHEN j.n IS NULL THEN coalesce(l.started, l.created) END, :now), :now)
                 END AS new_finish
@@ -135,7 +145,7 @@ FOUND = f"SELECT what, count(*), sum(n <= ({_HIGHEST})) FROM fresh GROUP BY what
 UNEXPLAINED = f"""
 SELECT k, word.text, message, code
 FROM fresh CROSS JOIN listed USING (r) CROSS JOIN word ON word.n = status
-WHERE state = {_FAILED} AND fresh.reason IS NULL AND asked = 0
+WHERE state = {_FAILED} AND fresh.reason IS NULL AND (asked = 0 OR message IS NOT NULL)
     AND (what IN ({ENDED}, {CHANGED}) OR (what = {LATE} AND is_counted))
     AND k > ?
 ORDER BY k LIMIT 250
@@ -220,7 +230,9 @@ def _last(rows: str) -> str:
     INSERT INTO last (source, dims, state, reason, finished, duration)
     SELECT :source, dims, state, CASE WHEN state = {_FAILED} THEN coalesce(reason, '') ELSE '' END, max(finished),
         {DURATION}
-    FROM {rows} WHERE dated GROUP BY 2, 3, 4
+    FROM {rows}
+    WHERE dated AND (asked NOT IN (1, 2) OR reported OR updated IS NOT NULL) -- or its details will tell when it ended
+    GROUP BY 2, 3, 4
     ON CONFLICT (source, dims, state, reason) DO UPDATE SET finished = excluded.finished, duration = excluded.duration
     WHERE excluded.finished >= finished OR finished > :now
     """
@@ -249,12 +261,12 @@ def sums(rows: str, bounds: Bounds) -> tuple[str, ...]:
     reached = " ".join(f"WHEN length <= {bound} THEN {number}" for number, bound in enumerate(bounds))
     bucket = f"CASE {reached} ELSE {len(bounds)} END" if bounds else "0"
     tally = f"""
-        INSERT INTO tally (source, dims, status, state, reason, jobs, total, processed, succeeded, failed)
-        SELECT :source, dims, status, state, CASE WHEN state = {_FAILED} THEN coalesce(reason, '') ELSE '' END,
+        INSERT INTO tally (source, dims, status, state, reason, dated, jobs, total, processed, succeeded, failed)
+        SELECT :source, dims, status, state, CASE WHEN state = {_FAILED} THEN coalesce(reason, '') ELSE '' END, dated,
             :sign * count(*), :sign * coalesce(sum(total), 0), :sign * coalesce(sum(processed), 0),
             :sign * coalesce(sum(succeeded), 0), :sign * coalesce(sum(failed), 0)
-        FROM {rows} WHERE true GROUP BY 2, 3, 4, 5
-        ON CONFLICT (source, dims, status, state, reason) DO UPDATE SET jobs = jobs + excluded.jobs,
+        FROM {rows} WHERE true GROUP BY 2, 3, 4, 5, 6
+        ON CONFLICT (source, dims, status, state, reason, dated) DO UPDATE SET jobs = jobs + excluded.jobs,
             total = total + excluded.total, processed = processed + excluded.processed,
             succeeded = succeeded + excluded.succeeded, failed = failed + excluded.failed
         """
@@ -262,7 +274,7 @@ def sums(rows: str, bounds: Bounds) -> tuple[str, ...]:
         f"""
         INSERT INTO span (source, dims, state, bucket, jobs, length)
         SELECT :source, dims, state, {bucket}, :sign * count(*), :sign * sum(length) FROM (
-            SELECT dims, {state} AS state, {length} AS length FROM {rows}
+            SELECT dims, {state} AS state, {length} AS length FROM {rows} WHERE dated
             LIMIT -1 -- or SQLite would compute the length again for each bound
         ) WHERE length IS NOT NULL GROUP BY 2, 3, 4
         ON CONFLICT (source, dims, state, bucket) DO UPDATE SET jobs = jobs + excluded.jobs,
@@ -382,7 +394,9 @@ STAGE_FURTHER = f"INSERT OR REPLACE INTO listed ({_STAGED}, {_FURTHER}) VALUES (
 SUMMARY = """
 SELECT min(created), count(*) - count(created), count(*),
     (SELECT coalesce(sum(jobs), 0) FROM tally WHERE source = :source),
-    (SELECT count(*) FROM job INDEXED BY job_asked WHERE source = :source AND asked > 0 AND finished IS NOT NULL),
+    (SELECT count(*) FROM job INDEXED BY job_asked
+        WHERE source = :source AND asked IN (1, 2) AND finished IS NOT NULL),
+    (SELECT count(*) FROM job INDEXED BY job_refused WHERE source = :source AND asked = 3),
     (SELECT coalesce(sum(jobs), 0) FROM dropped WHERE source = :source),
     (SELECT count(*) FROM job INDEXED BY job_missed WHERE source = :source AND missed > 0)
 FROM job INDEXED BY job_finished WHERE source = :source AND finished IS NULL
@@ -405,6 +419,26 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 HAS_JOBS = "SELECT EXISTS (SELECT 1 FROM job INDEXED BY job_finished WHERE source = ?)"
 CONTINUE = "UPDATE source SET gone = NULL, longest_run = ? WHERE n = ?"
 NOTE_RULES = "UPDATE source SET rules = ?, limit_start = NULL, read_in_full = NULL WHERE n = ?"
-NOTE_REASON = """
-UPDATE job SET reason = ?, message = ?, code = ?, asked = 0, details = NULL, attempts = NULL WHERE n = ?
+
+# The details of one finished job.
+ASKED = """
+SELECT n, asked, dims, state, finished, reported, dated FROM job INDEXED BY job_id
+WHERE source = ? AND prefix = (SELECT n FROM word WHERE text = ?) AND id = ? AND asked > 0 AND finished IS NOT NULL
 """
+NOTE_DETAILS = """
+UPDATE job SET reason = :reason, message = :message, code = :code, created = :created, started = :started,
+    finished = :finished, ended = :ended, dated = :dated, updated = :updated,
+    asked = :asked, details = CASE WHEN :asked THEN details END,
+    attempts = CASE WHEN :asked THEN coalesce(attempts, 0) + 1 END
+WHERE n = :n
+"""
+NOTE_ATTEMPT = """
+UPDATE job SET attempts = coalesce(attempts, 0) + 1
+WHERE source = ? AND prefix = (SELECT n FROM word WHERE text = ?) AND id = ?
+"""
+COMBINE_EXPLAINED = """
+INSERT INTO combination (source, dims, newest_created) VALUES (?, ?, ?)
+ON CONFLICT (source, dims) DO UPDATE SET newest_created = excluded.newest_created
+WHERE excluded.newest_created > coalesce(newest_created, -1)
+"""
+ASK_AGAIN = "UPDATE job SET asked = 1 WHERE source = ? AND asked = 3"

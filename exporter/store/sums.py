@@ -71,7 +71,7 @@ _RESULTS = ("total", "processed", "succeeded", "failed")
 
 _TALLY = """
 SELECT dims, status.text, state, reason, jobs, total, processed, succeeded, failed
-FROM tally JOIN word AS status ON status.n = status WHERE source = ?
+FROM tally JOIN word AS status ON status.n = status WHERE source = ? AND dated
 """
 _SPAN = "SELECT dims, state, bucket, jobs, length FROM span WHERE source = ?"
 _LAST = "SELECT dims, state, reason, finished, duration FROM last WHERE source = ?"

@@ -9,7 +9,7 @@ from exporter.jobs import State
 APPLICATION = 0x4157534A
 """Marks a file as ours (`PRAGMA application_id`): the letters AWSJ."""
 
-VERSION = 1
+VERSION = 2
 """Of the tables below (`PRAGMA user_version`)."""
 
 STATES = (
@@ -63,7 +63,7 @@ CREATE TABLE job (
     reported INTEGER NOT NULL,      -- whether AWS reports that end
     dated INTEGER NOT NULL,     -- whether that end is known at all
     reason TEXT,
-    asked INTEGER NOT NULL,     -- 1: AWS must be asked for the reason; 2: and the counter must count it then
+    asked INTEGER NOT NULL,     -- 1: AWS must be asked for details; 2: and the reason must be counted then; 3: refused
     missed INTEGER NOT NULL,    -- whether the last complete list lacked it
     dims INTEGER NOT NULL,
     message TEXT, code TEXT,
@@ -76,7 +76,8 @@ CREATE TABLE job (
 CREATE UNIQUE INDEX job_id ON job (source, id, prefix);
 CREATE INDEX job_finished ON job (source, finished);
 CREATE INDEX job_state ON job (state, finished);
-CREATE INDEX job_asked ON job (source, finished) WHERE asked > 0;
+CREATE INDEX job_asked ON job (source, attempts, finished DESC) WHERE asked IN (1, 2);
+CREATE INDEX job_refused ON job (source) WHERE asked = 3;
 CREATE INDEX job_missed ON job (source) WHERE missed > 0;
 
 -- Jobs that were seen to end and are no longer held: they do not end again.
@@ -88,12 +89,12 @@ CREATE TABLE past (
 );
 CREATE UNIQUE INDEX past_id ON past (source, id, prefix);
 
--- Sums over the finished jobs of a source.
+-- Sums over the finished jobs of a source; those whose end is not known yet count apart.
 CREATE TABLE tally (
-    source INTEGER, dims INTEGER, status INTEGER, state INTEGER, reason TEXT,
+    source INTEGER, dims INTEGER, status INTEGER, state INTEGER, reason TEXT, dated INTEGER,
     jobs INTEGER NOT NULL,
     total INTEGER NOT NULL, processed INTEGER NOT NULL, succeeded INTEGER NOT NULL, failed INTEGER NOT NULL,
-    PRIMARY KEY (source, dims, status, state, reason)
+    PRIMARY KEY (source, dims, status, state, reason, dated)
 ) WITHOUT ROWID;
 
 -- Durations of finished jobs by bucket; those of state 0 (pending) are the times from creation to start.
@@ -124,6 +125,22 @@ CREATE TABLE dropped (
     source INTEGER, hour INTEGER, jobs INTEGER NOT NULL, PRIMARY KEY (source, hour)
 ) WITHOUT ROWID;
 """
+
+
+def _definition(name: str) -> str:
+    """Return the statement above that creates a table or an index."""
+    return next(statement for statement in TABLES.split(";\n") if f" {name} " in statement) + ";"
+
+
+UPGRADES = {
+    # Sums are made anew where the rules they were made by are not those in effect.
+    1: f"""
+    DROP TABLE tally; {_definition("TABLE tally")}
+    DROP INDEX job_asked; {_definition("INDEX job_asked")} {_definition("INDEX job_refused")}
+    UPDATE source SET rules = '';
+    """,
+}
+"""What makes the tables of each version those of the next one."""
 
 OF_A_SOURCE = (
     "job", "past", "tally", "span", "last", "combination", "finished_total", "failed_total", "dropped",
@@ -162,6 +179,12 @@ def connected(path: str, page_size: int = 16_384) -> sqlite3.Connection:
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.executescript(TEMPORARY)
     return connection
+
+
+def upgrade(connection: sqlite3.Connection, version: int) -> None:
+    """Make the tables of an older version those of this one."""
+    for before in range(version, VERSION):
+        connection.executescript(f"BEGIN; {UPGRADES[before]} PRAGMA user_version = {before + 1}; COMMIT;")
 
 
 def create(connection: sqlite3.Connection) -> None:

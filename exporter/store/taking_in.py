@@ -11,11 +11,14 @@ from typing import Any
 from exporter.store import statements as sql
 from exporter.store.database import PAGE
 from exporter.store.ledger import EVERYTHING, SKEW, Ledger, failed
-from exporter.store.record import milliseconds
+from exporter.store.record import milliseconds, or_else
 from exporter.turns import in_turns
 
 _LISTED_LONGEST = 40 * 86_400_000
 """Milliseconds by which a full listing may reach back before the lookback: the catalog's longest run is 28 days."""
+
+_LONG_AGO = 86_400_000
+"""Milliseconds before the lookback: what was created earlier had ended by then, unless the list says otherwise."""
 
 _PURGE = 3_600_000
 """Milliseconds between two looks through the ended jobs that are not held: AWS may list very many of them."""
@@ -86,10 +89,11 @@ class TakingIn:
             "until": staged.until,
             "now": time,
             "horizon": horizon,
-            "start": max(horizon, _or(self._changes["limit_start"], horizon)),
+            "start": max(horizon, or_else(self._changes["limit_start"], horizon)),
+            "relevant": horizon - _LONG_AGO,
             # AWS's ends are compared with it. What ended before, the first listing has shown, by whatever clock.
             "since": None if self._before["since"] is None else self._before["since"] - round(SKEW * 1000),
-            "passed": _or(self._changes["passed"], _NEVER),
+            "passed": or_else(self._changes["passed"], _NEVER),
             "complete_from": None if complete_from in (None, EVERYTHING) else milliseconds(complete_from),
         }
         self._rows = staged.untaken
@@ -110,7 +114,7 @@ class TakingIn:
         """Take in everything, and drop what left."""
         found = await self._compare(connection)
         self._changes["since"] = self._now if self._before["since"] is None else min(self._before["since"], self._now)
-        before = _or(self._before["read_in_full"], _NEVER)
+        before = or_else(self._before["read_in_full"], _NEVER)
         if is_full and (scopes != self._before["scopes"] or abs(self._now - before) >= _READ_IN_FULL):
             self._changes.update(read_in_full=self._now, scopes=scopes)
         async with self._database.transaction():
@@ -143,7 +147,7 @@ class TakingIn:
         if (created := milliseconds(self._staged.newest)) is not None:
             # If it were in the future, the planner would request only jobs that are created later still.
             newest = min(created, self._now)
-            self._changes["newest_created"] = max(newest, _or(self._before["newest_created"], newest))
+            self._changes["newest_created"] = max(newest, or_else(self._before["newest_created"], newest))
         return found
 
     async def _classify(self, connection: sqlite3.Connection) -> None:
@@ -282,7 +286,7 @@ class TakingIn:
     def _pass(self, end: int | None) -> None:
         """Note that a job with this end was dropped: what ended up to then is not new."""
         if end is not None:
-            self._changes["passed"] = max(end, _or(self._changes["passed"], end))
+            self._changes["passed"] = max(end, or_else(self._changes["passed"], end))
 
     def _keep(self, connection: sqlite3.Connection) -> None:
         """Write what changed about the source itself."""
@@ -302,7 +306,3 @@ class TakingIn:
     async def _sum(self, statements: Iterable[str], sign: int, rows: int = 0) -> None:
         for statement in statements:
             await self._run(statement, {**self._parameters, "sign": sign}, rows)
-
-
-def _or(value: int | None, otherwise: int) -> int:
-    return otherwise if value is None else value

@@ -95,7 +95,7 @@ async def read(reader: Reader, kind: Kind) -> list[Job]:
         async for page in reader.jobs(PollRun(), PLACE, kind, scoped, dimensions=tuple(kind.dimensions))
         for job in page
     ]
-    return [await reader.explained(PollRun(), PLACE, kind, job) for job in jobs]
+    return [await reader.completed(PollRun(), PLACE, kind, job) for job in jobs]
 
 
 def settled(catalog: Catalog, kind: Kind) -> World:

@@ -620,10 +620,14 @@ async def test_a_job_that_cannot_be_explained_does_not_delay_the_others(aws, clo
     async with running(configured(aws.endpoint_url, services), clock) as exporter:
         assert exporter.by("reason", "aws_job_failures") == {"throttled": 2}
         assert exporter.value("aws_job_exporter_details_pending", kind=CUSTOMIZATION.key) == 1
-        for _ in range(5):
+        for _ in range(60):
             await exporter.turn(70)
         assert exporter.by("reason", "aws_job_failures") == {"throttled": 2, "unspecified": 1}
-        assert aws.requests["bedrock", "GetModelCustomizationJob"] == 2 + 5
+        # From then on only at each resync, not at each poll.
+        asked = aws.requests["bedrock", "GetModelCustomizationJob"]
+        for _ in range(int(HOUR // 70) + 1):
+            await exporter.turn(70)
+        assert aws.requests["bedrock", "GetModelCustomizationJob"] == asked + 1
 
 
 async def test_slow_details_do_not_fail_a_good_poll(aws, clock):

@@ -6,6 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.validate import ParamValidator
 
+from exporter.aws.items import seconds
 from exporter.catalog import Kind
 from exporter.simulator import SimulatedJob, Simulator, World
 from exporter.simulator.shapes import at
@@ -31,8 +32,8 @@ def made_up(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-async def test_details_include_the_reason(kind, settle, connect, call, clock) -> None:
-    """A finished job has its reason and code where the catalog says, an active one neither; the response fits."""
+async def test_details_tell_what_the_catalog_says(kind, settle, connect, call, clock) -> None:
+    """A finished job has its reason, code and times there, an active one neither reason nor end; the response fits."""
     world = World(CATALOG)
     settle(world, kind)
     async with Simulator(world, clock=clock) as simulator:
@@ -45,6 +46,12 @@ async def test_details_include_the_reason(kind, settle, connect, call, clock) ->
             assert (at(response, kind.details.reason) == job.message) is over
             assert not kind.details.code or (at(response, kind.details.code) == job.code) is over
             outermost = response.get(kind.details.reason.partition(".")[0], {})
+            facts = job.facts(job.phase_at(NOW))
+            for key, path in kind.details.times.named():
+                told, fact = at(response, path), facts.get(f"times.{key}")
+                assert (told is None) == (fact is None)
+                expected = fact and (fact * 1000 if path.endswith("Millis") else fact)
+                assert told is None or (told if key == "duration" else seconds(told)) == pytest.approx(expected, abs=1)
             assert {at(response, kind.status), at(outermost, kind.status)} <= {job.status_at(NOW), None}
             assert not ParamValidator().validate(response, shape).has_errors()
 

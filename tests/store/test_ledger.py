@@ -108,29 +108,109 @@ def test_without_end_and_update_times_an_old_job_did_not_just_finish(ledger):
     assert [record.finished for record in ledger.newest(10**9)] == [5.0]
 
 
-@pytest.mark.parametrize("code", [None, "asked"])
-def test_without_any_time_the_finish_of_an_old_job_is_unknown(ledger, code):
-    """It counts, but after a restart an alert on the last failure must not treat it as new."""
-    details = None if code is None else {"id": "a"}
-    old = job(state=State.FAILED, message="cause", details=details)
-    ledger.take([old], now=100.0)
-    ledger.explain(old._replace(code="asked"))
+UNDATED = {"no time": {}, "created long before the lookback": {"created": 9.5 * DAY}}
+"""Of a job that had ended before the first listing, at 11 days: its end may be within the lookback or long before."""
+
+
+def test_a_job_that_ended_nobody_knows_when_is_in_no_window():
+    """After each restart, executions that failed months ago would be this week's failures."""
+    ledger = Ledger(lookback=DAY, classify=str)
+    ledger.take([job(state=State.FAILED, message="cause")], now=11 * DAY)
+    assert (ledger.sums, len(ledger)) == ({}, 0)
+    # What is new after that ended meanwhile, whether AWS says when or not.
+    ledger.take([job(state=State.FAILED), job("b", State.FAILED)], now=11 * DAY + 60)
+    assert [record.job.id for record in ledger.newest(9)] == ["b"]
     (tally,) = ledger.tallies.values()
-    assert (tally.statuses["failed", State.FAILED], tally.reasons["cause"]) == (1, 1)
-    assert (tally.last, tally.last_failed) == ({}, {})
+    assert (tally.statuses, tally.finished_total) == ({("failed", State.FAILED): 1}, {State.FAILED: 1})
+    assert tally.last == {State.FAILED: (11 * DAY + 60, None)}
+
+
+@pytest.mark.parametrize("times", UNDATED.values(), ids=UNDATED)
+def test_a_job_whose_end_only_its_details_tell_counts_once_they_arrive(ledger, times):
+    """Until then it is in no number; then it has ended when it did, and is not counted as ending now."""
+    old = job(state=State.FAILED, message="cause", details={"id": "a"}, **times)
+    ledger.take([old], now=11 * DAY)
     assert [record.is_dated for record in ledger.newest(1)] == [False]
-    ledger.take([old, job("b", State.FAILED)], now=160.0)
+    assert [(tally.statuses, tally.reasons, tally.last) for tally in ledger.tallies.values()] == [({}, {}, {})]
+    (waiting,) = ledger.waiting()
+    told = {"created": 9 * DAY, "started": 10 * DAY, "ended": 10.5 * DAY}
+    ledger.complete(waiting._replace(details=None, **{**told, **times}), now=11 * DAY)
+    for now in (11 * DAY, 11 * DAY + 60):
+        (tally,) = ledger.tallies.values()
+        assert (tally.statuses["failed", State.FAILED], tally.reasons["cause"]) == (1, 1)
+        assert tally.last == {State.FAILED: (10.5 * DAY, 0.5 * DAY)}
+        assert not ledger.finished_total
+        assert (ledger.waiting(), ledger.unexplained) == ([], 0)
+        ledger.take([old], now)
+
+
+@pytest.mark.parametrize("told", [{"ended": 9.9 * DAY}, {"updated": 9.9 * DAY}, {"created": 9.9 * DAY}, {}], ids=str)
+@pytest.mark.parametrize("times", UNDATED.values(), ids=UNDATED)
+def test_a_job_whose_details_tell_of_an_end_long_ago_is_forgotten(ledger, times, told):
+    """Also where they do not tell it either. As long as AWS lists it, it does not end again."""
+    old = job(state=State.SUCCEEDED, details={"id": "a"}, **times)
+    ledger.take([old], now=11 * DAY)
+    (waiting,) = ledger.waiting()
+    ledger.complete(waiting._replace(details=None, **{**times, **told}), now=11 * DAY)
+    assert not any(tally.statuses for tally in ledger.tallies.values())
+    for now in (11 * DAY + 60, 11 * DAY + 120):
+        ledger.take([old], now)
+        assert (len(ledger), ledger.waiting(), dict(ledger.finished_total)) == (0, [], {})
+
+
+def test_what_was_created_too_long_before_the_lookback_is_not_asked_about(ledger):
+    """An account may list years of executions, each of which would cost a request."""
+    ledger.take([job(state=State.FAILED, created=8 * DAY, details={"id": "a"})], now=11 * DAY)
+    assert (ledger.waiting(), len(ledger)) == ([], 0)
+
+
+@pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED, State.STOPPED])
+def test_a_job_counts_by_status_before_its_details_tell_its_times(ledger, state):
+    """It has no run time until then; nothing is counted twice when they arrive."""
+    ledger.take([], now=11 * DAY)
+    ended = job(state=state, created=11 * DAY + 10, message="cause", details={"id": "a"})
+    ledger.take([ended], now=11 * DAY + 60)
+    counted = {State.FAILED: 1} if state is State.FAILED else {}
     (tally,) = ledger.tallies.values()
-    assert tally.last_failed == {"unspecified": 160.0}
-    assert {record.job.id: record.is_dated for record in ledger.newest(2)} == {"a": False, "b": True}
+    assert (tally.statuses, tally.finished_total) == ({(str(state), state): 1}, {state: 1})
+    assert (tally.durations, tally.last) == ({}, {})
+    assert tally.failed_total == ({"cause": 1} if counted else {})
+    (waiting,) = ledger.waiting()
+    ledger.complete(waiting._replace(started=11 * DAY + 20, ended=11 * DAY + 50, details=None), now=11 * DAY + 61)
+    ledger.take([ended], now=11 * DAY + 120)
+    (tally,) = ledger.tallies.values()
+    assert (tally.statuses, tally.finished_total) == ({(str(state), state): 1}, {state: 1})
+    assert tally.failed_total == ({"cause": 1} if counted else {})
+    assert tally.last == {state: (11 * DAY + 50, 30.0)}
+    assert [sum(histogram.counts) for histogram in tally.durations.values()] == [1]
 
 
-def test_an_old_job_without_any_time_stays_old_when_inherited(ledger):
+def test_what_aws_refuses_to_tell_is_asked_again_later(ledger):
+    """A role gets its permission one day: the reason is known then, and the failure was counted before."""
+    ledger.take([], now=0.0)
+    ledger.take([job(state=State.FAILED, ended=1.0, details={"id": "a"})], now=2.0)
+    (waiting,) = ledger.waiting()
+    ledger.complete(waiting, now=3.0, is_refused=True)
+    (tally,) = ledger.tallies.values()
+    assert (tally.reasons, tally.failed_total) == ({"unspecified": 1}, {"unspecified": 1})
+    assert (ledger.waiting(), ledger.unexplained, ledger.refused) == ([], 0, 1)
+    ledger.ask_again()
+    (waiting,) = ledger.waiting()
+    assert waiting.details == {"id": "a"}
+    ledger.complete(waiting._replace(message="capacity", details=None), now=4.0)
+    (tally,) = ledger.tallies.values()
+    assert (+tally.reasons, tally.failed_total) == ({"capacity": 1}, {"unspecified": 1})
+    ledger.ask_again()
+    assert (ledger.waiting(), ledger.refused) == ([], 0)
+
+
+def test_an_old_job_without_any_end_stays_old_when_inherited(ledger):
     """A reload does not make it look new either."""
-    ledger.take([job(state=State.FAILED)], now=100.0)
+    ledger.take([job(state=State.FAILED, details={"id": "a"})], now=100.0)
     successor = Ledger(lookback=DAY, classify=str, before=ledger)
     (tally,) = successor.tallies.values()
-    assert tally.last == {}
+    assert (tally.statuses, tally.last) == ({}, {})
+    assert len(successor) == 1
 
 
 def test_jobs_that_had_finished_at_the_first_listing_are_not_counted_as_finishing(ledger):
@@ -202,7 +282,7 @@ def test_a_requested_reason_is_kept_and_counted_once(ledger):
     failed = job(state=State.FAILED, ended=1.0, details={"id": "a"})
     ledger.take([job()], now=0.0)
     ledger.take([failed], now=2.0)
-    ledger.explain(job(state=State.FAILED, ended=1.0, message="capacity"))
+    ledger.complete(job(state=State.FAILED, ended=1.0, message="capacity"))
     ledger.take([failed], now=3.0)
     assert ledger.waiting() == []
     assert ledger.failed_total == {((), "capacity"): 1}
@@ -255,7 +335,7 @@ def test_a_failure_that_waits_for_its_reason_survives_another_failed_status(ledg
     ledger.take([job(state=State.FAILED, updated=1.0, details={})], now=2.0)
     ledger.take([job(state=State.FAILED, updated=3.0, details={})._replace(status="CANCEL_FAILED")], now=4.0)
     (waiting,) = ledger.waiting()
-    ledger.explain(waiting._replace(message="capacity", details=None))
+    ledger.complete(waiting._replace(message="capacity", details=None))
     assert ledger.failed_total == {((), "capacity"): 1}
 
 
@@ -409,7 +489,7 @@ def test_counters_are_inherited_and_continue(ledger):
     successor.take([*ended, job("c", State.SUCCEEDED, created=2.0, ended=9.0)], now=20.0)
     assert successor.finished_total == {((), State.SUCCEEDED): 2, ((), State.FAILED): 1}
     assert [waiting.id for waiting in successor.waiting()] == ["b"]
-    successor.explain(ended[1]._replace(message="licence"))
+    successor.complete(ended[1]._replace(message="licence"))
     assert successor.failed_total == {((), "licence"): 1}
 
 
@@ -657,7 +737,7 @@ def test_a_reason_that_is_still_to_be_asked_for_survives_a_status_that_goes_back
     ledger.take([job(created=0.0)], now=1.0)
     for number, listing in enumerate([[waiting], [job(created=0.0)], [waiting]]):
         ledger.take(listing, now=60.0 + number)
-    ledger.explain(waiting._replace(message="capacity", details=None))
+    ledger.complete(waiting._replace(message="capacity", details=None))
     assert (ledger.finished_total, ledger.failed_total) == ({((), State.FAILED): 1}, {((), "capacity"): 1})
 
 

@@ -86,7 +86,7 @@ def test_a_reason_that_was_asked_for_is_kept_with_what_aws_said():
     made.take([failed, done], NOW)
     made.take([failed], NOW + 60)
     assert made.missed == 1
-    made.explain(failed._replace(message="no memory", code="137", details=None))
+    made.complete(failed._replace(message="no memory", code="137", details=None))
     assert made.sums[()].statuses.total() == 2
     (kept,) = [record for record in made.newest(9) if record.job.id == "f"]
     assert (kept.reason, kept.job.message, kept.job.code, kept.job.details) == ("no memory", "no memory", "137", None)
@@ -115,7 +115,7 @@ def test_each_reason_that_is_found_moves_its_own_job():
     new.take([], NOW - 100)
     new.take([failing(1), failing(2)], NOW)
     for number, reason in ((1, "quota"), (2, "network")):
-        new.explain(failing(number)._replace(message=reason, details=None))
+        new.complete(failing(number)._replace(message=reason, details=None))
     assert {reason: count for reason, count in new.tallies[()].reasons.items() if count} == {"quota": 1, "network": 1}
 
 

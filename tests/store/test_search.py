@@ -72,7 +72,8 @@ async def test_active_jobs_come_first_then_the_last_to_finish():
 
 async def test_jobs_whose_end_nobody_knows_come_last():
     """A list without times may be long, and nothing in it is news."""
-    unknown = [job(f"old-{number}")._replace(created=None, ended=None) for number in range(3)]
+    asked = {"id": "asked"}
+    unknown = [job(f"old-{number}")._replace(created=None, ended=None, details=asked) for number in range(3)]
     found = inventory(listed([*unknown, job("known", created=NOW - DAY), job("active", State.RUNNING)]))
     assert (await names(found))[:2] == ["active", "known"]
     pages = await every_page(found, ALL, 2)
@@ -338,7 +339,7 @@ async def test_a_name_that_is_not_part_of_the_id_is_found():
 
 async def test_a_job_whose_end_is_unknown_is_not_found_by_an_end_time():
     """The time at which it was first seen finished says nothing."""
-    found = inventory(listed([job("a", State.FAILED)._replace(created=None, ended=None)]))
+    found = inventory(listed([job("a", State.FAILED)._replace(created=None, ended=None, details={"id": "a"})]))
     assert await names(found) == ["a"]
     assert await names(found, JobFilter(finished_since=NOW - DAY)) == []
 

@@ -6,13 +6,14 @@ import shutil
 import sqlite3
 import stat
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from multiprocessing import get_context
 
 import pytest
 
 from exporter.jobs import Job, SourceKey, State
 from exporter.store import Database, Ledger, Listing, Rules, StorageError, StorageLostError
+from exporter.store.directory import FILE
 from exporter.store.tables import VERSION
 from tests.support import seccomp
 from tests.support.full_disk import files_of_at_most
@@ -166,6 +167,34 @@ def test_what_cannot_be_trusted_is_set_aside(directory, spoil):
     names = spoiled(directory, spoil)
     assert sum(name.startswith("jobs.sqlite.") for name in names) >= 1
     assert "jobs.sqlite" in names
+
+
+VERSION_1 = """
+DROP TABLE tally;
+CREATE TABLE tally (
+    source INTEGER, dims INTEGER, status INTEGER, state INTEGER, reason TEXT, jobs INTEGER NOT NULL,
+    total INTEGER NOT NULL, processed INTEGER NOT NULL, succeeded INTEGER NOT NULL, failed INTEGER NOT NULL,
+    PRIMARY KEY (source, dims, status, state, reason)
+) WITHOUT ROWID;
+DROP INDEX job_asked;
+DROP INDEX job_refused;
+CREATE INDEX job_asked ON job (source, finished) WHERE asked > 0;
+PRAGMA user_version = 1;
+"""
+"""What makes a database one of the first version, whose sums are in the columns that it had."""
+
+
+def test_a_file_of_an_older_version_is_gone_on_with(directory):
+    """An upgrade of the exporter loses neither jobs nor counters."""
+    with stored(directory) as database:
+        waited(polled(database, RUNS))
+        before = waited(polled(database, FAILS, NOW + 60)).sums
+    with closing(sqlite3.connect(directory / FILE)) as connection:
+        connection.executescript(VERSION_1)
+    for later in (120, 180):
+        with stored(directory) as database:
+            ledger = waited(polled(database, FAILS, NOW + later))
+            assert (ledger.sums, failed(ledger)) == (before, 1)
 
 
 @pytest.mark.parametrize("limit", [70_000, 200_000, 400_000])

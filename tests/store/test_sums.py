@@ -55,7 +55,10 @@ def test_nothing_adds_up_to_nothing():
 def test_statuses_are_counted_with_their_state(states):
     """Two statuses may mean the same state."""
     first, second = states
-    found = sums(job(first, status="A"), job(first, status="A"), job(second, status="B"))
+    ended = NOW if first.is_final else None
+    found = sums(
+        *(job(state, status=status, ended=ended) for state, status in ((first, "A"), (first, "A"), (second, "B")))
+    )
     assert found.statuses == {("A", first): 2, ("B", second): 1}
 
 
@@ -133,7 +136,7 @@ def test_the_last_failure_is_known_for_each_reason():
     asked = job(State.FAILED, ended=200.0, details={"id": "x"})
     jobs = [job(State.FAILED, ended=end, message="capacity") for end in (100.0, 300.0, 150.0)]
     ledger = ledger_of(*jobs, job(State.SUCCEEDED, ended=500.0), asked, job(State.FAILED, ended=600.0, details={}))
-    ledger.explain(asked._replace(message="quota"))
+    ledger.complete(asked._replace(message="quota"))
     assert ledger.sums[()].last_failed == {"capacity": 300.0, "quota": 200.0}
     assert ledger.sums[()].reasons == {"capacity": 3, "quota": 1}
 

@@ -367,7 +367,7 @@ def test_reasons_that_were_asked_for_add_up(ledger):
     ledger.take(jobs, NOW - 60)
     assert ledger.failed_total == {}
     for job in jobs:
-        ledger.explain(job._replace(message="cause"))
+        ledger.complete(job._replace(message="cause"))
     assert ledger.failed_total == {((), "cause"): 2}
     assert ledger.sums[()].reasons == {"cause": 2}
 

@@ -81,9 +81,13 @@ class LedgerOfATest:
 
         waited(take())
 
-    def explain(self, job: Job) -> None:
-        """Take in the reason of a failed job."""
-        waited(self.ledger.explain(job))
+    def complete(self, job: Job, now: float = 0.0, *, is_refused: bool = False) -> None:
+        """Take in a finished job with its details, or without those that AWS refused."""
+        waited(self.ledger.complete(job, now, is_refused=is_refused))
+
+    def ask_again(self) -> None:
+        """Have AWS asked again for what it refused."""
+        waited(self.ledger.ask_again())
 
     def waiting(self) -> list[Job]:
         """Return the failed jobs that wait for their reason."""
