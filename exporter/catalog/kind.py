@@ -192,6 +192,8 @@ class Kind(Entry):
     as a failure."""
     longest_run: Duration = 86_400.0
     """The longest usual run, in seconds: how far before the lookback a first listing by creation time reaches."""
+    restarts: bool = False
+    """Whether a job that has ended can run again under the same id, so that every poll looks at what has ended, too."""
     console: Annotated[str, AfterValidator(_as_url)] | None = None
     """The job's page in the AWS console, or the list of jobs; takes `{region}`, `{id}`, `{suffix}` (the part of the id
     after the last slash), `{name}` and, if several fields are the id, those (`{JobName}`)."""

@@ -53,12 +53,15 @@ async def incremental(kind: Kind, ledger: Ledger, page_size: int) -> Plan | None
 
     A change is a new job, or an active one with another status. One list from the oldest active job on finds both. If
     most of its pages would be finished jobs, new jobs are listed by creation and active ones by status instead; then
-    `missing` says what else to list.
+    `missing` says what else to list. Of a kind that restarts, what counts and has ended may have changed as well.
     """
     if ledger.read_in_full is None or ledger.since is None or ledger.has_undated or not _filters_by_creation(kind):
         return None
     # If no job has been seen yet, the first will have been created after the first listing.
     newest = (ledger.since - SKEW if ledger.newest_created is None else ledger.newest_created) - MARGIN
+    if kind.restarts and ledger.last_read is not None:
+        # What had been created within the lookback when it ran again, which was after the last poll.
+        newest = min(newest, ledger.last_read - ledger.rules.lookback - SKEW - MARGIN)
     start = newest if ledger.oldest_active is None else min(newest, ledger.oldest_active - MARGIN)
     separate = [*_by_active_status(kind), Query(created_after=newest)]
     if kind.filters.status:

@@ -170,6 +170,9 @@ class SimulatedJob:
         entered = [round(self.created + offset, 3) for offset in self.offsets]
         times = {"created": self.created, "updated": entered[phase], "deadline": self.created + _DEADLINE}
         for moment, state in zip(entered[: phase + 1], self._states, strict=False):
+            if state.is_active:
+                # It runs again: AWS lists no end until there is another one.
+                times.pop("ended", None)
             if state is State.RUNNING:
                 times.setdefault("started", moment)
             elif state.is_final:

@@ -3,8 +3,10 @@
 from contextlib import asynccontextmanager
 
 import pytest
+from aiohttp import web
 from structlog.testing import capture_logs
 
+from exporter.jobs import State
 from exporter.simulator import AwsError
 from tests.support.harness import (
     BEDROCK,
@@ -211,6 +213,64 @@ async def test_an_active_job_that_is_in_no_list_any_more_is_looked_for(clock):
             assert exporter.value("aws_jobs", status="InProgress") == 0
             assert exporter.by("status", "aws_jobs", state="unknown") == {"unknown": 1}
             assert exporter.value("aws_job_exporter_unknown_statuses_total", kind=BEDROCK.key) == 1
+
+
+RESTARTING = [kind for name in CATALOG.names for kind in CATALOG[name].kinds.values() if kind.restarts]
+
+
+def words(kind):
+    """Return a kind's statuses for a job that runs, one that failed and one that succeeded."""
+    running, failed, succeeded = (kind.states[state][0] for state in (State.RUNNING, State.FAILED, State.SUCCEEDED))
+    return running, failed, succeeded
+
+
+@asynccontextmanager
+async def reading_one(clock, kind, *paths):
+    """Yield a simulated AWS with jobs of a kind, an hour apart from the oldest on, and an exporter that reads them."""
+    async with simulated(clock) as aws:
+        scope = None
+        for name, _ in kind.scopes:
+            scope = aws.world.add_scope(kind.service, name, within=scope)
+        for hours, path in enumerate(reversed(paths), 1):
+            aws.world.add_job(kind, created=NOW - hours * HOUR, path=path, scope=scope)
+        services = {kind.service: {"kinds": [kind.key]}}
+        async with running(configured(aws.endpoint_url, services, poll={"resync": "24h"}), clock) as exporter:
+            yield aws, exporter
+
+
+@pytest.mark.parametrize("kind", RESTARTING, ids=str)
+async def test_a_job_that_runs_again_is_running_and_its_next_end_counts(clock, kind):
+    """Though it had ended before the first poll, and another one was created since: its creation is that of before."""
+    runs, fails, succeeds = words(kind)
+    again = [(0, runs), (60, fails), (2 * HOUR + 90, runs), (2 * HOUR + 190, succeeds)]
+    async with reading_one(clock, kind, again, [(0, runs), (60, succeeds)]) as (_, exporter):
+        assert exporter.by("state", "aws_jobs", status=fails) == {"failed": 1}
+        await exporter.turn(130)
+        assert exporter.by("state", "aws_jobs", status=runs) == {"running": 1}
+        await exporter.turn(130)
+        assert exporter.by("state", "aws_jobs", status=succeeds) == {"succeeded": 2}
+        assert exporter.value("aws_jobs_finished_total", state="succeeded") == 1
+        assert not exporter.value("aws_jobs_finished_total", state="failed")
+        await exporter.turn(130)
+        assert exporter.value("aws_jobs_finished_total", state="succeeded") == 1
+
+
+@pytest.mark.parametrize("kind", [kind for kind in RESTARTING if kind.sweep], ids=str)
+async def test_a_job_that_goes_back_between_two_lists_of_a_sweep_is_still_there(clock, kind):
+    """It was not yet waiting when those that wait were listed, and no longer running when those that run were."""
+    runs, _, succeeds = words(kind)
+    async with reading_one(clock, kind, [(0, runs), (HOUR + 600, succeeds)]) as (aws, exporter):
+
+        async def hide(call):
+            return web.json_response({}) if call.arguments.get("jobStatus") == runs else None
+
+        assert exporter.value("aws_jobs", status=runs) == 1
+        aws.hooks.append(hide)
+        await exporter.turn(66)
+        aws.hooks.remove(hide)
+        assert exporter.value("aws_jobs", status=runs) == 1
+        await exporter.turn(66)
+        assert exporter.value("aws_jobs", status=runs) == 1
 
 
 async def test_an_unknown_status_is_logged_once(clock):

@@ -23,6 +23,8 @@ PAGE = 3
 BOTH = BEDROCK
 BY_CREATION = BEDROCK.model_copy(update={"filters": BEDROCK.filters.model_copy(update={"status": None})})
 BY_NOTHING = BEDROCK.model_copy(update={"filters": type(BEDROCK.filters)()})
+RESTARTING = BEDROCK.model_copy(update={"restarts": True})
+RESTARTING_BY_CREATION = BY_CREATION.model_copy(update={"restarts": True})
 
 
 LIVE = [status for status, state in BEDROCK.state_of.items() if state.is_active]
@@ -38,12 +40,15 @@ class History:
     ends: float
     final: str
     reports_end: bool
+    again: tuple[float, float] | None = None
+    """When it ran once more under the same id, and when that ended."""
 
     def job(self, now):
         """Return the job as AWS lists it at a time."""
-        status = "Submitted" if now < self.starts else "InProgress" if now < self.ends else self.final
-        moved = max((t for t in (self.created, self.starts, self.ends) if t <= now), default=self.created)
-        ended = self.ends if now >= self.ends and self.reports_end else None
+        starts, ends = self.again if self.again and now >= self.again[0] else (self.starts, self.ends)
+        status = "Submitted" if now < starts else "InProgress" if now < ends else self.final
+        moved = max((t for t in (self.created, starts, ends) if t <= now), default=self.created)
+        ended = ends if now >= ends and self.reports_end else None
         return Job(
             id=f"job/{self.number}",
             status=status,
@@ -55,19 +60,26 @@ class History:
         )
 
 
-def histories(oldest, reports_end):
-    """Return histories around the polls: equal times, short jobs, and some very long ones."""
+def histories(oldest, reports_end, restarts):
+    """Return histories around the polls: equal times, short jobs, and some very long ones; jobs that run twice."""
     when = st.one_of(st.integers(-oldest, 40).map(lambda n: n * 1800.0), st.sampled_from([0.0, 60.0, 600.0]))
     run = st.one_of(st.integers(0, 20).map(lambda n: n * 300.0), st.sampled_from([0.0, 5 * DAY, 50 * DAY]))
-    drafts = st.tuples(when, run, run, st.sampled_from(["Completed", "Failed", "Stopped", "Expired"]))
+    again = st.tuples(st.integers(1, 40).map(lambda n: n * HOUR), run) if restarts else st.none()
+    drafts = st.tuples(when, run, run, st.sampled_from(["Completed", "Failed", "Stopped", "Expired"]), again)
 
     def made(drawn):
         every = [
-            History(number, START + at, START + at + wait, START + at + wait + work, final, reports_end)
-            for number, (at, wait, work, final) in enumerate(drawn)
+            history(number, START + at, wait, work, final, again)
+            for number, (at, wait, work, final, again) in enumerate(drawn)
         ]
         # A first listing misses a job that outlasted its kind's longest usual run and ended before the first poll.
         return [job for job in every if job.ends > START or job.created > START - LOOKBACK - BEDROCK.longest_run]
+
+    def history(number, created, wait, work, final, again):
+        starts, ends = created + wait, created + wait + work
+        # What runs again later than a lookback after its creation is found by the next reading in full.
+        second = (ends + again[0], ends + sum(again)) if again and ends + again[0] <= created + LOOKBACK else None
+        return History(number, created, starts, ends, final, reports_end, second)
 
     return st.lists(drafts, max_size=12).map(made)
 
@@ -132,14 +144,16 @@ CLOCKS = st.sampled_from([0.0, 120.0, -120.0, SKEW, -SKEW])
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("kind", "oldest"), [(BOTH, 3000), (BY_CREATION, 90), (BY_NOTHING, 3000)], ids=["both", "creation", "nothing"]
+    ("kind", "oldest"),
+    [(BOTH, 3000), (BY_CREATION, 90), (BY_NOTHING, 3000), (RESTARTING, 3000), (RESTARTING_BY_CREATION, 90)],
+    ids=["both", "creation", "nothing", "restarting", "restarting, creation"],
 )
 @pytest.mark.parametrize("reports_end", [True, False], ids=["end known", "end unknown"])
 @bounded(50)
 @given(data=st.data())
 def test_incremental_reading_ends_in_the_same_ledger(kind, oldest, reports_end, data):
     """After every poll both agree, whatever was created, changed or finished since, and however long jobs run."""
-    world = data.draw(histories(oldest, reports_end))
+    world = data.draw(histories(oldest, reports_end, kind.restarts or not kind.filters.created_after))
     follow(kind, world, data.draw(STEPS), data.draw(CLOCKS))
 
 
@@ -233,6 +247,13 @@ def test_an_incremental_reading_starts_with_an_active_job_that_is_older_than_the
     new = Job(id="job/new", status="Completed", state=State.SUCCEEDED, created=START, ended=START)
     made.take([active, new], START, None)
     assert planned(made, page_size=1000) == Plan([Query(created_after=start - MARGIN)], start - MARGIN)
+
+
+def test_of_a_kind_that_restarts_the_lookback_is_listed_at_each_poll():
+    """What ended within it may run again, and its creation does not tell."""
+    plan = waited(incremental(RESTARTING, polled(RESTARTING, finished(10, since=DAY)), page_size=1000))
+    start = START - LOOKBACK - SKEW - MARGIN
+    assert plan == Plan([Query(created_after=start)], start)
 
 
 def test_an_old_active_job_is_found_by_its_status_where_that_is_cheaper():
