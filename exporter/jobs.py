@@ -79,7 +79,7 @@ class Job(NamedTuple):
 
 
 class Query(NamedTuple):
-    """One listing: of all jobs, of those created after a time, or of those with one status."""
+    """One listing: of all jobs, or of those created after a time, or with one status, or both."""
 
     created_after: float | None = None
     status: str | None = None

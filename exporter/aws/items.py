@@ -78,10 +78,10 @@ def resolve(arguments: Arguments, values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in resolved.items() if value is not None}
 
 
-def nested(path: str, value: Any) -> dict[str, Any]:
-    """Return the parameter at a path, with the structures around it: `Filter.Status` is within `Filter`."""
+def put(arguments: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """Return arguments with a value at a path: `Filter.Status` is within `Filter`, beside what else is there."""
     first, _, rest = path.partition(".")
-    return {first: nested(rest, value) if rest else value}
+    return {**arguments, first: put(arguments.get(first, {}), rest, value) if rest else value}
 
 
 def seconds(value: Any) -> float | None:

@@ -9,7 +9,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from exporter.aws.clients import Clients, Place
-from exporter.aws.items import Item, at, completed, job_reader, nested, resolve, scope_of
+from exporter.aws.items import Item, at, completed, job_reader, put, resolve, scope_of
 from exporter.aws.poll import PollRun
 from exporter.aws.poll_error import BadResponseError
 from exporter.catalog import Kind, Scope
@@ -70,7 +70,7 @@ class Reader:
         A list that changes while it is read may have a job on two pages; the later one counts.
         """
         read = job_reader(kind, dimensions, self.limits.message_length)
-        arguments = {**resolve(kind.arguments, scope.ids), **self._filter(kind, query)}
+        arguments = self._filtered(resolve(kind.arguments, scope.ids), kind, query)
         # Without a sweep, the product consists of one empty tuple: one list.
         for values in product(*kind.sweep.values()):
             swept = {**arguments, **dict(zip(kind.sweep, values, strict=True))}
@@ -83,14 +83,15 @@ class Reader:
         """Return the largest number of jobs that one request lists."""
         return self.models.paging(kind.service, kind.operation).page_size or _USUAL_PAGE
 
-    def _filter(self, kind: Kind, query: Query) -> dict[str, Any]:
-        """Return the arguments by which the operation itself filters its list."""
-        if query.created_after is not None and kind.filters.created_after:
-            return nested(kind.filters.created_after, datetime.fromtimestamp(query.created_after, UTC))
-        if query.status is not None and kind.filters.status:
-            shape = shape_at(self.models.operation(kind.service, kind.operation).input_shape, kind.filters.status)
-            return nested(kind.filters.status, [query.status] if shape.type_name == "list" else query.status)
-        return {}
+    def _filtered(self, arguments: Mapping[str, Any], kind: Kind, query: Query) -> Mapping[str, Any]:
+        """Return arguments with those by which the operation itself filters its list."""
+        filters = kind.filters
+        if query.created_after is not None and filters.created_after:
+            arguments = put(arguments, filters.created_after, datetime.fromtimestamp(query.created_after, UTC))
+        if query.status is not None and filters.status:
+            shape = shape_at(self.models.operation(kind.service, kind.operation).input_shape, filters.status)
+            arguments = put(arguments, filters.status, [query.status] if shape.type_name == "list" else query.status)
+        return arguments
 
     async def completed(self, poll: PollRun, place: Place, kind: Kind, job: Job) -> Job:
         """Return a finished job with what its list leaves out, from the kind's details operation."""

@@ -84,14 +84,18 @@ class Times(Entry):
 
 
 class Filters(Entry):
-    """Parameters by which the operation itself narrows its list; dotted where they stand in a structure.
-
-    The exporter never sends both, because many operations accept only one criterion per request.
-    """
+    """Parameters by which the operation itself narrows its list; dotted where they stand in a structure."""
 
     created_after: Path | None = None
     status: Path | None = None
     """Takes one status, or a list of them where the operation's shape is a list."""
+    combined: bool = False
+    """Whether one request takes both, by AWS's documentation. Many operations accept only one criterion."""
+
+    def paths(self) -> Iterator[tuple[str, str]]:
+        """Yield the path of each parameter with the key that it stands under."""
+        named = {"created_after": self.created_after, "status": self.status}
+        yield from ((key, path) for key, path in named.items() if path)
 
 
 class Details(Entry):

@@ -230,7 +230,7 @@ def _input(model: OperationModel, kind: Kind) -> Iterator[str]:
         for value in values:
             yield from _arguments(model.name, shape, {name: value}, (), "sweep", elsewhere=_members(shape))
     filters = kind.filters
-    yield from _paths(shape, ((f"filters.{key}", path) for key, path in filters.model_dump(exclude_none=True).items()))
+    yield from _paths(shape, ((f"filters.{key}", path) for key, path in filters.paths()))
     after = _found(shape, filters.created_after or "")
     if after and after.type_name != "timestamp":
         yield f"filters.created_after: {filters.created_after!r} is a {after.type_name}, not a timestamp"

@@ -48,7 +48,7 @@ def rows(catalog: Catalog) -> list[Row]:
 
 def _row(service: Service, kind: Kind) -> Row:
     scope = " > ".join(name for name, _ in kind.scopes)
-    filters = ", ".join(kind.filters.model_dump(exclude_none=True))
+    filters = (" and " if kind.filters.combined else ", ").join(key for key, _ in kind.filters.paths())
     reason = "list" if kind.reason else kind.details.operation if kind.details else ""
     return kind.service, kind.key, kind.title, scope, reason, filters, _polled(service, kind)
 

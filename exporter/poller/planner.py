@@ -17,6 +17,10 @@ MARGIN = 600.0
 """Seconds by which a query reaches back further: AWS lists jobs late, and a poll takes time."""
 
 
+_OLDER = 90 * 86_400.0
+"""Seconds by which a first listing looks further back for active jobs, where their list takes a bound."""
+
+
 class Plan(NamedTuple):
     """Queries to run in order, and the creation time since which they omit no job.
 
@@ -43,7 +47,10 @@ def full(kind: Kind, ledger: Ledger, now: float, lookback: float) -> Plan:
     if ledger.last_read is not None:
         # After a gap that was longer than the lookback, what came and went meanwhile is counted all the same.
         start = min(start, ledger.last_read - SKEW - MARGIN)
-    older = _by_active_status(kind) if ledger.read_in_full is None or ledger.has_undated else []
+    older: list[Query] = []
+    if ledger.read_in_full is None or ledger.has_undated:
+        # Without a bound, some services go through all that there ever was. What has no creation may be before any.
+        older = _by_active_status(kind, None if ledger.has_undated else start - _OLDER)
     # The list by creation is read last and takes precedence, because a job may change its status in between.
     return Plan([*older, Query(created_after=start)], start)
 
@@ -63,7 +70,7 @@ async def incremental(kind: Kind, ledger: Ledger, page_size: int) -> Plan | None
         # What had been created within the lookback when it ran again, which was after the last poll.
         newest = min(newest, ledger.last_read - ledger.rules.lookback - SKEW - MARGIN)
     start = newest if ledger.oldest_active is None else min(newest, ledger.oldest_active - MARGIN)
-    separate = [*_by_active_status(kind), Query(created_after=newest)]
+    separate = [*_by_active_status(kind, start), Query(created_after=newest)]
     if kind.filters.status:
         # Plus one, because an empty list takes a request, too.
         created = await ledger.created_since(start, limit=page_size * len(separate))
@@ -87,7 +94,9 @@ def _filters_by_creation(kind: Kind) -> bool:
     return kind.filters.created_after is not None and kind.times.created is not None
 
 
-def _by_active_status(kind: Kind) -> list[Query]:
+def _by_active_status(kind: Kind, start: float | None) -> list[Query]:
+    """Return a query for each active status, of jobs created after `start` where one request takes both."""
     if kind.filters.status is None:
         return []
-    return [Query(status=status) for status, state in kind.state_of.items() if state.is_active]
+    bound = start if kind.filters.combined else None
+    return [Query(bound, status) for status, state in kind.state_of.items() if state.is_active]

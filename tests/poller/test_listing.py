@@ -215,6 +215,29 @@ async def test_an_active_job_that_is_in_no_list_any_more_is_looked_for(clock):
             assert exporter.value("aws_job_exporter_unknown_statuses_total", kind=BEDROCK.key) == 1
 
 
+async def test_sagemaker_is_never_asked_for_a_status_without_a_bound(clock):
+    """It takes a page and filters that: without a bound, it goes through all jobs that there ever were."""
+    services = {"sagemaker": {"kinds": ["training_job", "processing_job"]}}
+    async with simulated(clock) as aws:
+        asked = []
+
+        async def note(call):
+            asked.append((call.operation, "StatusEquals" in call.arguments, "CreationTimeAfter" in call.arguments))
+
+        aws.hooks.append(note)
+        training = CATALOG["sagemaker"].kinds["training_job"]
+        aws.world.add_job(training, created=NOW - 30 * DAY, path=[(0, "InProgress")])
+        async with running(configured(aws.endpoint_url, services), clock) as exporter:
+            await exporter.turn(66)
+            # Older than the lookback, but no older than the longest that one may take.
+            assert exporter.value("aws_jobs", status="InProgress", kind="training_job") == 1
+        assert ("ListTrainingJobs", False, True) in asked
+        assert ("ListProcessingJobs", True, True) in asked
+        lists = {each for each in asked if each[0].startswith("List")}
+        assert all(is_bounded for _, _, is_bounded in lists)
+        assert ("ListTrainingJobs", True, True) not in lists
+
+
 RESTARTING = [kind for name in CATALOG.names for kind in CATALOG[name].kinds.values() if kind.restarts]
 
 

@@ -23,6 +23,7 @@ PAGE = 3
 BOTH = BEDROCK
 BY_CREATION = BEDROCK.model_copy(update={"filters": BEDROCK.filters.model_copy(update={"status": None})})
 BY_NOTHING = BEDROCK.model_copy(update={"filters": type(BEDROCK.filters)()})
+COMBINED = BEDROCK.model_copy(update={"filters": BEDROCK.filters.model_copy(update={"combined": True})})
 RESTARTING = BEDROCK.model_copy(update={"restarts": True})
 RESTARTING_BY_CREATION = BY_CREATION.model_copy(update={"restarts": True})
 
@@ -87,9 +88,8 @@ def histories(oldest, reports_end, restarts):
 def listed(world, query, now):
     """Return the response of AWS."""
     jobs = [history.job(now) for history in world if history.created <= now]
-    if query.created_after is not None:
-        return [job for job in jobs if job.created > query.created_after]
-    return [job for job in jobs if query.status in (None, job.status)]
+    since = -float("inf") if query.created_after is None else query.created_after
+    return [job for job in jobs if job.created > since and query.status in (None, job.status)]
 
 
 def read(ledger, world, now, plan, skew=0.0):
@@ -145,8 +145,15 @@ CLOCKS = st.sampled_from([0.0, 120.0, -120.0, SKEW, -SKEW])
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "oldest"),
-    [(BOTH, 3000), (BY_CREATION, 90), (BY_NOTHING, 3000), (RESTARTING, 3000), (RESTARTING_BY_CREATION, 90)],
-    ids=["both", "creation", "nothing", "restarting", "restarting, creation"],
+    [
+        (BOTH, 3000),
+        (COMBINED, 3000),
+        (BY_CREATION, 90),
+        (BY_NOTHING, 3000),
+        (RESTARTING, 3000),
+        (RESTARTING_BY_CREATION, 90),
+    ],
+    ids=["both", "combined", "creation", "nothing", "restarting", "restarting, creation"],
 )
 @pytest.mark.parametrize("reports_end", [True, False], ids=["end known", "end unknown"])
 @bounded(50)
@@ -185,6 +192,26 @@ def test_a_full_reading_starts_with_the_lookback_and_the_longest_usual_run():
     assert [query.status for query in first.queries] == [*LIVE, None]
     assert first.queries[-1] == Query(created_after=start)
     assert later == Plan([Query(created_after=start)], start)
+
+
+def test_lists_by_status_are_bounded_where_one_request_takes_both():
+    """Some services go through all jobs that there ever were for them: a first listing looks back three months more."""
+    first = full(COMBINED, ledger(), START, LOOKBACK)
+    start = START - LOOKBACK - BEDROCK.longest_run - MARGIN
+    assert first == Plan([*(Query(start - 90 * DAY, status) for status in LIVE), Query(created_after=start)], start)
+    active = History(9999, START - 10 * DAY, START - 10 * DAY, START + DAY, "Completed", reports_end=True)
+    made = polled(COMBINED, [*finished(1000), active])
+    plan = waited(incremental(COMBINED, made, page_size=10))
+    bound = active.created - MARGIN
+    newest = Query(created_after=made.newest_created - MARGIN)
+    assert plan == Plan([*(Query(bound, status) for status in LIVE), newest], None)
+
+
+def test_a_job_without_a_creation_is_looked_for_by_its_status_alone():
+    """A bound might leave it out."""
+    made = polled(COMBINED, [])
+    made.take([UNDATED], START, None)
+    assert Query(None, "InProgress") in full(COMBINED, made, START, LOOKBACK).queries
 
 
 @pytest.mark.parametrize(("age", "is_older"), [(90 * DAY, True), (HOUR, False)])
