@@ -154,6 +154,8 @@ class Scope(Entry):
     where: Mapping[Path, str] = Field(default_factory=dict)
     """Fields and their values; scopes with other values are ignored."""
     resource: Resource | None = None
+    made_with_job: bool = False
+    """Whether a scope comes with its first job, so that inner ones are looked for at each poll."""
 
     def paths(self) -> Iterator[tuple[str, str]]:
         """Yield every path into a listed scope with the key that it stands under."""

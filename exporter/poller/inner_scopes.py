@@ -9,7 +9,7 @@ from exporter.settings import ServiceSettings
 
 
 class InnerScopes:
-    """The innermost scopes of a source, rediscovered at the discovery interval."""
+    """The innermost scopes of a source, rediscovered at the discovery interval, or by each poll if made with jobs."""
 
     def __init__(self, context: Context, place: Place, kind: Kind, outer: Scoped, settings: ServiceSettings) -> None:
         self._context = context
@@ -19,6 +19,8 @@ class InnerScopes:
         self._settings = settings
         self._found: list[Scoped] = []
         self._due = 0.0
+        made_with_job = any(scope.made_with_job for _, scope in kind.scopes[1:])
+        self._interval = 0.0 if made_with_job else context.settings.poll.discovery_interval
 
     async def all(self, poll: PollRun) -> list[Scoped]:
         """Return the scopes that the kind is listed in; the outermost itself where there are no others."""
@@ -27,7 +29,7 @@ class InnerScopes:
         now = self._context.clock.monotonic()
         if now >= self._due:
             self._found = await self._discover(poll)
-            self._due = now + self._context.settings.poll.discovery_interval
+            self._due = now + self._interval
         return self._found
 
     def expire(self) -> None:

@@ -151,6 +151,14 @@ def test_scopes_are_used(service):
 
 
 @OF_EACH_SERVICE
+def test_an_inner_scope_that_is_a_job_itself_comes_with_it(service):
+    """One list shows both, so that a new scope is found no later than the job."""
+    listed = {kind.operation for kind in service.kinds.values()}
+    made = {name for name, scope in service.scopes.items() if scope.within and scope.operation in listed}
+    assert made <= {name for name, scope in service.scopes.items() if scope.made_with_job}
+
+
+@OF_EACH_SERVICE
 def test_additional_permissions_are_needed(service):
     """A permission of a service is listed under an argument that one of its requests passes."""
     passed = {

@@ -136,38 +136,40 @@ async def test_all_is_read_at_each_resync(clock):
             assert whole(found) == 1
 
 
+SYNC = CATALOG["kendra"].kinds["data_source_sync_job"]
+
+
 @pytest.fixture
-def rooms(clock):
-    """Return a context with a membership, two trained models in it with a job each, and an exporter of their jobs."""
+def indexes(clock):
+    """Return a context with an index, two data sources in it with a job each, and an exporter of their jobs."""
 
     @asynccontextmanager
     async def opened():
         async with simulated(clock) as aws:
-            member = aws.world.add_scope("cleanroomsml", "membership")
-            models = [aws.world.add_scope("cleanroomsml", "trained_model", within=member) for _ in range(2)]
-            for model in models:
-                aws.world.add_job(TRAINED, created=NOW - HOUR, path=[(0, "CREATE_PENDING")], scope=model)
-            settings = configured(aws.endpoint_url, {"cleanroomsml": {"kinds": [TRAINED.key]}})
-            async with running(settings, clock) as exporter:
-                yield aws, exporter, models
+            index = aws.world.add_scope("kendra", "index")
+            sources = [aws.world.add_scope("kendra", "data_source", within=index) for _ in range(2)]
+            for source in sources:
+                aws.world.add_job(SYNC, created=NOW - HOUR, path=[(0, "SYNCING")], scope=source)
+            async with running(configured(aws.endpoint_url, {"kendra": None}), clock) as exporter:
+                yield aws, exporter, sources
 
     return opened
 
 
-async def test_an_inner_scope_that_is_gone_is_passed_over_and_looked_for_at_once(rooms):
+async def test_an_inner_scope_that_is_gone_is_passed_over_and_looked_for_at_once(indexes):
     """Not at the next discovery only, which is minutes away: what else changed there is as new."""
-    async with rooms() as (aws, exporter, (gone, _)):
+    async with indexes() as (aws, exporter, (gone, _)):
         remove_scope(gone)
         await exporter.turn(66)
-        discoveries = aws.requests["cleanroomsml", "ListTrainedModels"]
+        discoveries = aws.requests["kendra", "ListDataSources"]
         await exporter.turn(66)
-        assert aws.requests["cleanroomsml", "ListTrainedModels"] == discoveries + 1
-        assert exporter.up(kind=TRAINED.key) == 1
+        assert aws.requests["kendra", "ListDataSources"] == discoveries + 1
+        assert exporter.up(kind=SYNC.key) == 1
 
 
-async def test_another_error_in_an_inner_scope_fails_the_poll(rooms):
+async def test_another_error_in_an_inner_scope_fails_the_poll(indexes):
     """It hides jobs, so that all numbers would be too small."""
-    async with rooms() as (aws, exporter, (denied, _)):
+    async with indexes() as (aws, exporter, (denied, _)):
 
         async def refuse_one(call):
             if denied.id in call.arguments.values():
@@ -175,11 +177,22 @@ async def test_another_error_in_an_inner_scope_fails_the_poll(rooms):
 
         aws.hooks.append(refuse_one)
         await exporter.turn(66)
-        assert (exporter.up(kind=TRAINED.key), exporter.why(kind=TRAINED.key)) == (0, "access_denied")
-        assert exporter.value("aws_jobs", kind=TRAINED.key, status="CREATE_PENDING") == 2
+        assert (exporter.up(kind=SYNC.key), exporter.why(kind=SYNC.key)) == (0, "access_denied")
+        assert exporter.value("aws_jobs", kind=SYNC.key, status="SYNCING") == 2
 
 
-SYNC = CATALOG["kendra"].kinds["data_source_sync_job"]
+async def test_a_scope_that_comes_with_its_first_job_is_found_by_the_next_poll(clock):
+    """A new trained model is the scope of its own training, which may be over before the models are discovered again."""
+    async with simulated(clock) as aws:
+        member = aws.world.add_scope("cleanroomsml", "membership")
+        settings = configured(aws.endpoint_url, {"cleanroomsml": {"kinds": [TRAINED.key]}})
+        async with running(settings, clock) as exporter:
+            model = aws.world.add_scope("cleanroomsml", "trained_model", within=member)
+            path = [(0, "CREATE_PENDING"), (30, "CREATE_FAILED")]
+            aws.world.add_job(TRAINED, created=clock.now, path=path, scope=model, message="no capacity")
+            await exporter.turn(66)
+            assert exporter.value("aws_jobs", status="CREATE_FAILED") == 1
+            assert exporter.value("aws_jobs_finished_total", state="failed") == 1
 
 
 async def test_jobs_of_a_new_inner_scope_are_found_though_they_are_old(clock):
