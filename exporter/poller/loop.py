@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -260,12 +261,25 @@ class Poller:
         self.progress.remove(key)
         self.progress.note(len(self._sources))
         status = source.status
+        if status.reason is PollErrorReason.NOT_FOUND:
+            self._discover_again(status)
         is_soon = status.reason or self._missed.get(key)
         interval = min(status.interval, status.retry_interval) if is_soon else status.interval
         due = start + pause(interval, status.reason, self._rng)
         wait = max(0.0, due - self._clock.monotonic())
         status.next_poll = self._clock.time() + wait
         return wait
+
+    def _discover_again(self, status: SourceStatus) -> None:
+        """Have the discovery of a source's scope look at once, because that may be gone."""
+        key = status.key._replace(kind=status.scope_kind, scope="")
+        if key == status.key or key not in self._tasks or key in self._under_way:
+            return
+        discovery = self._sources[key].status
+        # AWS may list for a while what it deletes, and many scopes may go at once.
+        if self._clock.time() - (discovery.last_success or -math.inf) >= discovery.retry_interval:
+            self._tasks[key].cancel()
+            self._tasks[key] = self._group.create_task(self._loop(key), name="/".join(key))
 
     async def poll(self, source: Source) -> list[Source] | None:
         """Poll a source once, record the outcome, and return its children; None where it failed."""

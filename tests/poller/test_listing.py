@@ -167,6 +167,49 @@ async def test_an_inner_scope_that_is_gone_is_passed_over_and_looked_for_at_once
         assert exporter.up(kind=SYNC.key) == 1
 
 
+async def test_a_scope_that_is_gone_is_looked_for_at_once(clock):
+    """It is down for no longer than two discoveries take that lack it, and these do not wait for their interval."""
+    async with simulated(clock) as aws:
+        execution = CATALOG["stepfunctions"].kinds["execution"]
+        machines = [aws.world.add_scope("stepfunctions", "state_machine") for _ in range(3)]
+        for machine in machines:
+            aws.world.add_job(execution, created=NOW - HOUR, path=[(0, "RUNNING")], scope=machine)
+        settings = configured(aws.endpoint_url, {"stepfunctions": None}, poll={"discovery_interval": "6h"})
+        async with running(settings, clock) as exporter:
+            await exporter.turn(66)
+            before = aws.requests["stepfunctions", "ListStateMachines"]
+            for machine in machines[:2]:
+                remove_scope(machine)
+            await exporter.turn(66)
+            assert {exporter.why(scope=machine.id) for machine in machines} == {"not_found", None}
+            assert aws.requests["stepfunctions", "ListStateMachines"] == before + 1
+            await exporter.turn(66)
+            assert exporter.by("scope", "aws_job_exporter_source_up", kind=execution.key) == {machines[2].id: 1}
+            # From then on at the usual interval again.
+            after = aws.requests["stepfunctions", "ListStateMachines"]
+            await exporter.turn(66)
+            assert aws.requests["stepfunctions", "ListStateMachines"] == after
+
+
+async def test_a_scope_that_a_discovery_still_shows_has_it_made_once_in_an_interval(clock):
+    """AWS may list for a while what it deletes."""
+    async with simulated(clock) as aws:
+        machines = [aws.world.add_scope("stepfunctions", "state_machine") for _ in range(3)]
+
+        async def deny(call):
+            if call.operation == "ListExecutions":
+                raise AwsError("StateMachineDoesNotExist", "no such state machine", 400)
+
+        settings = configured(aws.endpoint_url, {"stepfunctions": None}, poll={"discovery_interval": "6h"})
+        async with running(settings, clock) as exporter:
+            aws.hooks.append(deny)
+            before = aws.requests["stepfunctions", "ListStateMachines"]
+            for _ in range(4):
+                await exporter.turn(66)
+            assert 1 < aws.requests["stepfunctions", "ListStateMachines"] - before <= 4
+            assert exporter.by("scope", "aws_job_exporter_source_up").keys() >= {machine.id for machine in machines}
+
+
 async def test_another_error_in_an_inner_scope_fails_the_poll(indexes):
     """It hides jobs, so that all numbers would be too small."""
     async with indexes() as (aws, exporter, (denied, _)):
@@ -182,7 +225,7 @@ async def test_another_error_in_an_inner_scope_fails_the_poll(indexes):
 
 
 async def test_a_scope_that_comes_with_its_first_job_is_found_by_the_next_poll(clock):
-    """A new trained model is the scope of its own training, which may be over before the models are discovered again."""
+    """A new trained model is the scope of its own training, which may be over before the next discovery."""
     async with simulated(clock) as aws:
         member = aws.world.add_scope("cleanroomsml", "membership")
         settings = configured(aws.endpoint_url, {"cleanroomsml": {"kinds": [TRAINED.key]}})
