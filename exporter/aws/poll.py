@@ -11,26 +11,39 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 class PollRun:
     """One poll of a source: its time limit, which is for AWS alone, and the requests that it sent, retries included."""
 
-    def __init__(self, released: Callable[[], AbstractAsyncContextManager[None]] = nullcontext) -> None:
-        """Start a poll; its slot is left to others while `released()` is entered."""
+    def __init__(
+        self,
+        released: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
+        note: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """Start a poll; its slot is left to others while `released()` is entered, and `note` is told what is listed."""
         self.requests: Counter[tuple[str, str]] = Counter()
         """By service and operation, retries included."""
         self.is_denied_details = False
         """Whether AWS refused to say why a job failed."""
         self._released = released
+        self._note = note
+        self._seconds = 0.0
         self._timeout: asyncio.Timeout | None = None
 
     @asynccontextmanager
     async def limit(self, seconds: float) -> AsyncIterator[None]:
-        """Raise TimeoutError if the block takes longer. A limit within another one takes its place."""
+        """Raise TimeoutError if the block takes longer without progress. A limit within another one takes its place."""
         if self._timeout:
             # It is not set again afterward: once the inner block is over, the poll asks AWS for nothing more.
             self._timeout.reschedule(None)
+        self._seconds = seconds
         try:
             async with asyncio.timeout(seconds) as self._timeout:
                 yield
         finally:
             self._timeout = None
+
+    def progressed(self, items: int) -> None:
+        """Note a page with so many items: the time limit starts anew."""
+        self._note(items)
+        if self._timeout and self._timeout.when() is not None and not self._timeout.expired():
+            self._timeout.reschedule(asyncio.get_running_loop().time() + self._seconds)
 
     @asynccontextmanager
     async def waiting(self) -> AsyncIterator[None]:

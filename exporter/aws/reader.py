@@ -11,14 +11,24 @@ from typing import Any, NamedTuple
 from exporter.aws.clients import Clients, Place
 from exporter.aws.items import Item, at, completed, job_reader, put, resolve, scope_of
 from exporter.aws.poll import PollRun
-from exporter.aws.poll_error import BadResponseError
+from exporter.aws.poll_error import BadResponseError, poll_error
 from exporter.catalog import Kind, Scope
 from exporter.catalog.models import Models, shape_at
 from exporter.jobs import ALL, Job, Query
 from exporter.settings import Limits
+from exporter.telemetry import PollErrorReason
 
 _USUAL_PAGE = 100
 """Jobs assumed per page if the model sets no maximum; the planner only compares the costs of listings by it."""
+
+_TRANSIENT = {
+    PollErrorReason.THROTTLED,
+    PollErrorReason.SERVER_ERROR,
+    PollErrorReason.TIMEOUT,
+    PollErrorReason.NETWORK,
+    PollErrorReason.BAD_RESPONSE,
+}
+"""Errors that the same request may not meet again."""
 
 _SLICE = 250
 """Items that are read at once: about a millisecond of work."""
@@ -114,8 +124,10 @@ class Reader:
             arguments = {paging.limit: paging.page_size, **arguments}
         seen: set[str] = set()
         while len(seen) < self.limits.pages:
-            page = await self.clients.call(poll, place, service, operation, arguments)
-            yield _listed(page, items, operation)
+            page = await self._page(poll, place, service, operation, arguments, is_first=not seen)
+            listed = _listed(page, items, operation)
+            poll.progressed(len(listed))
+            yield listed
             token = page.get(paging.output_token) if paging.output_token else None
             # botocore's own paginators take an empty token for the end, too.
             if token in (None, ""):
@@ -128,6 +140,17 @@ class Reader:
             seen.add(token)
             arguments = {**arguments, paging.input_token: token}
         raise BadResponseError(f"{operation} listed more than {self.limits.pages} pages; see limits.pages")
+
+    async def _page(
+        self, poll: PollRun, place: Place, service: str, operation: str, arguments: Mapping[str, Any], *, is_first: bool
+    ) -> Item:
+        """Return one page; a later one is requested once more before all pages up to it are given up."""
+        try:
+            return await self.clients.call(poll, place, service, operation, arguments)
+        except Exception as error:
+            if is_first or poll_error(error).reason not in _TRANSIENT:
+                raise
+        return await self.clients.call(poll, place, service, operation, arguments)
 
 
 def _listed(page: Item, items: str, operation: str) -> Sequence[Item]:

@@ -72,6 +72,11 @@ class Exposition:
         self._next_expiry = min(self._next_expiry, expires)
         return True
 
+    def expiry(self, key: Hashable) -> float | None:
+        """Return when the block `key` disappears; None if there is none."""
+        block = self._blocks.get(key)
+        return block.expires if block else None
+
     def withdraw(self, key: Hashable) -> None:
         """Remove a block, if it exists."""
         if block := self._blocks.pop(key, None):

@@ -51,6 +51,11 @@ SOURCE_FAMILIES: tuple[Family[SourceStatus], ...] = (
         "How long the last poll of the source took.",
         lambda status: status.last_duration,
     ),
+    _gauge(
+        "source_listed",
+        "Jobs or scopes that the running poll of the source has listed so far; only while a poll takes long.",
+        lambda status: status.listed,
+    ),
     _gauge("jobs", "Jobs of the source that are held.", lambda status: status.jobs),
     _gauge(
         "source_children",

@@ -294,10 +294,11 @@ class Poller:
         """Return when a poll started, after its wait for a slot, the children it found, and what it requested."""
         key, status = source.status.key, source.status
         admission = self._admission
-        async with admission.poll(key, is_known=status.attempts > 0), self._noted(key):
+        turn = admission.poll(key, is_known=status.attempts > 0)
+        async with self._outcomes.kept(status), turn, self._noted(key):
             start = self._clock.monotonic()
             found: list[Source] | None = None
-            poll = PollRun(admission.released)
+            poll = PollRun(admission.released, self._outcomes.progress(status))
             try:
                 async with poll.limit(self._context.settings.poll.timeout):
                     holdings = await source.poll(poll)

@@ -5,6 +5,10 @@ Of a status, the poll loop writes only when the next poll is due, and what peopl
 
 from __future__ import annotations
 
+import math
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
 import structlog
 
 from exporter.aws import PollError, PollErrorReason
@@ -16,6 +20,10 @@ from exporter.poller.sharding import owns
 from exporter.telemetry import SourceStatus
 
 log = structlog.get_logger(__name__)
+
+
+_PAUSE = 10.0
+"""Seconds between two blocks of a source that is still being listed."""
 
 
 class Outcomes:
@@ -30,6 +38,41 @@ class Outcomes:
         if restored.holdings is not None:
             _hold(status, restored.holdings)
         self.publish(status)
+
+    @asynccontextmanager
+    async def kept(self, status: SourceStatus) -> AsyncIterator[None]:
+        """Keep a source's numbers while it waits for its turn and is polled, unless its last poll failed.
+
+        How long that takes depends on the queue, so that no lifetime that is set before is long enough.
+        """
+        exposition, clock, key = self._context.exposition, self._context.clock, ("jobs", status.key)
+        expires, due, was_up = exposition.expiry(key), clock.monotonic(), status.is_up
+        if expires is None or (status.attempts and not was_up):
+            yield
+            return
+        polls = status.attempts
+        exposition.renew(key, math.inf)
+        try:
+            yield
+        finally:
+            if status.attempts == polls or not status.is_up:
+                now = clock.monotonic()
+                # Three polls at their actual pace, of which this one was the first.
+                pace = status.interval + now - due
+                exposition.renew(key, max(expires, now + 2 * pace) if was_up else expires)
+
+    def progress(self, status: SourceStatus) -> Callable[[int], None]:
+        """Return what notes how much one poll has listed so far; shown now and then if that takes long."""
+        shown, status.listed = self._context.clock.monotonic(), None
+
+        def note(items: int) -> None:
+            nonlocal shown
+            status.listed = (status.listed or 0) + items
+            if (now := self._context.clock.monotonic()) - shown >= _PAUSE:
+                shown = now
+                self.publish(status)
+
+        return note
 
     def succeeded(self, status: SourceStatus, holdings: Holdings | None, children: int) -> None:
         """Record a success; a source that finds others has no holdings, but children."""
@@ -61,6 +104,7 @@ class Outcomes:
     def polled(self, status: SourceStatus, requests: int, took: float) -> None:
         """Record that a poll is over, however it went; `took` in seconds."""
         status.attempts += 1
+        status.listed = None
         status.last_duration = took
         status.calls, status.last_calls = status.calls + requests, requests
         self._context.telemetry.poll_duration.labels(status.key.aws_service, status.key.kind).observe(took)

@@ -142,7 +142,7 @@ class Poll(Section):
     """How long to export the metrics of a source after its last successful poll; at least three of its intervals."""
     # Shorter than the default interval: a poll that hangs does not delay the next one.
     timeout: Duration = parse_duration("55s")
-    """Maximum duration of one poll of a source."""
+    """How long a poll may wait for AWS without a further page of its list."""
     concurrency: Annotated[int, Field(gt=0, le=10_000)] = 32
     """Maximum number of sources to poll at the same time."""
     # Ten seconds' worth of the default rate.

@@ -64,6 +64,8 @@ class SourceStatus:
     """Requests that its polls have sent to AWS since it was discovered."""
     last_calls: int = 0
     """Requests of the last poll."""
+    listed: int | None = None
+    """Jobs, or scopes, that the poll under way has listed so far; None before its first page and when it is over."""
     jobs: int | None = None
     """Jobs held; None for a source that finds other sources and has no jobs itself."""
     details_pending: int | None = None

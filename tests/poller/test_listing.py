@@ -1,5 +1,6 @@
 """A list of jobs from poll to poll: how long its numbers live, when all of it is read, and what is said of it once."""
 
+import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
@@ -20,6 +21,7 @@ from tests.support.harness import (
     simulated,
 )
 from tests.support.held import remove_scope
+from tests.support.patience import elapse
 from tests.support.reloading import ONE, Configured, reloading
 
 MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
@@ -86,6 +88,121 @@ async def test_an_outage_does_not_make_numbers_live_longer(clock):
         for _ in range(4):
             await exporter.turn(2 * MINUTE)
         assert exporter.value("aws_jobs", status="Completed") is None
+
+
+async def test_numbers_live_while_their_source_waits_for_its_turn(clock):
+    """However long the queue is: a source that is up has its numbers."""
+    services = {"bedrock": {"kinds": [BEDROCK.key, CUSTOMIZATION.key]}}
+    over = asyncio.Event()
+    async with reading(clock, services, poll={"concurrency": 1, "stale_after": "5m"}) as (aws, exporter):
+
+        async def hang(call):
+            if call.operation == CUSTOMIZATION.operation:
+                await over.wait()
+
+        aws.hooks.append(hang)
+        await clock.turn(66)
+        await exporter.settle(hanging=1)
+        # Now the other source is due as well, and waits for the only slot.
+        await clock.turn(66)
+        await exporter.settle(hanging=2)
+        for _ in range(10):
+            # Woken, it takes its place in the queue.
+            await asyncio.sleep(0)
+        await clock.turn(50 * MINUTE)
+        assert exporter.up(kind=BEDROCK.key) == 1
+        assert exporter.value("aws_jobs", kind=BEDROCK.key, status="Completed") == 1
+        # It waited an hour and failed: they live for three polls at that pace, and no longer.
+        aws.hooks.append(refuse)
+        over.set()
+        await exporter.settle()
+        assert exporter.up(kind=BEDROCK.key) == 0
+        assert exporter.value("aws_jobs", kind=BEDROCK.key, status="Completed") == 1
+        for _ in range(10):
+            await exporter.turn(9 * MINUTE)
+        assert exporter.value("aws_jobs", kind=BEDROCK.key, status="Completed") == 1
+        for _ in range(2):
+            await exporter.turn(9 * MINUTE)
+        assert exporter.value("aws_jobs", kind=BEDROCK.key, status="Completed") is None
+
+
+@asynccontextmanager
+async def reading_pages(clock, each, **sections):
+    """Yield a simulated AWS with ten pages of jobs, and an exporter after its first poll; `each` page is awaited."""
+    async with simulated(clock, page_size=2) as aws:
+        for number in range(20):
+            aws.world.add_job(BEDROCK, created=NOW - HOUR + number, path=[(0, "InProgress"), (60, "Completed")])
+
+        async def page(call):
+            if call.operation == BEDROCK.operation and "submitTimeAfter" in call.arguments:
+                await each(call)
+
+        aws.hooks.append(page)
+        async with running(configured(aws.endpoint_url, ONE, **sections), clock) as exporter:
+            yield aws, exporter
+
+
+async def test_a_list_may_take_as_long_as_it_makes_progress(clock):
+    """The timeout is for the time between two pages, not for all of them."""
+
+    async def slow(_):
+        elapse(20)
+
+    async with reading_pages(clock, slow, poll={"timeout": "30s"}) as (_, exporter):
+        assert exporter.up(kind=BEDROCK.key) == 1
+        assert exporter.value("aws_jobs", status="Completed") == 20
+
+
+async def test_a_list_that_takes_long_shows_how_far_it_is(clock):
+    """It does in the metrics and in its status, until the poll is over."""
+    seen, listed = [], "aws_job_exporter_source_listed"
+
+    async def quick(_):
+        pass
+
+    async with reading_pages(clock, quick) as (aws, exporter):
+        (status,) = [each.status for each in exporter.poller.sources if each.status.key.kind == BEDROCK.key]
+
+        async def slow(call):
+            if call.operation == BEDROCK.operation:
+                clock.now += 7
+                seen.append((status.listed, exporter.value(listed, kind=BEDROCK.key)))
+
+        aws.hooks.append(slow)
+        await exporter.turn(66)
+        assert seen[:4] == [(None, None), (2, None), (4, 4), (6, 4)]
+        assert (status.listed, exporter.value(listed, kind=BEDROCK.key)) == (None, None)
+
+
+async def test_a_page_that_fails_once_is_requested_again(clock):
+    """The list goes on where it stopped; the pages before it are not requested twice."""
+    pages = []
+
+    async def fail_once(call):
+        pages.append(call.arguments.get("nextToken"))
+        if len(pages) == 5:
+            raise AwsError("InternalServerException", "not now", 500)
+
+    async with reading_pages(clock, fail_once) as (_, exporter):
+        assert exporter.up(kind=BEDROCK.key) == 1
+        assert exporter.value("aws_jobs", status="Completed") == 20
+        assert pages[4] == pages[5]
+        assert len(pages) == 11
+
+
+@pytest.mark.parametrize("error", [("AccessDeniedException", 403), ("ValidationException", 400)])
+async def test_a_page_that_is_refused_is_not_requested_again(clock, error):
+    """AWS would say the same: the token may be too old."""
+    pages = []
+
+    async def refuse_later(call):
+        pages.append(call.arguments.get("nextToken"))
+        if len(pages) == 5:
+            raise AwsError(error[0], "no", error[1])
+
+    async with reading_pages(clock, refuse_later) as (_, exporter):
+        assert exporter.up(kind=BEDROCK.key) == 0
+        assert len(pages) == 5
 
 
 def starts(aws):

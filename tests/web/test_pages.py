@@ -310,6 +310,13 @@ async def test_sources_are_grouped_and_listed(shown):
     assert any("not polled yet" in row for row in table)
 
 
+async def test_a_source_that_is_being_listed_shows_how_far_it_is(shown):
+    """A first list may take minutes, and nothing else would tell that it goes on."""
+    shown.sources = [listed([job("a")], listed=12_300)]
+    assert any("12,300 listed so far" in row for row in rows(await shown.text("/sources")))
+    assert [each["listed"] for each in (await shown.data("/api/v1/sources"))["sources"]] == [12_300]
+
+
 async def test_sources_are_filtered(shown):
     """The filter is their health."""
     shown.sources = [listed([job("a")]), Polled(DOWN)]

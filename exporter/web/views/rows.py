@@ -99,6 +99,8 @@ class SourceRow(NamedTuple):
     last_poll_duration_seconds: float | None
     last_poll_calls: int
     calls: int
+    listed: int | None
+    """What the poll under way has listed so far."""
     jobs: int | None
     """Jobs held; None for a discovery, which has none."""
 
@@ -119,6 +121,7 @@ class SourceRow(NamedTuple):
             last_poll_duration_seconds=status.last_duration if status.attempts else None,
             last_poll_calls=status.last_calls,
             calls=status.calls,
+            listed=status.listed,
             jobs=status.jobs,
         )
 
