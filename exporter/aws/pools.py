@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -194,21 +195,23 @@ class _Response(aiohttp.ClientResponse):
     async def _whole(self) -> bytes:
         body = BytesIO()
         try:
-            async for piece in self._decompressed(self._received()):
-                _bound(body.tell() + len(piece))
-                body.write(piece)
+            # Closed at once where the body is too long: the event loop would do it later, by a task of its own.
+            async with aclosing(self._received()) as received, aclosing(self._decompressed(received)) as pieces:
+                async for piece in pieces:
+                    _bound(body.tell() + len(piece))
+                    body.write(piece)
         except zlib.error as error:
             raise BadResponseError(f"a response that cannot be decompressed: {error}") from error
         return body.getvalue()
 
-    async def _received(self) -> AsyncIterator[bytes]:
+    async def _received(self) -> AsyncGenerator[bytes, None]:
         received = 0
         async for piece in self.content.iter_any():
             received += len(piece)
             _bound(received)
             yield piece
 
-    async def _decompressed(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def _decompressed(self, pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
         """Yield what was compressed, though no request asks for that, as it was before."""
         if self.headers.get("Content-Encoding", "").lower() not in _COMPRESSED:
             async for piece in pieces:
