@@ -66,9 +66,9 @@ async def incremental(kind: Kind, ledger: Ledger, page_size: int) -> Plan | None
         return None
     # If no job has been seen yet, the first will have been created after the first listing.
     newest = (ledger.since - SKEW if ledger.newest_created is None else ledger.newest_created) - MARGIN
-    if kind.restarts and ledger.last_read is not None:
+    if kind.restarts:
         # What had been created within the lookback when it ran again, which was after the last poll.
-        newest = min(newest, ledger.last_read - ledger.rules.lookback - SKEW - MARGIN)
+        newest = (ledger.last_read or ledger.since) - ledger.rules.lookback - SKEW - MARGIN
     start = newest if ledger.oldest_active is None else min(newest, ledger.oldest_active - MARGIN)
     separate = [*_by_active_status(kind, start), Query(created_after=newest)]
     if kind.filters.status:
