@@ -172,7 +172,8 @@ class SimulatedJob:
         for moment, state in zip(entered[: phase + 1], self._states, strict=False):
             if state.is_active:
                 # It runs again: AWS lists no end until there is another one.
-                times.pop("ended", None)
+                for name in ("ended", "duration"):
+                    times.pop(name, None)
             if state is State.RUNNING:
                 times.setdefault("started", moment)
             elif state.is_final:
