@@ -84,7 +84,7 @@ def _job_created(view: JobView) -> Iterable[Sample]:
 
 def _job_finished(view: JobView) -> Iterable[Sample]:
     for record in view.per_job:
-        if record.finished is not None and record.is_dated:
+        if record.finished is not None:
             yield (record.job.id, record.job.name), record.finished
 
 

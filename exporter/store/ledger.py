@@ -293,7 +293,7 @@ class Ledger:
         return [(record(row).job, row[-1] or 0) for row in rows]
 
     async def newest(self, finished: int, active: int = -1) -> list[Record]:
-        """Return the `active` oldest of the active jobs and the `finished` last ones of the finished jobs.
+        """Return the `active` oldest of the active jobs and the `finished` last ones of those whose end is known.
 
         The oldest active ones, so that a job that is shown stays until it ends.
         """
@@ -304,7 +304,7 @@ class Ledger:
                 (self.number, active),
             ).fetchall()
             rows += connection.execute(
-                f"{SELECT} FROM job INDEXED BY job_finished WHERE source = ? AND finished IS NOT NULL "
+                f"{SELECT} FROM job INDEXED BY job_finished WHERE source = ? AND finished IS NOT NULL AND dated "
                 "ORDER BY finished DESC, n LIMIT ?",
                 (self.number, finished),
             ).fetchall()

@@ -270,10 +270,9 @@ def test_a_wrong_number_of_label_values_raises(values):
         family.metric(SourceKey._fields, [(KEY, None)])
 
 
-def test_a_job_whose_end_is_unknown_has_no_end_time():
-    """It ended before it was first seen, and AWS reports no time: the time of the poll would be made up."""
+def test_a_job_whose_end_is_unknown_is_not_shown_as_the_last_one():
+    """It had ended before it was first seen, nobody knows when: it must not take the place of one that just ended."""
     ledger = Ledger(lookback=86_400.0, classify=lambda job: job.message)
-    ledger.take([Job(id="u", name="old", status="Done", state=State.SUCCEEDED)], NOW)
-    text = exposed(ledger, SINGLE)
-    assert "aws_job_info{" in text
-    assert "aws_job_finished_timestamp_seconds{" not in text
+    ledger.take([Job(id="u", name="old", status="Done", state=State.SUCCEEDED, details={"id": "u"})], NOW)
+    assert len(ledger) == 1
+    assert "aws_job_info{" not in exposed(ledger, SINGLE)
