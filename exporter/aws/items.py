@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
@@ -31,6 +31,9 @@ _LONGEST_ID = 8192
 
 _MOST = 1 << 40
 """The first count out of range: nothing checks a response, and the sum of a million jobs must fit into 64 bits."""
+
+_SUCCESS = {State.SUCCEEDED, State.PARTIAL}
+"""What a job is not if all of its records failed."""
 
 _NO_RECORDS: Mapping[str, int] = MappingProxyType({})
 
@@ -161,10 +164,13 @@ def job_reader(
     lacks, took = kind.details and _lacks(kind.details), _took(kind.times)
 
     def read(items: Page, scopes: Mapping[str, str]) -> list[Job]:
-        ids, statuses = identities(items), status(items)
+        ids, statuses, messages, counts = identities(items), status(items), reason(items), records(items)
+        meant, explained = states(statuses, items, counts)
+        for n, why in explained.items():
+            messages[n] = messages[n] or why
         columns = (
-            *(ids, statuses, states(statuses, items), name(items), *(time(items) for time in times)),
-            *(reason(items), code(items), records(items)),
+            *(ids, statuses, meant, name(items), *(time(items) for time in times)),
+            *(messages, code(items), counts),
             zip(*(label(items) for label in labels), strict=True) if labels else repeat((), len(items)),
             repeat(None, len(items)),
         )
@@ -306,36 +312,71 @@ def _identities(kind: Kind) -> Callable[[Page], list[str]]:
     return identities
 
 
-def _states(kind: Kind) -> Callable[[Sequence[str], Page], list[State]]:
-    """Return a function that maps statuses to states, each corrected by the first refinement that applies."""
+def _states(
+    kind: Kind,
+) -> Callable[[Sequence[str], Page, Sequence[Mapping[str, int]]], tuple[list[State], Mapping[int, str]]]:
+    """Return a function that maps statuses to states, each corrected by what else an item says.
+
+    The function also returns why jobs failed whose status does not say so, by their number in the page.
+    """
     state_of, unknown = kind.state_of, State.UNKNOWN
-    refinements = [(rule.from_, getter(rule.when), rule.to) for rule in kind.refine]
+    refine = _refinement(kind) if kind.refine else None
+    has_counts = "failed" in kind.records
 
-    def refined(meant: State, item: Item) -> State:
-        for state, when, to in refinements:
-            if state is meant:
-                value = when(item)
-                if isinstance(value, bool | int | float) and value > 0:
-                    return to
-        return meant
-
-    def states(statuses: Sequence[str], items: Page) -> list[State]:
+    def states(
+        statuses: Sequence[str], items: Page, counts: Sequence[Mapping[str, int]]
+    ) -> tuple[list[State], Mapping[int, str]]:
         meant = [state_of.get(status, unknown) for status in statuses]
-        return list(map(refined, meant, items)) if refinements else meant
+        explained = dict(refine(meant, items)) if refine else {}
+        if has_counts:
+            explained |= _judge(meant, counts)
+        return meant, explained
 
     return states
 
 
-def _records(kind: Kind) -> Callable[[Page], Iterable[Mapping[str, int]]]:
-    """Return a function that reads the counts of jobs' records, as far as an item has them."""
-    names, columns = [*kind.records], [_column(path) for path in kind.records.values()]
+def _refinement(kind: Kind) -> Callable[[list[State], Page], Iterator[tuple[int, str]]]:
+    """Return a function that corrects the states of a page by the kind's rules; it yields what made a job a failure."""
+    rules = {state: [(rule, getter(rule.when)) for rule in kind.refine if rule.from_ is state] for state in State}
 
-    def records(items: Page) -> Iterable[Mapping[str, int]]:
-        return [
+    def refine(meant: list[State], items: Page) -> Iterator[tuple[int, str]]:
+        for n, (state, item) in enumerate(zip(meant, items, strict=True)):
+            for rule, when in rules[state]:
+                if rule.holds(value := when(item)):
+                    meant[n] = rule.to
+                    if rule.to is State.FAILED and rule.is_:
+                        yield n, text(value)
+                    break
+
+    return refine
+
+
+def _judge(meant: list[State], counts: Sequence[Mapping[str, int]]) -> Iterator[tuple[int, str]]:
+    """Correct the states of successes by the counts of their records; yields what made a job a failure."""
+    for n, (state, count) in enumerate(zip(meant, counts, strict=True)):
+        if (failed := count.get("failed")) and state in _SUCCESS:
+            others = count.get("succeeded", count.get("total", failed + 1) - failed)
+            meant[n] = State.PARTIAL if others > 0 else State.FAILED
+            if others <= 0:
+                yield n, f"All {failed} records failed"
+
+
+def _records(kind: Kind) -> Callable[[Page], Sequence[Mapping[str, int]]]:
+    """Return a function that reads the counts of jobs' records, as far as an item has them."""
+    names = [*kind.records]
+    columns = [[_column(path) for path in paths] for paths in kind.records.values()]
+
+    def sums(items: Page, parts: Iterable[Callable[[Page], Iterable[Any]]]) -> Iterator[int | None]:
+        for numbers in zip(*(part(items) for part in parts), strict=True):
             # `type`, because a boolean is an `int`, too.
-            {name: n for name, n in zip(names, counts, strict=True) if type(n) is int and 0 <= n < _MOST}
-            for counts in zip(*(column(items) for column in columns), strict=True)
+            found = [n for n in numbers if type(n) is int and 0 <= n < _MOST]
+            yield min(sum(found), _MOST - 1) if found else None
+
+    def records(items: Page) -> Sequence[Mapping[str, int]]:
+        return [
+            {name: n for name, n in zip(names, counts, strict=True) if n is not None}
+            for counts in zip(*(sums(items, parts) for parts in columns), strict=True)
         ]
 
     # One mapping for all jobs: most kinds have no counts.
-    return records if names else lambda items: repeat(_NO_RECORDS, len(items))
+    return records if names else lambda items: [_NO_RECORDS] * len(items)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from functools import cached_property
 from string import Formatter
@@ -30,6 +30,9 @@ Path = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]+(\[0\])?(\.[A-Za-
 
 BARE = "@"
 """The id of a scope whose operation lists bare ids instead of structures."""
+
+Count = Literal["total", "processed", "succeeded", "failed"]
+"""What is counted of a job's records."""
 
 EVERY_CALL = "*"
 """Stands for an argument under `permissions` where every call needs them."""
@@ -121,11 +124,29 @@ class Details(Entry):
 
 
 class Refinement(Entry):
-    """A field that says more than the status: state `from` becomes `to` if the field is true or above zero."""
+    """A field that says more than the status: state `from` becomes `to` where the field holds."""
 
     from_: State = Field(alias="from")
     to: State
+    """The same state for an exception to the rules that follow."""
     when: Path
+    """Without words, it holds where it is true, above zero or a text."""
+    is_: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = Field(default=(), alias="is")
+    """Words: it holds where it is, or begins with, one of them. AWS appends explanations to some."""
+    is_not: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()
+    """Words: it holds where it is another one."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.is_ and self.is_not:
+            raise ValueError("takes `is` or `is_not`, not both")
+        return self
+
+    def holds(self, value: object) -> bool:
+        """Return whether a field with this value holds; None and values of other types never do."""
+        if self.is_ or self.is_not:
+            return isinstance(value, str) and (value.startswith(self.is_) if self.is_ else value not in self.is_not)
+        return value > 0 if isinstance(value, bool | int | float) else isinstance(value, str) and value != ""
 
 
 class Resource(Entry):
@@ -192,10 +213,16 @@ class Kind(Entry):
     details: Details | None = None
     filters: Filters = Filters()
     dimensions: Mapping[Word, Path] = Field(default_factory=dict)
-    records: Mapping[Literal["total", "processed", "succeeded", "failed"], Path] = Field(default_factory=dict)
+    records: Mapping[Count, Annotated[tuple[Path, ...], BeforeValidator(_as_list), Field(min_length=1)]] = Field(
+        default_factory=dict
+    )
+    """Where the counts of a job's records stand, or several numbers that add up to one.
+
+    A job that succeeded is partial if some of its records failed, and failed if all of them did.
+    """
     refine: tuple[Refinement, ...] = ()
-    """Corrections of the state, of which the first that holds counts: hidden partial success, a cancellation reported
-    as a failure."""
+    """Corrections of the state, of which the first that holds counts: a limit reported as a stop, a cancellation
+    reported as a failure."""
     longest_run: Duration = 86_400.0
     """The longest usual run, in seconds: how far before the lookback a first listing by creation time reaches."""
     restarts: bool = False
@@ -226,7 +253,12 @@ class Kind(Entry):
         for number, rule in enumerate(self.refine):
             if rule.from_ not in self.states:
                 raise ValueError(f"refine.{number}: no status is mapped to {rule.from_.value!r}")
-            if rule.to in {rule.from_, State.UNKNOWN}:
+            is_exception = rule.to is rule.from_ and any(
+                later.from_ is rule.from_ for later in self.refine[number + 1 :]
+            )
+            # Whether a job is over follows from its status alone, by which active jobs are listed.
+            is_correction = rule.to is not rule.from_ and _phase(rule.to) == _phase(rule.from_)
+            if not is_exception and not is_correction:
                 raise ValueError(f"refine.{number}: cannot turn {rule.from_.value!r} into {rule.to.value!r}")
         if twice := sorted(set(self.sweep) & set(self.arguments)):
             raise ValueError(f"sweep: also given as an argument: {', '.join(twice)}")
@@ -245,6 +277,25 @@ class Kind(Entry):
         return {status: state for state, statuses in self.states.items() for status in statuses}
 
     @cached_property
+    def meanings(self) -> tuple[tuple[str, State], ...]:
+        """Every status with each state that it can mean: by itself, by a refinement, by the counts of records."""
+        found = dict.fromkeys(self.state_of.items())
+        for status, state in self.state_of.items():
+            refined = [state, *(rule.to for rule in self.refine if rule.from_ is state)]
+            found |= dict.fromkeys((status, meant) for each in refined for meant in (each, *self._by_records(each)))
+        return tuple(found)
+
+    @cached_property
+    def final_states(self) -> tuple[State, ...]:
+        """The final states in which jobs can end."""
+        return tuple(dict.fromkeys(state for _, state in self.meanings if state.is_final))
+
+    def _by_records(self, state: State) -> Iterable[State]:
+        if "failed" not in self.records or state not in {State.SUCCEEDED, State.PARTIAL}:
+            return ()
+        return (State.PARTIAL, State.FAILED) if {"succeeded", "total"} & set(self.records) else (State.PARTIAL,)
+
+    @cached_property
     def reading(self) -> str:
         """What decides which jobs are listed and how each is read, as text; not what their statuses mean."""
         fields = {"operation", "items", "id", "status", "times", "name", "arguments", "sweep", "reason", "code"}
@@ -261,9 +312,10 @@ class Kind(Entry):
         named = {"name": self.name, "status": self.status, "reason": self.reason, "code": self.code}
         yield from ((key, path) for key, path in named.items() if path)
         yield from ((f"times.{key}", path) for key, path in self.times.named())
-        groups: dict[str, Mapping[Any, str]] = {"dimensions": self.dimensions, "records": self.records}
-        for group, paths in groups.items():
-            yield from ((f"{group}.{key}", path) for key, path in paths.items())
+        yield from ((f"dimensions.{key}", path) for key, path in self.dimensions.items())
+        for key, (first, *others) in self.records.items():
+            yield f"records.{key}", first
+            yield from ((f"records.{key}.{number}", path) for number, path in enumerate(others, 1))
         yield from ((f"refine.{number}.when", rule.when) for number, rule in enumerate(self.refine))
 
     def console_url(self, region: str, job: Job) -> str | None:
@@ -276,6 +328,10 @@ class Kind(Entry):
         url = self.console.format_map({field: quote(value, safe=":/") for field, value in values.items()})
         domain = next((domain for prefix, domain in _CONSOLES.items() if region.startswith(prefix)), _CONSOLE)
         return url.replace(_CONSOLE, domain, 1) if domain or _CONSOLE not in url else None
+
+
+def _phase(state: State) -> tuple[bool, bool]:
+    return state.is_active, state.is_final
 
 
 def plural(scope: str) -> str:

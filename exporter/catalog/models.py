@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import botocore.loaders
 from botocore.exceptions import DataNotFoundError, UnknownServiceError
-from botocore.model import ListShape, OperationModel, ServiceModel, Shape, StringShape, StructureShape
+from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StringShape, StructureShape
 
-from exporter.catalog.kind import BARE, Details, Kind, Scope
+from exporter.catalog.kind import BARE, Details, Kind, Refinement, Scope
 from exporter.text.spelling import did_you_mean
 
 LEFT_OUT = "left-out"
@@ -108,9 +108,12 @@ def shape_at(shape: Shape, path: str) -> Shape:
     for step in path.split("."):
         name, bracket, _ = step.partition("[")
         members = _members(shape)
-        if name not in members:
+        if isinstance(shape, MapShape):
+            shape = shape.value
+        elif name not in members:
             raise LookupError(f"no {name!r} in {shape.name}{did_you_mean(name, members)}")
-        shape = members[name]
+        else:
+            shape = members[name]
         if bracket:
             if not isinstance(shape, ListShape):
                 raise LookupError(f"{name!r} in {path!r} is not a list")
@@ -212,6 +215,21 @@ def _item(item: Shape, kind: Kind) -> Iterator[str]:
     if declared and (invented := sorted(mapped - declared)):
         yield f"states: {invented[0]!r} is not a status of {kind.operation}{did_you_mean(invented[0], declared)}"
     yield from _types(item, kind.paths())
+    for number, rule in enumerate(kind.refine):
+        yield from _refinement(rule, _found(item, rule.when), f"refine.{number}")
+
+
+def _refinement(rule: Refinement, shape: Shape | None, key: str) -> Iterator[str]:
+    """Check the words of a refinement: only a text has any, of the model's enumeration if there is one."""
+    expected = rule.is_ or rule.is_not
+    if shape and expected and shape.type_name != "string":
+        yield f"{key}: {rule.when!r} is a {shape.type_name}, not a string"
+    elif words := _words(shape):
+        for word in expected:
+            if word not in words:
+                yield f"{key}: {word!r} is not a value of {rule.when!r}{did_you_mean(word, words)}"
+        if not expected:
+            yield f"{key}: {rule.when!r} is always one of {', '.join(sorted(words))}: say `is` or `is_not`"
 
 
 def _types(shape: Shape, paths: Iterable[tuple[str, str]], group: str = "") -> Iterator[str]:
@@ -319,7 +337,7 @@ _TYPES: Mapping[str, tuple[str, ...]] = {
     "times.duration": _NUMBERS,
     "dimensions": ("string", "boolean", *_NUMBERS),
     "records": _NUMBERS,
-    "refine": ("boolean", *_NUMBERS),
+    "refine": ("boolean", "string", *_NUMBERS),
 }
 """The types that each group of an entry's keys, or one key, may read."""
 

@@ -11,7 +11,7 @@ from prometheus_client import Metric
 
 from exporter.catalog import Kind
 from exporter.families.family import Family, Sample, optional
-from exporter.jobs import FINAL, State
+from exporter.jobs import State
 from exporter.reasons import Reason
 from exporter.store import Dimensions, Histogram, Record, Sums, status_label
 
@@ -49,7 +49,7 @@ def job_views(
 
 def _jobs(view: JobView) -> Iterable[Sample]:
     # Present at 0, because to PromQL a series that does not exist is not 0: a sum or a comparison would have no result.
-    zeros = dict.fromkeys([*view.kind.state_of.items(), ("unknown", State.UNKNOWN)], 0)
+    zeros = dict.fromkeys([*view.kind.meanings, ("unknown", State.UNKNOWN)], 0)
     return [((status, str(state)), count) for (status, state), count in {**zeros, **view.sums.statuses}.items()]
 
 
@@ -62,8 +62,7 @@ def _last_duration(view: JobView) -> Iterable[Sample]:
 
 
 def _finished_total(view: JobView) -> Iterable[Sample]:
-    possible = [state for state in view.kind.states if state in FINAL]
-    return [((str(state),), view.sums.finished_total[state]) for state in possible]
+    return [((str(state),), view.sums.finished_total[state]) for state in view.kind.final_states]
 
 
 def _failures_total(view: JobView) -> Iterable[Sample]:
@@ -235,6 +234,5 @@ def dropped(families: Sequence[Metric], limit: int) -> Mapping[str, int]:
 
 def essential(kind: Kind) -> int:
     """Return the least number of series that one combination of the dimensions' values has."""
-    finals = sum(state in FINAL for state in kind.states)
-    # One more than the catalog has statuses, for `unknown`.
-    return len(kind.state_of) + 1 + finals + len(Reason)
+    # One more than the catalog has, for `unknown`.
+    return len(kind.meanings) + 1 + len(kind.final_states) + len(Reason)

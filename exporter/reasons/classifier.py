@@ -48,6 +48,8 @@ class Reason(StrEnum):
     NETWORK = "network"
     DEPENDENCY = "dependency"
     """Another service, or a step before this one."""
+    RECORDS_FAILED = "records_failed"
+    """Every record of the job, whose status is a success; its output says why."""
     CANCELLED = "cancelled"
     INTERNAL_ERROR = "internal_error"
     UNSPECIFIED = "unspecified"

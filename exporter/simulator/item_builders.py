@@ -8,10 +8,10 @@ from functools import cached_property
 from typing import Any
 from zlib import crc32
 
-from botocore.model import Shape, StructureShape
+from botocore.model import Shape, StringShape, StructureShape
 
 from exporter.catalog import Kind, Scope
-from exporter.catalog.kind import BARE
+from exporter.catalog.kind import BARE, Refinement
 from exporter.catalog.models import Models, shape_at
 from exporter.simulator import shapes
 from exporter.simulator.resources import Location, SimulatedJob, SimulatedScope
@@ -118,8 +118,8 @@ class JobItemBuilder(ItemBuilder):
             value = self.value(job, seed, key, path, shape, facts.get(key))
             if value is not None and path not in taken:
                 shapes.put(item, path, value)
-                # Where several times share a member, the first one is there.
-                taken |= {path} if key.startswith("times.") else set()
+                # Where several times share a member, the first one is there; a refinement that applies stays.
+                taken |= {path} if key.startswith("times.") or facts.get(key) is True else set()
         shapes.complete(self.shape, item, seed)
         _set_fields(item, job.fields)
         return item
@@ -152,7 +152,7 @@ class JobItemBuilder(ItemBuilder):
         elif group == "times" and fact is not None and shape.type_name in _TIMES:
             return round(fact * 1000) if shape.type_name == "long" else iso(fact)
         elif group == "refine":
-            fact = int(fact or 0)
+            fact = _refining(self._kind.refine[int(key.split(".")[1])], shape, holds=bool(fact))
         elif group == "dimensions" and fact is None:
             # One of three values: grouping jobs by a value that each has alone would show nothing.
             fact = shapes.example(shape, member, replace(seed, token=_one_of("012", seed.token)))
@@ -184,6 +184,16 @@ class JobItemBuilder(ItemBuilder):
 def scope_type(service: str, scope: Scope) -> str:
     """Return what is the same for the scopes of one list: two services may have their jobs in the same scopes."""
     return repr((scope.service or service, scope.operation, scope.id, dict(scope.arguments)))
+
+
+def _refining(rule: Refinement, shape: Shape, *, holds: bool) -> Any:
+    """Return a value for which a refinement holds or does not; None for one that is left out."""
+    if not holds:
+        return None
+    if not isinstance(shape, StringShape):
+        return 1
+    others = [word for word in shape.enum if word not in rule.is_not]
+    return [*rule.is_, *others, f"not {' or '.join(rule.is_not)}"][0]
 
 
 def _one_of(values: Sequence[str], token: str) -> str:

@@ -109,39 +109,50 @@ class _Habits:
     def story(self, number: int, rng: Random) -> dict[str, Any]:
         """Return what becomes of the kind's job with this number: arguments of `World.add_job`."""
         kind = self._kind
+        lost: float | None = None
         if number < len(self._firsts):
-            statuses, refined = self._firsts[number]
+            statuses, refined, lost = self._firsts[number]
         else:
             weights = {**_WEIGHTS, State.FAILED: self._failing}
             states = [kind.state_of[status] for status in self._final]
             # Statuses with one meaning share its weight.
             shares = [weights[state] / states.count(state) for state in states]
             statuses, refined = self._statuses(rng.choices(self._final, shares)[0]), None
-            possible = [n for n, rule in enumerate(kind.refine) if rule.from_ is kind.state_of[statuses[-1]]]
+            passed_through = {kind.state_of[status] for status in statuses}
+            possible = [n for n, rule in enumerate(kind.refine) if rule.from_ in passed_through]
             if possible and rng.random() < _REFINED:
                 refined = rng.choice(possible)
         path, passed = [], 0.0
         for status in statuses:
             path.append((round(passed, 3), status))
             passed += self._stay(kind.state_of[status], rng)
-        state = kind.state_of[statuses[-1]] if refined is None else kind.refine[refined].to
+        state = kind.state_of[statuses[-1]]
         total = rng.randint(100, 50_000)
-        lost = {State.SUCCEEDED: 0.0, State.PARTIAL: rng.uniform(0.01, 0.2)}.get(state, rng.random())
+        if lost is None:
+            lost = {State.SUCCEEDED: 0.0, State.PARTIAL: rng.uniform(0.01, 0.2)}.get(state, rng.random())
         failed = int(total * lost)
         records = {"total": total, "processed": total, "succeeded": total - failed, "failed": failed}
-        failure = self._failure(rng) if state is State.FAILED else {}
+        failure = self._failure(rng) if state is State.FAILED and refined is None else {}
         return {"path": path, "records": records, "refined": refined, **failure}
 
-    def _first_jobs(self) -> list[tuple[list[str], int | None]]:
-        """Return the statuses and the refinement of the first jobs, which together show every status and refinement."""
+    def _first_jobs(self) -> list[tuple[list[str], int | None, float | None]]:
+        """Return the statuses, the refinement and the share of failed records of the first jobs.
+
+        Together they show every status and whatever it can mean.
+        """
         ways = [self._statuses(final) for final in self._final]
         # Where nothing usually ends by stopping, the last status does.
         if self._stopping and not any(self._stopping[0] in way for way in ways):
             ways.append([*self._pending, *self._running, *self._stopping, self._final[-1]])
-        refined = [
-            (self._statuses(self._kind.states[rule.from_][0]), number) for number, rule in enumerate(self._kind.refine)
-        ]
-        return [*((way, None) for way in ways), *refined]
+        refined = [(self._statuses(self._ending(rule.from_)), n, None) for n, rule in enumerate(self._kind.refine)]
+        # AWS calls a job completed whatever became of its records.
+        shares = (0.1, 1.0) if "failed" in self._kind.records else ()
+        lossy = [(self._statuses(self._ending(State.SUCCEEDED)), None, share) for share in shares]
+        return [*((way, None, None) for way in ways), *refined, *lossy]
+
+    def _ending(self, state: State) -> str:
+        """Return the final status of a job that is in a state at the end, or on its way."""
+        return self._kind.states[state if state.is_final else State.SUCCEEDED][0]
 
     def _statuses(self, final: str) -> list[str]:
         """Return the statuses of a job that ends with `final`, in their order."""

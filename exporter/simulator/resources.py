@@ -129,7 +129,7 @@ class SimulatedJob:
     fields: Mapping[str, Any] = field(default_factory=dict)
     """Members of the item, whatever the catalog reads from them; None leaves one out."""
     refined: int | None = None
-    """The number of the kind's refinement that applies at the end."""
+    """The number of the kind's refinement that applies wherever a status means the state that it corrects."""
     as_scope: SimulatedScope | None = None
     """The scope that the job is at the same time, where one operation lists both."""
     removed: bool = False
@@ -192,9 +192,13 @@ class SimulatedJob:
             "code": self.code if is_over else "",
             **{f"times.{key}": time for key, time in self.times(phase).items()},
             **{f"records.{key}": count if is_last or key == "total" else 0 for key, count in self.records.items()},
-            f"refine.{self.refined}.when": is_last,
+            f"refine.{self.refined}.when": self.is_refined(phase),
             **{f"dimensions.{key}": value for key, value in self.dimensions.items()},
         }
+
+    def is_refined(self, phase: int) -> bool:
+        """Return whether the refinement applies in a phase."""
+        return self.refined is not None and self.kind.refine[self.refined].from_ is self._states[phase]
 
     @property
     def _states(self) -> list[State]:

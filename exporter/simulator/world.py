@@ -131,7 +131,7 @@ class World:
 
         `message` and `code` appear once its status is final; `records` are the counts at the end of the path; `fields`
         are members of the item, None for one that is left out; `refined` is the number of the kind's refinement that
-        applies at the end. The job's ids are derived from `token`, 32 hexadecimal digits. Raises ValueError where
+        applies. The job's ids are derived from `token`, 32 hexadecimal digits. Raises ValueError where
         `scope` is not the innermost one of the kind.
         """
         parent = scope or self.location(account, region)

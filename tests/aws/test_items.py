@@ -10,7 +10,10 @@ from exporter.aws.items import at, job_reader, resolve, seconds, text
 from exporter.aws.poll_error import BadResponseError
 from exporter.catalog.kind import Refinement
 from exporter.jobs import Job, State
-from tests.support.harness import BEDROCK, CUSTOMIZATION, INFERENCE, LOOKOUT, NOW, TRAINED
+from exporter.reasons import Classifier
+from tests.support.harness import BEDROCK, CATALOG, CUSTOMIZATION, INFERENCE, LOOKOUT, NOW, TRAINED
+
+CLASSIFIER = Classifier.built_in()
 
 
 def job_of(kind, item, scopes=MappingProxyType({}), **options):
@@ -306,14 +309,144 @@ REFINED = BEDROCK.model_copy(
         ("Completed", {"failures": 1}, "partial"),
         ("Completed", {"failures": 0.5}, "partial"),
         ("Completed", {"failures": 0}, "succeeded"),
-        ("Completed", {"failures": "3"}, "succeeded"),
+        ("Completed", {"failures": "3 records"}, "partial"),
+        ("Completed", {"failures": ""}, "succeeded"),
+        ("Completed", {"failures": {"count": 3}}, "succeeded"),
         ("Completed", {"failures": 1, "isTerminated": True}, "partial"),
         ("Completed", {"failures": 0, "isTerminated": True}, "stopped"),
         ("InProgress", {"failures": 1, "isTerminated": True}, "running"),
         ("Pondering", {"failures": 1, "isTerminated": True}, "unknown"),
     ],
 )
-def test_a_field_that_is_true_or_above_zero_refines_the_state(status, fields, state):
-    """The first field that holds for its status decides; a text is neither true nor above zero."""
+def test_a_field_that_says_more_than_the_status_refines_the_state(status, fields, state):
+    """The first field that holds for its status decides; so does a text."""
     job = job_of(REFINED, {"jobArn": "arn:1", "status": status, **fields})
     assert job.state == State(state)
+
+
+def read_as(service, key, item):
+    """Return the job that an item of a kind of the catalog is read as."""
+    kind = CATALOG[service].kinds[key]
+    return job_of(kind, {**dict.fromkeys(kind.id, "i"), **item})
+
+
+@pytest.mark.parametrize(
+    ("service", "key", "item", "state", "reason"),
+    [
+        # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeTrainingJob.html, SecondaryStatus
+        ("sagemaker", "training_job", ("Stopped", {"SecondaryStatus": "MaxRuntimeExceeded"}), "failed", "timeout"),
+        ("sagemaker", "training_job", ("Stopped", {"SecondaryStatus": "MaxWaitTimeExceeded"}), "failed", "timeout"),
+        ("sagemaker", "training_job", ("Stopped", {"SecondaryStatus": "Stopped"}), "stopped", None),
+        ("sagemaker", "training_job", ("Stopped", {}), "stopped", None),
+        ("sagemaker", "training_job", ("Completed", {"SecondaryStatus": "Completed"}), "succeeded", None),
+        ("sagemaker", "job", ("Stopped", {"JobSecondaryStatus": "MaxRuntimeExceeded"}), "failed", "timeout"),
+        ("sagemaker", "job", ("Stopped", {"JobSecondaryStatus": "Stopped"}), "stopped", None),
+        ("sagemaker", "automl_job", ("Stopped", {"AutoMLJobSecondaryStatus": "Stopped"}), "stopped", None),
+        (
+            *("sagemaker", "automl_job"),
+            ("Stopped", {"AutoMLJobSecondaryStatus": "MaxAutoMLJobRuntimeReached"}),
+            *("partial", None),
+        ),
+        (
+            *("sagemaker", "automl_job"),
+            ("Completed", {"PartialFailureReasons": [{"PartialFailureMessage": "No explainability report"}]}),
+            *("partial", None),
+        ),
+        ("batch", "job", ("FAILED", {"isTerminated": True, "statusReason": "by hand"}), "stopped", None),
+        (
+            *("batch", "job"),
+            ("FAILED", {"isTerminated": True, "statusReason": "Job attempt duration exceeded timeout"}),
+            *("failed", "timeout"),
+        ),
+        (
+            *("batch", "job"),
+            ("FAILED", {"isCancelled": True, "statusReason": "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - Every one"}),
+            *("failed", "capacity"),
+        ),
+        # The parent of an array.
+        ("batch", "job", ("PENDING", {"arrayProperties": {"statusSummary": {"RUNNING": 2}}}), "running", None),
+        ("batch", "job", ("PENDING", {"arrayProperties": {"statusSummary": {"RUNNING": 0}}}), "pending", None),
+        ("batch", "job", ("PENDING", {"arrayProperties": {"statusSummary": {}}}), "pending", None),
+        # https://docs.aws.amazon.com/aws-backup/latest/devguide/API_ListBackupJobs.html, ByState
+        ("backup", "backup_job", ("COMPLETED", {"MessageCategory": "SUCCESS"}), "succeeded", None),
+        ("backup", "backup_job", ("COMPLETED", {"MessageCategory": "VSS_ERROR"}), "partial", None),
+        ("backup", "backup_job", ("COMPLETED", {}), "succeeded", None),
+        ("backup", "restore_job", ("COMPLETED", {"ValidationStatus": "TIMED_OUT"}), "partial", None),
+        ("backup", "restore_job", ("COMPLETED", {"ValidationStatus": "VALIDATING"}), "succeeded", None),
+        ("rds", "export_task", ("COMPLETE", {"WarningMessage": "Left out: 3 tables"}), "partial", None),
+        ("translate", "parallel_data", ("ACTIVE", {"LatestUpdateAttemptStatus": "ACTIVE"}), "succeeded", None),
+        (
+            *("translate", "parallel_data"),
+            ("ACTIVE", {"LatestUpdateAttemptStatus": "FAILED", "Message": "Access denied"}),
+            *("failed", "access_denied"),
+        ),
+    ],
+)
+def test_the_cause_beside_a_status_is_read_too(service, key, item, state, reason):
+    """A limit is no stop by somebody, and a success with a warning is a partial one; a failure has a reason."""
+    status, more = item
+    kind = CATALOG[service].kinds[key]
+    job = read_as(service, key, {kind.status: status, **more})
+    assert job.state == State(state)
+    if reason:
+        classified = CLASSIFIER.classify(job.message, status=job.status, code=job.code, service=service)
+        assert classified.reason == reason
+    # AWS has nothing to say of the others, so it is not asked.
+    assert job.details is None
+
+
+@pytest.mark.parametrize(
+    ("service", "key", "item", "state"),
+    [
+        ("bedrock", "model_invocation_job", {"successRecordCount": 9, "errorRecordCount": 0}, "succeeded"),
+        ("bedrock", "model_invocation_job", {"successRecordCount": 9, "errorRecordCount": 1}, "partial"),
+        ("bedrock", "model_invocation_job", {"successRecordCount": 0, "errorRecordCount": 9}, "failed"),
+        ("bedrock", "model_invocation_job", {"successRecordCount": 0, "errorRecordCount": 0}, "succeeded"),
+        # Neither how many there were nor how many succeeded: some did, as far as anybody knows.
+        ("bedrock", "model_invocation_job", {"errorRecordCount": 9}, "partial"),
+        ("bedrock", "model_invocation_job", {"totalRecordCount": 9, "errorRecordCount": 9}, "failed"),
+        ("sagemaker", "labeling_job", {"LabelCounters": {"TotalLabeled": 0, "FailedNonRetryableError": 4}}, "failed"),
+        (
+            *("bedrock-agentcore", "batch_evaluation"),
+            {"evaluationResults": {"numberOfSessionsCompleted": 0, "numberOfSessionsFailed": 4}},
+            "failed",
+        ),
+        # Counts of successes are not in this list.
+        (
+            *("bedrock-agent", "ingestion_job"),
+            {"statistics": {"numberOfDocumentsScanned": 9, "numberOfDocumentsFailed": 3}},
+            "partial",
+        ),
+        (
+            *("bedrock-agent", "ingestion_job"),
+            {"statistics": {"numberOfDocumentsScanned": 9, "numberOfDocumentsFailed": 9}},
+            "failed",
+        ),
+        # Several numbers are one count.
+        ("glue", "workflow_run", {"Statistics": {"SucceededActions": 1, "TimeoutActions": 1}}, "partial"),
+        ("glue", "workflow_run", {"Statistics": {"SucceededActions": 0, "ErroredActions": 1}}, "failed"),
+        ("glue", "workflow_run", {"Statistics": {"SucceededActions": 3, "FailedActions": 0}}, "succeeded"),
+        ("appflow", "flow_execution", {"executionResult": {"errorInfo": {"putFailuresCount": 2}}}, "partial"),
+    ],
+)
+def test_a_success_is_what_became_of_its_records(service, key, item, state):
+    """Where some records failed it is partial, where none succeeded it failed, whatever its status says."""
+    kind = CATALOG[service].kinds[key]
+    job = read_as(service, key, {kind.status: kind.states[State.SUCCEEDED][0], **item})
+    assert job.state == State(state)
+    reason = CLASSIFIER.classify(job.message, status=job.status, service=service).reason
+    assert (reason == "records_failed") == (state == "failed")
+
+
+def test_a_partial_success_without_a_success_failed():
+    """AWS says that some records were not processed; none of the others succeeded."""
+    item = {"jobArn": "arn:1", "status": "PartiallyCompleted", "successRecordCount": 0, "errorRecordCount": 5}
+    assert job_of(BEDROCK, item).state is State.FAILED
+    assert job_of(BEDROCK, {**item, "status": "Stopped"}).state is State.STOPPED
+
+
+def test_what_aws_says_of_records_that_failed_comes_first():
+    """A message tells more than a count."""
+    item = {"jobArn": "arn:1", "status": "Completed", "successRecordCount": 0, "errorRecordCount": 5}
+    assert job_of(BEDROCK, item).message == "All 5 records failed"
+    assert job_of(BEDROCK, {**item, "message": "Throttled"}).message == "Throttled"

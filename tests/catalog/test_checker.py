@@ -82,8 +82,20 @@ def test_correct_entry_has_no_problems():
             "records.total: 'PipelineExecutionArn' is a string, not one of: integer, long, float, double",
         ),
         (
-            {"refine": [{"from": "succeeded", "to": "partial", "when": "PipelineExecutionArn"}]},
-            "refine.0.when: 'PipelineExecutionArn' is a string, not one of: boolean, integer, ",
+            {"refine": [{"from": "succeeded", "to": "partial", "when": "StartTime"}]},
+            "refine.0.when: 'StartTime' is a timestamp, not one of: boolean, string, integer, ",
+        ),
+        (
+            {"refine": [{"from": "stopped", "to": "failed", "when": "PipelineExecutionStatus", "is": "Fialed"}]},
+            "refine.0: 'Fialed' is not a value of 'PipelineExecutionStatus'; did you mean `Failed`?",
+        ),
+        (
+            {"refine": [{"from": "stopped", "to": "failed", "when": "PipelineExecutionStatus", "is_not": "Stoped"}]},
+            "refine.0: 'Stoped' is not a value of 'PipelineExecutionStatus'; did you mean `Stopped`?",
+        ),
+        (
+            {"refine": [{"from": "stopped", "to": "failed", "when": "PipelineExecutionStatus"}]},
+            "refine.0: 'PipelineExecutionStatus' is always one of CompletedWithFailures, Executing, ",
         ),
         (states(failed=[]), "states: not mapped: Failed"),
         (

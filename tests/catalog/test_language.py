@@ -54,6 +54,11 @@ def kind_of(**changes: Any) -> Kind:
         ({"refine": [{"from": "failed", "to": "stopped", "when": "a"}]}, "no status is mapped to 'failed'"),
         ({"refine": [{"from": "running", "to": "running", "when": "a"}]}, "cannot turn 'running' into 'running'"),
         ({"refine": [{"from": "running", "to": "unknown", "when": "a"}]}, "cannot turn 'running' into 'unknown'"),
+        ({"refine": [{"from": "running", "to": "failed", "when": "a"}]}, "cannot turn 'running' into 'failed'"),
+        (
+            {"refine": [{"from": "succeeded", "to": "partial", "when": "a", "is": "x", "is_not": "y"}]},
+            "takes `is` or `is_not`, not both",
+        ),
         ({"sweep": {"kind": ["A"]}, "arguments": {"kind": "A"}}, "also given as an argument: kind"),
         ({"longest_run": "two days"}, "kinds.job.longest_run"),
         ({"longest_run": "28"}, "kinds.job.longest_run"),

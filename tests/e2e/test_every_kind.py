@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -82,16 +83,23 @@ def settle(world: World, kind: Kind) -> list[SimulatedScope | None]:
 
 
 def add_jobs(world: World, kind: Kind, scope: SimulatedScope | None) -> None:
-    """Add a job in each status and one for each refinement, and an old job in each final status."""
-    ends: list[tuple[str, int | None, float]] = [(status, None, HOUR) for status in kind.state_of]
-    ends += [(status, None, 30 * DAY) for status, state in kind.state_of.items() if state.is_final]
-    ends += [(kind.states[rule.from_][0], number, HOUR) for number, rule in enumerate(kind.refine)]
-    for number, (status, refined, age) in enumerate(ends):
+    """Add a job in each status, one for each refinement, two whose records failed, and an old one in each final status.
+
+    Those that failed in another way than by their status are left without a message, as AWS leaves them.
+    """
+    said = {"message": "User is not authorized to perform: s3:GetObject", "code": "403"}
+    ends: list[tuple[str, float, dict[str, Any]]] = [(status, HOUR, said) for status in kind.state_of]
+    ends += [(status, 30 * DAY, said) for status, state in kind.state_of.items() if state.is_final]
+    ends += [(kind.states[rule.from_][0], HOUR, {"refined": number}) for number, rule in enumerate(kind.refine)]
+    if "failed" in kind.records:
+        done = kind.states[State.SUCCEEDED][0]
+        ends += [
+            (done, HOUR, {"records": {"total": 9, "processed": 9, "succeeded": 9 - failed, "failed": failed}})
+            for failed in (4, 9)
+        ]
+    for number, (status, age, more) in enumerate(ends):
         path = [(0.0, next(iter(kind.state_of))), (60.0, status)]
-        message = "User is not authorized to perform: s3:GetObject"
-        world.add_job(
-            kind, scope=scope, created=NOW - age - number, path=path, message=message, code="403", refined=refined
-        )
+        world.add_job(kind, scope=scope, created=NOW - age - number, path=path, **more)
 
 
 def counts(world: World, job: SimulatedJob) -> bool:
@@ -127,6 +135,18 @@ def test_every_kind_is_read_completely(everything: Everything, kind: Kind) -> No
     assert set(exporter.samples("aws_job_exporter_source_up", "kind", "scope").values()) == {1}
     pending = exporter.samples("aws_job_exporter_details_pending", "kind", "scope")
     assert set(pending.values()) == {0}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.refine or "failed" in kind.records], ids=str)
+def test_whatever_a_rule_can_make_of_a_status_is_there_at_zero(everything: Everything, kind: Kind) -> None:
+    """A state that only a second field leads to has been seen at 0 before the first job comes to it."""
+    world, exporter = everything.world, everything.reading(kind)
+    states = {state_of(world, job, job.phase_at(NOW)) for job in everything.jobs[str(kind)]}
+    counted = exporter.by("state", "aws_jobs_finished_total")
+    assert {str(state) for state in states if state.is_final} <= set(counted)
+    shown = exporter.samples("aws_jobs", "status", "state")
+    assert {(job.status_at(NOW), str(state_of(world, job, 1))) for job in everything.jobs[str(kind)]} <= set(shown)
+    assert set(counted.values()) == {0}
 
 
 @pytest.mark.parametrize("kind", SILENT, ids=str)

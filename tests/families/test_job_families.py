@@ -94,6 +94,8 @@ aws_jobs{state="running",status="Running"} 1.0
 aws_jobs{state="succeeded",status="Done"} 2.0
 aws_jobs{state="failed",status="Broken"} 1.0
 aws_jobs{state="deleting",status="Deleting"} 1.0
+aws_jobs{state="partial",status="Done"} 0.0
+aws_jobs{state="failed",status="Done"} 0.0
 aws_jobs{state="unknown",status="unknown"} 1.0
 """,
     "aws_job_failures": """
@@ -156,6 +158,7 @@ aws_job_records{result="failed"} 3.0
 aws_jobs_finished_total{state="succeeded"} 2.0
 aws_jobs_finished_total{state="failed"} 1.0
 aws_jobs_finished_total{state="deleting"} 1.0
+aws_jobs_finished_total{state="partial"} 0.0
 """,
     "aws_jobs_failed_total": "\n".join(
         f'aws_jobs_failed_total{{reason="{reason}"}} {float(reason is Reason.CAPACITY)}' for reason in Reason
@@ -237,9 +240,10 @@ def test_a_reason_that_was_seen_stays_at_zero(ledger):
 def test_an_empty_ledger_still_shows_every_status_and_counter():
     """Every possible series exists before its first event."""
     text = exposed(Ledger(86_400.0, classify=str))
-    assert samples(text, "aws_jobs").count(" 0.0") == len(KIND.state_of) + 1
+    # Its statuses, what the counts of records can make of `Done`, and `unknown`.
+    assert samples(text, "aws_jobs").count(" 0.0") == 5 + 2 + 1
     assert samples(text, "aws_jobs_failed_total").count(" 0.0") == len(Reason)
-    assert samples(text, "aws_jobs_finished_total").count(" 0.0") == 3
+    assert samples(text, "aws_jobs_finished_total").count(" 0.0") == 4
 
 
 def test_families_that_a_kind_cannot_fill_are_left_out(ledger):

@@ -91,11 +91,18 @@ class Reading:
     lines: list[str]
 
     def samples(self, name: str, *requested: str, **labels: str) -> dict[tuple[str, ...], float]:
-        """Return the samples of a metric that carry `labels`, by the values of their `requested` labels."""
+        """Return the samples of a metric that carry `labels`, by the values of their `requested` labels.
+
+        Of several with the same values, the last one stands; counts of jobs add up, since a status has several states.
+        """
         text = "".join(f"{line}\n" for line in self.lines if line.startswith((f"{name}{{", f"{name} ")))
         samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
-        found = [sample for sample in samples if labels.items() <= sample.labels.items()]
-        return {tuple(sample.labels[label] for label in requested): sample.value for sample in found}
+        found: dict[tuple[str, ...], float] = {}
+        for sample in samples:
+            if labels.items() <= sample.labels.items():
+                values = tuple(sample.labels[label] for label in requested)
+                found[values] = sample.value + (found.get(values, 0.0) if name == "aws_jobs" else 0.0)
+        return found
 
     def by(self, label: str, name: str, **labels: str) -> dict[str, float]:
         """Return the samples of a metric that carry `labels`, by the value of one other label."""

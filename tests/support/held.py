@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from exporter.catalog import Kind
+from exporter.catalog.kind import Refinement
 from exporter.jobs import State
 from exporter.simulator import SimulatedJob, SimulatedScope, World
 from exporter.simulator.item_builders import scope_type
@@ -42,11 +43,23 @@ def identity_of(world: World, job: SimulatedJob) -> tuple[Any, ...]:
 
 
 def state_of(world: World, job: SimulatedJob, phase: int) -> State:
-    """Return what a job's item means in a phase: its status, corrected by the kind's refinements."""
+    """Return what a job's item means in a phase: its status, corrected by refinements and the counts of records."""
     unrefined = job.kind.state_of.get(job.statuses[phase], State.UNKNOWN)
     item = world.job_items(job.kind).item(job, job.created + job.offsets[phase])
     rules = [rule for rule in job.kind.refine if rule.from_ is unrefined]
-    return next((rule.to for rule in rules if (at(item, rule.when) or 0) > 0), unrefined)
+    refined = next((rule.to for rule in rules if _holds(rule, at(item, rule.when))), unrefined)
+    counts = {key: sum(at(item, path) or 0 for path in paths) for key, paths in job.kind.records.items()}
+    if not counts.get("failed") or refined not in {State.SUCCEEDED, State.PARTIAL}:
+        return refined
+    others = counts.get("succeeded", counts.get("total", math.inf) - counts["failed"])
+    return State.PARTIAL if others > 0 else State.FAILED
+
+
+def _holds(rule: Refinement, value: Any) -> bool:
+    """Return whether a member with this value is what a rule asks for."""
+    if rule.is_:
+        return any(str(value or "")[: len(word)] == word for word in rule.is_)
+    return bool(value) and value not in rule.is_not
 
 
 def delete_job(job: SimulatedJob) -> None:
