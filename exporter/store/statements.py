@@ -16,6 +16,7 @@ The life of a row:
 | active | seen ended | finished, counted; the end is frozen: AWS's, else the update time as it stands |
 | active, finished | two complete lists in a row lack it | past if it had finished, else gone |
 | finished | its details arrive | reason and times known; counted by reason |
+| finished | has succeeded, and its status tells of a deletion, a stop or an expiry | as it was |
 | finished | runs again | active; its next end counts if it is a later one |
 | finished | ends later, or was created later, by AWS's own times | finished, counted once more |
 | finished | leaves the lookback | past if AWS does not tell its end, else gone, with `passed` at its end |
@@ -33,9 +34,16 @@ STALE, ACTIVE, ENDED, CHANGED, LATE, SEEN = range(6)
 before the start of the lookback; unchanged, but missing from the list before."""
 
 _UNKNOWN, _FAILED, _DELETING = NUMBER[State.UNKNOWN], NUMBER[State.FAILED], NUMBER[State.DELETING]
+_SUCCESS = f"({NUMBER[State.SUCCEEDED]}, {NUMBER[State.PARTIAL]})"
+_AFTER_SUCCESS = f"({NUMBER[State.STOPPED]}, {NUMBER[State.EXPIRED]}, {NUMBER[State.DELETING]})"
 
 _ENDED = "CASE WHEN j.reported THEN j.finished ELSE j.ended END"
 """AWS's end of a known job."""
+
+# Whether a status tells nothing of the work that a known job did: what succeeded can be neither stopped nor expire, and
+# what is deleted is its record or its output.
+_IS_AFTERWARD = f"""(j.finished IS NOT NULL AND j.state IN {_SUCCESS} AND l.state IN {_AFTER_SUCCESS}
+    AND l.status <> j.status)"""
 
 _HIGHEST = "SELECT coalesce(max(n), 0) FROM job"
 
@@ -101,9 +109,10 @@ FROM (
                 j.finished AS old_finish, j.reported AS old_reported, j.dated AS old_dated, j.ended AS old_ended,
                 j.updated AS old_updated, j.ended_before AS old_ended_before, coalesce(j.asked, 0) AS old_asked,
                 j.reason AS old_reason,
-                l.status <> j.status OR l.state <> j.state AS is_status_new,
+                (l.status <> j.status OR l.state <> j.state) AND NOT {_IS_AFTERWARD} AS is_status_new,
                 l.state > {_UNKNOWN} AND CASE
-                    WHEN j.finished IS NOT NULL THEN coalesce(l.ended <= :now AND l.ended > {_ENDED}, 0)
+                    WHEN j.finished IS NOT NULL
+                        THEN coalesce(l.state <> {_DELETING} AND l.ended <= :now AND l.ended > {_ENDED}, 0)
                         OR coalesce(l.created <= :now AND l.created > j.created, 0)
                     WHEN j.n IS NULL THEN coalesce(p.reported AND l.ended <= :now AND l.ended > p.finished, 0)
                     ELSE 0 END AS is_again,
@@ -121,8 +130,7 @@ FROM (
             WHERE l.poll = :poll AND l.r > :after AND l.r <= :until AND (
                 j.n IS NULL
                 OR j.missed
-                OR l.status <> j.status
-                OR l.state <> j.state
+                OR ((l.status <> j.status OR l.state <> j.state) AND NOT {_IS_AFTERWARD})
                 OR (j.finished IS NOT NULL AND (l.ended > {_ENDED} OR l.created > j.created))
                 OR (j.finished IS NULL AND
                     (l.name, l.created, l.started, l.ended, l.updated, l.deadline, l.dims,

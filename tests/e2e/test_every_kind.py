@@ -156,3 +156,36 @@ def test_a_reason_that_the_list_leaves_out_is_requested(silent: Everything, kind
     failed = [job for job in silent.jobs[str(kind)] if counts(silent.world, job)]
     assert sum(found.values()) == sum(state_of(silent.world, job, job.phase_at(NOW)) is State.FAILED for job in failed)
     assert "unspecified" not in {reason for (_, reason), count in found.items() if count}
+
+
+AFTERWARD = [
+    (kind, status)
+    for kind in KINDS
+    for status, state in kind.state_of.items()
+    if State.SUCCEEDED in kind.states
+    and (state is State.DELETING or (kind.service == "cleanroomsml" and status == "INACTIVE"))
+]
+"""Kinds and statuses that a job may get after it succeeded, when its record or its output is deleted."""
+
+
+async def test_a_deletion_never_turns_a_success_into_something_else() -> None:
+    """Each kind's job succeeds and is then deleted; in gauges and counters it stays one that succeeded."""
+    clock = HandClock()
+    async with simulated(clock) as aws:
+        for number, (kind, status) in enumerate(AFTERWARD):
+            (scope, *_) = settle(aws.world, kind)
+            path = [(0.0, next(iter(kind.state_of))), (3600.0, kind.states[State.SUCCEEDED][0]), (7200.0, status)]
+            aws.world.add_job(kind, scope=scope, created=NOW - 60 - number, path=path)
+        services: dict[str, dict[str, list[str]]] = defaultdict(lambda: {"kinds": []})
+        for kind in {str(kind): kind for kind, _ in AFTERWARD}.values():
+            services[kind.service]["kinds"].append(kind.key)
+        settings = configured(aws.endpoint_url, services, poll={"interval": "1h"})
+        async with running(settings, clock) as exporter:
+            await exporter.turn(3600 * 1.5)
+            succeeded = exporter.samples("aws_jobs", "aws_service", "kind", state="succeeded")
+            finished = exporter.samples("aws_jobs_finished_total", "aws_service", "kind", "scope", "state")
+            await exporter.turn(3600 * 1.5)
+            await exporter.turn(3600 * 1.5)
+            assert exporter.samples("aws_jobs", "aws_service", "kind", state="succeeded") == succeeded
+            assert sum(succeeded.values()) >= len(AFTERWARD)
+            assert exporter.samples("aws_jobs_finished_total", "aws_service", "kind", "scope", "state") == finished

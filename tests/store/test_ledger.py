@@ -256,7 +256,7 @@ def test_deleting_the_record_of_a_finished_job_is_not_a_second_finish(ledger):
     ledger.take([job(state=State.SUCCEEDED, updated=1.0)], now=2.0)
     ledger.take([job(state=State.DELETING, updated=3.0)], now=4.0)
     assert ledger.finished_total == {((), State.SUCCEEDED): 1}
-    assert [(record.job.state, record.finished) for record in ledger.newest(10**9)] == [(State.DELETING, 1.0)]
+    assert [(record.job.state, record.finished) for record in ledger.newest(10**9)] == [(State.SUCCEEDED, 1.0)]
 
 
 def test_a_job_that_runs_again_can_finish_again(ledger):
@@ -322,8 +322,8 @@ def test_an_old_unknown_status_does_not_widen_later_listings(ledger):
 
 
 def test_a_later_final_status_does_not_change_the_run_time(ledger):
-    """ACTIVE then INACTIVE: the update time of the second status is not the end of the first."""
-    ledger.take([job(state=State.SUCCEEDED, created=0.0, updated=100.0)], now=200.0)
+    """CREATE_FAILED then INACTIVE: the update time of the second status is not the end of the first."""
+    ledger.take([job(state=State.FAILED, created=0.0, updated=100.0)], now=200.0)
     ledger.take([job(state=State.STOPPED, created=0.0, updated=5000.0)], now=6000.0)
     (tally,) = ledger.tallies.values()
     assert tally.last[State.STOPPED] == (100.0, 100.0)
@@ -776,6 +776,45 @@ def test_another_state_for_the_same_status_applies_to_what_is_held(ledger):
     assert not ledger.finished_total
 
 
+@pytest.mark.parametrize("end_is_known", [True, False], ids=["end known", "end unknown"])
+@pytest.mark.parametrize(
+    ("known", "listed"),
+    [
+        (State.SUCCEEDED, State.DELETING),
+        (State.PARTIAL, State.DELETING),
+        (State.SUCCEEDED, State.STOPPED),
+        (State.PARTIAL, State.EXPIRED),
+    ],
+)
+def test_what_happens_to_a_job_afterward_does_not_change_what_it_did(ledger, known, listed, end_is_known):
+    """Its record is deleted, or its output is no longer there: the job stays what it was."""
+    end: dict[str, Any] = {"ended" if end_is_known else "updated": 50.0}
+    done = job(state=known, created=0.0, **end)
+    ledger.take([job(created=0.0)], now=1.0)
+    ledger.take([done], now=60.0)
+    before = ledger.tallies, ledger.finished_total
+    later: dict[str, Any] = {"ended" if end_is_known and listed is State.DELETING else "updated": 100.0}
+    for minute in range(3):
+        ledger.take([done._replace(state=listed, status="later", **later)], now=120.0 + 60 * minute)
+        assert (ledger.tallies, ledger.finished_total) == before
+
+
+def test_a_job_that_is_run_again_after_a_success_can_be_stopped(ledger):
+    """AWS says that it ended later: it is another run, which nobody saw while it was active."""
+    ledger.take([job(created=0.0)], now=1.0)
+    ledger.take([job(state=State.SUCCEEDED, created=0.0, ended=50.0)], now=60.0)
+    ledger.take([job(state=State.STOPPED, created=0.0, ended=100.0)], now=120.0)
+    assert ledger.finished_total == {((), State.SUCCEEDED): 1, ((), State.STOPPED): 1}
+
+
+def test_a_job_that_was_stopped_and_is_deleted_stays_stopped(ledger):
+    """One that was deleted while it ran was seen to end by its deletion."""
+    ledger.take([job("a", created=0.0), job("b", created=0.0)], now=1.0)
+    ledger.take([job("a", state=State.STOPPED, created=0.0), job("b", created=0.0)], now=60.0)
+    ledger.take([job(name, state=State.DELETING, created=0.0) for name in "ab"], now=120.0)
+    assert ledger.finished_total == {((), State.STOPPED): 1, ((), State.DELETING): 1}
+
+
 ODD: dict[str, Any] = {"status": "Odd", "state": State.UNKNOWN}
 
 
@@ -813,10 +852,10 @@ def test_each_combination_that_is_counted_has_its_own_counter(ledger):
     assert ledger.finished_total == {(("x",), State.SUCCEEDED): 1, (("y",), State.SUCCEEDED): 1}
     both = [job(name, State.SUCCEEDED, created=20 * DAY, updated=20 * DAY + 1, dimensions=("old",)) for name in "ab"]
     ledger.take(both, now=20 * DAY + 60)
-    changed = [each._replace(status="Gone", state=State.DELETING, dimensions=(each.id,)) for each in both]
+    changed = [each._replace(status="Half", state=State.PARTIAL, dimensions=(each.id,)) for each in both]
     ledger.take(changed, now=20 * DAY + 120)
     counts = {dims: +tally.statuses for dims, tally in ledger.tallies.items() if +tally.statuses}
-    assert counts == {(name,): {("Gone", State.DELETING): 1} for name in "ab"}
+    assert counts == {(name,): {("Half", State.PARTIAL): 1} for name in "ab"}
 
 
 def test_a_job_that_two_listings_lack_as_it_leaves_the_lookback_does_not_count_again(ledger):
