@@ -155,7 +155,7 @@ def job_reader(
     """
     # A poll reads a hundred thousand items. A page is read column by column, which takes half as long as one item after
     # the other, and whatever is the same for all pages is computed here.
-    identities, status, states, records = _identities(kind), _texts(kind.status, longest), _states(kind), _records(kind)
+    identities, status, states, records = _identities(kind), _statuses(kind, longest), _states(kind), _records(kind)
     name, reason, code = (_texts(path, longest) for path in (kind.name, kind.reason, kind.code))
     # In the order of a job's fields.
     paths = (kind.times.created, kind.times.started, kind.times.ended, kind.times.updated, kind.times.deadline)
@@ -310,6 +310,12 @@ def _identities(kind: Kind) -> Callable[[Page], list[str]]:
         ]
 
     return identities
+
+
+def _statuses(kind: Kind, longest: int) -> Callable[[Page], list[str]]:
+    """Return a function that reads the statuses of items."""
+    texts, absent = _texts(kind.status, longest), kind.absent_status
+    return (lambda items: [status or absent for status in texts(items)]) if absent else texts
 
 
 def _states(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from functools import cached_property
@@ -15,12 +16,13 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     StringConstraints,
     model_validator,
 )
 
 from exporter.jobs import Job, State
-from exporter.text.durations import Duration
+from exporter.text.durations import format_duration, parse_duration
 
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 """A name that this project chose: of a kind, a scope or a dimension."""
@@ -61,6 +63,22 @@ def _as_url(pattern: str) -> str:
     if not all(part[1] for part in Formatter().parse(pattern) if part[1] is not None):
         raise ValueError(f"{pattern!r} has a pair of braces without a name")
     return pattern
+
+
+def _as_run(value: object) -> float:
+    return math.inf if value == _UNBOUNDED else parse_duration(value)
+
+
+def _run_text(seconds: float) -> str:
+    return _UNBOUNDED if math.isinf(seconds) else format_duration(seconds)
+
+
+_UNBOUNDED = "unbounded"
+
+LongestRun = Annotated[float, BeforeValidator(_as_run), Field(gt=0), PlainSerializer(_run_text, str)]
+"""Seconds, written as a duration, or infinite, written as `unbounded`."""
+
+_DAY = 86_400.0
 
 
 class Entry(BaseModel):
@@ -202,6 +220,10 @@ class Kind(Entry):
     states: Mapping[State, tuple[str, ...]]
     """Every status that AWS has for the kind, under the state that it means."""
     times: Times
+    absent_status: str = ""
+    """The status of an item that has none: from before AWS listed it."""
+    doubt: str = ""
+    """What AWS's documentation leaves open, and what was assumed; shown to people."""
     name: Path | None = None
     arguments: Arguments = Field(default_factory=dict)
     sweep: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
@@ -223,8 +245,11 @@ class Kind(Entry):
     refine: tuple[Refinement, ...] = ()
     """Corrections of the state, of which the first that holds counts: a limit reported as a stop, a cancellation
     reported as a failure."""
-    longest_run: Duration = 86_400.0
-    """The longest usual run, in seconds: how far before the lookback a first listing by creation time reaches."""
+    longest_run: LongestRun = _DAY
+    """The longest usual run, in seconds: how far before the lookback a first listing by creation time reaches.
+
+    Where it is unbounded, such a listing reaches a day, and what has been active for longer is found by its status.
+    """
     restarts: bool = False
     """Whether a job that has ended can run again under the same id, so that every poll looks at what has ended, too."""
     console: Annotated[str, AfterValidator(_as_url)] | None = None
@@ -247,9 +272,24 @@ class Kind(Entry):
         """Check what no single field can say of itself."""
         if State.UNKNOWN in self.states:
             raise ValueError("states: no status may be mapped to `unknown`, which is for those that AWS adds later")
+        if math.isinf(self.longest_run) and self.filters.created_after and not self.filters.status:
+            raise ValueError("longest_run: `unbounded` takes a filter by status, which finds the older active jobs")
+        if self.absent_status and self.absent_status not in self.state_of:
+            raise ValueError(f"absent_status: {self.absent_status!r} is not among the states")
         statuses = [status for words in self.states.values() for status in words]
         if twice := sorted({status for status in statuses if statuses.count(status) > 1}):
             raise ValueError(f"states: mapped more than once: {', '.join(twice)}")
+        if twice := sorted(set(self.sweep) & set(self.arguments)):
+            raise ValueError(f"sweep: also given as an argument: {', '.join(twice)}")
+        known = dict.fromkeys(("region", "name", *(self.id if len(self.id) > 1 else ("id", "suffix"))))
+        for _, field, _, _ in Formatter().parse(self.console or ""):
+            if field and field not in known:
+                raise ValueError(f"console: {{{field}}} is not one of {', '.join(f'{{{name}}}' for name in known)}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_rules(self) -> Self:
+        """Check that each rule starts from a state of the kind, and corrects it."""
         for number, rule in enumerate(self.refine):
             if rule.from_ not in self.states:
                 raise ValueError(f"refine.{number}: no status is mapped to {rule.from_.value!r}")
@@ -260,12 +300,6 @@ class Kind(Entry):
             is_correction = rule.to is not rule.from_ and _phase(rule.to) == _phase(rule.from_)
             if not is_exception and not is_correction:
                 raise ValueError(f"refine.{number}: cannot turn {rule.from_.value!r} into {rule.to.value!r}")
-        if twice := sorted(set(self.sweep) & set(self.arguments)):
-            raise ValueError(f"sweep: also given as an argument: {', '.join(twice)}")
-        known = dict.fromkeys(("region", "name", *(self.id if len(self.id) > 1 else ("id", "suffix"))))
-        for _, field, _, _ in Formatter().parse(self.console or ""):
-            if field and field not in known:
-                raise ValueError(f"console: {{{field}}} is not one of {', '.join(f'{{{name}}}' for name in known)}")
         return self
 
     def __str__(self) -> str:
@@ -298,8 +332,25 @@ class Kind(Entry):
     @cached_property
     def reading(self) -> str:
         """What decides which jobs are listed and how each is read, as text; not what their statuses mean."""
-        fields = {"operation", "items", "id", "status", "times", "name", "arguments", "sweep", "reason", "code"}
+        fields = {
+            "operation",
+            "items",
+            "id",
+            "status",
+            "absent_status",
+            "times",
+            "name",
+            "arguments",
+            "sweep",
+            "reason",
+            "code",
+        }
         return self.model_dump_json(include=fields | {"details", "dimensions", "records"})
+
+    @property
+    def reach(self) -> float:
+        """How far before the lookback a first listing by creation time reaches, in seconds."""
+        return _DAY if math.isinf(self.longest_run) else self.longest_run
 
     @property
     def outer_scope(self) -> str:

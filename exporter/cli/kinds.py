@@ -35,9 +35,17 @@ async def kinds(invocation: Invocation) -> int:
         named = (kind for kind in catalog.kinds() if not names or {kind.service, str(kind)} & set(names))
         print("---\n".join(_entries(kinds) for _, kinds in groupby(named, key=lambda kind: kind.service)), end="")
     else:
-        chosen = (row for row in rows(catalog) if not names or {row[0], "/".join(row[:2])} & set(names))
+        chosen = [row for row in rows(catalog) if not names or {row[0], "/".join(row[:2])} & set(names)]
         print(table([title.upper() for title in HEADER], chosen))
+        shown = {row[:2] for row in chosen} if names else set()
+        if open_ := [f"{name}: {doubt}" for name, doubt in doubts(catalog) if tuple(name.split("/")) in shown]:
+            print("", "What AWS's documentation leaves open:", *open_, sep="\n")
     return 0
+
+
+def doubts(catalog: Catalog) -> list[Row]:
+    """Return the name of each kind of which AWS's documentation leaves something open, and what that is."""
+    return [(str(kind), kind.doubt) for kind in catalog.kinds() if kind.doubt]
 
 
 def rows(catalog: Catalog) -> list[Row]:

@@ -450,3 +450,12 @@ def test_what_aws_says_of_records_that_failed_comes_first():
     item = {"jobArn": "arn:1", "status": "Completed", "successRecordCount": 0, "errorRecordCount": 5}
     assert job_of(BEDROCK, item).message == "All 5 records failed"
     assert job_of(BEDROCK, {**item, "message": "Throttled"}).message == "Throttled"
+
+
+def test_an_item_from_before_there_was_a_status_has_the_one_that_its_absence_meant():
+    """ListCustomModels listed only models that were ready to use."""
+    kind = CATALOG["bedrock"].kinds["custom_model"]
+    item = {"modelArn": "arn:1", "modelName": "n"}
+    assert (job_of(kind, item).status, job_of(kind, item).state) == ("Active", State.SUCCEEDED)
+    assert job_of(kind, {**item, "modelStatus": "Creating"}).state is State.RUNNING
+    assert job_of(BEDROCK, {"jobArn": "arn:1"}).state is State.UNKNOWN

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -62,6 +63,9 @@ def kind_of(**changes: Any) -> Kind:
         ({"sweep": {"kind": ["A"]}, "arguments": {"kind": "A"}}, "also given as an argument: kind"),
         ({"longest_run": "two days"}, "kinds.job.longest_run"),
         ({"longest_run": "28"}, "kinds.job.longest_run"),
+        ({"longest_run": "0s"}, "kinds.job.longest_run"),
+        ({"longest_run": "unbounded", "filters": {"created_after": "a"}}, "`unbounded` takes a filter by status"),
+        ({"absent_status": "Dome"}, "absent_status: 'Dome' is not among the states"),
         ({"console": "console.aws.amazon.com"}, "does not start with https://"),
         ({"console": "https://console/{"}, "kinds.job.console"),
         ({"console": "https://console/{}"}, "a pair of braces without a name"),
@@ -120,11 +124,13 @@ def test_states_by_status():
 
 @pytest.mark.parametrize(
     ("duration", "seconds"),
-    [("24h", 86400), ("28d", 2419200), ("1h30m", 5400), ("2w", 1209600), ("45s", 45)],
+    [("24h", 86400), ("28d", 2419200), ("1h30m", 5400), ("2w", 1209600), ("45s", 45), ("unbounded", math.inf)],
 )
 def test_longest_run(duration, seconds):
-    """A duration is written as Prometheus writes it."""
-    assert kind_of(longest_run=duration).longest_run == seconds
+    """A duration is written as Prometheus writes it, and read again as it is printed."""
+    kind = kind_of(longest_run=duration)
+    assert kind.longest_run == seconds
+    assert kind_of(longest_run=kind.model_dump(mode="json")["longest_run"]) == kind
 
 
 def test_longest_run_defaults_to_a_day():

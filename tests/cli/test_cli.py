@@ -229,6 +229,15 @@ def test_the_kinds_can_be_selected_by_name(run, name, kinds):
     assert len(out) == 1 + kinds
 
 
+def test_what_the_documentation_of_aws_leaves_open_is_said_below_the_kinds(run):
+    """Of the kinds that are named, and of no other."""
+    assert run("kinds", "s3control")[1][-1].startswith(
+        "s3control/job: AWS says of the operation that it lists jobs that"
+    )
+    assert sum(": AWS says that the list has completed" in line for line in run("kinds", "dynamodb")[1]) == 2
+    assert not any("leaves open" in line for line in run("kinds", "bedrock")[1])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CATALOG.names)
 def test_the_kinds_as_yaml_are_valid_entries(run, name):

@@ -592,3 +592,12 @@ async def test_a_status_that_gets_another_meaning_applies_to_what_is_known(reloa
         await exporter.turn(66)
         counted = exporter.by("state", "aws_jobs", status="Completed")
         assert (counted.get("succeeded", 0), counted["partial"]) == (0, 7)
+
+
+async def test_a_stream_that_runs_without_end_is_found_however_old_it_is(aws, clock):
+    """It started long before any lookback."""
+    run = CATALOG["emr-serverless"].kinds["job_run"]
+    application = aws.world.add_scope("emr-serverless", "application")
+    aws.world.add_job(run, scope=application, created=NOW - 400 * 86_400, path=[(0.0, "RUNNING")])
+    async with running(configured(aws.endpoint_url, {"emr-serverless": None}), clock) as exporter:
+        assert exporter.value("aws_jobs", status="RUNNING") == 1

@@ -10,7 +10,7 @@ from exporter.jobs import ALL, Job, Query, State
 from exporter.poller.planner import MARGIN, Plan, full, incremental, missing
 from exporter.store import EVERYTHING, SKEW, Listing
 from tests.support.effort import bounded
-from tests.support.harness import BEDROCK
+from tests.support.harness import BEDROCK, CATALOG
 from tests.support.ledgers import LedgerOfATest as Ledger
 from tests.support.ledgers import waited
 
@@ -212,6 +212,15 @@ def test_a_job_without_a_creation_is_looked_for_by_its_status_alone():
     made = polled(COMBINED, [])
     made.take([UNDATED], START, None)
     assert Query(None, "InProgress") in full(COMBINED, made, START, LOOKBACK).queries
+
+
+def test_where_jobs_run_without_end_a_first_reading_goes_back_a_day_and_lists_the_active_ones():
+    """A stream may have been started years ago; to list all of them would mean to list everything."""
+    streams = CATALOG["emr-serverless"].kinds["job_run"]
+    plan = full(streams, ledger(), START, LOOKBACK)
+    active = [status for status, state in streams.state_of.items() if state.is_active]
+    assert [query.status for query in plan.queries] == [*active, None]
+    assert plan.queries[-1] == Query(created_after=START - LOOKBACK - DAY - MARGIN)
 
 
 @pytest.mark.parametrize(("age", "is_older"), [(90 * DAY, True), (HOUR, False)])
