@@ -23,6 +23,12 @@ Page = Sequence[Any]
 _MILLISECONDS = 1e11
 """Separates the two units: seconds stay below it until the year 5138, milliseconds have been above it since 1973."""
 
+_FIRST = 1_104_537_600.0
+"""The start of 2005, before the first of AWS's services: an earlier time stands for none."""
+
+_ROUNDING = 1.0
+"""Seconds by which times may contradict each other: some are cut to whole seconds."""
+
 _NEVER = 253_402_300_800
 """The end of the year 9999, the last that a datetime can hold."""
 
@@ -90,7 +96,7 @@ def put(arguments: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
 def seconds(value: Any) -> float | None:
     """Return a time as seconds since 1970-01-01 UTC, from a datetime, epoch seconds or milliseconds, or an ISO string.
 
-    None if it cannot be the time of a job, such as `0001-01-01T00:00:00Z`, which is Go's zero value.
+    None if it cannot be the time of a job, such as 1970-01-01, or `0001-01-01T00:00:00Z`, which is Go's zero value.
     """
     time: float | None = None
     if isinstance(value, str):
@@ -103,7 +109,7 @@ def seconds(value: Any) -> float | None:
     elif isinstance(value, int | float) and not isinstance(value, bool):
         # Clamped first: an integer of any length may be too large for a float.
         time = min(value, _NEVER * 1000) / 1000 if value > _MILLISECONDS else float(max(value, -1))
-    return time if time is not None and 0 <= time < _NEVER else None
+    return time if time is not None and _FIRST <= time < _NEVER else None
 
 
 def scope_of(scope: Scope, item: Any) -> tuple[str, str] | None:
@@ -168,8 +174,12 @@ def job_reader(
         meant, explained = states(statuses, items, counts)
         for n, why in explained.items():
             messages[n] = messages[n] or why
+        created, started, ended, updated, deadline = (time(items) for time in times)
+        # What AWS cannot mean is no time: nothing ends or changes before it is created, or starts after its end.
+        started, ended, updated = (_not_before(created, column) for column in (started, ended, updated))
+        started = _not_after(ended, started)
         columns = (
-            *(ids, statuses, meant, name(items), *(time(items) for time in times)),
+            *(ids, statuses, meant, name(items), created, started, ended, updated, deadline),
             *(messages, code(items), counts),
             zip(*(label(items) for label in labels), strict=True) if labels else repeat((), len(items)),
             repeat(None, len(items)),
@@ -279,7 +289,7 @@ def _times(path: str | None) -> Callable[[Page], list[float | None]]:
                 else seconds(value)
                 if value[-1:] != "Z"
                 else time
-                if (time := parse(value).timestamp()) >= 0
+                if (time := parse(value).timestamp()) >= _FIRST
                 else None
                 for value in values
             ]
@@ -287,6 +297,22 @@ def _times(path: str | None) -> Callable[[Page], list[float | None]]:
             return [seconds(value) for value in values]
 
     return times
+
+
+def _not_before(first: Sequence[float | None], times: list[float | None]) -> list[float | None]:
+    """Return times without those that are before the ones in `first`."""
+    return [
+        time if time is None or start is None or time >= start - _ROUNDING else None
+        for start, time in zip(first, times, strict=True)
+    ]
+
+
+def _not_after(last: Sequence[float | None], times: list[float | None]) -> list[float | None]:
+    """Return times without those that are after the ones in `last`."""
+    return [
+        time if time is None or end is None or time <= end + _ROUNDING else None
+        for end, time in zip(last, times, strict=True)
+    ]
 
 
 def _identities(kind: Kind) -> Callable[[Page], list[str]]:

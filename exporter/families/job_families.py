@@ -119,7 +119,7 @@ JOB_FAMILIES: tuple[Family[JobView], ...] = (
     _family(
         "aws_job_duration_seconds",
         "gaugehistogram",
-        "Run time of jobs that finished within the lookback, from start (else creation) to end (else last update).",
+        "Run time of jobs that finished within the lookback, from start (creation, where lists have no starts) to end.",
         ("state",),
         lambda view: [((str(state),), *_buckets_and_sum(each)) for state, each in view.sums.durations.items()],
     ),

@@ -147,7 +147,10 @@ class Inventory:
     ) -> Page:
         """Return at most `limit` matching jobs that come after a position in an order."""
         async with self._database.reading() as connection:
-            search = Search(job_filter, order, await self._among(connection, places))
+            among = await self._among(connection, places)
+            if order.sort == "duration":
+                among = among._replace(starting=self._starting())
+            search = Search(job_filter, order, among)
             # One more than asked for, to know whether there are more.
             rows = await self._rows(connection, search.page(after), search.values(limit + 1, after))
             positions = [Position(*row) for row in rows]
@@ -197,6 +200,12 @@ class Inventory:
         known = ((row[-2], (sources[numbers[row[-3]]], record(row))) for row in rows if row[-3] in numbers)
         jobs = dict(await in_turns(known))
         return [Found(position, *jobs[position.number]) for position in positions if position.number in jobs]
+
+    def _starting(self) -> list[int]:
+        """Return the sources whose lists tell when jobs start."""
+        sources = self._sources()
+        numbers = sources.numbers(self._database)
+        return [number for number, place in numbers.items() if sources.lists[place].kind.times.started]
 
     async def _sums(self, sql: str, **values: float) -> list[Any]:
         """Return the rows of a statement about all sources that are polled."""

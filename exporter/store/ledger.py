@@ -48,6 +48,8 @@ class Rules(NamedTuple):
     """Finished jobs that are held at most."""
     reasons: str = ""
     """What differs where the rules of reasons do."""
+    has_starts: bool = False
+    """Whether the list tells when jobs start: one without a start never ran."""
 
 
 class Asked(NamedTuple):
@@ -104,7 +106,7 @@ class Ledger:
         self._longest_run = longest_run
         bounds = tuple(round(bound * 1000) for bound in rules.bounds)
         self.moved, self.left, self._all = sql.moved(bounds), sql.left(bounds), sql.everything(bounds)
-        self._rules = repr((rules.lookback, bounds, rules.limit, rules.reasons))
+        self._rules = repr((rules.lookback, bounds, rules.limit, rules.reasons, rules.has_starts))
         self.row: dict[str, Any] = {}
         """The row of the source; only what takes in a listing changes it."""
         self._epoch = 0
@@ -231,15 +233,16 @@ class Ledger:
             if found is None:
                 return
             asked = Asked(*found)
+            parameters = {"source": self.number, "has_starts": self.rules.has_starts, "now": math.inf}
             async with self.database.transaction():
                 connection.execute(sql.EMPTY_LEAVING)
                 connection.execute("INSERT INTO leaving VALUES (?)", (asked.n,))
                 for statement in self.left:
-                    connection.execute(statement, {"source": self.number, "sign": -1})
+                    connection.execute(statement, {**parameters, "sign": -1})
                 self._note(connection, asked, job, milliseconds(now), is_refused=is_refused)
                 for statement in self.left:
-                    connection.execute(statement, {"source": self.number, "sign": 1})
-                connection.execute(sql.LAST_EXPLAINED, {"source": self.number, "now": math.inf})
+                    connection.execute(statement, {**parameters, "sign": 1})
+                connection.execute(sql.LAST_EXPLAINED, parameters)
             self.read(connection)
 
     def _note(self, connection: sqlite3.Connection, asked: Asked, job: Job, now: int, *, is_refused: bool) -> None:
@@ -352,7 +355,13 @@ class Ledger:
                 connection.execute(f"DELETE FROM {table} WHERE source = ?", (number,))
             # The last ends of jobs that are gone stay under the reasons that they had.
             (oldest,) = connection.execute(sql.OLDEST, (number,)).fetchone()
-            parameters = {"source": number, "sign": 1, "horizon": oldest, "now": math.inf}
+            parameters = {
+                "source": number,
+                "sign": 1,
+                "horizon": oldest,
+                "now": math.inf,
+                "has_starts": self.rules.has_starts,
+            }
             connection.execute(sql.FORGET_LAST, parameters)
             for statement in (*self._all, sql.LAST_OF_ALL):
                 await database.run(statement, parameters, is_long=True)

@@ -108,12 +108,15 @@ def seconds(time: int | None) -> float | None:
     return None if time is None else time / 1000
 
 
-def duration(job: Job) -> float | None:
-    """Return the run time of a finished job in seconds; None if AWS does not give both its start and its end."""
-    start = job.created if job.started is None else job.started
+def duration(job: Job, *, has_starts: bool) -> float | None:
+    """Return the run time of a finished job in seconds; None if AWS does not give both its start and its end.
+
+    Its start is its creation, unless the list `has_starts`: then a job without one never ran.
+    """
+    start = job.created if job.started is None and not has_starts else job.started
     end = job.updated if job.ended is None else job.ended
     # The update time of a job that is being deleted is that of the deletion.
-    if start is None or end is None or job.state is State.DELETING:
+    if start is None or end is None or job.state in {State.DELETING, State.EXPIRED}:
         return None
     # Both are whole milliseconds; their difference as a float is not.
     return max(0.0, round(end - start, 3))

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from exporter.jobs import State
 from exporter.store.job_filter import JobFilter
-from exporter.store.statements import DURATION
+from exporter.store.statements import duration
 from exporter.store.tables import NUMBER, STATES
 
 Sort = Literal["", "name", "status", "created", "started", "finished", "duration", "reason"]
@@ -47,6 +47,8 @@ class Among(NamedTuple):
 
     numbers: list[int]
     is_all_but: bool = False
+    starting: Sequence[int] = ()
+    """Those whose lists tell when jobs start, for an order by run time."""
 
     @property
     def condition(self) -> str:
@@ -58,7 +60,7 @@ class Among(NamedTuple):
     @property
     def values(self) -> Mapping[str, Any]:
         """The values of its parameters."""
-        return {"sources": json.dumps(self.numbers)}
+        return {"sources": json.dumps(self.numbers), "starting": json.dumps(self.starting)}
 
 
 _FAILED, _UNKNOWN = NUMBER[State.FAILED], NUMBER[State.UNKNOWN]
@@ -67,6 +69,7 @@ _ACTIVE, _DATED, _UNDATED = range(3)
 _RANKED = {_ACTIVE: [], _DATED: ["dated"], _UNDATED: ["finished IS NOT NULL", "NOT dated"]}
 _TIME = "coalesce(finished, created, 0)"
 _ENDED = "CASE WHEN dated THEN finished END"
+_DURATION = duration("source IN (SELECT value FROM json_each(:starting))")
 _REASON = f"CASE state WHEN {_FAILED} THEN reason END"
 _ORDERS: Mapping[str, tuple[str, str]] = {
     "": (f"CASE WHEN finished IS NULL THEN {_ACTIVE} WHEN dated THEN {_DATED} ELSE {_UNDATED} END", _TIME),
@@ -75,7 +78,7 @@ _ORDERS: Mapping[str, tuple[str, str]] = {
     "created": ("created IS NULL", "created"),
     "started": ("started IS NULL", "started"),
     "finished": (f"{_ENDED} IS NULL", _ENDED),
-    "duration": (f"{DURATION} IS NULL", DURATION),
+    "duration": (f"{_DURATION} IS NULL", _DURATION),
     "reason": (f"{_REASON} IS NULL", _REASON),
 }
 """The rank and the value of a job in each order."""

@@ -2,8 +2,8 @@
 
 Every statement takes the parameters of `taking_in`: the source, the number of the poll, `now`, `horizon` (the start of
 the lookback), `start` (the same, or later where limits.jobs_per_source is reached), the source's `passed`, and its
-`since`, less what clocks may differ by. Times in milliseconds. Table and index names are chosen by hand (`INDEXED BY`,
-`CROSS JOIN`), because SQLite has no statistics about them.
+`since`, less what clocks may differ by, and whether its list `has_starts`. Times in milliseconds. Table and index
+names are chosen by hand (`INDEXED BY`, `CROSS JOIN`), because SQLite has no statistics about them.
 
 The life of a row:
 
@@ -227,10 +227,21 @@ ON CONFLICT (source, dims) DO UPDATE SET newest_created = excluded.newest_create
 WHERE excluded.newest_created > coalesce(newest_created, -1) OR newest_created > :now
 """
 
-# Of a row of `job`: AWS's end, and how long it ran, which the update time of a job that is being deleted does not tell.
+# Of a row of `job`: AWS's end.
 _END = "CASE WHEN reported THEN finished ELSE coalesce(ended, updated) END"
-DURATION = f"""CASE WHEN state <> {_DELETING} AND finished IS NOT NULL
-    THEN max(0, {_END} - coalesce(started, created)) END"""
+
+
+def duration(has_starts: str) -> str:
+    """Return how long a row's job ran, where `has_starts` says whether its list tells when jobs start.
+
+    Waiting is not running: what never started, or expired, has no run time. The update time of a job that is being
+    deleted does not tell its end.
+    """
+    return f"""CASE WHEN state NOT IN ({_DELETING}, {NUMBER[State.EXPIRED]}) AND finished IS NOT NULL
+        THEN max(0, {_END} - coalesce(started, CASE WHEN NOT {has_starts} THEN created END)) END"""
+
+
+DURATION = duration(":has_starts")
 
 
 def _last(rows: str) -> str:

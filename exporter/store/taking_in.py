@@ -84,6 +84,7 @@ class TakingIn:
                     self._changes[column] = min(self._changes[column], time)
         self._parameters: dict[str, Any] = {
             "source": ledger.number,
+            "has_starts": ledger.rules.has_starts,
             "poll": staged.poll,
             "after": staged.after,
             "until": staged.until,

@@ -63,6 +63,9 @@ def test_an_argument_without_a_value_is_left_out():
 NO_TIMES = [
     "0001-01-01T00:00:00Z",
     -1,
+    0,
+    "1970-01-01T00:00:00Z",
+    "2004-12-31T23:59:59+00:00",
     float("nan"),
     float("inf"),
     -(10**400),
@@ -75,7 +78,7 @@ NO_TIMES = [
 
 @pytest.mark.parametrize("value", NO_TIMES)
 def test_an_impossible_time_is_none(value):
-    """Nobody could calculate with a NaN, an infinity or a time before 1970."""
+    """Nobody could calculate with a NaN or an infinity, and AWS had no jobs before 2005."""
     assert seconds(value) is None
     assert job_of(BEDROCK, {"jobArn": "a", "submitTime": value}).created is None
 
@@ -94,7 +97,7 @@ TIMES = [
     (1_790_000_000, 1_790_000_000.0),
     (1_790_000_000.25, 1_790_000_000.25),
     (1_790_000_000_250, 1_790_000_000.25),
-    (0, 0.0),
+    (1104537600, 1104537600.0),
     ("2026-09-21T12:00:00Z", NOON.timestamp()),
     ("2026-09-21T12:00:00.500000Z", NOON.timestamp() + 0.5),
     ("2026-09-21T14:00:00+02:00", NOON.timestamp()),
@@ -459,3 +462,27 @@ def test_an_item_from_before_there_was_a_status_has_the_one_that_its_absence_mea
     assert (job_of(kind, item).status, job_of(kind, item).state) == ("Active", State.SUCCEEDED)
     assert job_of(kind, {**item, "modelStatus": "Creating"}).state is State.RUNNING
     assert job_of(BEDROCK, {"jobArn": "arn:1"}).state is State.UNKNOWN
+
+
+PATHS = {"created": "submitTime", "started": "startTime", "ended": "endTime", "updated": "lastModifiedTime"}
+TIMED = BEDROCK.model_copy(update={"times": BEDROCK.times.model_copy(update={"started": "startTime"})})
+
+
+@pytest.mark.parametrize(
+    ("listed", "left"),
+    [
+        ({"created": 0, "started": 10, "ended": 20, "updated": 30}, {"created", "started", "ended", "updated"}),
+        # Whole seconds beside milliseconds.
+        ({"created": 0.9, "started": 0, "ended": 0, "updated": 0}, {"created", "started", "ended", "updated"}),
+        ({"created": 100, "ended": 20, "updated": 130}, {"created", "updated"}),
+        ({"created": 100, "started": 90, "ended": 120}, {"created", "ended"}),
+        ({"created": 100, "updated": 90}, {"created"}),
+        ({"created": 0, "started": 50, "ended": 20}, {"created", "ended"}),
+        ({"started": 50, "ended": 20}, {"ended"}),
+    ],
+)
+def test_times_that_contradict_each_other_are_no_times(listed, left):
+    """Nothing ends, starts or changes before it was created, and nothing starts after its end."""
+    item = {PATHS[name]: datetime.fromtimestamp(NOW + time, UTC) for name, time in listed.items()}
+    job = job_of(TIMED, {"jobArn": "arn:1", "status": "Completed", **item})
+    assert {name for name in PATHS if getattr(job, name) is not None} == left

@@ -149,6 +149,18 @@ def test_whatever_a_rule_can_make_of_a_status_is_there_at_zero(everything: Every
     assert set(counted.values()) == {0}
 
 
+WAITING = [kind for kind in KINDS if kind.times.started and next(iter(kind.state_of.values())) is State.PENDING]
+"""Kinds whose list tells when jobs start, which those in `add_jobs` never do: they wait until they end."""
+
+
+@pytest.mark.parametrize("kind", WAITING, ids=str)
+def test_a_job_that_only_waited_did_not_run(everything: Everything, kind: Kind) -> None:
+    """It was stopped or failed while it was queued: the time that it waited is no run time."""
+    assert everything.reading(kind).by("state", "aws_job_last_finished_timestamp_seconds")
+    timed = [line for line in everything.reading(kind).lines if line.startswith(("aws_job_duration", "aws_job_last_d"))]
+    assert timed == []
+
+
 @pytest.mark.parametrize("kind", SILENT, ids=str)
 def test_a_reason_that_the_list_leaves_out_is_requested(silent: Everything, kind: Kind) -> None:
     """AWS's model promises a message in the list, and the list comes without it: the details have it."""

@@ -13,6 +13,7 @@ from exporter.store import JobFilter
 from exporter.store.inventory import Places
 from exporter.store.search import USUAL, Order
 from exporter.telemetry import SourceStatus
+from tests.support.harness import CATALOG
 from tests.support.inside import (
     BEDROCK,
     DAY,
@@ -68,6 +69,14 @@ async def test_active_jobs_come_first_then_the_last_to_finish():
     between = [job("between", created=NOW - 2 * HOUR)]
     found = inventory(listed([*running, *done]), Polled(status()), listed(between, TRAINING))
     assert await names(found) == ["new", "old", "just", "between", "before"]
+
+
+async def test_a_job_that_never_started_has_no_run_time_to_sort_by():
+    """Its list tells when jobs start, and it was stopped while it waited; another list has no starts at all."""
+    compilation = CATALOG["sagemaker"].kinds["compilation_job"]
+    waited = [job("waited", State.STOPPED), job("ran", started=NOW - HOUR)]
+    found = inventory(listed(waited, compilation), listed([job("shorter")._replace(ended=NOW - HOUR + 1)]))
+    assert await names(found, order=Order("duration")) == ["shorter", "ran", "waited"]
 
 
 async def test_jobs_whose_end_nobody_knows_come_last():
