@@ -17,6 +17,9 @@ from exporter.catalog.kind import BARE, Arguments, Details, Times
 from exporter.jobs import FINAL, Job, State
 
 Item = Mapping[str, Any]
+_Column = list[float | None]
+"""Times of a page's items."""
+
 Page = Sequence[Any]
 """Items as AWS listed them."""
 
@@ -175,9 +178,7 @@ def job_reader(
         for n, why in explained.items():
             messages[n] = messages[n] or why
         created, started, ended, updated, deadline = (time(items) for time in times)
-        # What AWS cannot mean is no time: nothing ends or changes before it is created, or starts after its end.
-        started, ended, updated = (_not_before(created, column) for column in (started, ended, updated))
-        started = _not_after(ended, started)
+        started, ended, updated = _possible(created, started, ended, updated)
         columns = (
             *(ids, statuses, meant, name(items), created, started, ended, updated, deadline),
             *(messages, code(items), counts),
@@ -209,7 +210,10 @@ def completed(job: Job, details: Details, response: Item, longest: int = sys.max
     }
     job = job._replace(message=job.message or cut(message, longest), code=job.code or code, details=None, **times)
     took = _took(details.times)
-    return took(job, response) if took else job
+    if took:
+        job = took(job, response)
+    (started,), (ended,), (updated,) = _possible([job.created], [job.started], [job.ended], [job.updated])
+    return job._replace(started=started, ended=ended, updated=updated)
 
 
 def _lacks(details: Details) -> Callable[[Job], bool]:
@@ -299,7 +303,16 @@ def _times(path: str | None) -> Callable[[Page], list[float | None]]:
     return times
 
 
-def _not_before(first: Sequence[float | None], times: list[float | None]) -> list[float | None]:
+def _possible(created: _Column, started: _Column, ended: _Column, updated: _Column) -> tuple[_Column, _Column, _Column]:
+    """Return starts, ends and updates without those that AWS cannot mean.
+
+    Nothing starts, ends or changes before it is created, or starts after its end.
+    """
+    started, ended, updated = (_not_before(created, times) for times in (started, ended, updated))
+    return _not_after(ended, started), ended, updated
+
+
+def _not_before(first: _Column, times: _Column) -> _Column:
     """Return times without those that are before the ones in `first`."""
     return [
         time if time is None or start is None or time >= start - _ROUNDING else None
@@ -307,7 +320,7 @@ def _not_before(first: Sequence[float | None], times: list[float | None]) -> lis
     ]
 
 
-def _not_after(last: Sequence[float | None], times: list[float | None]) -> list[float | None]:
+def _not_after(last: _Column, times: _Column) -> _Column:
     """Return times without those that are after the ones in `last`."""
     return [
         time if time is None or end is None or time <= end + _ROUNDING else None

@@ -329,6 +329,11 @@ class Kind(Entry):
             return ()
         return (State.PARTIAL, State.FAILED) if {"succeeded", "total"} & set(self.records) else (State.PARTIAL,)
 
+    @property
+    def has_starts(self) -> bool:
+        """Whether AWS tells when jobs start: one that has ended without a start never ran."""
+        return bool(self.times.started or (self.details and self.details.times.started))
+
     @cached_property
     def reading(self) -> str:
         """What decides which jobs are listed and how each is read, as text; not what their statuses mean."""

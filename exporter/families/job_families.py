@@ -128,7 +128,7 @@ JOB_FAMILIES: tuple[Family[JobView], ...] = (
         "gaugehistogram",
         "Time from creation to start of jobs that are active or finished within the lookback.",
         (),
-        lambda view: [((), *_buckets_and_sum(view.sums.queue))] if view.kind.times.started else [],
+        lambda view: [((), *_buckets_and_sum(view.sums.queue))] if view.kind.has_starts else [],
     ),
     _gauge(
         "aws_job_last_duration_seconds",

@@ -218,8 +218,8 @@ class JobSource:
         context, settings = self._context, self._context.settings
         classify = partial(_reason, context.classifier, self.kind.service)
         lookback, bounds = settings.poll.lookback, settings.metrics.duration_buckets
-        has_starts = self.kind.times.started is not None
-        rules = Rules(lookback, bounds, settings.limits.jobs_per_source, context.classifier.identity, has_starts)
+        limit, reasons = settings.limits.jobs_per_source, context.classifier.identity
+        rules = Rules(lookback, bounds, limit, reasons, self.kind.has_starts)
         return Ledger(context.database, self.status.key, classify, rules, repr(self.identity), self.kind.longest_run)
 
     async def _open(self, *, create: bool = True) -> None:

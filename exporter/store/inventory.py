@@ -205,7 +205,7 @@ class Inventory:
         """Return the sources whose lists tell when jobs start."""
         sources = self._sources()
         numbers = sources.numbers(self._database)
-        return [number for number, place in numbers.items() if sources.lists[place].kind.times.started]
+        return [number for number, place in numbers.items() if sources.lists[place].kind.has_starts]
 
     async def _sums(self, sql: str, **values: float) -> list[Any]:
         """Return the rows of a statement about all sources that are polled."""

@@ -146,3 +146,22 @@ async def test_an_outage_is_no_answer(aws, clock, outage):
             await exporter.turn(70)
         assert exporter.by("reason", "aws_job_failures") == {"capacity": 5}
         assert exporter.value("aws_jobs_failed_total", reason="capacity", account_id=ACCOUNT) == 5
+
+
+async def test_waiting_is_no_run_time_where_the_details_tell_the_start(aws, clock):
+    """A transfer that was cancelled in the queue never ran, however long it had waited."""
+    async with running(configured(aws.endpoint_url, DATASYNC), clock) as exporter:
+        aws.world.add_job(TRANSFER, created=NOW + 5, path=[(0, "QUEUED"), (50, "ERROR")])
+        await exporter.turn(70)
+        assert exporter.value("aws_job_last_finished_timestamp_seconds", state="failed") == NOW + 55
+        assert ran(exporter, kind=TRANSFER.key, state="failed") == (None, None)
+
+
+async def test_times_of_the_details_that_cannot_be(aws, clock):
+    """An end before the start of the transfer would be a negative run time."""
+    aws.faults.add(Fault.members(EndTime=NOW - DAY), operation="DescribeTaskExecution")
+    async with running(configured(aws.endpoint_url, DATASYNC), clock) as exporter:
+        aws.world.add_job(TRANSFER, created=NOW + 5, path=[(0, "QUEUED"), (20, "TRANSFERRING"), (50, "SUCCESS")])
+        await exporter.turn(70)
+        assert exporter.value("aws_jobs", state="succeeded") == 1
+        assert ran(exporter, kind=TRANSFER.key, state="succeeded") == (None, None)

@@ -56,7 +56,7 @@ class JobRow(NamedTuple):
             started=job.started,
             finished=found.record.finished if found.record.is_dated else None,
             deadline=job.deadline,
-            duration_seconds=(duration(job, has_starts=kind.times.started is not None) if job.state.is_final else None),
+            duration_seconds=(duration(job, has_starts=kind.has_starts) if job.state.is_final else None),
             reason=found.record.reason if job.state is State.FAILED else None,
             code=job.code,
             message=job.message,
