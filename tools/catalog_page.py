@@ -1,38 +1,65 @@
-"""Writes the table of docs/catalog.md from the catalog: `make docs`."""
+"""Writes the tables of docs/catalog.md from the catalog: `make docs`."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from exporter.catalog import Catalog
-from exporter.cli.kinds import HEADER, Row, doubts, rows
+from exporter.catalog import Catalog, Kind
+from exporter.cli.kinds import HEADER, Row, doubts, retention, rows
 
 PAGE = Path(__file__).parents[1] / "docs" / "catalog.md"
-START = "<!-- kinds: written by tools.catalog_page -->"
-END = "<!-- end of kinds -->"
-DOUBTS = "<!-- doubts: written by tools.catalog_page -->"
-END_OF_DOUBTS = "<!-- end of doubts -->"
+DOUBTS = ("kind", "what is not clear")
+LISTS = ("kind", "newest first by", "retention", "details")
 
 
 def written(document: str) -> str:
-    """Return a document with the tables between its markers brought up to date; raises ValueError without markers."""
+    """Return a document with the tables between their markers brought up to date; raises ValueError without markers."""
     catalog = Catalog()
-    document = _between(document, START, END, markdown(HEADER, rows(catalog)))
-    return _between(document, DOUBTS, END_OF_DOUBTS, markdown(("kind", "what is not clear"), doubts(catalog)))
+    tables = {
+        "kinds": markdown(HEADER, rows(catalog)),
+        "lists": markdown(LISTS, lists(catalog)),
+        "doubts": markdown(DOUBTS, doubts(catalog)),
+    }
+    for name, table in tables.items():
+        start, end = markers(name)
+        before, found, rest = document.partition(start)
+        _, closed, after = rest.partition(end)
+        if not found or not closed:
+            raise ValueError(f"no markers {start} and {end}")
+        document = f"{before}{start}\n\n{table}\n\n{end}{after}"
+    return document
 
 
-def _between(document: str, start: str, end: str, text: str) -> str:
-    before, found, rest = document.partition(start)
-    _, found_end, after = rest.partition(end)
-    if not found or not found_end:
-        raise ValueError(f"no markers {start} and {end}")
-    return f"{before}{start}\n\n{text}\n\n{end}{after}"
+def markers(name: str) -> tuple[str, str]:
+    """Return what stands before and after a table."""
+    return f"<!-- {name}: written by tools.catalog_page -->", f"<!-- end of {name} -->"
+
+
+def lists(catalog: Catalog) -> Iterator[Row]:
+    """Yield a row for each kind of whose list something is known."""
+    for kind in catalog.kinds():
+        about = (_order(kind), _retention(kind), kind.details.operation if kind.details else "")
+        if any(about):
+            yield str(kind), *about
+
+
+def _order(kind: Kind) -> str:
+    order = kind.order
+    if order is None:
+        return ""
+    condition = f", only with {order.only_with}" if order.only_with else ""
+    condition += f", not with {order.not_with}" if order.not_with else ""
+    return f"[{order.newest_first}]({order.source}){condition}"
+
+
+def _retention(kind: Kind) -> str:
+    return f"[{retention(kind)}]({kind.retention.source})" if kind.retention else ""
 
 
 def markdown(header: Row, rows: Iterable[Row]) -> str:
-    """Return rows as a Markdown table, header included."""
+    """Return rows as a Markdown table."""
     ruler = tuple("---" for _ in header)
     return "\n".join(f"| {' | '.join(row)} |" for row in (header, ruler, *rows))
 

@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from exporter.jobs import Job, State
-from exporter.text.durations import format_duration, parse_duration
+from exporter.text.durations import Duration, format_duration, parse_duration
 
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 """A name that this project chose: of a kind, a scope or a dimension."""
@@ -52,14 +52,23 @@ Arn = Annotated[str, StringConstraints(pattern=r"^arn:[^{}]*\{id\}[^{}]*$")]
 """An ARN with a place for a scope's id: `arn:*:cleanrooms:*:*:membership/{id}`."""
 
 
+def _as_url(url: str) -> str:
+    """Check that a text starts with https; raises ValueError."""
+    if not url.startswith("https://"):
+        raise ValueError(f"{url!r} does not start with https://")
+    return url
+
+
+Url = Annotated[str, AfterValidator(_as_url)]
+"""A page of AWS's documentation, or of its console."""
+
+
 def _as_list(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-def _as_url(pattern: str) -> str:
-    """Check that a pattern starts with https and names each placeholder; raises ValueError."""
-    if not pattern.startswith("https://"):
-        raise ValueError(f"{pattern!r} does not start with https://")
+def _with_names(pattern: str) -> str:
+    """Check that a pattern names each placeholder; raises ValueError."""
     if not all(part[1] for part in Formatter().parse(pattern) if part[1] is not None):
         raise ValueError(f"{pattern!r} has a pair of braces without a name")
     return pattern
@@ -139,6 +148,27 @@ class Details(Entry):
         """Yield every path into a response with the key that it stands under."""
         yield from ((key, path) for key, path in (("reason", self.reason), ("code", self.code)) if path)
         yield from ((f"times.{key}", path) for key, path in self.times.named())
+
+
+class Order(Entry):
+    """The order that AWS documents of a list: the newest first, by one of the times."""
+
+    newest_first: Literal["created", "ended", "updated"]
+    """By `ended`, jobs that have not ended stand where they were created."""
+    only_with: Literal["created_after", "status"] | None = None
+    """The filter without which AWS promises no order."""
+    not_with: Literal["created_after", "status"] | None = None
+    """The filter with which AWS promises no order."""
+    source: Url
+
+
+class Retention(Entry):
+    """How long AWS lists a job that has ended, where its documentation says so."""
+
+    period: Duration
+    """In seconds; the shortest where sources differ."""
+    since: Literal["created", "ended"]
+    source: Url
 
 
 class Refinement(Entry):
@@ -252,7 +282,11 @@ class Kind(Entry):
     """
     restarts: bool = False
     """Whether a job that has ended can run again under the same id, so that every poll looks at what has ended, too."""
-    console: Annotated[str, AfterValidator(_as_url)] | None = None
+    order: Order | None = None
+    """In which order AWS lists what the exporter requests; None where no source says."""
+    retention: Retention | None = None
+    """After which time AWS no longer lists a job that has ended; None where no source says."""
+    console: Annotated[Url, AfterValidator(_with_names)] | None = None
     """The job's page in the AWS console, or the list of jobs; takes `{region}`, `{id}`, `{suffix}` (the part of the id
     after the last slash), `{name}` and, if several fields are the id, those (`{JobName}`)."""
     opt_in: bool = False
@@ -279,6 +313,8 @@ class Kind(Entry):
         statuses = [status for words in self.states.values() for status in words]
         if twice := sorted({status for status in statuses if statuses.count(status) > 1}):
             raise ValueError(f"states: mapped more than once: {', '.join(twice)}")
+        if problem := self._order_problem():
+            raise ValueError(f"order.{problem}")
         if twice := sorted(set(self.sweep) & set(self.arguments)):
             raise ValueError(f"sweep: also given as an argument: {', '.join(twice)}")
         known = dict.fromkeys(("region", "name", *(self.id if len(self.id) > 1 else ("id", "suffix"))))
@@ -301,6 +337,18 @@ class Kind(Entry):
             if not is_exception and not is_correction:
                 raise ValueError(f"refine.{number}: cannot turn {rule.from_.value!r} into {rule.to.value!r}")
         return self
+
+    def _order_problem(self) -> str | None:
+        """Return why nobody can go by the order; None if it names what the list has."""
+        if self.order is None:
+            return None
+        if getattr(self.times, self.order.newest_first) is None:
+            return f"newest_first: the list has no time {self.order.newest_first!r}"
+        for key in ("only_with", "not_with"):
+            name = getattr(self.order, key)
+            if name and getattr(self.filters, name) is None:
+                return f"{key}: the list has no filter {name!r}"
+        return None
 
     def __str__(self) -> str:
         return f"{self.service}/{self.key}"
@@ -351,6 +399,10 @@ class Kind(Entry):
             "code",
         }
         return self.model_dump_json(include=fields | {"details", "dimensions", "records"})
+
+    def listed_for(self, lookback: float) -> float:
+        """Return for how many seconds AWS lists a job that has ended, at most `lookback`."""
+        return min(lookback, self.retention.period) if self.retention else lookback
 
     @property
     def reach(self) -> float:

@@ -13,9 +13,10 @@ from exporter.catalog.models import Models
 from exporter.cli.draft import draft
 from exporter.cli.invocation import Invocation, table
 from exporter.settings import ConfigurationError
+from exporter.text.durations import format_duration
 from exporter.text.spelling import did_you_mean
 
-HEADER = ("service", "kind", "title", "scope", "reason from", "filters", "polled only")
+HEADER = ("service", "kind", "title", "scope", "reason from", "filters", "retention", "polled only")
 
 Row = tuple[str, ...]
 """One kind, with a text for each column of `HEADER`."""
@@ -58,7 +59,15 @@ def _row(service: Service, kind: Kind) -> Row:
     scope = " > ".join(name for name, _ in kind.scopes)
     filters = (" and " if kind.filters.combined else ", ").join(key for key, _ in kind.filters.paths())
     reason = "list" if kind.reason else kind.details.operation if kind.details else ""
-    return kind.service, kind.key, kind.title, scope, reason, filters, _polled(service, kind)
+    return kind.service, kind.key, kind.title, scope, reason, filters, retention(kind), _polled(service, kind)
+
+
+def retention(kind: Kind) -> str:
+    """Return how long AWS lists a job that has ended; empty where no source says."""
+    kept = kind.retention
+    if kept is None:
+        return ""
+    return f"{format_duration(kept.period)} from its {'creation' if kept.since == 'created' else 'end'}"
 
 
 def _polled(service: Service, kind: Kind) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from botocore.model import StringShape
+from botocore.model import StringShape, StructureShape
 
 from exporter import permissions
 from exporter.catalog import BUILT_IN, EVERY_CALL, Catalog, Kind, Service
@@ -16,6 +18,7 @@ from exporter.catalog.models import Checker, Models, item_shape, shape_at
 from exporter.cli.kinds import HEADER, rows
 from exporter.jobs import State
 from exporter.settings import ServiceSettings
+from exporter.simulator import shapes
 from tools import catalog_page
 
 CATALOG = Catalog()
@@ -216,7 +219,7 @@ def test_whether_a_model_can_be_hosted_says_nothing_of_its_training():
 
 
 def test_documentation_lists_the_kinds():
-    """`make docs` would change nothing: the table in the documentation matches the catalog."""
+    """`make docs` would change nothing: the tables in the documentation match the catalog."""
     text = DOCUMENT.read_text()
     assert catalog_page.written(text) == text
 
@@ -227,11 +230,77 @@ def test_table_has_every_kind():
     assert {len(row) for row in rows(CATALOG)} == {len(HEADER)}
 
 
-@pytest.mark.parametrize("document", ["text", f"text {catalog_page.START}", f"text {catalog_page.END}"])
-def test_table_needs_its_markers(document):
+@pytest.mark.parametrize("name", ["kinds", "lists"])
+@pytest.mark.parametrize("end", [0, 1], ids=["start", "end"])
+def test_table_needs_its_markers(name, end):
     """A document without both markers in their order is left unchanged."""
-    with pytest.raises(ValueError, match="no markers"):
+    document = DOCUMENT.read_text().replace(catalog_page.markers(name)[end], "")
+    with pytest.raises(ValueError, match=f"no markers <!-- {name}"):
         catalog_page.written(document)
+
+
+def orders(shape, prefix=""):
+    """Yield the paths of an input's members that ask for ascending or descending."""
+    for name, member in shape.members.items():
+        if isinstance(member, StringShape) and {word.upper()[:3] for word in member.enum} == {"ASC", "DES"}:
+            yield f"{prefix}{name}"
+        elif isinstance(member, StructureShape) and not prefix:
+            yield from orders(member, f"{name}.")
+
+
+@OF_EACH_KIND
+def test_the_newest_jobs_are_asked_for_first(kind):
+    """Wherever the operation lets a request say so: a default that AWS does not document may change."""
+    for path in orders(MODELS.operation(kind.service, kind.operation).input_shape):
+        assert shapes.at(kind.arguments, path).upper().startswith("DES"), path
+
+
+@OF_EACH_KIND
+def test_an_order_holds_for_what_is_requested(kind):
+    """AWS's texts about filters name the order that each brings; the oldest first is none to go by."""
+    shape = MODELS.operation(kind.service, kind.operation).input_shape
+    for name, path in kind.filters.model_dump(exclude_none=True).items():
+        text = shape_at(shape, path).documentation
+        if "oldest to newest" in text:
+            assert kind.order is None
+        elif "newest to oldest" in text or "newest job first" in text:
+            assert kind.order
+            assert kind.order.only_with == name
+
+
+@pytest.mark.parametrize(
+    ("kind", "order"),
+    [
+        ("sagemaker/training_job", ("created", None, None)),
+        ("comprehend/sentiment_detection_job", ("created", "created_after", None)),
+        ("comprehend/topics_detection_job", None),
+        ("transcribe/transcription_job", ("created", "status", None)),
+        ("emr/step", ("created", None, "status")),
+        ("emr-serverless/job_run", None),
+        ("stepfunctions/execution", ("ended", None, None)),
+        ("polly/speech_synthesis_task", None),
+    ],
+)
+def test_an_order_is_no_more_than_aws_says(kind, order):
+    """With the filters that it depends on; where AWS names no direction, there is none."""
+    known = next(each.order for each in KINDS if str(each) == kind)
+    assert (known and (known.newest_first, known.only_with, known.not_with)) == order
+
+
+@OF_EACH_KIND
+def test_what_aws_says_of_a_list_has_a_source(kind):
+    """It is a page of AWS's documentation."""
+    for fact in filter(None, (kind.order, kind.retention)):
+        assert fact.source.startswith("https://docs.aws.amazon.com/")
+
+
+@OF_EACH_KIND
+def test_a_list_of_the_last_days_has_a_retention(kind):
+    """Where AWS's text about the operation says for how many days it lists, the catalog says no more than that."""
+    text = html.unescape(MODELS.operation(kind.service, kind.operation).documentation)
+    if days := re.search(r"(?:last|past|in the list for) (\d+) days", text):
+        assert kind.retention
+        assert kind.retention.period <= int(days[1]) * 86_400
 
 
 def test_unknown_service_is_not_a_member():

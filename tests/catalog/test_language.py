@@ -21,6 +21,7 @@ KIND: dict[str, Any] = {
     "states": {"running": ["Running"], "succeeded": ["Done"]},
     "times": {"created": "createdAt"},
 }
+SOURCE = "https://docs.aws.amazon.com/"
 SCOPE: dict[str, Any] = {"operation": "ListQueues", "items": "queues", "id": "arn"}
 
 
@@ -66,6 +67,20 @@ def kind_of(**changes: Any) -> Kind:
         ({"longest_run": "0s"}, "kinds.job.longest_run"),
         ({"longest_run": "unbounded", "filters": {"created_after": "a"}}, "`unbounded` takes a filter by status"),
         ({"absent_status": "Dome"}, "absent_status: 'Dome' is not among the states"),
+        ({"order": {"newest_first": "created"}}, "kinds.job.order.source"),
+        ({"order": {"newest_first": "name", "source": SOURCE}}, "kinds.job.order.newest_first"),
+        ({"order": {"newest_first": "ended", "source": SOURCE}}, "the list has no time 'ended'"),
+        (
+            {"order": {"newest_first": "created", "only_with": "status", "source": SOURCE}},
+            "only_with: the list has no filter 'status'",
+        ),
+        (
+            {"order": {"newest_first": "created", "not_with": "created_after", "source": SOURCE}},
+            "not_with: the list has no filter 'created_after'",
+        ),
+        ({"retention": {"period": "3d", "since": "ended"}}, "kinds.job.retention.source"),
+        ({"retention": {"period": "3d", "since": "started", "source": SOURCE}}, "kinds.job.retention.since"),
+        ({"retention": {"period": "3d", "since": "ended", "source": "aws"}}, "does not start with https://"),
         ({"console": "console.aws.amazon.com"}, "does not start with https://"),
         ({"console": "https://console/{"}, "kinds.job.console"),
         ({"console": "https://console/{}"}, "a pair of braces without a name"),
@@ -178,3 +193,11 @@ def test_paths_of_a_scope(scope, paths):
 def test_plural(word, words):
     """A configuration names scopes in the plural."""
     assert plural(word) == words
+
+
+def test_a_kind_promises_no_more_than_aws_lists():
+    """A job that has ended is known for the lookback, or for as long as AWS lists it if that is shorter."""
+    assert kind_of().listed_for(7 * 86_400) == 7 * 86_400
+    kept = kind_of(retention={"period": "3d", "since": "created", "source": SOURCE})
+    assert kept.listed_for(7 * 86_400) == 3 * 86_400
+    assert kept.listed_for(86_400) == 86_400
