@@ -11,11 +11,11 @@ from typing import Any, Self
 import yaml
 from pydantic import Field, model_validator
 
-from exporter.catalog.kind import EVERY_CALL, Action, Entry, Kind, Scope, Word
+from exporter.catalog.kind import EVERY_CALL, Action, Entry, Kind, Retention, Scope, Word
 
 BUILT_IN = Path(__file__).parent / "services"
 
-__all__ = ["BUILT_IN", "EVERY_CALL", "Catalog", "FastLoader", "Kind", "Scope", "Service"]
+__all__ = ["BUILT_IN", "EVERY_CALL", "Catalog", "FastLoader", "Kind", "Retention", "Scope", "Service"]
 
 
 class Service(Entry):

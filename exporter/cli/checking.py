@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from exporter.cli.environment import check_environment
-from exporter.cli.forecast import forecast
+from exporter.cli.forecast import forecast, forgetful
 from exporter.cli.invocation import Invocation
 from exporter.reasons import Classifier
 from exporter.settings import ConfigurationError, given, load
@@ -28,7 +28,10 @@ async def check_config(invocation: Invocation) -> int:
         except ConfigurationError as error:
             problems += error.problems
         else:
-            print(f"{file}: valid: {forecast(settings, settings.catalog(invocation.catalog))}")
+            catalog = settings.catalog(invocation.catalog)
+            print(f"{file}: valid: {forecast(settings, catalog)}")
+            for sentence in forgetful(settings, catalog):
+                print(f"{file}: {sentence}")
     if problems:
         raise ConfigurationError(problems)
     return 0

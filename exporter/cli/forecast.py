@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from exporter.catalog import Catalog, Kind
+from exporter.cli.kinds import retention
 from exporter.families import JOB_FAMILIES, SOURCE_FAMILIES, job_views, metrics
 from exporter.jobs import SourceKey
 from exporter.settings import Account, Selection, Settings, takes_region
 from exporter.telemetry import SourceStatus
+from exporter.text.durations import format_duration
 
 _HOUR = 3600.0
 _KEY = SourceKey("", "", "", "", "")
@@ -47,6 +49,17 @@ def forecast(settings: Settings, catalog: Catalog) -> str:
         total = total.plus(_of_region(settings, selections, region))
     places = sum(1 for _ in _regions(settings.named_accounts))
     return f"{what} in {places:,} {'region' if places == 1 else 'regions of accounts'}; at least {total}"
+
+
+def forgetful(settings: Settings, catalog: Catalog) -> Iterator[str]:
+    """Yield a sentence for each kind that AWS lists for a shorter time than the lookback."""
+    lookback = settings.poll.lookback
+    for kind in (kind for selection in settings.selections(catalog) for kind in selection.kinds):
+        if kind.listed_for(lookback) < lookback:
+            yield (
+                f"{kind}: AWS lists a job for {retention(kind)}, which is shorter than poll.lookback "
+                f"({format_duration(lookback)}): what the exporter was not there to see by then is not known"
+            )
 
 
 def _regions(accounts: tuple[Account, ...]) -> Iterator[str]:

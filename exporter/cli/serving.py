@@ -10,6 +10,7 @@ from exporter import __version__, app, threads
 from exporter.aws import Credentials
 from exporter.catalog import Catalog
 from exporter.cli.environment import region, sharded
+from exporter.cli.forecast import forgetful
 from exporter.cli.invocation import FailedError, Invocation, table
 from exporter.cli.progress_line import progress_line
 from exporter.cli.signals import Signals
@@ -23,8 +24,11 @@ log = structlog.get_logger("exporter")
 
 async def serve(invocation: Invocation) -> int:
     """Poll and serve until SIGTERM or SIGINT; reload the configuration on SIGHUP."""
+    configuration = _configuration(invocation.settings(), invocation.catalog)
+    for sentence in forgetful(configuration.settings, configuration.catalog):
+        log.info(sentence)
     await serve_until_stopped(
-        _configuration(invocation.settings(), invocation.catalog),
+        configuration,
         lambda: _configuration(invocation.read(), invocation.catalog),
     )
     return 0

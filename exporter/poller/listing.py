@@ -145,7 +145,9 @@ class JobSource:
             complete_from = await self._read(poll, plan, scopes, listing)
             now, end = clock.time(), clock.monotonic()
             with poll.paused():
-                await listing.take_in(now, complete_from, is_full=is_full, scopes=_text(scopes))
+                await listing.take_in(
+                    now, complete_from, is_full=is_full, scopes=_text(scopes), retention=self.kind.retention
+                )
         # Before `read_at` is replaced: the lifetime follows from the time between the last read and this one.
         expires = end + self._lifetime(end, took=end - start)
         memory.read_at, memory.clock_offset = end, now - end

@@ -41,7 +41,7 @@ def full(kind: Kind, ledger: Ledger, now: float, lookback: float) -> Plan:
     if not _filters_by_creation(kind):
         return Plan([ALL], EVERYTHING)
     # A job counts by its end, but lists are filtered by creation: hence the longest run.
-    start = now - lookback - kind.reach - MARGIN
+    start = now - kind.listed_for(lookback) - kind.reach - MARGIN
     if ledger.oldest_active is not None:
         start = min(start, ledger.oldest_active - MARGIN)
     if ledger.last_read is not None:

@@ -133,7 +133,9 @@ class ListOperation:
                 yield resource
 
     def _passes(self, job: SimulatedJob, kind: Kind, context: RequestContext) -> bool:
-        """Whether a job passes the request's filter by status, and has the values of the swept arguments."""
+        """Whether AWS still lists a job, with the status and the values of swept arguments that a request asks for."""
+        if job.is_forgotten_at(context.now):
+            return False
         status = shapes.at(context.arguments, kind.filters.status or "")
         if status is not None and job.status_at(context.now) not in (status if isinstance(status, list) else [status]):
             return False

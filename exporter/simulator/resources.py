@@ -165,6 +165,15 @@ class SimulatedJob:
         """Return the job's status, in AWS's words."""
         return self.statuses[self.phase_at(now)]
 
+    def is_forgotten_at(self, now: float) -> bool:
+        """Return whether it ended so long ago that AWS no longer lists it."""
+        kept = self.kind.retention
+        # Most jobs are too young, whenever they ended.
+        if kept is None or now < self.created + kept.period:
+            return False
+        times = self.times(self.phase_at(now))
+        return "ended" in times and now >= times[kept.since] + kept.period
+
     def times(self, phase: int) -> dict[str, float]:
         """Return the job's times in a phase by the catalog's names, as far as they have been reached."""
         entered = [round(self.created + offset, 3) for offset in self.offsets]

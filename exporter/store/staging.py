@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from itertools import repeat
 from typing import Any, Self
 
+from exporter.catalog import Retention
 from exporter.jobs import Job
 from exporter.store import statements as sql
 from exporter.store.database import StorageLostError
@@ -63,16 +64,23 @@ class Listing:
         return seconds(found[0])
 
     async def take_in(
-        self, now: float, complete_from: float | None = EVERYTHING, *, is_full: bool = False, scopes: str = ""
+        self,
+        now: float,
+        complete_from: float | None = EVERYTHING,
+        *,
+        is_full: bool = False,
+        scopes: str = "",
+        retention: Retention | None = None,
     ) -> None:
         """Take in what was listed at `now`, which omitted no job created after `complete_from`; None if it may have.
 
         Jobs that had finished before the first listing are not counted as seen to finish, nor are older ones that show
-        up late. `is_full` and `scopes` are kept for the next start.
+        up late. What AWS no longer lists because of its `retention` is not missing. `is_full` and `scopes` are kept for
+        the next start.
         """
         async with self._exclusive() as connection:
             await TakingIn(self._ledger, self._staged, now, complete_from).whole(
-                connection, is_full=is_full, scopes=scopes
+                connection, is_full=is_full, scopes=scopes, retention=retention
             )
 
     @asynccontextmanager

@@ -2,7 +2,8 @@
 
 Every statement takes the parameters of `taking_in`: the source, the number of the poll, `now`, `horizon` (the start of
 the lookback), `start` (the same, or later where limits.jobs_per_source is reached), the source's `passed`, and its
-`since`, less what clocks may differ by, and whether its list `has_starts`. Times in milliseconds. Table and index
+`since`, less what clocks may differ by, and whether its list `has_starts`; about what a list lacks also `forgotten`:
+what ended before (if `by_end`), or was created before, AWS may no longer list. Times in milliseconds. Table and index
 names are chosen by hand (`INDEXED BY`, `CROSS JOIN`), because SQLite has no statistics about them.
 
 The life of a row:
@@ -15,6 +16,7 @@ The life of a row:
 | - | first seen ended otherwise | finished, counted |
 | active | seen ended | finished, counted; the end is frozen: AWS's, else the update time as it stands |
 | active, finished | two complete lists in a row lack it | past if it had finished, else gone |
+| finished | a list lacks it once AWS may have forgotten it | finished: it was not deleted |
 | finished | its details arrive | reason and times known; counted by reason |
 | finished | has succeeded, and its status tells of a deletion, a stop or an expiry | as it was |
 | finished | runs again | active; its next end counts if it is a later one |
@@ -323,6 +325,9 @@ def everything(bounds: Bounds) -> tuple[str, ...]:
     return sums(_ALL_ROWS, bounds)
 
 
+# What AWS may no longer list. Of a job whose end AWS does not tell, only the creation is certain.
+_FORGOTTEN = "CASE WHEN :by_end AND reported THEN finished ELSE coalesce(created, finished) END < :forgotten"
+FORGIVE = f"UPDATE job SET missed = 0 WHERE source = :source AND missed AND finished IS NOT NULL AND {_FORGOTTEN}"
 # What a complete list lacks. Where it is complete from a creation time on, no job that ended before is looked at.
 _LACKED = """NOT EXISTS (
     SELECT 1 FROM listed AS l INDEXED BY listed_id WHERE l.poll = :poll AND l.id = j.id AND l.prefix = j.prefix)"""
@@ -334,11 +339,11 @@ WHERE source = :source AND finished IS NULL AND missed = :missed
 LACK_FINISHED = f"""
 INSERT INTO leaving SELECT n FROM job AS j INDEXED BY job_finished
 WHERE source = :source AND finished >= :complete_from AND missed = :missed AND coalesce(created, 0) > :complete_from
-    AND {_LACKED}
+    AND NOT {_FORGOTTEN} AND {_LACKED}
 """
 LACK_ALL = f"""
 INSERT INTO leaving SELECT n FROM job AS j INDEXED BY job_id
-WHERE source = :source AND finished IS NOT NULL AND missed = :missed AND {_LACKED}
+WHERE source = :source AND finished IS NOT NULL AND missed = :missed AND NOT {_FORGOTTEN} AND {_LACKED}
 """
 MISS = "UPDATE job SET missed = 1 WHERE n IN (SELECT n FROM leaving)"
 NOTE_GONE = """

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from exporter.catalog import Retention
 from exporter.store import statements as sql
 from exporter.store.database import PAGE
 from exporter.store.ledger import EVERYTHING, SKEW, Ledger, failed
@@ -111,7 +112,9 @@ class TakingIn:
         self._staged.after = self._staged.until
         self._staged.untaken = 0
 
-    async def whole(self, connection: sqlite3.Connection, *, is_full: bool, scopes: str) -> None:
+    async def whole(
+        self, connection: sqlite3.Connection, *, is_full: bool, scopes: str, retention: Retention | None
+    ) -> None:
         """Take in everything, and drop what left."""
         found = await self._compare(connection)
         self._changes["since"] = self._now if self._before["since"] is None else min(self._before["since"], self._now)
@@ -120,7 +123,7 @@ class TakingIn:
             self._changes.update(read_in_full=self._now, scopes=scopes)
         async with self._database.transaction():
             await self._put(connection, found)
-            await self._drop_unlisted(connection)
+            await self._drop_unlisted(connection, retention)
             await self._drop_old(connection)
             await self._drop_past(connection)
             if self._has_changed or self._changes != self._before:
@@ -191,13 +194,17 @@ class TakingIn:
             await self._run(sql.COUNT_FAILED)
             await self._run(sql.LAST)
 
-    async def _drop_unlisted(self, connection: sqlite3.Connection) -> None:
+    async def _drop_unlisted(self, connection: sqlite3.Connection, retention: Retention | None) -> None:
         """Remove the jobs that a second complete listing in a row lacks: they were deleted."""
         if self._complete_from is None:
             return
         horizon = self._parameters["horizon"]
         reaches_back = self._complete_from == EVERYTHING or self._parameters["complete_from"] < horizon
         held = self._ledger.held if reaches_back else 0
+        forgetful = {**self._parameters, **_forgotten(retention, self._now)}
+        if retention and self._ledger.missed:
+            # Deleted or forgotten meanwhile, nobody knows: it counts until it leaves the lookback.
+            self._has_changed |= bool(await self._run(sql.FORGIVE, forgetful, rows=held))
         finished = sql.LACK_ALL if self._complete_from == EVERYTHING else sql.LACK_FINISHED
         # Jobs that were known before: nothing listed just now is missing.
         known = ((sql.LACK_ACTIVE, self._ledger.active), (finished, self._ledger.held))
@@ -206,7 +213,7 @@ class TakingIn:
             return
         for missed in (1, 0) if self._ledger.missed else (0,):
             connection.execute(sql.EMPTY_LEAVING)
-            parameters = {**self._parameters, "missed": missed}
+            parameters = {**forgetful, "missed": missed}
             rows = sum([await self._run(lack, parameters, rows=held) for lack in lacks])
             if not rows:
                 continue
@@ -307,3 +314,10 @@ class TakingIn:
     async def _sum(self, statements: Iterable[str], sign: int, rows: int = 0) -> None:
         for statement in statements:
             await self._run(statement, {**self._parameters, "sign": sign}, rows)
+
+
+def _forgotten(retention: Retention | None, now: int) -> Mapping[str, int]:
+    """Return the parameters that tell which jobs AWS may no longer list, by whatever clock."""
+    if retention is None:
+        return {"by_end": 0, "forgotten": _NEVER}
+    return {"by_end": retention.since == "ended", "forgotten": now - round((retention.period - SKEW) * 1000)}

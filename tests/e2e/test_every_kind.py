@@ -103,7 +103,9 @@ def add_jobs(world: World, kind: Kind, scope: SimulatedScope | None) -> None:
 
 
 def counts(world: World, job: SimulatedJob) -> bool:
-    """Whether a job is active or finished within the lookback, as far as AWS reports its times."""
+    """Whether AWS lists a job that is active, or finished within the lookback, as far as AWS reports its times."""
+    if job.is_forgotten_at(NOW):
+        return False
     reported, times = set(dict(job.kind.times.named())), job.times(job.phase_at(NOW))
     state = state_of(world, job, job.phase_at(NOW))
     # Nobody asks when a deleted record ended.

@@ -11,6 +11,7 @@ from botocore.validate import ParamValidator
 from exporter.catalog import Kind, Scope
 from exporter.catalog.kind import BARE
 from exporter.catalog.models import shape_at
+from exporter.jobs import State
 from exporter.simulator import SimulatedJob, SimulatedScope, Simulator, World
 from exporter.simulator.shapes import at, put
 from tests.support.harness import CATALOG
@@ -287,3 +288,21 @@ async def test_a_world_refuses_impossible_scopes_and_jobs() -> None:
     with pytest.raises(LookupError, match="no scope 'pond'"):
         world.add_scope("cleanroomsml", "pond")
     assert jobs_in(world, kind, until=math.inf) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "final"), [("polly/speech_synthesis_task", "completed"), ("s3control/job", "Complete")]
+)
+async def test_a_list_forgets_what_ended_long_ago(name, final, clock, connect, read) -> None:
+    """As AWS does after the kind's retention; what has not ended stays, however old it is."""
+    kind, world, day = KINDS[name], World(CATALOG), 86_400.0
+    kept, (running, *_) = kind.retention, kind.states[State.RUNNING]
+    assert kept
+    active, ended = (world.add_job(kind, created=NOW, path=[(0, running), (end, final)]) for end in (1e9, day))
+    since = kept.period + {"created": 0.0, "ended": day}[kept.since]
+    async with Simulator(world, clock=clock) as simulator:
+        client = connect(simulator, kind.service)
+        for age, jobs in [(0.0, [active, ended]), (since - 1, [active, ended]), (since, [active])]:
+            clock.now = NOW + age
+            listed = items(await read(client, kind.operation, **filled(kind, None)), kind.items)
+            assert {at(item, kind.id[0]) for item in listed} == {identity_of(world, job)[0] for job in jobs}

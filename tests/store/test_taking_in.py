@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from exporter.catalog import Retention
 from exporter.jobs import Job, State
 from exporter.store import Listing
 from exporter.store.tables import OF_A_SOURCE, STATES
@@ -556,3 +557,46 @@ def test_a_clock_that_is_ahead_for_a_poll_does_not_forget_what_ended(ledger, new
         ledger.take([runs], now)
     ledger.take([runs, ended(FIRST)._replace(id="b", created=newest and OLD)], NOW)
     assert sum(ledger.finished_total.values()) == counted
+
+
+def kept(days, since):
+    """Return that AWS lists an ended job for so many days."""
+    return Retention(period=f"{days}d", since=since, source="https://docs.aws.amazon.com/")
+
+
+@pytest.mark.parametrize(
+    ("job", "retention", "is_held"),
+    [
+        (ended(), None, False),
+        (ended(), kept(9, "created"), True),
+        (ended(), kept(10, "created"), False),
+        (ended(NOW - 2 * DAY), kept(2, "ended"), True),
+        (ended(NOW - 2 * DAY), kept(3, "ended"), False),
+        # AWS may have removed it a few minutes before our clock says so.
+        (ended(NOW - 2 * DAY + 600), kept(2, "ended"), True),
+        # Whenever it was updated, it may have ended before.
+        (updated(NOW - DAY), kept(2, "ended"), True),
+        (updated(NOW - DAY)._replace(created=None), kept(2, "ended"), False),
+        (updated(NOW - 2 * DAY)._replace(created=None), kept(2, "ended"), True),
+        (active(), kept(2, "created"), False),
+    ],
+)
+def test_what_aws_has_forgotten_was_not_deleted(ledger, job, retention, is_held):
+    """A list need not have a job that ended so long ago; any other that two lists lack is gone."""
+    ledger.take([job], NOW - 120, retention=retention)
+    for _ in range(3):
+        ledger.take([], NOW, retention=retention)
+    assert len(ledger) == is_held
+    assert ledger.missed == 0
+
+
+def test_a_job_that_one_list_lacked_before_aws_forgot_it_stays(ledger):
+    """Nobody can tell any more whether it was deleted; it must not be looked for at each poll either."""
+    retention = kept(2, "ended")
+    ledger.take([ended(NOW - 3600)], NOW, retention=retention)
+    ledger.take([], NOW + DAY, retention=retention)
+    assert (ledger.held, ledger.missed) == (1, 1)
+    ledger.take([], NOW + 3 * DAY, retention=retention)
+    assert (ledger.held, ledger.missed) == (1, 0)
+    ledger.take([], NOW + 7 * DAY, retention=retention)
+    assert len(ledger) == 0
