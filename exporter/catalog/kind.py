@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date
+from datetime import date, datetime
 from functools import cached_property
 from string import Formatter
 from typing import Annotated, Any, Literal, Self
@@ -206,6 +206,15 @@ class Resource(Entry):
     """The actions that need no other resource than the scope."""
 
 
+class Ended(Entry):
+    """How scopes are listed that have ended: their jobs count for as long as any other."""
+
+    arguments: Arguments
+    """In place of the scope's arguments of the same names."""
+    created_after: str
+    """The argument that leaves out what was created before a time."""
+
+
 class Scope(Entry):
     """One sort of scope that jobs are listed in, and how to find every one of them."""
 
@@ -225,6 +234,22 @@ class Scope(Entry):
     resource: Resource | None = None
     made_with_job: bool = False
     """Whether a scope comes with its first job, so that inner ones are looked for at each poll."""
+    ended: Ended | None = None
+    """None where a scope that is gone is not listed any more, or takes its jobs with it."""
+
+    def having_ended(self, created_after: datetime) -> Scope:
+        """Return how those are listed that have ended and were created after a time; itself where AWS has none."""
+        if self.ended is None:
+            return self
+        arguments = {**self.arguments, **self.ended.arguments, self.ended.created_after: created_after}
+        return self.model_copy(update={"arguments": arguments})
+
+    @model_validator(mode="after")
+    def _check_ended(self) -> Self:
+        """Inner scopes are found by the poll of the outermost one, which forgets those that are gone."""
+        if self.ended and self.within:
+            raise ValueError("ended: only of a scope that is in no other")
+        return self
 
     def paths(self) -> Iterator[tuple[str, str]]:
         """Yield every path into a listed scope with the key that it stands under."""

@@ -174,6 +174,10 @@ class Checker:
             if shape := _found(item, path):
                 yield from _value(shape, value, [], f"{key}.where")
         yield from _arguments(model.name, model.input_shape, scope.arguments, [*outer, _ACCOUNT], f"{key}.arguments")
+        if ended := scope.ended:
+            arguments = {**scope.arguments, **ended.arguments}
+            yield from _arguments(model.name, model.input_shape, arguments, [_ACCOUNT], f"{key}.ended.arguments")
+            yield from _bound(model.input_shape or _EMPTY, ended.created_after, f"{key}.ended.created_after")
         yield from self._paging(service, scope.operation)
 
     def _paging(self, service: str, operation: str) -> Iterator[str]:
@@ -248,15 +252,22 @@ def _input(model: OperationModel, kind: Kind) -> Iterator[str]:
         for value in values:
             yield from _arguments(model.name, shape, {name: value}, (), "sweep", elsewhere=_members(shape))
     filters = kind.filters
-    yield from _paths(shape, ((f"filters.{key}", path) for key, path in filters.paths()))
-    after = _found(shape, filters.created_after or "")
-    if after and after.type_name != "timestamp":
-        yield f"filters.created_after: {filters.created_after!r} is a {after.type_name}, not a timestamp"
+    yield from _paths(shape, [("filters.status", filters.status)] if filters.status else ())
+    if filters.created_after:
+        yield from _bound(shape, filters.created_after, "filters.created_after")
     words = _words(_found(shape, filters.status or ""))
     # The poller asks for each active status, and for no other.
     active = {status for status, state in kind.state_of.items() if state.is_active}
     if words and (refused := sorted(active - words)):
         yield f"filters.status: does not take {', '.join(refused)}"
+
+
+def _bound(shape: Shape, path: str, key: str) -> Iterator[str]:
+    """Check an argument that takes a time."""
+    yield from _paths(shape, [(key, path)])
+    found = _found(shape, path)
+    if found and found.type_name != "timestamp":
+        yield f"{key}: {path!r} is a {found.type_name}, not a timestamp"
 
 
 def _paths(shape: Shape, paths: Iterable[tuple[str, str]]) -> Iterator[str]:

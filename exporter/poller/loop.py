@@ -338,8 +338,9 @@ class Poller:
             self._stop(key)
         unknown = [child for key, child in children.items() if key not in self._sources]
         for key in before & children.keys():
-            # Someone may have renamed the scope in AWS. The next poll of the child publishes the name.
-            self._sources[key].status.scope_name = children[key].status.scope_name
+            # Someone may have renamed the scope in AWS, or it has ended. The next poll of the child publishes the name.
+            status, found_status = self._sources[key].status, children[key].status
+            status.scope_name, status.interval = found_status.scope_name, found_status.interval
             if key not in self._tasks:
                 self._start(self._sources[key])
         if others := children.keys() - before - {child.status.key for child in unknown}:

@@ -88,7 +88,7 @@ class World:
         kinds = self.catalog[service].kinds
         if key := _with_operation(kinds, service, scope):
             kind = kinds[key]
-            path, fields = [(0.0, kind.states[State.SUCCEEDED][0])], fields | ({scope.id: id} if id else {})
+            path, fields = [(0.0, _status_of(kind, scope))], fields | ({scope.id: id} if id else {})
             job = self.add_job(
                 kind,
                 created=created,
@@ -202,6 +202,12 @@ class World:
         found = (parent.scope_name, parent.type) if isinstance(parent, SimulatedScope) else None
         if found != expected:
             raise ValueError(f"{what} belongs in {scope_name or 'no scope'}, not in {found[0] if found else 'none'}")
+
+
+def _status_of(kind: Kind, scope: Scope) -> str:
+    """Return the status of a job that is listed as a scope: one that the request asks for, or that of a success."""
+    asked = at(scope.arguments, kind.filters.status or "") or ()
+    return next((each for each in asked if kind.state_of[each] is State.RUNNING), kind.states[State.SUCCEEDED][0])
 
 
 def _with_operation(

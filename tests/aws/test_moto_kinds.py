@@ -259,7 +259,18 @@ def run_steps(client: Client) -> Mapping[str, Any]:
     instances = {"MasterInstanceType": "m5.xlarge", "InstanceCount": 1, "KeepJobFlowAliveWhenNoSteps": True}
     steps = [{"Name": name, "HadoopJarStep": {"Jar": "step.jar"}} for name in ("first", "second")]
     cluster = emr.run_job_flow(Name="cluster", Instances=instances, Steps=steps)["JobFlowId"]
+    # A cluster that has ended keeps its steps.
+    emr.terminate_job_flows(JobFlowIds=[cluster])
     return {"ClusterId": cluster}
+
+
+def run_clusters(client: Client) -> Mapping[str, Any]:
+    """Run two clusters, and end one of them."""
+    emr = client("emr")
+    instances = {"MasterInstanceType": "m5.xlarge", "InstanceCount": 1, "KeepJobFlowAliveWhenNoSteps": True}
+    first, _ = (emr.run_job_flow(Name="cluster", Instances=instances)["JobFlowId"] for _ in range(2))
+    emr.terminate_job_flows(JobFlowIds=[first])
+    return {}
 
 
 def run_serverless_jobs(client: Client) -> Mapping[str, Any]:
@@ -345,6 +356,7 @@ MAKERS: Mapping[str, Maker] = {
     "comprehend/topics_detection_job": comprehend_text("topics_detection", can_stop=False),
     "emr-containers/job_run": run_jobs_on_eks,
     "emr-serverless/job_run": run_serverless_jobs,
+    "emr/job_flow": run_clusters,
     "emr/step": run_steps,
     "glue/crawl": crawl,
     "glue/job_run": run_glue_jobs,

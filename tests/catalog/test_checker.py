@@ -208,6 +208,29 @@ def test_service():
         ),
         (
             {
+                "service": "emr",
+                "operation": "ListClusters",
+                "items": "Clusters",
+                "id": "Id",
+                "ended": {"arguments": {"ClusterStates": ["ENDED"]}, "created_after": "CreatedSince"},
+            },
+            [
+                "scopes.pipeline.ended.arguments.ClusterStates[0]: 'ENDED' is not allowed; one of: ",
+                "scopes.pipeline.ended.created_after: no 'CreatedSince' in ListClustersInput; did you mean",
+            ],
+        ),
+        (
+            {
+                "service": "emr",
+                "operation": "ListClusters",
+                "items": "Clusters",
+                "id": "Id",
+                "ended": {"arguments": {}, "created_after": "Marker"},
+            },
+            ["scopes.pipeline.ended.created_after: 'Marker' is a string, not a timestamp"],
+        ),
+        (
+            {
                 "service": "healthlake",
                 "operation": "ListFHIRDatastores",
                 "items": "DatastorePropertiesList",

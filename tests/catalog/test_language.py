@@ -21,6 +21,7 @@ KIND: dict[str, Any] = {
     "states": {"running": ["Running"], "succeeded": ["Done"]},
     "times": {"created": "createdAt"},
 }
+ENDED = {"arguments": {"status": "CLOSED"}, "created_after": "since"}
 SOURCE = "https://docs.aws.amazon.com/"
 SCOPE: dict[str, Any] = {"operation": "ListQueues", "items": "queues", "id": "arn"}
 
@@ -108,6 +109,11 @@ def test_entry_is_refused(change, message):
         ({"scopes": {"Queue": SCOPE}}, "scopes.Queue"),
         ({"scopes": {"job": SCOPE}}, "kinds.job: scopes.job has the same name"),
         ({"scopes": {"queue": {**SCOPE, "resource": {"arn": "arn:*", "actions": []}}}}, "scopes.queue.resource.arn"),
+        ({"scopes": {"queue": {**SCOPE, "ended": {"arguments": {}}}}}, "scopes.queue.ended.created_after"),
+        (
+            {"scopes": {"queue": SCOPE, "lane": {**SCOPE, "within": "queue", "ended": ENDED}}},
+            "scopes.lane.*\n.*only of a scope that is in no other",
+        ),
         ({"permissions": {"queue": ["PassQueue"]}}, "permissions.queue"),
         ({"end_of_life": "soon"}, "end_of_life"),
         ({"version": 2}, "version"),

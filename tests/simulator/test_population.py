@@ -118,7 +118,8 @@ def test_statuses_come_in_order(world, kind) -> None:
         states = [state_of(world, job, phase) for phase in range(len(job.statuses))]
         live = [order.index(state) for state in states if state.is_active]
         assert live == sorted(live)
-        assert states[-1].is_final
+        # The clusters that steps run in go on.
+        assert states[-1].is_final or (job.as_scope and len(states) == 1)
         assert State.EXPIRED not in states or State.RUNNING not in states
         assert list(job.offsets) == sorted(job.offsets)
 
