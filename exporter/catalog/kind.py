@@ -150,7 +150,7 @@ class Details(Entry):
         yield from ((f"times.{key}", path) for key, path in self.times.named())
 
 
-class Order(Entry):
+class ListOrder(Entry):
     """The order that AWS documents of a list: the newest first, by one of the times."""
 
     newest_first: Literal["created", "ended", "updated"]
@@ -307,7 +307,7 @@ class Kind(Entry):
     """
     restarts: bool = False
     """Whether a job that has ended can run again under the same id, so that every poll looks at what has ended, too."""
-    order: Order | None = None
+    order: ListOrder | None = None
     """In which order AWS lists what the exporter requests; None where no source says."""
     retention: Retention | None = None
     """After which time AWS no longer lists a job that has ended; None where no source says."""
