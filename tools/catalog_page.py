@@ -11,7 +11,7 @@ from exporter.cli.kinds import HEADER, Row, doubts, retention, rows
 
 PAGE = Path(__file__).parents[1] / "docs" / "catalog.md"
 DOUBTS = ("kind", "what is not clear")
-LISTS = ("kind", "newest first by", "retention", "details")
+LISTS = ("kind", "newest first by", "retention", "restarts", "details")
 
 
 def written(document: str) -> str:
@@ -40,7 +40,8 @@ def markers(name: str) -> tuple[str, str]:
 def lists(catalog: Catalog) -> Iterator[Row]:
     """Yield a row for each kind of whose list something is known."""
     for kind in catalog.kinds():
-        about = (_order(kind), _retention(kind), kind.details.operation if kind.details else "")
+        restarts = "yes" if kind.restarts else ""
+        about = (_order(kind), _retention(kind), restarts, kind.details.operation if kind.details else "")
         if any(about):
             yield str(kind), *about
 

@@ -259,7 +259,7 @@ def test_the_newest_jobs_are_asked_for_first(kind):
 def test_an_order_holds_for_what_is_requested(kind):
     """AWS's texts about filters name the order that each brings; the oldest first is none to go by."""
     shape = MODELS.operation(kind.service, kind.operation).input_shape
-    for name, path in kind.filters.model_dump(exclude_none=True).items():
+    for name, path in kind.filters.paths():
         text = shape_at(shape, path).documentation
         if "oldest to newest" in text:
             assert kind.order is None
