@@ -28,6 +28,20 @@ BUNDLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 PROXIES = ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY")
 """Variables that name a proxy, those that win first: Python prefers lower case."""
 
+_BROKEN_OFF = "the TLS handshake was broken off by {}"
+_NO_TLS = "{} does not speak TLS"
+_WANTS_CERTIFICATE = "{} asks for a client certificate, and the exporter has none"
+_TLS = {
+    "HTTP_REQUEST": _NO_TLS,
+    "WRONG_VERSION_NUMBER": _NO_TLS,
+    # None was sent that could be bad.
+    "SSLV3_ALERT_BAD_CERTIFICATE": _WANTS_CERTIFICATE,
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": _WANTS_CERTIFICATE,
+    # TLS 1.2 has one word for that and for much else.
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": f"{_BROKEN_OFF}, which may ask for a client certificate",
+}
+"""What OpenSSL's words mean of a server."""
+
 _CLOCK = re.compile(r"Signature (?:expired|not yet current)")
 _TIMES = re.compile(r"Signature .*: (\d{8}T\d{6}Z) is .* \((\d{8}T\d{6}Z) [-+]")
 _TOLERANCE = 60.0
@@ -63,7 +77,7 @@ def refusal_text(error: exceptions.ClientError) -> str:
     if code in _UNKNOWN_KEY_CODES and region not in _NOT_OPTIONAL and _OPTIONAL.fullmatch(region):
         return f"{error} (AWS says the same of a valid key where {region} is not enabled for the account)"
     if about.get("HTTPStatusCode") == _PROXY_WANTS_PASSWORD:
-        return f"{error}: {_password_words(_proxy('http'))}"
+        return f"{error}: {_proxy_words(_PROXY_WANTS_PASSWORD, _proxy('http'))}"
     return str(error)
 
 
@@ -80,13 +94,16 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 def _words(error: BaseException) -> str:
     """Return what an error means; empty if it says so itself, or if what led to it says more."""
     match error:
-        case aiohttp.ClientHttpProxyError(status=407):
-            return _password_words(_proxy("https"))
         case aiohttp.ClientHttpProxyError():
-            return f"{_proxy('https')} responds with HTTP {error.status}"
+            return _proxy_words(error.status, _proxy("https"))
         # Why a certificate is not trusted stands in the error already.
         case aiohttp.ClientConnectorError() if not isinstance(error, aiohttp.ClientConnectorCertificateError):
             return f"{_connection_words(error)}{_proxy_at(error)}"
+        # TLS 1.3 refuses a client after the handshake.
+        case ssl.SSLError(reason=str(reason)):
+            return _TLS.get(reason, "").format("the server")
+        case ConnectionResetError():
+            return "the connection was reset"
         # Whatever happens to a connection has another class: this happened to a file, before there was one.
         case exceptions.HTTPClientError(kwargs={"error": OSError()}) if type(error) is exceptions.HTTPClientError:
             return f"the CA bundle {_bundle()} cannot be used"
@@ -100,11 +117,9 @@ def _connection_words(error: aiohttp.ClientConnectorError) -> str:
             return _host_words(error)
         case ConnectionRefusedError():
             return f"connection refused by {error.host}:{error.port}"
-        case ssl.SSLError(reason="WRONG_VERSION_NUMBER" | "HTTP_REQUEST"):
-            return f"{error.host}:{error.port} does not speak TLS"
         # Once it is open, aiohttp has another class for a reset.
-        case ConnectionResetError() | ssl.SSLError():
-            return f"the TLS handshake was broken off by {error.host}:{error.port}"
+        case ConnectionResetError() | ssl.SSLError() as reason:
+            return _TLS.get(getattr(reason, "reason", ""), _BROKEN_OFF).format(f"{error.host}:{error.port}")
         case other:
             return other.strerror or str(other)
 
@@ -139,8 +154,11 @@ def _proxy_at(error: aiohttp.ClientConnectorError) -> str:
     return ""
 
 
-def _password_words(proxy: str) -> str:
-    return f"{proxy} wants a user and a password (HTTP 407)"
+def _proxy_words(status: int, proxy: str) -> str:
+    """Return why a proxy refuses."""
+    if status == _PROXY_WANTS_PASSWORD:
+        return f"{proxy} wants a user and a password (HTTP 407)"
+    return f"{proxy} responds with HTTP {status}"
 
 
 def _skew(error: exceptions.ClientError) -> str:

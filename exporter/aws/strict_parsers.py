@@ -31,6 +31,15 @@ _OF_ERRORS = {"__type", "code", "error", "errorcode", "errormessage", "errors", 
 _FOREIGN = {"Error", "ErrorResponse", "Response", "html"}
 """The roots of errors, and of pages: what is in them is no member of a shape."""
 
+_MOST = 500_000
+"""Values that a body may have: 250 for each item of the largest page, where real items have less than 50.
+
+A body can be within the limit on its size and still take a hundred times its size once it is read.
+"""
+
+_BEFORE_JSON, _BEFORE_XML = b",[{", b"<="
+"""What stands before each value. Texts have some of it, too: the limit leaves room for them."""
+
 _IsAnswer = Callable[[str, StructureShape, Mapping[str, Any], bytes], bool]
 """Whether the body of a success is an operation's response, given its shape and what botocore read of it."""
 
@@ -73,9 +82,13 @@ class _StrictParser:
 
     async def parse(self, response: Mapping[str, Any], shape: StructureShape | None) -> dict[str, Any]:
         """Return a response in the form of `shape`; raises ResponseParserError if it does not fit."""
+        overload = _overload(response["body"], is_xml=self._is_answer is not _is_json)
         if response["status_code"] >= _ERRORS:
-            error = await self._error(response, shape)
-            return _unreadable(response) if error is None else error
+            error = None if overload else await self._error(response, shape)
+            # A page may be XML as well, and then says nothing as an error.
+            return error if error and at(error, "Error.Code") else _unreadable(response)
+        if overload:
+            raise ResponseParserError(f"a response with {overload}: {_shortened(response['body'])}")
         try:
             return await self._answer(response, shape)
         except ResponseParserError:
@@ -149,6 +162,18 @@ def _root(body: bytes) -> str:
         return ""
     _, root = next(ET.iterparse(BytesIO(body), ("start",)))  # noqa: S314 - botocore's parser has read it, too
     return str(root.tag).rpartition("}")[2]
+
+
+def _overload(body: bytes, *, is_xml: bool) -> str:
+    """Return what makes a body too costly to read; empty if nothing does."""
+    # Entities are short names for long texts, within one another; AWS has none.
+    if is_xml and b"<!ENTITY" in body:
+        return "XML entities"
+    # A count takes a millisecond for each megabyte, and most bodies are too short for so many values.
+    marks = _BEFORE_XML if is_xml else _BEFORE_JSON
+    if len(body) > _MOST and sum(map(body.count, marks)) > _MOST:
+        return f"more than {_MOST:,} values"
+    return ""
 
 
 def _unreadable(response: Mapping[str, Any]) -> dict[str, Any]:

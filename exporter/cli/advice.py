@@ -138,6 +138,12 @@ CAUSES = (
         "Check the endpoint: nothing listens at {host}, or a firewall refuses",
     ),
     _cause(
+        "asks for a client certificate",
+        r"asks for a client certificate|No required SSL certificate",
+        "Lead the requests to {service} past what asks for a client certificate, or through a proxy that has one: the "
+        "exporter can send none, as the AWS CLI",
+    ),
+    _cause(
         "the TLS handshake, SSL validation failed",
         r"TLS handshake|SSL validation failed",
         "Check the certificates and the CA bundle (AWS_CA_BUNDLE), and whether something intercepts TLS to {service}",

@@ -1,9 +1,12 @@
 """Errors on the way to AWS name their cause: each is made to happen, over real connections."""
 
 import asyncio
+import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+import struct
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -16,6 +19,7 @@ from exporter import app
 from exporter.aws import poll_error
 from exporter.simulator import AwsError
 from exporter.telemetry import SourceStatus
+from tests.support.faults import Fault
 from tests.support.greeting import self_signed
 from tests.support.harness import BEDROCK, CATALOG, KEYS, REGION, HandClock, configured, simulated
 
@@ -126,6 +130,74 @@ async def test_a_ca_bundle_that_is_gone_is_named(
     status = await tried("https://127.0.0.1:1")
     assert status.reason == "network"
     assert status.error.endswith(f": the CA bundle {bundle} (AWS_CA_BUNDLE) cannot be used")
+
+
+@contextmanager
+def demanding(version: ssl.TLSVersion, folder: Path) -> Iterator[int]:
+    """Yield the port of a server that asks for a client certificate in this version of TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = context.maximum_version = version
+    context.load_cert_chain(folder / "certificate", folder / "key")
+    context.load_verify_locations(folder / "certificate")
+    context.verify_mode = ssl.CERT_REQUIRED
+    # Not asyncio's, which drops a connection before it has sent why.
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as thread:
+        thread.submit(refuse_one, listener, context)
+        yield listener.getsockname()[1]
+
+
+def refuse_one(listener: socket.socket, context: ssl.SSLContext) -> None:
+    """Refuse a client without a certificate, and let it read why."""
+    connection, _ = listener.accept()
+    with connection:
+        with suppress(ssl.SSLError), context.wrap_socket(connection.dup(), server_side=True):
+            pass
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(65_536):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        (ssl.TLSVersion.TLSv1_2, ", which may ask for a client certificate"),
+        (ssl.TLSVersion.TLSv1_3, ": the server asks for a client certificate, and the exporter has none"),
+    ],
+)
+async def test_a_server_that_asks_for_a_client_certificate_is_named(
+    version: ssl.TLSVersion, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a proxy that looks into TLS may; TLS 1.2 does not tell it from other refusals."""
+    for name, content in zip(("certificate", "key"), self_signed("proxy", "127.0.0.1"), strict=True):
+        (tmp_path / name).write_bytes(content)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "certificate"))
+    with demanding(version, tmp_path) as port:
+        status = await tried(f"https://127.0.0.1:{port}")
+    assert status.reason == "network"
+    assert status.error.endswith(words)
+
+
+async def test_what_nginx_says_without_a_client_certificate_is_shown() -> None:
+    """It accepts the connection, and refuses each request."""
+    page = "<html>\r\n<head><title>400 No required SSL certificate was sent</title></head>\r\n<body></body></html>"
+    async with simulated(HandClock()) as aws:
+        aws.faults.add(Fault.body(page, "text/html", 400))
+        status = await tried(aws.endpoint_url)
+    assert "400 No required SSL certificate was sent" in status.error
+
+
+async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Drop a connection that was used for a request."""
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    await reader.readuntil(b"\r\n\r\n")
+    writer.transport.abort()
+
+
+async def test_a_connection_that_is_reset_is_named() -> None:
+    """It was open before, so that neither the host nor a firewall at its port is to blame."""
+    async with serving(reset) as port:
+        status = await tried(f"http://127.0.0.1:{port}")
+    assert status.error.endswith(": the connection was reset")
 
 
 async def refused(code: str, message: str, region: str = REGION) -> str:

@@ -266,3 +266,36 @@ async def test_what_only_python_takes_for_json_is_read_as_python_reads_it(value)
     body = f'{{"invocationJobSummaries": [{{"jobArn": "a", "jobName": {value}}}], "nextToken": null}}'.encode()
     (item,) = (await parsed(OPTIONAL, body))["invocationJobSummaries"]
     assert repr(item) == repr(json.loads(body)["invocationJobSummaries"][0])
+
+
+COSTLY = {
+    "JSON": (OPTIONAL, b'{"invocationJobSummaries": [], "more": [' + b"{}," * 300_000 + b"{}]}", "500,000 values"),
+    "XML": (XML, b"<DescribeExportTasksResponse>" + b"<a/>" * 510_000 + b"</DescribeExportTasksResponse>", "values"),
+    "attributes": (
+        XML,
+        b"<DescribeExportTasksResponse><a %s/></DescribeExportTasksResponse>"
+        % b" ".join(b'a%d=""' % n for n in range(510_000)),
+        "values",
+    ),
+    "entities": (
+        XML,
+        b'<!DOCTYPE x [<!ENTITY a "a">]><DescribeExportTasksResponse>&a;</DescribeExportTasksResponse>',
+        "XML entities",
+    ),
+}
+
+
+@pytest.mark.parametrize(("operation", "body", "words"), COSTLY.values(), ids=COSTLY)
+async def test_a_response_that_would_take_too_much_once_read_is_refused(operation, body, words):
+    """64 MiB of it took 2 GB of memory, and seconds in which nothing else ran; an error keeps its status."""
+    with pytest.raises(ResponseParserError, match=words):
+        await parsed(operation, body)
+    assert (await parsed(operation, body, 503))["ResponseMetadata"]["HTTPStatusCode"] == 503
+
+
+async def test_a_full_page_with_long_texts_counts():
+    """It has punctuation by the hundred thousand, too."""
+    message = "Failed, as [1]: {no} data, " * 10
+    items = [{"jobArn": str(number), **{f"member{each}": message for each in range(5)}} for number in range(2_000)]
+    body = json.dumps({"invocationJobSummaries": items}).encode()
+    assert len((await parsed(OPTIONAL, body))["invocationJobSummaries"]) == 2_000

@@ -61,6 +61,8 @@ TOLD = [
     (f"{UNREACHED}no name server answers for a", "Check the name servers"),
     (f"{UNREACHED}connection refused by a:443", "nothing listens at a:443"),
     (f"{UNREACHED}the TLS handshake was broken off by a:443", "whether something intercepts TLS to bedrock"),
+    (f"{UNREACHED}a:443 asks for a client certificate, and the exporter has none", "through a proxy that has one"),
+    (said("400", "'<title>400 No required SSL certificate was sent</title>'"), "through a proxy that has one"),
     ("SSL validation failed for https://a certificate has expired", "Check the certificates"),
     ('Connect timeout on endpoint URL: "https://a/"', "no connection opens within aws.connect_timeout"),
 ]

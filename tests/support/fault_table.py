@@ -175,6 +175,16 @@ MATRIX = (
     Row("unknown error, status 200", lambda _: Fault.error("OddException", "no", 200), at(STAGES, "bad_response")),
     Row("response without end", lambda _: Fault.endless(), at(STAGES, "bad_response")),
     Row("long response, compressed", lambda _: Fault.bomb(), at(STAGES, "bad_response")),
+    Row(
+        "response of 510,000 values",
+        failing(Fault.padded(b'"padding": [' + b"0," * 510_000 + b"0],")),
+        at((*LISTS, DETAILS), "bad_response"),
+    ),
+    Row(
+        "response with XML entities",
+        failing(Fault.padded(b'<!DOCTYPE x [<!ENTITY long "long">]>')),
+        at((ACCOUNT_STAGE, CREDENTIALS), "bad_response"),
+    ),
     Row("empty response", lambda _: Fault.body(""), at(STAGES, "bad_response")),
     Row("response `null`", lambda _: Fault.body("null"), at(STAGES, "bad_response")),
     Row("response `[]`", lambda _: Fault.body("[]"), at(STAGES, "bad_response")),

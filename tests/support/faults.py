@@ -117,6 +117,16 @@ class Fault:
         return cls(strike)
 
     @classmethod
+    def padded(cls, padding: bytes) -> Fault:
+        """Put something in front of the proper response's content: in JSON after the first bracket."""
+
+        def pad(proper: Response) -> Response:
+            start = 0 if proper.body.startswith(b"<") else 1
+            return proper._replace(body=proper.body[:start] + padding + proper.body[start:])
+
+        return cls.changed(pad)
+
+    @classmethod
     def content_type(cls, value: str) -> Fault:
         """Return the proper response under another content type."""
         return cls.changed(lambda proper: proper._replace(headers={**proper.headers, "Content-Type": value}))
