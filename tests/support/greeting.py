@@ -21,8 +21,8 @@ from exporter.web.server.connections import ConnectionLimits
 from tests.support.patience import PATIENCE
 
 
-def self_signed(name: str, *sans: str) -> tuple[bytes, bytes]:
-    """Return a self-signed certificate and its key in PEM."""
+def self_signed(name: str, *sans: str, lasts: dt.timedelta = dt.timedelta(days=1)) -> tuple[bytes, bytes]:
+    """Return a self-signed certificate and its key in PEM; it is valid from an hour ago, for so long from now."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = dt.datetime.now(dt.UTC)
@@ -33,8 +33,11 @@ def self_signed(name: str, *sans: str) -> tuple[bytes, bytes]:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(days=1))
+        .not_valid_after(now + lasts)
         .add_extension(x509.SubjectAlternativeName(list(map(general_name, sans))), critical=False)
+        # Tell a renewed certificate from the one before: OpenSSL looks for the issuer by its name first.
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
     form = serialization.PrivateFormat.PKCS8
