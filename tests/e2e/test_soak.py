@@ -7,13 +7,14 @@ import random
 import re
 import signal
 import sys
-from asyncio.subprocess import Process
+import time
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from types import FunctionType, ModuleType
 
+import aiohttp
 import pytest
 import yaml
 from aiohttp import web
@@ -23,6 +24,7 @@ from exporter.jobs import State
 from exporter.poller import JobSource
 from exporter.simulator import AwsError, RequestContext, SimulatedScope, Simulator, World
 from exporter.simulator.world import Arrival
+from tests.support.effort import IS_LONG
 from tests.support.faults import Fault
 from tests.support.harness import (
     ACCOUNT,
@@ -43,7 +45,8 @@ from tests.support.held import remove_scope
 from tests.support.patience import PATIENCE, eventually, hurried
 from tests.support.processes import scrape
 from tests.support.reloading import Configured, reloading
-from tests.support.stack import exporter_command, free_ports, process, ready
+from tests.support.stack import BEAT, exporter_command, free_ports, process, ready
+from tests.support.vitals import probing, vitals
 
 pytestmark = pytest.mark.slow
 
@@ -339,12 +342,6 @@ async def test_reloads_that_change_the_accounts_leave_nothing_behind(tmp_path: P
     assert_flat(before, sizes)
 
 
-def resident(process: Process) -> int:
-    """Return the kilobytes of memory that a process has."""
-    (found,) = re.findall(r"VmRSS:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())
-    return int(found)
-
-
 @pytest.mark.skipif(not DESCRIPTORS.exists(), reason="the memory of a process is in /proc")
 async def test_reloads_take_no_more_memory_than_a_few(tmp_path: Path) -> None:
     """Each makes new clients, and those before are gone, however seldom the collector of the process runs."""
@@ -360,7 +357,7 @@ async def test_reloads_take_no_more_memory_than_a_few(tmp_path: Path) -> None:
                 file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), "accounts": roles}))
                 exporter.send_signal(signal.SIGHUP)
                 await eventually(partial(has, f"http://127.0.0.1:{port}/metrics", account))
-                sizes.append(resident(exporter))
+                sizes.append(vitals(exporter.pid).memory)
     assert sizes[-1] <= 1.2 * sizes[2], sizes
 
 
@@ -369,6 +366,58 @@ async def has(url: str, account: str) -> bool:
     up = (await scrape(url)).get("aws_job_exporter_source_up")
     lists = [sample for sample in up.samples if sample.labels["aws_service"] != "sts"] if up else []
     return {sample.labels["account_id"] for sample in lists} == {account} and all(sample.value for sample in lists)
+
+
+SCOPES = 2_000 if IS_LONG else 200
+"""Half of them are others in each round."""
+ROUNDS_OF_SCOPES = 10
+
+
+@pytest.mark.skipif(not DESCRIPTORS.exists(), reason="the memory of a process is in /proc")
+async def test_scopes_that_come_and_go_leave_nothing_behind(tmp_path: Path) -> None:
+    """Each has a list of jobs of its own, whose series and memory go with it."""
+    (port,) = free_ports(1)
+    address, longest = f"http://127.0.0.1:{port}", []
+    services = {"cleanroomsml": {"kinds": [INFERENCE.key]}}
+    async with Simulator(World(CATALOG, account=ACCOUNT, region=REGION)) as aws:
+        scopes = [add_scope(aws.world) for _ in range(SCOPES)]
+        command = exporter_command(
+            tmp_path, aws.endpoint_url, port, services, poll={"interval": "1m", "discovery_interval": "1s"}
+        )
+        async with process(tmp_path, *command) as exporter:
+            await ready(f"{address}/-/ready")
+            async with probing(port) as probe:
+                await eventually(partial(shows, address, scopes))
+                sizes = [vitals(exporter.pid)]
+                for _ in range(ROUNDS_OF_SCOPES):
+                    for gone in scopes[: SCOPES // 2]:
+                        remove_scope(gone)
+                    scopes = [*scopes[SCOPES // 2 :], *(add_scope(aws.world) for _ in range(SCOPES // 2))]
+                    await eventually(partial(shows, address, scopes))
+                    sizes.append(vitals(exporter.pid))
+                    longest.append(await probe.longest())
+    sys.stdout.write(f"{SCOPES} scopes: {sizes}; health took {longest} s at most\n")
+    assert max(each.memory for each in sizes[3:]) <= (1 + FLAT) * sizes[2].memory, sizes
+    assert max(each.descriptors for each in sizes[3:]) <= sizes[2].descriptors + SPARE, sizes
+    assert max(each.threads for each in sizes[3:]) == sizes[2].threads, sizes
+
+
+def add_scope(world: World) -> SimulatedScope:
+    """Add a collaboration with two jobs, one of which failed."""
+    scope = world.add_scope("cleanroomsml", "collaboration")
+    for path in ([(0.0, "CREATE_IN_PROGRESS")], [(0.0, "CREATE_IN_PROGRESS"), (1.0, "CREATE_FAILED")]):
+        world.add_job(INFERENCE, scope=scope, created=time.time() - HOUR, path=path, message="Rate exceeded")
+    return scope
+
+
+async def shows(url: str, scopes: list[SimulatedScope]) -> bool:
+    """Return, once a beat, whether an exporter has series of these scopes, each with its jobs, and of no other."""
+    await asyncio.sleep(BEAT)
+    async with aiohttp.ClientSession() as session, session.get(f"{url}/metrics") as response:
+        page = await response.text()
+    # Prometheus's own parser would take seconds, in which the simulated AWS stands still.
+    jobs = sum(map(float, re.findall(r"^aws_jobs\{.*\} (\S+)$", page, re.MULTILINE)))
+    return set(re.findall(r'scope="([^"]+)"', page)) == {scope.id for scope in scopes} and jobs == 2 * SCOPES
 
 
 def compare(exporter: Running, kind: str, scope: str, life: Life) -> None:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
@@ -31,11 +32,13 @@ def free_ports(number: int) -> list[int]:
     return ports
 
 
-def exporter_command(folder: Path, aws: str, port: int, services: Mapping[str, Any]) -> list[str]:
-    """Return the command of an exporter that polls at every beat."""
+def exporter_command(
+    folder: Path, aws: str, port: int, services: Mapping[str, Any], *, poll: Mapping[str, Any] = MappingProxyType({})
+) -> list[str]:
+    """Return the command of an exporter that polls at every beat, unless `poll` says otherwise."""
     settings = {
         "web": {"listen_address": f"127.0.0.1:{port}"},
-        "poll": {**UNHURRIED["poll"], "interval": f"{BEAT}s", "stale_after": f"{3 * BEAT}s"},
+        "poll": {**UNHURRIED["poll"], "interval": f"{BEAT}s", "stale_after": f"{3 * BEAT}s", **poll},
         "aws": {
             **UNHURRIED["aws"],
             "endpoint_url": aws,
