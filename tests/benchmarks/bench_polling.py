@@ -121,18 +121,19 @@ class Fleet(NamedTuple):
         """Return the number of sources."""
         return self.accounts * len(self.regions) * self.collaborations
 
-    def settings(self, url: str) -> Settings:
+    def configuration(self, url: str) -> dict[str, Any]:
         """Return what an operator would write, with a rate high enough to poll every source in time."""
-        return load(
-            CATALOG,
-            defaults={
-                "accounts": through_roles(account_ids(self.accounts), self.regions),
-                "aws": {"endpoint_url": url, "requests_per_second": max(2.0, 12 * self.collaborations / self.interval)},
-                "poll": {"interval": f"{self.interval:g}s"},
-                "services": {INFERENCE.service: {"kinds": [INFERENCE.key]}},
-                "web": {"listen_address": ["127.0.0.1:0"]},
-            },
-        )
+        return {
+            "accounts": through_roles(account_ids(self.accounts), self.regions),
+            "aws": {"endpoint_url": url, "requests_per_second": max(2.0, 12 * self.collaborations / self.interval)},
+            "poll": {"interval": f"{self.interval:g}s"},
+            "services": {INFERENCE.service: {"kinds": [INFERENCE.key]}},
+            "web": {"listen_address": ["127.0.0.1:0"]},
+        }
+
+    def settings(self, url: str) -> Settings:
+        """Return the same as settings."""
+        return load(CATALOG, defaults=self.configuration(url))
 
 
 FLEET = Fleet(10, ("us-east-1", "eu-west-1"), 500)
@@ -155,7 +156,7 @@ class Steady(NamedTuple):
 
 def sources(fleet: Fleet) -> Iterator[Row]:
     """Measure an exporter with many sources in a separate process; the simulated AWS runs in another."""
-    with process(_serve, fleet) as aws:
+    with process(serve, fleet) as aws:
         url = aws.recv()
         base = result_of(_idle)
         steady: Steady = result_of(_poll, fleet, url)
@@ -171,7 +172,8 @@ def sources(fleet: Fleet) -> Iterator[Row]:
     yield Row(f"{name}: a scrape", steady.scrape_bytes / 1e6, "MB")
 
 
-def _serve(pipe: Connection, fleet: Fleet) -> None:
+def serve(pipe: Connection, fleet: Fleet) -> None:
+    """Send the address of an AWS with these sources, and serve it."""
     asyncio.run(_simulate(pipe, fleet))
 
 

@@ -5,11 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import bench_accounts, bench_first_poll, bench_listing, bench_pages, bench_polling, bench_store
+from tests.benchmarks import (
+    bench_accounts,
+    bench_first_poll,
+    bench_listing,
+    bench_pages,
+    bench_polling,
+    bench_soak,
+    bench_store,
+)
 from tests.benchmarks.bench_pages import Held
 from tests.benchmarks.bench_polling import Fleet
 from tests.benchmarks.bench_store import Sizes
 from tests.benchmarks.report import Row, Target, report
+from tests.support.patience import SLOWNESS
 
 pytestmark = pytest.mark.slow
 
@@ -51,6 +60,14 @@ def test_list_requests_are_counted() -> None:
     values = {row.name.removeprefix("list calls of a steady poll, "): row.value for row in bench_polling.calls(300)}
     assert values["exporter"] == 1
     assert values["boto3's paginator, pages of 100"] == 4
+
+
+async def test_a_soak_shows_what_is_held() -> None:
+    """Each line has what the exporter holds, and how many accounts the configuration had."""
+    first, *later = [line async for line in bench_soak.soak(Fleet(5, ("us-east-1",), 2, interval=1.0), 3, SLOWNESS)]
+    assert (first.accounts, first.lists) == (5, 10)
+    assert [line.accounts for line in later] == [4, 5]
+    assert all(line.health > 0 < min(line.vitals) for line in (first, *later))
 
 
 def test_a_fleet_is_polled() -> None:
