@@ -121,6 +121,16 @@ def shape_at(shape: Shape, path: str) -> Shape:
     return shape
 
 
+def wire_path(shape: Shape, path: str) -> str:
+    """Return a path of the catalog with the names that AWS sends; raises LookupError if a shape lacks a step."""
+    names = []
+    for step in path.split("."):
+        name, bracket, _ = step.partition("[")
+        names.append(shape_at(shape, name).serialization.get("name", name) + (bracket and "[0]"))
+        shape = shape_at(shape, step)
+    return ".".join(names)
+
+
 def item_shape(model: OperationModel, items: str) -> StructureShape:
     """Return the shape of an operation's listed items; raises LookupError if `items` is not a list of structures."""
     member = _listed(model, items)
