@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, NamedTuple
 
-from exporter.aws import Clients, Credentials, Endpoints, Limiters, Reader, catalog_loader
+from exporter.aws import Clients, Credentials, Endpoints, Limiters, Reader, Tape, catalog_loader
 from exporter.catalog import Catalog
 from exporter.catalog.models import Models
 from exporter.clock import Clock
@@ -72,6 +72,10 @@ class Parts:
         context = self._context()
         self.poller.replace(context, roots(context, configuration.catalog, configuration.region))
         return None if self._connection is before else before.clients
+
+    def taped(self) -> Tape:
+        """Return a tape of all requests to AWS from now on; to be asked for before the first one."""
+        return self._connection.reader.clients.taped()
 
     async def aclose(self) -> None:
         """Close all clients, and the database."""

@@ -8,6 +8,7 @@ from exporter.aws.poll_error import PollError, poll_error
 from exporter.aws.rate import Limiters
 from exporter.aws.reader import Reader, Scoped
 from exporter.aws.session import Credentials, default_region
+from exporter.aws.tape import Tape, Taped
 from exporter.aws.variables import problems
 from exporter.telemetry import PollErrorReason
 
@@ -23,6 +24,8 @@ __all__ = [
     "PollRun",
     "Reader",
     "Scoped",
+    "Tape",
+    "Taped",
     "catalog_loader",
     "default_region",
     "members",

@@ -22,6 +22,7 @@ from exporter.aws.poll_error import BadResponseError, PollError
 from exporter.aws.pools import Pools
 from exporter.aws.rate import Limiters
 from exporter.aws.session import Credentials, Session
+from exporter.aws.tape import Tape
 from exporter.settings import Account, Settings
 from exporter.telemetry import PollErrorReason, Telemetry
 
@@ -73,6 +74,12 @@ class Clients:
 
     async def __aexit__(self, *exception: object) -> None:
         await self._stack.aclose()
+
+    def taped(self) -> Tape:
+        """Return a tape of all requests from now on; to be asked for before the first one."""
+        tape = Tape()
+        tape.watch(self._session)
+        return tape
 
     async def call(
         self, poll: PollRun, place: Place, service: str, operation: str, arguments: Mapping[str, Any]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from exporter.cli.version import VERSION
 
-FINITE = {"once", "check-config", "classify", "kinds", "iam-policy", "doctor", "storage"}
+FINITE = {"once", "check-config", "classify", "kinds", "iam-policy", "doctor", "record", "storage"}
 """The commands that end by themselves."""
 
 

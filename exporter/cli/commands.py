@@ -132,6 +132,7 @@ def _add_commands(add: Callable[[str, str, str], argparse.ArgumentParser]) -> No
     )
     doctor.add_argument("--all", action="store_true", help="Show a row for each source, also where all is well.")
     doctor.add_argument("--output", choices=("table", "json"), default="table", help="Output format.")
+    _add_record(add)
     storage_ = add(
         "storage", "storage:storage", "Check a storage directory and show what it holds, even while it is in use."
     )
@@ -142,3 +143,21 @@ def _add_commands(add: Callable[[str, str, str], argparse.ArgumentParser]) -> No
     demo.add_argument(
         "--seed", type=int, default=0, help="Seed for the simulated jobs: the same seed gives the same jobs."
     )
+
+
+def _add_record(add: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
+    text = "Print what AWS responds to the listing of one kind, anonymized: a test of the exporter."
+    recording = add("record", "recorder:record", text)
+    recording.description = f"{text} {_RECORD}"
+    recording.add_argument("kind", metavar="SERVICE/KIND", help="The kind to list, such as bedrock/evaluation_job.")
+    recording.add_argument("--most", type=int, default=3, metavar="N", help="Jobs of each status to keep (3).")
+    recording.add_argument("--file", type=Path, metavar="FILE", help="Where to write to, instead of stdout.")
+    recording.add_argument("--overwrite", action="store_true", help="Replace the file if it exists.")
+
+
+_RECORD = """\
+Ids, names, ARNs, accounts and all free text are replaced, equal ones by equal ones; kept are the names of members,
+numbers, times to the second, and words that AWS enumerates. `jobs` at the end is what the exporter makes of it: correct
+what is wrong, and the file shows the fault. One account is read in one region, that of the configuration;
+--poll.lookback shortens the list. docs/recordings.md has more.
+"""

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import time
 
 from exporter import app
 from exporter.aws import Credentials
+from exporter.cli.environment import forget_aws
 from exporter.cli.invocation import Invocation
 from exporter.cli.serving import serve_until_stopped
-from exporter.settings import ENVIRONMENT_PREFIX, Aws, Settings
+from exporter.settings import Aws, Settings
 from exporter.simulator import Simulator, World, populate
 
 
 async def demo(invocation: Invocation) -> int:
     """Serve against the embedded simulator until SIGTERM or SIGINT; reload the configuration on SIGHUP."""
-    _forget_aws()
+    forget_aws()
     catalog = invocation.catalog
     defaults = {
         "services": dict.fromkeys(catalog.names),
@@ -42,17 +42,6 @@ async def demo(invocation: Invocation) -> int:
         )
     return 0
 
-
-def _forget_aws() -> None:
-    """Leave the user's profiles, proxies and bundles of certificates alone: none of them is meant for the demo."""
-    for name in list(os.environ):
-        is_aws = name.startswith("AWS_") and not name.startswith(ENVIRONMENT_PREFIX)
-        if is_aws or name.upper() in _PROXIES:
-            del os.environ[name]
-    os.environ |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
-
-
-_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE")
 
 _DEMO = """
 The demo runs against a simulated AWS with a week of jobs behind it.

@@ -7,7 +7,7 @@ import re
 import socket
 
 from exporter.aws import default_region, problems
-from exporter.settings import ConfigurationError, Settings
+from exporter.settings import ENVIRONMENT_PREFIX, ConfigurationError, Settings
 
 
 def check_environment() -> None:
@@ -47,3 +47,15 @@ def sharded(settings: Settings) -> Settings:
         )
         raise ConfigurationError([problem])
     return settings.model_copy(update={"shard": shard.model_copy(update={"index": int(ordinal[1])})})
+
+
+def forget_aws() -> None:
+    """Leave the user's profiles, proxies and bundles of certificates alone: none is meant for a simulated AWS."""
+    for name in list(os.environ):
+        is_aws = name.startswith("AWS_") and not name.startswith(ENVIRONMENT_PREFIX)
+        if is_aws or name.upper() in _PROXIES:
+            del os.environ[name]
+    os.environ |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+
+
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE")

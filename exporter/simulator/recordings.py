@@ -26,6 +26,12 @@ class Exchange(NamedTuple):
     """The members as JSON had them."""
     arguments: Mapping[str, Any] = {}
 
+    @property
+    def plain(self) -> Mapping[str, Any]:
+        """The exchange as a file has it."""
+        told = {"arguments": dict(self.arguments)} if self.arguments else {}
+        return {"operation": self.operation, **told, "response": self.response}
+
 
 class Recording(NamedTuple):
     """The responses to one listing of a kind."""
@@ -41,10 +47,7 @@ class Recording(NamedTuple):
     @property
     def text(self) -> str:
         """The recording as YAML."""
-        exchanges = [
-            {key: value for key, value in exchange._asdict().items() if value or key != "arguments"}
-            for exchange in self.exchanges
-        ]
+        exchanges = [exchange.plain for exchange in self.exchanges]
         recorded = datetime.fromtimestamp(self.recorded, UTC).isoformat().replace("+00:00", "Z")
         content = {"kind": self.kind, "recorded": recorded, "exchanges": exchanges, "jobs": [*map(dict, self.jobs)]}
         return yaml.dump(content, Dumper=_Plain, sort_keys=False, width=120, allow_unicode=True)
@@ -68,6 +71,8 @@ class Replay:
     def __init__(self, recording: Recording, kind: Kind) -> None:
         self.used: set[int] = set()
         """The places in the recording of the exchanges that were requested."""
+        self.missing = 0
+        """How many requests had no response in the recording."""
         self._exchanges = recording.exchanges
         self._kind = kind
         model = Models().operation(kind.service, kind.operation)
@@ -75,12 +80,16 @@ class Replay:
         self._status = wire_path(shape_at(model.output_shape, f"{kind.items}[0]"), kind.status)
 
     async def __call__(self, context: RequestContext) -> web.StreamResponse | None:
-        """Return the recorded response; raises AwsError if there is none for the arguments."""
-        places = [n for n, exchange in enumerate(self._exchanges) if exchange.operation == context.operation]
-        if not places:
+        """Return the recorded response, nothing for STS; raises AwsError if there is none for the arguments."""
+        if context.service == "sts":
             return None
-        matching = [n for n in places if self._exchanges[n].arguments.items() <= context.arguments.items()]
+        matching = [
+            n
+            for n, exchange in enumerate(self._exchanges)
+            if exchange.operation == context.operation and exchange.arguments.items() <= context.arguments.items()
+        ]
         if not matching:
+            self.missing += 1
             raise AwsError("ResourceNotFoundException", "The recording has no response for these arguments.")
         # A page that follows another has the token as an argument, and the first page has none.
         found = max(matching, key=lambda n: len(self._exchanges[n].arguments))

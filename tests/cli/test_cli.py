@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporter import __version__
 from exporter.cli import FINITE, main
 from exporter.cli.commands import argument_parser
-from exporter.cli.demo import _forget_aws
+from exporter.cli.environment import forget_aws
 from exporter.settings import flags, load
 from tests.support.harness import ACCOUNT, BEDROCK, CATALOG, LOOKOUT, NOW, REGION, HandClock, simulated
 from tests.support.patience import UNHURRIED_FLAGS
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 REFUSING = "http://127.0.0.1:9"
 """An endpoint where no AWS listens."""
 
-COMMANDS = ("serve", "once", "check-config", "classify", "iam-policy", "doctor", "kinds", "demo")
+COMMANDS = ("serve", "once", "check-config", "classify", "iam-policy", "doctor", "record", "kinds", "demo")
 FLAGS = [f"--{'.'.join(path)}".replace("_", "-") for path in flags.paths() if len(path) > 1]
 GOOD, WRONG_KEY, WRONG_SERVICE = "poll: {interval: 2m}", "poll: {intervall: 2m}", "services: {bedrok: {}}"
 
@@ -440,7 +440,7 @@ def test_the_demo_takes_nothing_from_the_environment(monkeypatch):
         # Only to have everything put back.
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             patch.setenv(name, os.environ[name])
-        _forget_aws()
+        forget_aws()
         left = {name for name in os.environ if name.startswith("AWS_") or name.upper().endswith("_PROXY")}
         assert left == {"AWS_JOB_EXPORTER_LOG__LEVEL", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"}
 
