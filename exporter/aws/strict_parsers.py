@@ -114,8 +114,11 @@ class _StrictParser:
             raise ResponseParserError(f"a response that cannot be read: {_shortened(body)}") from error
         if shape is None:
             return parsed
-        missing = [name for name in shape.required_members if name in shape.members and parsed.get(name) is None]
-        if missing:
+        required = [name for name in shape.required_members if name in shape.members]
+        missing = [name for name in required if parsed.get(name) is None]
+        # Whatever its model says, AWS leaves out a text that does not apply, such as the reason of a job that did not
+        # fail (DescribeCompilationJob). But a response has something.
+        if missing == required != [] or not all(shape.members[name].type_name == "string" for name in missing):
             raise ResponseParserError(f"a response without {', '.join(missing)}: {_shortened(body)}")
         if shape.members and not self._is_answer(response["context"]["operation_name"], shape, parsed, body):
             raise ResponseParserError(f"a response with none of the expected members: {_shortened(body)}")

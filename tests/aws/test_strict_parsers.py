@@ -238,6 +238,15 @@ async def test_a_list_required_by_the_model_must_be_present(body):
     assert (await parsed(REQUIRED, b'{"trainedModels": []}'))["trainedModels"] == []
 
 
+async def test_a_text_required_by_the_model_may_be_missing():
+    """DescribeCompilationJob promises a FailureReason, and AWS sends it for failed jobs alone."""
+    details, models = ("sagemaker", "DescribeCompilationJob"), Models(catalog_loader(CATALOG))
+    assert (await parsed(details, b'{"CompilationJobName": "c"}', models=models))["CompilationJobName"] == "c"
+    for body in (b"{}", b'{"FailureReason": null}', b'{"message": "Forbidden"}'):
+        with pytest.raises(ResponseParserError):
+            await parsed(details, body, models=models)
+
+
 @pytest.mark.parametrize("body", [b"{}", b'{"invocationJobSummaries": null}', b'{"nextToken": null}'])
 async def test_an_omitted_optional_list_is_empty(body):
     """Some services omit a list that would be empty."""
