@@ -17,6 +17,7 @@ from botocore.model import ListShape, MapShape, OperationModel, Shape, Structure
 from exporter.catalog import Kind
 from exporter.reasons import Classifier, Reason
 from exporter.simulator import shapes
+from exporter.simulator.world import ACCOUNT, REGION
 
 _Path = tuple[str, ...]
 """The members on the way to a value; lists are skipped."""
@@ -33,11 +34,13 @@ class _Role(Enum):
 class Anonymizer:
     """Replaces what names, identifies or describes something; equal values get equal replacements."""
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: Kind, account_id: str = "") -> None:
+        """Read the responses to the listing of a kind; the account is the simulated one afterward."""
         self._service = kind.service
         self._roles = _roles(kind)
         self._classifier = Classifier.built_in(())
-        self._replacements: dict[str, str] = {}
+        # Where a request names its own account, the one of the replay has to be named.
+        self._replacements = {account_id: ACCOUNT} if account_id else {}
 
     def response(self, operation: OperationModel, response: Any) -> Any:
         """Return the decoded body of a response: the same members, numbers, times to the second and known words."""
@@ -83,7 +86,7 @@ class Anonymizer:
     def _replaced(self, shape: Shape, value: str, path: _Path) -> str:
         """Return what stands for a text: plausible for the member that it was first seen in."""
         if value not in self._replacements:
-            seed = shapes.Seed(f"recorded-{len(self._replacements)}", _ACCOUNT, _REGION, self._service, 0.0)
+            seed = shapes.Seed(f"recorded-{len(self._replacements)}", ACCOUNT, REGION, self._service, 0.0)
             if getattr(shape, "enum", ()):
                 self._replacements[value] = f"word-{seed.digest('')[:8]}"
             else:
@@ -167,5 +170,3 @@ _TIME = re.compile(
 
 _MILLISECONDS = 1e11
 """Separates seconds from milliseconds, as where items are read."""
-
-_ACCOUNT, _REGION = "111122223333", "us-east-1"

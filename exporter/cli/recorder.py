@@ -44,8 +44,8 @@ async def record(invocation: Invocation) -> int:
     app.calm_collector()
     threads.begin()
     now = float(int(Clock().time()))
-    taped = await _listed(_narrowed(settings, kind), catalog, kind)
-    exchanges = [*_anonymized(kind, taped, options.most)]
+    account_id, taped = await _listed(_narrowed(settings, kind), catalog, kind)
+    exchanges = [*_anonymized(kind, account_id, taped, options.most)]
     recording = await _with_outcome(Recording(str(kind), now, exchanges, []), catalog, kind)
     _write(recording.text, options.file, overwrite=options.overwrite)
     return 0
@@ -71,8 +71,11 @@ def _narrowed(settings: Settings, kind: Kind) -> Settings:
     )
 
 
-async def _listed(settings: Settings, catalog: Catalog, kind: Kind) -> list[Taped]:
-    """List the jobs of a kind and ask why they failed; raises FailedError if any of it fails."""
+async def _listed(settings: Settings, catalog: Catalog, kind: Kind) -> tuple[str, list[Taped]]:
+    """List the jobs of a kind and ask why they failed; raises FailedError if any of it fails.
+
+    Returns the id of the account, and all requests.
+    """
     # Without the filter by status, one listing has all: what a replay needs of others can be made from it.
     whole = kind.model_copy(update={"filters": kind.filters.model_copy(update={"status": None})})
     service = catalog[kind.service]
@@ -82,12 +85,12 @@ async def _listed(settings: Settings, catalog: Catalog, kind: Kind) -> list[Tape
         tape = parts.taped()
         async with progress_line(lambda: f"read {len(tape.taped):,} responses"):
             await parts.poller.once(parts.roots)
-        _check(parts.poller.sources)
-    return tape.taped
+        account_id = _account(parts.poller.sources)
+    return account_id, tape.taped
 
 
-def _check(sources: Iterable[Source]) -> None:
-    """Raise FailedError unless one account was read in one region, completely."""
+def _account(sources: Iterable[Source]) -> str:
+    """Return the account that was read; raises FailedError unless it is one, in one region, and completely read."""
     places = set()
     for source in sources:
         status = source.status
@@ -99,6 +102,7 @@ def _check(sources: Iterable[Source]) -> None:
         raise FailedError("record: the configuration reads several accounts or regions; a recording has one of each")
     if not places:
         raise FailedError("record: there is nothing to list; see `aws-job-exporter once --output table`")
+    return places.pop()[0]
 
 
 class _Read(NamedTuple):
@@ -117,9 +121,9 @@ def _operations(kind: Kind) -> Mapping[str, _Read]:
     return found
 
 
-def _anonymized(kind: Kind, taped: Iterable[Taped], most: int) -> Iterator[Exchange]:
+def _anonymized(kind: Kind, account_id: str, taped: Iterable[Taped], most: int) -> Iterator[Exchange]:
     """Yield the exchanges of a kind without what tells whose they are, with at most so many jobs of each status."""
-    models, anonymizer, read = Models(), Anonymizer(kind), _operations(kind)
+    models, anonymizer, read = Models(), Anonymizer(kind, account_id), _operations(kind)
     seen: Counter[str] = Counter()
     for service, name, arguments, body in taped:
         if name not in read or read[name].service != service:
@@ -166,7 +170,7 @@ async def _with_outcome(recording: Recording, catalog: Catalog, kind: Kind) -> R
         keys, clock = Credentials("AKIAREPLAY", "replay"), _Standing(recording.recorded)
         async with app.assembled(settings, catalog, aws.world.region, credentials=keys, clock=clock) as parts:
             await parts.poller.once(parts.roots)
-            _check(parts.poller.sources)
+            _account(parts.poller.sources)
             jobs = await outcome(parts.poller.sources)
     if replay.missing:
         raise FailedError(

@@ -39,12 +39,17 @@ def record(aws, aws_credentials, capsys):
     return call
 
 
-KINDS = [str(BEDROCK), "bedrock/evaluation_job", "cleanroomsml/trained_model_version", "stepfunctions/execution"]
+KINDS = [
+    str(BEDROCK),
+    "bedrock/evaluation_job",
+    "cleanroomsml/trained_model_version",
+    "glue/materialized_view_refresh_task_run",
+]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_recording_is_a_test_that_passes(record, tmp_path, kind):
-    """Dropped among the others, the file is replayed: also where jobs are in scopes, or the details have the reason."""
+    """Dropped among the others, the file is replayed: with scopes, details, or the account as an argument."""
     file = tmp_path / "recording.yaml"
     code, out, _ = await record(kind, f"--file={file}", "--most=2")
     assert (code, out) == (0, "")
