@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Any
 
@@ -96,23 +96,18 @@ class Anonymizer:
 
 def _roles(kind: Kind) -> Mapping[str, Mapping[_Path, _Role]]:
     """Return what the catalog reads of each operation's response, apart from what names and counts."""
-    details: dict[_Path, _Role] = {}
+    found = {kind.operation: {_path(kind.items, path): role for key, path in kind.paths() if (role := _role(key))}}
     if kind.details:
-        details[_path(kind.details.reason)] = _Role.MESSAGE
-        if kind.details.code:
-            details[_path(kind.details.code)] = _Role.WORD
-    listed = {_path(kind.items, path): role for path, role in _of_item(kind)}
-    found = {kind.operation: listed}
-    if kind.details:
-        found[kind.details.operation] = {**found.get(kind.details.operation, {}), **details}
+        told = {_path(path): role for key, path in kind.details.paths() if (role := _role(key))}
+        found[kind.details.operation] = found.get(kind.details.operation, {}) | told
     return found
 
 
-def _of_item(kind: Kind) -> Iterator[tuple[str, _Role]]:
-    if kind.reason:
-        yield kind.reason, _Role.MESSAGE
-    yield from ((path, _Role.TIME) for path in kind.times.model_dump().values() if path)
-    yield from ((path, _Role.WORD) for path in (kind.status, kind.code) if path)
+def _role(key: str) -> _Role | None:
+    """Return what stands at the path that has a key of the catalog."""
+    if key.startswith("times."):
+        return None if key == "times.duration" else _Role.TIME
+    return {"status": _Role.WORD, "code": _Role.WORD, "reason": _Role.MESSAGE}.get(key)
 
 
 def _path(*paths: str) -> _Path:

@@ -174,8 +174,8 @@ async def _with_outcome(recording: Recording, catalog: Catalog, kind: Kind) -> R
             jobs = await outcome(parts.poller.sources)
     if replay.missing:
         raise FailedError(
-            "record: AWS did not say of each failed job why; `aws-job-exporter doctor` shows whether a permission is "
-            "missing, and --poll.details-budget sets how many are asked about"
+            "record: AWS did not tell of each job what its list leaves out; `aws-job-exporter doctor` shows whether a "
+            "permission is missing, and --poll.details-budget sets how many are asked about"
         )
     return recording._replace(exchanges=[recording.exchanges[n] for n in sorted(replay.used)], jobs=jobs)
 
