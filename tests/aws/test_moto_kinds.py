@@ -422,6 +422,10 @@ UNKNOWN = {
 """Kinds whose statuses in moto are none of AWS's, and why: the exporter has to say that it knows none of them."""
 
 
+UNDATED = {"comprehend/entity_recognizer", "dynamodb/export", "logs/export_task"}
+"""Kinds that moto lists without any time: what had ended before the first poll may be old, and never counts."""
+
+
 def as_moto_lists() -> Catalog:
     """Return the catalog without filters where moto compares times with numbers (Comprehend) or texts (Bedrock)."""
     services = {}
@@ -456,7 +460,8 @@ async def test_jobs_are_counted_as_boto3_lists_them(moto, client, name):
             shown.append(counted(exporter, kind))
         sources = exporter.by("kind", "aws_job_exporter_source_up")
     assert sources == dict.fromkeys(("account", kind.outer_scope or kind.key, kind.key), 1)
-    assert shown == expected
+    ended_before: Counter[tuple[str, str]] = expected[0] if name in UNDATED else Counter()
+    assert shown == [counts - ended_before for counts in expected]
     assert [sum(counts.values()) for counts in expected] == [1, 2, 3]
     assert {state == "unknown" for _, state in expected[-1]} == {name in UNKNOWN}
 
