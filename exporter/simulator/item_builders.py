@@ -130,6 +130,14 @@ class JobItemBuilder(ItemBuilder):
         return job.status_at(now) if set(values) <= self._kind.state_of.keys() else _one_of(values, job.token)
 
     @cached_property
+    def expendable(self) -> list[str]:
+        """The members that the model requires, and without which it is still known which job in which status it is."""
+        kind, details = self._kind, self._kind.details
+        asked = shapes.references(details.arguments, {}) if details else {}
+        needed = {path.partition(".")[0] for path in (*kind.id, kind.status, *asked)}
+        return [name for name in getattr(self.shape, "required_members", ()) if name not in needed]
+
+    @cached_property
     def _paths(self) -> list[tuple[str, str, Shape]]:
         """The members that have a meaning, as (key, path, shape).
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from typing import Any
+from zlib import crc32
 
 from botocore.model import OperationModel, StringShape, StructureShape
 
@@ -22,6 +23,7 @@ from exporter.simulator.quirks import Quirk
 from exporter.simulator.resources import KEY, Key, Location, SimulatedJob, SimulatedScope
 from exporter.simulator.responses import Encoded, ResponseWriter
 from exporter.simulator.values import seconds
+from exporter.simulator.views import NEW_MEMBERS, View
 from exporter.simulator.world import World
 
 
@@ -84,21 +86,42 @@ class ListOperation:
         bound_to = {"list": [context.account, context.region, context.operation], "arguments": same}
         token = arguments.get(paging.input_token)
         start = page_tokens.position(token, bound_to) if token else None
-        sizes = (arguments.get(paging.limit), paging.page_size, self.page_size or _PAGE)
+        page, end = self._page(context, start)
+        output: dict[str, Any] = {}
+        items = [self._encoded(resource, context.now) for resource in page if self._passes_late(resource, context)]
+        shapes.put(output, self.entries[0].listed.items, items)
+        following = page_tokens.token(end, bound_to) if end else ""
+        if token and self._has(Quirk.REPEATED_TOKEN):
+            following = token
+        if following or (paging.output_token and self._has(Quirk.EMPTY_TOKEN)):
+            shapes.put(output, paging.output_token, following)
+        return output | NEW_MEMBERS if self._has(Quirk.UNKNOWN_MEMBERS) else output
+
+    def _page(
+        self, context: RequestContext, start: Key | None
+    ) -> tuple[list[SimulatedJob | SimulatedScope], Key | None]:
+        """Return what is on the page after `start`, and where it ends; None if nothing follows."""
+        paging = context.paging
+        if paging.output_token and self._has(Quirk.EMPTY_PAGES) and not page_tokens.is_past_empty_page(start):
+            return [], page_tokens.past_empty_page(start, newest_first=self._is_newest_first(context))
+        sizes = (context.arguments.get(paging.limit), paging.page_size, self.page_size or _PAGE)
         size = min(size for size in sizes if size) if paging.output_token else _EVERYTHING
+        if paging.output_token and self._has(Quirk.SMALL_PAGES):
+            size = 1 + crc32(repr(start).encode()) % size
         # One more than fits on a page shows whether another page follows.
         found = list(islice(self._resources(context, start), size + 1))
-        output: dict[str, Any] = {}
-        items = [self._encoded(resource, context.now) for resource in found[:size]]
-        shapes.put(output, self.entries[0].listed.items, items)
-        if found[size:]:
-            shapes.put(output, paging.output_token, page_tokens.token(found[size - 1].key, bound_to))
-        return output
+        return found[:size], found[size - 1].key if found[size:] else None
+
+    def _has(self, quirk: Quirk) -> bool:
+        return self.world.has(quirk, *(entry.listed for entry in self.entries if isinstance(entry.listed, Kind)))
+
+    def _is_newest_first(self, context: RequestContext) -> bool:
+        order = (shapes.at(context.arguments, path) for path in self._order_paths)
+        return not any(isinstance(word, str) and word.upper().startswith("ASC") for word in order)
 
     def _resources(self, context: RequestContext, start: Key | None) -> Iterator[SimulatedJob | SimulatedScope]:
         """Yield everything in the list after `start`, in the order that the request asks for."""
-        order = (shapes.at(context.arguments, path) for path in self._order_paths)
-        newest_first = not any(isinstance(word, str) and word.upper().startswith("ASC") for word in order)
+        newest_first = self._is_newest_first(context)
         region = self.world.location(context.account, context.region)
         lists: list[Iterator[SimulatedJob | SimulatedScope]] = []
         for entry in self.entries:
@@ -133,35 +156,42 @@ class ListOperation:
                 yield resource
 
     def _passes(self, job: SimulatedJob, kind: Kind, context: RequestContext) -> bool:
-        """Whether AWS still lists a job, with the status and the values of swept arguments that a request asks for."""
-        if job.is_forgotten_at(context.now):
+        """Whether a job is in the list: shown at all, by the filter by status, and by the swept arguments."""
+        if job.is_forgotten_at(context.now) or not self.view.shows(job, context.now):
             return False
-        status = shapes.at(context.arguments, kind.filters.status or "")
-        if status is not None and job.status_at(context.now) not in (status if isinstance(status, list) else [status]):
+        if not self.world.has(Quirk.WALKS, kind) and not self._has_status(job, kind, context):
             return False
         swept = {name: context.arguments[name] for name in kind.sweep if name in context.arguments}
-        builder = self.world.job_items(kind)
-        return all(builder.swept(job, name, context.now) == value for name, value in swept.items())
+        builder, seen = self.world.job_items(kind), self.view.seen(job, context.now)
+        return all(builder.swept(job, name, seen) == value for name, value in swept.items())
+
+    def _passes_late(self, resource: SimulatedJob | SimulatedScope, context: RequestContext) -> bool:
+        """Whether something on a page passes a filter that is applied only after the page was cut."""
+        return not isinstance(resource, SimulatedJob) or self._has_status(resource, resource.kind, context)
+
+    def _has_status(self, job: SimulatedJob, kind: Kind, context: RequestContext) -> bool:
+        """Whether a job passes the request's filter by status."""
+        status = shapes.at(context.arguments, kind.filters.status or "")
+        listed = job.status_at(self.view.seen(job, context.now))
+        return status is None or listed in (status if isinstance(status, list) else [status])
 
     def _encoded(self, resource: SimulatedJob | SimulatedScope, now: float) -> Encoded:
         """Return an item as text, from the last response unless it changed since."""
-        phase = resource.phase_at(now) if isinstance(resource, SimulatedJob) else 0
+        seen = self.view.seen(resource, now) if isinstance(resource, SimulatedJob) else now
+        phase = resource.phase_at(seen) if isinstance(resource, SimulatedJob) else 0
         if resource.encoded is None or resource.encoded[0] != phase:
             if isinstance(resource, SimulatedJob):
-                jobs = self.world.job_items(resource.kind)
-                shape, item = jobs.shape, self._quirky(resource.kind, jobs.item(resource, now))
+                shape, item = self.world.job_items(resource.kind).shape, self.view.item(resource, seen)
             else:
                 scopes = self.world.scope_items(resource.type)
                 shape, item = scopes.shape, scopes.item(resource)
             resource.encoded = phase, self.writer.encode(shape, item)
         return resource.encoded[1]
 
-    def _quirky(self, kind: Kind, item: dict[str, Any]) -> dict[str, Any]:
-        """Return an item as AWS lists it, which may be less than its model has."""
-        if self.world.has(Quirk.NO_MESSAGES, kind):
-            for path in filter(None, (kind.reason, kind.code)):
-                shapes.drop(item, path)
-        return item
+    @cached_property
+    def view(self) -> View:
+        """How jobs look to lists."""
+        return View(self.world)
 
     @cached_property
     def _order_paths(self) -> list[str]:

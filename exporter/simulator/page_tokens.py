@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 import struct
 from collections.abc import Mapping
 from hashlib import blake2b
@@ -30,6 +31,20 @@ def position(text: str, arguments: Mapping[str, Any]) -> Key:
     if digest != _digest((created, name.hex()), arguments):
         raise invalid("The pagination token is not valid")
     return created, name.hex()
+
+
+def is_past_empty_page(start: Key | None) -> bool:
+    """Whether the page after a position has items; without any quirk nobody asks."""
+    return start is not None and int(start[1], 16) % 2 == 1
+
+
+def past_empty_page(start: Key | None, *, newest_first: bool) -> Key:
+    """Return where an empty page after a position ends: before the next item, whatever that is."""
+    if start is None:
+        return math.inf if newest_first else -math.inf, f"{1:032x}"
+    # The names of positions are hashes: no other one is next to them. Made odd, they lead on to items.
+    created, name = start
+    return created, f"{int(name, 16) + (-1 if newest_first else 1):032x}"
 
 
 def _digest(position: Key, arguments: Mapping[str, Any]) -> bytes:

@@ -175,7 +175,10 @@ class SimulatedJob:
         return "ended" in times and now >= times[kept.since] + kept.period
 
     def times(self, phase: int) -> dict[str, float]:
-        """Return the job's times in a phase by the catalog's names, as far as they have been reached."""
+        """Return the job's times in a phase by the catalog's names, as far as they have been reached.
+
+        Of a job that runs again after its end, the end is that of the last run.
+        """
         entered = [round(self.created + offset, 3) for offset in self.offsets]
         times = {"created": self.created, "updated": entered[phase], "deadline": self.created + _DEADLINE}
         for moment, state in zip(entered[: phase + 1], self._states, strict=False):

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from xml.sax.saxutils import escape
 
-from botocore.model import ListShape, OperationModel, ServiceModel, Shape, StructureShape
+from botocore.model import ListShape, OperationModel, ServiceModel, Shape, StringShape, StructureShape
 
 from exporter.simulator.aws_error import AwsError
 
@@ -94,7 +94,7 @@ def _json(shape: Shape, value: Any) -> str:
     if isinstance(value, Encoded):
         return value
     if isinstance(shape, StructureShape) and isinstance(value, Mapping):
-        members = ((shape.members[name], name, member) for name, member in value.items())
+        members = ((shape.members.get(name, _UNKNOWN), name, member) for name, member in value.items())
         fields = (
             f'"{inner.serialization.get("name", name)}":{_json(inner, member)}'
             for inner, name, member in members
@@ -111,7 +111,8 @@ def _xml(shape: Shape, value: Any) -> str:
     if isinstance(value, Encoded):
         return value
     if isinstance(shape, StructureShape) and isinstance(value, Mapping):
-        members = ((shape.members[name], name, member) for name, member in value.items() if member is not None)
+        given = ((name, member) for name, member in value.items() if member is not None)
+        members = ((shape.members.get(name, _UNKNOWN), name, member) for name, member in given)
         return "".join(
             _tagged(inner.serialization.get("name", name), _xml(inner, member))
             for inner, name, member in members
@@ -138,6 +139,9 @@ _TIME: Mapping[str, Callable[[float], str | float]] = {
     "iso8601": iso,
     "unixtimestamp": lambda seconds: round(seconds, 3),
 }
+
+_UNKNOWN = StringShape("Unknown", {"type": "string"})
+"""The shape of a member that the model does not have."""
 
 _UNPRINTABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML cannot represent."""

@@ -50,9 +50,9 @@ class World:
         key = (account or self.account, region or self.region)
         return self._locations.setdefault(key, Location(*key))
 
-    def has(self, quirk: Quirk, kind: Kind) -> bool:
-        """Return whether AWS answers so about a kind."""
-        return quirk in self.quirks | ALWAYS.get(str(kind), frozenset())
+    def has(self, quirk: Quirk, *kinds: Kind) -> bool:
+        """Return whether AWS answers so about everything, or about one of these kinds."""
+        return quirk in self.quirks.union(*(ALWAYS.get(str(kind), ()) for kind in kinds))
 
     def account_of(self, access_key: str) -> str:
         """Return the account that an access key belongs to."""
@@ -137,6 +137,8 @@ class World:
         parent = scope or self.location(account, region)
         self._check_parent(parent, kind.service, kind.scope, str(kind))
         token = token or _token(next(self._numbers))
+        if self.has(Quirk.RESTARTS, kind):
+            path = [*path, *_again(kind, path)]
         offsets, statuses = zip(*path, strict=True)
         job = SimulatedJob(
             kind=kind,
@@ -219,12 +221,24 @@ def _with_operation(
     return next(matching, None)
 
 
+def _again(kind: Kind, path: Sequence[tuple[float, str]]) -> Sequence[tuple[float, str]]:
+    """Return how a job's path goes on if it runs once more after its end, with the same result."""
+    ended, final = path[-1]
+    active = [status for _, status in path if kind.state_of.get(status, State.UNKNOWN).is_active]
+    if not active or final not in kind.state_of or not kind.state_of[final].is_final:
+        return ()
+    return (ended + _PAUSE, active[-1]), (ended + _PAUSE + _SECOND_RUN, final)
+
+
 def _token(number: int) -> str:
     return blake2b(str(number).encode(), digest_size=16).hexdigest()
 
 
 _MODELS = Models()
 """The models are the same for every world, and slow to load."""
+
+_PAUSE, _SECOND_RUN = 200.0, 300.0
+"""Seconds from a job's end until it runs again, and those that it runs then."""
 
 _FIRST_CREATED = 1_735_689_600.0
 """When the first scope was created: 2025-01-01."""
