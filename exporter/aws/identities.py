@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from aiobotocore.credentials import AioCredentials, AioDeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, NoCredentialsError
 
-from exporter.aws.poll_error import PollError, credentials_error, error_reason
+from exporter.aws.items import seconds
+from exporter.aws.poll_error import BadResponseError, PollError, credentials_error, error_reason
 from exporter.aws.session import Session
 from exporter.settings import Account
 from exporter.telemetry import PollErrorReason
@@ -156,11 +158,14 @@ class Identities:
 
         async def assume() -> dict[str, str]:
             credentials = await self._assume(region, arguments)
+            expires = seconds(credentials["Expiration"])
+            if expires is None:
+                raise BadResponseError("AssumeRole returned credentials whose expiration is not a time")
             return {
                 "access_key": credentials["AccessKeyId"],
                 "secret_key": credentials["SecretAccessKey"],
                 "token": credentials["SessionToken"],
-                "expiry_time": credentials["Expiration"].isoformat(),
+                "expiry_time": datetime.fromtimestamp(expires, UTC).isoformat(),
             }
 
         renewing = AioDeferredRefreshableCredentials(refresh_using=assume, method="assume-role")

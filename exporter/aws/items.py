@@ -23,7 +23,7 @@ _Column = list[float | None]
 Page = Sequence[Any]
 """Items as AWS listed them."""
 
-_MILLISECONDS = 1e11
+MILLISECONDS = 1e11
 """Separates the two units: seconds stay below it until the year 5138, milliseconds have been above it since 1973."""
 
 _FIRST = 1_104_537_600.0
@@ -111,7 +111,7 @@ def seconds(value: Any) -> float | None:
         time = (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
     elif isinstance(value, int | float) and not isinstance(value, bool):
         # Clamped first: an integer of any length may be too large for a float.
-        time = min(value, _NEVER * 1000) / 1000 if value > _MILLISECONDS else float(max(value, -1))
+        time = min(value, _NEVER * 1000) / 1000 if value > MILLISECONDS else float(max(value, -1))
     return time if time is not None and _FIRST <= time < _NEVER else None
 
 

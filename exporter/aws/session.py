@@ -21,6 +21,7 @@ from aiobotocore.session import AioSession
 from botocore.loaders import Loader
 
 from exporter import __version__
+from exporter.aws.items import MILLISECONDS
 from exporter.aws.pools import LONGEST, Pools
 from exporter.aws.providers import Unattended
 from exporter.aws.strict_parsers import StrictParserFactory, restate
@@ -140,13 +141,27 @@ def _readdress(request: Any, **_: Any) -> None:
 _NUMBERED_HOST = re.compile(r"^(https?://)\d{12}\.(?=[\d.]+[:/])")
 
 
-def _timestamp(value: Any) -> datetime:
-    """Return an aware datetime; botocore's own parser takes ten times as long as the rest of reading a job."""
+def _timestamp(value: Any) -> Any:
+    """Return an aware datetime, or the value itself where it is none: one odd time must not cost a whole page.
+
+    botocore's own parser takes ten times as long as the rest of reading a job.
+    """
     if isinstance(value, int | float):
-        return datetime.fromtimestamp(value, UTC)
+        return datetime.fromtimestamp(value, UTC) if 0 <= value < MILLISECONDS else value
     try:
         parsed = datetime.fromisoformat(value)
     except ValueError:
-        # Not ISO 8601: an HTTP date, or seconds as text.
-        parsed = botocore.utils.parse_timestamp(value)
+        return _unusual(value)
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def _unusual(text: str) -> Any:
+    """Return what a text that is not ISO 8601 means: seconds or milliseconds, an HTTP date, or nothing but itself."""
+    try:
+        return _timestamp(float(text))
+    except ValueError:
+        pass
+    try:
+        return botocore.utils.parse_timestamp(text)
+    except (ValueError, OverflowError, RuntimeError):
+        return text

@@ -116,9 +116,11 @@ class _StrictParser:
             return parsed
         required = [name for name in shape.required_members if name in shape.members]
         missing = [name for name in required if parsed.get(name) is None]
-        # Whatever its model says, AWS leaves out a text that does not apply, such as the reason of a job that did not
-        # fail (DescribeCompilationJob). But a response has something.
-        if missing == required != [] or not all(shape.members[name].type_name == "string" for name in missing):
+        # Whatever its model says, AWS leaves out a value that does not apply, such as the reason of a job that did not
+        # fail (DescribeCompilationJob): no list, though, and never all.
+        if len(missing) < len(required):
+            missing = [name for name in missing if shape.members[name].type_name in {"list", "structure"}]
+        if missing:
             raise ResponseParserError(f"a response without {', '.join(missing)}: {_shortened(body)}")
         if shape.members and not self._is_answer(response["context"]["operation_name"], shape, parsed, body):
             raise ResponseParserError(f"a response with none of the expected members: {_shortened(body)}")

@@ -15,6 +15,7 @@ from exporter.catalog.models import shape_at
 from exporter.simulator import shapes
 from exporter.simulator.aws_error import not_found
 from exporter.simulator.operations import RequestContext
+from exporter.simulator.quirks import Quirk
 from exporter.simulator.resources import Location, SimulatedJob
 from exporter.simulator.world import World
 
@@ -67,6 +68,8 @@ class DetailsOperation:
             elif key in ("reason", "code") and _is_required(shape, path):
                 shapes.put(output, path, "")
         shapes.complete(shape, output, seed)
+        if self.world.has(Quirk.NO_REQUIRED, job.kind) and details.reason in shape.required_members:
+            del output[details.reason]
         return output
 
 
