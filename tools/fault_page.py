@@ -1,9 +1,10 @@
-"""Writes the table of docs/reliability.md from the faults that the tests try: `make docs`."""
+"""Writes the tables of docs/reliability.md: the faults that the tests try, and AWS's quirks. `make docs` runs it."""
 
 import re
 import sys
 from pathlib import Path
 
+from exporter.simulator import Quirk
 from tests.support.fault_table import MATRIX, OK, STAGES, Row, Stage
 
 PAGE = Path(__file__).parents[1] / "docs" / "reliability.md"
@@ -11,9 +12,16 @@ PAGE = Path(__file__).parents[1] / "docs" / "reliability.md"
 _TABLE = re.compile(r"^\| fault \| account .*?\n(?!\|)", re.DOTALL | re.MULTILINE)
 
 
+_QUIRKS = re.compile(r"^(\| what AWS does \|.*\n\|[-| ]+\|\n)((?:\|.*\n)*)", re.MULTILINE)
+
+
 def written(text: str) -> str:
-    """Return the page with its table as the tests define it."""
-    return _TABLE.sub(lambda _: _table(), text)
+    """Return the page with its tables as the tests and the simulator define them."""
+    return _QUIRKS.sub(lambda found: found[1] + "".join(map(_quirk, Quirk)), _TABLE.sub(lambda _: _table(), text))
+
+
+def _quirk(quirk: Quirk) -> str:
+    return f"| {quirk.what} | [{quirk.where}]({quirk.source}) | {quirk.promise} |\n"
 
 
 def _table() -> str:

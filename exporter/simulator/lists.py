@@ -107,7 +107,7 @@ class ListOperation:
         sizes = (context.arguments.get(paging.limit), paging.page_size, self.page_size or _PAGE)
         size = min(size for size in sizes if size) if paging.output_token else _EVERYTHING
         if paging.output_token and self._has(Quirk.SMALL_PAGES):
-            size = 1 + crc32(repr(start).encode()) % size
+            size = 1 + crc32(repr(start).encode()) % max(1, size - 1)
         # One more than fits on a page shows whether another page follows.
         found = list(islice(self._resources(context, start), size + 1))
         return found[:size], found[size - 1].key if found[size:] else None
@@ -179,13 +179,13 @@ class ListOperation:
         """Return an item as text, from the last response unless it changed since."""
         seen = self.view.seen(resource, now) if isinstance(resource, SimulatedJob) else now
         phase = resource.phase_at(seen) if isinstance(resource, SimulatedJob) else 0
-        if resource.encoded is None or resource.encoded[0] != phase:
+        if resource.encoded is None or resource.encoded[0] != (phase, self.world.quirks):
             if isinstance(resource, SimulatedJob):
                 shape, item = self.world.job_items(resource.kind).shape, self.view.item(resource, seen)
             else:
                 scopes = self.world.scope_items(resource.type)
                 shape, item = scopes.shape, scopes.item(resource)
-            resource.encoded = phase, self.writer.encode(shape, item)
+            resource.encoded = (phase, self.world.quirks), self.writer.encode(shape, item)
         return resource.encoded[1]
 
     @cached_property

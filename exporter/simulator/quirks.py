@@ -69,7 +69,7 @@ class Quirk(Enum):
         "a list lacks a job once in a while",
         "ListExecutions: eventually consistent",
         "https://docs.aws.amazon.com/step-functions/latest/apireference/API_ListExecutions.html",
-        "A known job stays; a new one is found within ten minutes, or by the next resync.",
+        "A known job stays. A new one is in the next poll within ten minutes, or in the next resync.",
     )
     OLD_STATUS = (
         "a list shows for minutes what a job was doing before",

@@ -86,7 +86,7 @@ class SimulatedScope(Location):
         self.fields = fields
         """Members of the item, whatever else would be in their place."""
         self.removed = False
-        self.encoded: tuple[int, Encoded] | None = None
+        self.encoded: tuple[object, Encoded] | None = None
         """See `SimulatedJob.encoded`."""
 
     @property
@@ -133,8 +133,8 @@ class SimulatedJob:
     as_scope: SimulatedScope | None = None
     """The scope that the job is at the same time, where one operation lists both."""
     removed: bool = False
-    encoded: tuple[int, Encoded] | None = None
-    """The item as text, and the phase that it shows: most jobs are listed again and again and change no more."""
+    encoded: tuple[object, Encoded] | None = None
+    """What the item depends on, such as its phase, and the item as text: most are listed often and change no more."""
 
     @property
     def key(self) -> Key:
