@@ -68,8 +68,9 @@ class DetailsOperation:
             elif key in ("reason", "code") and _is_required(shape, path):
                 shapes.put(output, path, "")
         shapes.complete(shape, output, seed)
-        if self.world.has(Quirk.NO_REQUIRED, job.kind) and details.reason in shape.required_members:
-            del output[details.reason]
+        if self.world.has(Quirk.NO_REQUIRED, job.kind):
+            required = set(shape.required_members)
+            return {name: value for name, value in output.items() if name not in required & {details.reason}}
         return output
 
 

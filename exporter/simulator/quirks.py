@@ -115,11 +115,8 @@ class Quirk(Enum):
         self.promise = promise
 
 
-ALWAYS = {
-    "bedrock/model_invocation_job": frozenset({Quirk.NO_MESSAGES}),
-    "sagemaker/training_job": frozenset({Quirk.WALKS}),
-}
-"""Of each kind, what was seen in every recorded response, or is documented of its operation."""
+ALWAYS = {"bedrock/model_invocation_job": frozenset({Quirk.NO_MESSAGES})}
+"""Of each kind, what was seen in every recorded response."""
 
 
 def lag(token: str, quirk: Quirk) -> float:

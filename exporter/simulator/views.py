@@ -54,7 +54,7 @@ class View:
 
 
 def _rewrite_times(kind: Kind, item: dict[str, Any], written: Callable[[float], str]) -> None:
-    for path in {path for path in kind.times.model_dump().values() if path}:
+    for path in {path for name, path in kind.times.named() if name != "duration"}:
         value = shapes.at(item, path)
         # Integers are in milliseconds already.
         if value is not None and not isinstance(value, int):

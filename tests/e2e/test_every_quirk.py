@@ -33,7 +33,7 @@ AGES = (30 * DAY, RETAINED - 300.0, HOUR, 0.0)
 def reading_of(kind: Kind) -> tuple[object, ...]:
     """Return what distinguishes how kinds are read."""
     item = item_shape(MODELS.operation(kind.service, kind.operation), kind.items)
-    times = {shape_at(item, path).type_name for path in kind.times.model_dump().values() if path}
+    times = {shape_at(item, path).type_name for _, path in kind.times.named()}
     filters = (bool(kind.filters.created_after), bool(kind.filters.status))
     return MODELS.service(kind.service).resolved_protocol, frozenset(times), filters
 
@@ -64,14 +64,19 @@ class Read:
         return [job for job in jobs_in(self.world, kind, until=self.now) if self._counts(job)]
 
     def _counts(self, job: SimulatedJob) -> bool:
-        view, times, paths = View(self.world), job.times(job.phase_at(self.now)), job.kind.times.model_dump()
+        view, phase, details = View(self.world), job.phase_at(self.now), job.kind.details
+        state = state_of(self.world, job, phase)
         if self.world.has(Quirk.RETENTION, job.kind) and not view.shows(job, self.now):
             return False
-        item = view.item(job, self.now)
-        listed = [
-            name for name in ("ended", "updated", "started", "created") if at(item, paths[name] or "") is not None
-        ]
-        return "ended" not in times or not listed or times[listed[0]] >= self.now - LOOKBACK
+        item, times = view.item(job, self.now), job.times(phase)
+        told = {name for name, path in job.kind.times.named() if at(item, path) is not None}
+        # Nobody asks when a deleted record ended.
+        told |= {name for name, _ in details.times.named()} if details and state is not State.DELETING else set()
+        told |= {"ended"} if {"created", "duration"} <= told else set()
+        known = [times[name] for name in ("ended", "updated", "started", "created") if name in told and name in times]
+        # What the first list shows at its end is in no window, unless it is known when that was.
+        is_new = job.created > NOW or not view.shows(job, NOW)
+        return state.is_active or (known[0] >= self.now - LOOKBACK if known else is_new)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -143,7 +148,7 @@ def test_a_quirk_changes_no_number(quirk: Quirk, kind: Kind) -> None:
     new = [job for job in jobs_in(world, kind) if job.created > NOW and job.kind.state_of[job.status_at(now)].is_final]
     finished = sum(exporter.samples("aws_jobs_finished_total", "scope", "state").values())
     # Nobody can tell when a job without any time ended: one that the first list lacked looks like a new one.
-    is_undated = quirk is Quirk.MISSING_ONCE and not any(kind.times.model_dump().values())
+    is_undated = quirk is Quirk.MISSING_ONCE and not any(kind.times.named())
     assert finished == len(new) or (is_undated and finished > len(new))
 
 

@@ -30,12 +30,13 @@ HOUR, DAY = 3600.0, 86_400.0
 KINDS = [
     BEDROCK,
     CATALOG["sagemaker"].kinds["training_job"],
+    CATALOG["sagemaker"].kinds["pipeline_execution"],
     CATALOG["textract"].kinds["adapter_version"],
     CATALOG["backup"].kinds["scan_job"],
     CATALOG["batch"].kinds["job"],
     CATALOG["rds"].kinds["export_task"],
 ]
-"""With both filters, with both of which one walks, by creation, by status, one list for each status, without any."""
+"""With both filters, by creation alone (one whose jobs run again), by status, one list for each status, without any."""
 
 AT_ONCE = frozenset(Quirk) - {Quirk.REPEATED_TOKEN, Quirk.RETENTION, Quirk.MISSING_ONCE, Quirk.RESTARTS}
 """With these, incremental reading and full reading agree after every poll, with others once everything was listed."""
@@ -96,8 +97,9 @@ def add(world: World, rng: random.Random) -> None:
     """Add jobs around the first poll, most of them short."""
     quirks = world.quirks
     for kind in KINDS:
-        # Where a list is narrowed by creation, only a full reading finds that an old job runs again.
-        world.quirks = quirks - {Quirk.RESTARTS} if kind.filters.created_after else quirks
+        # Of the others, only a full reading finds that an old job runs again.
+        runs_again = kind.restarts or not kind.filters.created_after
+        world.quirks = quirks if runs_again else quirks - {Quirk.RESTARTS}
         scope = None
         for name, _ in kind.scopes:
             scope = world.add_scope(kind.service, name, name=f"{kind.key}-{name}", within=scope)
@@ -156,7 +158,9 @@ async def follow(seed, quirks):
         for kind in KINDS:
             assert frugal.up(kind=kind.key) == 1
             finished = sum(frugal.by("state", "aws_jobs_finished_total", kind=kind.key).values())
-            assert (kind.key, finished) == (kind.key, truth.finished(kind))
+            # What only details tell, a reader of lists does not know.
+            is_known = not kind.details or not any(kind.details.times.named())
+            assert not is_known or (kind.key, finished) == (kind.key, truth.finished(kind))
 
 
 SEEDS = st.integers(1, 2**32)
@@ -178,7 +182,7 @@ def test_the_same_holds_with_several_at_once(quirks, seed):
     asyncio.run(follow(seed, frozenset(quirks)))
 
 
-BY_CREATION = [kind for kind in KINDS if kind.filters.created_after]
+BY_CREATION = [kind for kind in KINDS if kind.filters.created_after and not kind.scopes]
 
 
 async def passing(kind: Kind, quirk: Quirk, token: str, step: float, polls: int) -> tuple[float, int]:
@@ -227,12 +231,18 @@ async def test_a_time_in_an_odd_form_costs_no_job(form):
     async with simulated(clock) as aws:
         add(aws.world, random.Random(1))
         for kind in KINDS:
-            members = {path.rpartition(".")[2]: form for path in kind.times.model_dump().values() if path}
+            members = {path.rpartition(".")[2]: form for _, path in kind.times.named()}
             aws.faults.add(Fault.members(**members), service=kind.service, operation=kind.operation)
-        services = {kind.service: {"kinds": [kind.key]} for kind in KINDS}
+        services: dict[str, dict[str, list[str]]] = {}
+        for kind in KINDS:
+            services.setdefault(kind.service, {"kinds": []})["kinds"].append(kind.key)
         async with running(configured(aws.endpoint_url, services, poll={"lookback": "10000d"}), clock) as exporter:
             for kind in KINDS:
-                listed = [job for job in jobs_in(aws.world, kind, until=NOW) if kind.filters.created_after is None]
+                active = [
+                    job
+                    for job in jobs_in(aws.world, kind, until=NOW)
+                    if job.created > NOW - DAY and kind.state_of[job.status_at(NOW)].is_active
+                ]
                 assert exporter.up(kind=kind.key) == 1, exporter.why(kind=kind.key)
-                counted = sum(exporter.by("status", "aws_jobs", kind=kind.key).values())
-                assert counted >= len(listed), kind.key
+                states = exporter.samples("aws_jobs", "state", "status", kind=kind.key)
+                assert sum(n for (state, _), n in states.items() if State(state).is_active) >= len(active), kind.key
