@@ -147,7 +147,9 @@ def test_whatever_a_rule_can_make_of_a_status_is_there_at_zero(everything: Every
     counted = exporter.by("state", "aws_jobs_finished_total")
     assert {str(state) for state in states if state.is_final} <= set(counted)
     shown = exporter.samples("aws_jobs", "status", "state")
-    assert {(job.status_at(NOW), str(state_of(world, job, 1))) for job in everything.jobs[str(kind)]} <= set(shown)
+    assert {
+        (job.status_at(NOW), str(state_of(world, job, job.phase_at(NOW)))) for job in everything.jobs[str(kind)]
+    } <= set(shown)
     assert set(counted.values()) == {0}
 
 
