@@ -138,10 +138,13 @@ async def play(kind: Kind, operation, bodies) -> None:
                 left.pop(0)
                 await exporter.turn(1300)
             no_bug(exporter)
-            for _ in kind.scopes:
+            # Once more than there are levels: a job of a wild response stays until a second honest one lacks it, too.
+            for _ in range(1 + len(kind.scopes)):
                 await exporter.turn(1300)
             assert set(exporter.samples("aws_job_exporter_source_up", "kind", "scope").values()) == {1}
-            assert 1 in exporter.samples("aws_jobs", *kind.dimensions, kind=kind.key, status=status).values()
+            # Nobody knows when a job without times ended: one that was over at the start does not count.
+            if [*kind.times.named()]:
+                assert 1 in exporter.samples("aws_jobs", *kind.dimensions, kind=kind.key, status=status).values()
 
 
 @bounded(15, shrink=False)
