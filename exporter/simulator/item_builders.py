@@ -134,7 +134,9 @@ class JobItemBuilder(ItemBuilder):
         """The members that the model requires, and without which it is still known which job in which status it is."""
         kind, details = self._kind, self._kind.details
         asked = shapes.references(details.arguments, {}) if details else {}
-        needed = {path.partition(".")[0] for path in (*kind.id, kind.status, *asked)}
+        needed = {
+            path.partition(".")[0] for path in (*kind.id, kind.status, *asked, *(rule.when for rule in kind.refine))
+        }
         return [name for name in getattr(self.shape, "required_members", ()) if name not in needed]
 
     @cached_property

@@ -42,8 +42,9 @@ class View:
         kind, builder = job.kind, self.world.job_items(job.kind)
         item, has = builder.item(job, seen), self.world.has
         if has(Quirk.NO_MESSAGES, kind):
-            for path in filter(None, (kind.reason, kind.code)):
-                shapes.drop(item, path)
+            # What tells one status from another is no message, though it may be the same member.
+            for path in {kind.reason, kind.code} - {None, *(rule.when for rule in kind.refine)}:
+                shapes.drop(item, str(path))
         if has(Quirk.NO_REQUIRED, kind):
             for name in builder.expendable:
                 item.pop(name, None)
