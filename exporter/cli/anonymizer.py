@@ -1,7 +1,7 @@
 """Responses of AWS without anything that tells whose they are.
 
 Safe by construction: a text is kept only where the model enumerates it, or where the catalog reads a status, a code or
-a time and the text looks like one. Whatever else there is, known or not, is replaced.
+a time and the text looks like one, or has the words for it itself. Whatever else there is, known or not, is replaced.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class Anonymizer:
         """Read the responses to the listing of a kind; the account is the simulated one afterward."""
         self._service = kind.service
         self._roles = _roles(kind)
+        self._rules = [(_path(kind.items, rule.when), rule) for rule in kind.refine]
         self._classifier = Classifier.built_in(())
         # Where a request names its own account, the one of the replay has to be named.
         self._replacements = {account_id: ACCOUNT} if account_id else {}
@@ -75,6 +76,8 @@ class Anonymizer:
         return _number(value, role) if is_number or value is None else _foreign(value)
 
     def _text(self, shape: Shape, value: str, path: _Path, role: _Role | None) -> str:
+        if word := self._known(path, value):
+            return word
         if not value or value in getattr(shape, "enum", ()) or (role is _Role.WORD and _WORD.fullmatch(value)):
             return value
         if role is _Role.TIME and (time := _TIME.fullmatch(value)):
@@ -82,6 +85,12 @@ class Anonymizer:
         if role is _Role.MESSAGE:
             return SENTENCES[self._classifier.classify(value, service=self._service).reason]
         return self._replaced(shape, value, path)
+
+    def _known(self, path: _Path, value: str) -> str:
+        """Return the catalog's own word for a text that decides about a state, empty if it has none."""
+        rules = [rule for where, rule in self._rules if where == path]
+        words = [word for rule in rules for word in rule.is_ if value.startswith(word)]
+        return next(iter([*words, *(value for rule in rules if value in rule.is_not)]), "")
 
     def _replaced(self, shape: Shape, value: str, path: _Path) -> str:
         """Return what stands for a text: plausible for the member that it was first seen in."""
@@ -138,6 +147,7 @@ SENTENCES: Mapping[Reason, str] = {
     Reason.ACCESS_DENIED: "Access denied",
     Reason.NOT_FOUND: "The file does not exist",
     Reason.INVALID_INPUT: "The input is invalid",
+    Reason.RECORDS_FAILED: "All 2 records failed",
     Reason.QUOTA_EXCEEDED: "A quota was exceeded",
     Reason.THROTTLED: "Too many requests",
     Reason.CAPACITY: "Insufficient capacity",

@@ -105,7 +105,7 @@ class Replay:
         statuses = [wanted] if isinstance(wanted, str) else wanted
         copy: dict[str, Any] = json.loads(json.dumps(response))
         items = at(copy, self._items) or []
-        items[:] = [item for item in items if at(item, self._status) in statuses]
+        items[:] = [item for item in items if (at(item, self._status) or self._kind.absent_status) in statuses]
         return copy
 
 

@@ -106,6 +106,21 @@ def test_a_message_keeps_its_reason(reason: Reason) -> None:
     assert Classifier.built_in(()).classify(SENTENCES[reason]).reason is reason
 
 
+@pytest.mark.parametrize(
+    ("name", "member", "told", "left"),
+    [
+        ("backup/backup_job", "MessageCategory", "SUCCESS", "SUCCESS"),
+        ("batch/job", "statusReason", f"CAPACITY: {SECRET}", "CAPACITY:"),
+    ],
+)
+def test_what_decides_about_a_state_stays(name: str, member: str, told: str, left: str) -> None:
+    """The catalog's own words stay, also where the model does not enumerate them, and what AWS adds to them goes."""
+    kind = next(kind for kind in CATALOG.kinds() if str(kind) == name)
+    operation = MODELS.operation(kind.service, kind.operation)
+    response = Anonymizer(kind).response(operation, {kind.items: [{member: told}]})
+    assert response == {kind.items: [{member: left}]}
+
+
 def test_a_message_is_told_by_its_reason_alone() -> None:
     """Whom access was denied to is gone, that it was denied is not."""
     assert job(message=f"Not authorized to perform s3:ListBucket on {SECRET}") == {"message": "Access denied"}
