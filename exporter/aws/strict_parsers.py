@@ -85,8 +85,10 @@ class _StrictParser:
         overload = _overload(response["body"], is_xml=self._is_answer is not _is_json)
         if response["status_code"] >= _ERRORS:
             error = None if overload else await self._error(response, shape)
-            # A page may be XML as well, and then says nothing as an error.
-            return error if error and at(error, "Error.Code") else _unreadable(response)
+            # A page may be XML as well, and then says nothing as an error. The members of one are parsed apart.
+            if error is not None and (at(error, "Error.Code") or (shape and shape.metadata.get("exception"))):
+                return error
+            return _unreadable(response)
         if overload:
             raise ResponseParserError(f"a response with {overload}: {_shortened(response['body'])}")
         try:

@@ -290,7 +290,7 @@ async def test_listing_discovery_and_details_share_a_bucket(aws, clock):
         await exporter.list()
         assert exporter.waited() == exporter.waited("lookoutequipment") == 0
         listing = group.create_task(exporter.list(LOOKOUT, scope=found))
-        detail = group.create_task(exporter.reader.explained(PollRun(), PLACE, CUSTOMIZATION, job))
+        detail = group.create_task(exporter.reader.completed(PollRun(), PLACE, CUSTOMIZATION, job))
         await clock.until_asleep(lambda: 2)
         await clock.turn(1)
         assert (await listing, (await detail).message) == ([], "why")
