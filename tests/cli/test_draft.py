@@ -31,14 +31,14 @@ FLOORS = {
     "id": 0.88,
     "name": 0.89,
     "reason": 0.95,
-    "details": 0.9,
+    "details": 0.89,
     "created_after": 0.95,
     "by_status": 0.95,
     "states": 0.96,
 }
 """How often a draft says what the entry says, a little under what was measured.
 
-Measured on 168 kinds, percent: items, status and updated 100, created, started and ended 99, reason and filters 98,
+Measured on 169 kinds, percent: items, status and updated 100, created, started and ended 99, reason and filters 98,
 name 92, details and id 90; of 1076 statuses 98 have the entry's state, 1 is left out, 1 has another state.
 """
 
@@ -91,9 +91,9 @@ def test_golden():
     assert draft(MODELS, "bedrock", "ListModelImportJobs") == GOLDEN
     entry = next(kind for kind in KINDS if str(kind) == "bedrock/model_import_job")
     made = drafted("bedrock", "ListModelImportJobs")
-    # Whether one request takes both filters is nowhere in the model.
+    # Whether one request takes both filters, and in which order it lists, is nowhere in the model.
     both = made.filters.model_copy(update={"combined": True})
-    assert made.model_copy(update={"filters": both}) == entry
+    assert made.model_copy(update={"filters": both, "order": entry.order}) == entry
 
 
 @pytest.mark.slow

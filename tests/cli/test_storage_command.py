@@ -5,6 +5,7 @@ import pytest
 from exporter import cli
 from exporter.jobs import Job, SourceKey, State
 from exporter.store import Database, Ledger, Listing, Rules
+from exporter.store.tables import VERSION
 from tests.support.ledgers import waited
 
 NOW = 1_790_000_000.0
@@ -35,7 +36,7 @@ def test_a_directory_is_checked_and_shown(directory, capsys, how):
     assert cli.main(["storage", how.format(directory)]) == 0
     summary, _, columns, row = capsys.readouterr().out.splitlines()
     assert summary.startswith(f"{directory / 'jobs.sqlite'}: valid, ")
-    assert summary.endswith(", version 1, not in use")
+    assert summary.endswith(f", version {VERSION}, not in use")
     assert columns.split("  ")[0] == "SERVICE"
     assert row.split() == ["bedrock", "1", "2", "1", "2026-09-21", "14:13:20", "UTC"]
 

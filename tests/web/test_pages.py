@@ -166,7 +166,7 @@ async def test_a_source_that_is_polled_late_is_marked(shown):
 
 async def test_an_unknown_end_is_not_made_up(shown):
     """AWS reports no time for such a job, and it had ended before it was first seen."""
-    shown.sources = [listed([Job("a", "FAILED", State.FAILED, "old")])]
+    shown.sources = [listed([Job("a", "FAILED", State.FAILED, "old", details={"id": "a"})])]
     (row,) = rows(await shown.text("/jobs"))[1:]
     assert "not known" in row
     assert "so far" not in row
