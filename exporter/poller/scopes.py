@@ -57,8 +57,9 @@ class ScopeSource:
         kept = await self._finding.read()
         if kept is None:
             return None
-        self.found, self.found_at = [Scoped(ids, name) for ids, name, _ in kept.value], kept.time
-        self.ended = {ids[self._scope]: since for ids, _, since in kept.value if since is not None}
+        # Before, no scope was kept that had ended, and none had a third value.
+        self.found, self.found_at = [Scoped(ids, name) for ids, name, *_ in kept.value], kept.time
+        self.ended = {ids[self._scope]: since[0] for ids, _, *since in kept.value if since and since[0] is not None}
         return Restored(kept.time)
 
     def children(self) -> Iterable[Source]:

@@ -157,8 +157,8 @@ class JobItemBuilder(ItemBuilder):
         group, member = key.partition(".")[0], last_name(path)
         if group == "id":
             fact = self._id(job, seed, path, shape)
-        elif key == "times.duration" and fact is not None:
-            fact = round(fact * 1000) if member.endswith("Millis") else round(fact)
+        elif key == "times.duration":
+            fact = round((fact or 0) * (1000 if member.endswith("Millis") else 1)) or None
         elif group == "times" and fact is not None and shape.type_name in _TIMES:
             return round(fact * 1000) if shape.type_name == "long" else iso(fact)
         elif group == "refine":
@@ -168,6 +168,8 @@ class JobItemBuilder(ItemBuilder):
             fact = shapes.example(shape, member, replace(seed, token=_one_of("012", seed.token)))
         elif group in ("reason", "code") and not fact and shape.metadata.get("min"):
             return None
+        if fact is None and key == "times.duration" and path in self.shape.required_members:
+            return 0
         if fact is None or (fact == "" and path not in self.shape.required_members):
             return None
         if shape.type_name in ("integer", "long"):

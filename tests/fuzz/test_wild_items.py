@@ -14,7 +14,7 @@ from tests.support.effort import bounded
 from tests.support.harness import CATALOG, NOW
 from tests.support.ledgers import LedgerOfATest
 from tests.support.responses import MODELS, listing
-from tests.support.wild import anything, times
+from tests.support.wild import anything, is_dated, times
 
 pytestmark = pytest.mark.slow
 
@@ -56,7 +56,9 @@ def test_wild_items_are_jobs_or_bad_responses(data):
     ledger.take(jobs, NOW)
     ledger.take(jobs, NOW + 60)
     counted = ledger.sums.values()
-    assert sum(tally.statuses.total() for tally in counted) == len({job.id for job in jobs})
+    # The later of two jobs with one id counts, and none that had ended nobody knows when.
+    known = [job for job in {job.id: job for job in jobs}.values() if is_dated(job)]
+    assert sum(tally.statuses.total() for tally in counted) == len(known)
     assert all(math.isfinite(histogram.sum) for tally in counted for histogram in tally.durations.values())
     assert all(finished <= NOW + 60 for tally in counted for finished, _ in tally.last.values())
 

@@ -1,9 +1,13 @@
 """Scopes that end: what ran in them counts for the lookback, as anything else."""
 
-from contextlib import asynccontextmanager
+import json
+import sqlite3
+from contextlib import asynccontextmanager, closing
 
 import pytest
 
+from exporter.store.directory import FILE
+from tests.support.faults import Fault
 from tests.support.harness import CATALOG, NOW, HandClock, configured, running, simulated
 
 MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
@@ -108,3 +112,19 @@ async def test_a_cluster_that_has_ended_is_known_after_a_restart(clock, tmp_path
             for _ in range(4):
                 await exporter.turn(8 * HOUR)
             assert STEP.key not in {source.status.key.kind for source in exporter.poller.sources}
+
+
+async def test_scopes_that_an_older_exporter_kept_are_gone_on_with(clock, tmp_path):
+    """It kept an id and a name of each; an upgrade must not end at what it left."""
+    storage = {"path": str(tmp_path / "storage")}
+    async with simulated(clock) as aws:
+        add_cluster(aws, NOW - HOUR, DAY, step_fails_after=MINUTE)
+        async with reading(clock, aws, storage=storage):
+            pass
+        with closing(sqlite3.connect(tmp_path / "storage" / FILE)) as connection, connection:
+            (kept,) = connection.execute("SELECT found FROM source WHERE kind = 'cluster'").fetchone()
+            old = [each[:2] for each in json.loads(kept)]
+            connection.execute("UPDATE source SET found = ? WHERE kind = 'cluster'", (json.dumps(old),))
+        aws.faults.add(Fault.server_error(), service="emr")
+        async with reading(clock, aws, storage=storage) as exporter:
+            assert failed(exporter) == 1

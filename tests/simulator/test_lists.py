@@ -57,11 +57,11 @@ def seconds(value: Any) -> float:
 
 def comparable(found: dict[str, Any], kind: Kind) -> dict[str, Any]:
     """Return a value with times in seconds, and with codes as text even where AWS uses numbers."""
-    times = kind.times.model_dump().values()
+    times = {path for key, path in kind.times.named() if key != "duration"}
     return {
         path: seconds(value) if path in times or isinstance(value, datetime) else value
         for path, value in found.items()
-        if value not in (None, "")
+        if value not in (None, "") and (value or path != kind.times.duration)
     } | ({kind.code: str(found[kind.code])} if kind.code and found.get(kind.code) else {})
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from exporter.jobs import Job
+
 HOSTILE = (
     "",
     " ",
@@ -87,3 +89,10 @@ anything: st.SearchStrategy[Any] = st.recursive(
 def rarely(draw: Any, one_in: int) -> bool:
     """Draw whether an event happens that happens once in about `one_in` times."""
     return bool(draw(st.integers(1, one_in)) == one_in)
+
+
+def is_dated(job: Job) -> bool:
+    """Return whether a first listing tells that a job is active, or about when it ended."""
+    return not job.state.is_final or any(
+        time is not None for time in (job.created, job.started, job.ended, job.updated)
+    )
