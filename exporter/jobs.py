@@ -79,10 +79,11 @@ class Job(NamedTuple):
 
 
 class Query(NamedTuple):
-    """One listing: of all jobs, or of those created after a time, or with one status, or both."""
+    """One listing: of all jobs, of those created after a time or with one status, or both, or of what changed since."""
 
     created_after: float | None = None
     status: str | None = None
+    changed_after: float | None = None
 
 
 ALL = Query()

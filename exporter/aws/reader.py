@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import product
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 
 from exporter.aws.clients import Clients, Place
 from exporter.aws.items import Item, at, completed, job_reader, put, resolve, scope_of
+from exporter.aws.last_page import last_page
 from exporter.aws.poll import PollRun
 from exporter.aws.poll_error import BadResponseError, poll_error
 from exporter.catalog import Kind, Scope
@@ -79,15 +81,21 @@ class Reader:
 
         A list that changes while it is read may have a job on two pages; the later one counts.
         """
-        read = job_reader(kind, dimensions, self.limits.message_length)
+        read, is_last = job_reader(kind, dimensions, self.limits.message_length), last_page(kind, query)
         arguments = self._filtered(resolve(kind.arguments, scope.ids), kind, query)
         # Without a sweep, the product consists of one empty tuple: one list.
         for values in product(*kind.sweep.values()):
             swept = {**arguments, **dict(zip(kind.sweep, values, strict=True))}
-            async for items in self.pages(poll, place, kind.service, kind.operation, swept, kind.items):
-                # In slices, so that whoever stages one lets others have a turn before the next, whatever a page has.
-                for start in range(0, len(items), _SLICE):
-                    yield read(items[start : start + _SLICE], scope.ids)
+            async with aclosing(self.pages(poll, place, kind.service, kind.operation, swept, kind.items)) as pages:
+                async for items in pages:
+                    are_last = []
+                    # In slices, so that whoever stages one lets others have a turn before the next.
+                    for start in range(0, len(items), _SLICE):
+                        jobs = read(items[start : start + _SLICE], scope.ids)
+                        are_last.append(is_last(jobs))
+                        yield jobs
+                    if are_last and all(are_last):
+                        break
 
     def page_size(self, kind: Kind) -> int:
         """Return the largest number of jobs that one request lists."""
@@ -113,7 +121,7 @@ class Reader:
 
     async def pages(
         self, poll: PollRun, place: Place, service: str, operation: str, arguments: Mapping[str, Any], items: str
-    ) -> AsyncIterator[Sequence[Item]]:
+    ) -> AsyncGenerator[Sequence[Item], None]:
         """Yield the items of each page; raises BadResponseError for a list that does not end.
 
         Only a missing token ends a list: AWS returns short and empty pages at will.

@@ -403,6 +403,19 @@ class Kind(Entry):
         return (State.PARTIAL, State.FAILED) if {"succeeded", "total"} & set(self.records) else (State.PARTIAL,)
 
     @property
+    def is_bounded(self) -> bool:
+        """Whether AWS can be asked for what was created after a time: by a filter, or by reading no further."""
+        return self.times.created is not None and (self.filters.created_after is not None or self._is_by("created"))
+
+    @property
+    def has_changes_first(self) -> bool:
+        """Whether what started or ended last comes first in the list, wherever its creation would put it."""
+        return self._is_by("ended", "updated")
+
+    def _is_by(self, *times: str) -> bool:
+        return self.order is not None and self.order.newest_first in times and self.order.only_with is None
+
+    @property
     def has_starts(self) -> bool:
         """Whether AWS tells when jobs start: one that has ended without a start never ran."""
         return bool(self.times.started or (self.details and self.details.times.started))

@@ -254,7 +254,7 @@ class JobSource:
         unknown = dict(await self._list(poll, plan.queries, scopes, listing))
         complete_from = plan.complete_from
         with poll.paused():
-            lost = await listing.lost() if complete_from is None else None
+            lost = await listing.lost() if complete_from is None and not plan.shows_ends else None
         if lost is not None:
             rest = missing(lost)
             unknown |= await self._list(poll, rest.queries, scopes, listing)

@@ -29,16 +29,22 @@ class Plan(NamedTuple):
 
     queries: Sequence[Query]
     complete_from: float | None
+    shows_ends: bool = False
+    """Whether an active job that is not listed has not ended either."""
 
 
 def full(kind: Kind, ledger: Ledger, now: float, lookback: float) -> Plan:
     """Return the queries that find every job that counts, whatever the ledger knows.
 
-    If the list can be filtered by creation, it is read from the lookback plus the kind's longest usual run ago, or from
+    If the list can be bounded by creation, it is read from the lookback plus the kind's longest usual run ago, or from
     the oldest known active job if that is older. In a first read, and while the creation time of an active job is
     unknown, active jobs are also listed by their status, since they may be older still.
     """
-    if not _filters_by_creation(kind):
+    is_first = ledger.read_in_full is None or ledger.has_undated
+    # Where only the order bounds a list, a first reading goes to its end: most lists are short, and a request for each
+    # status would be several.
+    is_unbounded = is_first and kind.filters.created_after is None
+    if is_unbounded or not (kind.is_bounded or kind.has_changes_first):
         return Plan([ALL], EVERYTHING)
     # A job counts by its end, but lists are filtered by creation: hence the longest run.
     start = now - kind.listed_for(lookback) - kind.reach - MARGIN
@@ -48,11 +54,13 @@ def full(kind: Kind, ledger: Ledger, now: float, lookback: float) -> Plan:
         # After a gap that was longer than the lookback, what came and went meanwhile is counted all the same.
         start = min(start, ledger.last_read - SKEW - MARGIN)
     older: list[Query] = []
-    if ledger.read_in_full is None or ledger.has_undated:
+    if is_first:
         # Without a bound, some services go through all that there ever was. What has no creation may be before any.
         older = _by_active_status(kind, None if ledger.has_undated else start - _OLDER)
-    # The list by creation is read last and takes precedence, because a job may change its status in between.
-    return Plan([*older, Query(created_after=start)], start)
+    # What was created before and ended since comes first in a list of changes.
+    rest = Query(changed_after=start) if kind.has_changes_first else Query(created_after=start)
+    # It is read last and takes precedence, because a job may change its status in between.
+    return Plan([*older, rest], start)
 
 
 async def incremental(kind: Kind, ledger: Ledger, page_size: int) -> Plan | None:
@@ -60,9 +68,15 @@ async def incremental(kind: Kind, ledger: Ledger, page_size: int) -> Plan | None
 
     A change is a new job, or an active one with another status. One list from the oldest active job on finds both. If
     most of its pages would be finished jobs, new jobs are listed by creation and active ones by status instead; then
-    `missing` says what else to list. Of a kind that restarts, what counts and has ended may have changed as well.
+    `missing` says what else to list. Of a kind that restarts, what counts and has ended may have changed as well. Where
+    changes come first in the list, they are read alone.
     """
-    if ledger.read_in_full is None or ledger.since is None or ledger.has_undated or not _filters_by_creation(kind):
+    if ledger.read_in_full is None or ledger.since is None or ledger.has_undated:
+        return None
+    if kind.has_changes_first:
+        last_read = ledger.last_read or ledger.since
+        return Plan([Query(changed_after=last_read - SKEW - MARGIN)], None, shows_ends=True)
+    if not kind.is_bounded:
         return None
     # If no job has been seen yet, the first will have been created after the first listing.
     newest = (ledger.since - SKEW if ledger.newest_created is None else ledger.newest_created) - MARGIN
@@ -87,11 +101,6 @@ def missing(lost: float) -> Plan:
     """
     start = lost - MARGIN
     return Plan([Query(created_after=start)], start)
-
-
-def _filters_by_creation(kind: Kind) -> bool:
-    # Both: if the items had no creation time, the ledger could not tell which of its jobs such a list would have shown.
-    return kind.filters.created_after is not None and kind.times.created is not None
 
 
 def _by_active_status(kind: Kind, start: float | None) -> list[Query]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -110,7 +110,7 @@ class ListOperation:
             size = 1 + crc32(repr(start).encode()) % max(1, size - 1)
         # One more than fits on a page shows whether another page follows.
         found = list(islice(self._resources(context, start), size + 1))
-        return found[:size], found[size - 1].key if found[size:] else None
+        return found[:size], self._key(context.now)(found[size - 1]) if found[size:] else None
 
     def _has(self, quirk: Quirk) -> bool:
         return self.world.has(quirk, *(entry.listed for entry in self.entries if isinstance(entry.listed, Kind)))
@@ -133,7 +133,19 @@ class ListOperation:
                 lists.extend(
                     self._within(location, entry, context, start, newest_first=newest_first) for location in locations
                 )
-        return heapq.merge(*lists, key=KEY, reverse=newest_first)
+        return heapq.merge(*lists, key=self._key(context.now), reverse=newest_first)
+
+    def _key(self, now: float) -> Callable[[SimulatedJob | SimulatedScope], Key]:
+        """Return what gives a resource's place in the list: its creation, or its last change where that decides."""
+        if not any(isinstance(entry.listed, Kind) and entry.listed.has_changes_first for entry in self.entries):
+            return KEY
+
+        def changed(job: SimulatedJob | SimulatedScope) -> Key:
+            assert isinstance(job, SimulatedJob)  # noqa: S101 - for the type checker: no list of scopes has such an order
+            seen = self.view.seen(job, now)
+            return job.changed_at(seen), job.token
+
+        return changed
 
     def _within(
         self, location: Location, entry: CatalogEntry, context: RequestContext, start: Key | None, *, newest_first: bool
@@ -143,13 +155,16 @@ class ListOperation:
         if isinstance(entry.listed, Kind):
             after = shapes.at(context.arguments, entry.listed.filters.created_after or "")
             low, high = (_time(after), _LAST) if after is not None else low, (context.now, _LAST)
+        resources, key = location.listed(entry.type), self._key(context.now)
+        if key is not KEY:
+            resources = sorted((each for each in resources if each.key < high), key=key)
+            high = _NEWEST
         if start and newest_first:
             high = min(start, high)
         elif start:
             low = max(start, low)
-        resources = location.listed(entry.type)
         # Right of `low` and left of `high`: in either order, `start` itself was on the page before.
-        between = range(bisect_right(resources, low, key=KEY), bisect_left(resources, high, key=KEY))
+        between = range(bisect_right(resources, low, key=key), bisect_left(resources, high, key=key))
         for index in reversed(between) if newest_first else between:
             resource = resources[index]
             if resource.exists and (isinstance(entry.listed, Scope) or self._passes(resource, entry.listed, context)):

@@ -161,6 +161,10 @@ class SimulatedJob:
         # In milliseconds, as the offsets are: 0.3 - 0.1 is a little less than 0.2.
         return max(0, bisect_right(self.offsets, round(now - self.created, 3)) - 1)
 
+    def changed_at(self, now: float) -> float:
+        """Return when the job last started, ended or ran again."""
+        return round(self.created + self.offsets[self.phase_at(now)], 3)
+
     def status_at(self, now: float) -> str:
         """Return the job's status, in AWS's words."""
         return self.statuses[self.phase_at(now)]

@@ -606,3 +606,32 @@ async def test_a_stream_that_runs_without_end_is_found_however_old_it_is(aws, cl
     aws.world.add_job(run, scope=application, created=NOW - 400 * 86_400, path=[(0.0, "RUNNING")])
     async with running(configured(aws.endpoint_url, {"emr-serverless": None}), clock) as exporter:
         assert exporter.value("aws_jobs", status="RUNNING") == 1
+
+
+@pytest.mark.parametrize("name", ["stepfunctions/execution", "glue/job_run", "mediaconvert/job"])
+async def test_a_list_that_has_the_newest_first_is_read_no_further_than_it_must(clock, name):
+    """A state machine with thousands of finished executions takes one request a poll, and nothing is missed."""
+    service, _, key = name.partition("/")
+    kind = CATALOG[service].kinds[key]
+    runs, fails, succeeds = words(kind)
+    async with simulated(clock, page_size=10) as aws:
+        scope = None
+        for scope_name, _ in kind.scopes:
+            scope = aws.world.add_scope(kind.service, scope_name, within=scope)
+        for number in range(300):
+            created = NOW - 20 * DAY + number * 1.2 * HOUR
+            aws.world.add_job(kind, scope=scope, created=created, path=[(0, runs), (60, succeeds)])
+        aws.world.add_job(kind, scope=scope, created=NOW - 100, path=[(0, runs), (2 * HOUR, fails)])
+        async with running(configured(aws.endpoint_url, {kind.service: {"kinds": [kind.key]}}), clock) as exporter:
+            for _ in range(3):
+                before = aws.requests[kind.service, kind.operation]
+                aws.world.add_job(kind, scope=scope, created=clock.now + 5, path=[(0, runs), (20, succeeds)])
+                await exporter.turn(66)
+                assert aws.requests[kind.service, kind.operation] - before <= 2
+            assert exporter.value("aws_jobs_finished_total", state="succeeded") == 3
+            assert exporter.value("aws_jobs_finished_total", state="failed") == 0
+            for _ in range(2):
+                await exporter.turn(HOUR)
+            assert exporter.value("aws_jobs_finished_total", state="failed") == 1
+            expected = sum(NOW - 20 * DAY + n * 1.2 * HOUR + 60 >= clock.now - 7 * DAY for n in range(300)) + 3
+            assert exporter.value("aws_jobs", status=succeeds, state="succeeded") == expected

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.aws.last_page import last_page
+from exporter.catalog.kind import ListOrder
 from exporter.jobs import ALL, Job, Query, State
 from exporter.poller.planner import MARGIN, Plan, full, incremental, missing
 from exporter.store import EVERYTHING, SKEW, Listing
@@ -22,8 +24,16 @@ PAGE = 3
 
 BOTH = BEDROCK
 BY_CREATION = BEDROCK.model_copy(update={"filters": BEDROCK.filters.model_copy(update={"status": None})})
-BY_NOTHING = BEDROCK.model_copy(update={"filters": type(BEDROCK.filters)()})
+BY_NOTHING = BEDROCK.model_copy(update={"filters": type(BEDROCK.filters)(), "order": None})
 COMBINED = BEDROCK.model_copy(update={"filters": BEDROCK.filters.model_copy(update={"combined": True})})
+NEWEST_FIRST = {
+    name: BY_NOTHING.model_copy(update={"order": ListOrder(newest_first=name, source="https://docs.aws.amazon.com")})
+    for name in ("created", "ended")
+}
+ORDERED, CHANGES = NEWEST_FIRST.values()
+BY_STATUS = BEDROCK.filters.model_copy(update={"created_after": None})
+ORDERED_AND_STATUS, CHANGES_AND_STATUS = (kind.model_copy(update={"filters": BY_STATUS}) for kind in (ORDERED, CHANGES))
+RESTARTING_IN_ORDER, REDRIVEN = (kind.model_copy(update={"restarts": True}) for kind in (ORDERED, CHANGES_AND_STATUS))
 RESTARTING = BEDROCK.model_copy(update={"restarts": True})
 RESTARTING_BY_CREATION = BY_CREATION.model_copy(update={"restarts": True})
 
@@ -85,23 +95,36 @@ def histories(oldest, reports_end, restarts):
     return st.lists(drafts, max_size=12).map(made)
 
 
-def listed(world, query, now):
-    """Return the response of AWS."""
+def listed(kind, world, query, now):
+    """Return the jobs of AWS's response, as far as the exporter reads it."""
     jobs = [history.job(now) for history in world if history.created <= now]
-    since = -float("inf") if query.created_after is None else query.created_after
-    return [job for job in jobs if job.created > since and query.status in (None, job.status)]
+    jobs = [job for job in jobs if query.status in (None, job.status)]
+    if query.created_after is not None and kind.filters.created_after:
+        return [job for job in jobs if job.created > query.created_after]
+    if kind.order is None:
+        return jobs
+    is_last, found = last_page(kind, query), []
+    jobs.sort(key=lambda job: job.updated if kind.has_changes_first else job.created, reverse=True)
+    for start in range(0, len(jobs), PAGE):
+        found += jobs[start : start + PAGE]
+        if is_last(jobs[start : start + PAGE]):
+            break
+    return found
 
 
-def read(ledger, world, now, plan, skew=0.0):
+def read(kind, ledger, world, now, plan, skew=0.0):
     """Update a ledger as a source does; its clock differs from AWS's by `skew` seconds."""
 
     async def take():
         async with Listing.of(ledger.ledger) as listing:
-            await listing.add([job for query in plan.queries for job in listed(world, query, now)], now + skew)
+            await listing.add([job for query in plan.queries for job in listed(kind, world, query, now)], now + skew)
             complete_from = plan.complete_from
-            if complete_from is None and (lost := await listing.lost()) is not None:
+            is_open = complete_from is None and not plan.shows_ends
+            if is_open and (lost := await listing.lost()) is not None:
                 rest = missing(lost)
-                await listing.add([job for query in rest.queries for job in listed(world, query, now)], now + skew)
+                await listing.add(
+                    [job for query in rest.queries for job in listed(kind, world, query, now)], now + skew
+                )
                 complete_from = rest.complete_from
             await listing.take_in(now + skew, complete_from, is_full=True)
 
@@ -131,9 +154,9 @@ def follow(kind, world, steps, skew):
     complete, frugal = ledger(), ledger()
     now = START
     for step in steps:
-        complete.take(listed(world, ALL, now), now + skew)
+        complete.take(listed(kind, world, ALL, now), now + skew)
         plan = waited(incremental(kind, frugal, PAGE)) or full(kind, frugal, now + skew, LOOKBACK)
-        read(frugal, world, now, plan, skew)
+        read(kind, frugal, world, now, plan, skew)
         assert known(frugal, now + skew) == known(complete, now + skew)
         now += step
 
@@ -152,15 +175,26 @@ CLOCKS = st.sampled_from([0.0, 120.0, -120.0, SKEW, -SKEW])
         (BY_NOTHING, 3000),
         (RESTARTING, 3000),
         (RESTARTING_BY_CREATION, 90),
+        (ORDERED, 3000),
+        (ORDERED_AND_STATUS, 3000),
+        (RESTARTING_IN_ORDER, 3000),
+        (CHANGES, 3000),
+        (CHANGES_AND_STATUS, 3000),
+        (REDRIVEN, 3000),
     ],
-    ids=["both", "combined", "creation", "nothing", "restarting", "restarting, creation"],
+    ids=[
+        *("both", "combined", "creation", "nothing", "restarting", "restarting, creation"),
+        *("order", "order and status", "restarting, order", "changes", "changes and status", "redriven"),
+    ],
 )
 @pytest.mark.parametrize("reports_end", [True, False], ids=["end known", "end unknown"])
 @bounded(50)
 @given(data=st.data())
 def test_incremental_reading_ends_in_the_same_ledger(kind, oldest, reports_end, data):
     """After every poll both agree, whatever was created, changed or finished since, and however long jobs run."""
-    world = data.draw(histories(oldest, reports_end, kind.restarts or not kind.filters.created_after))
+    world = data.draw(
+        histories(oldest, reports_end, kind.restarts or kind in (BY_NOTHING, CHANGES, CHANGES_AND_STATUS))
+    )
     follow(kind, world, data.draw(STEPS), data.draw(CLOCKS))
 
 
@@ -175,7 +209,7 @@ def finished(count, *, since=6 * DAY):
 def polled(kind, world, now=START):
     """Return a ledger that has read a world once."""
     made = ledger()
-    read(made, world, now, full(kind, made, now, LOOKBACK))
+    read(kind, made, world, now, full(kind, made, now, LOOKBACK))
     return made
 
 
@@ -367,9 +401,9 @@ def test_a_resync_forgets_what_was_deleted():
     """Incremental reading may never notice the deletion."""
     world = finished(5, since=DAY)
     made = polled(BOTH, world)
-    read(made, world[1:], START + 60, planned(made, PAGE))
+    read(BOTH, made, world[1:], START + 60, planned(made, PAGE))
     for later in (3600, 3660):
-        read(made, world[1:], START + later, full(BOTH, made, START + later, LOOKBACK))
+        read(BOTH, made, world[1:], START + later, full(BOTH, made, START + later, LOOKBACK))
     assert len(made.newest(10**9)) == 4
 
 
@@ -377,9 +411,9 @@ def test_an_active_job_that_was_deleted_is_forgotten_after_two_polls():
     """Two listings that would have shown it did not include it."""
     active = History(1, START - HOUR, START - HOUR, START + DAY, "Completed", reports_end=True)
     made = polled(BOTH, [active])
-    read(made, [], START + 60, planned(made, PAGE))
+    read(BOTH, made, [], START + 60, planned(made, PAGE))
     assert [record.job.id for record in made.newest(10**9)] == ["job/1"]
-    read(made, [], START + 120, planned(made, PAGE))
+    read(BOTH, made, [], START + 120, planned(made, PAGE))
     assert made.newest(10**9) == []
 
 
