@@ -104,7 +104,10 @@ class Reader:
     def _filtered(self, arguments: Mapping[str, Any], kind: Kind, query: Query) -> Mapping[str, Any]:
         """Return arguments with those by which the operation itself filters its list."""
         filters = kind.filters
-        if query.created_after is not None and filters.created_after:
+        if query.created_after is not None and filters.named:
+            argument, name = filters.named
+            arguments = put(arguments, argument, [{"name": name, "values": [str(int(query.created_after * 1000))]}])
+        elif query.created_after is not None and filters.created_after:
             arguments = put(arguments, filters.created_after, datetime.fromtimestamp(query.created_after, UTC))
         if query.status is not None and filters.status:
             shape = shape_at(self.models.operation(kind.service, kind.operation).input_shape, filters.status)

@@ -30,6 +30,9 @@ Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Path = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]+(\[0\])?(\.[A-Za-z0-9]+(\[0\])?)*$")]
 """Where a value stands in a response of AWS: `status`, `Status.State`, `errorDetails[0]`."""
 
+NamedFilter = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]+\[[A-Z_]+\]$")]
+"""A filter among several, each a structure with a name and values: `filters[AFTER_CREATED_AT]`."""
+
 BARE = "@"
 """The id of a scope whose operation lists bare ids instead of structures."""
 
@@ -116,11 +119,18 @@ class Times(Entry):
 class Filters(Entry):
     """Parameters by which the operation itself narrows its list; dotted where they stand in a structure."""
 
-    created_after: Path | None = None
+    created_after: Path | NamedFilter | None = None
+    """Takes a timestamp; a named filter takes milliseconds, as text."""
     status: Path | None = None
     """Takes one status, or a list of them where the operation's shape is a list."""
     combined: bool = False
     """Whether one request takes both, by AWS's documentation. Many operations accept only one criterion."""
+
+    @property
+    def named(self) -> tuple[str, str] | None:
+        """The argument and the name of a filter by creation that is one of several; None if it is no such filter."""
+        argument, bracket, name = (self.created_after or "").removesuffix("]").partition("[")
+        return (argument, name) if bracket and not name.isdigit() else None
 
     def paths(self) -> Iterator[tuple[str, str]]:
         """Yield the path of each parameter with the key that it stands under."""

@@ -263,7 +263,11 @@ def _input(model: OperationModel, kind: Kind) -> Iterator[str]:
             yield from _arguments(model.name, shape, {name: value}, (), "sweep", elsewhere=_members(shape))
     filters = kind.filters
     yield from _paths(shape, [("filters.status", filters.status)] if filters.status else ())
-    if filters.created_after:
+    if filters.named:
+        argument, _ = filters.named
+        # Nothing in a model tells the names that a filter may have.
+        yield from _paths(shape, [("filters.created_after", f"{argument}[0].{key}") for key in ("name", "values[0]")])
+    elif filters.created_after:
         yield from _bound(shape, filters.created_after, "filters.created_after")
     words = _words(_found(shape, filters.status or ""))
     # The poller asks for each active status, and for no other.

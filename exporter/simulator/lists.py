@@ -15,6 +15,7 @@ from zlib import crc32
 from botocore.model import OperationModel, StringShape, StructureShape
 
 from exporter.catalog import Kind, Scope
+from exporter.catalog.kind import Filters
 from exporter.simulator import page_tokens, shapes
 from exporter.simulator.aws_error import not_found
 from exporter.simulator.item_builders import scope_type
@@ -153,8 +154,8 @@ class ListOperation:
         """Yield what one location has to list after `start`."""
         low, high = _OLDEST, _NEWEST
         if isinstance(entry.listed, Kind):
-            after = shapes.at(context.arguments, entry.listed.filters.created_after or "")
-            low, high = (_time(after), _LAST) if after is not None else low, (context.now, _LAST)
+            after = _created_after(context.arguments, entry.listed.filters)
+            low, high = (after, _LAST) if after is not None else low, (context.now, _LAST)
         resources, key = location.listed(entry.type), self._key(context.now)
         if key is not KEY:
             resources = sorted((each for each in resources if each.key < high), key=key)
@@ -185,7 +186,9 @@ class ListOperation:
         return not isinstance(resource, SimulatedJob) or self._has_status(resource, resource.kind, context)
 
     def _has_status(self, job: SimulatedJob, kind: Kind, context: RequestContext) -> bool:
-        """Whether a job passes the request's filter by status."""
+        """Whether a job passes the request's filter by status, which AWS ignores beside a named filter."""
+        if kind.filters.named and kind.filters.named[0] in context.arguments:
+            return True
         status = shapes.at(context.arguments, kind.filters.status or "")
         listed = job.status_at(self.view.seen(job, context.now))
         return status is None or listed in (status if isinstance(status, list) else [status])
@@ -221,6 +224,16 @@ def _orders(shape: StructureShape, prefix: str) -> Iterator[str]:
             yield f"{prefix}{name}"
         elif isinstance(member, StructureShape) and not prefix:
             yield from _orders(member, f"{name}.")
+
+
+def _created_after(arguments: Mapping[str, Any], filters: Filters) -> float | None:
+    """Return the creation time after which a request asks for jobs; None if it asks for all."""
+    if filters.named is None:
+        value = shapes.at(arguments, filters.created_after or "")
+        return None if value is None else _time(value)
+    argument, name = filters.named
+    values = (each["values"][0] for each in arguments.get(argument, ()) if each["name"] == name)
+    return next((int(value) / 1000 for value in values), None)
 
 
 def _time(value: str | float) -> float:

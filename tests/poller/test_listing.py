@@ -4,7 +4,6 @@ import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
-from aiohttp import web
 from structlog.testing import capture_logs
 
 from exporter.jobs import State
@@ -456,24 +455,6 @@ async def test_a_job_that_runs_again_is_running_and_its_next_end_counts(clock, k
         assert exporter.value("aws_jobs_finished_total", state="succeeded") == 1
 
 
-@pytest.mark.parametrize("kind", [kind for kind in RESTARTING if kind.sweep], ids=str)
-async def test_a_job_that_goes_back_between_two_lists_of_a_sweep_is_still_there(clock, kind):
-    """It was not yet waiting when those that wait were listed, and no longer running when those that run were."""
-    runs, _, succeeds = words(kind)
-    async with reading_one(clock, kind, [(0, runs), (HOUR + 600, succeeds)]) as (aws, exporter):
-
-        async def hide(call):
-            return web.json_response({}) if call.arguments.get("jobStatus") == runs else None
-
-        assert exporter.value("aws_jobs", status=runs) == 1
-        aws.hooks.append(hide)
-        await exporter.turn(66)
-        aws.hooks.remove(hide)
-        assert exporter.value("aws_jobs", status=runs) == 1
-        await exporter.turn(66)
-        assert exporter.value("aws_jobs", status=runs) == 1
-
-
 async def test_an_unknown_status_is_logged_once(clock):
     """It is in the list for days."""
     async with reading(clock) as (aws, exporter):
@@ -635,3 +616,23 @@ async def test_a_list_that_has_the_newest_first_is_read_no_further_than_it_must(
             assert exporter.value("aws_jobs_finished_total", state="failed") == 1
             expected = sum(NOW - 20 * DAY + n * 1.2 * HOUR + 60 >= clock.now - 7 * DAY for n in range(300)) + 3
             assert exporter.value("aws_jobs", status=succeeds, state="succeeded") == expected
+
+
+async def test_a_batch_queue_takes_one_list(clock):
+    """Whatever the statuses of its jobs, and though some have waited for longer than the lookback."""
+    kind = CATALOG["batch"].kinds["job"]
+    async with simulated(clock) as aws:
+        queue = aws.world.add_scope("batch", "job_queue")
+        aws.world.add_job(kind, scope=queue, created=NOW - 30 * DAY, path=[(0, "RUNNABLE"), (30 * DAY + 90, "RUNNING")])
+        for number, status in enumerate(("PENDING", "STARTING", "RUNNING", "SUCCEEDED", "FAILED")):
+            aws.world.add_job(kind, scope=queue, created=NOW - HOUR - number, path=[(0, "SUBMITTED"), (60, status)])
+        async with running(configured(aws.endpoint_url, {"batch": {"kinds": [kind.key]}}), clock) as exporter:
+            assert exporter.value("aws_jobs", status="RUNNABLE", state="pending") == 1
+            before = aws.requests["batch", "ListJobs"]
+            for _ in range(3):
+                aws.world.add_job(kind, scope=queue, created=clock.now + 5, path=[(0, "SUBMITTED"), (20, "FAILED")])
+                await exporter.turn(66)
+            assert aws.requests["batch", "ListJobs"] == before + 3
+            assert exporter.value("aws_jobs_finished_total", state="failed") == 3
+            assert exporter.value("aws_jobs", status="RUNNABLE", state="pending") == 0
+            assert exporter.value("aws_jobs", status="RUNNING", state="running") == 2
