@@ -11,6 +11,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Any
 
+import botocore.loaders
 import pytest
 import structlog
 from botocore.loaders import Loader
@@ -145,6 +146,15 @@ async def aws(clock: HandClock) -> AsyncIterator[SimulatedAws]:
     """Yield an empty simulated AWS on that clock."""
     async with simulated(clock) as simulator:
         yield simulator
+
+
+@pytest.fixture(scope="module")
+def one_loader() -> Iterator[None]:
+    """Share one loader's cache among all simulators: a service model takes longer to load than an example to run."""
+    shared = botocore.loaders.Loader()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.loaders, "Loader", lambda *_, **__: shared)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ class Quirk(Enum):
         "a job is no longer listed some time after its end",
         "ListBackupJobs: 30 days",
         "https://docs.aws.amazon.com/aws-backup/latest/devguide/API_ListBackupJobs.html",
-        "It leaves the counts with the second full reading that lacks it; the counters keep it.",
+        "It counts for the lookback where the catalog has a `retention`, else until two full readings lack it.",
     )
     WALKS = (
         "a filter by status is applied to pages that were cut before: many are short or empty",

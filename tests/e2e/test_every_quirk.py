@@ -3,11 +3,9 @@
 import asyncio
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
-import botocore.loaders
 import pytest
 
 from exporter.catalog import Kind
@@ -21,7 +19,7 @@ from tests.support.harness import CATALOG, NOW, HandClock, Reading, configured, 
 from tests.support.held import jobs_in, state_of
 
 # In a group, because the tests of a quirk share one exporter.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("every quirk")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("every quirk"), pytest.mark.usefixtures("one_loader")]
 
 MODELS = Models()
 HOUR, DAY = 3600.0, 86_400.0
@@ -77,15 +75,6 @@ class Read:
         # What the first list shows at its end is in no window, unless it is known when that was.
         is_new = job.created > NOW or not view.shows(job, NOW)
         return state.is_active or (known[0] >= self.now - LOOKBACK if known else is_new)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def models() -> Iterator[None]:
-    """Share one loader's cache among all simulators: a service model takes longer to load than the rest."""
-    shared = botocore.loaders.Loader()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(botocore.loaders, "Loader", lambda *_, **__: shared)
-        yield
 
 
 @cache

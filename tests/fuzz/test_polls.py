@@ -3,10 +3,8 @@
 import asyncio
 import json
 import math
-from collections.abc import Iterator
 from typing import Any
 
-import botocore.loaders
 import pytest
 from aiohttp import web
 from hypothesis import given
@@ -36,7 +34,7 @@ from tests.support.responses import (
 )
 from tests.support.wild import HOSTILE, anything, is_dated, rarely, texts
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_loader")]
 
 KINDS = list(CATALOG.kinds())
 HEADERS = {"Content-Type": "application/json"}
@@ -44,15 +42,6 @@ LOOKBACK = "200y"
 """Long enough for every job to count."""
 
 STAGES = ("list", "discovery", "details")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def models() -> Iterator[None]:
-    """Share one loader's cache among all simulators: a service model takes longer to load than an example to run."""
-    shared = botocore.loaders.Loader()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(botocore.loaders, "Loader", lambda *_, **__: shared)
-        yield
 
 
 def settle(world: World, kind: Kind) -> str:

@@ -2,11 +2,9 @@
 
 import asyncio
 import random
-from collections.abc import Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-import botocore.loaders
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +22,7 @@ from tests.support.faults import Fault
 from tests.support.harness import BEDROCK, CATALOG, NOW, HandClock, Running, configured, running, simulated
 from tests.support.held import jobs_in
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_loader")]
 
 HOUR, DAY = 3600.0, 86_400.0
 KINDS = [
@@ -40,15 +38,6 @@ KINDS = [
 
 AT_ONCE = frozenset(Quirk) - {Quirk.REPEATED_TOKEN, Quirk.RETENTION, Quirk.MISSING_ONCE, Quirk.RESTARTS}
 """With these, incremental reading and full reading agree after every poll, with others once everything was listed."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def models() -> Iterator[None]:
-    """Share one loader's cache among all simulators: a service model takes longer to load than an example to run."""
-    shared = botocore.loaders.Loader()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(botocore.loaders, "Loader", lambda *_, **__: shared)
-        yield
 
 
 @dataclass
