@@ -19,7 +19,8 @@ async def demo(invocation: Invocation) -> int:
     catalog = invocation.catalog
     defaults = {
         "services": dict.fromkeys(catalog.names),
-        "poll": {"interval": "10s", "discovery_interval": "1m"},
+        # Whoever watches it wants to see a job as it starts.
+        "poll": {"interval": "10s", "idle_interval": "10s", "discovery_interval": "1m"},
         # The simulator has no quota, and whoever tries the demo wants to see results at once.
         "aws": {"requests_per_second": 100, "burst": 100},
         # The region of the simulated world.

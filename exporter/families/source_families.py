@@ -42,6 +42,11 @@ SOURCE_FAMILIES: tuple[Family[SourceStatus], ...] = (
         lambda status: status.last_success,
     ),
     _gauge(
+        "source_interval_seconds",
+        "How often the source is polled now: less often, the longer nothing has happened in it.",
+        lambda status: status.interval,
+    ),
+    _gauge(
         "source_consecutive_failures",
         "Failed polls of the source since the last successful one.",
         lambda status: status.consecutive_failures,

@@ -18,6 +18,7 @@ from exporter.jobs import Job, Query, SourceKey, State
 from exporter.poller.context import Context, Holdings, Restored, Source
 from exporter.poller.dimensions import FewValues
 from exporter.poller.inner_scopes import InnerScopes
+from exporter.poller.pacing import idle
 from exporter.poller.planner import Plan, full, incremental, missing
 from exporter.reasons import Classifier
 from exporter.settings import ServiceSettings
@@ -148,6 +149,7 @@ class JobSource:
                 await listing.take_in(
                     now, complete_from, is_full=is_full, scopes=_text(scopes), retention=self.kind.retention
                 )
+        self._pace(now)
         # Before `read_at` is replaced: the lifetime follows from the time between the last read and this one.
         expires = end + self._lifetime(end, took=end - start)
         memory.read_at, memory.clock_offset = end, now - end
@@ -178,6 +180,7 @@ class JobSource:
             return None
         # If the clock was set back meanwhile, nobody knows how old they are.
         age = max(0.0, clock.time() - ledger.last_read)
+        self._pace(clock.time())
         expires = clock.monotonic() + self._context.settings.stale_after(status.interval) - age
         holdings = await self._publish(expires) if expires > clock.monotonic() else self._holdings(0, {})
         return Restored(ledger.last_read, holdings)
@@ -207,6 +210,13 @@ class JobSource:
         self._published = None
         self._context.budget.hold(self.status.key, 0)
         self._context.exposition.withdraw(("jobs", self.status.key))
+
+    def _pace(self, now: float) -> None:
+        """Set the interval: longer, the longer nothing has happened, and the usual one as soon as anything does."""
+        ledger, status = self.ledger, self.status
+        is_moving = ledger.active or ledger.missed or ledger.unexplained
+        quiet = 0.0 if is_moving or ledger.last_event is None else now - ledger.last_event
+        status.interval = idle(status.usual_interval, self._context.settings.poll.idle_interval, quiet)
 
     def _lifetime(self, now: float, took: float) -> float:
         """Return for how many seconds the numbers count: at least three polls, at their actual pace."""

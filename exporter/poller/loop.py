@@ -264,7 +264,7 @@ class Poller:
         if status.reason is PollErrorReason.NOT_FOUND:
             self._discover_again(status)
         is_soon = status.reason or self._missed.get(key)
-        interval = min(status.interval, status.retry_interval) if is_soon else status.interval
+        interval = min(status.usual_interval, status.retry_interval) if is_soon else status.interval
         due = start + pause(interval, status.reason, self._rng)
         wait = max(0.0, due - self._clock.monotonic())
         status.next_poll = self._clock.time() + wait
@@ -340,7 +340,7 @@ class Poller:
         for key in before & children.keys():
             # Someone may have renamed the scope in AWS, or it has ended. The next poll of the child publishes the name.
             status, found_status = self._sources[key].status, children[key].status
-            status.scope_name, status.interval = found_status.scope_name, found_status.interval
+            status.scope_name, status.usual_interval = found_status.scope_name, found_status.usual_interval
             if key not in self._tasks:
                 self._start(self._sources[key])
         if others := children.keys() - before - {child.status.key for child in unknown}:

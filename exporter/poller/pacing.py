@@ -20,3 +20,12 @@ def pause(interval: float, reason: PollErrorReason | None, rng: random.Random) -
     if reason is None:
         return interval * rng.uniform(1 - _JITTER, 1 + _JITTER)
     return interval * rng.uniform(1 - _JITTER if reason.is_refusal else 0.5, 1.0)
+
+
+_QUIET = 6.0
+"""How many intervals fit into the time for which nothing has happened."""
+
+
+def idle(usual: float, longest: float, quiet: float) -> float:
+    """Return the interval of a list in which nothing has happened for `quiet` seconds; never shorter than `usual`."""
+    return max(usual, min(longest, quiet / _QUIET))

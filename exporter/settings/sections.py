@@ -132,6 +132,8 @@ class Poll(Section):
 
     interval: Duration = parse_duration("1m")
     """How often to read each list of jobs, from the start of one poll to the start of the next."""
+    idle_interval: Duration = parse_duration("10m")
+    """How often to read a list in which nothing has happened for an hour; not less than `interval`."""
     discovery_interval: Duration = parse_duration("10m")
     """How often to look for accounts, regions and scopes."""
     resync: Duration = parse_duration("1h")

@@ -170,6 +170,13 @@ class Ledger:
         return seconds(self.row.get("newest_created"))
 
     @property
+    def last_event(self) -> float | None:
+        """When the newest job was created or the last one ended; the first listing where there was no job yet."""
+        ends = (end for each in self.sums.values() for end, _ in each.last.values())
+        created = () if self.newest_created is None else (self.newest_created,)
+        return max((*created, *ends), default=self.since)
+
+    @property
     def read_in_full(self) -> float | None:
         """When everything was last listed."""
         return seconds(self.row.get("read_in_full"))

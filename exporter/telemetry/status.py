@@ -50,6 +50,8 @@ class SourceStatus:
     """What people call the scope."""
     retry_interval: float = math.inf
     """Replaces a longer `interval` after a failed poll."""
+    usual_interval: float = field(init=False)
+    """By the configuration; `interval` is longer while nothing happens."""
     attempts: int = 0
     consecutive_failures: int = 0
     last_success: float | None = None
@@ -80,6 +82,9 @@ class SourceStatus:
     sources_dropped: int = 0
     """Child sources that are not polled because of a limit."""
 
+    def __post_init__(self) -> None:
+        self.usual_interval = self.interval
+
     @property
     def is_up(self) -> bool:
         """Whether the last poll succeeded."""
@@ -91,6 +96,6 @@ class SourceStatus:
 
     def renewed(self, newer: SourceStatus) -> SourceStatus:
         """Continue under a new configuration, with the interval and the names of `newer`."""
-        self.interval = newer.interval
+        self.interval = self.usual_interval = newer.usual_interval
         self.scope_kind, self.scope_name = newer.scope_kind, newer.scope_name
         return self

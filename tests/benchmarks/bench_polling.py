@@ -126,7 +126,7 @@ class Fleet(NamedTuple):
         return {
             "accounts": through_roles(account_ids(self.accounts), self.regions),
             "aws": {"endpoint_url": url, "requests_per_second": max(2.0, 12 * self.collaborations / self.interval)},
-            "poll": {"interval": f"{self.interval:g}s"},
+            "poll": {"interval": f"{self.interval:g}s", "idle_interval": f"{self.interval:g}s"},
             "services": {INFERENCE.service: {"kinds": [INFERENCE.key]}},
             "web": {"listen_address": ["127.0.0.1:0"]},
         }

@@ -136,7 +136,10 @@ async def test_a_request_reloads(config):
         assert await post(address) == (200, "")
         await until_exported(address, CUSTOMIZATION.key)
         file = config(poll={"intervall": "1m"})
-        assert await post(address) == (500, f"{file}: poll.intervall: unknown key; did you mean `interval`?\n")
+        assert await post(address) == (
+            500,
+            f"{file}: poll.intervall: unknown key; did you mean `interval` or `idle_interval`?\n",
+        )
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(PATIENCE):
             await process.communicate()

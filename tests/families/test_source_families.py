@@ -30,6 +30,7 @@ def values(**fields):
 def test_a_source_that_was_never_polled_is_neither_up_nor_down():
     """After a restart its last numbers are shown at once, and only a poll can tell whether AWS still gives them."""
     assert values() == {
+        "source_interval_seconds": 60,
         "source_consecutive_failures": 0,
         "source_last_poll_duration_seconds": 0,
     }
@@ -40,6 +41,7 @@ def test_a_source_that_was_read_is_up():
     assert values(attempts=3, last_success=1234.5, last_duration=0.25, jobs=7, details_pending=2) == {
         "source_up": 1,
         "source_last_success_timestamp_seconds": 1234.5,
+        "source_interval_seconds": 60,
         "source_consecutive_failures": 0,
         "source_last_poll_duration_seconds": 0.25,
         "jobs": 7,

@@ -78,6 +78,7 @@ def test_every_key_of_every_section_is_read():
     assert (settings.log.level, settings.log.format) == ("warn", "json")
     assert settings.poll.model_dump(mode="json") == {
         "interval": "2m",
+        "idle_interval": "15m",
         "discovery_interval": "20m",
         "resync": "2h",
         "lookback": "2w",
@@ -326,7 +327,11 @@ def test_a_nested_section_can_be_set_everywhere(read, monkeypatch):
 WRONG_IN_FILE = {
     "unknown section": ("polll: {}", "polll", "did you mean `poll`?"),
     "no likeness to a section": ("zzz: 1", "zzz", "accounts, aws, config"),
-    "unknown key of a section": ("poll: {intervall: 5m}", "poll.intervall", "did you mean `interval`?"),
+    "unknown key of a section": (
+        "poll: {intervall: 5m}",
+        "poll.intervall",
+        "did you mean `interval` or `idle_interval`?",
+    ),
     "unknown key of an account": ("accounts: [{region: [us-east-1]}]", "accounts.0.region", "did you mean `regions`?"),
     "unknown key of a rule": (
         "reasons: [{name: x, reason: other, txt: a}]",
@@ -572,7 +577,7 @@ def test_every_problem_has_its_own_line(read):
 
 
 WRONG_IN_ENVIRONMENT = {
-    "unknown key": ("POLL__INTERVALL", "5m", "did you mean `interval`?"),
+    "unknown key": ("POLL__INTERVALL", "5m", "did you mean `interval` or `idle_interval`?"),
     "unknown section": ("POLLL__INTERVAL", "5m", "did you mean `poll`?"),
     "wrong duration": ("POLL__INTERVAL", "soon", "'soon' is not a duration"),
     "empty": ("POLL__INTERVAL", "", "'' is not a duration"),

@@ -36,9 +36,9 @@ PATIENCE = 120.0 * SLOWNESS
 
 UNHURRIED = {
     "aws": {"connect_timeout": f"{PATIENCE:.0f}s", "read_timeout": f"{PATIENCE:.0f}s"},
-    "poll": {"timeout": f"{PATIENCE:.0f}s"},
+    "poll": {"timeout": f"{PATIENCE:.0f}s", "idle_interval": "1s"},
 }
-"""Settings of an exporter that gives up waiting no sooner than the test."""
+"""Settings of an exporter that gives up waiting no sooner than the test, and polls as often when nothing happens."""
 
 UNHURRIED_FLAGS = tuple(
     f"--{section}.{key.replace('_', '-')}={value}" for section in UNHURRIED for key, value in UNHURRIED[section].items()
