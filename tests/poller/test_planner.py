@@ -141,7 +141,11 @@ def known(ledger, now):
     return (
         sorted((record.job.id, record.job.status, record.finished) for record in ledger.newest(10**9)),
         {
-            dimensions: (+tally.statuses, +tally.reasons, tally.last, tally.oldest_active, tally.next_deadline)
+            dimensions: (
+                *(+tally.statuses, +tally.reasons, tally.oldest_active, tally.next_deadline),
+                # Of two jobs that ended at the same moment, either is the last one, with its own run time.
+                {state: end for state, (end, _) in tally.last.items()},
+            )
             for dimensions, tally in ledger.tallies.items()
         },
         ledger.finished_total,
