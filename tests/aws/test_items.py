@@ -261,6 +261,13 @@ def test_no_details_are_requested_if_the_list_has_the_reason():
     assert job_of(kind, {"jobArn": "arn:1", "status": "Failed"}).details is None
 
 
+def test_times_are_requested_of_what_ended_and_of_no_deleted_record():
+    """What is deleted may no longer be described, and when it was deleted is no end of its work."""
+    kind = CATALOG["neptune-graph"].kinds["import_task"]
+    asked = {each: job_of(kind, {"taskId": "t-1", "status": each}).details is not None for each in kind.state_of}
+    assert asked == {each: state.is_final and state is not State.DELETING for each, state in kind.state_of.items()}
+
+
 def test_records_that_are_not_numbers_are_left_out():
     """Anything but a number is dropped from the record counts."""
     item = {"jobArn": "arn:1", "status": "Completed", "totalRecordCount": "many", "processedRecordCount": None}

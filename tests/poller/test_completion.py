@@ -8,6 +8,7 @@ from exporter.simulator import AwsError
 from exporter.simulator.world import ACCOUNT
 from tests.support.faults import Fault
 from tests.support.harness import CATALOG, NOW, configured, running
+from tests.support.reloading import Configured, reloading
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -165,3 +166,20 @@ async def test_times_of_the_details_that_cannot_be(aws, clock):
         await exporter.turn(70)
         assert exporter.value("aws_jobs", state="succeeded") == 1
         assert ran(exporter, kind=TRANSFER.key, state="succeeded") == (None, None)
+
+
+async def test_what_was_refused_is_asked_again_after_a_reload(aws, clock, tmp_path):
+    """Who has just mended the role need not wait for an hour."""
+    rule = aws.faults.add(Fault.access_denied(), operation="DescribeTrainingJob")
+    config = Configured(tmp_path / "exporter.yml", aws)
+    config.write({"sagemaker": {"kinds": [TRAINING.key]}})
+    aws.world.add_job(
+        TRAINING, created=NOW - 60, path=[(0, "InProgress"), (5, "Failed")], message="CapacityError: none"
+    )
+    async with reloading(config, clock) as exporter:
+        await exporter.turn(70)
+        assert exporter.by("reason", "aws_job_failures") == {"unspecified": 1}
+        aws.faults.remove(rule)
+        await exporter.reload()
+        await exporter.turn(70)
+        assert exporter.value("aws_job_failures", reason="capacity") == 1

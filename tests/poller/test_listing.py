@@ -636,3 +636,21 @@ async def test_a_batch_queue_takes_one_list(clock):
             assert exporter.value("aws_jobs_finished_total", state="failed") == 3
             assert exporter.value("aws_jobs", status="RUNNABLE", state="pending") == 0
             assert exporter.value("aws_jobs", status="RUNNING", state="running") == 2
+
+
+async def test_an_execution_that_runs_for_long_costs_no_further_request(clock):
+    """It stands where it started, behind all that has ended since; that it is not listed says that it still runs."""
+    kind = CATALOG["stepfunctions"].kinds["execution"]
+    async with simulated(clock, page_size=10) as aws:
+        machine = aws.world.add_scope("stepfunctions", "state_machine")
+        aws.world.add_job(kind, scope=machine, created=NOW - 6 * DAY, path=[(0, "RUNNING"), (6 * DAY + HOUR, "FAILED")])
+        for number in range(100):
+            aws.world.add_job(kind, scope=machine, created=NOW - DAY - number, path=[(0, "RUNNING"), (60, "SUCCEEDED")])
+        async with running(configured(aws.endpoint_url, {"stepfunctions": None}), clock) as exporter:
+            before = aws.requests["stepfunctions", "ListExecutions"]
+            for _ in range(3):
+                await exporter.turn(66)
+            assert aws.requests["stepfunctions", "ListExecutions"] == before + 3
+            assert exporter.value("aws_jobs", status="RUNNING", state="running") == 1
+            await exporter.turn(HOUR)
+            assert exporter.value("aws_jobs_finished_total", state="failed") == 1
