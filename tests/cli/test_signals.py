@@ -286,17 +286,21 @@ def starting(tmp_path):
     """Return a configuration file that keeps a process waiting, and a condition: whether it does."""
     file = tmp_path / "fifo.yml"
     os.mkfifo(file)
+    writers = []
 
     async def is_read():
+        # Held open: whoever reads the end of the file finds it empty, and ends by itself.
         try:
-            os.close(os.open(file, os.O_WRONLY | os.O_NONBLOCK))
+            writers.append(os.open(file, os.O_WRONLY | os.O_NONBLOCK))
         except OSError as error:
             if error.errno != errno.ENXIO:
                 raise
             return False
         return True
 
-    return file, is_read
+    yield file, is_read
+    for writer in writers:
+        os.close(writer)
 
 
 async def ended_at_start(starting, *command, number=signal.SIGTERM):
