@@ -42,8 +42,11 @@ class _Connection(NamedTuple):
 class Parts:
     """The parts of an exporter, and the configuration in effect. A reload keeps all parts but the connection to AWS."""
 
-    def __init__(self, configuration: Configuration, credentials: Credentials | None, clock: Clock | None) -> None:
+    def __init__(
+        self, configuration: Configuration, credentials: Credentials | None, clock: Clock | None, *, is_scraped: bool
+    ) -> None:
         settings = configuration.settings
+        self._is_scraped = is_scraped
         self.configuration = configuration
         self.clock = clock or Clock()
         self.telemetry = Telemetry(process=not settings.web.disable_exporter_metrics)
@@ -95,6 +98,7 @@ class Parts:
             clock=self.clock,
             budget=self._budget,
             database=self.database,
+            is_scraped=self._is_scraped,
         )
 
     def _connect(self, before: _Connection | None) -> _Connection:
@@ -135,12 +139,13 @@ async def assembled(
     *,
     credentials: Credentials | None = None,
     clock: Clock | None = None,
+    is_scraped: bool = False,
 ) -> AsyncIterator[Parts]:
     """Yield the parts of an exporter, and close every client and the database in the end.
 
-    Raises ConfigurationError if the storage cannot be used.
+    If it is scraped, new counters are 0 until that was read. Raises ConfigurationError if the storage cannot be used.
     """
-    parts = Parts(Configuration(settings, catalog, region), credentials, clock)
+    parts = Parts(Configuration(settings, catalog, region), credentials, clock, is_scraped=is_scraped)
     try:
         parts.database.begin()
         yield parts

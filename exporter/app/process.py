@@ -60,7 +60,7 @@ async def running(
     guard = Guard(WebConfigFile(web.config.file)) if web.config.file else None
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(
-            assembled(settings, catalog, region, credentials=credentials, clock=clock)
+            assembled(settings, catalog, region, credentials=credentials, clock=clock, is_scraped=True)
         )
         reloader = Reloader(parts, read or (lambda: Configuration(settings, catalog, region)))
         application = create_app(
@@ -81,7 +81,8 @@ async def running(
             serve(application, sockets, guard.tls if guard else None, parts.telemetry)
         )
         # Entered last, so that polling stops first, while its clients are still open.
-        await stack.enter_async_context(background(reloader.run(), parts.poller.run(parts.roots), _maintained(parts)))
+        work = parts.poller.run(parts.roots), parts.exposition.newborns.run(), _maintained(parts)
+        await stack.enter_async_context(background(reloader.run(), *work))
         yield Exporter(parts.poller, parts.exposition, addresses, reloader.reload, guard)
 
 

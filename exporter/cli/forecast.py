@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from exporter.catalog import Catalog, Kind
 from exporter.cli.kinds import retention
-from exporter.families import JOB_FAMILIES, SOURCE_FAMILIES, job_views, metrics
+from exporter.families import SOURCE_FAMILIES, job_families, job_views, metrics
 from exporter.jobs import SourceKey
 from exporter.settings import Account, Selection, Settings, takes_region
 from exporter.telemetry import SourceStatus
@@ -99,8 +99,8 @@ def _parent(settings: Settings) -> Forecast:
 
 def _list(settings: Settings, kind: Kind, interval: float) -> Forecast:
     """Return what a list leads to in which there is no job."""
-    views = [(_KEY, view) for view in job_views(kind, {}, (), settings.metrics.duration_buckets)]
-    series = sum(len(family.samples) for family in metrics(JOB_FAMILIES, SourceKey._fields, views))
+    views = [(_KEY, view) for view in job_views(kind, {}, (), settings.metrics)]
+    series = sum(len(family.samples) for family in metrics(job_families(settings.metrics), SourceKey._fields, views))
     status = SourceStatus(_KEY, 0, attempts=1, last_success=0, jobs=0, series=0, details_pending=0)
     return Forecast(1, series + _about(status), _HOUR / interval)
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from prometheus_client import CollectorRegistry, Metric
 
 from exporter.exposition.format import ENDS, Format, Heads, rendered
+from exporter.exposition.newborns import Newborns
 from exporter.exposition.snapshot import Body, Chunk, Snapshot
 from exporter.turns import in_turns
 
@@ -54,6 +55,8 @@ class Exposition:
         self._families: dict[Heads, _Family] = {}
         self._snapshots: dict[Format, Snapshot] = {}
         self._next_expiry = float("inf")
+        self.newborns = Newborns(clock)
+        """The blocks in which counters are 0 because they are new."""
 
     def publish(self, key: Hashable, families: Iterable[Metric], expires: float = float("inf")) -> None:
         """Replace the block `key`; it disappears by itself when the clock reaches `expires`."""
@@ -79,6 +82,7 @@ class Exposition:
 
     def withdraw(self, key: Hashable) -> None:
         """Remove a block, if it exists."""
+        self.newborns.withdraw(key)
         if block := self._blocks.pop(key, None):
             for heads in block.families:
                 self._put(heads, block.number, b"")
@@ -88,7 +92,7 @@ class Exposition:
         self.publish(_OWN, self._own.collect())
         return b"".join(self._snapshot(form).plain.pieces)
 
-    async def body(self, form: Format, *, gzipped: bool) -> Body:
+    async def body(self, form: Format, scraper: str = "", *, gzipped: bool) -> Body:
         """Return the whole exposition in one format without blocking the event loop, once for concurrent scrapes."""
         async with self._lock:
             now = self._clock()
@@ -97,6 +101,7 @@ class Exposition:
                 self._own_time = now
             # What is published while this one is compressed belongs to the next scrape: chunks never change.
             snapshot = self._snapshot(form)
+            self.newborns.scrape(scraper)
             await in_turns(chunk.deflated if gzipped else chunk.plain for chunk in snapshot.chunks)
             return snapshot.gzipped if gzipped else snapshot.plain
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
 from functools import cache
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from prometheus_client import Metric, exposition
 from prometheus_client.openmetrics import exposition as openmetrics
@@ -55,34 +55,16 @@ ENDS = {form: generate(_Families()) for form, generate in _GENERATE.items()}
 
 _number: Callable[[float], str] = floatToGoString
 
-_Line: TypeAlias = tuple[str, str]
-"""A sample's name and its line."""
-
-_GAUGES = ("_gcount", "_gsum")
-"""The suffixes of a gauge histogram's samples that are gauges of their own in the text format, which lacks the type."""
-
 
 def rendered(families: Iterable[Metric]) -> Iterator[tuple[Heads, bytes]]:
     """Yield heads and samples, a slice at a time, so that a large family comes in several parts.
 
     Both formats write the samples of a family alike and share them, since no sample has a timestamp or an exemplar.
-    The exception is the gauge histogram.
     """
     for family in families:
+        heads = _heads_of(family)
         for start in range(0, len(family.samples), _SLICE):
-            lines = [(sample.name, _line(sample)) for sample in family.samples[start : start + _SLICE]]
-            parts = _gauge_histogram(family, lines) if family.type == "gaugehistogram" else [(_heads_of(family), lines)]
-            yield from ((heads, "".join([line for _, line in part]).encode()) for heads, part in parts if part)
-
-
-def _gauge_histogram(family: Metric, lines: list[_Line]) -> Iterator[tuple[Heads, list[_Line]]]:
-    """Yield one family for OpenMetrics, and three for the text format."""
-    heads, gauges = _heads_of(family), [family.name + suffix for suffix in _GAUGES]
-    yield Heads(openmetrics=heads.openmetrics), lines
-    yield Heads(text=heads.text), [line for line in lines if line[0] not in gauges]
-    for name in gauges:
-        heads = _heads(name, family.documentation, "gauge", "")
-        yield Heads(text=heads.text), [line for line in lines if line[0] == name]
+            yield heads, "".join([_line(sample) for sample in family.samples[start : start + _SLICE]]).encode()
 
 
 def _heads_of(family: Metric) -> Heads:

@@ -1,7 +1,16 @@
 """Metric families as rows of tables: those about jobs and those about sources."""
 
 from exporter.families.family import Family, Sample, metrics
-from exporter.families.job_families import AS_OF, JOB_FAMILIES, OPTIONAL, JobView, dropped, essential, job_views
+from exporter.families.job_families import (
+    AS_OF,
+    JOB_FAMILIES,
+    OPTIONAL,
+    JobView,
+    dropped,
+    essential,
+    job_families,
+    job_views,
+)
 from exporter.families.source_families import SOURCE_FAMILIES
 
 __all__ = [
@@ -14,6 +23,7 @@ __all__ = [
     "Sample",
     "dropped",
     "essential",
+    "job_families",
     "job_views",
     "metrics",
 ]

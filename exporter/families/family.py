@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Literal, Self, TypeVar
 
 from prometheus_client import Metric
-from prometheus_client.core import CounterMetricFamily, GaugeHistogramMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, SummaryMetricFamily
+
+from exporter.store import RunTimes
 
 View = TypeVar("View")
 
 Sample = tuple[tuple[str, ...], *tuple[Any, ...]]
-"""Label values, then the value; for a histogram, the buckets (upper bound, cumulative count) and the sum."""
+"""Label values, then the value: a number, or run times where the family is a summary."""
+
+Type = Literal["gauge", "counter", "summary"]
 
 _METRICS: dict[str, Any] = {
     "gauge": GaugeMetricFamily,
     "counter": CounterMetricFamily,
-    "gaugehistogram": GaugeHistogramMetricFamily,
+    "summary": SummaryMetricFamily,
 }
 
 
@@ -26,25 +30,43 @@ class Family(Generic[View]):
     """One row: `samples` maps a view of a source to samples without the labels that all families share."""
 
     name: str
-    type: Literal["gauge", "counter", "gaugehistogram"]
+    type: Type
     help: str
     labels: tuple[str, ...]
     samples: Callable[[View], Iterable[Sample]]
+    bounds: tuple[float, ...] = ()
+    """Upper bounds of buckets, in seconds: with them, a summary is a histogram instead."""
+
+    def with_buckets(self, bounds: tuple[float, ...]) -> Self:
+        """Return the family as a histogram if it is a summary and there are bounds."""
+        return replace(self, bounds=bounds) if self.type == "summary" else self
 
     def metric(self, labels: Sequence[str], views: Iterable[tuple[Sequence[str], View]]) -> Metric:
         """Return the family with the samples of several views, each given with its values for `labels`.
 
         Raises ValueError where the number of values differs from the number of labels.
         """
-        metric = _METRICS[self.type](self.name, self.help, labels=[*labels, *self.labels])
+        names = [*labels, *self.labels]
+        metric = (HistogramMetricFamily if self.bounds else _METRICS[self.type])(self.name, self.help, labels=names)
         for shared, view in views:
-            for values, *value in self.samples(view):
+            for values, value in self.samples(view):
                 # prometheus_client zips names and values, so a missing value would silently drop a label.
-                if len(shared) + len(values) != len(labels) + len(self.labels):
+                if len(shared) + len(values) != len(names):
                     raise ValueError(f"{self.name}: {shared} and {values} for {labels} and {self.labels}")
-                metric.add_metric([*shared, *values], *value)
+                self._add(metric, names, (*shared, *values), value)
         assert isinstance(metric, Metric)  # noqa: S101 - for the type checker: _METRICS holds Any
         return metric
+
+    def _add(self, metric: Any, names: Sequence[str], values: Sequence[str], value: float | RunTimes) -> None:
+        if not isinstance(value, RunTimes):
+            metric.add_metric(values, value)
+        elif self.bounds:
+            metric.add_metric(values, value.buckets(self.bounds), value.sum)
+        else:
+            labels = dict(zip(names, values, strict=True))
+            for quantile, seconds in value.quantiles.items():
+                metric.add_sample(self.name, {**labels, "quantile": str(quantile)}, seconds)
+            metric.add_metric(values, value.count, value.sum)
 
 
 def metrics(

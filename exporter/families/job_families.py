@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from prometheus_client import Metric
 
 from exporter.catalog import Kind
-from exporter.families.family import Family, Sample, optional
+from exporter.families.family import Family, Sample, Type, optional
 from exporter.jobs import State
 from exporter.reasons import Reason
-from exporter.store import Dimensions, Histogram, Record, Sums, status_label
+from exporter.settings import Metrics
+from exporter.store import Dimensions, Record, Sums, status_label
 
 AS_OF = "As of the source's last successful poll."
 """Ends the HELP text of every family about jobs: a scrape reads no list, so its numbers may be minutes old."""
@@ -26,48 +26,82 @@ class JobView:
     kind: Kind
     dimensions: Dimensions
     sums: Sums
-    reasons: Iterable[str]
-    """Every reason for which a job of the source has ever failed."""
+    settings: Metrics
     per_job: list[Record]
     """The jobs that get series of their own: the oldest active and the last finished ones, up to the limits."""
 
+    @property
+    def is_zero_filled(self) -> bool:
+        """Whether counters are there from the start."""
+        return self.settings.zero_fill == "all"
+
 
 def job_views(
-    kind: Kind, sums: Mapping[Dimensions, Sums], per_job: Iterable[Record], bounds: Sequence[float]
+    kind: Kind, sums: Mapping[Dimensions, Sums], per_job: Iterable[Record], settings: Metrics
 ) -> Iterator[JobView]:
     """Yield what the jobs of a source add up to, one view for each combination of the dimensions' values.
 
-    A combination that has been counted stays, with its gauges at 0. Without dimensions there is one view.
+    A combination that has been counted stays, with its gauges at 0. Of a source that never had a job, nothing is shown
+    unless `metrics.zero_fill` says so.
     """
     records: defaultdict[Dimensions, list[Record]] = defaultdict(list)
     for record in per_job:
         records[record.job.dimensions].append(record)
-    reasons = sorted({reason for each in sums.values() for reason in each.reasons})
-    for dimensions, each in (sums or {(): Sums(bounds)}).items():
-        yield JobView(kind, dimensions, each, reasons, records[dimensions])
+    shown = sums or ({(): Sums()} if settings.zero_fill == "all" else {})
+    for dimensions, each in shown.items():
+        yield JobView(kind, dimensions, each, settings, records[dimensions])
 
 
 def _jobs(view: JobView) -> Iterable[Sample]:
     # Present at 0, because to PromQL a series that does not exist is not 0: a sum or a comparison would have no result.
-    zeros = dict.fromkeys([*view.kind.meanings, ("unknown", State.UNKNOWN)], 0)
-    return [((status, str(state)), count) for (status, state), count in {**zeros, **view.sums.statuses}.items()]
+    zeros = {(status, state, ""): 0 for status, state in (*view.kind.meanings, ("unknown", State.UNKNOWN))}
+    counts = {**zeros, **view.sums.statuses}
+    return [((status, str(state), reason), count) for (status, state, reason), count in counts.items()]
 
 
-def _buckets_and_sum(histogram: Histogram) -> tuple[list[tuple[str, float]], float]:
-    return histogram.cumulative(), histogram.sum
+def _durations(view: JobView) -> Iterable[Sample]:
+    states = view.settings.duration_states
+    durations = view.sums.durations.items()
+    return [((str(state),), times) for state, times in durations if not states or state in states]
+
+
+def _waits(view: JobView) -> Iterable[Sample]:
+    return [((), view.sums.waits)] if view.kind.has_starts else []
 
 
 def _last_duration(view: JobView) -> Iterable[Sample]:
-    return [((str(state),), duration) for state, (_, duration) in view.sums.last.items() if duration is not None]
+    durations = view.sums.last_durations.items()
+    return [((str(state),), duration) for state, duration in durations if duration is not None]
 
 
 def _finished_total(view: JobView) -> Iterable[Sample]:
-    return [((str(state),), view.sums.finished_total[state]) for state in view.kind.final_states]
+    totals = view.sums.finished_total
+    states = view.kind.final_states if view.is_zero_filled else totals
+    return [((str(state),), totals[state]) for state in states]
 
 
-def _failures_total(view: JobView) -> Iterable[Sample]:
-    # Every reason from the start: PromQL's increase() misses the step of a counter that first appears at 1.
-    return [((reason,), view.sums.failed_total[reason]) for reason in Reason]
+def _failed_total(view: JobView) -> Iterable[Sample]:
+    totals = view.sums.failed_total
+    return [((str(reason),), totals[reason]) for reason in (Reason if view.is_zero_filled else totals)]
+
+
+def _records(view: JobView) -> Iterable[Sample]:
+    """Yield parts that add up to all records, as far as the list tells them apart."""
+    counts, told = view.sums.records, view.kind.records
+    failed = counts["failed"]
+    if "succeeded" in told:
+        succeeded = counts["succeeded"]
+    elif "processed" in told:
+        succeeded = counts["processed"] - failed
+    elif "failed" in told:
+        succeeded = counts["total"] - failed
+    else:
+        return
+    yield ("succeeded",), max(0, succeeded)
+    if "failed" in told:
+        yield ("failed",), failed
+    if "total" in told:
+        yield ("remaining",), max(0, counts["total"] - succeeded - failed)
 
 
 def _job_info(view: JobView) -> Iterable[Sample]:
@@ -88,89 +122,68 @@ def _job_finished(view: JobView) -> Iterable[Sample]:
 
 
 def _family(
-    name: str,
-    type_: Literal["gauge", "counter", "gaugehistogram"],
-    text: str,
-    labels: tuple[str, ...],
-    samples: Callable[[JobView], Iterable[Sample]],
+    name: str, type_: Type, text: str, labels: tuple[str, ...], samples: Callable[[JobView], Iterable[Sample]]
 ) -> Family[JobView]:
     return Family(name, type_, f"{text} {AS_OF}", labels, samples)
 
 
-def _gauge(
-    name: str, text: str, labels: tuple[str, ...], samples: Callable[[JobView], Iterable[Sample]]
-) -> Family[JobView]:
-    return _family(name, "gauge", text, labels, samples)
-
-
 JOB_FAMILIES: tuple[Family[JobView], ...] = (
-    _gauge(
+    _family(
         "aws_jobs",
-        "Jobs that are active or finished within the lookback. Every status of the catalog is present, even at 0.",
-        ("status", "state"),
+        "gauge",
+        "Jobs that are active or finished within the lookback, by status and by why they failed.",
+        ("status", "state", "reason"),
         _jobs,
-    ),
-    _gauge(
-        "aws_job_failures",
-        "Failed jobs within the lookback whose reason is known. A reason that has been seen stays, at 0.",
-        ("reason",),
-        lambda view: [((reason,), view.sums.reasons[reason]) for reason in view.reasons],
     ),
     _family(
         "aws_job_duration_seconds",
-        "gaugehistogram",
-        "Run time of jobs that finished within the lookback, from start (creation, where lists have no starts) to end.",
+        "summary",
+        "Run time of finished jobs, from start (creation, where lists have no starts) to end.",
         ("state",),
-        lambda view: [((str(state),), *_buckets_and_sum(each)) for state, each in view.sums.durations.items()],
+        _durations,
     ),
+    _family("aws_job_queue_duration_seconds", "summary", "Time from creation to start of finished jobs.", (), _waits),
     _family(
-        "aws_job_queue_duration_seconds",
-        "gaugehistogram",
-        "Time from creation to start of jobs that are active or finished within the lookback.",
-        (),
-        lambda view: [((), *_buckets_and_sum(view.sums.queue))] if view.kind.has_starts else [],
-    ),
-    _gauge(
         "aws_job_last_duration_seconds",
+        "gauge",
         "Run time of the job that finished last.",
         ("state",),
         _last_duration,
     ),
-    _gauge(
+    _family(
         "aws_job_last_finished_timestamp_seconds",
-        "When the last job finished.",
-        ("state",),
-        lambda view: [((str(state),), finished) for state, (finished, _) in view.sums.last.items()],
+        "gauge",
+        "When the last job finished, by state and by why it failed.",
+        ("state", "reason"),
+        lambda view: [((str(state), reason), finished) for (state, reason), finished in view.sums.last.items()],
     ),
-    _gauge(
-        "aws_job_last_failed_timestamp_seconds",
-        "When the last job that failed for this reason finished.",
-        ("reason",),
-        lambda view: [((reason,), finished) for reason, finished in view.sums.last_failed.items()],
-    ),
-    _gauge(
+    _family(
         "aws_job_last_created_timestamp_seconds",
+        "gauge",
         "When the newest job was created.",
         (),
         lambda view: optional(view.sums.last_created),
     ),
-    _gauge(
+    _family(
         "aws_job_oldest_active_timestamp_seconds",
-        "When the oldest job in each active status was created.",
+        "gauge",
+        "Since when the oldest job is in each active status: a running one from its start, others from their creation.",
         ("status", "state"),
         lambda view: [((status, str(state)), time) for (status, state), time in view.sums.oldest_active.items()],
     ),
-    _gauge(
+    _family(
         "aws_job_next_deadline_timestamp_seconds",
+        "gauge",
         "The earliest deadline of an active job.",
         (),
         lambda view: optional(view.sums.next_deadline),
     ),
-    _gauge(
+    _family(
         "aws_job_records",
-        "Records in jobs that are active or finished within the lookback: total, processed, succeeded, failed.",
+        "gauge",
+        "Records in jobs that are active or finished within the lookback: succeeded, failed, remaining.",
         ("result",),
-        lambda view: [((result,), view.sums.records[result]) for result in view.kind.records],
+        _records,
     ),
     _family(
         "aws_jobs_finished_total",
@@ -179,23 +192,33 @@ JOB_FAMILIES: tuple[Family[JobView], ...] = (
         ("state",),
         _finished_total,
     ),
-    # Not aws_job_failures_total: OpenMetrics would call that family by the name of the gauge above.
     _family(
         "aws_jobs_failed_total",
         "counter",
         "Jobs seen to fail since the exporter started, or with storage.path since it was first started.",
         ("reason",),
-        _failures_total,
+        _failed_total,
     ),
-    _gauge(
+    _family(
         "aws_job_info",
+        "gauge",
         "A job's status, its state and why it failed; always 1.",
         ("job_id", "job_name", "status", "state", "reason"),
         _job_info,
     ),
-    _gauge("aws_job_created_timestamp_seconds", "When a job was created.", ("job_id", "job_name"), _job_created),
-    _gauge("aws_job_finished_timestamp_seconds", "When a job finished.", ("job_id", "job_name"), _job_finished),
+    _family(
+        "aws_job_created_timestamp_seconds", "gauge", "When a job was created.", ("job_id", "job_name"), _job_created
+    ),
+    _family(
+        "aws_job_finished_timestamp_seconds", "gauge", "When a job finished.", ("job_id", "job_name"), _job_finished
+    ),
 )
+
+
+def job_families(settings: Metrics) -> tuple[Family[JobView], ...]:
+    """Return the families of a configuration."""
+    return tuple(family.with_buckets(settings.duration_buckets) for family in JOB_FAMILIES)
+
 
 OPTIONAL = (
     "aws_job_info",
@@ -207,10 +230,8 @@ OPTIONAL = (
     "aws_job_last_duration_seconds",
     "aws_job_last_created_timestamp_seconds",
     "aws_job_next_deadline_timestamp_seconds",
-    "aws_job_last_failed_timestamp_seconds",
     "aws_job_last_finished_timestamp_seconds",
     "aws_job_oldest_active_timestamp_seconds",
-    "aws_job_failures",
 )
 """The families that a source over its limit goes without, first to last; its counts and its counters always stay.
 
@@ -234,5 +255,6 @@ def dropped(families: Sequence[Metric], limit: int) -> Mapping[str, int]:
 
 def essential(kind: Kind) -> int:
     """Return the least number of series that one combination of the dimensions' values has."""
-    # One more than the catalog has, for `unknown`.
-    return len(kind.meanings) + 1 + len(kind.final_states) + len(Reason)
+    # One more than the catalog has, for `unknown`; each reason of a failure may come with each failed status.
+    failed = sum(state is State.FAILED for _, state in kind.meanings)
+    return len(kind.meanings) + 1 + failed * len(Reason) + len(kind.final_states) + len(Reason)

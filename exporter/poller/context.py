@@ -30,6 +30,8 @@ class Context:
     clock: Clock
     budget: Budget
     database: Database
+    is_scraped: bool = False
+    """Whether somebody comes again and again, so that counters can be seen to begin at 0."""
 
 
 class Holdings(NamedTuple):

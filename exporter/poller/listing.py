@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,7 +15,7 @@ import structlog
 
 from exporter.aws import Place, PollErrorReason, PollRun, Scoped, poll_error
 from exporter.catalog import Kind
-from exporter.families import JOB_FAMILIES, essential, job_views, metrics
+from exporter.families import essential, job_families, job_views, metrics
 from exporter.jobs import Job, Query, SourceKey, State
 from exporter.poller.context import Context, Holdings, Restored, Source
 from exporter.poller.dimensions import FewValues
@@ -22,7 +24,7 @@ from exporter.poller.pacing import idle
 from exporter.poller.planner import Plan, full, incremental, missing
 from exporter.reasons import Classifier
 from exporter.settings import ServiceSettings
-from exporter.store import Ledger, Listing, Rules, StorageLostError
+from exporter.store import Ledger, Listing, Newborn, Rules, StorageLostError
 from exporter.telemetry import SourceStatus
 
 log = structlog.get_logger(__name__)
@@ -97,6 +99,10 @@ class JobSource:
         self._since = since
         self._published: Holdings | None = None
         """What the source's block has, as long as nothing changes."""
+        self._publishing = asyncio.Lock()
+        self._block = "jobs", key
+        self._newborn: AbstractSet[Newborn] = frozenset()
+        """The counters that are 0 in the block because nobody has seen them yet."""
         self._context = context
         self._place = place
         self._inner = InnerScopes(context, place, kind, scope, settings)
@@ -203,13 +209,15 @@ class JobSource:
             if before.ledger.rules != self.ledger.rules or before.kind != self.kind:
                 memory = replace(memory, read_in_full=-math.inf)
             self.memory = memory
+        # The other one would publish by its own configuration. Its counters are born anew with the next poll.
+        self._context.exposition.newborns.withdraw(self._block)
         return before.presentation != self.presentation
 
     def withdraw(self) -> None:
         """Withdraw the series about its jobs and give their budget back."""
         self._published = None
         self._context.budget.hold(self.status.key, 0)
-        self._context.exposition.withdraw(("jobs", self.status.key))
+        self._context.exposition.withdraw(self._block)
 
     def _pace(self, now: float) -> None:
         """Set the interval: longer, the longer nothing has happened, and the usual one as soon as anything does."""
@@ -231,7 +239,8 @@ class JobSource:
         classify = partial(_reason, context.classifier, self.kind.service)
         lookback, bounds = settings.poll.lookback, settings.metrics.duration_buckets
         limit, reasons = settings.limits.jobs_per_source, context.classifier.identity
-        rules = Rules(lookback, bounds, limit, reasons, self.kind.has_starts)
+        born_at_zero = context.is_scraped and settings.metrics.zero_fill == "seen"
+        rules = Rules(lookback, bounds, limit, reasons, self.kind.has_starts, born_at_zero)
         return Ledger(context.database, self.status.key, classify, rules, repr(self.identity), self.kind.longest_run)
 
     async def _open(self, *, create: bool = True) -> None:
@@ -349,33 +358,47 @@ class JobSource:
         return None
 
     async def _publish(self, expires: float) -> Holdings:
-        """Render the source's block and return what it holds."""
-        ledger, metric_settings, key = self.ledger, self._context.settings.metrics, self.status.key
-        # Most polls find nothing new. What is left out for want of room must be tried again, though.
-        known = self._published
-        is_same = known and not (ledger.has_changed or known.series_dropped)
-        if known and is_same and self._context.exposition.renew(("jobs", key), expires):
-            return known
+        """Render the source's block, unless it is the same as before, and return what it holds."""
+        async with self._publishing:
+            # Most polls find nothing new. What is left out for want of room must be tried again, though.
+            known = self._published
+            is_same = known and not (self.ledger.has_changed or known.series_dropped)
+            if known and is_same and self._context.exposition.renew(self._block, expires):
+                return known
+            return await self._publish_anew(expires)
+
+    async def _publish_anew(self, expires: float) -> Holdings:
+        ledger, settings, key = self.ledger, self._context.settings.metrics, self.status.key
         per_job = []
-        if metric_settings.per_job:
-            per_job = await ledger.newest(metric_settings.per_job_finished, metric_settings.per_job_active)
+        if settings.per_job:
+            per_job = await ledger.newest(settings.per_job_finished, settings.per_job_active)
+        ledger.has_changed, newborn = False, set(ledger.newborn)
         # Until a job has counted, there is one view without values. To Prometheus, an empty label is an absent one.
         none = ("",) * len(self._dimensions)
         views = [
-            ((*key, *(view.dimensions or none)), view)
-            for view in job_views(self.kind, ledger.sums, per_job, metric_settings.duration_buckets)
+            ((*key, *(view.dimensions or none)), view) for view in job_views(self.kind, ledger.sums, per_job, settings)
         ]
-        families = metrics(JOB_FAMILIES, (*SourceKey._fields, *self._dimensions), views)
+        families = metrics(job_families(settings), (*SourceKey._fields, *self._dimensions), views)
         kept, series_dropped = self._context.budget.fit(key, families)
         # Active jobs over this limit never became series, so the budget does not know about them.
-        hidden = ledger.active - metric_settings.per_job_active if metric_settings.per_job else 0
+        hidden = ledger.active - settings.per_job_active if settings.per_job else 0
         if hidden > 0:
             series_dropped = {**series_dropped, ("aws_job_info", "per_job_active"): hidden}
         series = sum(len(family.samples) for family in kept)
-        await self._context.exposition.publish_in_turns(("jobs", key), kept, expires)
+        await self._context.exposition.publish_in_turns(self._block, kept, expires)
+        if newborn - self._newborn:
+            self._context.exposition.newborns.publish(self._block, self.show)
+        self._newborn = newborn
         self._published = self._holdings(series, series_dropped)
-        ledger.has_changed = False
         return self._published
+
+    async def show(self) -> None:
+        """Let the new counters rise that everyone has seen at 0."""
+        async with self._publishing:
+            expires = self._context.exposition.expiry(self._block)
+            if expires is not None and self.ledger.is_open:
+                await self.ledger.show(self._newborn)
+                await self._publish_anew(expires)
 
     def _holdings(self, series: int, series_dropped: Mapping[tuple[str, str], int]) -> Holdings:
         ledger = self.ledger

@@ -18,6 +18,7 @@ from pydantic import (
     Field,
 )
 
+from exporter.jobs import State
 from exporter.text.durations import Duration, parse_duration
 from exporter.text.urls import endpoint
 
@@ -55,6 +56,12 @@ def _ascending(buckets: tuple[float, ...]) -> tuple[float, ...]:
     return buckets
 
 
+def _final(state: State) -> State:
+    if not state.is_final:
+        raise ValueError(f"must be one of {', '.join(each for each in State if each.is_final)}")
+    return state
+
+
 def _as_tuple(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
@@ -63,6 +70,8 @@ Addresses = Annotated[
     tuple[Annotated[str, AfterValidator(_address)], ...], BeforeValidator(_as_tuple), AfterValidator(not_empty)
 ]
 
+
+FinalState = Annotated[State, AfterValidator(_final)]
 
 Count = Annotated[int, Field(gt=0, le=1_000_000_000)]
 CountOrNone = Annotated[int, Field(ge=0, le=1_000_000_000)]
@@ -161,10 +170,14 @@ class Metrics(Section):
     """Maximum number of finished jobs of a source with series of their own, newest first."""
     per_job_active: CountOrNone = 500
     """Maximum number of active jobs of a source with series of their own, oldest first."""
-    duration_buckets: Annotated[tuple[Duration, ...], AfterValidator(not_empty), AfterValidator(_ascending)] = tuple(
-        map(parse_duration, ("1m", "5m", "15m", "30m", "1h", "2h", "4h", "8h", "1d", "2d"))
-    )
-    """Upper bounds of the duration histograms, in ascending order. Repeatable."""
+    duration_buckets: Annotated[tuple[Duration, ...], AfterValidator(_ascending)] = ()
+    """Upper bounds of buckets for run times, in ascending order: with them, they are histograms. Repeatable."""
+    duration_states: tuple[FinalState, ...] = ()
+    """Final states whose run times are exported; all, if empty. Repeatable."""
+    zero_fill: Literal["seen", "all"] = "seen"
+    """When to export zeros: `seen` for sources that ever had a job, with counters from their first event on; `all` for
+    every source and counter from the start.
+    """
 
 
 class Limits(Section):

@@ -7,7 +7,7 @@ from exporter.store.job_filter import JobFilter
 from exporter.store.ledger import EVERYTHING, SKEW, Ledger, Rules
 from exporter.store.record import Dimensions, Record, duration, status_label
 from exporter.store.staging import Listing
-from exporter.store.sums import Histogram, Sums
+from exporter.store.sums import Newborn, RunTimes, Sums
 
 __all__ = [
     "EVERYTHING",
@@ -16,12 +16,13 @@ __all__ = [
     "Database",
     "Dimensions",
     "Finding",
-    "Histogram",
     "JobFilter",
     "Ledger",
     "Listing",
+    "Newborn",
     "Record",
     "Rules",
+    "RunTimes",
     "StorageError",
     "StorageLostError",
     "Sums",

@@ -317,7 +317,7 @@ DELETE FROM word WHERE n > 0 AND n NOT IN (
     SELECT prefix FROM job UNION SELECT status FROM job UNION SELECT dims FROM job
     UNION SELECT prefix FROM past UNION SELECT status FROM tally UNION SELECT dims FROM tally
     UNION SELECT dims FROM span UNION SELECT dims FROM last UNION SELECT dims FROM combination
-    UNION SELECT dims FROM finished_total UNION SELECT dims FROM failed_total
+    UNION SELECT dims FROM finished_total UNION SELECT dims FROM failed_total UNION SELECT dims FROM duration_total
     UNION SELECT prefix FROM listed UNION SELECT status FROM listed UNION SELECT dims FROM listed
 )
 """

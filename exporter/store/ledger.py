@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from exporter.jobs import Job, SourceKey, State
+from exporter.store import quantiles, sums
 from exporter.store import statements as sql
-from exporter.store import sums
 from exporter.store.database import Database
 from exporter.store.record import SELECT, Dimensions, Record, milliseconds, or_else, record, seconds, split
 from exporter.store.tables import STATES
@@ -50,6 +50,8 @@ class Rules(NamedTuple):
     """What differs where the rules of reasons do."""
     has_starts: bool = False
     """Whether the list tells when jobs start: one without a start never ran."""
+    born_at_zero: bool = False
+    """Whether a new counter is 0 until `show` was called."""
 
 
 class Asked(NamedTuple):
@@ -104,9 +106,9 @@ class Ledger:
         # Hashed, because it may hold what an account is reached by.
         self._identity = blake2b(identity.encode(), digest_size=16).hexdigest()
         self._longest_run = longest_run
-        bounds = tuple(round(bound * 1000) for bound in rules.bounds)
-        self.moved, self.left, self._all = sql.moved(bounds), sql.left(bounds), sql.everything(bounds)
-        self._rules = repr((rules.lookback, bounds, rules.limit, rules.reasons, rules.has_starts))
+        self.bounds = tuple(round(bound * 1000) for bound in rules.bounds)
+        """Of the buckets of durations, in milliseconds."""
+        self._rules = repr((rules.lookback, rules.limit, rules.reasons, rules.has_starts))
         self.row: dict[str, Any] = {}
         """The row of the source; only what takes in a listing changes it."""
         self._epoch = 0
@@ -114,6 +116,8 @@ class Ledger:
         self.purged = 0
         """When ended jobs that are not held were last looked through."""
         self.sums: Mapping[Dimensions, sums.Sums] = {}
+        self.newborn: Collection[sums.Newborn] = ()
+        """The counters that are 0 in these sums because nobody has seen them yet."""
         self.has_changed = True
         """Whether anything has changed since this was last set to False by whoever shows it."""
         self.held = 0
@@ -172,7 +176,7 @@ class Ledger:
     @property
     def last_event(self) -> float | None:
         """When the newest job was created or the last one ended; the first listing where there was no job yet."""
-        ends = (end for each in self.sums.values() for end, _ in each.last.values())
+        ends = (end for each in self.sums.values() for end in each.last.values())
         created = () if self.newest_created is None else (self.newest_created,)
         return max((*created, *ends), default=self.since)
 
@@ -240,16 +244,34 @@ class Ledger:
             if found is None:
                 return
             asked = Asked(*found)
-            parameters = {"source": self.number, "has_starts": self.rules.has_starts, "now": math.inf}
+            parameters = {
+                "source": self.number,
+                "has_starts": self.rules.has_starts,
+                "now": math.inf,
+                "since": self.row["since"],
+                "shown": not self.rules.born_at_zero,
+                "n": asked.n,
+            }
             async with self.database.transaction():
                 connection.execute(sql.EMPTY_LEAVING)
                 connection.execute("INSERT INTO leaving VALUES (?)", (asked.n,))
-                for statement in self.left:
+                for statement in sql.LEFT_SUMS:
                     connection.execute(statement, {**parameters, "sign": -1})
+                (was_timed,) = connection.execute(sql.IS_TIMED, parameters).fetchone()
                 self._note(connection, asked, job, milliseconds(now), is_refused=is_refused)
-                for statement in self.left:
+                for statement in sql.LEFT_SUMS:
                     connection.execute(statement, {**parameters, "sign": 1})
+                for statement in () if was_timed else sql.count_explained_durations(self.bounds):
+                    connection.execute(statement, parameters)
+                await quantiles.shift(self.database, connection, self.number)
                 connection.execute(sql.LAST_EXPLAINED, parameters)
+            self.read(connection)
+
+    async def show(self, newborn: Collection[sums.Newborn]) -> None:
+        """Have newborn counters, which were seen at 0, be what they are from now on."""
+        async with self.database.exclusive() as connection:
+            async with self.database.transaction():
+                sums.show(connection, self.number, newborn)
             self.read(connection)
 
     def _note(self, connection: sqlite3.Connection, asked: Asked, job: Job, now: int, *, is_refused: bool) -> None:
@@ -273,7 +295,9 @@ class Ledger:
         if created is not None and created <= now:
             connection.execute(sql.COMBINE_EXPLAINED, (self.number, asked.dims, created))
         if asked.asked == _AND_COUNT:
-            connection.execute(sql.COUNT_EXPLAINED, (self.number, asked.dims, reason))
+            shown = not self.rules.born_at_zero
+            counted = {"source": self.number, "dims": asked.dims, "reason": reason, "shown": shown}
+            connection.execute(sql.COUNT_EXPLAINED, counted)
 
     async def note_attempt(self, job: Job) -> None:
         """Record that AWS was asked for a job's details in vain: it is asked about others first."""
@@ -343,7 +367,7 @@ class Ledger:
         """Read what the jobs add up to."""
         self.has_changed = True
         number = self.number
-        self.sums = sums.read(connection, number, self.rules.bounds)
+        self.sums, self.newborn = sums.read(connection, number)
         oldest, undated, self.active, self.held, self.unexplained, self.refused, self.dropped, self.missed = (
             connection.execute(sql.SUMMARY, {"source": number}).fetchone()
         )
@@ -358,7 +382,7 @@ class Ledger:
         async with database.transaction():
             connection.executemany("UPDATE job SET reason = ? WHERE n = ?", renamed)
             # What the limit dropped comes back where AWS still lists it, and so does what left a shorter lookback.
-            for table in ("tally", "span", "dropped"):
+            for table in ("tally", "span", "pivot", "dropped"):
                 connection.execute(f"DELETE FROM {table} WHERE source = ?", (number,))
             # The last ends of jobs that are gone stay under the reasons that they had.
             (oldest,) = connection.execute(sql.OLDEST, (number,)).fetchone()
@@ -370,8 +394,11 @@ class Ledger:
                 "has_starts": self.rules.has_starts,
             }
             connection.execute(sql.FORGET_LAST, parameters)
-            for statement in (*self._all, sql.LAST_OF_ALL):
+            for statement in (*sql.SUMS_OF_ALL, sql.LAST_OF_ALL):
                 await database.run(statement, parameters, is_long=True)
+            await quantiles.gather(database, connection, number)
+            (held,) = connection.execute(sql.HELD, parameters).fetchone()
+            await quantiles.settle(database, connection, number, held)
             connection.execute(sql.NOTE_RULES, (self._rules, number))
         self.row.update(rules=self._rules, limit_start=None, read_in_full=None)
 

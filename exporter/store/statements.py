@@ -2,9 +2,10 @@
 
 Every statement takes the parameters of `taking_in`: the source, the number of the poll, `now`, `horizon` (the start of
 the lookback), `start` (the same, or later where limits.jobs_per_source is reached), the source's `passed`, and its
-`since`, less what clocks may differ by, and whether its list `has_starts`; about what a list lacks also `forgotten`:
-what ended before (if `by_end`), or was created before, AWS may no longer list. Times in milliseconds. Table and index
-names are chosen by hand (`INDEXED BY`, `CROSS JOIN`), because SQLite has no statistics about them.
+`since`, less what clocks may differ by, whether its list `has_starts`, and whether new counters count as `shown`; about
+what a list lacks also `forgotten`: what ended before (if `by_end`), or was created before, AWS may no longer list.
+Times in milliseconds. Table and index names are chosen by hand (`INDEXED BY`, `CROSS JOIN`), because SQLite has no
+statistics about them.
 
 The life of a row:
 
@@ -198,21 +199,21 @@ DELETE FROM past WHERE n IN (
 """
 
 COUNT_FINISHED = """
-INSERT INTO finished_total (source, dims, state, jobs)
-SELECT :source, l.dims, l.state, count(*) FROM fresh AS f CROSS JOIN listed AS l ON l.r = f.r
+INSERT INTO finished_total (source, dims, state, jobs, shown)
+SELECT :source, l.dims, l.state, count(*), :shown FROM fresh AS f CROSS JOIN listed AS l ON l.r = f.r
 WHERE f.is_counted GROUP BY l.dims, l.state
 ON CONFLICT (source, dims, state) DO UPDATE SET jobs = jobs + excluded.jobs
 """
 COUNT_FAILED = """
-INSERT INTO failed_total (source, dims, reason, jobs)
-SELECT :source, l.dims, f.reason, count(*) FROM fresh AS f CROSS JOIN listed AS l ON l.r = f.r
+INSERT INTO failed_total (source, dims, reason, jobs, shown)
+SELECT :source, l.dims, f.reason, count(*), :shown FROM fresh AS f CROSS JOIN listed AS l ON l.r = f.r
 WHERE f.is_owed AND f.reason IS NOT NULL GROUP BY l.dims, f.reason
 ON CONFLICT (source, dims, reason) DO UPDATE SET jobs = jobs + excluded.jobs
 """
 # A failure whose reason was to be asked for, and that nobody can ask for any more.
 _UNEXPLAINABLE = """
-INSERT INTO failed_total (source, dims, reason, jobs)
-SELECT :source, job.dims, 'unspecified', count(*) FROM {rows} GROUP BY job.dims
+INSERT INTO failed_total (source, dims, reason, jobs, shown)
+SELECT :source, job.dims, 'unspecified', count(*), :shown FROM {rows} GROUP BY job.dims
 ON CONFLICT (source, dims, reason) DO UPDATE SET jobs = jobs + excluded.jobs
 """
 COUNT_REPLACED = _UNEXPLAINABLE.format(
@@ -244,6 +245,8 @@ def duration(has_starts: str) -> str:
 
 
 DURATION = duration(":has_starts")
+_WAIT = "max(0, started - created)"
+"""How long a row's job waited; counted like a run time in state 0 (pending)."""
 
 
 def _last(rows: str) -> str:
@@ -270,17 +273,11 @@ LAST_EXPLAINED = _last(_LEAVING_ROWS)
 LAST_OF_ALL = _last(_ALL_ROWS)
 
 
-Bounds = tuple[int, ...]
-"""Upper bounds of the buckets of durations, in milliseconds."""
-
-
-def sums(rows: str, bounds: Bounds) -> tuple[str, ...]:
+def _sums(rows: str) -> tuple[str, ...]:
     """Return the statements that add `sign` times some rows to the sums of their source.
 
     Sums follow the rows that move: subtracted as they were, added as they are.
     """
-    reached = " ".join(f"WHEN length <= {bound} THEN {number}" for number, bound in enumerate(bounds))
-    bucket = f"CASE {reached} ELSE {len(bounds)} END" if bounds else "0"
     tally = f"""
         INSERT INTO tally (source, dims, status, state, reason, dated, jobs, total, processed, succeeded, failed)
         SELECT :source, dims, status, state, CASE WHEN state = {_FAILED} THEN coalesce(reason, '') ELSE '' END, dated,
@@ -293,36 +290,65 @@ def sums(rows: str, bounds: Bounds) -> tuple[str, ...]:
         """
     spans = [
         f"""
-        INSERT INTO span (source, dims, state, bucket, jobs, length)
-        SELECT :source, dims, state, {bucket}, :sign * count(*), :sign * sum(length) FROM (
+        INSERT INTO span_change (dims, state, length, jobs) SELECT dims, state, length, :sign FROM (
             SELECT dims, {state} AS state, {length} AS length FROM {rows} WHERE dated
-            LIMIT -1 -- or SQLite would compute the length again for each bound
-        ) WHERE length IS NOT NULL GROUP BY 2, 3, 4
-        ON CONFLICT (source, dims, state, bucket) DO UPDATE SET jobs = jobs + excluded.jobs,
-            length = length + excluded.length
+            LIMIT -1 -- or SQLite would compute the length twice
+        ) WHERE length IS NOT NULL
         """
-        for state, length in (("state", DURATION), ("0", "max(0, started - created)"))
+        for state, length in (("state", DURATION), ("0", _WAIT))
     ]
     return tally, *spans
 
 
+MOVED = _sums(_MOVED_ROWS)
+LEFT_SUMS = _sums(_LEAVING_ROWS)
+SUMS_OF_ALL = _sums(_ALL_ROWS)
+
+Bounds = tuple[int, ...]
+"""Upper bounds of the buckets of durations, in milliseconds."""
+
+NO_BOUND = 2**62
+"""That of the last bucket."""
+
+_COUNTED_ROWS = """(SELECT l.dims, l.state, l.created, l.started, f.finish AS finished, f.reported, f.ended, f.updated
+    FROM fresh AS f CROSS JOIN listed AS l ON l.r = f.r WHERE f.is_counted)"""
+_EXPLAINED_ROWS = "(SELECT job.* FROM leaving CROSS JOIN job ON job.n = leaving.n WHERE finished >= :since)"
+
+
+def _count_durations(rows: str, bounds: Bounds) -> tuple[str, ...]:
+    reached = " ".join(f"WHEN length <= {bound} THEN {bound}" for bound in bounds)
+    bound = f"CASE {reached} ELSE {NO_BOUND} END" if bounds else str(NO_BOUND)
+    return tuple(
+        f"""
+        INSERT INTO duration_total (source, dims, state, bound, jobs, length, shown)
+        SELECT :source, dims, state, {bound}, count(*), sum(length), coalesce((
+            SELECT max(shown) FROM duration_total AS t
+            WHERE t.source = :source AND t.dims = each.dims AND t.state = each.state), :shown)
+        FROM (
+            SELECT dims, {state} AS state, {length} AS length FROM {rows}
+            LIMIT -1 -- or SQLite would compute the length again for each bound
+        ) AS each WHERE length IS NOT NULL GROUP BY 2, 3, 4
+        ON CONFLICT (source, dims, state, bound) DO UPDATE SET jobs = jobs + excluded.jobs,
+            length = length + excluded.length
+        """
+        for state, length in (("state", DURATION), ("0", _WAIT))
+    )
+
+
 # Made once for all sources: together they are several kilobytes.
 @cache
-def moved(bounds: Bounds) -> tuple[str, ...]:
-    """Return the sums of the fresh rows."""
-    return sums(_MOVED_ROWS, bounds)
+def count_durations(bounds: Bounds) -> tuple[str, ...]:
+    """Return what counts the run times and waits of the fresh rows that are counted."""
+    return _count_durations(_COUNTED_ROWS, bounds)
 
 
 @cache
-def left(bounds: Bounds) -> tuple[str, ...]:
-    """Return the sums of the rows that leave."""
-    return sums(_LEAVING_ROWS, bounds)
+def count_explained_durations(bounds: Bounds) -> tuple[str, ...]:
+    """Return what counts those of the leaving rows: jobs whose times only their details told."""
+    return _count_durations(_EXPLAINED_ROWS, bounds)
 
 
-@cache
-def everything(bounds: Bounds) -> tuple[str, ...]:
-    """Return the sums of all rows of the source."""
-    return sums(_ALL_ROWS, bounds)
+IS_TIMED = f"SELECT {DURATION} IS NOT NULL FROM job WHERE n = :n"
 
 
 # What AWS may no longer list. Of a job whose end AWS does not tell, only the creation is certain.
@@ -432,7 +458,7 @@ WHERE source = ? AND finished IS NOT NULL AND state = {_FAILED} AND reason IS NO
 OLDEST = "SELECT min(finished) FROM job INDEXED BY job_finished WHERE source = ? AND finished IS NOT NULL"
 FORGET_LAST = "DELETE FROM last WHERE source = :source AND finished >= :horizon"
 COUNT_EXPLAINED = """
-INSERT INTO failed_total (source, dims, reason, jobs) VALUES (?, ?, ?, 1)
+INSERT INTO failed_total (source, dims, reason, jobs, shown) VALUES (:source, :dims, :reason, 1, :shown)
 ON CONFLICT (source, dims, reason) DO UPDATE SET jobs = jobs + 1
 """
 

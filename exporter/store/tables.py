@@ -9,7 +9,7 @@ from exporter.jobs import State
 APPLICATION = 0x4157534A
 """Marks a file as ours (`PRAGMA application_id`): the letters AWSJ."""
 
-VERSION = 2
+VERSION = 3
 """Of the tables below (`PRAGMA user_version`)."""
 
 STATES = (
@@ -97,10 +97,16 @@ CREATE TABLE tally (
     PRIMARY KEY (source, dims, status, state, reason, dated)
 ) WITHOUT ROWID;
 
--- Durations of finished jobs by bucket; those of state 0 (pending) are the times from creation to start.
+-- How often each run time occurs among the finished jobs; in state 0 (pending), the times from creation to start.
 CREATE TABLE span (
-    source INTEGER, dims INTEGER, state INTEGER, bucket INTEGER, jobs INTEGER NOT NULL, length INTEGER NOT NULL,
-    PRIMARY KEY (source, dims, state, bucket)
+    source INTEGER, dims INTEGER, state INTEGER, length INTEGER, jobs INTEGER NOT NULL,
+    PRIMARY KEY (source, dims, state, length)
+) WITHOUT ROWID;
+
+-- The run time at each quantile, in thousandths, and how many jobs ran shorter; that of all, 1000, counts them all.
+CREATE TABLE pivot (
+    source INTEGER, dims INTEGER, state INTEGER, quantile INTEGER, length INTEGER NOT NULL, shorter INTEGER NOT NULL,
+    PRIMARY KEY (source, dims, state, quantile)
 ) WITHOUT ROWID;
 
 -- The last end of each state and reason, and the last creation: they outlive the lookback.
@@ -112,12 +118,21 @@ CREATE TABLE combination (
     source INTEGER, dims INTEGER, newest_created INTEGER, PRIMARY KEY (source, dims)
 ) WITHOUT ROWID;
 
--- The counters. A job is counted in the transaction that sees its end, or its reason.
+-- The counters. A job is counted in the transaction that sees its end, its reason, or its run time. Each is shown as 0
+-- until whoever scrapes has seen that: PromQL's increase() would miss the first step.
 CREATE TABLE finished_total (
-    source INTEGER, dims INTEGER, state INTEGER, jobs INTEGER NOT NULL, PRIMARY KEY (source, dims, state)
+    source INTEGER, dims INTEGER, state INTEGER, jobs INTEGER NOT NULL, shown INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (source, dims, state)
 ) WITHOUT ROWID;
 CREATE TABLE failed_total (
-    source INTEGER, dims INTEGER, reason TEXT, jobs INTEGER NOT NULL, PRIMARY KEY (source, dims, reason)
+    source INTEGER, dims INTEGER, reason TEXT, jobs INTEGER NOT NULL, shown INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (source, dims, reason)
+) WITHOUT ROWID;
+-- Run times by the upper bounds of buckets; states as in `span`.
+CREATE TABLE duration_total (
+    source INTEGER, dims INTEGER, state INTEGER, bound INTEGER, jobs INTEGER NOT NULL, length INTEGER NOT NULL,
+    shown INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (source, dims, state, bound)
 ) WITHOUT ROWID;
 
 -- How many of the jobs that were dropped because of limits.jobs_per_source ended in each hour.
@@ -139,12 +154,22 @@ UPGRADES = {
     DROP INDEX job_asked; {_definition("INDEX job_asked")} {_definition("INDEX job_refused")}
     UPDATE source SET rules = '';
     """,
+    # Until now, every counter was there from the start, at 0.
+    2: f"""
+    DROP TABLE span; {_definition("TABLE span")} {_definition("TABLE pivot")} {_definition("TABLE duration_total")}
+    ALTER TABLE finished_total ADD COLUMN shown INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE failed_total ADD COLUMN shown INTEGER NOT NULL DEFAULT 0;
+    UPDATE finished_total SET shown = 1;
+    UPDATE failed_total SET shown = 1;
+    UPDATE source SET rules = '';
+    """,
 }
 """What makes the tables of each version those of the next one."""
 
 OF_A_SOURCE = (
-    "job", "past", "tally", "span", "last", "combination", "finished_total", "failed_total", "dropped",
-)  # fmt: skip
+    *("job", "past", "tally", "span", "pivot", "last", "combination", "dropped"),
+    *("finished_total", "failed_total", "duration_total"),
+)
 """The tables whose rows belong to one source."""
 
 TEMPORARY = """
@@ -163,6 +188,8 @@ CREATE TEMP TABLE fresh (
     is_counted INTEGER, is_owed INTEGER, asked INTEGER, reason TEXT
 );
 CREATE TEMP TABLE leaving (n INTEGER PRIMARY KEY);
+-- How the numbers of run times change.
+CREATE TEMP TABLE span_change (dims INTEGER, state INTEGER, length INTEGER, jobs INTEGER);
 """
 
 _STATEMENTS = 256

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from exporter.catalog import Retention
+from exporter.store import quantiles
 from exporter.store import statements as sql
 from exporter.store.database import PAGE
 from exporter.store.ledger import EVERYTHING, SKEW, Ledger, failed
@@ -86,6 +87,7 @@ class TakingIn:
         self._parameters: dict[str, Any] = {
             "source": ledger.number,
             "has_starts": ledger.rules.has_starts,
+            "shown": not ledger.rules.born_at_zero,
             "poll": staged.poll,
             "after": staged.after,
             "until": staged.until,
@@ -107,6 +109,7 @@ class TakingIn:
         found = await self._compare(connection)
         async with self._database.transaction():
             await self._put(connection, found)
+            await quantiles.gather(self._database, connection, self._ledger.number)
         # What is in needs no second copy: nothing was known before that the whole list might lack.
         connection.execute(sql.UNSTAGE, self._parameters)
         self._staged.after = self._staged.until
@@ -126,6 +129,11 @@ class TakingIn:
             await self._drop_unlisted(connection, retention)
             await self._drop_old(connection)
             await self._drop_past(connection)
+            if self._before["since"] is None:
+                await quantiles.gather(self._database, connection, self._ledger.number)
+                await quantiles.settle(self._database, connection, self._ledger.number, self._staged.jobs)
+            elif self._has_changed:
+                await quantiles.shift(self._database, connection, self._ledger.number)
             if self._has_changed or self._changes != self._before:
                 self._changes["last_success"] = self._now
             self._keep(connection)
@@ -173,7 +181,7 @@ class TakingIn:
         changed, known = found.keys() - {sql.SEEN}, sum(known for _, known in found.values())
         ended = changed & {sql.ENDED, sql.CHANGED, sql.LATE}
         if known and changed:
-            await self._sum(self._ledger.moved, -1)
+            await self._sum(sql.MOVED, -1)
             await self._run(sql.COUNT_REPLACED)
         if changed & {sql.ACTIVE, sql.ENDED, sql.CHANGED}:
             await self._run(sql.PUT)
@@ -189,7 +197,10 @@ class TakingIn:
             await self._run(sql.COME_BACK)
         if ended:
             # Nothing that never started has a time from creation to start.
-            await self._sum(self._ledger.moved if self._staged.has_started else self._ledger.moved[:-1], 1)
+            without_waits = None if self._staged.has_started else -1
+            await self._sum(sql.MOVED[:without_waits], 1)
+            for statement in sql.count_durations(self._ledger.bounds)[:without_waits]:
+                await self._run(statement)
             await self._run(sql.COUNT_FINISHED)
             await self._run(sql.COUNT_FAILED)
             await self._run(sql.LAST)
@@ -219,7 +230,7 @@ class TakingIn:
                 continue
             self._has_changed = True
             if missed:
-                await self._sum(self._ledger.left, -1, rows)
+                await self._sum(sql.LEFT_SUMS, -1, rows)
                 await self._remove(rows)
             else:
                 # A page that shifted while the list was read may hide a job once.
@@ -263,7 +274,7 @@ class TakingIn:
             self._pass(connection.execute(sql.LEFT_PASSED).fetchone()[0])
             for each in (*first, sql.COUNT_LEFT, sql.LEFT_PAST):
                 await self._run(each)
-            await self._sum(self._ledger.left, -1)
+            await self._sum(sql.LEFT_SUMS, -1)
             await self._run(sql.LEAVE)
 
     async def _drop_past(self, connection: sqlite3.Connection) -> None:

@@ -31,7 +31,9 @@ async def _response(request: web.Request, exposition: Exposition) -> web.Respons
     accept, accept_encoding = (", ".join(request.headers.getall(name, ())) for name in ("Accept", "Accept-Encoding"))
     form, content_type = negotiate(accept)
     gzipped = accepts_gzip(accept_encoding)
-    body = await exposition.body(form, gzipped=gzipped)
+    # Two replicas of Prometheus have two addresses; an agent beside one of them has another name.
+    scraper = f"{request.remote} {request.headers.get('User-Agent', '')}"
+    body = await exposition.body(form, scraper, gzipped=gzipped)
     if request.transport:
         # The kernel has everything when the handler ends: shutting down may cut off what it does not have.
         request.transport.set_write_buffer_limits(high=0)

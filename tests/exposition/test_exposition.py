@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Gauge, Metric, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeHistogramMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
@@ -110,7 +110,7 @@ def test_a_family_without_samples_is_left_out(exposition):
 
 def test_openmetrics_parses_and_ends_in_eof(exposition):
     """The format's own parser reads every type of family, from several blocks."""
-    histogram = GaugeHistogramMetricFamily("runs_seconds", "Runs.", labels=["label"])
+    histogram = HistogramMetricFamily("runs_seconds", "Runs.", labels=["label"])
     histogram.add_metric(["a"], [("60.0", 1.0), ("+Inf", 2.0)], 300.0)
     counter = CounterMetricFamily("done", "Done.", labels=["label"])
     counter.add_metric(["a"], 3)
@@ -118,7 +118,7 @@ def test_openmetrics_parses_and_ends_in_eof(exposition):
     exposition.publish("two", [gauge(1)])
     text = exposition.render(Format.OPENMETRICS).decode()
     types = {family.name: family.type for family in parse_openmetrics(text)}
-    assert types == {"runs_seconds": "gaugehistogram", "done": "counter", "things": "gauge", "own": "gauge"}
+    assert types == {"runs_seconds": "histogram", "done": "counter", "things": "gauge", "own": "gauge"}
     assert text.endswith("# EOF\n")
     assert text.count("# EOF") == 1
 
@@ -149,7 +149,7 @@ def test_a_sample_is_written_as_the_client_library_writes_it(labels, value, form
 
 def everything(number: int) -> list[Metric]:
     """Return families of every type that is published, labeled with a number."""
-    histogram = GaugeHistogramMetricFamily("runs_seconds", "Runs.", labels=["label"])
+    histogram = HistogramMetricFamily("runs_seconds", "Runs.", labels=["label"])
     histogram.add_metric([str(number)], [("60.0", 1.0), ("+Inf", 2.0 + number)], 300.0)
     counter = CounterMetricFamily("done", "Done.", labels=["label"])
     counter.add_metric([str(number)], number)

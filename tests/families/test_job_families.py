@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from exporter.catalog import Kind
 from exporter.exposition import Exposition, Format
-from exporter.families import AS_OF, JOB_FAMILIES, Family, job_views, metrics
+from exporter.families import AS_OF, JOB_FAMILIES, Family, job_families, job_views, metrics
 from exporter.jobs import Job, SourceKey, State
 from exporter.reasons import Reason
 from exporter.settings import Metrics
@@ -38,8 +38,10 @@ KIND = Kind.model_validate(
 SOURCE_LABEL = re.compile(rf'(?<=[{{,])(?:{"|".join(SourceKey._fields)})="[^"]*",?')
 KEY = SourceKey("1", "r", "s", "k", "x")
 START, NOW = 10_000.0, 20_000.0
+DEFAULT = Metrics()
 BUCKETS = Metrics.model_validate({"duration_buckets": ["1m", "1h"]})
-SINGLE = BUCKETS.model_copy(update={"per_job": True, "per_job_finished": 2})
+FILLED = Metrics(zero_fill="all")
+SINGLE = DEFAULT.model_copy(update={"per_job": True, "per_job_finished": 2})
 
 JOBS = [
     Job(id="w", name="waits", status="Waiting", state=State.PENDING, created=19_000.0, deadline=29_000.0),
@@ -70,13 +72,13 @@ def ledger():
     return ledger
 
 
-def exposed(ledger, settings=BUCKETS, kind=KIND, form=Format.TEXT, dimensions=()):
+def exposed(ledger, settings=DEFAULT, kind=KIND, form=Format.TEXT, dimensions=()):
     """Return the exposition of a ledger whose jobs are grouped by dimensions."""
     exposition = Exposition(CollectorRegistry(), lambda: NOW)
     per_job = ledger.newest(settings.per_job_finished, settings.per_job_active) if settings.per_job else []
-    found = job_views(kind, ledger.sums, per_job, settings.duration_buckets)
+    found = job_views(kind, ledger.sums, per_job, settings)
     views = [((*KEY, *view.dimensions), view) for view in found]
-    exposition.publish("it", metrics(JOB_FAMILIES, [*SourceKey._fields, *dimensions], views))
+    exposition.publish("it", metrics(job_families(settings), [*SourceKey._fields, *dimensions], views))
     return exposition.render(form).decode()
 
 
@@ -89,80 +91,67 @@ def samples(text, family):
 
 GOLDEN = {
     "aws_jobs": """
-aws_jobs{state="pending",status="Waiting"} 1.0
-aws_jobs{state="running",status="Running"} 1.0
-aws_jobs{state="succeeded",status="Done"} 2.0
-aws_jobs{state="failed",status="Broken"} 1.0
-aws_jobs{state="deleting",status="Deleting"} 1.0
-aws_jobs{state="partial",status="Done"} 0.0
-aws_jobs{state="failed",status="Done"} 0.0
-aws_jobs{state="unknown",status="unknown"} 1.0
-""",
-    "aws_job_failures": """
-aws_job_failures{reason="capacity"} 1.0
+aws_jobs{reason="",state="pending",status="Waiting"} 1.0
+aws_jobs{reason="",state="running",status="Running"} 1.0
+aws_jobs{reason="",state="succeeded",status="Done"} 2.0
+aws_jobs{reason="",state="failed",status="Broken"} 0.0
+aws_jobs{reason="",state="deleting",status="Deleting"} 1.0
+aws_jobs{reason="",state="partial",status="Done"} 0.0
+aws_jobs{reason="",state="failed",status="Done"} 0.0
+aws_jobs{reason="",state="unknown",status="unknown"} 1.0
+aws_jobs{reason="capacity",state="failed",status="Broken"} 1.0
 """,
     "aws_job_duration_seconds": """
-aws_job_duration_seconds_bucket{le="60.0",state="succeeded"} 1.0
-aws_job_duration_seconds_bucket{le="3600.0",state="succeeded"} 1.0
-aws_job_duration_seconds_bucket{le="+Inf",state="succeeded"} 2.0
-aws_job_duration_seconds_bucket{le="60.0",state="failed"} 0.0
-aws_job_duration_seconds_bucket{le="3600.0",state="failed"} 1.0
-aws_job_duration_seconds_bucket{le="+Inf",state="failed"} 1.0
-""",
-    "aws_job_duration_seconds_gcount": """
-aws_job_duration_seconds_gcount{state="succeeded"} 2.0
-aws_job_duration_seconds_gcount{state="failed"} 1.0
-""",
-    "aws_job_duration_seconds_gsum": """
-aws_job_duration_seconds_gsum{state="succeeded"} 7060.0
-aws_job_duration_seconds_gsum{state="failed"} 1000.0
+aws_job_duration_seconds{quantile="0.5",state="succeeded"} 60.0
+aws_job_duration_seconds{quantile="0.9",state="succeeded"} 7000.0
+aws_job_duration_seconds{quantile="0.99",state="succeeded"} 7000.0
+aws_job_duration_seconds_count{state="succeeded"} 2.0
+aws_job_duration_seconds_sum{state="succeeded"} 7060.0
+aws_job_duration_seconds{quantile="0.5",state="failed"} 1000.0
+aws_job_duration_seconds{quantile="0.9",state="failed"} 1000.0
+aws_job_duration_seconds{quantile="0.99",state="failed"} 1000.0
+aws_job_duration_seconds_count{state="failed"} 1.0
+aws_job_duration_seconds_sum{state="failed"} 1000.0
 """,
     "aws_job_queue_duration_seconds": """
-aws_job_queue_duration_seconds_bucket{le="60.0"} 2.0
-aws_job_queue_duration_seconds_bucket{le="3600.0"} 3.0
-aws_job_queue_duration_seconds_bucket{le="+Inf"} 3.0
-""",
-    "aws_job_queue_duration_seconds_gcount": """
-aws_job_queue_duration_seconds_gcount 3.0
-""",
-    "aws_job_queue_duration_seconds_gsum": """
-aws_job_queue_duration_seconds_gsum 1090.0
+aws_job_queue_duration_seconds{quantile="0.5"} 60.0
+aws_job_queue_duration_seconds{quantile="0.9"} 1000.0
+aws_job_queue_duration_seconds{quantile="0.99"} 1000.0
+aws_job_queue_duration_seconds_count 2.0
+aws_job_queue_duration_seconds_sum 1060.0
 """,
     "aws_job_last_duration_seconds": """
-aws_job_last_duration_seconds{state="succeeded"} 7000.0
 aws_job_last_duration_seconds{state="failed"} 1000.0
+aws_job_last_duration_seconds{state="succeeded"} 7000.0
 """,
     "aws_job_last_finished_timestamp_seconds": """
-aws_job_last_finished_timestamp_seconds{state="succeeded"} 19000.0
-aws_job_last_finished_timestamp_seconds{state="failed"} 18000.0
-aws_job_last_finished_timestamp_seconds{state="deleting"} 19500.0
-""",
-    "aws_job_last_failed_timestamp_seconds": """
-aws_job_last_failed_timestamp_seconds{reason="capacity"} 18000.0
+aws_job_last_finished_timestamp_seconds{reason="capacity",state="failed"} 18000.0
+aws_job_last_finished_timestamp_seconds{reason="",state="succeeded"} 19000.0
+aws_job_last_finished_timestamp_seconds{reason="",state="deleting"} 19500.0
 """,
     "aws_job_last_created_timestamp_seconds": """
 aws_job_last_created_timestamp_seconds 19800.0
 """,
     "aws_job_oldest_active_timestamp_seconds": """
-aws_job_oldest_active_timestamp_seconds{state="running",status="Running"} 18000.0
+aws_job_oldest_active_timestamp_seconds{state="running",status="Running"} 18030.0
 aws_job_oldest_active_timestamp_seconds{state="pending",status="Waiting"} 19000.0
 """,
     "aws_job_next_deadline_timestamp_seconds": """
 aws_job_next_deadline_timestamp_seconds 29000.0
 """,
     "aws_job_records": """
-aws_job_records{result="total"} 17.0
+aws_job_records{result="succeeded"} 14.0
 aws_job_records{result="failed"} 3.0
+aws_job_records{result="remaining"} 0.0
 """,
     "aws_jobs_finished_total": """
 aws_jobs_finished_total{state="succeeded"} 2.0
 aws_jobs_finished_total{state="failed"} 1.0
 aws_jobs_finished_total{state="deleting"} 1.0
-aws_jobs_finished_total{state="partial"} 0.0
 """,
-    "aws_jobs_failed_total": "\n".join(
-        f'aws_jobs_failed_total{{reason="{reason}"}} {float(reason is Reason.CAPACITY)}' for reason in Reason
-    ),
+    "aws_jobs_failed_total": """
+aws_jobs_failed_total{reason="capacity"} 1.0
+""",
     "aws_job_info": """
 aws_job_info{job_id="r",job_name="",reason="",state="running",status="Running"} 1.0
 aws_job_info{job_id="w",job_name="waits",reason="",state="pending",status="Waiting"} 1.0
@@ -213,7 +202,7 @@ def test_openmetrics_can_be_parsed_too(ledger):
     text = exposed(ledger, SINGLE, form=Format.OPENMETRICS)
     families = {family.name: family.type for family in parse_openmetrics(text)}
     assert families["aws_jobs"] == "gauge"
-    assert families["aws_job_duration_seconds"] == "gaugehistogram"
+    assert families["aws_job_duration_seconds"] == "summary"
     assert families["aws_jobs_failed"] == families["aws_jobs_finished"] == "counter"
 
 
@@ -230,20 +219,104 @@ def test_finished_jobs_can_be_left_out(ledger):
     assert [line.split('job_id="')[1][0] for line in lines.split("\n")] == ["r", "w", "p"]
 
 
+def test_run_times_can_be_histograms(ledger):
+    """Cumulative ones, in which Prometheus can add up many sources: what a quantile cannot."""
+    text = exposed(ledger, BUCKETS)
+    expected = """
+aws_job_duration_seconds_bucket{le="60.0",state="succeeded"} 1.0
+aws_job_duration_seconds_bucket{le="3600.0",state="succeeded"} 1.0
+aws_job_duration_seconds_bucket{le="+Inf",state="succeeded"} 2.0
+aws_job_duration_seconds_count{state="succeeded"} 2.0
+aws_job_duration_seconds_sum{state="succeeded"} 7060.0
+aws_job_duration_seconds_bucket{le="60.0",state="failed"} 0.0
+aws_job_duration_seconds_bucket{le="3600.0",state="failed"} 1.0
+aws_job_duration_seconds_bucket{le="+Inf",state="failed"} 1.0
+aws_job_duration_seconds_count{state="failed"} 1.0
+aws_job_duration_seconds_sum{state="failed"} 1000.0
+"""
+    assert samples(text, "aws_job_duration_seconds") == expected.strip()
+    families = {family.name: family.type for family in parse_text(text)}
+    assert families["aws_job_duration_seconds"] == families["aws_job_queue_duration_seconds"] == "histogram"
+
+
+@pytest.mark.parametrize("settings", [DEFAULT, BUCKETS], ids=["summary", "histogram"])
+def test_run_times_are_of_the_states_that_the_user_chose(ledger, settings):
+    """Of a hundred sources, the run times of what was stopped are series that nobody reads."""
+    chosen = settings.model_copy(update={"duration_states": (State.FAILED,)})
+    lines = samples(exposed(ledger, chosen), "aws_job_duration_seconds").splitlines()
+    assert lines
+    assert all('state="failed"' in line for line in lines)
+
+
 def test_a_reason_that_was_seen_stays_at_zero(ledger):
     """A series that disappears would keep its last value in a query."""
     for now in (NOW, NOW + 60):
         ledger.take([], now)
-    assert samples(exposed(ledger), "aws_job_failures").endswith(" 0.0")
+    assert 'aws_jobs{reason="capacity",state="failed",status="Broken"} 0.0' in samples(exposed(ledger), "aws_jobs")
 
 
-def test_an_empty_ledger_still_shows_every_status_and_counter():
-    """Every possible series exists before its first event."""
-    text = exposed(Ledger(86_400.0, classify=str))
+def test_a_source_without_a_job_shows_nothing():
+    """In 200 accounts, most lists of jobs stay empty for ever."""
+    assert "aws_job" not in exposed(Ledger(86_400.0, classify=str))
+
+
+def test_a_source_that_had_a_job_shows_every_status(ledger):
+    """A status that goes to 0 does not end: its last value would stay in a query."""
+    for now in (NOW, NOW + 60):
+        ledger.take([], now)
+    assert samples(exposed(ledger), "aws_jobs").count(" 0.0") == 9
+
+
+def test_everything_can_be_shown_from_the_start():
+    """For those who want the zeros of what never happened."""
+    text = exposed(Ledger(86_400.0, classify=str), FILLED)
     # Its statuses, what the counts of records can make of `Done`, and `unknown`.
     assert samples(text, "aws_jobs").count(" 0.0") == 5 + 2 + 1
     assert samples(text, "aws_jobs_failed_total").count(" 0.0") == len(Reason)
     assert samples(text, "aws_jobs_finished_total").count(" 0.0") == 4
+
+
+RECORDS = {
+    "nothing": ({}, {}, {}),
+    "only a total": ({"total": 9}, {"total": "t"}, {}),
+    "parts": (
+        {"succeeded": 5, "failed": 3},
+        {"succeeded": "s", "failed": "f"},
+        {"succeeded": 5, "failed": 3},
+    ),
+    "a total and its parts": (
+        {"total": 10, "processed": 8, "succeeded": 5, "failed": 3},
+        {"total": "t", "processed": "p", "succeeded": "s", "failed": "f"},
+        {"succeeded": 5, "failed": 3, "remaining": 2},
+    ),
+    "what was processed": (
+        {"total": 10, "processed": 8, "failed": 3},
+        {"total": "t", "processed": "p", "failed": "f"},
+        {"succeeded": 5, "failed": 3, "remaining": 2},
+    ),
+    "processed and failed": (
+        {"processed": 8, "failed": 3},
+        {"processed": "p", "failed": "f"},
+        {"succeeded": 5, "failed": 3},
+    ),
+    "a total that is behind its parts": (
+        {"total": 0, "succeeded": 5, "failed": 3},
+        {"total": "t", "succeeded": "s", "failed": "f"},
+        {"succeeded": 5, "failed": 3, "remaining": 0},
+    ),
+}
+"""What AWS counts, where a list has it, and what is shown."""
+
+
+@pytest.mark.parametrize("case", RECORDS)
+def test_records_add_up(case):
+    """A total beside its parts would double every sum."""
+    counts, paths, shown = RECORDS[case]
+    ledger = Ledger(86_400.0, classify=str)
+    ledger.take([Job(id="r", status="Running", state=State.RUNNING, records=counts)], NOW)
+    kind = KIND.model_copy(update={"records": paths})
+    lines = samples(exposed(ledger, kind=kind), "aws_job_records").splitlines()
+    assert {line.split('"')[1]: float(line.split()[-1]) for line in lines} == shown
 
 
 def test_families_that_a_kind_cannot_fill_are_left_out(ledger):
@@ -261,9 +334,9 @@ def test_dimensions_distinguish_jobs():
     jobs = [Job(id=str(n), status="Running", state=State.RUNNING, dimensions=(name,)) for n, name in enumerate(names)]
     ledger.take(jobs, NOW)
     lines = samples(exposed(ledger, dimensions=["model"]), "aws_jobs").splitlines()
-    assert 'aws_jobs{model="nova",state="running",status="Running"} 2.0' in lines
-    assert 'aws_jobs{model="titan",state="running",status="Running"} 1.0' in lines
-    assert 'aws_jobs{model="titan",state="pending",status="Waiting"} 0.0' in lines
+    assert 'aws_jobs{model="nova",reason="",state="running",status="Running"} 2.0' in lines
+    assert 'aws_jobs{model="titan",reason="",state="running",status="Running"} 1.0' in lines
+    assert 'aws_jobs{model="titan",reason="",state="pending",status="Waiting"} 0.0' in lines
 
 
 @pytest.mark.parametrize("values", [(), ("one",), ("one", "two", "three")])

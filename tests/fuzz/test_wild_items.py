@@ -60,7 +60,7 @@ def test_wild_items_are_jobs_or_bad_responses(data):
     known = [job for job in {job.id: job for job in jobs}.values() if is_dated(job)]
     assert sum(tally.statuses.total() for tally in counted) == len(known)
     assert all(math.isfinite(histogram.sum) for tally in counted for histogram in tally.durations.values())
-    assert all(finished <= NOW + 60 for tally in counted for finished, _ in tally.last.values())
+    assert all(finished <= NOW + 60 for tally in counted for finished in tally.last.values())
 
 
 @bounded(150)

@@ -145,6 +145,8 @@ def known(ledger, now):
                 *(+tally.statuses, +tally.reasons, tally.oldest_active, tally.next_deadline),
                 # Of two jobs that ended at the same moment, either is the last one, with its own run time.
                 {state: end for state, (end, _) in tally.last.items()},
+                {state: times.quantiles for state, times in tally.durations.items() if times.quantiles},
+                tally.waits.quantiles,
             )
             for dimensions, tally in ledger.tallies.items()
         },

@@ -260,12 +260,6 @@ async def test_words_in_use_are_not_looked_through_every_minute(database):
     assert sum(looked) == 1
 
 
-async def test_sources_of_the_same_rules_share_their_statements(database):
-    """Ten thousand of them would hold as many times the same text."""
-    first, second = [await opened(database, scope) for scope in "ab"]
-    assert all(one is other for one, other in zip(first.moved + first.left, second.moved + second.left, strict=True))
-
-
 async def test_a_file_that_someone_else_holds_is_maintained_the_next_time(tmp_path):
     """An operator looks into it with a program that writes: the exporter goes on, and so does its storage."""
     database = Database.stored(tmp_path)

@@ -182,7 +182,7 @@ def test_a_job_counts_by_status_before_its_details_tell_its_times(ledger, state)
     assert (tally.statuses, tally.finished_total) == ({(str(state), state): 1}, {state: 1})
     assert tally.failed_total == ({"cause": 1} if counted else {})
     assert tally.last == {state: (11 * DAY + 50, 30.0)}
-    assert [sum(histogram.counts) for histogram in tally.durations.values()] == [1]
+    assert {state: (times.count, times.sum) for state, times in tally.durations.items()} == {state: (1, 30.0)}
 
 
 def test_what_aws_refuses_to_tell_is_asked_again_later(ledger):
@@ -366,8 +366,7 @@ def sums(ledger: Ledger, now: float) -> Any:
     """Return the sums of a ledger's only tally, without what outlives the jobs."""
     (tally,) = ledger.tallies.values()
     counts = +tally.statuses, +tally.reasons, +tally.records
-    spans = {state: (histogram.sum, histogram.counts) for state, histogram in tally.durations.items()}
-    return counts, spans, (tally.queue.sum, tally.queue.counts)
+    return counts, {state: times.quantiles for state, times in tally.durations.items()}, tally.waits.quantiles
 
 
 @pytest.mark.parametrize("state", [State.FAILED, State.SUCCEEDED])
@@ -419,9 +418,9 @@ def test_returned_sums_stay_unchanged(ledger):
     before = [dict(each) for each in counts]
     ledger.take([whole(name, State.FAILED, 1000.0) for name in "ab"], now=3000.0)
     assert [dict(each) for each in counts] == before
-    assert (tally.queue.sum, sum(tally.queue.counts)) == (60.0, 1)
-    assert {state: (spans.sum, sum(spans.counts)) for state, spans in tally.durations.items()} == {
-        State.FAILED: (120.0, 1)
+    assert (tally.waits.count, tally.waits.quantiles[0.5]) == (0, 60.0)
+    assert {state: (times.count, times.quantiles[0.5]) for state, times in tally.durations.items()} == {
+        State.FAILED: (0, 120.0)
     }
 
 

@@ -169,7 +169,30 @@ def test_what_cannot_be_trusted_is_set_aside(directory, spoil):
     assert "jobs.sqlite" in names
 
 
-VERSION_1 = """
+VERSION_2 = """
+DROP TABLE span;
+DROP TABLE pivot;
+DROP TABLE duration_total;
+CREATE TABLE span (
+    source INTEGER, dims INTEGER, state INTEGER, bucket INTEGER, jobs INTEGER NOT NULL, length INTEGER NOT NULL,
+    PRIMARY KEY (source, dims, state, bucket)
+) WITHOUT ROWID;
+ALTER TABLE finished_total RENAME TO finished;
+CREATE TABLE finished_total (
+    source INTEGER, dims INTEGER, state INTEGER, jobs INTEGER NOT NULL, PRIMARY KEY (source, dims, state)
+) WITHOUT ROWID;
+INSERT INTO finished_total SELECT source, dims, state, jobs FROM finished;
+DROP TABLE finished;
+ALTER TABLE failed_total RENAME TO failed;
+CREATE TABLE failed_total (
+    source INTEGER, dims INTEGER, reason TEXT, jobs INTEGER NOT NULL, PRIMARY KEY (source, dims, reason)
+) WITHOUT ROWID;
+INSERT INTO failed_total SELECT source, dims, reason, jobs FROM failed;
+DROP TABLE failed;
+PRAGMA user_version = 2;
+"""
+VERSION_1 = f"""
+{VERSION_2}
 DROP TABLE tally;
 CREATE TABLE tally (
     source INTEGER, dims INTEGER, status INTEGER, state INTEGER, reason TEXT, jobs INTEGER NOT NULL,
@@ -181,20 +204,23 @@ DROP INDEX job_refused;
 CREATE INDEX job_asked ON job (source, finished) WHERE asked > 0;
 PRAGMA user_version = 1;
 """
-"""What makes a database one of the first version, whose sums are in the columns that it had."""
+"""What makes a database one of an older version, whose sums are in the columns that it had."""
 
 
-def test_a_file_of_an_older_version_is_gone_on_with(directory):
+@pytest.mark.parametrize("version", [VERSION_1, VERSION_2], ids=["1", "2"])
+def test_a_file_of_an_older_version_is_gone_on_with(directory, version):
     """An upgrade of the exporter loses neither jobs nor counters."""
     with stored(directory) as database:
         waited(polled(database, RUNS))
-        before = waited(polled(database, FAILS, NOW + 60)).sums
+        sums = waited(polled(database, FAILS, NOW + 60)).sums[()]
+        before = sums.statuses, sums.last
     with closing(sqlite3.connect(directory / FILE)) as connection:
-        connection.executescript(VERSION_1)
+        connection.executescript(version)
     for later in (120, 180):
         with stored(directory) as database:
             ledger = waited(polled(database, FAILS, NOW + later))
-            assert (ledger.sums, failed(ledger)) == (before, 1)
+            assert (ledger.sums[()].statuses, ledger.sums[()].last, failed(ledger)) == (*before, 1)
+            assert ledger.sums[()].durations[State.FAILED].quantiles
 
 
 @pytest.mark.parametrize("limit", [70_000, 200_000, 400_000])
@@ -276,7 +302,7 @@ def test_a_log_that_was_cut_off_loses_whole_polls(directory, tmp_path, cut):
         assert (
             sum(
                 count
-                for (status, _), count in (ledger.sums[()].statuses.items() if ledger.sums else ())
+                for (status, *_), count in (ledger.sums[()].statuses.items() if ledger.sums else ())
                 if status == "failed"
             )
             == counted

@@ -1,13 +1,13 @@
 """What jobs add up to: counts, buckets, and the extremes of their times."""
 
 import itertools
-import math
+from collections import Counter
 
 import pytest
 
 from exporter.jobs import Job, State
-from exporter.store import Histogram, Sums
-from tests.support.ledgers import LedgerOfATest
+from exporter.store import RunTimes, Sums
+from tests.support.ledgers import LedgerOfATest, Tally
 
 BOUNDS = (60.0, 300.0)
 NUMBERS = itertools.count()
@@ -28,19 +28,63 @@ def ledger_of(*jobs):
 
 def sums(*jobs):
     """Return what some jobs add up to."""
-    return ledger_of(*jobs).sums.get((), Sums(BOUNDS))
+    return ledger_of(*jobs).tallies.get((), Tally(Sums()))
+
+
+def counted(*jobs):
+    """Return what jobs add up to that ended after the first listing."""
+    ledger = ledger_of()
+    ledger.take(jobs, NOW + 2000)
+    return ledger.sums[()]
 
 
 def test_buckets_are_cumulative_and_include_their_bound():
-    """A job of exactly one minute took at most a minute, active or not."""
+    """A job of exactly one minute took at most a minute."""
     lengths = (0.0, 60.0, 60.001, 300.0, 1000.0)
-    histogram = Histogram(BOUNDS)
-    for seconds in lengths:
-        histogram.observe(seconds)
-    finished = sums(*(job(State.SUCCEEDED, created=0.0, ended=length) for length in lengths))
-    for found in (histogram, finished.durations[State.SUCCEEDED]):
-        assert found.cumulative() == [("60.0", 2.0), ("300.0", 4.0), ("+Inf", 5.0)]
-        assert found.sum == pytest.approx(1420.001)
+    found = counted(*(job(State.SUCCEEDED, created=NOW, ended=NOW + length) for length in lengths))
+    times = found.durations[State.SUCCEEDED]
+    assert times.buckets(BOUNDS) == [("60.0", 2.0), ("300.0", 4.0), ("+Inf", 5.0)]
+    assert (times.count, times.sum) == (5, pytest.approx(1420.001))
+
+
+def test_what_was_counted_under_other_bounds_is_in_a_bucket_that_is_certain():
+    """A counter does not start over because the buckets are others: Prometheus would see a million jobs at once."""
+    times = RunTimes(counts=Counter({60_000: 2, 300_000: 1, 2**62: 4}))
+    assert times.buckets((30.0, 100.0, 500.0)) == [("30.0", 0.0), ("100.0", 2.0), ("500.0", 3.0), ("+Inf", 7.0)]
+
+
+def test_run_times_are_counted_once_and_for_good():
+    """Neither the first listing counts, which nobody saw end, nor does what left the lookback subtract."""
+    ledger = ledger_of(job(State.FAILED, created=0.0, ended=50.0))
+    ends = job(State.FAILED, created=NOW, started=NOW + 2, ended=NOW + 12)
+    ledger.take([ends], NOW + 20)
+    ledger.take([ends], NOW + 80)
+    ledger.take([], NOW + 100 * 86_400)
+    times, waits = ledger.sums[()].durations[State.FAILED], ledger.sums[()].waits
+    assert (times.count, times.sum, times.quantiles) == (1, 10.0, {})
+    assert (waits.count, waits.sum, waits.quantiles) == (1, 2.0, {})
+
+
+def test_a_counter_is_born_at_zero():
+    """Nobody could see its first step otherwise; other numbers, and counters that were seen, are never held back."""
+    ledger = LedgerOfATest(86_400.0, lambda each: each.message, born_at_zero=True)
+    ledger.take([], NOW)
+    first, second = (job(State.FAILED, created=NOW, ended=NOW + 10, message=reason) for reason in ("quota", "access"))
+    ledger.take([first], NOW + 20)
+
+    def shown():
+        tally = ledger.tallies[()]
+        return tally.finished_total, tally.failed_total, tally.durations[State.FAILED].count, tally.statuses.total()
+
+    assert shown() == ({State.FAILED: 0}, {"quota": 0}, 0, 1)
+    newborn = ledger.newborn
+    ledger.take([first, second], NOW + 80)
+    assert shown() == ({State.FAILED: 0}, {"quota": 0, "access": 0}, 0, 2)
+    ledger.show(newborn)
+    assert shown() == ({State.FAILED: 2}, {"quota": 1, "access": 0}, 2, 2)
+    ledger.show(ledger.newborn)
+    assert shown() == ({State.FAILED: 2}, {"quota": 1, "access": 1}, 2, 2)
+    assert not ledger.newborn
 
 
 def test_nothing_adds_up_to_nothing():
@@ -48,7 +92,7 @@ def test_nothing_adds_up_to_nothing():
     empty = sums()
     assert (empty.statuses, empty.durations, empty.last, empty.oldest_active) == ({}, {}, {}, {})
     assert (empty.last_created, empty.next_deadline) == (None, None)
-    assert empty.queue.cumulative() == [("60.0", 0.0), ("300.0", 0.0), ("+Inf", 0.0)]
+    assert empty.waits.buckets(BOUNDS) == [("60.0", 0.0), ("300.0", 0.0), ("+Inf", 0.0)]
 
 
 @pytest.mark.parametrize("states", [(State.RUNNING, State.RUNNING), (State.FAILED, State.FAILED)])
@@ -75,7 +119,7 @@ def test_only_failed_jobs_with_a_reason_count_among_the_failures():
     deleted = job(State.FAILED, updated=4.0, message="capacity")
     ledger = ledger_of(*failed, waits, deleted)
     ledger.take([*failed, waits, deleted._replace(status="deleting", state=State.DELETING)], NOW + 60)
-    assert +ledger.sums[()].reasons == {"capacity": 2}
+    assert +ledger.tallies[()].reasons == {"capacity": 2}
 
 
 def test_records_of_all_jobs_are_summed():
@@ -97,7 +141,7 @@ def test_records_of_all_jobs_are_summed():
 def test_a_run_lasts_from_start_or_creation_to_end_or_update(times, seconds):
     """These are the closest times that AWS reports; two clocks that disagree do not make a negative run."""
     found = sums(job(State.SUCCEEDED, **times))
-    assert found.durations[State.SUCCEEDED].sum == found.last[State.SUCCEEDED][1] == seconds
+    assert found.durations[State.SUCCEEDED].quantiles[0.5] == found.last[State.SUCCEEDED][1] == seconds
 
 
 @pytest.mark.parametrize(("times", "finished"), [({"created": 10.0}, 10.0), ({"ended": 30.0}, 30.0)])
@@ -137,34 +181,35 @@ def test_the_last_failure_is_known_for_each_reason():
     jobs = [job(State.FAILED, ended=end, message="capacity") for end in (100.0, 300.0, 150.0)]
     ledger = ledger_of(*jobs, job(State.SUCCEEDED, ended=500.0), asked, job(State.FAILED, ended=600.0, details={}))
     ledger.complete(asked._replace(message="quota"))
-    assert ledger.sums[()].last_failed == {"capacity": 300.0, "quota": 200.0}
-    assert ledger.sums[()].reasons == {"capacity": 3, "quota": 1}
+    assert ledger.tallies[()].last_failed == {"capacity": 300.0, "quota": 200.0}
+    assert ledger.tallies[()].reasons == {"capacity": 3, "quota": 1}
 
 
-def test_queue_time_lasts_from_creation_to_start():
-    """Active and finished jobs are included; a job that has not started is in no bucket yet."""
-    found = sums(job(created=0.0, started=30.0), job(State.FAILED, created=0.0, started=400.0), job(created=0.0))
-    assert found.queue.cumulative() == [("60.0", 1.0), ("300.0", 1.0), ("+Inf", 2.0)]
-    assert found.queue.sum == 430.0
+def test_a_wait_lasts_from_creation_to_start():
+    """Of finished jobs, as a run time is; two clocks that disagree do not make a negative wait."""
+    waited = [job(State.FAILED, created=10.0, started=started, ended=500.0) for started in (9.0, 40.0, 410.0)]
+    found = sums(job(created=0.0, started=300.0), *waited, job(State.STOPPED, created=0.0, ended=5.0))
+    assert found.waits.quantiles == {0.5: 30.0, 0.9: 400.0, 0.99: 400.0}
+    low = sums(job(State.FAILED, created=10.0, started=9.0, ended=20.0))
+    assert low.waits.quantiles[0.5] == 0.0
 
 
-def test_a_start_before_the_creation_is_not_a_wait():
-    """Two clocks that disagree do not make a negative wait."""
-    queue = sums(*(job(created=10.0, started=started) for started in (9.0, 10.0))).queue
-    assert (queue.sum, queue.cumulative()[0]) == (0.0, ("60.0", 2.0))
-
-
-def test_the_oldest_job_of_each_active_status_is_known():
-    """A finished job is not stuck, and one without a creation time cannot be judged."""
+def test_it_is_known_since_when_the_oldest_job_is_in_each_active_status():
+    """A running job runs from its start: what waited for a day is not late. A finished job is not stuck."""
     found = sums(
-        job(status="Submitted", created=30.0),
-        job(status="Submitted", created=20.0),
+        job(State.PENDING, status="Submitted", created=30.0),
+        job(State.PENDING, status="Submitted", created=20.0),
         job(status="InProgress", created=25.0),
-        job(status="Stopping"),
+        job(status="Busy", created=1.0, started=50.0),
+        job(State.STOPPING, status="Stopping"),
         job(State.UNKNOWN, created=5.0),
         job(State.SUCCEEDED, ended=9.0, created=1.0),
     )
-    assert found.oldest_active == {("Submitted", State.RUNNING): 20.0, ("InProgress", State.RUNNING): 25.0}
+    assert found.oldest_active == {
+        ("Submitted", State.PENDING): 20.0,
+        ("InProgress", State.RUNNING): 25.0,
+        ("Busy", State.RUNNING): 50.0,
+    }
 
 
 def test_the_next_deadline_is_the_earliest_of_an_active_job():
@@ -187,23 +232,13 @@ def test_the_last_failure_is_the_latest_of_all_reasons():
 
 
 def test_a_reason_that_was_seen_once_stays_at_zero():
-    """Also when its jobs have left and all was summed up anew: a series that ends looks like a failure that is over."""
-    before = ledger_of(job(State.FAILED, created=0.0, ended=100.0, message="capacity"))
-    before.take([], NOW)
-    after = LedgerOfATest(60.0, lambda each: each.message, before=before)
-    after.take([], NOW)
-    assert after.sums[()].reasons == {"capacity": 0}
+    """A series that ends looks like a failure that is over."""
+    ledger = ledger_of(job(State.FAILED, created=0.0, ended=100.0, message="capacity"))
+    ledger.take([], NOW + 100_000)
+    assert ledger.tallies[()].reasons == {"capacity": 0}
 
 
 def test_the_newest_of_all_jobs_is_known():
     """Its state makes no difference; a time in the future is not one that something was created at."""
     jobs = [job(created=10.0), job(State.EXPIRED, ended=99.0, created=30.0), job(created=20.0), job()]
     assert sums(*jobs, job(created=NOW + 1)).last_created == 30.0
-
-
-def test_no_observation_is_lost():
-    """The last bucket holds every observation."""
-    histogram = Histogram(BOUNDS)
-    for seconds in range(0, 1000, 7):
-        histogram.observe(float(seconds))
-    assert histogram.cumulative()[-1] == ("+Inf", math.ceil(1000 / 7))

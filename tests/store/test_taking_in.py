@@ -253,9 +253,9 @@ def test_other_rules_apply_to_their_own_source_alone(bystander):
     ledger.take([*jobs, active(), ended(state=State.SUCCEEDED)._replace(id="fine")], NOW)
     others = everything(bystander)
     again = LedgerOfATest(2 * DAY, lambda job: f"other {job.message}", bounds=(20.0,), before=ledger)
-    assert again.sums[()].reasons == {"other cause": 3}
-    assert again.sums[()].last_failed == {"other cause": NOW - HOUR}
-    assert again.sums[()].last[State.SUCCEEDED][0] == FIRST
+    assert again.tallies[()].reasons == {"other cause": 3}
+    assert again.tallies[()].last_failed == {"other cause": NOW - HOUR}
+    assert again.tallies[()].last[State.SUCCEEDED][0] == FIRST
     again.take([], NOW + 60, complete_from=None)
     assert {record.job.id for record in again.newest(9)} == {"1", "2", "a", "fine"}
     assert everything(bystander) == others
@@ -370,7 +370,7 @@ def test_reasons_that_were_asked_for_add_up(ledger):
     for job in jobs:
         ledger.complete(job._replace(message="cause"))
     assert ledger.failed_total == {((), "cause"): 2}
-    assert ledger.sums[()].reasons == {"cause": 2}
+    assert ledger.tallies[()].reasons == {"cause": 2}
 
 
 def test_a_job_that_is_listed_again_is_no_longer_missed_and_others_still_are(ledger, bystander):
@@ -393,7 +393,7 @@ def test_what_the_first_slice_of_a_long_list_says_counts(ledger):
     ledger.take([newest, *others], NOW)
     assert ledger.newest_created == NOW - 90
     assert sum(ledger.finished_total.values()) == len(ledger) == 301
-    assert sum(ledger.sums[()].queue.counts) == 1
+    assert ledger.sums[()].waits.count == 1
 
 
 def test_lists_that_are_read_at_the_same_time_do_not_mix(ledger):
@@ -527,9 +527,9 @@ def test_a_job_that_is_missed_once_stays_though_another_ages_out(ledger):
 def test_a_start_that_a_later_answer_lacks_counts_no_longer(ledger):
     """Sums are those of what AWS says now."""
     ledger.take([ended(started=OLD)], FIRST)
-    assert sum(ledger.sums[()].queue.counts) == 1
+    assert len(ledger.sums[()].waits.quantiles) == 3
     ledger.take([ended(SECOND)], NOW)
-    assert sum(ledger.sums[()].queue.counts) == 0
+    assert ledger.sums[()].waits.quantiles == {}
 
 
 def test_what_was_dropped_is_not_new_again():

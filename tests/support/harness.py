@@ -171,7 +171,11 @@ def configured(endpoint_url: str, services: Mapping[str, Any] | None = None, **s
     unlimited = {"endpoint_url": endpoint_url, "max_attempts": 1, "requests_per_second": 1e12}
     aws = {**UNHURRIED["aws"], **unlimited, **sections.pop("aws", {})}
     poll = {**UNHURRIED["poll"], **sections.pop("poll", {})}
-    return load(CATALOG, defaults={"aws": aws, "poll": poll, "services": services or {}, **sections})
+    # Most tests ask for counters that are 0.
+    metrics = {"zero_fill": "all", **sections.pop("metrics", {})}
+    return load(
+        CATALOG, defaults={"aws": aws, "poll": poll, "metrics": metrics, "services": services or {}, **sections}
+    )
 
 
 @asynccontextmanager

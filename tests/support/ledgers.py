@@ -6,12 +6,14 @@ import asyncio
 import itertools
 import threading
 import weakref
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
 
-from exporter.jobs import Job, SourceKey
-from exporter.store import EVERYTHING, Database, Dimensions, Ledger, Listing, Record, Rules, Sums
+from exporter.jobs import Job, SourceKey, State
+from exporter.store import EVERYTHING, Database, Dimensions, Ledger, Listing, Newborn, Record, Rules, Sums
 
 T = TypeVar("T")
 
@@ -38,6 +40,46 @@ def in_memory() -> Database:
     return database
 
 
+@dataclass
+class Tally:
+    """Sums, added up over what a test does not ask for."""
+
+    sums: Sums
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.sums, name)
+
+    @property
+    def statuses(self) -> Counter[tuple[str, State]]:
+        """Jobs by status and state, whatever their reason."""
+        counts: Counter[tuple[str, State]] = Counter()
+        for (status, state, _), jobs in self.sums.statuses.items():
+            counts[status, state] += jobs
+        return counts
+
+    @property
+    def reasons(self) -> Counter[str]:
+        """Failed jobs by their reason, where it is known."""
+        counts: Counter[str] = Counter()
+        for (_, _, reason), jobs in self.sums.statuses.items():
+            if reason:
+                counts[reason] += jobs
+        return counts
+
+    @property
+    def last(self) -> dict[State, tuple[float, float | None]]:
+        """The last end in each state, and that job's run time."""
+        ends: dict[State, float] = {}
+        for (state, _), end in self.sums.last.items():
+            ends[state] = max(end, ends.get(state, end))
+        return {state: (end, self.sums.last_durations[state]) for state, end in ends.items()}
+
+    @property
+    def last_failed(self) -> dict[str, float]:
+        """The last failure for each reason."""
+        return {reason: end for (_, reason), end in self.sums.last.items() if reason}
+
+
 class LedgerOfATest:
     """A ledger with the same questions, answered at once."""
 
@@ -54,6 +96,7 @@ class LedgerOfATest:
         database: Database | None = None,
         key: SourceKey | None = None,
         longest_run: float = float("inf"),
+        born_at_zero: bool = False,  # noqa: FBT001, FBT002 - always given by name
     ) -> None:
         """Continue `before`, if given."""
         self.database = before.database if before is not None else (database or in_memory())
@@ -61,7 +104,7 @@ class LedgerOfATest:
             key = before.ledger.key
         key = key or SourceKey("111122223333", "us-east-1", "bedrock", str(next(_NUMBERS)), "")
         # The rules' text differs from ledger to ledger: their function may, and nothing else tells.
-        rules = Rules(lookback, bounds, limit, str(next(_NUMBERS)))
+        rules = Rules(lookback, bounds, limit, str(next(_NUMBERS)), born_at_zero=born_at_zero)
         self.ledger = Ledger(self.database, key, classify, rules, longest_run=longest_run)
         waited(self.ledger.open())
 
@@ -85,6 +128,10 @@ class LedgerOfATest:
         """Take in a finished job with its details, or without those that AWS refused."""
         waited(self.ledger.complete(job, now, is_refused=is_refused))
 
+    def show(self, newborn: Collection[Newborn]) -> None:
+        """Note that counters were seen at 0."""
+        waited(self.ledger.show(newborn))
+
     def ask_again(self) -> None:
         """Have AWS asked again for what it refused."""
         waited(self.ledger.ask_again())
@@ -98,9 +145,9 @@ class LedgerOfATest:
         return waited(self.ledger.newest(finished, active))
 
     @property
-    def tallies(self) -> Mapping[Dimensions, Sums]:
+    def tallies(self) -> Mapping[Dimensions, Tally]:
         """What the jobs add up to."""
-        return self.ledger.sums
+        return {dims: Tally(each) for dims, each in self.ledger.sums.items()}
 
     @property
     def finished_total(self) -> dict[tuple[Dimensions, str], int]:

@@ -1,0 +1,94 @@
+"""Counters that begin at 0: which scrapers have seen that, so that they may rise.
+
+PromQL's `increase()` sees no first step: a series that appears with the value 1 has not increased. So a new counter is
+exposed as 0 until everyone who scrapes regularly has read that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+Show = Callable[[], Awaitable[None]]
+
+_MISSED = 2.5
+"""Intervals after which a scraper that has not come again is not waited for."""
+
+_MOST = 100
+"""Scrapers that are known; of more, those that came last."""
+
+
+@dataclass
+class _Scraper:
+    """Someone who reads the exposition."""
+
+    scrape: int
+    """The number of the last scrape."""
+    time: float
+    interval: float | None = None
+    """Seconds between the last two scrapes; None after the first one."""
+
+    def is_expected(self, now: float) -> bool:
+        """Return whether it will probably come again: it came at least twice, and not long ago."""
+        return self.interval is not None and now - self.time <= _MISSED * self.interval
+
+
+class Newborns:
+    """The blocks that have newborn counters, and who has scraped them."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """Wait for scrapers by a monotonic clock."""
+        self._clock = clock
+        self._scrapes = 0
+        self._scrapers: dict[str, _Scraper] = {}
+        self._waiting: dict[Hashable, tuple[int, Show]] = {}
+        """For each block, the last scrape before it was published, and what is to be done once all have seen it."""
+        self._is_any_read = asyncio.Event()
+
+    def publish(self, key: Hashable, show: Show) -> None:
+        """Note that a block has newborn counters from now on; `show` publishes it with those as they are."""
+        self._waiting[key] = self._scrapes, show
+
+    def withdraw(self, key: Hashable) -> None:
+        """Note that a block has no newborn counters."""
+        self._waiting.pop(key, None)
+
+    def scrape(self, name: str) -> None:
+        """Note that a scraper, told from others by its name, reads the exposition as it is now."""
+        now, known = self._clock(), self._scrapers.pop(name, None)
+        self._scrapes += 1
+        self._scrapers[name] = _Scraper(self._scrapes, now, now - known.time if known else None)
+        if len(self._scrapers) > _MOST:
+            del self._scrapers[next(iter(self._scrapers))]
+        if self._waiting:
+            self._is_any_read.set()
+
+    async def run(self) -> None:
+        """Show counters once everyone has seen them at 0, until cancelled."""
+        while True:
+            await self._is_any_read.wait()
+            self._is_any_read.clear()
+            await self.show()
+
+    async def show(self) -> None:
+        """Show the counters that everyone has seen at 0."""
+        now = self._clock()
+        scrapes = [each.scrape for each in self._scrapers.values() if each.is_expected(now)]
+        last = min(scrapes, default=self._scrapes)
+        for key in [key for key, (before, _) in self._waiting.items() if before < last]:
+            # Another one may have been withdrawn meanwhile.
+            if found := self._waiting.pop(key, None):
+                await self._show(found[1])
+
+    @staticmethod
+    async def _show(show: Show) -> None:
+        try:
+            await show()
+        except Exception:
+            # The next poll publishes them anew, and they are waited for again.
+            log.exception("new counters could not be shown: this is a bug")
