@@ -129,7 +129,7 @@ def test_every_kind_is_read_completely(everything: Everything, kind: Kind) -> No
         seen[tuple(words)] += int(count)
     states = {job: state_of(world, job, job.phase_at(NOW)) for job in held}
     assert +seen == Counter((job.status_at(NOW), str(state)) for job, state in states.items())
-    found = exporter.samples("aws_job_failures", "scope", "reason")
+    found = exporter.failures("scope")
     failed = [job for job, state in states.items() if state is State.FAILED]
     assert sum(found.values()) == len(failed)
     assert not (kind.reason or kind.details) or "unspecified" not in {reason for _, reason in found}
@@ -168,7 +168,7 @@ def test_a_job_that_only_waited_did_not_run(everything: Everything, kind: Kind) 
 @pytest.mark.parametrize("kind", SILENT, ids=str)
 def test_a_reason_that_the_list_leaves_out_is_requested(silent: Everything, kind: Kind) -> None:
     """AWS's model promises a message in the list, and the list comes without it: the details have it."""
-    found = silent.reading(kind).samples("aws_job_failures", "scope", "reason")
+    found = silent.reading(kind).failures("scope")
     failed = [job for job in silent.jobs[str(kind)] if counts(silent.world, job)]
     assert sum(found.values()) == sum(state_of(silent.world, job, job.phase_at(NOW)) is State.FAILED for job in failed)
     assert "unspecified" not in {reason for (_, reason), count in found.items() if count}

@@ -131,7 +131,7 @@ def test_a_quirk_changes_no_number(quirk: Quirk, kind: Kind) -> None:
         seen[tuple(words)] += int(count)
     states = {job: state_of(world, job, job.phase_at(now)) for job in held.counted(kind)}
     assert +seen == Counter((job.status_at(now), str(state)) for job, state in states.items())
-    failures = exporter.samples("aws_job_failures", "scope", "reason")
+    failures = exporter.failures("scope")
     assert sum(failures.values()) == sum(state is State.FAILED for state in states.values())
     assert set(exporter.samples("aws_job_exporter_detail_errors_total", "kind", "reason").values()) <= {0}
     new = [job for job in jobs_in(world, kind) if job.created > NOW and job.kind.state_of[job.status_at(now)].is_final]

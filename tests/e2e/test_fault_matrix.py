@@ -189,7 +189,7 @@ def numbers(page: Reading, stages: Iterable[Stage]) -> dict[tuple[str, ...], flo
     """Return every number about the jobs of stages' sources that is on /metrics."""
     found: dict[tuple[str, ...], float] = {}
     for stage in stages:
-        for name in ("aws_jobs", "aws_job_failures", "aws_jobs_finished_total"):
+        for name in ("aws_jobs", "aws_jobs_finished_total"):
             for key, value in page.samples(name, "account_id", "kind", "scope", **stage.source).items():
                 found[name, *key] = found.get((name, *key), 0) + value
     return found
@@ -324,7 +324,7 @@ def assert_reasons(page: Reading, row: Row, *, attempts: int) -> None:
     polls = {without_keys: float(attempts)} if without_keys != OK else {}
     assert errors(page, "aws_job_exporter_poll_errors_total", kind=CUSTOMIZATION.key) == polls
     reasons = {"throttled": 1, "unspecified": 1} if is_final else {"throttled": 2} if is_reported else {"throttled": 1}
-    assert page.by("reason", "aws_job_failures", **source) == reasons
+    assert page.reasons(**source) == reasons
     assert page.value("aws_job_exporter_details_pending", **source) == (0 if is_final or is_reported else 1)
 
 

@@ -220,4 +220,4 @@ async def test_details_are_requested_for_hostile_ids_too():
                 await exporter.turn(70)
             assert requests
             assert set(exporter.samples("aws_job_exporter_details_pending", "kind").values()) == {0}
-            assert sum(exporter.by("reason", "aws_job_failures", kind=CUSTOMIZATION.key).values()) == len(jobs)
+            assert sum(exporter.reasons(kind=CUSTOMIZATION.key).values()) == len(jobs)

@@ -57,7 +57,7 @@ def lines(exporter):
 
 def families(exporter):
     """Return which families about jobs are exposed."""
-    names = {re.split(r"[{ ]|_bucket|_gcount|_gsum", line)[0] for line in lines(exporter)}
+    names = {re.split(r"[{ ]|_count|_sum", line)[0] for line in lines(exporter)}
     return names & {family.name for family in JOB_FAMILIES}
 
 

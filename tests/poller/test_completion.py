@@ -121,11 +121,11 @@ async def test_what_was_refused_once_is_asked_again(aws, clock, fault):
         path = [(0, "InProgress"), (5, "Failed")]
         aws.world.add_job(TRAINING, created=NOW + 1, path=path, message="CapacityError: no instances")
         await exporter.turn(70)
-        assert exporter.by("reason", "aws_job_failures") == {"unspecified": 1}
+        assert exporter.reasons() == {"unspecified": 1}
         assert exporter.value("aws_jobs_failed_total", reason="unspecified") == 1
         for _ in range(9):
             await exporter.turn(70)
-        assert exporter.by("reason", "aws_job_failures") == {"capacity": 1, "unspecified": 0}
+        assert exporter.reasons() == {"capacity": 1, "unspecified": 0}
         assert sum(exporter.by("reason", "aws_jobs_failed_total").values()) == 1
         assert aws.requests["sagemaker", "DescribeTrainingJob"] == 2
 
@@ -141,11 +141,11 @@ async def test_an_outage_is_no_answer(aws, clock, outage):
             aws.world.add_job(TRAINING, created=NOW + number, path=path, message="CapacityError: no instances")
         for _ in range(9):
             await exporter.turn(70)
-        assert exporter.by("reason", "aws_job_failures") == {}
+        assert exporter.reasons() == {}
         assert aws.requests["sagemaker", "DescribeTrainingJob"] <= 2 * 9
         for _ in range(3):
             await exporter.turn(70)
-        assert exporter.by("reason", "aws_job_failures") == {"capacity": 5}
+        assert exporter.reasons() == {"capacity": 5}
         assert exporter.value("aws_jobs_failed_total", reason="capacity", account_id=ACCOUNT) == 5
 
 
@@ -178,8 +178,8 @@ async def test_what_was_refused_is_asked_again_after_a_reload(aws, clock, tmp_pa
     )
     async with reloading(config, clock) as exporter:
         await exporter.turn(70)
-        assert exporter.by("reason", "aws_job_failures") == {"unspecified": 1}
+        assert exporter.reasons() == {"unspecified": 1}
         aws.faults.remove(rule)
         await exporter.reload()
         await exporter.turn(70)
-        assert exporter.value("aws_job_failures", reason="capacity") == 1
+        assert exporter.value("aws_jobs", state="failed", reason="capacity") == 1

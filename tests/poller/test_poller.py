@@ -96,15 +96,14 @@ def test_without_configuration_the_kinds_without_scopes_are_read():
 
 
 async def test_durations_and_times(aws, clock):
-    """Run time from creation to end, in cumulative buckets; times as timestamps."""
+    """Run time from creation to end, as quantiles; times as timestamps."""
     batch_job(aws, created=NOW - 3 * HOUR, path=[(0, "Submitted"), (60, "InProgress"), (2 * HOUR, "Completed")])
     batch_job(aws, created=NOW - HOUR)
     async with running(configured(aws.endpoint_url, {"bedrock": None}), clock) as exporter:
-        buckets = exporter.by("le", "aws_job_duration_seconds_bucket", state="succeeded")
-        assert buckets["3600.0"] == 0
-        assert buckets["7200.0"] == buckets["14400.0"] == buckets["+Inf"] == 1
-        assert exporter.value("aws_job_duration_seconds_gsum", state="succeeded") == 2 * HOUR
-        assert exporter.value("aws_job_duration_seconds_gcount", state="succeeded") == 1
+        quantiles = exporter.by("quantile", "aws_job_duration_seconds", state="succeeded")
+        assert quantiles == {"0.5": 2 * HOUR, "0.9": 2 * HOUR, "0.99": 2 * HOUR}
+        # Nobody saw it end.
+        assert exporter.value("aws_job_duration_seconds_count", state="succeeded") == 0
         assert exporter.value("aws_job_last_duration_seconds", state="succeeded") == 2 * HOUR
         assert exporter.value("aws_job_last_finished_timestamp_seconds", state="succeeded") == NOW - HOUR
         assert exporter.value("aws_job_last_created_timestamp_seconds", kind=BEDROCK.key) == NOW - HOUR
@@ -117,8 +116,8 @@ async def test_failures_by_reason_from_the_list(aws, clock):
     batch_job(aws, path=failed, message="Access denied: the role may not read s3://bucket/input.jsonl")
     batch_job(aws, path=failed, message="")
     async with running(configured(aws.endpoint_url, {"bedrock": None}), clock) as exporter:
-        assert exporter.value("aws_job_failures", reason="access_denied") == 1
-        assert exporter.value("aws_job_failures", reason="unspecified") == 1
+        assert exporter.value("aws_jobs", state="failed", reason="access_denied") == 1
+        assert exporter.value("aws_jobs", state="failed", reason="unspecified") == 1
         assert exporter.value("aws_jobs", status="Failed", kind=BEDROCK.key) == 2
 
 
@@ -135,10 +134,10 @@ async def test_details_of_failures_are_requested_once_within_the_budget(aws, clo
     operation = ("bedrock", "GetModelCustomizationJob")
     async with running(settings, clock) as exporter:
         assert exporter.value("aws_job_exporter_details_pending", kind=CUSTOMIZATION.key) == 2
-        assert exporter.value("aws_job_failures", reason="quota_exceeded") == 3
+        assert exporter.value("aws_jobs", state="failed", reason="quota_exceeded") == 3
         await exporter.turn(70)
         assert exporter.value("aws_job_exporter_details_pending", kind=CUSTOMIZATION.key) == 0
-        assert exporter.value("aws_job_failures", reason="quota_exceeded") == 5
+        assert exporter.value("aws_jobs", state="failed", reason="quota_exceeded") == 5
         await exporter.turn(70)
         assert aws.requests[operation] == 5
 
@@ -155,7 +154,7 @@ async def test_a_refused_detail_request_does_not_affect_the_list(aws, clock):
     async with running(configured(aws.endpoint_url, {"bedrock": None}), clock) as exporter:
         assert exporter.up(kind=CUSTOMIZATION.key) == 1
         assert exporter.value("aws_jobs", status="Failed", kind=CUSTOMIZATION.key) == 1
-        assert exporter.value("aws_job_failures", reason="unspecified") == 1
+        assert exporter.value("aws_jobs", state="failed", reason="unspecified") == 1
         refused = exporter.by("reason", "aws_job_exporter_detail_errors_total", kind=CUSTOMIZATION.key)
         assert {reason: count for reason, count in refused.items() if count} == {"access_denied": 1}
 
@@ -576,7 +575,7 @@ async def test_custom_rules_come_first(aws, clock):
     rules = [{"name": "acme", "reason": "dependency", "text": r"ACME-\d+"}]
     settings = configured(aws.endpoint_url, {"bedrock": {"kinds": [BEDROCK.key]}}, reasons=rules)
     async with running(settings, clock) as exporter:
-        assert exporter.by("reason", "aws_job_failures") == {"dependency": 1}
+        assert exporter.reasons() == {"dependency": 1}
 
 
 async def test_a_failed_resync_is_repeated(aws, clock):
@@ -620,11 +619,11 @@ async def test_a_job_that_cannot_be_explained_does_not_delay_the_others(aws, clo
     aws.hooks.append(poison)
     services = {"bedrock": {"kinds": [CUSTOMIZATION.key]}}
     async with running(configured(aws.endpoint_url, services), clock) as exporter:
-        assert exporter.by("reason", "aws_job_failures") == {"throttled": 2}
+        assert exporter.reasons() == {"throttled": 2}
         assert exporter.value("aws_job_exporter_details_pending", kind=CUSTOMIZATION.key) == 1
         for _ in range(60):
             await exporter.turn(70)
-        assert exporter.by("reason", "aws_job_failures") == {"throttled": 2, "unspecified": 1}
+        assert exporter.reasons() == {"throttled": 2, "unspecified": 1}
         # From then on only at each resync, not at each poll.
         asked = aws.requests["bedrock", "GetModelCustomizationJob"]
         for _ in range(int(HOUR // 70) + 1):
@@ -688,9 +687,9 @@ async def test_an_outage_during_a_detail_request_does_not_lose_the_reason(aws, c
     async with running(configured(aws.endpoint_url, services), clock) as exporter:
         for _ in range(8):
             await exporter.turn(70)
-        assert exporter.by("reason", "aws_job_failures") == {}
+        assert exporter.reasons() == {}
         await exporter.turn(70)
-        assert exporter.by("reason", "aws_job_failures") == {"throttled": 1}
+        assert exporter.reasons() == {"throttled": 1}
 
 
 LIMIT = {"timeout": "30s"}

@@ -119,7 +119,7 @@ async def test_the_first_poll_after_a_restart_is_incremental(exporters):
         assert exporters.aws.requests[LIST] - before <= 2
         assert exporters.aws.requests[DETAILS] == 10
         assert exporter.value("aws_jobs", status="Failed", kind=BEDROCK.key) == 500
-        assert exporter.value("aws_job_failures", reason="throttled") == 10
+        assert exporter.value("aws_jobs", state="failed", reason="throttled") == 10
 
 
 async def test_the_last_numbers_are_there_at_once_and_go_stale_if_aws_cannot_be_reached(exporters):
@@ -165,12 +165,14 @@ async def test_another_configuration_applies_to_what_was_stored(exporters):
     exporters.add(at=0.0, message="ACME-18")
     async with exporters.run() as exporter:
         await exporter.turn(2 * MINUTE)
-        assert exporter.by("reason", "aws_job_failures") == {"other": 2}
+        assert exporter.reasons() == {"other": 2}
     rules = [{"name": "acme", "reason": "dependency", "text": r"ACME-\d+"}]
     sections = {"reasons": rules, "poll": {"lookback": "20d"}, "metrics": {"duration_buckets": ["1m", "2m"]}}
     async with exporters.run(**sections) as exporter:
-        assert exporter.by("reason", "aws_job_failures") == {"unspecified": 1, "dependency": 2}
-        assert exporter.value("aws_job_duration_seconds_bucket", le="120.0", state="failed") == 3
+        assert exporter.reasons() == {"unspecified": 1, "dependency": 2}
+        # Two of them were there before the first listing.
+        buckets = exporter.by("le", "aws_job_duration_seconds_bucket", state="failed")
+        assert buckets == {"60.0": 0, "120.0": 0, "+Inf": 1}
         assert failed(exporter) == (1, 1)
 
 

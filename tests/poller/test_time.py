@@ -35,9 +35,10 @@ async def history(clock):
 
 def counts(exporter):
     """Return the counts and the counters."""
-    names = {"aws_jobs": "status", "aws_job_failures": "reason"}
+    names = {"aws_jobs": "status"}
     totals = {"aws_jobs_finished_total": "state", "aws_jobs_failed_total": "reason"}
-    return {name: exporter.by(label, name) for name, label in {**names, **totals}.items()}
+    counted = {name: exporter.by(label, name) for name, label in {**names, **totals}.items()}
+    return {**counted, "reasons": exporter.reasons()}
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from exporter.cli.commands import argument_parser
+from exporter.jobs import State
 from exporter.settings import ConfigurationError, Settings, given, load
 from tests.support.harness import BEDROCK, CATALOG, CUSTOMIZATION, LOOKOUT
 
@@ -90,6 +91,8 @@ def test_every_key_of_every_section_is_read():
     assert (settings.metrics.per_job, settings.metrics.per_job_finished) == (True, 10)
     assert settings.metrics.per_job_active == 20
     assert settings.metrics.duration_buckets == (60.0, 3600.0, 86_400.0)
+    assert settings.metrics.duration_states == (State.SUCCEEDED, State.FAILED)
+    assert settings.metrics.zero_fill == "all"
     assert settings.limits.model_dump() == {
         "series": 50_000,
         "series_per_source": 500,
@@ -423,7 +426,8 @@ WRONG_IN_FILE = {
     "a number too great": ("aws: {max_attempts: 11}", "aws.max_attempts", "less than or equal to 10, not 11"),
     "neither true nor false": ("metrics: {per_job: maybe}", "metrics.per_job", '"maybe"'),
     "unknown word": ("log: {level: loud}", "log.level", "'debug', 'info', 'warn' or 'error', not \"loud\""),
-    "no buckets": ("metrics: {duration_buckets: []}", "metrics.duration_buckets", "empty"),
+    "a state that is not final": ("metrics: {duration_states: [running]}", "metrics.duration_states.0", "succeeded"),
+    "an unknown way to fill": ("metrics: {zero_fill: some}", "metrics.zero_fill", "'seen' or 'all'"),
     "buckets in disorder": ("metrics: {duration_buckets: [5m, 1m]}", "metrics.duration_buckets", '["5m", "1m"]'),
     "a bucket that is no duration": ("metrics: {duration_buckets: [1m, x]}", "metrics.duration_buckets.1", "'x'"),
     "no addresses": ("web: {listen_address: []}", "web.listen_address", "empty"),

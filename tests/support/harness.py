@@ -113,6 +113,15 @@ class Reading:
         found = self.samples(name, **labels)
         return next(iter(found.values()), None)
 
+    def failures(self, *requested: str, **labels: str) -> dict[tuple[str, ...], float]:
+        """Return how many jobs failed, by the values of some labels and by the reason, where one is known."""
+        found = self.samples("aws_jobs", *requested, "reason", **{"state": "failed", **labels})
+        return {values: count for values, count in found.items() if values[-1]}
+
+    def reasons(self, **labels: str) -> dict[str, float]:
+        """Return how many jobs failed by the reason, where one is known."""
+        return {values[-1]: count for values, count in self.failures(**labels).items()}
+
     def up(self, **labels: str) -> float | None:
         """Return whether a source is up."""
         return self.value("aws_job_exporter_source_up", **labels)
@@ -155,6 +164,14 @@ class Running:
     def value(self, name: str, **labels: str) -> float | None:
         """Read the sample with these labels, or None if it does not exist."""
         return self.read().value(name, **labels)
+
+    def failures(self, *requested: str, **labels: str) -> dict[tuple[str, ...], float]:
+        """Read how many jobs failed, by the values of some labels and by the reason, where one is known."""
+        return self.read().failures(*requested, **labels)
+
+    def reasons(self, **labels: str) -> dict[str, float]:
+        """Read how many jobs failed by the reason, where one is known."""
+        return self.read().reasons(**labels)
 
     def up(self, **labels: str) -> float | None:
         """Read whether a source is up."""

@@ -36,7 +36,7 @@ def _check_metrics(exporter: Running, recording: Recording) -> None:
     states = [(job.get("status", ""), job["state"]) for job in recording.jobs]
     assert +shown == Counter(("unknown", state) if state == "unknown" else (status, state) for status, state in states)
     failures: Counter[str] = Counter()
-    for (_, reason), count in exporter.samples("aws_job_failures", "scope", "reason", kind=key).items():
+    for (_, reason), count in exporter.failures("scope", kind=key).items():
         failures[reason] += int(count)
     assert +failures == Counter(job["reason"] for job in recording.jobs if job["state"] == "failed")
     assert set(exporter.samples("aws_job_exporter_source_up", "kind", "scope").values()) == {1}
