@@ -22,6 +22,7 @@ from aiohttp import web
 from exporter.catalog import Kind
 from exporter.jobs import State
 from exporter.poller import JobSource
+from exporter.settings import Settings
 from exporter.simulator import AwsError, RequestContext, SimulatedScope, Simulator, World
 from exporter.simulator.world import Arrival
 from tests.support.effort import IS_LONG
@@ -275,6 +276,7 @@ async def test_a_month_of_faults_ends_with_flat_memory_and_exact_counters() -> N
 RELOADS = 12
 ROUNDS = 6
 """Each reload, and each round, has other accounts than the one before."""
+CONNECTIONS = Settings().poll.concurrency
 FLAT = 0.2
 """How much more than the second round, when every cache is warm, a later one may hold: a share of what a round adds."""
 
@@ -398,7 +400,8 @@ async def test_scopes_that_come_and_go_leave_nothing_behind(tmp_path: Path) -> N
                     longest.append(await probe.longest())
     sys.stdout.write(f"{SCOPES} scopes: {sizes}; health took {longest} s at most\n")
     assert max(each.memory for each in sizes[3:]) <= (1 + FLAT) * sizes[2].memory, sizes
-    assert max(each.descriptors for each in sizes[3:]) <= sizes[2].descriptors + SPARE, sizes
+    # How many connections are kept for a minute depends on how fast the rounds are; so many scopes would need more.
+    assert max(each.descriptors for each in sizes[3:]) <= sizes[2].descriptors + CONNECTIONS + SPARE, sizes
     assert max(each.threads for each in sizes[3:]) == sizes[2].threads, sizes
 
 
