@@ -51,6 +51,10 @@ class Row(NamedTuple):
     unit: str
 
 
+SETTINGS = Metrics(zero_fill="all")
+"""With every series that a source can have."""
+
+
 class Feed:
     """Sources that each gain one finished job whenever they are polled: about 50 series."""
 
@@ -59,7 +63,7 @@ class Feed:
         self._rng = random.Random(1)
         self._ids = count()
         self.keys = [SourceKey("111122223333", "us-east-1", "bedrock", KIND.key, f"scope-{n}") for n in range(SOURCES)]
-        database, rules = Database.memory(), Rules(7 * 86400.0, Metrics().duration_buckets)
+        database, rules = Database.memory(), Rules(7 * 86400.0)
         self._ledgers = [Ledger(database, key, lambda _: "throttled", rules) for key in self.keys]
         self._jobs: list[list[Job]] = [[] for _ in range(SOURCES)]
 
@@ -70,7 +74,7 @@ class Feed:
         if not ledger.is_open:
             await ledger.open()
         await take(ledger, [jobs], is_full=False)
-        views = job_views(KIND, ledger.sums, (), ledger.rules.bounds)
+        views = job_views(KIND, ledger.sums, (), SETTINGS)
         return metrics(JOB_FAMILIES, SourceKey._fields, [(self.keys[number], view) for view in views])
 
     def status(self, number: int) -> list[Metric]:
@@ -257,15 +261,11 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def pushable() -> bytes:
-    """Return the series in the text format, with the buckets in the form that a Pushgateway accepts."""
+    """Return the series in the text format."""
     exposition = Exposition(CollectorRegistry(), time.time)
     exposition.publish("all", Held().collect())
     lines = exposition.render(Format.TEXT).splitlines(keepends=True)
-    return b"".join(
-        line.replace(b"_seconds histogram", b"_seconds_bucket untyped") if line.startswith(b"# TYPE") else line
-        for line in lines
-        if not line.startswith(b"# HELP")
-    )
+    return b"".join(line for line in lines if not line.startswith(b"# HELP"))
 
 
 @contextmanager

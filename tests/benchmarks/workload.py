@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from exporter.catalog import Catalog
 from exporter.jobs import Job, SourceKey, State
 from exporter.reasons import Classifier
-from exporter.settings import Metrics
 from exporter.store import EVERYTHING, Database, Ledger, Listing, Rules
 
 CATALOG = Catalog()
@@ -16,7 +15,6 @@ KIND = CATALOG["bedrock"].kinds["model_invocation_job"]
 NOW, DAY, HOUR, MINUTE = 1_790_000_000.0, 86400.0, 3600.0, 60.0
 LOOKBACK = 7 * DAY
 PAGE = 1000
-BOUNDS = Metrics().duration_buckets
 FAILING = 0.05
 MESSAGE = "ValidationException: the model returned no output for the record; see the manifest in the output bucket."
 
@@ -83,7 +81,7 @@ def paged(jobs: Iterable[Job], size: int = PAGE) -> Iterator[list[Job]]:
 
 async def opened(database: Database, number: int = 0, reason: Callable[[Job], str] = classify) -> Ledger:
     """Return a source without jobs."""
-    ledger = Ledger(database, key(number), reason, Rules(LOOKBACK, BOUNDS), longest_run=KIND.longest_run)
+    ledger = Ledger(database, key(number), reason, Rules(LOOKBACK), longest_run=KIND.longest_run)
     await ledger.open()
     return ledger
 

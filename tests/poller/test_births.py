@@ -58,7 +58,7 @@ def fails(aws, at, name="b"):
     aws.world.add_job(BEDROCK, created=at, path=[(0, "InProgress"), (60, "Failed")], name=name, message="Rate exceeded")
 
 
-async def test_a_first_failure_is_an_increase(tmp_path):
+async def test_a_first_failure_is_an_increase():
     """The counters are absent, then 0, then 1, in three scrapes that follow each other; the gauge tells at once."""
     clock = HandClock()
     async with simulated(clock) as aws:
@@ -98,7 +98,7 @@ async def test_two_scrapers_both_see_the_first_step():
     """Each has its own series."""
     clock = HandClock()
     async with simulated(clock) as aws:
-        fails(aws, NOW - 30)
+        fails(aws, NOW + 100)
         async with scraped(configured(aws.endpoint_url, SERVICES, metrics={"zero_fill": "seen"}), clock) as (
             it,
             scrape,

@@ -21,8 +21,8 @@ DATASYNC = {"datasync": None}
 
 
 def ran(exporter, **labels):
-    """Return the sum of run times, and how many jobs it is of."""
-    return tuple(exporter.value(f"aws_job_duration_seconds_{part}", **labels) for part in ("gsum", "gcount"))
+    """Return the sum of run times, and of how many jobs that were seen to finish."""
+    return tuple(exporter.value(f"aws_job_duration_seconds_{part}", **labels) for part in ("sum", "count"))
 
 
 async def test_old_failures_are_not_news_after_a_start(aws, clock):
@@ -37,7 +37,8 @@ async def test_old_failures_are_not_news_after_a_start(aws, clock):
         assert max(seen) == seen[-1] == 1
         assert exporter.value("aws_jobs_finished_total", state="failed") == 0
         assert exporter.value("aws_job_last_finished_timestamp_seconds", state="failed") == NOW - 2 * HOUR + 70
-        assert ran(exporter, kind=TRANSFER.key, state="failed") == (60.0, 1)
+        assert exporter.value("aws_job_duration_seconds", quantile="0.5", state="failed") == 60.0
+        assert ran(exporter, kind=TRANSFER.key, state="failed") == (0.0, 0)
         assert aws.requests["datasync", "DescribeTaskExecution"] == 3
 
 
@@ -83,7 +84,9 @@ async def test_a_list_with_creations_alone_has_ends_by_its_details(aws, clock):
     async with running(configured(aws.endpoint_url, services), clock) as exporter:
         await exporter.turn(70)
         assert exporter.value("aws_jobs", state="succeeded") == 2
-        assert ran(exporter, kind=PIPELINE.key, state="succeeded") == (0.6 * DAY + HOUR, 2)
+        quantiles = exporter.by("quantile", "aws_job_duration_seconds", state="succeeded")
+        assert quantiles == {"0.5": HOUR, "0.9": 0.6 * DAY, "0.99": 0.6 * DAY}
+        assert ran(exporter, kind=PIPELINE.key, state="succeeded") == (0.0, 0)
         assert exporter.value("aws_job_last_finished_timestamp_seconds", state="succeeded") == NOW - 2 * DAY + HOUR
 
 

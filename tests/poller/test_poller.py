@@ -164,10 +164,9 @@ async def test_records_and_deadlines(aws, clock):
     job = batch_job(aws, records={"total": 100, "processed": 40, "succeeded": 39, "failed": 1})
     async with running(configured(aws.endpoint_url, {"bedrock": None}), clock) as exporter:
         assert exporter.by("result", "aws_job_records", kind=BEDROCK.key) == {
-            "total": 100,
-            "processed": 40,
             "succeeded": 39,
             "failed": 1,
+            "remaining": 60,
         }
         assert (exporter.value("aws_job_next_deadline_timestamp_seconds") or 0) > job.created
 
