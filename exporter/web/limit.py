@@ -2,27 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from aiohttp import web
 
-_RETRY = "1"
-"""Seconds after which a client may try again."""
+from exporter.web.server.connections import Connection, connection_of
+
+_PATIENCE = 1
+"""Seconds for which a client may keep its response waiting while others need its place; they may try again as soon."""
 
 
 class Limit:
-    """Admits at most so many at once; any number if that is 0. Entering raises HTTPServiceUnavailable beyond it."""
+    """Admits at most so many at once, any number if that is 0; who does not read gives way to who comes."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._admitted = 0
+        self._admitted: set[object] = set()
 
-    def __enter__(self) -> None:
-        if self._most and self._admitted >= self._most:
+    @contextmanager
+    def admitted(self, request: web.Request) -> Iterator[None]:
+        """Hold a place for a request; raises HTTPServiceUnavailable if there is none."""
+        if self._most and len(self._admitted) >= self._most:
+            self._make_room()
+        place = connection_of(request) or object()
+        self._admitted.add(place)
+        try:
+            yield
+        finally:
+            self._admitted.discard(place)
+
+    def _make_room(self) -> None:
+        """Drop the client that was waited for longest."""
+        readers = (each for each in self._admitted if isinstance(each, Connection))
+        slowest = max(readers, key=lambda reader: reader.waited, default=None)
+        if slowest is None or slowest.waited < _PATIENCE:
             # The words of Go's promhttp.
             raise web.HTTPServiceUnavailable(
                 text=f"Limit of concurrent requests reached ({self._most}), try again later.\n",
-                headers={"X-Content-Type-Options": "nosniff", "Retry-After": _RETRY},
+                headers={"X-Content-Type-Options": "nosniff", "Retry-After": str(_PATIENCE)},
             )
-        self._admitted += 1
-
-    def __exit__(self, *_: object) -> None:
-        self._admitted -= 1
+        self._admitted.discard(slowest)
+        slowest.expire()

@@ -20,7 +20,7 @@ def routes(path: str, exposition: Exposition, max_requests: int) -> list[web.Rou
     limit = Limit(max_requests)
 
     async def metrics(request: web.Request) -> web.StreamResponse:
-        with limit:
+        with limit.admitted(request):
             return await send(request, await _response(request, exposition))
 
     return [web.get(path, metrics)]

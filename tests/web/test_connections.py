@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from structlog.testing import capture_logs
 
 from exporter.exposition import Exposition
-from exporter.web import Guard, Site, WebConfigFile, create_app, listen, serve
+from exporter.web import Guard, Site, WebConfigFile, create_app, limit, listen, serve
 from exporter.web.server import listening
 from exporter.web.server.connections import ConnectionLimits, Connections
 from tests.support.greeting import greeting
@@ -141,8 +141,9 @@ async def test_many_clients_scrape_at_once():
         assert await asyncio.gather(*scrapes) == [[200]] * SCRAPERS
 
 
-async def test_more_scrapes_than_allowed_are_refused():
+async def test_more_scrapes_than_allowed_are_refused(monkeypatch):
     """Earlier ones continue, and leave room when they finish. Health checks have no limit."""
+    monkeypatch.setattr(limit, "_PATIENCE", PATIENCE)
     async with serving(series=MUCH, max_requests=2) as server:
         async with held(server, 2) as statuses:
             assert statuses == [200, 200]
@@ -156,6 +157,57 @@ async def test_more_scrapes_than_allowed_are_refused():
             assert await server.is_healthy()
         await eventually(lambda: not server.connections._all)
         assert await server.send(SCRAPE) == [200]
+
+
+async def test_a_scrape_that_nobody_reads_gives_way():
+    """The one that has kept its place waiting for longest, and that one alone."""
+    async with serving(series=MUCH, max_requests=2) as server, held(server, 1):
+        (first,) = server.connections._all
+        await eventually(partial(is_paused, first))
+        elapse(1)
+        async with held(server, 1):
+            assert await server.send(SCRAPE) == [200]
+            assert server.dropped("slow") == 1
+            assert first not in server.connections
+            assert [each for each in server.connections._all if not server.connections.has_waiting(each)]
+
+
+async def test_a_reader_that_reads_a_little_now_and_then_gives_way():
+    """All the time counts that the response has waited for it."""
+    async with (
+        serving(series=MUCH, max_requests=1) as server,
+        server.connected(receive_buffer=4096) as (reader, writer),
+    ):
+        writer.write(SCRAPE)
+        (connection,) = await only(server)
+        for _ in range(4):
+            await eventually(partial(is_paused, connection))
+            elapse(0.3)
+            await until_resumed(connection, reader)
+        assert await server.send(SCRAPE) == [200]
+        assert server.dropped("slow") == 1
+
+
+async def test_what_an_earlier_response_waited_counts_no_more(monkeypatch):
+    """A client that scrapes over one connection for days adds up to nothing."""
+    monkeypatch.setattr(limit, "_PATIENCE", PATIENCE / 2)
+    server_of_one = serving(series=MUCH, max_requests=1)
+    async with server_of_one as server, server.connected(receive_buffer=4096) as (reader, writer):
+        (connection,) = await only(server)
+        for seconds in (PATIENCE / 2, 0):
+            writer.write(SCRAPE)
+            await eventually(partial(is_paused, connection))
+            elapse(seconds)
+            if seconds:
+                assert await status_of_response(reader) == 200
+        assert await server.send(SCRAPE) == [503]
+
+
+async def until_resumed(connection, reader):
+    """Read until the server sends more."""
+    waited = connection._waited
+    while connection._waited == waited:
+        assert await reader.read(2**16)
 
 
 async def test_a_slow_reader_is_cut_off(caplog):

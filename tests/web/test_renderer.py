@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from contextlib import asynccontextmanager
 
 import aiohttp
@@ -15,7 +16,7 @@ from exporter.jobs import State
 from exporter.web import Site, create_app, health, listen, refusals, serve
 from exporter.web.views.renderer import PIECE, Renderer
 from tests.support.inside import NOW, TRAINING, Polled, inside, job, listed, status
-from tests.support.patience import PATIENCE
+from tests.support.patience import PATIENCE, elapse, eventually
 
 LONG = "'é" * 2000
 """A message of as many characters as are kept of one."""
@@ -28,9 +29,18 @@ MANY = 600
 async def browsing(app):
     """Yield a client of an application, which opens as many connections as it likes."""
     async with serve(app, await listen(["127.0.0.1:0"])) as [(_, port)]:
-        connector, patience = aiohttp.TCPConnector(limit=0), aiohttp.ClientTimeout(total=PATIENCE)
+        connector = aiohttp.TCPConnector(limit=0, socket_factory=_small)
+        patience = aiohttp.ClientTimeout(total=PATIENCE)
         async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", connector=connector, timeout=patience) as session:
             yield session
+
+
+def _small(address):
+    """Return the socket of a client whose system takes little of what it does not read."""
+    family, kind, protocol, _, _ = address
+    connection = socket.socket(family, kind, protocol)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    return connection
 
 
 def site(*sources):
@@ -72,7 +82,7 @@ async def test_a_page_in_the_making_keeps_nobody_waiting():
 @asynccontextmanager
 async def unread(client, path, count):
     """Yield as many responses, of which only the headers are read."""
-    responses = [await client.get(path) for _ in range(count)]
+    responses = await asyncio.gather(*(client.get(path) for _ in range(count)))
     try:
         yield responses
     finally:
@@ -96,6 +106,44 @@ async def test_what_a_client_does_not_read_is_not_made(path):
         assert whole.endswith(b"}}" if "api" in path else b"</html>")
 
 
+@asynccontextmanager
+async def reading_nothing(client, app, path, count):
+    """Yield while as many responses wait for their clients, which read only the headers."""
+    async with unread(client, path, count) as responses:
+        assert [response.status for response in responses] == [200] * count
+        connections = app.middlewares[0].__self__
+        await eventually(lambda: len(waiting(connections)) == count)
+        yield connections
+
+
+def waiting(connections):
+    """Return the connections whose responses wait for their clients."""
+    return [each for each in connections._all if each.is_open and each._inner.writing_paused]
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_pages_that_nobody_reads_keep_nobody_from_theirs(path):
+    """As many as there are places: the one that has waited longest gives way, and the others may still be read."""
+    app = site(listed([job(str(number), State.FAILED, message=LONG) for number in range(MANY)]))
+    async with browsing(app) as client, reading_nothing(client, app, path, 20) as connections:
+        elapse(1)
+        for _ in range(3):
+            async with client.get(path) as response:
+                assert (response.status, len(await response.read()) > 3_000_000) == (200, True)
+        assert len(waiting(connections)) == 19
+
+
+async def test_pages_that_nobody_reads_are_no_more_than_the_places():
+    """However many come: what they hold in memory has a bound."""
+    app = site(listed([job(str(number), State.FAILED, message=LONG) for number in range(MANY)]))
+    async with browsing(app) as client, reading_nothing(client, app, "/jobs?limit=1000", 20) as connections:
+        elapse(1)
+        async with unread(client, "/jobs?limit=1000", 20) as others:
+            assert [response.status for response in others] == [200] * 20
+            under_way = [each for each in connections._all if not connections.has_waiting(each)]
+            assert len(under_way) == 20
+
+
 @pytest.mark.parametrize(
     ("path", "accept", "shown"),
     [
@@ -105,20 +153,26 @@ async def test_what_a_client_does_not_read_is_not_made(path):
     ],
 )
 async def test_more_pages_at_once_than_allowed_are_refused(path, accept, shown):
-    """Health checks and scrapes are not, and there is room again when those under way are over."""
+    """Health checks and scrapes are not, and there is room again when those under way are over.
+
+    None gives way, however long it takes to make them.
+    """
     looking = inside(list)
     app = create_app(Site(Exposition(CollectorRegistry(), lambda: NOW), bool, "/metrics", looking))
     async with browsing(app) as client, asyncio.timeout(PATIENCE):
         async with looking.inventory._database.exclusive():
             pages = [asyncio.create_task(client.get(path, headers={"Accept": accept})) for _ in range(21)]
-            [refused], waiting = await asyncio.wait(pages, return_when=asyncio.FIRST_COMPLETED)
+            [refused], admitted = await asyncio.wait(pages, return_when=asyncio.FIRST_COMPLETED)
+            elapse(10)
+            async with client.get(path) as response:
+                assert response.status == 503
             async with refused.result() as response:
                 assert (response.status, response.headers["Retry-After"]) == (503, "1")
                 assert shown in await response.text()
-            for admitted in ("/-/healthy", "/metrics", "/static/style.css"):
-                async with client.get(admitted) as response:
+            for other in ("/-/healthy", "/metrics", "/static/style.css"):
+                async with client.get(other) as response:
                     assert response.status == 200
-        assert [response.status for response in await asyncio.gather(*waiting)] == [200] * 20
+        assert [response.status for response in await asyncio.gather(*admitted)] == [200] * 20
         async with client.get(path) as response:
             assert response.status == 200
 

@@ -66,6 +66,16 @@ def _let_go(error: BaseException) -> None:
     clear_frames(error.__traceback__)
 
 
+def connection_of(request: web.Request) -> Connection | None:
+    """Return the connection that a request came over; None if it is over, or none of this server's."""
+    connection = request.transport.get_protocol() if request.transport else None
+    return connection if isinstance(connection, Connection) else None
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
 class Connection(asyncio.Protocol):
     """Hands everything to aiohttp's protocol, after the TLS handshake if there is one."""
 
@@ -82,6 +92,8 @@ class Connection(asyncio.Protocol):
         self._early = b""
         self._ahead = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._waited = 0.0
+        self._waits_since: float | None = None
 
     def call_in(self, seconds: float, call: Callable[[Connection], None]) -> None:
         """Call a function with this connection after a while, instead of what was to be called before."""
@@ -92,6 +104,15 @@ class Connection(asyncio.Protocol):
         """Call nothing."""
         if self._timer:
             self._timer.cancel()
+
+    @property
+    def waited(self) -> float:
+        """Seconds for which the response under way has waited for its client to read."""
+        return self._waited + (0.0 if self._waits_since is None else _now() - self._waits_since)
+
+    def expire(self) -> None:
+        """Drop the connection because its client is slow."""
+        self._connections.expire(self)
 
     def drop(self) -> None:
         """Close the connection at once, whatever is under way."""
@@ -164,9 +185,10 @@ class Connection(asyncio.Protocol):
             self._inner.close()
 
     def begin(self, request: web.Request) -> None:
-        """Count a request no longer as sent ahead."""
+        """Count a request no longer as sent ahead, and how long its response waits for the client."""
         headers = sum(len(name) + len(value) + 4 for name, value in request.raw_headers)
         self._ahead = max(0, self._ahead - len(request.raw_path) - headers)
+        self._waited = 0.0
 
     def eof_received(self) -> None:
         """Hand on; a client may leave right after the handshake."""
@@ -174,11 +196,13 @@ class Connection(asyncio.Protocol):
             self._inner.eof_received()
 
     def pause_writing(self) -> None:
-        """Hand on."""
+        """Hand on: the client has not read what was sent."""
+        self._waits_since = _now()
         self._inner.pause_writing()
 
     def resume_writing(self) -> None:
-        """Hand on."""
+        """Hand on: the client has read."""
+        self._waited, self._waits_since = self.waited, None
         self._inner.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -214,7 +238,7 @@ class Connections:
             next(iter(self._waiting)).drop()
         self._all.add(connection)
         self._waiting[connection] = None
-        connection.call_in(self._limits.first_request, self._expire)
+        connection.call_in(self._limits.first_request, self.expire)
         return True
 
     def remove(self, connection: Connection) -> None:
@@ -232,12 +256,12 @@ class Connections:
     @web.middleware
     async def keep_time(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Handle a request within the limit, up to the last byte of its response."""
-        connection = request.transport.get_protocol() if request.transport else None
-        if not isinstance(connection, Connection):
+        connection = connection_of(request)
+        if connection is None:
             return await handler(request)
         self._waiting.pop(connection, None)
         connection.begin(request)
-        connection.call_in(self._limits.response, self._expire)
+        connection.call_in(self._limits.response, self.expire)
         try:
             return await send(request, await handler(request))
         finally:
@@ -246,7 +270,8 @@ class Connections:
             if connection in self:
                 self._waiting[connection] = None
 
-    def _expire(self, connection: Connection) -> None:
+    def expire(self, connection: Connection) -> None:
+        """Drop a connection whose client is slow."""
         self._telemetry.http_connections_dropped.labels("slow").inc()
         connection.drop()
 

@@ -29,7 +29,7 @@ class Renderer:
         """Return a route whose responses are made by `make`; beyond the limit it refuses."""
 
         async def respond(request: web.Request) -> web.StreamResponse:
-            with self._limit:
+            with self._limit.admitted(request):
                 async with self._turn:
                     response = await make(request)
                 return await send(request, response)
