@@ -74,11 +74,20 @@ def refusal_text(error: exceptions.ClientError) -> str:
     region = about.get(REGION, "")
     if code in _CLOCK_CODES or _CLOCK.search(str(error)):
         return f"{error}{_skew(error)}"
-    if code in _UNKNOWN_KEY_CODES and region not in _NOT_OPTIONAL and _OPTIONAL.fullmatch(region):
+    if may_lack_region(error):
         return f"{error} (AWS says the same of a valid key where {region} is not enabled for the account)"
     if about.get("HTTPStatusCode") == _PROXY_WANTS_PASSWORD:
         return f"{error}: {_proxy_words(_PROXY_WANTS_PASSWORD, _proxy('http'))}"
     return str(error)
+
+
+def may_lack_region(error: exceptions.ClientError) -> bool:
+    """Return whether AWS may have refused a request because its region is not enabled for the account."""
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    if code not in _UNKNOWN_KEY_CODES or _CLOCK.search(str(error)):
+        return False
+    region = error.response.get("ResponseMetadata", {}).get(REGION, "")
+    return region not in _NOT_OPTIONAL and _OPTIONAL.fullmatch(region) is not None
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

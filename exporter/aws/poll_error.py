@@ -11,7 +11,7 @@ from botocore import exceptions
 from botocore.discovery import EndpointDiscoveryException
 from botocore.parsers import ResponseParserError
 
-from exporter.aws.causes import network_text, refusal_text
+from exporter.aws.causes import may_lack_region, network_text, refusal_text
 from exporter.telemetry import PollErrorReason
 from exporter.text.redaction import redacted
 
@@ -24,9 +24,11 @@ _HALF = (_LONGEST - len(_GAP)) // 2
 class PollError(Exception):
     """A poll failed, for a `reason`; the text is AWS's own, without secrets and shortened."""
 
-    def __init__(self, reason: PollErrorReason, text: str) -> None:
+    def __init__(self, reason: PollErrorReason, text: str, *, is_denial: bool = False) -> None:
         super().__init__(_shortened(text))
         self.reason = reason
+        self.is_denial = is_denial or reason is PollErrorReason.ACCESS_DENIED
+        """Whether AWS will say the same until somebody changes what the account may do."""
 
 
 def _shortened(text: str) -> str:
@@ -150,7 +152,8 @@ def poll_error(error: Exception) -> PollError:
     if isinstance(error, EndpointDiscoveryException) and isinstance(error.__context__, Exception):
         return poll_error(error.__context__)
     if isinstance(error, exceptions.ClientError):
-        return PollError(error_reason(error.response), refusal_text(error))
+        is_denial = may_lack_region(error)
+        return PollError(error_reason(error.response), refusal_text(error), is_denial=is_denial)
     for types, reason in _EXCEPTIONS:
         if isinstance(error, types):
             return PollError(reason, network_text(error))

@@ -43,7 +43,7 @@ SOURCE_FAMILIES: tuple[Family[SourceStatus], ...] = (
     ),
     _gauge(
         "source_interval_seconds",
-        "How often the source is polled now: less often, the longer nothing has happened in it.",
+        "How often the source is polled now: less often, the longer nothing has happened in it, or AWS has denied it.",
         lambda status: status.interval,
     ),
     _gauge(

@@ -14,6 +14,7 @@ from exporter.aws import PollErrorReason, PollRun, poll_error
 from exporter.clock import Clock
 from exporter.jobs import SourceKey
 from exporter.poller.admission import Admission
+from exporter.poller.backoff import is_lasting, retry_interval, share_permissions
 from exporter.poller.context import Context, Restored, Source
 from exporter.poller.outcomes import Outcomes
 from exporter.poller.pacing import pause
@@ -254,6 +255,7 @@ class Poller:
         # A reload may replace the source while it is polled. Then this poll says nothing about the new configuration.
         while source is not self._sources[key]:
             source = self._sources[key]
+            denial = source.status.denial
             start, found, _ = await self._poll(source)
         if found is not None:
             with _boundary(source):
@@ -263,12 +265,28 @@ class Poller:
         status = source.status
         if status.reason is PollErrorReason.NOT_FOUND:
             self._discover_again(status)
-        is_soon = status.reason or self._missed.get(key)
-        interval = min(status.usual_interval, status.retry_interval) if is_soon else status.interval
-        due = start + pause(interval, status.reason, self._rng)
+        if found is not None and is_lasting(denial):
+            self._bring_back(key)
+        is_soon = not status.denial and (status.reason or self._missed.get(key))
+        due = start + pause(retry_interval(status) if is_soon else status.interval, status.reason, self._rng)
         wait = max(0.0, due - self._clock.monotonic())
         status.next_poll = self._clock.time() + wait
         return wait
+
+    def _bring_back(self, permitted: SourceKey) -> None:
+        """Poll at once what AWS has denied for long, and may permit now that it permits another source again."""
+        now = self._clock.time()
+        for key, source in self._sources.items():
+            status = source.status
+            if status.denial is None or not share_permissions(key, permitted):
+                continue
+            # Not more often than usual: every source that comes back brings back the others.
+            due = max(now, status.denial.last + retry_interval(status))
+            is_waiting = key in self._tasks and key not in self._under_way
+            if is_waiting and status.next_poll and due < status.next_poll:
+                status.next_poll = due
+                self._tasks[key].cancel()
+                self._tasks[key] = self._group.create_task(self._loop(key, due - now), name="/".join(key))
 
     def _discover_again(self, status: SourceStatus) -> None:
         """Have the discovery of a source's scope look at once, because that may be gone."""
@@ -276,6 +294,8 @@ class Poller:
         if key == status.key or key not in self._tasks or key in self._under_way:
             return
         discovery = self._sources[key].status
+        if discovery.denial:
+            return
         # AWS may list for a while what it deletes, and many scopes may go at once.
         if self._clock.time() - (discovery.last_success or -math.inf) >= discovery.retry_interval:
             self._tasks[key].cancel()

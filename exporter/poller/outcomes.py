@@ -15,9 +15,10 @@ from exporter.aws import PollError, PollErrorReason
 from exporter.aws.items import text
 from exporter.families import SOURCE_FAMILIES, metrics
 from exporter.jobs import SourceKey
+from exporter.poller.backoff import BackOff
 from exporter.poller.context import Context, Holdings, Restored
 from exporter.poller.sharding import owns
-from exporter.telemetry import SourceStatus
+from exporter.telemetry import Denial, SourceStatus
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +32,7 @@ class Outcomes:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._back_off = BackOff(context.settings.shard.count)
 
     def restored(self, status: SourceStatus, restored: Restored) -> None:
         """Record what a source knew when the exporter was stopped."""
@@ -79,10 +81,10 @@ class Outcomes:
         if status.consecutive_failures:
             log.info("source up", **status.key._asdict())
         status.consecutive_failures = 0
-        status.reason, status.error = None, ""
+        status.reason, status.error, status.denial = None, "", None
         status.last_success = self._context.clock.time()
         if holdings is None:
-            status.children = children
+            status.children, status.interval = children, status.usual_interval
         else:
             _log_drops(status, "jobs", status.jobs_dropped, holdings.jobs_dropped)
             _log_drops(status, "series", sum(status.series_dropped.values()), sum(holdings.series_dropped.values()))
@@ -99,10 +101,22 @@ class Outcomes:
             write("source down", **status.key._asdict(), reason=str(failure.reason), err=error, exc_info=is_bug)
         status.consecutive_failures += 1
         status.reason, status.error = failure.reason, error
+        self._note_denial(status, failure)
         self._context.telemetry.poll_errors.labels(status.key.aws_service, status.key.kind, failure.reason).inc()
+
+    def _note_denial(self, status: SourceStatus, failure: PollError) -> None:
+        now, before = self._context.clock.time(), status.denial
+        if failure.is_denial:
+            status.denial = Denial(before.since if before else now, now)
+        elif before:
+            # A denial may have lasted for longer than anything else is waited for.
+            status.denial, status.interval = None, status.usual_interval
 
     def polled(self, status: SourceStatus, requests: int, took: float) -> None:
         """Record that a poll is over, however it went; `took` in seconds."""
+        if status.denial:
+            now = self._context.clock.monotonic()
+            status.interval = self._back_off.interval(status, status.denial, requests, now)
         status.attempts += 1
         status.listed = None
         status.last_duration = took

@@ -15,7 +15,8 @@ def pause(interval: float, reason: PollErrorReason | None, rng: random.Random) -
 
     After a success it is the interval, with jitter so that sources spread. After a failure it is at most one interval,
     so that recovery shows within one: nearly all of it where AWS refused (throttled, denied, not found), which asking
-    sooner would not change, and at least half of it after a transient fault (network, time-out, server error).
+    sooner would not change, and at least half of it after a transient fault (network, time-out, server error). The
+    interval of what AWS denies is longer: see `BackOff`.
     """
     if reason is None:
         return interval * rng.uniform(1 - _JITTER, 1 + _JITTER)

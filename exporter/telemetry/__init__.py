@@ -2,6 +2,6 @@
 
 from exporter.telemetry.instruments import Telemetry
 from exporter.telemetry.logs import configure_logging
-from exporter.telemetry.status import PollErrorReason, SourceStatus
+from exporter.telemetry.status import Denial, PollErrorReason, SourceStatus
 
-__all__ = ["PollErrorReason", "SourceStatus", "Telemetry", "configure_logging"]
+__all__ = ["Denial", "PollErrorReason", "SourceStatus", "Telemetry", "configure_logging"]

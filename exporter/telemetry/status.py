@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from exporter.jobs import SourceKey
 
@@ -39,6 +40,19 @@ _REFUSALS = {
 }
 
 
+class Denial(NamedTuple):
+    """That AWS denies a source, poll after poll; times in seconds since 1970-01-01 UTC."""
+
+    since: float
+    """The first of these polls."""
+    last: float
+
+    @property
+    def lasted(self) -> float:
+        """Seconds from the first of these polls to the last."""
+        return self.last - self.since
+
+
 @dataclass
 class SourceStatus:
     """How the polls of one source went; times in seconds since 1970-01-01 UTC. Only the poller writes it."""
@@ -51,7 +65,7 @@ class SourceStatus:
     retry_interval: float = math.inf
     """Replaces a longer `interval` after a failed poll."""
     usual_interval: float = field(init=False)
-    """By the configuration; `interval` is longer while nothing happens."""
+    """By the configuration; `interval` is longer while nothing happens, or while AWS denies the source."""
     attempts: int = 0
     consecutive_failures: int = 0
     last_success: float | None = None
@@ -62,6 +76,8 @@ class SourceStatus:
     """Why the last poll failed; None while it succeeds."""
     error: str = ""
     """The same in AWS's words, for people to read."""
+    denial: Denial | None = None
+    """None unless the last poll failed because AWS denies the source."""
     calls: int = 0
     """Requests that its polls have sent to AWS since it was discovered."""
     last_calls: int = 0
@@ -95,7 +111,8 @@ class SourceStatus:
         return self.next_poll is not None and now - self.next_poll > self.interval
 
     def renewed(self, newer: SourceStatus) -> SourceStatus:
-        """Continue under a new configuration, with the interval and the names of `newer`."""
+        """Continue under a new configuration, with the interval and the names of `newer`; it may end a denial."""
+        self.denial = None
         self.interval = self.usual_interval = newer.usual_interval
         self.scope_kind, self.scope_name = newer.scope_kind, newer.scope_name
         return self

@@ -222,6 +222,7 @@ class FaultRule:
     fault: Fault
     account: str | None = None
     """The account whose credentials sign the request."""
+    region: str | None = None
     service: str | None = None
     operation: str | None = None
     scope: str | None = None
@@ -239,6 +240,7 @@ class FaultRule:
         """Whether the fault strikes a request for a page."""
         return (
             self.account in (None, context.account)
+            and self.region in (None, context.region)
             and self.service in (None, context.service)
             and self.operation in (None, context.operation)
             and (self.scope is None or self.scope in context.arguments.values())
