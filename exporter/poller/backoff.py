@@ -6,7 +6,10 @@ its quota, an event in CloudTrail, and often an alarm.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from exporter.jobs import SourceKey
+from exporter.store import Denied
 from exporter.telemetry import Denial, SourceStatus
 
 _LONGEST = 3600.0
@@ -47,6 +50,22 @@ def share_permissions(one: SourceKey, other: SourceKey) -> bool:
     return one.account_id == other.account_id and (len(services) == 1 or _ACCOUNT in services)
 
 
+def denied(status: SourceStatus) -> Denied | None:
+    """Return what is kept of a denied source for the next start; None if AWS does not deny it."""
+    if status.denial is None or status.reason is None or status.next_poll is None:
+        return None
+    return Denied(*status.denial, status.next_poll, status.consecutive_failures, status.reason, status.error)
+
+
+def scouts(kept: Mapping[SourceKey, Denied]) -> set[SourceKey]:
+    """Return of each service in each account and region the source that is polled at once after a restart.
+
+    Whoever restarts the exporter may have repaired something; if so, the success brings back the others.
+    """
+    latest_first = sorted(kept, key=lambda key: kept[key].due, reverse=True)
+    return set({key[:3]: key for key in latest_first}.values())
+
+
 class BackOff:
     """The turns of what AWS denies, by account and region. Times on the monotonic clock, in seconds."""
 
@@ -60,6 +79,11 @@ class BackOff:
         """Return how long a source waits after a poll of so many requests that was denied."""
         wait = max(retry_interval(status), min(_LONGEST, denial.lasted))
         return wait if not is_lasting(denial) else max(wait, self._turn(status.key, now, requests) - now)
+
+    def resume(self, key: SourceKey, due: float) -> None:
+        """Leave a source the turn that it had before a restart."""
+        place = key.account_id, key.region
+        self._free[place] = max(due + self._apart, self._free.get(place, due))
 
     def _turn(self, key: SourceKey, now: float, requests: int) -> float:
         """Return when the turn of a source is, and have the next one come after its requests."""

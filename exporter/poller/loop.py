@@ -14,12 +14,12 @@ from exporter.aws import PollErrorReason, PollRun, poll_error
 from exporter.clock import Clock
 from exporter.jobs import SourceKey
 from exporter.poller.admission import Admission
-from exporter.poller.backoff import is_lasting, retry_interval, share_permissions
+from exporter.poller.backoff import denied, is_lasting, retry_interval, scouts, share_permissions
 from exporter.poller.context import Context, Restored, Source
 from exporter.poller.outcomes import Outcomes
 from exporter.poller.pacing import pause
 from exporter.poller.progress import Progress
-from exporter.store import StorageLostError
+from exporter.store import Denials, Denied, StorageLostError
 from exporter.telemetry import SourceStatus
 
 log = structlog.get_logger(__name__)
@@ -64,6 +64,10 @@ class Poller:
         """Of each source that is polled. One that was restored has none until its parent finds it again."""
         self._missed: dict[SourceKey, set[SourceKey]] = {}
         """For each parent, the children that its last poll lacked. The next one decides whether they are gone."""
+        self._denials = Denials(context.database)
+        self._remembered: dict[SourceKey, Denied] = {}
+        """What AWS denied when the exporter was stopped, of sources that have not been found again."""
+        self._scouts: set[SourceKey] = set()
         self._is_restoring = False
         self._waiting: tuple[Context, list[Source]] | None = None
         """A configuration that came while sources were being restored."""
@@ -74,6 +78,7 @@ class Poller:
 
     def _use(self, context: Context) -> None:
         self._context = context
+        self._fingerprint = context.settings.fingerprint
         self._outcomes = Outcomes(context)
         # After a reload, the polls under way still hold the slots that they entered. So for a moment more may run than
         # either configuration allows.
@@ -106,6 +111,8 @@ class Poller:
         self.progress.begin()
         self._is_restoring = True
         async with self._group:
+            self._remembered = await self._denials.read(self._fingerprint)
+            self._scouts = scouts(self._remembered)
             for root in started:
                 await self._restore(root)
             self.progress.note(len(self._sources))
@@ -159,6 +166,7 @@ class Poller:
             # A moment later: what is being restored belongs to the configuration of the start.
             self._waiting = context, list(roots)
             return
+        self._remembered.clear()
         before, self._children = dict(self._sources), {}
         self._sources.clear()
         new: list[tuple[Source, list[Source]]] = []
@@ -234,12 +242,24 @@ class Poller:
     def _start(self, source: Source) -> None:
         key = source.status.key
         self._sources[key] = source
+        wait = self._recall(source.status)
         if not (source.status.attempts or source.status.last_success):
             self.progress.add(key)
         for reason in PollErrorReason:
             # Every reason starts at 0: PromQL's increase() misses the first event of a counter that starts at 1.
             self._context.telemetry.poll_errors.labels(key.aws_service, key.kind, reason)
-        self._tasks[key] = self._group.create_task(self._loop(key), name="/".join(key))
+        self._tasks[key] = self._group.create_task(self._loop(key, wait), name="/".join(key))
+
+    def _recall(self, status: SourceStatus) -> float:
+        """Return the seconds until a new source's first poll: none, unless it was denied before a restart."""
+        before = self._remembered.pop(status.key, None)
+        if before is None:
+            return 0.0
+        wait = self._outcomes.recalled(status, before)
+        if status.key in self._scouts:
+            return 0.0
+        status.next_poll = self._clock.time() + wait
+        return wait
 
     async def _loop(self, key: SourceKey, wait: float = 0.0) -> None:
         """Poll a source until cancelled. It never overlaps itself: the next poll starts after the last one ended."""
@@ -269,9 +289,10 @@ class Poller:
             self._bring_back(key)
         is_soon = not status.denial and (status.reason or self._missed.get(key))
         due = start + pause(retry_interval(status) if is_soon else status.interval, status.reason, self._rng)
-        wait = max(0.0, due - self._clock.monotonic())
-        status.next_poll = self._clock.time() + wait
-        return wait
+        status.next_poll = self._clock.time() + max(0.0, due - self._clock.monotonic())
+        with _boundary(source):
+            await self._denials.keep(self._fingerprint, key, denied(status))
+        return max(0.0, due - self._clock.monotonic())
 
     def _bring_back(self, permitted: SourceKey) -> None:
         """Poll at once what AWS has denied for long, and may permit now that it permits another source again."""

@@ -18,6 +18,7 @@ from exporter.jobs import SourceKey
 from exporter.poller.backoff import BackOff
 from exporter.poller.context import Context, Holdings, Restored
 from exporter.poller.sharding import owns
+from exporter.store import Denied
 from exporter.telemetry import Denial, SourceStatus
 
 log = structlog.get_logger(__name__)
@@ -40,6 +41,19 @@ class Outcomes:
         if restored.holdings is not None:
             _hold(status, restored.holdings)
         self.publish(status)
+
+    def recalled(self, status: SourceStatus, denied: Denied) -> float:
+        """Record that a source was denied when the exporter was stopped; return the seconds until its next poll."""
+        clock = self._context.clock
+        status.denial = Denial(denied.since, denied.last)
+        status.interval = denied.due - denied.last
+        status.attempts = status.consecutive_failures = denied.failures
+        status.reason, status.error = PollErrorReason(denied.reason), denied.error
+        # No longer than it was meant to be, in case the clock was set back.
+        wait = min(max(0.0, denied.due - clock.time()), status.interval)
+        self._back_off.resume(status.key, clock.monotonic() + wait)
+        self.publish(status)
+        return wait
 
     @asynccontextmanager
     async def kept(self, status: SourceStatus) -> AsyncIterator[None]:

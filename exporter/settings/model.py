@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from hashlib import blake2b
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
@@ -124,6 +125,12 @@ class Settings(BaseSettings):
         if self.organization:
             return are_to_be_found(self.organization.every_region)
         return any(are_to_be_found(account.regions) for account in self.named_accounts)
+
+    @property
+    def fingerprint(self) -> str:
+        """A word that differs where AWS is reached in another way, or something else is requested; secrets aside."""
+        requested = self.model_dump_json(include={"aws", "accounts", "services", "kinds"})
+        return blake2b(requested.encode(), digest_size=16).hexdigest()
 
     def catalog(self, built_in: Catalog) -> Catalog:
         """Return the catalog including the configured kinds, which were checked when the settings were loaded."""

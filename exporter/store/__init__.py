@@ -1,6 +1,7 @@
 """What is known of each source's jobs, in an embedded database: a listing is taken in as one transaction."""
 
 from exporter.store.database import Database, StorageLostError
+from exporter.store.denials import Denials, Denied
 from exporter.store.directory import Contents, StorageError, contents
 from exporter.store.finding import Finding
 from exporter.store.job_filter import JobFilter
@@ -14,6 +15,8 @@ __all__ = [
     "SKEW",
     "Contents",
     "Database",
+    "Denials",
+    "Denied",
     "Dimensions",
     "Finding",
     "JobFilter",

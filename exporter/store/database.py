@@ -226,6 +226,7 @@ class Database:
             changed = [(number, key in polled) for number, is_gone, key in rows if is_gone == (key in polled)]
             since = [(None if is_back else now, number) for number, is_back in changed]
             connection.executemany("UPDATE source SET gone = ? WHERE n = ?", since)
+            connection.execute(_LONG_DENIED, (until,))
         self.polled.clear()
         for (number,) in connection.execute(_LONG_GONE, (until,)).fetchall():
             await self.forget(number)
@@ -311,6 +312,7 @@ class Database:
 
 _KEYS = "SELECT n, gone IS NOT NULL, account_id, region, aws_service, kind, scope FROM source"
 _LONG_GONE = "SELECT n FROM source WHERE gone < ?"
+_LONG_DENIED = "DELETE FROM denied WHERE due < ?"
 _NOTE_SUCCESSES = "UPDATE source SET last_success = value FROM json_each(?) WHERE n = CAST(key AS INTEGER)"
 _UNUSED_WORDS = """
 DELETE FROM word WHERE n > 0 AND n NOT IN (

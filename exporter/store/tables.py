@@ -135,6 +135,15 @@ CREATE TABLE duration_total (
     PRIMARY KEY (source, dims, state, bound)
 ) WITHOUT ROWID;
 
+-- Sources that AWS denied in their last poll, and when they are polled again.
+CREATE TABLE denied (
+    account_id TEXT, region TEXT, aws_service TEXT, kind TEXT, scope TEXT,
+    configuration TEXT NOT NULL, -- under which they were polled
+    since INTEGER NOT NULL, last INTEGER NOT NULL, due INTEGER NOT NULL,
+    failures INTEGER NOT NULL, reason TEXT NOT NULL, error TEXT NOT NULL,
+    PRIMARY KEY (account_id, region, aws_service, kind, scope)
+) WITHOUT ROWID;
+
 -- How many of the jobs that were dropped because of limits.jobs_per_source ended in each hour.
 CREATE TABLE dropped (
     source INTEGER, hour INTEGER, jobs INTEGER NOT NULL, PRIMARY KEY (source, hour)
@@ -161,6 +170,7 @@ UPGRADES = {
     ALTER TABLE failed_total ADD COLUMN shown INTEGER NOT NULL DEFAULT 0;
     UPDATE finished_total SET shown = 1;
     UPDATE failed_total SET shown = 1;
+    {_definition("TABLE denied")}
     UPDATE source SET rules = '';
     """,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -279,6 +280,118 @@ async def test_a_denied_discovery_is_left_alone_by_a_scope_that_is_gone(clock):
             assert await passing(aws, exporter, 2 * HOUR, discovery) <= 3
 
 
+class Restarted:
+    """Exporters that one after the other use the same storage."""
+
+    def __init__(self, clock, aws, folder):
+        self._clock, self._aws, self._folder = clock, aws, folder
+
+    def run(self, services=None, **sections):
+        """Start an exporter on what the last one left."""
+        return reading(self._clock, self._aws, services, storage={"path": str(self._folder)}, **sections)
+
+
+@pytest.mark.slow
+async def test_what_is_denied_stays_so_over_a_restart(clock, tmp_path):
+    """One source of each service looks whether it was repaired; the others keep their turns, and show why."""
+    async with simulated(clock) as aws:
+        deny(aws)
+        exporters = Restarted(clock, aws, tmp_path)
+        async with exporters.run() as exporter:
+            await passing(aws, exporter, 2 * HOUR)
+            shown = exporter.samples(f"{OWN}_failure_info", "kind", "reason")
+        for _ in range(3):
+            before = sum(aws.requests.values())
+            clock.now += MINUTE
+            async with exporters.run() as exporter:
+                services = len(set(exporter.by("aws_service", f"{OWN}_up")))
+                # With the one or two whose turn it is.
+                assert services <= sum(aws.requests.values()) - before <= services + 2
+                assert exporter.samples(f"{OWN}_failure_info", "kind", "reason") == shown
+                assert 0 not in exporter.by("kind", f"{OWN}_consecutive_failures", aws_service="bedrock").values()
+                assert exporter.poller.progress.complete.is_set()
+        async with exporters.run() as exporter:
+            counts = [await passing(aws, exporter, HOUR) for _ in range(3)]
+            assert all(0 < each < 100 for each in counts)
+
+
+async def test_a_restart_brings_back_what_was_repaired_meanwhile(clock, tmp_path):
+    """The pod may have another role now, of which the configuration says nothing."""
+    async with simulated(clock) as aws:
+        permit = deny(aws)
+        exporters = Restarted(clock, aws, tmp_path)
+        async with exporters.run(TWO) as exporter:
+            await passing(aws, exporter, 8 * HOUR)
+        permit()
+        async with exporters.run(TWO) as exporter:
+            await exporter.turn(0)
+            assert exporter.up(kind=BEDROCK.key) == exporter.up(kind=CUSTOMIZATION.key) == 1
+        before = aws.requests[LIST]
+        async with exporters.run(TWO) as exporter:
+            assert aws.requests[LIST] == before + 1
+            assert exporter.up(kind=BEDROCK.key) == exporter.up(kind=CUSTOMIZATION.key) == 1
+
+
+async def test_another_configuration_brings_back_what_was_denied(clock, tmp_path):
+    """It may be the repair; one that changes nothing about AWS is not."""
+    async with simulated(clock) as aws:
+        deny(aws)
+        exporters = Restarted(clock, aws, tmp_path)
+        async with exporters.run(TWO) as exporter:
+            await passing(aws, exporter, 4 * HOUR)
+
+        async def asked(**sections):
+            before = aws.requests[LIST] + aws.requests[SECOND]
+            async with exporters.run(TWO, **sections):
+                return aws.requests[LIST] + aws.requests[SECOND] - before
+
+        assert await asked(log={"level": "warn"}) == 1
+        assert await asked(accounts=[{"regions": [REGION]}]) == 2
+
+
+async def test_a_clock_that_was_set_back_makes_nobody_wait_for_longer(clock, tmp_path):
+    """After a restart, the next poll is as far away as it was meant to be."""
+    async with simulated(clock) as aws:
+        deny(aws)
+        exporters = Restarted(clock, aws, tmp_path)
+        async with exporters.run(TWO) as exporter:
+            await passing(aws, exporter, 2 * HOUR)
+        clock.wrong = -30 * DAY
+        async with exporters.run(TWO) as exporter:
+            assert await passing(aws, exporter, 1.1 * HOUR, LIST) + await passing(aws, exporter, HOUR, SECOND) >= 2
+
+
+async def test_a_reload_before_all_is_found_again_brings_it_back_as_well(clock, tmp_path):
+    """The exporter was started while STS was down, so that none of the account's sources is polled yet."""
+    async with simulated(clock) as aws:
+        deny(aws)
+        config = Configured(tmp_path / "config.yml", aws)
+        config.write(TWO, storage={"path": str(tmp_path / "storage")})
+        async with reloading(config, clock) as exporter:
+            await passing(aws, exporter, 4 * HOUR)
+        outage = aws.faults.add(Fault.server_error(), service="sts")
+        async with reloading(config, clock) as exporter:
+            await exporter.reload()
+            aws.faults.remove(outage)
+            before = aws.requests[LIST], aws.requests[SECOND]
+            await exporter.turn(MINUTE)
+            assert (aws.requests[LIST], aws.requests[SECOND]) == (before[0] + 1, before[1] + 1)
+
+
+async def test_a_kill_forgets_nothing_either(clock, tmp_path):
+    """An exporter that crashes again and again must not ask for everything each time."""
+    async with simulated(clock) as aws:
+        deny(aws)
+        async with Restarted(clock, aws, tmp_path / "storage").run(TWO) as exporter:
+            await passing(aws, exporter, 4 * HOUR)
+            shutil.copytree(tmp_path / "storage", tmp_path / "left")
+            shown = exporter.samples(f"{OWN}_failure_info", "kind", "reason")
+        before = aws.requests[LIST] + aws.requests[SECOND]
+        async with Restarted(clock, aws, tmp_path / "left").run(TWO) as exporter:
+            assert aws.requests[LIST] + aws.requests[SECOND] == before + 1
+            assert exporter.samples(f"{OWN}_failure_info", "kind", "reason") == shown
+
+
 def listed(kind="a", region=REGION, **fields):
     """Return the status of a list of jobs."""
     return SourceStatus(SourceKey(ACCOUNT, region, "glue", kind, ""), fields.pop("interval", MINUTE), **fields)
@@ -310,6 +423,14 @@ def test_a_poll_of_several_requests_takes_as_many_turns():
     assert back_off.interval(listed(region=ELSEWHERE), denial, 1, 0.0) == HOUR
     assert back_off.interval(listed("new"), Denial(0.0, 0.0), 1, 0.0) == MINUTE
     assert back_off.interval(listed(), denial, 1, 10 * HOUR) == HOUR
+
+
+def test_turns_go_on_after_a_restart():
+    """Those that were about to be asked would be in the way of those that come later."""
+    back_off, denial = BackOff(1), Denial(0.0, 10 * HOUR)
+    for due in (3 * HOUR, HOUR, 2 * HOUR):
+        back_off.resume(listed().key, due)
+    assert back_off.interval(listed(), denial, 1, 0.0) == 3 * HOUR + 44.0
 
 
 @pytest.mark.parametrize("shards", [1, 4])

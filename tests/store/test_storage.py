@@ -173,6 +173,7 @@ VERSION_2 = """
 DROP TABLE span;
 DROP TABLE pivot;
 DROP TABLE duration_total;
+DROP TABLE denied;
 CREATE TABLE span (
     source INTEGER, dims INTEGER, state INTEGER, bucket INTEGER, jobs INTEGER NOT NULL, length INTEGER NOT NULL,
     PRIMARY KEY (source, dims, state, bucket)
