@@ -11,11 +11,11 @@ from typing import Any, Self
 import yaml
 from pydantic import Field, model_validator
 
-from exporter.catalog.kind import EVERY_CALL, Action, Entry, Kind, Retention, Scope, Word
+from exporter.catalog.kind import EVERY_CALL, Action, Entry, Kind, Quota, Retention, Scope, Word
 
 BUILT_IN = Path(__file__).parent / "services"
 
-__all__ = ["BUILT_IN", "EVERY_CALL", "Catalog", "FastLoader", "Kind", "Retention", "Scope", "Service"]
+__all__ = ["BUILT_IN", "EVERY_CALL", "Catalog", "FastLoader", "Kind", "Quota", "Retention", "Scope", "Service"]
 
 
 class Service(Entry):
@@ -30,6 +30,8 @@ class Service(Entry):
     """Costly, noisy or in one region only: polled only if a configuration names the service."""
     permissions: Mapping[str, tuple[Action, ...]] = Field(default_factory=dict)
     """See `Kind.permissions`."""
+    quotas: Mapping[str, Quota] = Field(default_factory=dict)
+    """By operation, those that AWS documents; whichever service's kinds call it."""
     scopes: Mapping[Word, Scope] = Field(default_factory=dict)
     kinds: Mapping[Word, Kind]
 

@@ -181,6 +181,16 @@ class Retention(Entry):
     source: Url
 
 
+class Quota(Entry):
+    """How often AWS lets an account call an operation in a region, where its documentation says so."""
+
+    per_second: Annotated[float, Field(gt=0)]
+    """The lowest where regions or sources differ."""
+    burst: Annotated[int, Field(ge=1)] | None = None
+    """Requests at once after a pause; where AWS does not say, a second's worth."""
+    source: Url
+
+
 class Refinement(Entry):
     """A field that says more than the status: state `from` becomes `to` where the field holds."""
 

@@ -26,6 +26,9 @@ SOURCE = "https://docs.aws.amazon.com/"
 SCOPE: dict[str, Any] = {"operation": "ListQueues", "items": "queues", "id": "arn"}
 
 
+QUOTA = {"per_second": 0.5, "source": SOURCE}
+
+
 def service(kind: dict[str, Any], **more: Any) -> Service:
     """Return a service with one kind: `KIND` with changes."""
     return Service.model_validate({"service": "s", "iam_prefix": "s", "kinds": {"job": {**KIND, **kind}}, **more})
@@ -207,3 +210,21 @@ def test_a_kind_promises_no_more_than_aws_lists():
     kept = kind_of(retention={"period": "3d", "since": "created", "source": SOURCE})
     assert kept.listed_for(7 * 86_400) == 3 * 86_400
     assert kept.listed_for(86_400) == 86_400
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"per_second": 0}, "quotas.ListJobs.per_second"),
+        ({"burst": 0}, "quotas.ListJobs.burst"),
+        ({"burst": 0.5}, "quotas.ListJobs.burst"),
+        ({"source": "docs.aws.amazon.com"}, "does not start with https://"),
+        ({"source": None}, "quotas.ListJobs.source"),
+        ({"per_hour": 5}, "quotas.ListJobs.per_hour"),
+    ],
+)
+def test_a_quota_is_a_rate_with_a_source(change, message):
+    """Nothing is sent at a rate of nothing, and no number is believed without a source."""
+    assert service({}, quotas={"ListJobs": QUOTA}).quotas["ListJobs"].burst is None
+    with pytest.raises(ValidationError, match=message):
+        service({}, quotas={"ListJobs": {**QUOTA, **change}})
