@@ -27,6 +27,11 @@ class Bucket:
         self._fill()
         self._rate = rate
 
+    def resize(self, capacity: float, rate: float) -> None:
+        """Hold and gain as much from now on; what was saved up and still fits stays."""
+        self._fill()
+        self._tokens, self._capacity, self._rate = min(self._tokens, capacity), float(capacity), rate
+
     def take(self) -> float:
         """Take a token and return 0; if there is none, take nothing and return the seconds until there may be one."""
         self._fill()

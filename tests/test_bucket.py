@@ -89,3 +89,18 @@ def test_a_token_taken_a_moment_too_early_stays_owed():
     assert bucket.take() == 0
     bucket.drain()
     assert bucket.take() > 1.0
+
+
+def test_a_bucket_of_another_size_keeps_what_fits():
+    """What was saved up before counts by the rate of that time, and no more than the new capacity stays."""
+    watch = Watch()
+    bucket = Bucket(4, 1.0, watch)
+    taken(bucket, 4)
+    watch.now += 3.0
+    bucket.resize(8, 0.5)
+    assert taken(bucket, 4) == [True, True, True, False]
+    assert bucket.rate == 0.5
+    watch.now += 100.0
+    bucket.resize(2, 0.5)
+    assert taken(bucket, 3) == [True, True, False]
+    assert bucket.take() == 2.0

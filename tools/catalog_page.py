@@ -8,10 +8,12 @@ from pathlib import Path
 
 from exporter.catalog import Catalog, Kind
 from exporter.cli.kinds import HEADER, Row, doubts, retention, rows
+from exporter.settings import Rates, Settings
 
 PAGE = Path(__file__).parents[1] / "docs" / "catalog.md"
 DOUBTS = ("kind", "what is not clear")
 LISTS = ("kind", "newest first by", "retention", "restarts", "details")
+QUOTAS = ("operation", "requests per second, by AWS", "at once", "of the exporter, by default", "at once")
 
 
 def written(document: str) -> str:
@@ -20,6 +22,7 @@ def written(document: str) -> str:
     tables = {
         "kinds": markdown(HEADER, rows(catalog)),
         "lists": markdown(LISTS, lists(catalog)),
+        "quotas": markdown(QUOTAS, quotas(catalog)),
         "doubts": markdown(DOUBTS, doubts(catalog)),
     }
     for name, table in tables.items():
@@ -44,6 +47,18 @@ def lists(catalog: Catalog) -> Iterator[Row]:
         about = (_order(kind), _retention(kind), restarts, kind.details.operation if kind.details else "")
         if any(about):
             yield str(kind), *about
+
+
+def quotas(catalog: Catalog) -> Iterator[Row]:
+    """Yield a row for each operation with a documented quota: what AWS allows, and what the exporter takes of it."""
+    rates = Rates(Settings(), catalog)
+    for service in (catalog[name] for name in catalog.names):
+        for operation, quota in service.quotas.items():
+            # Of two rates that hold, the lower one counts.
+            limits = rates.of_service(service.service), rates.of_operation(service.service, operation)
+            per_second, burst = (min(numbers) for numbers in zip(*filter(None, limits), strict=True))
+            documented = f"[{quota.per_second:g}]({quota.source})"
+            yield f"{service.service} {operation}", documented, str(quota.burst or ""), f"{per_second:g}", str(burst)
 
 
 def _order(kind: Kind) -> str:

@@ -133,17 +133,17 @@ STATS = [
     ).decimals(2),
     numbers(
         About(
-            "Lowest limit",
-            "The rate limit, in requests per second, of the most throttled service. Below aws.requests_per_second, AWS "
-            "is throttling: find out who else sends requests there.",
+            "Lowest rate",
+            "What the most throttled service gets of its highest rate of the last day. Below 100%, AWS is throttling: "
+            "find out who else sends requests there.",
             4,
             4,
         ),
-        f"min({LIMIT})",
-        "reqps",
+        f"min({LIMIT} / max_over_time({LIMIT}[1d]))",
+        "percentunit",
         steps={None: WARNING, 1: PLAIN},
         none="none",
-    ).decimals(2),
+    ),
     numbers(
         About(
             "Exporters up",
@@ -303,25 +303,39 @@ ROWS: Rows = {
         lines(
             About(
                 "Rate limit",
-                "The most requests per second that a service gets: the full rate, and each service with less because "
-                "AWS throttles it. Each refusal halves the rate, each success restores some of it. Find out who else "
-                "uses the quota.",
+                "The most requests per second that a service gets: the highest of all, and each service that has less "
+                "than within the last day, because AWS throttles it. Each refusal halves the rate, each success "
+                "restores some of it. Find out who else uses the quota.",
                 12,
             ),
             {
-                "full rate": f"max({LIMIT})",
-                "{{aws_service}}": f"min by (aws_service) ({LIMIT}) < on () group_left () max({LIMIT})",
+                "highest": f"max({LIMIT})",
+                "{{aws_service}}": f"min by (aws_service) ({LIMIT} < max_over_time({LIMIT}[1d]))",
             },
             "reqps",
         ),
         lines(
             About(
                 "Requests waiting for the rate limit",
-                "How many wait at the same time. If it stays well above 1, raise poll.interval, or "
-                "aws.requests_per_second if the quota allows.",
+                "How many wait at the same time. If it stays well above 1, raise the service's interval, or its "
+                "requests_per_second if the quota allows.",
                 12,
             ),
             {"all": f"sum({WAITING})", "{{aws_service}}": f"sum by (aws_service) ({WAITING}) > 0.1"},
+            "short",
+        ),
+        lines(
+            About(
+                "Requests in an hour",
+                "What all exporters send, what they would send without aws.calls_per_hour, and that limit. If they "
+                "would send more, every source is polled less often: raise the limit, or read less.",
+                24,
+            ),
+            {
+                "sent": f"sum(increase({select(REQUESTS, sources=TARGET)}[1h]))",
+                "without the limit": f"sum({select('aws_job_exporter_calls_per_hour', sources=TARGET)})",
+                "limit": f"sum({select('aws_job_exporter_calls_per_hour_limit', sources=TARGET)}) > 0",
+            },
             "short",
         ),
     ],

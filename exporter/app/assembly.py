@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, NamedTuple
 
-from exporter.aws import Clients, Credentials, Endpoints, Limiters, Reader, Tape, catalog_loader
+from exporter.aws import Allowance, Clients, Credentials, Endpoints, Limiters, Reader, Tape, catalog_loader
 from exporter.catalog import Catalog
 from exporter.catalog.models import Models
 from exporter.clock import Clock
 from exporter.exposition import Exposition
 from exporter.poller import Budget, Context, Poller, roots
 from exporter.reasons import Classifier
-from exporter.settings import ConfigurationError, Settings
+from exporter.settings import ConfigurationError, Rates, Settings
 from exporter.store import Database, StorageError
 from exporter.telemetry import Telemetry
 
@@ -56,6 +57,10 @@ class Parts:
         self.telemetry.reload_time.set(self.clock.time())
         self.exposition = Exposition(self.telemetry.registry, self.clock.monotonic)
         self._budget = Budget()
+        self.allowance = Allowance(self.clock)
+        self.telemetry.calls_per_hour_limit.set_function(
+            lambda: self.allowance.per_hour if self.allowance.is_limited else 0
+        )
         self.database = _database(settings)
         self.telemetry.storage_failed.set_function(lambda: self.database.has_failed)
         self.telemetry.storage_size.set_function(lambda: self.database.size)
@@ -88,9 +93,11 @@ class Parts:
     def _context(self) -> Context:
         settings = self.configuration.settings
         self._budget.limits = settings.limits
+        self.allowance.allow((settings.aws.calls_per_hour or math.inf) / settings.shard.count)
         return Context(
             settings=settings,
             reader=self._connection.reader,
+            allowance=self.allowance,
             endpoints=Endpoints(self.clock, ask=settings.aws.endpoint_url is None),
             exposition=self.exposition,
             telemetry=self.telemetry,
@@ -106,14 +113,17 @@ class Parts:
         settings = self.configuration.settings
         # What clients are made from: identities belong to accounts, models are cut to the kinds, the reader knows the
         # limits, and `poll.concurrency` is the size of each pool of connections.
-        sections = (settings.aws, settings.accounts, settings.kinds, settings.limits, settings.poll.concurrency)
+        own = {name: (each.requests_per_second, each.burst) for name, each in settings.services.items() if each}
+        rates = (settings.aws, {name: rate for name, rate in own.items() if any(rate)})
+        sections = (rates, settings.accounts, settings.kinds, settings.limits, settings.poll.concurrency)
         if before and before.sections == sections:
             return before
-        if before and before.sections[0] == settings.aws:
+        if before and before.sections[0] == rates:
             # AWS has slowed down a service for everyone, so that holds under other accounts and kinds as well.
             limiters = before.limiters
         else:
-            limiters = Limiters(settings.aws, self.telemetry, self.clock, settings.shard.count)
+            limits = Rates(settings, self.configuration.catalog)
+            limiters = Limiters(limits, self.telemetry, self.clock, self.allowance)
         loader, stack = catalog_loader(self.configuration.catalog), AsyncExitStack()
         clients = Clients(settings, self.telemetry, limiters, loader, self._credentials)
         # Clients are made when they are first needed, so there is nothing to enter here, only something to close later.

@@ -18,10 +18,12 @@ from exporter.exposition import Exposition
 from exporter.poller import JobSource, Poller
 from exporter.settings import Settings
 from exporter.store.inventory import Inventory, JobList, Sources
-from exporter.web import Guard, Inside, Reload, Site, WebConfigFile, create_app, from_systemd, listen, serve
+from exporter.web import Calls, Guard, Inside, Reload, Site, WebConfigFile, create_app, from_systemd, listen, serve
 
 _MAINTENANCE = 60.0
 """Seconds between two writes of what changes with each poll. After a kill, the last ones are missing."""
+
+_HOUR = 3600.0
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,7 @@ def _inside(parts: Parts) -> Inside:
         Inventory(parts.database, sources, parts.clock.time),
         settings=lambda: parts.configuration.settings,
         catalog=lambda: parts.configuration.catalog,
+        calls=lambda: Calls(parts.allowance.per_hour, poller.stretch.rate * _HOUR, poller.stretch.factor),
     )
 
 

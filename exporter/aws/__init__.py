@@ -5,7 +5,7 @@ from exporter.aws.landscape import Endpoints, Member, members, regions, unit_acc
 from exporter.aws.loader import catalog_loader
 from exporter.aws.poll import PollRun
 from exporter.aws.poll_error import PollError, poll_error
-from exporter.aws.rate import Limiters
+from exporter.aws.rate import Allowance, Limiters
 from exporter.aws.reader import Reader, Scoped
 from exporter.aws.session import Credentials, default_region
 from exporter.aws.tape import Tape, Taped
@@ -13,6 +13,7 @@ from exporter.aws.variables import problems
 from exporter.telemetry import PollErrorReason
 
 __all__ = [
+    "Allowance",
     "Clients",
     "Credentials",
     "Endpoints",

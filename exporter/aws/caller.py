@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from exporter.aws.causes import REGION
 from exporter.aws.identities import Identity
 from exporter.aws.poll import PollRun
-from exporter.aws.rate import Limiter
+from exporter.aws.rate import AdaptiveLimiter
 
 CALLER = "aws_job_exporter_caller"
 """The parameter of a client's method that takes the caller, and the key of a request's context that holds it."""
@@ -22,7 +22,8 @@ class Caller:
     poll: PollRun = field(default_factory=PollRun)
     identity: Identity | None = None
     """Whose credentials sign each request; the client's own if there is none."""
-    limiter: Limiter | None = None
+    limiters: Sequence[AdaptiveLimiter] = ()
+    """What holds back each request, in the order of waiting."""
     region: str = ""
     account_id: str = ""
     """The account that the credentials have to belong to; empty if that is what is to be found out."""
@@ -45,17 +46,17 @@ def attach(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
 
 
 async def hold(request: Any, **_: Any) -> None:
-    """Wait until the caller's rate allows another request (botocore's `request-created`)."""
+    """Wait until the caller's rates allow another request (botocore's `request-created`)."""
     caller = caller_of(request.context)
-    if caller.limiter:
-        await caller.limiter.wait(caller.poll)
+    for limiter in caller.limiters:
+        await limiter.wait(caller.poll)
 
 
 def learn(parsed_response: Any, context: Mapping[str, Any], **_: Any) -> None:
-    """Have the caller's rate follow what AWS responds (botocore's `response-received`)."""
-    limiter = caller_of(context).limiter
-    if limiter and parsed_response:  # without one the network failed, which says nothing about the rate
-        limiter.learn(parsed_response)
+    """Have the caller's rates follow what AWS responds (botocore's `response-received`)."""
+    if parsed_response:  # without one the network failed, which says nothing about the rate
+        for limiter in caller_of(context).limiters:
+            limiter.learn(parsed_response)
 
 
 async def reread(parsed_response: Any, context: Mapping[str, Any], **_: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from typing import Any, NamedTuple, Self
 
 from aiobotocore.credentials import AioCredentials
@@ -88,11 +88,11 @@ class Clients:
 
         Raises PollError if there are none, or if they belong to another account than the place's.
         """
-        return await self._call(await self._caller(poll, place, service), service, operation, arguments)
+        return await self._call(await self._caller(poll, place, service, operation), service, operation, arguments)
 
     async def account_id(self, poll: PollRun, place: Place) -> str:
         """Return the id of the account that the credentials belong to (STS GetCallerIdentity)."""
-        by = await self._caller(poll, place._replace(account_id=""), "sts")
+        by = await self._caller(poll, place._replace(account_id=""), "sts", "GetCallerIdentity")
         account_id = await self._asked(by)
         if place.account.role_arn is None:
             self.limiters.note_own(account_id)
@@ -120,11 +120,13 @@ class Clients:
         credentials: Mapping[str, Any] = response["Credentials"]
         return credentials
 
-    async def _caller(self, poll: PollRun, place: Place, service: str) -> Caller:
+    async def _caller(self, poll: PollRun, place: Place, service: str, operation: str) -> Caller:
         identity = self._identities.of(place.account, place.region)
-        await identity.ready()
-        limiter = self.limiters.of(place.account, place.region, service)
-        return Caller(poll, identity, limiter, place.region, place.account_id)
+        # The request that assumes a role may wait for the allowance, and that is not AWS's time.
+        with poll.paused() if self.limiters.allowance.is_limited else nullcontext():
+            await identity.ready()
+        limiters = self.limiters.of(place.account, place.region, service, operation)
+        return Caller(poll, identity, limiters, place.region, place.account_id)
 
     async def _call(self, by: Caller, service: str, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         client = await self.client(by.region, service)
@@ -133,6 +135,10 @@ class Clients:
             client = await self.client(by.region, service, by.identity)
         response: dict[str, Any] = await getattr(client, xform_name(operation))(**{**arguments, CALLER: by})
         return response
+
+    async def _allow(self, request: Any, **_: Any) -> None:
+        """Wait until the process may send another request to AWS, whoever it is for (botocore's `request-created`)."""
+        await self.limiters.allowance.wait(caller.caller_of(request.context).poll)
 
     async def _sign(self, request: Any, **_: Any) -> None:
         """Have a request signed with its caller's credentials (botocore's `before-sign`).
@@ -173,5 +179,6 @@ class Clients:
         )
         # First of all hooks: a request is signed and timed after it has waited, or its signature would age.
         name = client.meta.service_model.service_id.hyphenize()
-        client.meta.events.register_first(f"request-created.{name}", caller.hold)
+        for wait in (self._allow, caller.hold):
+            client.meta.events.register_first(f"request-created.{name}", wait)
         return client

@@ -11,11 +11,14 @@ from exporter.aws.poll import PollRun
 from exporter.aws.poll_error import error_reason
 from exporter.bucket import Bucket
 from exporter.clock import Clock
-from exporter.settings import Account, Aws
+from exporter.settings import Account, Rate, Rates
 from exporter.telemetry import PollErrorReason, Telemetry
 
 _FLOOR = 0.1
-"""Lowest rate, in requests per second. Never zero: a service that is not called cannot be seen to recover."""
+"""Lowest rate, in requests per second; a quarter of the full one where that is less.
+
+Never zero: a service that is not called cannot be seen to recover.
+"""
 
 _STEP = 0.02
 """Share of the full rate that each success restores: 25 successes make up for one halving."""
@@ -46,8 +49,7 @@ class AdaptiveBucket(Bucket):
             return
         self._slowed = now
         self.drain()
-        # The configured rate itself may be lower than the floor.
-        self.rate = max(self.rate / 2, min(self._full, _FLOOR))
+        self.rate = max(self.rate / 2, min(self._full / 4, _FLOOR))
 
     def succeeded(self) -> None:
         """Restore a step of the rate."""
@@ -57,7 +59,7 @@ class AdaptiveBucket(Bucket):
 class Limiter:
     """Holds back every request that one bucket is for: listing, discovery and details, retries included."""
 
-    def __init__(self, bucket: AdaptiveBucket, clock: Clock, note_wait: Callable[[float], None]) -> None:
+    def __init__(self, bucket: Bucket, clock: Clock, note_wait: Callable[[float], None]) -> None:
         self.bucket = bucket
         self._clock = clock
         self._note_wait = note_wait
@@ -80,6 +82,12 @@ class Limiter:
             self._waiters -= 1
             self._note_wait(self._clock.monotonic() - began)
 
+
+class AdaptiveLimiter(Limiter):
+    """A limiter whose rate follows what AWS responds."""
+
+    bucket: AdaptiveBucket
+
     def learn(self, response: Mapping[str, Any]) -> None:
         """Follow what AWS responds."""
         if response["ResponseMetadata"]["HTTPStatusCode"] < _REDIRECTS:
@@ -88,25 +96,80 @@ class Limiter:
             self.bucket.throttled()
 
 
-class Limiters:
-    """One limiter for each account, region and service, because that is what AWS's quotas are for."""
+_AT_ONCE = 0.05
+"""The part of an hour's requests that may be sent at once, after a pause. The others come in evenly."""
 
-    def __init__(self, settings: Aws, telemetry: Telemetry, clock: Clock, shards: int = 1) -> None:
-        # The shards do not talk to each other and share one quota, so each takes an equal part of it.
-        # At least one, because a bucket smaller than a token would never let a request through.
-        self._rate, self._burst = settings.requests_per_second / shards, max(1, settings.burst // shards)
+_HOUR = 3600.0
+
+
+class Allowance:
+    """What the whole process may send in any hour: `aws.calls_per_hour`. It lasts, whatever is reloaded."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._limiter: Limiter | None = None
+        self.per_hour = math.inf
+        """The most requests in any hour."""
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is a limit."""
+        return math.isfinite(self.per_hour)
+
+    def allow(self, per_hour: float) -> None:
+        """Allow so many requests in an hour from now on, infinitely many for no limit."""
+        self.per_hour = per_hour
+        if not self.is_limited:
+            self._limiter = None
+        elif self._limiter is None:
+            bucket = Bucket(self._at_once, self.rate, self._clock.monotonic)
+            self._limiter = Limiter(bucket, self._clock, lambda _: None)
+        else:
+            self._limiter.bucket.resize(self._at_once, self.rate)
+
+    @property
+    def rate(self) -> float:
+        """The requests per second that come in: in an hour, with those saved up, as many as there may be."""
+        return (self.per_hour - self._at_once) / _HOUR if self.is_limited else math.inf
+
+    @property
+    def _at_once(self) -> float:
+        return max(1.0, self.per_hour * _AT_ONCE)
+
+    async def wait(self, poll: PollRun) -> None:
+        """Return when the process may send another request."""
+        if self._limiter:
+            await self._limiter.wait(poll)
+
+
+class Limiters:
+    """Limiters for each account, region and service, because that is what AWS's quotas are for."""
+
+    def __init__(self, rates: Rates, telemetry: Telemetry, clock: Clock, allowance: Allowance | None = None) -> None:
+        self.allowance = allowance or Allowance(clock)
+        self._rates = rates
         self._telemetry = telemetry
         self._clock = clock
-        self._limiters: dict[tuple[str, str, str], Limiter] = {}
+        self._limiters: dict[_Key, AdaptiveLimiter] = {}
         self._own = ""
 
-    def of(self, account: Account, region: str, service: str) -> Limiter:
-        """Return the limiter of a service; all roles of one account share it."""
+    def of(self, account: Account, region: str, service: str, operation: str = "") -> tuple[AdaptiveLimiter, ...]:
+        """Return what holds back the requests of an operation, in the order of waiting.
+
+        All of a service's requests share one limiter, and all roles of an account do. An operation with a low quota has
+        one of its own before that, so that those who wait for it keep nobody else waiting.
+        """
         key = (account.account_id or self._own, region, service)
+        own = self._rates.of_operation(service, operation)
+        shared = self._limiter((*key, ""), self._rates.of_service(service))
+        return (self._limiter((*key, operation), own), shared) if own else (shared,)
+
+    def _limiter(self, key: _Key, rate: Rate) -> AdaptiveLimiter:
         if key not in self._limiters:
-            bucket = AdaptiveBucket(self._burst, self._rate, self._clock.monotonic)
-            self._limiters[key] = Limiter(bucket, self._clock, self._telemetry.rate_limit_wait.labels(service).inc)
-            self._publish(*key)
+            bucket = AdaptiveBucket(rate.burst, rate.per_second, self._clock.monotonic)
+            note_wait = self._telemetry.rate_limit_wait.labels(key[2]).inc
+            self._limiters[key] = AdaptiveLimiter(bucket, self._clock, note_wait)
+            self._publish(key)
         return self._limiters[key]
 
     def drop(self, account: Account, region: str) -> None:
@@ -114,19 +177,28 @@ class Limiters:
         account_id = account.account_id or self._own
         for key in [key for key in self._limiters if key[:2] == (account_id, region)]:
             del self._limiters[key]
-            if account_id:
-                self._telemetry.rate_limit.remove(*key)
+            if _is_shown(key):
+                self._telemetry.rate_limit.remove(*key[:3])
 
     def note_own(self, account_id: str) -> None:
         """Note the account of the default credentials, and file the limiters made before it was known under it."""
         self._own = account_id
         for key in [key for key in self._limiters if not key[0]]:
-            limiter = self._limiters.pop(key)
-            if self._limiters.setdefault((account_id, *key[1:]), limiter) is limiter:
-                self._publish(account_id, *key[1:])
+            limiter, known = self._limiters.pop(key), (account_id, *key[1:])
+            if self._limiters.setdefault(known, limiter) is limiter:
+                self._publish(known)
 
-    def _publish(self, account_id: str, region: str, service: str) -> None:
-        """Export the rate of a limiter once its account is known."""
-        if account_id:
-            bucket = self._limiters[account_id, region, service].bucket
-            self._telemetry.rate_limit.labels(account_id, region, service).set_function(lambda: bucket.rate)
+    def _publish(self, key: _Key) -> None:
+        """Export the rate of a service's limiter once its account is known."""
+        if _is_shown(key):
+            bucket = self._limiters[key].bucket
+            self._telemetry.rate_limit.labels(*key[:3]).set_function(lambda: bucket.rate)
+
+
+_Key = tuple[str, str, str, str]
+"""Account, region, service and operation, which is empty for the service's own limiter."""
+
+
+def _is_shown(key: _Key) -> bool:
+    account_id, _, _, operation = key
+    return bool(account_id) and not operation

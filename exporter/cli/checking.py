@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 
 from exporter.cli.environment import check_environment
-from exporter.cli.forecast import forecast, forgetful
+from exporter.cli.forecast import forecast, forgetful, stretched
 from exporter.cli.invocation import Invocation
 from exporter.reasons import Classifier
-from exporter.settings import ConfigurationError, given, load
+from exporter.settings import ConfigurationError, above_quotas, given, load
 from exporter.text.printable import printable
 from exporter.web import WebConfigFile
 
@@ -30,8 +30,9 @@ async def check_config(invocation: Invocation) -> int:
         else:
             catalog = settings.catalog(invocation.catalog)
             print(f"{file}: valid: {forecast(settings, catalog)}")
-            for sentence in forgetful(settings, catalog):
-                print(f"{file}: {sentence}")
+            for warnings in (forgetful, above_quotas, stretched):
+                for sentence in warnings(settings, catalog):
+                    print(f"{file}: {sentence}")
     if problems:
         raise ConfigurationError(problems)
     return 0

@@ -22,7 +22,7 @@ async def demo(invocation: Invocation) -> int:
         # Whoever watches it wants to see a job as it starts.
         "poll": {"interval": "10s", "idle_interval": "10s", "discovery_interval": "1m"},
         # The simulator has no quota, and whoever tries the demo wants to see results at once.
-        "aws": {"requests_per_second": 100, "burst": 100},
+        "aws": {"requests_per_second": 100, "burst": 100, "quota_share": 1000},
         # The region of the simulated world.
         "accounts": [{"regions": ["us-east-1"]}],
     }

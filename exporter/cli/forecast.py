@@ -62,6 +62,18 @@ def forgetful(settings: Settings, catalog: Catalog) -> Iterator[str]:
             )
 
 
+def stretched(settings: Settings, catalog: Catalog) -> Iterator[str]:
+    """Yield a sentence if the requests that can be foreseen are more than `aws.calls_per_hour`."""
+    selections, most = settings.selections(catalog), settings.aws.calls_per_hour
+    regions = list(_regions(settings.named_accounts)) or [""]
+    foreseen = sum(_of_region(settings, selections, region).requests for region in regions)
+    if most is not None and foreseen > most:
+        yield (
+            f"aws.calls_per_hour: {most:,} are less than the {foreseen:,.0f} requests of lists in which something "
+            f"happens: as long as that is so, all intervals are at least {foreseen / most:.1f} times as long"
+        )
+
+
 def _regions(accounts: tuple[Account, ...]) -> Iterator[str]:
     """Yield the regions of all accounts; empty for the environment's."""
     for account in accounts:

@@ -161,7 +161,12 @@ async def _with_outcome(recording: Recording, catalog: Catalog, kind: Kind) -> R
         aws.hooks.append(replay)
         settings = Settings.model_validate(
             {
-                "aws": {"endpoint_url": aws.endpoint_url, "max_attempts": 1, "requests_per_second": 1e6},
+                "aws": {
+                    "endpoint_url": aws.endpoint_url,
+                    "max_attempts": 1,
+                    "requests_per_second": 1e6,
+                    "quota_share": 1e6,
+                },
                 "accounts": [{"regions": [aws.world.region]}],
                 "services": {kind.service: {"kinds": [kind.key]}},
                 "poll": {"details_budget": _EVERY_REASON},

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -24,6 +25,8 @@ _Queue = OrderedDict[str, deque[asyncio.Future[None]]]
 class _Lane:
     """The sources of one service, which share its rate."""
 
+    most: int
+    """How many of them may be under way."""
     under_way: int = 0
     waiting: tuple[_Queue, _Queue] = field(default_factory=lambda: (OrderedDict(), OrderedDict()))
     """What was never polled, and what was."""
@@ -45,10 +48,10 @@ class _Lane:
 class Admission:
     """Slots for polls. Who waits for AWS holds one; who waits for the rate of a service leaves it to others."""
 
-    def __init__(self, slots: int, of_a_service: int) -> None:
-        """Let so many polls run at once, and of the sources of one service so many be under way."""
+    def __init__(self, slots: int, of_a_service: Callable[[str], int], under_way: float = math.inf) -> None:
+        """Let so many polls run at once, and so many be under way: of the sources of one service, and in all."""
         self._free = slots
-        self._room = slots * _WAITING
+        self._room = int(min(slots * _WAITING, under_way))
         self._most = of_a_service
         self._lanes: dict[_Key, _Lane] = {}
         self._turns: tuple[OrderedDict[_Key, None], ...] = (OrderedDict(), OrderedDict())
@@ -60,7 +63,9 @@ class Admission:
     async def poll(self, source: SourceKey, *, is_known: bool = False) -> AsyncIterator[None]:
         """Hold a slot while the block runs. What `is_known` already waits for what was never polled."""
         key = source.account_id, source.region, source.aws_service
-        lane, waiter = self._lanes.setdefault(key, _Lane()), asyncio.get_running_loop().create_future()
+        if (lane := self._lanes.get(key)) is None:
+            lane = self._lanes[key] = _Lane(self._most(source.aws_service))
+        waiter = asyncio.get_running_loop().create_future()
         lane.waiting[is_known].setdefault(source.kind, deque()).append(waiter)
         self._line_up(key, lane)
         self._admit()
@@ -98,7 +103,7 @@ class Admission:
 
     def _line_up(self, key: _Key, lane: _Lane) -> None:
         """Have a lane take its turns, if there is anybody to admit."""
-        if lane.under_way < self._most:
+        if lane.under_way < lane.most:
             for waiting, turns in zip(lane.waiting, self._turns, strict=True):
                 if waiting:
                     turns.setdefault(key)
@@ -125,7 +130,7 @@ class Admission:
                 key, _ = turns.popitem(last=False)
                 lane = self._lanes.get(key)
                 # Full, or gone: it lines up again when one of its polls ends, or begins.
-                if lane is None or lane.under_way >= self._most:
+                if lane is None or lane.under_way >= lane.most:
                     continue
                 waiter = lane.next(rank)
                 if waiter is None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from exporter.aws import Endpoints, Member, PollRun, Reader
+from exporter.aws import Allowance, Endpoints, Member, PollRun, Reader
 from exporter.clock import Clock
 from exporter.exposition import Exposition
 from exporter.jobs import SourceKey
@@ -23,6 +23,7 @@ class Context:
 
     settings: Settings
     reader: Reader
+    allowance: Allowance
     endpoints: Endpoints
     exposition: Exposition
     telemetry: Telemetry

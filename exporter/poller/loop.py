@@ -19,6 +19,7 @@ from exporter.poller.context import Context, Restored, Source
 from exporter.poller.outcomes import Outcomes
 from exporter.poller.pacing import pause
 from exporter.poller.progress import Progress
+from exporter.poller.stretch import Stretch
 from exporter.store import Denials, Denied, StorageLostError
 from exporter.telemetry import SourceStatus
 
@@ -26,6 +27,11 @@ log = structlog.get_logger(__name__)
 
 _LANES = 4
 """Sources of one service polled at once while its rate is low. They share that rate: more would only wait."""
+
+_SOON = 10.0
+"""Seconds within which each poll under way should get a request through `aws.calls_per_hour`; others do not begin."""
+
+_HOUR = 3600.0
 
 
 class _Sources(dict[SourceKey, Source]):
@@ -57,6 +63,7 @@ class Poller:
         self._group = asyncio.TaskGroup()
         self._under_way: dict[SourceKey, asyncio.Event] = {}
         """Set when the poll is over, for each source that is being polled."""
+        self.stretch = Stretch()
         self._use(context)
         self._sources = _Sources()
         self._children: dict[SourceKey, set[SourceKey]] = {}
@@ -75,6 +82,8 @@ class Poller:
         context.telemetry.sources.set_function(lambda: self.known)
         context.telemetry.sources_unread.set_function(lambda: self.progress.unread)
         context.telemetry.sources_overdue.set_function(self._overdue)
+        context.telemetry.calls_per_hour.set_function(lambda: self.stretch.rate * _HOUR)
+        context.telemetry.interval_stretch.set_function(lambda: self.stretch.factor)
 
     def _use(self, context: Context) -> None:
         self._context = context
@@ -82,9 +91,14 @@ class Poller:
         self._outcomes = Outcomes(context)
         # After a reload, the polls under way still hold the slots that they entered. So for a moment more may run than
         # either configuration allows.
-        slots, rate = context.settings.poll.concurrency, context.settings.aws.requests_per_second
-        # Few of a service where its rate is low, more where it is high; half of the slots at most.
-        self._admission = Admission(slots, int(min(max(1, slots // 2), max(_LANES, rate))))
+        settings, slots = context.settings, context.settings.poll.concurrency
+        self.stretch.most = context.allowance.rate
+
+        def lanes(service: str) -> int:
+            # Few of a service where its rate is low, more where it is high; half of the slots at most.
+            return int(min(max(1, slots // 2), max(_LANES, settings.requests_per_second(service))))
+
+        self._admission = Admission(slots, lanes, max(_LANES, context.allowance.rate * _SOON))
 
     @property
     def sources(self) -> Iterator[Source]:
@@ -243,6 +257,7 @@ class Poller:
         key = source.status.key
         self._sources[key] = source
         wait = self._recall(source.status)
+        self.stretch.begin(key, source.status.interval / source.status.stretch)
         if not (source.status.attempts or source.status.last_success):
             self.progress.add(key)
         for reason in PollErrorReason:
@@ -288,7 +303,9 @@ class Poller:
         if found is not None and is_lasting(denial):
             self._bring_back(key)
         is_soon = not status.denial and (status.reason or self._missed.get(key))
-        due = start + pause(retry_interval(status) if is_soon else status.interval, status.reason, self._rng)
+        usual = retry_interval(status) if is_soon else status.interval / status.stretch
+        self.stretch.polled(key, status.last_calls, usual)
+        due = start + pause(usual * status.stretch, status.reason, self._rng)
         status.next_poll = self._clock.time() + max(0.0, due - self._clock.monotonic())
         with _boundary(source):
             await self._denials.keep(self._fingerprint, key, denied(status))
@@ -318,7 +335,7 @@ class Poller:
         if discovery.denial:
             return
         # AWS may list for a while what it deletes, and many scopes may go at once.
-        if self._clock.time() - (discovery.last_success or -math.inf) >= discovery.retry_interval:
+        if self._clock.time() - (discovery.last_success or -math.inf) >= discovery.retry_interval * discovery.stretch:
             self._tasks[key].cancel()
             self._tasks[key] = self._group.create_task(self._loop(key), name="/".join(key))
 
@@ -338,6 +355,7 @@ class Poller:
         turn = admission.poll(key, is_known=status.attempts > 0)
         async with self._outcomes.kept(status), turn, self._noted(key):
             start = self._clock.monotonic()
+            status.stretch_to(self.stretch.factor)
             found: list[Source] | None = None
             poll = PollRun(admission.released, self._outcomes.progress(status))
             try:
@@ -422,6 +440,7 @@ class Poller:
         if task := self._tasks.pop(key, None):
             task.cancel()
         self.progress.remove(key)
+        self.stretch.end(key)
         source.withdraw()
         self._context.exposition.withdraw(("source", key))
         log.info("source gone", **key._asdict())

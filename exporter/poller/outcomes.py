@@ -98,7 +98,7 @@ class Outcomes:
         status.reason, status.error, status.denial = None, "", None
         status.last_success = self._context.clock.time()
         if holdings is None:
-            status.children, status.interval = children, status.usual_interval
+            status.children, status.interval = children, status.stretch * status.usual_interval
         else:
             _log_drops(status, "jobs", status.jobs_dropped, holdings.jobs_dropped)
             _log_drops(status, "series", sum(status.series_dropped.values()), sum(holdings.series_dropped.values()))
@@ -124,7 +124,7 @@ class Outcomes:
             status.denial = Denial(before.since if before else now, now)
         elif before:
             # A denial may have lasted for longer than anything else is waited for.
-            status.denial, status.interval = None, status.usual_interval
+            status.denial, status.interval = None, status.stretch * status.usual_interval
 
     def polled(self, status: SourceStatus, requests: int, took: float) -> None:
         """Record that a poll is over, however it went; `took` in seconds."""

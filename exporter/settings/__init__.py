@@ -5,6 +5,7 @@ from exporter.settings.errors import ConfigurationError
 from exporter.settings.flags import add_flags, given
 from exporter.settings.loading import load
 from exporter.settings.model import ENVIRONMENT_PREFIX, Selection, ServiceSettings, Settings
+from exporter.settings.rates import Rate, Rates, above_quotas
 from exporter.settings.sections import DEFAULT_PORT, Aws, Limits, Log, Metrics, Shard, Storage, Web
 from exporter.settings.shown import without_secrets
 from exporter.text.durations import format_duration, parse_duration
@@ -20,12 +21,15 @@ __all__ = [
     "Log",
     "Metrics",
     "Organization",
+    "Rate",
+    "Rates",
     "Selection",
     "ServiceSettings",
     "Settings",
     "Shard",
     "Storage",
     "Web",
+    "above_quotas",
     "add_flags",
     "are_to_be_found",
     "format_duration",

@@ -12,6 +12,7 @@ from exporter.catalog.kind import plural
 from exporter.catalog.own import extended
 from exporter.settings.accounts import Patterns
 from exporter.settings.model import ServiceSettings, Settings
+from exporter.settings.sections import FEWEST_CALLS
 from exporter.text.problems import in_words, shown
 from exporter.text.spelling import did_you_mean
 
@@ -30,6 +31,9 @@ def problems(settings: Settings, built_in: Catalog) -> Iterator[Problem]:
     shard = settings.shard
     if shard.index is not None and shard.index >= shard.count:
         yield "shard.index", f"{shard.index} is not one of {shard.count} shards: 0 to {shard.count - 1}"
+    calls, least = settings.aws.calls_per_hour, FEWEST_CALLS * shard.count
+    if calls is not None and calls < least:
+        yield "aws.calls_per_hour", f"{calls} is too few for {shard.count} shards: at least {least}"
     for name, service in settings.services.items():
         if name in catalog:
             for key, text in _service(catalog[name], service or ServiceSettings()):

@@ -21,7 +21,20 @@ from exporter.settings.accounts import (
     Regions,
     are_to_be_found,
 )
-from exporter.settings.sections import Aws, ConfigFile, Limits, Log, Metrics, Poll, Shard, Storage, Web, not_empty
+from exporter.settings.sections import (
+    Aws,
+    ConfigFile,
+    Count,
+    Limits,
+    Log,
+    Metrics,
+    PerSecond,
+    Poll,
+    Shard,
+    Storage,
+    Web,
+    not_empty,
+)
 from exporter.text.durations import Duration
 from exporter.text.problems import tag
 
@@ -41,6 +54,12 @@ class ServiceSettings(BaseModel):
     """Kinds to read. If unset, all kinds of the service except those that the catalog reads only if they are named."""
     interval: Duration | None = None
     """How often to read the jobs of the service. If unset, `poll.interval`."""
+    requests_per_second: PerSecond | None = None
+    """Maximum rate of requests to the service, in place of `aws.requests_per_second` and of what AWS documents for its
+    operations.
+    """
+    burst: Count | None = None
+    """Maximum number of requests to the service in quick succession after a pause. If unset, `aws.burst`."""
     regions: Regions = ()
     """Regions to read the service in, among those of the account: names, or patterns such as `eu-*`. If unset, all."""
     dimensions: tuple[Word, ...] = ()
@@ -151,6 +170,11 @@ class Settings(BaseSettings):
             kinds = tuple(service.kinds[key] for key, entry in self.kinds.items() if entry["service"] == name)
             selections.append(Selection(service, kinds, ServiceSettings()))
         return selections
+
+    def requests_per_second(self, service: str) -> float:
+        """Return how many requests per second a service gets at most, in each account and region."""
+        own = self.services.get(service)
+        return (own and own.requests_per_second) or self.aws.requests_per_second
 
     def stale_after(self, interval: float) -> float:
         """Return for how many seconds after its last success a source is exported: at least three of its intervals."""

@@ -78,6 +78,13 @@ CountOrNone = Annotated[int, Field(ge=0, le=1_000_000_000)]
 """What is more than anybody needs would overflow elsewhere: a float, or a column of the database."""
 
 
+FEWEST_CALLS = 10
+"""The lowest limit on the requests in an hour. With less, hardly more than an account's id could be read."""
+
+PerSecond = Annotated[float, Field(ge=0.001, le=1e12)]
+"""A rate of requests."""
+
+
 class Section(BaseModel):
     """A group of settings, in which an unknown key is an error."""
 
@@ -156,7 +163,7 @@ class Poll(Section):
     """How long a poll may wait for AWS without a further page of its list."""
     concurrency: Annotated[int, Field(gt=0, le=10_000)] = 32
     """Maximum number of sources to poll at the same time."""
-    # Ten seconds' worth of the default rate.
+    # Twenty seconds' worth of the default rate.
     details_budget: Count = 20
     """Maximum number of finished jobs whose reason and times, which its list lacks, one poll of a source requests."""
 
@@ -213,11 +220,18 @@ class Aws(Section):
     """How long to wait for AWS to respond to a request."""
     max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
     """How many times to try a request before the poll fails, 1 to 10."""
-    # Enough for 120 sources of one service in an account and region, each polled once a minute.
-    requests_per_second: Annotated[float, Field(ge=0.001, le=1e12)] = 2.0
+    # Enough for 60 sources of one service in an account and region, each polled once a minute.
+    requests_per_second: PerSecond = 1.0
     """Maximum rate of requests to a service, per account and region; reduced while AWS throttles."""
     burst: Count = 10
     """Maximum number of requests to a service in quick succession after a pause."""
+    # The jobs that are watched use up the same quotas.
+    quota_share: Annotated[float, Field(ge=0.001, le=1e12)] = 0.25
+    """Largest part to use of a quota that AWS documents for an operation, if that is less than the service's rate."""
+    calls_per_hour: Annotated[int, Field(ge=FEWEST_CALLS, le=1_000_000_000)] | None = None
+    """Maximum number of requests to AWS in any hour, of all accounts, regions and services together: if there would be
+    more, every source is polled less often. If unset, there is no such limit.
+    """
 
 
 class Shard(Section):

@@ -108,14 +108,27 @@ class Telemetry:
         )
         self.rate_limit = self._gauge(
             "rate_limit",
-            "Most requests per second that the exporter sends the service: aws.requests_per_second, or less while AWS "
-            "throttles.",
+            "Most requests per second that the exporter sends the service: requests_per_second, of the service or of "
+            "aws, or less while AWS throttles.",
             ("account_id", "region", "aws_service"),
         )
         self.rate_limit_wait = self._counter(
             "rate_limit_wait_seconds_total",
             "Total time that requests have waited for the rate limit.",
             ("aws_service",),
+        )
+
+        self.calls_per_hour = self._gauge(
+            "calls_per_hour",
+            "Requests to AWS in an hour as sources are polled now, without aws.calls_per_hour: an estimate.",
+        )
+        self.calls_per_hour_limit = self._gauge(
+            "calls_per_hour_limit",
+            "Most requests to AWS that are sent in any hour: aws.calls_per_hour, or a shard's part; 0 for no limit.",
+        )
+        self.interval_stretch = self._gauge(
+            "interval_stretch",
+            "By how much all intervals are longer so that aws.calls_per_hour is kept; 1 where they are not.",
         )
 
     def _watch_responses(self) -> None:

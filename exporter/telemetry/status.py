@@ -66,6 +66,8 @@ class SourceStatus:
     """Replaces a longer `interval` after a failed poll."""
     usual_interval: float = field(init=False)
     """By the configuration; `interval` is longer while nothing happens, or while AWS denies the source."""
+    stretch: float = 1.0
+    """By how much `interval` is longer so that all sources together keep to `aws.calls_per_hour`."""
     attempts: int = 0
     consecutive_failures: int = 0
     last_success: float | None = None
@@ -106,6 +108,11 @@ class SourceStatus:
         """Whether the last poll succeeded."""
         return self.attempts > 0 and self.consecutive_failures == 0
 
+    def stretch_to(self, factor: float) -> None:
+        """Have the interval be longer by another factor."""
+        self.interval *= factor / self.stretch
+        self.stretch = factor
+
     def is_overdue(self, now: float) -> bool:
         """Return whether the next poll should have been over for more than one interval."""
         return self.next_poll is not None and now - self.next_poll > self.interval
@@ -113,6 +120,7 @@ class SourceStatus:
     def renewed(self, newer: SourceStatus) -> SourceStatus:
         """Continue under a new configuration, with the interval and the names of `newer`; it may end a denial."""
         self.denial = None
-        self.interval = self.usual_interval = newer.usual_interval
+        self.usual_interval = newer.usual_interval
+        self.interval = self.usual_interval * self.stretch
         self.scope_kind, self.scope_name = newer.scope_kind, newer.scope_name
         return self

@@ -5,6 +5,17 @@ from exporter.web.server.listening import serve
 from exporter.web.server.sockets import from_systemd, listen
 from exporter.web.site import Site, create_app
 from exporter.web.toolkit import Guard, WebConfigFile
-from exporter.web.views.inside import Inside
+from exporter.web.views.inside import Calls, Inside
 
-__all__ = ["Guard", "Inside", "Reload", "Site", "WebConfigFile", "create_app", "from_systemd", "listen", "serve"]
+__all__ = [
+    "Calls",
+    "Guard",
+    "Inside",
+    "Reload",
+    "Site",
+    "WebConfigFile",
+    "create_app",
+    "from_systemd",
+    "listen",
+    "serve",
+]

@@ -483,3 +483,33 @@ async def test_shards_need_a_restart(aws, config, clock):
         assert await exporter.reload() == ()
         assert exporter.value(f"{OWN}shards") == 1
         assert exporter.up(kind=BEDROCK.key) == 1
+
+
+async def test_a_limit_on_requests_applies_at_once(aws, config, clock):
+    """Intervals grow with the next polls, and the page of sources says why; without it they are as before."""
+    config.write()
+    async with reloading(config, clock) as exporter:
+        for limit, is_needed in ((None, False), (60, True), (1000, False), (None, False)):
+            config.write(aws={"calls_per_hour": limit})
+            await exporter.reload()
+            for _ in range(2):
+                await exporter.turn(HOUR)
+            interval = exporter.value(f"{OWN}source_interval_seconds", kind=BEDROCK.key)
+            assert (interval or 0) > 70 if is_needed else interval == 60
+            assert ((exporter.value(f"{OWN}interval_stretch") or 0) > 1) == is_needed
+            host, port = exporter.exporter.addresses[0]
+            async with aiohttp.ClientSession() as session, session.get(f"http://{host}:{port}/sources") as response:
+                page = await response.text()
+            assert (f"At most {limit:,} requests to AWS in any hour" in page) if limit else "in any hour" not in page
+            assert ("times as long as usual" in page) == is_needed
+
+
+async def test_a_services_own_rate_applies_at_once(aws, config, clock):
+    """It takes the place of the rate that all services have, as soon as a reload says so."""
+    config.write()
+    async with reloading(config, clock) as exporter:
+        for rate in (2, 3):
+            config.write({"bedrock": {"kinds": [BEDROCK.key], "requests_per_second": rate}})
+            await exporter.reload()
+            await exporter.turn(HOUR)
+            assert exporter.value("aws_job_exporter_rate_limit", aws_service="bedrock") == rate

@@ -13,9 +13,9 @@ from exporter.aws import Clients, Credentials, Limiters, Place, PollError, PollR
 from exporter.aws.pools import Pools
 from exporter.aws.session import Session
 from exporter.clock import Clock
-from exporter.settings import Account, Settings
+from exporter.settings import Account, Rates, Settings
 from exporter.telemetry import Telemetry
-from tests.support.harness import REGION
+from tests.support.harness import CATALOG, REGION
 from tests.support.issuer import issuing, silent
 from tests.support.patience import UNHURRIED, eventually
 
@@ -47,7 +47,7 @@ async def clients_of(address, loader=None, *, keys=KEYS, aws=None, **sections):
         {"aws": {**UNHURRIED["aws"], "endpoint_url": address, **(aws or {})}, **sections}
     )
     telemetry = Telemetry()
-    limiters = Limiters(settings.aws, telemetry, Clock())
+    limiters = Limiters(Rates(settings, CATALOG), telemetry, Clock())
     async with Clients(settings, telemetry, limiters, loader or Loader(), keys) as clients:
         yield clients
 

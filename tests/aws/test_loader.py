@@ -15,7 +15,7 @@ from exporter.catalog.models import Models
 from exporter.catalog.own import extended
 from exporter.clock import Clock
 from exporter.jobs import Job
-from exporter.settings import Account, Aws, Settings
+from exporter.settings import Account, Aws, Rates, Settings
 from exporter.simulator import SimulatedScope, Simulator, World
 from exporter.telemetry import Telemetry
 from tests.support.harness import ACCOUNT, BEDROCK, CATALOG, LOOKOUT, NOW, REGION
@@ -71,7 +71,7 @@ EXTENDED = extended(CATALOG, OWN)
 
 def limiters(settings):
     """Return limiters for clients with these settings."""
-    return Limiters(settings, Telemetry(), Clock())
+    return Limiters(Rates(Settings(aws=settings), CATALOG), Telemetry(), Clock())
 
 
 @asynccontextmanager

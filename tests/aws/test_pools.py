@@ -22,10 +22,10 @@ from exporter.aws.poll_error import BadResponseError
 from exporter.aws.pools import MOST, Pools
 from exporter.aws.session import Session
 from exporter.clock import Clock
-from exporter.settings import Account, Settings
+from exporter.settings import Account, Rates, Settings
 from exporter.telemetry import Telemetry
 from tests.support.greeting import self_signed
-from tests.support.harness import ACCOUNT
+from tests.support.harness import ACCOUNT, CATALOG
 from tests.support.issuer import issuing
 from tests.support.patience import UNHURRIED, eventually
 
@@ -87,7 +87,7 @@ async def identities(address: str) -> list[str]:
     """Return what a new exporter's clients for each region learn from STS."""
     settings = Settings.model_validate({"aws": {**UNHURRIED["aws"], "endpoint_url": address, "max_attempts": 1}})
     telemetry = Telemetry()
-    limiters = Limiters(settings.aws, telemetry, Clock())
+    limiters = Limiters(Rates(settings, CATALOG), telemetry, Clock())
     keys = Credentials("AKIAIOSFODNN7EXAMPLE", "made-up")
     async with Clients(settings, telemetry, limiters, Loader(), keys) as clients:
         places = [Place(Account(), region) for region in REGIONS]
@@ -138,7 +138,7 @@ async def asking(address):
     """Yield a function that asks an STS with a new exporter's connections."""
     settings = Settings.model_validate({"aws": {**UNHURRIED["aws"], "endpoint_url": address, "max_attempts": 1}})
     telemetry = Telemetry()
-    limiters = Limiters(settings.aws, telemetry, Clock())
+    limiters = Limiters(Rates(settings, CATALOG), telemetry, Clock())
     async with Clients(
         settings, telemetry, limiters, Loader(), Credentials("AKIAIOSFODNN7EXAMPLE", "made-up")
     ) as clients:

@@ -1,6 +1,7 @@
 """The rate of requests: what a bucket lets pass, and how the reader's requests reach a simulated AWS."""
 
 import asyncio
+import math
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.aws import (
+    Allowance,
     Clients,
     Credentials,
     Limiters,
@@ -24,7 +26,7 @@ from exporter.aws import (
 )
 from exporter.aws.rate import AdaptiveBucket, Limiter
 from exporter.catalog.models import Models
-from exporter.settings import Account, Aws, Settings
+from exporter.settings import Account, Aws, Rates, Settings, Shard
 from exporter.simulator import AwsError
 from exporter.telemetry import Telemetry
 from tests.support.harness import (
@@ -105,7 +107,7 @@ def test_no_window_exceeds_the_burst_and_the_rate(rate, burst, pauses, events):
         if event:
             getattr(tokens, event)()
         passed += [clock.now] * taken(tokens)
-        assert min(rate, 0.1) <= tokens.rate <= rate
+        assert min(rate / 4, 0.1) <= tokens.rate <= rate
     for first, start in enumerate(passed):
         for last in range(first, len(passed)):
             assert last - first + 1 <= burst + rate * (passed[last] - start) + 0.001
@@ -133,9 +135,9 @@ async def test_consecutive_throttled_responses_are_one_event(clock):
     assert tokens.rate == 0.5
 
 
-@pytest.mark.parametrize(("rate", "floor"), [(2.0, 0.1), (0.05, 0.05)])
+@pytest.mark.parametrize(("rate", "floor"), [(2.0, 0.1), (0.1, 0.025)])
 async def test_the_rate_has_a_floor(clock, rate, floor):
-    """A service that is not called cannot be seen to recover; a rate that was set below the floor stays as it is."""
+    """A service that is not called cannot be seen to recover; the floor of a low rate is a quarter of it."""
     tokens = bucket(clock, rate)
     for _ in range(20):
         tokens.throttled()
@@ -245,13 +247,20 @@ async def reading(aws, clock, **settings):
         "burst": 2,
         **settings,
     }
-    aws_settings = Aws.model_validate(limited)
-    limiters = Limiters(aws_settings, telemetry, clock)
+    aws_settings = Settings.model_validate({"aws": limited})
+    limiters = limiters_of(aws_settings, clock, telemetry)
     limiters.note_own(ACCOUNT)
     credentials = Credentials("AKIAIOSFODNN7EXAMPLE", "made-up")
     loader = catalog_loader(CATALOG)
-    async with Clients(Settings(aws=aws_settings), telemetry, limiters, loader, credentials) as clients:
+    async with Clients(aws_settings, telemetry, limiters, loader, credentials) as clients:
         yield Reading(Reader(clients, Models(loader)), telemetry, clock)
+
+
+def limiters_of(settings, clock, telemetry=None):
+    """Return the limiters of an exporter with these settings."""
+    allowance = Allowance(clock)
+    allowance.allow(settings.aws.calls_per_hour or math.inf)
+    return Limiters(Rates(settings, CATALOG), telemetry or Telemetry(), clock, allowance)
 
 
 def refuse(service, code="ThrottlingException", status=429):
@@ -317,8 +326,8 @@ async def test_roles_of_one_account_share_a_bucket(clock):
     """The quota is the account's."""
     roles = [Account(role_arn=f"arn:aws:iam::{ACCOUNT}:role/{name}") for name in ("one", "two")]
     other = Account(role_arn="arn:aws:iam::444455556666:role/one")
-    limiters = Limiters(Aws(), Telemetry(), clock)
-    one, two, three = (limiters.of(account, REGION, "bedrock") for account in (*roles, other))
+    limiters = limiters_of(Settings(), clock)
+    one, two, three = (limiters.of(account, REGION, "bedrock")[0] for account in (*roles, other))
     assert one is two
     assert one is not three
 
@@ -332,34 +341,80 @@ def rate_of(telemetry, account_id=ACCOUNT):
 async def test_the_limiter_used_before_the_account_is_known_becomes_its_own(clock):
     """Its rate is shown once the account id is known."""
     telemetry = Telemetry()
-    limiters = Limiters(Aws(requests_per_second=3), telemetry, clock)
+    limiters = limiters_of(Settings(aws=Aws(requests_per_second=3)), clock, telemetry)
     early = limiters.of(Account(), REGION, "bedrock")
     assert rate_of(telemetry, "") is None
     limiters.note_own(ACCOUNT)
-    assert limiters.of(Account(), REGION, "bedrock") is early
-    assert limiters.of(Account(role_arn=f"arn:aws:iam::{ACCOUNT}:role/one"), REGION, "bedrock") is early
+    assert limiters.of(Account(), REGION, "bedrock") == early
+    assert limiters.of(Account(role_arn=f"arn:aws:iam::{ACCOUNT}:role/one"), REGION, "bedrock") == early
     assert (rate_of(telemetry), rate_of(telemetry, "")) == (3, None)
 
 
 async def test_an_account_that_is_already_known_keeps_its_limiter(clock):
     """A role in the account of the default credentials shares its quota, and the shown rate is the one in effect."""
     telemetry = Telemetry()
-    limiters = Limiters(Aws(requests_per_second=4), telemetry, clock)
-    known = limiters.of(Account(role_arn=f"arn:aws:iam::{ACCOUNT}:role/one"), REGION, "bedrock")
-    assert limiters.of(Account(), REGION, "bedrock") is not known
+    limiters = limiters_of(Settings(aws=Aws(requests_per_second=4)), clock, telemetry)
+    (known,) = limiters.of(Account(role_arn=f"arn:aws:iam::{ACCOUNT}:role/one"), REGION, "bedrock")
+    assert limiters.of(Account(), REGION, "bedrock") != (known,)
     limiters.note_own(ACCOUNT)
-    assert limiters.of(Account(), REGION, "bedrock") is known
+    assert limiters.of(Account(), REGION, "bedrock") == (known,)
     known.bucket.throttled()
     assert rate_of(telemetry) == 2
+
+
+STEP, CLUSTERS = CATALOG["emr"].kinds["step"], CATALOG["emr"].kinds["job_flow"]
+CLUSTER = Scoped({"account_id": ACCOUNT, "cluster": "j-1"})
+DOCUMENTED = {"requests_per_second": 1, "burst": 10, "quota_share": 0.25}
+
+
+async def test_an_operation_gets_a_quarter_of_what_aws_documents(aws, clock):
+    """Of EMR's 0.5/s and 10 at once for ListSteps, others need most; its other operations do not wait for them."""
+    aws.world.add_scope("emr", "cluster", id="j-1")
+    async with reading(aws, clock, **DOCUMENTED) as exporter, asyncio.TaskGroup() as group:
+        for _ in range(2):
+            assert await exporter.list(STEP, scope=CLUSTER) == []
+        steps = group.create_task(exporter.list(STEP, scope=CLUSTER))
+        await clock.until_asleep(lambda: 1)
+        for _ in range(5):
+            await exporter.list(CLUSTERS)
+        assert exporter.waited("emr") == 0
+        await clock.turn(7.9)
+        assert not steps.done()
+        await clock.turn(0.1)
+        assert await steps == []
+
+
+async def test_all_operations_of_a_service_share_its_rate_even_so(aws, clock):
+    """What an operation may have of its quota is on top of nothing."""
+    async with reading(aws, clock, **DOCUMENTED) as exporter, asyncio.TaskGroup() as group:
+        for _ in range(10):
+            await exporter.list()
+        late = group.create_task(exporter.list())
+        await clock.until_asleep(lambda: 1)
+        assert exporter.waited() == 0
+        await clock.turn(1)
+        await late
+        assert exporter.waited() == 1
+
+
+async def test_throttling_slows_down_the_operation_and_its_service(aws, clock):
+    """Which of the two quotas was used up, AWS does not say. The rate that is shown is the service's."""
+    aws.world.add_scope("emr", "cluster", id="j-1")
+    aws.hooks.append(refuse("emr", status=400))
+    async with reading(aws, clock, **DOCUMENTED) as exporter:
+        assert await exporter.list(STEP, scope=CLUSTER) is PollErrorReason.THROTTLED
+        own, shared = exporter.reader.clients.limiters.of(Account(), REGION, "emr", "ListSteps")
+        assert (own.bucket.rate, shared.bucket.rate) == (0.0625, 0.5)
+        assert exporter.rate("emr") == 0.5
 
 
 @pytest.mark.parametrize(("shards", "at_once"), [(1, 6), (3, 2), (4, 1), (10, 1)])
 async def test_shards_share_rate_and_burst_and_each_may_send_a_request(clock, shards, at_once):
     """A share of the burst is at least one request: with none, a shard would wait forever."""
-    limiters = Limiters(Aws(requests_per_second=2, burst=6), Telemetry(), clock, shards)
-    tokens = limiters.of(Account(), REGION, "bedrock").bucket
-    assert taken(tokens) == at_once
-    assert tokens.rate == 2 / shards
+    settings = Settings(aws=Aws(requests_per_second=2, burst=6), shard=Shard(count=shards, index=0))
+    (limiter,) = limiters_of(settings, clock).of(Account(), REGION, "bedrock")
+    assert taken(limiter.bucket) == at_once
+    assert limiter.bucket.rate == 2 / shards
 
 
 async def test_throttling_lowers_the_rate_and_success_restores_it(aws, clock):
@@ -480,3 +535,70 @@ async def test_without_a_time_limit_nothing_is_paused():
                 pass
             elapse(2 * PATIENCE)
             await asyncio.sleep(0)
+
+
+# The limit of the whole process.
+
+
+def bucket_of(allowance):
+    """Return the bucket behind a limit."""
+    assert allowance._limiter
+    return allowance._limiter.bucket
+
+
+@given(
+    per_hour=st.integers(10, 2000),
+    pauses=st.lists(st.floats(0, 1200), max_size=60),
+    resized=st.integers(0, 60),
+)
+def test_no_hour_exceeds_the_limit(per_hour, pauses, resized):
+    """Whenever requests come; nor when a reload sets the same limit again."""
+    clock = HandClock(now=0.0)
+    allowance = Allowance(clock)
+    allowance.allow(per_hour)
+    passed: list[float] = []
+    for number, pause in enumerate(pauses):
+        clock.now += pause
+        if number == resized:
+            allowance.allow(per_hour)
+        passed += [clock.now] * taken(bucket_of(allowance))
+    for start in passed:
+        assert sum(start <= each <= start + 3600 for each in passed) <= per_hour
+
+
+async def test_every_request_of_the_process_counts(aws, clock):
+    """Whichever service, region or account it is for, assuming its role included; others wait for the next one."""
+    role = Account(role_arn="arn:aws:iam::444455556666:role/one")
+    async with reading(aws, clock, calls_per_hour=37, burst=10) as exporter, asyncio.TaskGroup() as group:
+        # Of 37 requests one may be sent at once; one more comes in every hundred seconds.
+        await exporter.list()
+        for request in (
+            exporter.list(TRANSLATION),
+            exporter.list(place=PLACE._replace(region="eu-west-1")),
+            exporter.reader.clients.account_id(PollRun(), Place(role, REGION)),
+        ):
+            task = group.create_task(request)
+            await clock.until_asleep(lambda: 1)
+            before = sum(aws.requests.values())
+            await clock.turn(99)
+            assert sum(aws.requests.values()) == before
+            while not task.done():
+                await clock.turn(100)
+                await asyncio.sleep(0.01)
+        assert aws.requests["sts", "AssumeRole"] == 1
+
+
+async def test_another_limit_holds_from_then_on(clock):
+    """A reload may raise, lower and lift it, and saves up nothing on the way."""
+    allowance = Allowance(clock)
+    allowance.allow(200)
+    bucket = bucket_of(allowance)
+    assert taken(bucket) == 10
+    allowance.allow(400)
+    assert bucket.take() == pytest.approx(3600 / 380)
+    await clock.turn(3600)
+    allowance.allow(100)
+    assert taken(bucket) == 5
+    assert bucket.take() == pytest.approx(3600 / 95)
+    allowance.allow(math.inf)
+    await allowance.wait(PollRun())

@@ -21,7 +21,7 @@ from exporter.aws import Clients, Credentials, Limiters, Place, PollRun, Reader,
 from exporter.catalog import Catalog
 from exporter.catalog.models import Models
 from exporter.clock import Clock
-from exporter.settings import Account, Aws, Settings
+from exporter.settings import Account, Aws, Rates, Settings
 from exporter.simulator import Simulator, World
 from exporter.telemetry import Telemetry
 from tests.benchmarks.children import process, result_of
@@ -121,9 +121,10 @@ async def _aiobotocore(url: str) -> AsyncIterator[Callable[[], Awaitable[int]]]:
 async def _exporter(url: str) -> AsyncIterator[Callable[[], Awaitable[int]]]:
     calm_collector()  # as the exporter does when it starts
     loader = catalog_loader(CATALOG)
-    settings, telemetry = Aws(endpoint_url=url, requests_per_second=1e6, burst=1000), Telemetry()
-    limiters = Limiters(settings, telemetry, Clock())
-    async with Clients(Settings(aws=settings), telemetry, limiters, loader, KEYS) as clients:
+    settings = Settings(aws=Aws(endpoint_url=url, requests_per_second=1e6, burst=1000))
+    telemetry = Telemetry()
+    limiters = Limiters(Rates(settings, CATALOG), telemetry, Clock())
+    async with Clients(settings, telemetry, limiters, loader, KEYS) as clients:
         reader = Reader(clients, Models(loader))
 
         async def count() -> int:

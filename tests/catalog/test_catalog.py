@@ -17,7 +17,7 @@ from exporter.catalog.kind import plural
 from exporter.catalog.models import Checker, Models, item_shape, shape_at
 from exporter.cli.kinds import HEADER, rows
 from exporter.jobs import State
-from exporter.settings import ServiceSettings
+from exporter.settings import Rates, ServiceSettings, Settings, Shard
 from exporter.simulator import shapes
 from tools import catalog_page
 
@@ -137,6 +137,24 @@ def test_file_is_named_after_its_service(service):
 def test_iam_prefix(service):
     """IAM knows a service by botocore's name, with a few exceptions."""
     assert service.iam_prefix == IAM_PREFIXES.get(service.service, service.service)
+
+
+@OF_EACH_SERVICE
+def test_quotas_are_those_of_its_operations(service):
+    """A misspelled operation would be requested as often as any other."""
+    called = {operation for kind in KINDS for name, operation, _ in calls(kind) if name == service.service}
+    assert set(service.quotas) <= called
+
+
+@OF_EACH_SERVICE
+def test_no_operation_gets_more_than_a_quarter_of_its_quota(service):
+    """The others are left to whoever runs the jobs, with all shards together."""
+    for shards in (1, 4):
+        rates = Rates(Settings(shard=Shard(count=shards, index=0)), CATALOG)
+        for operation, quota in service.quotas.items():
+            rate = rates.of_operation(service.service, operation) or rates.of_service(service.service)
+            assert rate.per_second * shards <= quota.per_second / 4
+            assert rate.burst == 1 or rate.burst * shards <= (quota.burst or quota.per_second) / 4
 
 
 @OF_EACH_SERVICE

@@ -215,6 +215,14 @@ async def test_every_page_is_a_request(aws_credentials, capsys):
     assert (row["REQUESTS/POLL"], row["REQUESTS/HOUR"]) == ("3", "180")
 
 
+async def test_the_limit_of_an_hour_keeps_nobody_waiting(aws, doctor):
+    """Somebody looks on, and whatever runs has a limit of its own. Of ten requests, one may be sent at once."""
+    code, found, _, _ = await doctor(BATCH, "--aws.calls-per-hour=10")
+    assert code == 0
+    assert sum(aws.requests.values()) > 1
+    assert BEDROCK.key in {kind for kind, _ in found}
+
+
 async def test_discovery_counts_at_its_own_interval(aws, doctor):
     """Models in a membership are looked up at the discovery interval, their trainings listed at each poll."""
     membership = trained_model(aws)
@@ -238,7 +246,7 @@ async def test_sources_of_one_operation_have_separate_rows(aws, doctor):
 @pytest.mark.parametrize("kind", [BEDROCK, CUSTOMIZATION])
 async def test_the_concurrency_follows_the_configuration(aws, doctor, kind):
     """Even with a concurrency of one, all are read."""
-    code, found, *_ = await doctor({"bedrock": {}}, "--poll.concurrency=1")
+    code, found, *_ = await doctor({"bedrock": {"requests_per_second": 1000}}, "--poll.concurrency=1")
     assert code == 0
     assert found[kind.key, ""]["RESULT"] == "ok"
 

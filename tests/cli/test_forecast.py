@@ -59,3 +59,23 @@ def test_a_service_counts_only_in_its_regions(only, sources):
     services = {"bedrock": {"kinds": [BEDROCK.key], **only}}
     settings = load(CATALOG, defaults={"accounts": [{"regions": ["us-east-1", "eu-west-1"]}], "services": services})
     assert f"at least {sources} sources" in forecast(settings, CATALOG)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentences"),
+    [
+        ("aws: {calls_per_hour: 100}\nservices: {bedrock: {kinds: [model_invocation_job, model_copy_job]}}\n", 1),
+        ("aws: {calls_per_hour: 1000}\nservices: {bedrock: {kinds: [model_invocation_job, model_copy_job]}}\n", 0),
+        ("services: {emr: {requests_per_second: 2}}\n", 1),
+        ("services: {bedrock: {requests_per_second: 2}}\n", 0),
+    ],
+)
+def test_limits_that_do_not_fit_are_told(tmp_path, capsys, content, sentences):
+    """Whoever checks a configuration learns that intervals will be longer, or that AWS allows less."""
+    file = tmp_path / "exporter.yml"
+    file.write_text(content)
+    assert main(["check-config", str(file)]) == 0
+    lines = [line.removeprefix(f"{file}: ") for line in capsys.readouterr().out.splitlines()]
+    found = [line for line in lines if line.startswith(("aws.calls_per_hour: 100 are less", "services.emr.requests"))]
+    assert len(found) == sentences
+    assert all("126 requests" in line and "1.3 times" in line for line in found if line.startswith("aws"))

@@ -1,6 +1,7 @@
 """Who polls when: few at once, and nobody because of others that wait for their rate."""
 
 import asyncio
+import math
 
 import pytest
 
@@ -17,8 +18,8 @@ def key(service="bedrock", kind="job", account="1", scope=""):
 class Crowd:
     """Polls that last until they are told to end, or to wait for their rate."""
 
-    def __init__(self, slots, of_a_service):
-        self.slots, self.admission = slots, Admission(slots, of_a_service)
+    def __init__(self, slots, of_a_service, under_way):
+        self.slots, self.admission = slots, Admission(slots, lambda _: of_a_service, under_way)
         self.began = []
         self.tasks = {}
         self.steps = {}
@@ -52,8 +53,8 @@ async def crowd():
     """Return a function that makes a crowd; all end afterward."""
     crowds = []
 
-    def make(slots, of_a_service=100):
-        crowds.append(Crowd(slots, of_a_service))
+    def make(slots, of_a_service=100, under_way=math.inf):
+        crowds.append(Crowd(slots, of_a_service, under_way))
         return crowds[-1]
 
     async with asyncio.timeout(PATIENCE):
@@ -165,6 +166,15 @@ async def test_not_everybody_may_wait_at_once(crowd):
         polls.start(str(number), key("glue", account=str(number)))
         polls.tell(str(number), asyncio.Event())
     assert len(await polls.settle()) == 16
+
+
+async def test_a_limit_on_requests_is_one_on_the_polls_under_way(crowd):
+    """A poll that has not begun keeps no half list, and its source's numbers."""
+    polls = crowd(2, under_way=3.9)
+    for number in range(40):
+        polls.start(str(number), key("glue", account=str(number)))
+        polls.tell(str(number), asyncio.Event())
+    assert len(await polls.settle()) == 3
 
 
 @pytest.mark.parametrize("when", ["waiting", "running", "released", "returning"])

@@ -197,15 +197,21 @@ def configured(endpoint_url: str, services: Mapping[str, Any] | None = None, **s
 
 @asynccontextmanager
 async def running(
-    settings: Settings, clock: HandClock, *, catalog: Catalog = CATALOG, credentials: Credentials | None = KEYS
+    settings: Settings,
+    clock: HandClock,
+    *,
+    catalog: Catalog = CATALOG,
+    credentials: Credentials | None = KEYS,
+    settled: bool = True,
 ) -> AsyncIterator[Running]:
-    """Yield an exporter after its first polls; without `credentials` it finds some as usual."""
+    """Yield an exporter after its first polls, or at once; without `credentials` it finds some as usual."""
     async with app.assembled(settings, catalog, REGION, credentials=credentials, clock=clock) as parts:
         parts.poller._rng = random.Random(1)
         async with asyncio.TaskGroup() as group:
             polling = group.create_task(parts.poller.run(parts.roots))
             exporter = Running(parts.poller, parts.exposition, clock)
-            await exporter.settle()
+            if settled:
+                await exporter.settle()
             try:
                 yield exporter
             finally:

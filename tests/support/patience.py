@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 _VARIABLE = "TESTS_SLOWNESS"
 """Passes the measurement on to the workers of pytest-xdist and to every other child."""
@@ -34,11 +35,14 @@ os.environ[_VARIABLE] = str(SLOWNESS)
 PATIENCE = 120.0 * SLOWNESS
 """Seconds of real time after which a test gives up waiting."""
 
-UNHURRIED = {
-    "aws": {"connect_timeout": f"{PATIENCE:.0f}s", "read_timeout": f"{PATIENCE:.0f}s"},
+UNHURRIED: dict[str, dict[str, Any]] = {
+    "aws": {"connect_timeout": f"{PATIENCE:.0f}s", "read_timeout": f"{PATIENCE:.0f}s", "quota_share": 1e12},
     "poll": {"timeout": f"{PATIENCE:.0f}s", "idle_interval": "1s"},
 }
-"""Settings of an exporter that gives up waiting no sooner than the test, and polls as often when nothing happens."""
+"""Settings of an exporter that gives up waiting no sooner than the test, and polls as often when nothing happens.
+
+What AWS documents of its quotas does not hold for the simulator.
+"""
 
 UNHURRIED_FLAGS = tuple(
     f"--{section}.{key.replace('_', '-')}={value}" for section in UNHURRIED for key, value in UNHURRIED[section].items()

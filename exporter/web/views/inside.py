@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import TypeVar
+from math import inf, isfinite
+from typing import NamedTuple, TypeVar
 
 from exporter.catalog import Catalog
 from exporter.settings import Settings
@@ -22,6 +23,22 @@ _MOST_TEXT = 1_000_000
 """Characters on one page, before they are escaped. Messages may have thousands each, and a page a thousand of them."""
 
 
+class Calls(NamedTuple):
+    """The requests to AWS in an hour."""
+
+    most: float = inf
+    """Infinite without `aws.calls_per_hour`."""
+    usual: float = 0.0
+    """As many as there would be without it."""
+    stretch: float = 1.0
+    """By how much all intervals are longer for it."""
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is a limit."""
+        return isfinite(self.most)
+
+
 @dataclass(frozen=True)
 class Inside:
     """Where the pages and the API find what they show."""
@@ -29,6 +46,7 @@ class Inside:
     inventory: Inventory
     settings: Callable[[], Settings]
     catalog: Callable[[], Catalog]
+    calls: Callable[[], Calls] = Calls
 
     async def jobs(self, parameters: JobParameters) -> tuple[list[JobRow], Position | None, int | None]:
         """Return the jobs that pass the filters: one page, the cursor of the next, and the total if it is known."""

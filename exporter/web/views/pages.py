@@ -190,6 +190,7 @@ async def _sources(inside: Inside, parameters: SourceParameters) -> Context:
         "next": following,
         "health": inside.health(),
         "late": inside.overdue(),
+        "calls": inside.calls(),
         "choices": _choices(labels([status.key for status in inside.inventory.each_status()])),
     }
 
