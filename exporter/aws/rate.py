@@ -1,4 +1,4 @@
-"""The rate of requests: a limit for each service that falls when AWS throttles and recovers with each success."""
+"""The rate of requests: limits for services and operations, which follow what AWS responds, and one for the process."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Stretch:
     @property
     def rate(self) -> float:
         """The requests per second of all sources, without a limit."""
-        return max(0.0, self._sum)
+        return self._sum
 
     @property
     def factor(self) -> float:

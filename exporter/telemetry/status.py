@@ -110,7 +110,8 @@ class SourceStatus:
 
     def stretch_to(self, factor: float) -> None:
         """Have the interval be longer by another factor."""
-        self.interval *= factor / self.stretch
+        # Rounded, so that it comes back to what it was.
+        self.interval = round(self.interval * factor / self.stretch, 6)
         self.stretch = factor
 
     def is_overdue(self, now: float) -> bool:

@@ -91,12 +91,18 @@ def test_one_costly_poll_lengthens_intervals_for_a_while():
 
 
 def test_a_source_that_is_gone_counts_no_more():
-    """Nor does one that nobody knows."""
+    """Nor does one that nobody knows; one that comes back starts over, whether its begin was noted or not."""
     stretch = Stretch(most=1.0)
-    stretch.begin(key(1), 60.0)
-    stretch.end(key(1))
-    stretch.end(key(2))
-    assert (stretch.rate, stretch.factor) == (0, 1)
+    for _ in range(2):
+        stretch.begin(key(1), 50.0)
+        assert stretch.rate == pytest.approx(0.02)
+        stretch.polled(key(1), 41, 50.0)
+        assert stretch.rate == pytest.approx(0.22)
+        stretch.end(key(1))
+        stretch.end(key(2))
+        assert (stretch.rate, stretch.factor) == (0, 1)
+    stretch.polled(key(1), 41, 50.0)
+    assert stretch.rate == pytest.approx(0.22)
 
 
 # An exporter with a limit.
