@@ -18,6 +18,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from exporter.jobs import State
 from exporter.settings.model import Settings
 from exporter.settings.sections import Section
 from exporter.text.durations import Duration
@@ -97,7 +98,14 @@ def _form(path: KeyPath, field: FieldInfo) -> dict[str, Any]:
     }
 
 
-_METAVARS: Mapping[Any, str] = {Duration: "DURATION", Path: "FILE", int: "NUMBER", float: "NUMBER", str: "TEXT"}
+_METAVARS: Mapping[Any, str] = {
+    Duration: "DURATION",
+    Path: "FILE",
+    State: "STATE",
+    int: "NUMBER",
+    float: "NUMBER",
+    str: "TEXT",
+}
 
 
 def _metavar(annotation: Any) -> str:
