@@ -2,77 +2,94 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from exporter.cli.advice import Ailment, advice
 from exporter.cli.invocation import table
-from exporter.permissions import Operation
-from exporter.telemetry import SourceStatus
+from exporter.cli.rates import MONTH, Rate, total
+from exporter.telemetry import PollErrorReason, SourceStatus
 
-_HOUR = 3600.0
-_COLUMNS = (
-    *("ACCOUNT", "REGION", "SERVICE", "KIND", "SCOPE", "RESULT", "REQUESTS/POLL", "REQUESTS/HOUR"),
-    *("MISSING ACTION", "WHAT AWS SAYS"),
-)
-_SUMS = ("ACCOUNT", "SERVICE", "REGIONS", "SOURCES", "UP", "REQUESTS/HOUR")
+_SOURCE = ("ACCOUNT", "REGION", "SERVICE", "KIND", "SCOPE")
+_COLUMNS = (*_SOURCE, "RESULT", "REQUESTS/POLL", "REQUESTS/HOUR", "MISSING ACTION", "WHAT AWS SAYS")
+_LARGEST = (*_SOURCE, "REQUESTS/POLL", "REQUESTS/HOUR", "AT MOST/HOUR")
+_SUMS = (*_SOURCE[:3], "SOURCES", "UP", "REQUESTS/HOUR", "REQUESTS/MONTH", "AT MOST/HOUR")
+_SHOWN = 10
+"""The sources, and twice as many sums, that are shown if not all are asked for: those that request most."""
 _START, _END = 160, 240
 """Characters of an error to show: AWS's sentences about permissions are long, and say last which policy denies."""
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """The state of one source, what it requested, and which permission it lacks."""
+    """The state of one source, what it requests, and which permission it lacks."""
 
     status: SourceStatus
-    intervals: Mapping[Operation, float]
-    """How often the source requests each operation; first the one that its polls consist of."""
-    requests: Counter[tuple[str, str]]
+    each_poll: int
+    """The requests of a poll, without those that not every poll makes."""
+    rate: Rate
     missing: str
     error: str
 
-    @property
-    def each_poll(self) -> int:
-        """The requests of a poll for what it consists of."""
-        return self.requests[next(iter(self.intervals))[:2]]
 
-    def per_hour(self) -> Counter[str]:
-        """Return the requests that the source makes per hour, by service; nothing if it could not be read."""
-        rates: Counter[str] = Counter()
-        for operation, interval in self.intervals.items() if self.status.is_up else ():
-            rates[operation.service] += round(self.requests[operation.service, operation.operation] * _HOUR / interval)
-        return rates
+class ServiceTotal(NamedTuple):
+    """The sources of a service in a region of an account, and what they add up to."""
+
+    account: str
+    region: str
+    service: str
+    sources: int
+    up: int
+    rate: Rate
 
 
-@dataclass(frozen=True)
 class Report:
-    """What the tour found."""
+    """What the tour found; first what makes most requests."""
 
-    findings: Sequence[Diagnosis]
-    series: int
+    def __init__(self, findings: Iterable[Diagnosis], series: int) -> None:
+        self.findings = sorted(findings, key=lambda finding: (-finding.rate.expected, finding.status.key))
+        self.series = series
+        self.rate = total(finding.rate for finding in self.findings)
 
     def text(self, *, every_row: bool) -> str:
         """Return it for people: what is not well row by row, what is well summed up."""
         shown = [finding for finding in self.findings if every_row or finding.missing or not finding.status.is_up]
         parts = [table(_COLUMNS, map(_row, shown))] if shown else []
-        parts.append(table(_SUMS, self._sums()))
+        sums = self._by_service()
+        parts.append(table(_SUMS, map(_sums_row, sums if every_row else sums[: 2 * _SHOWN])))
+        if not every_row:
+            if rest := sums[2 * _SHOWN :]:
+                parts[-1] += f"\n{_rest(rest)}"
+            parts.append(
+                f"The sources that request most:\n{table(_LARGEST, map(_largest_row, self.findings[:_SHOWN]))}"
+            )
         if to_do := self._to_do():
             parts.append("\n".join(("What to do, the most useful first:", *(f"* {each}" for each in to_do))))
         return "\n\n".join((*parts, self._closing()))
 
     def plain(self) -> dict[str, Any]:
         """Return the same for programs."""
-        keys = ("account_id", "aws_service", "regions", "sources", "up", "requests_per_hour")
         return {
             "sources": [_plain(finding) for finding in self.findings],
-            "services": [dict(zip(keys, sums, strict=True)) for sums in self._by_service()],
+            "services": [
+                {
+                    "account_id": sums.account,
+                    "region": sums.region,
+                    "aws_service": sums.service,
+                    "sources": sums.sources,
+                    "up": sums.up,
+                    **_plain_rate(sums.rate),
+                }
+                for sums in self._by_service()
+            ],
             "to_do": self._to_do(),
             "total": {
                 "sources": len(self.findings),
                 "failed": self._failed,
-                "requests_per_hour": self._rate,
+                **_plain_rate(self.rate),
+                "denied_per_hour": round(self._denied, 2),
                 "series": self.series,
             },
         }
@@ -82,22 +99,20 @@ class Report:
         return sum(not finding.status.is_up for finding in self.findings)
 
     @property
-    def _rate(self) -> int:
-        return sum(finding.per_hour().total() for finding in self.findings)
+    def _denied(self) -> float:
+        denied = (each for each in self.findings if each.status.reason is PollErrorReason.ACCESS_DENIED)
+        return total(finding.rate for finding in denied).expected
 
-    def _by_service(self) -> Iterator[tuple[str, str, int, int, int, int]]:
-        """Yield account, service, regions, sources, how many of these are up, and their requests per hour."""
-        groups: defaultdict[tuple[str, str], list[Diagnosis]] = defaultdict(list)
+    def _by_service(self) -> list[ServiceTotal]:
+        groups: defaultdict[tuple[str, str, str], list[Diagnosis]] = defaultdict(list)
         for finding in self.findings:
-            groups[finding.status.key.account_id, finding.status.key.aws_service].append(finding)
-        for (account, service), found in sorted(groups.items()):
-            regions = len({finding.status.key.region for finding in found})
-            up = sum(finding.status.is_up for finding in found)
-            yield account, service, regions, len(found), up, sum(finding.per_hour().total() for finding in found)
-
-    def _sums(self) -> Iterator[Sequence[str]]:
-        for account, service, *numbers in self._by_service():
-            yield account, service, *(f"{number:,}" for number in numbers)
+            key = finding.status.key
+            groups[key.account_id, key.region, key.aws_service].append(finding)
+        sums = (
+            ServiceTotal(*key, len(found), sum(each.status.is_up for each in found), total(each.rate for each in found))
+            for key, found in groups.items()
+        )
+        return sorted(sums, key=lambda each: (-each.rate.expected, *each[:3]))
 
     def _to_do(self) -> list[str]:
         return advice(
@@ -107,23 +122,46 @@ class Report:
         )
 
     def _closing(self) -> str:
-        sources, failed = len(self.findings), self._failed
-        found = f"{failed:,} of {sources:,} sources failed; the others"
-        if not failed:
-            found = f"All {sources:,} sources are up; they"
-        return f"{found} make {self._rate:,} requests to AWS per hour. /metrics has {self.series:,} series."
+        return " ".join(self._sentences())
+
+    def _sentences(self) -> Iterator[str]:
+        sources, failed, rate = len(self.findings), self._failed, self.rate
+        found = f"{failed:,} of {sources:,} sources failed; all" if failed else f"All {sources:,} sources are up; they"
+        yield (
+            f"{found} make {rate.expected:,.0f} requests to AWS per hour and {rate.expected * MONTH:,.0f} per month if "
+            f"everything goes on as in the last day, and {rate.most:,.0f} per hour if something happens in every list "
+            "all the time."
+        )
+        if self._denied:
+            yield f"AWS denies {self._denied:,.0f} of them per hour."
+        yield f"/metrics has {self.series:,} series."
 
 
 def _row(finding: Diagnosis) -> Sequence[str]:
     status = finding.status
-    requests = (f"{finding.each_poll:,}", f"{finding.per_hour().total():,}")
     return (
         *status.key,
         "ok" if status.is_up else str(status.reason),
-        *(requests if status.is_up else ("", "")),
+        f"{finding.each_poll:,}",
+        f"{finding.rate.expected:,.0f}",
         finding.missing,
         _shortened(finding.error),
     )
+
+
+def _largest_row(finding: Diagnosis) -> Sequence[str]:
+    rate = finding.rate
+    return (*finding.status.key, f"{finding.each_poll:,}", f"{rate.expected:,.0f}", f"{rate.most:,.0f}")
+
+
+def _sums_row(sums: ServiceTotal) -> Sequence[str]:
+    numbers = (sums.sources, sums.up, sums.rate.expected, sums.rate.expected * MONTH, sums.rate.most)
+    return (*sums[:3], *(f"{number:,.0f}" for number in numbers))
+
+
+def _rest(sums: Sequence[ServiceTotal]) -> str:
+    rate = total(each.rate for each in sums)
+    return f"and {len(sums):,} more with {rate.expected:,.0f} requests per hour; --all shows them"
 
 
 def _shortened(error: str) -> str:
@@ -137,8 +175,16 @@ def _plain(finding: Diagnosis) -> dict[str, Any]:
     return {
         **status.key._asdict(),
         "result": "ok" if status.is_up else str(status.reason),
-        "requests_per_poll": finding.each_poll if status.is_up else None,
-        "requests_per_hour": finding.per_hour().total() if status.is_up else None,
+        "requests_per_poll": finding.each_poll,
+        **_plain_rate(finding.rate),
         "missing_action": finding.missing,
         "error": finding.error,
+    }
+
+
+def _plain_rate(rate: Rate) -> dict[str, float]:
+    return {
+        "requests_per_hour": round(rate.expected, 2),
+        "requests_per_month": round(rate.expected * MONTH),
+        "most_requests_per_hour": round(rate.most, 2),
     }

@@ -6,6 +6,7 @@ from exporter.poller.context import Context, Source
 from exporter.poller.listing import JobSource
 from exporter.poller.loop import Poller
 from exporter.poller.organization import OrganizationSource, RegionsSource, roots
+from exporter.poller.pacing import idle, mean_pause
 from exporter.poller.scopes import ScopeSource
 
 __all__ = [
@@ -18,5 +19,7 @@ __all__ = [
     "RegionsSource",
     "ScopeSource",
     "Source",
+    "idle",
+    "mean_pause",
     "roots",
 ]

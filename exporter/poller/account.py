@@ -32,6 +32,11 @@ class AccountSource:
         """Services that the region does not have. Empty where the regions are named: then every service is read."""
         self._finding = Finding(context.database, self.status.key, repr(place))
 
+    @property
+    def assumes_role(self) -> bool:
+        """Whether the account is read through a role."""
+        return self._place.account.role_arn is not None
+
     async def poll(self, poll: PollRun) -> None:
         """Ask STS. A role that cannot be assumed shows here, once, and not on every source of the account."""
         self.account_id = await self.reader.clients.account_id(poll, self._place)

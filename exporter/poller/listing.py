@@ -177,6 +177,10 @@ class JobSource:
         with poll.paused():
             return await self._publish(expires)
 
+    def expire(self) -> None:
+        """List everything at the next poll, as at each resync."""
+        self.memory.read_in_full = -math.inf
+
     async def restore(self) -> Restored | None:
         """Publish the numbers of the last poll, which go stale as if the exporter had never stopped."""
         ledger, clock, status = self.ledger, self._context.clock, self.status

@@ -18,9 +18,19 @@ def pause(interval: float, reason: PollErrorReason | None, rng: random.Random) -
     sooner would not change, and at least half of it after a transient fault (network, time-out, server error). The
     interval of what AWS denies is longer: see `BackOff`.
     """
+    return interval * rng.uniform(*_range(reason))
+
+
+def mean_pause(interval: float, reason: PollErrorReason | None) -> float:
+    """Return what `pause` returns on average."""
+    return interval * sum(_range(reason)) / 2
+
+
+def _range(reason: PollErrorReason | None) -> tuple[float, float]:
+    """Return the shortest and the longest pause, in intervals."""
     if reason is None:
-        return interval * rng.uniform(1 - _JITTER, 1 + _JITTER)
-    return interval * rng.uniform(1 - _JITTER if reason.is_refusal else 0.5, 1.0)
+        return 1 - _JITTER, 1 + _JITTER
+    return 1 - _JITTER if reason.is_refusal else 0.5, 1.0
 
 
 _QUIET = 6.0

@@ -344,6 +344,20 @@ class Ledger:
             ).fetchall()
         return [record(row) for row in rows]
 
+    async def runs(self, since: float) -> list[tuple[float | None, float | None]]:
+        """Return when each job was created and when it ended: those that are active, and those that ended since a time.
+
+        A job whose end nobody knows is left out.
+        """
+        async with self.database.exclusive() as connection:
+            rows = connection.execute(
+                "SELECT created, NULL FROM job INDEXED BY job_finished WHERE source = :source AND finished IS NULL "
+                "UNION ALL SELECT created, finished FROM job INDEXED BY job_finished "
+                "WHERE source = :source AND finished >= :since AND dated",
+                {"source": self.number, "since": milliseconds(since)},
+            ).fetchall()
+        return [(seconds(created), seconds(finished)) for created, finished in rows]
+
     async def created_since(self, time: float, limit: int) -> int:
         """Return how many of the jobs held were created since a time, counting every active one; at most `limit`."""
         async with self.database.exclusive() as connection:

@@ -95,7 +95,8 @@ async def test_each_api_is_called_once_or_as_often_as_its_first_polls_need(aws, 
     trained_model(aws)
     await doctor({**BATCH, **TRAINING})
     first = 1 + sum(state.is_active for state in BEDROCK.state_of.values())
-    assert aws.requests.pop((BEDROCK.service, BEDROCK.operation)) == first + 1
+    # Once more as a resync reads it, and once as any other poll does.
+    assert aws.requests.pop((BEDROCK.service, BEDROCK.operation)) == first + 2
     assert set(aws.requests.values()) == {1}
     assert len(aws.requests) == 4
 
@@ -159,14 +160,14 @@ async def test_the_policy_that_denies_is_what_to_change(aws, aws_credentials, ca
 
 
 async def test_other_failures_have_no_missing_action(aws, doctor):
-    """No action is reported as missing, and no number is guessed."""
+    """No action is reported as missing; what is asked again and again counts all the same."""
     nowhere = {"lookoutequipment": {"kinds": [LOOKOUT.key], "inference_schedulers": ["pump-8"]}}
     code, found, totals, _ = await doctor(nowhere)
     row = found[LOOKOUT.key, "pump-8"]
     assert code == 1
     assert (row["RESULT"], row["MISSING ACTION"]) == ("not_found", "")
-    assert (row["REQUESTS/POLL"], row["REQUESTS/HOUR"]) == ("", "")
-    assert "lookoutequipment" not in totals
+    assert (row["REQUESTS/POLL"], row["REQUESTS/HOUR"]) == ("1", totals["lookoutequipment"])
+    assert int(totals["lookoutequipment"]) >= 60
 
 
 async def test_refused_details_do_not_fail_the_source(aws, doctor):
@@ -224,13 +225,13 @@ async def test_the_limit_of_an_hour_keeps_nobody_waiting(aws, doctor):
 
 
 async def test_discovery_counts_at_its_own_interval(aws, doctor):
-    """Models in a membership are looked up at the discovery interval, their trainings listed at each poll."""
+    """Memberships are looked up at the discovery interval, models by each poll: they come with their first training."""
     membership = trained_model(aws)
     _, found, totals, _ = await doctor(TRAINING)
     assert found["membership", ""]["REQUESTS/HOUR"] == "6"
     row = found[TRAINED.key, membership.id]
-    assert (row["REQUESTS/POLL"], row["REQUESTS/HOUR"]) == ("1", "66")
-    assert totals == {"cleanroomsml": "72", "sts": "6"}
+    assert (row["REQUESTS/POLL"], row["REQUESTS/HOUR"]) == ("1", "120")
+    assert totals == {"cleanroomsml": "126", "sts": "6"}
 
 
 async def test_sources_of_one_operation_have_separate_rows(aws, doctor):
@@ -273,11 +274,14 @@ async def report_of(aws, capsys, *arguments):
 async def test_an_organization_that_is_well_is_summed_up(aws, aws_credentials, capsys):
     """A row for each account and service, none for each source: 1,776 rows that say "ok" help nobody."""
     code, text = await report_of(aws, capsys)
-    sums, closing = text.strip().split("\n\n")
-    found = {(row["ACCOUNT"], row["SERVICE"]): (row["REGIONS"], row["SOURCES"], row["UP"]) for row in rows(sums)}
+    sums, largest, closing = text.strip().split("\n\n")
+    found = {(row["ACCOUNT"], row["SERVICE"]): (row["REGION"], row["SOURCES"], row["UP"]) for row in rows(sums)}
     assert code == 0
-    assert {found[account, "bedrock"] for account in OTHERS} == {("1", "2", "2")}
+    assert {found[account, "bedrock"] for account in OTHERS} == {(REGION, "2", "2")}
     assert len(found) == 15
+    title, table = largest.split("\n", 1)
+    assert title == "The sources that request most:"
+    assert len(rows(table)) == 10
     assert closing.startswith("All 20 sources are up; they make ")
     assert re.search(r"/metrics has [\d,]+ series\.$", closing)
 
@@ -292,7 +296,7 @@ async def test_what_is_not_well_comes_row_by_row_and_with_what_to_do(aws, aws_cr
 
     aws.hooks.append(fail)
     code, text = await report_of(aws, capsys)
-    sources, _, to_do, closing = text.strip().split("\n\n")
+    sources, *_, to_do, closing = text.strip().split("\n\n")
     assert code == 1
     assert {(row["SERVICE"], row["RESULT"]) for row in rows(sources)} == {
         ("bedrock", "access_denied"),
@@ -303,7 +307,8 @@ async def test_what_is_not_well_comes_row_by_row_and_with_what_to_do(aws, aws_cr
         f"* Allow bedrock:ListModelInvocationJobs. 5 sources in 5 accounts, such as {OTHERS[0]}.",
         f"* Try again later: glue has a fault. 1 source in {OTHERS[0]}.",
     ]
-    assert closing.startswith("6 of 20 sources failed; the others make ")
+    assert closing.startswith("6 of 20 sources failed; all make ")
+    assert re.search(r" AWS denies 3\d\d of them per hour\. ", closing)
 
 
 async def test_programs_read_the_same_as_json(aws, aws_credentials, capsys):
@@ -314,11 +319,48 @@ async def test_programs_read_the_same_as_json(aws, aws_credentials, capsys):
     assert code == 1
     assert len(report["sources"]) == report["total"]["sources"] == 20
     assert report["total"]["failed"] == 5
-    assert sum(source["requests_per_hour"] or 0 for source in report["sources"]) == report["total"]["requests_per_hour"]
+    for key in ("requests_per_hour", "requests_per_month", "most_requests_per_hour"):
+        for part in ("sources", "services"):
+            assert sum(each[key] for each in report[part]) == pytest.approx(report["total"][key], rel=0.001)
+    assert report["total"]["requests_per_month"] == pytest.approx(730 * report["total"]["requests_per_hour"], rel=0.001)
     denied = next(source for source in report["sources"] if source["kind"] == BEDROCK.key)
     assert (denied["result"], denied["missing_action"]) == ("access_denied", "bedrock:ListModelInvocationJobs")
     assert {(service["sources"], service["up"]) for service in report["services"]} == {(2, 1), (1, 1)}
     assert report["to_do"][0].startswith("Allow bedrock:ListModelInvocationJobs.")
+
+
+async def test_the_largest_come_first(aws, aws_credentials, capsys):
+    """Who pays for requests looks there; what happens in a list decides how often that is read."""
+    aws.world.add_job(CUSTOMIZATION, created=NOW, path=[(0, "InProgress")])
+    flags = ["--poll.idle-interval=10m", "--accounts=[{}]"]
+    code, text = await report_of(aws, capsys, *flags)
+    sums, largest, closing = text.strip().split("\n\n")
+    found = [(row["KIND"], row["REQUESTS/HOUR"], row["AT MOST/HOUR"]) for row in rows(largest.split("\n", 1)[1])]
+    assert found[0] == (CUSTOMIZATION.key, "60", "60")
+    assert (BEDROCK.key, "6", "60") in found[1:]
+    services = [(row["SERVICE"], row["REQUESTS/HOUR"], row["REQUESTS/MONTH"]) for row in rows(sums)]
+    assert services[0] == ("bedrock", "66", "48,180")
+    assert "make 78 requests to AWS per hour and 56,940 per month" in closing
+    assert code == 0
+
+
+async def test_many_services_are_cut_short(aws, aws_credentials, capsys):
+    """What is left out is summed up; --all shows it."""
+    more = [{"role_arn": f"arn:aws:iam::{444400000000 + number}:role/exporter"} for number in range(8)]
+    _, text = await report_of(aws, capsys, f"--accounts={json.dumps(more)}")
+    sums = text.split("\n\n")[0].splitlines()
+    assert len(sums) == 1 + 20 + 1
+    assert re.fullmatch(r"and 4 more with 2\d requests per hour; --all shows them", sums[-1])
+    _, text = await report_of(aws, capsys, f"--accounts={json.dumps(more)}", "--all")
+    assert len(text.split("\n\n")[1].splitlines()) == 1 + 24
+    assert "The sources that request most" not in text
+
+
+async def test_a_role_is_assumed_again_and_again(aws, doctor):
+    """Its credentials last an hour, of which a quarter is left when they are renewed."""
+    role = {"role_arn": f"arn:aws:iam::{ACCOUNT}:role/aws-job-exporter"}
+    _, found, *_ = await doctor(BATCH, f"--accounts={json.dumps([role])}")
+    assert found["account", ""]["REQUESTS/HOUR"] == "7"
 
 
 @pytest.mark.parametrize("command", [["doctor"], ["once", "--output=table"]], ids=" ".join)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -77,6 +78,11 @@ class HandClock(Clock):
                 waker.set_result(None)
                 del self._sleepers[waker]
 
+    @property
+    def due(self) -> float:
+        """When the next sleeper wakes; the end of time if nobody sleeps."""
+        return min(self._sleepers.values(), default=math.inf)
+
     async def until_asleep(self, count: Callable[[], int]) -> None:
         """Wait until as many tasks sleep as `count` returns."""
         async with asyncio.timeout(PATIENCE):
@@ -147,6 +153,12 @@ class Running:
         """Advance the clock and wait for the polls that are due."""
         await self.clock.turn(seconds)
         await self.settle()
+
+    async def elapse(self, seconds: float) -> None:
+        """Let time pass, with each poll at the very moment at which it is due."""
+        end = self.clock.now + seconds
+        while self.clock.now < end:
+            await self.turn(max(0.0, min(self.clock.due, end) - self.clock.now))
 
     def read(self) -> Reading:
         """Return what is on /metrics now."""
