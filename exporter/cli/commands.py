@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from exporter.catalog import Catalog
+from exporter.cli import prices
 from exporter.cli.invocation import Command, FailedError, Invocation
 from exporter.cli.version import VERSION
 from exporter.settings import ConfigurationError, add_flags
@@ -128,10 +129,11 @@ def _add_commands(add: Callable[[str, str, str], argparse.ArgumentParser]) -> No
         "doctor",
         "doctor:doctor",
         "Poll every source, and report what does not work and what to do about it, which permissions are missing, and "
-        "how many requests to AWS to expect per hour; exit with code 1 if a source failed.",
+        "how many requests to AWS to expect per hour and month; exit with code 1 if a source failed.",
     )
     doctor.add_argument("--all", action="store_true", help="Show a row for each source, also where all is well.")
     doctor.add_argument("--output", choices=("table", "json"), default="table", help="Output format.")
+    prices.add_flags(doctor)
     _add_record(add)
     storage_ = add(
         "storage", "storage:storage", "Check a storage directory and show what it holds, even while it is in use."

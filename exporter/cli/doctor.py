@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 from exporter import app, threads
+from exporter.cli import prices
+from exporter.cli.bill import Bill
 from exporter.cli.diagnosis import Report
 from exporter.cli.environment import region
 from exporter.cli.examination import Examination
@@ -35,7 +37,12 @@ async def doctor(invocation: Invocation) -> int:
 
 
 def _print(report: Report, invocation: Invocation) -> None:
-    if invocation.options.output == "json":
-        print(json.dumps(report.plain(), indent=2))
-    else:
-        print(report.text(every_row=invocation.options.all))
+    options = invocation.options
+    known = prices.given(options)
+    bill = Bill(report.rate, known) if known else None
+    if options.output == "json":
+        print(json.dumps(report.plain() | ({"cost": bill.plain()} if bill else {}), indent=2))
+        return
+    print(report.text(every_row=options.all))
+    if bill:
+        print("", bill.text(), sep="\n")

@@ -363,6 +363,42 @@ async def test_a_role_is_assumed_again_and_again(aws, doctor):
     assert found["account", ""]["REQUESTS/HOUR"] == "7"
 
 
+async def test_the_cost_is_told_on_request(aws, aws_credentials, capsys):
+    """At AWS's list prices, with where they are from, and as an estimate."""
+    _, plain = await report_of(aws, capsys)
+    _, text = await report_of(aws, capsys, "--cost")
+    assert "USD" not in plain
+    report, bill = text.split("\n\n", 3)[-2:]
+    (month,) = (int(number.replace(",", "")) for number in re.findall(r"([\d,]+) per month", report))
+    first, further, guardduty = rows("\n".join(bill.splitlines()[1:5]))
+    assert "(an estimate)" in bill.splitlines()[0]
+    assert (first["USD/MILLION"], first["USD/MONTH"]) == ("0.00", "0.00")
+    assert (further["USD/MILLION"], guardduty["USD/MILLION"]) == ("20.00", "4.00")
+    assert float(further["USD/MONTH"]) == pytest.approx(month * 20 / 1e6, abs=0.006)
+    assert float(guardduty["USD/MONTH"]) == pytest.approx(month * 4 / 1e6, abs=0.006)
+    assert "https://aws.amazon.com/guardduty/pricing/ (October 2026)" in guardduty["PRICE FROM"]
+
+
+async def test_prices_can_be_given(aws, aws_credentials, capsys):
+    """One given price asks for the cost, and replaces the list price alone."""
+    _, text = await report_of(aws, capsys, "--guardduty-price=1.75", "--output=json")
+    cost = json.loads(text)["cost"]
+    total = json.loads(text)["total"]
+    assert [(charge["usd_per_million"], charge["price_from"]) for charge in cost[2:]] == [(1.75, "command line")]
+    assert cost[1]["usd_per_million"] == 20
+    assert cost[2]["usd_per_month"] == pytest.approx(total["requests_per_month"] * 1.75 / 1e6, abs=0.006)
+    assert cost[2]["most_usd_per_month"] == pytest.approx(total["most_requests_per_hour"] * 730 * 1.75 / 1e6, abs=0.006)
+
+
+@pytest.mark.parametrize("text", ["free", "-1", "nan", "inf", ""])
+def test_a_price_is_an_amount(text, capsys):
+    """The flag and the text are named, and nothing is asked of AWS."""
+    with pytest.raises(SystemExit) as left:
+        main(["doctor", f"--cloudtrail-price={text}"])
+    assert left.value.code == 2
+    assert f"--cloudtrail-price: {text!r} is not a price in USD, such as 20 or 1.75" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", [["doctor"], ["once", "--output=table"]], ids=" ".join)
 async def test_a_terminal_shows_how_far_it_is(aws, aws_credentials, command, monkeypatch, capsys):
     """Somebody who waits for a minute must see that something happens; a file gets the result alone."""
