@@ -14,6 +14,7 @@ from tests.benchmarks import (
     bench_listing,
     bench_pages,
     bench_polling,
+    bench_requests,
     bench_store,
 )
 from tests.benchmarks.pace import pace
@@ -39,6 +40,7 @@ BENCHMARKS: Mapping[str, Callable[[], Iterable[Row]]] = {
     "Store": bench_store.rows,
     "Pages": bench_pages.rows,
     "Polling": bench_polling.rows,
+    "Requests": bench_requests.rows,
     "Accounts": bench_accounts.rows,
 }
 

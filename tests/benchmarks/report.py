@@ -51,6 +51,13 @@ _SEARCHES = (
     "the first page",
 )
 
+_LATER_HOUR = {
+    "empty account, default configuration": 500,
+    "empty account, seven services": 250,
+    "138 lists in four services, quiet": 3000,
+}
+"""The most requests to AWS in an hour, after the first one."""
+
 _ORGANIZATIONS = "200 accounts, no jobs", "200 accounts, 10 jobs in some lists"
 
 TARGETS = {
@@ -87,6 +94,11 @@ TARGETS = {
     },
     "10,000 sources: polled in time": Target(least=100),
     "10,000 sources: CPU, steady": Target(most=1),
+    **{f"{profile}: requests of a later hour": Target(most=most) for profile, most in _LATER_HOUR.items()},
+    **{f"{profile}: what the doctor foretells is off by": Target(most=10) for profile in _LATER_HOUR},
+    "requests of a poll, a state machine with 100,000 finished executions, median": Target(most=2),
+    # Once in poll.idle_interval, which is ten minutes, and a tenth of it: polls are early or late by so much.
+    "a job that starts in an idle list is seen after, longest": Target(most=660),
 }
 """The targets of the measurements with these names; other measurements are there to explain them."""
 

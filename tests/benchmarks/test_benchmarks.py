@@ -11,6 +11,7 @@ from tests.benchmarks import (
     bench_listing,
     bench_pages,
     bench_polling,
+    bench_requests,
     bench_soak,
     bench_store,
 )
@@ -68,6 +69,20 @@ async def test_a_soak_shows_what_is_held() -> None:
     assert (first.accounts, first.lists) == (5, 10)
     assert [line.accounts for line in later] == [4, 5]
     assert all(line.health > 0 < min(line.vitals) for line in (first, *later))
+
+
+def test_requests_of_a_day_are_counted() -> None:
+    """An hour of a few quiet lists takes a request for each in ten minutes, as was foretold, and the first one more."""
+    services = {"emr-serverless": {}, "bedrock": {"kinds": ["evaluation_job", "model_copy_job"]}}
+    profiles = [bench_requests.Profile("few lists", services)]
+    values = {row.name: row.value for row in bench_requests.rows(profiles, hours=3, finished=1500, jobs=3)}
+    # Two lists, one discovery and the account.
+    assert values["few lists: requests of a later hour"] == pytest.approx(24, abs=2)
+    assert values["few lists: requests of the first hour"] > 36
+    assert values["few lists: what the doctor foretells is off by"] <= 10
+    executions = "requests of a poll, a state machine with 1,500 finished executions"
+    assert values[f"{executions}, median"] == 1 < values[f"{executions}, mean of an hour with its resync"] < 2
+    assert 0 < values["a job that starts in an idle list is seen after, longest"] <= 660
 
 
 def test_a_fleet_is_polled() -> None:

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 def empty(_world):
     """Add nothing."""
-    return {"bedrock": {}, "emr": {}}
+    return {"bedrock": {"kinds": ["evaluation_job", "model_copy_job"]}, "emr": {}}
 
 
 def quiet(world):
@@ -65,7 +65,7 @@ async def test_what_cannot_be_read_is_foretold_as_it_is_asked_again(fault):
     async with simulated(clock) as aws:
         aws.faults.add(fault, operation=BEDROCK.operation)
         kinds = {"bedrock": {"kinds": [BEDROCK.key, CUSTOMIZATION.key]}}
-        found = await day(aws, clock, kinds, {}, hours=12)
+        found = await day(aws, clock, kinds, {}, hours=4)
     assert found.foretold.expected == pytest.approx(found.mean, rel=0.1)
 
 
