@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from exporter.cli.invocation import table
+from exporter.cli.pace import MONTH, Rate
 from exporter.cli.prices import Price
-from exporter.cli.rates import MONTH, Rate
 
 _COLUMNS = ("CHARGE", "USD/MILLION", "USD/MONTH", "AT MOST", "PRICE FROM")
 

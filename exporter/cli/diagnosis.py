@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from exporter.cli.advice import Ailment, advice
 from exporter.cli.invocation import table
-from exporter.cli.rates import MONTH, Rate, total
+from exporter.cli.pace import MONTH, Rate, total
 from exporter.telemetry import PollErrorReason, SourceStatus
 
 _SOURCE = ("ACCOUNT", "REGION", "SERVICE", "KIND", "SCOPE")

@@ -9,7 +9,7 @@ from exporter.cli import prices
 from exporter.cli.bill import Bill
 from exporter.cli.diagnosis import Report
 from exporter.cli.environment import region
-from exporter.cli.examination import Examination
+from exporter.cli.examination import Examination, in_turns
 from exporter.cli.invocation import Invocation
 from exporter.cli.progress_line import progress_line
 from exporter.exposition import Format
@@ -32,8 +32,9 @@ async def doctor(invocation: Invocation) -> int:
         async with progress_line(examination.progress):
             await examination.examine(parts.roots)
         series = sum(not line.startswith(b"#") for line in parts.exposition.render(Format.TEXT).splitlines())
-    _print(Report(examination.findings, series), invocation)
-    return 0 if all(finding.status.is_up for finding in examination.findings) else 1
+    findings = in_turns(examination.findings)
+    _print(Report(findings, series), invocation)
+    return 0 if all(finding.status.is_up for finding in findings) else 1
 
 
 def _print(report: Report, invocation: Invocation) -> None:

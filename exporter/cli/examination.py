@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from exporter import permissions
 from exporter.catalog import Catalog, Kind
-from exporter.cli import rates
+from exporter.cli import pace
 from exporter.cli.advice import cause_advice
 from exporter.cli.diagnosis import Diagnosis
-from exporter.cli.rates import DAY, HOUR, Rate, Reading
+from exporter.cli.pace import DAY, HOUR, Rate, Reading
 from exporter.permissions import Operation
 from exporter.poller import (
     AccountSource,
@@ -25,6 +25,7 @@ from exporter.poller import (
     Source,
     mean_pause,
 )
+from exporter.poller.backoff import APART, LONGEST, retry_interval
 from exporter.settings import Settings
 from exporter.telemetry import PollErrorReason
 
@@ -91,7 +92,7 @@ class Examination:
         )
         now = ledger.last_read or 0.0
         runs = await ledger.runs(now - 2 * DAY)
-        rate = rates.listed(reading, runs, now, usual=source.status.usual_interval, longest=poll.idle_interval)
+        rate = pace.listed(reading, runs, now, usual=source.status.usual_interval, longest=poll.idle_interval)
         return later[listing], rate
 
     async def _read_again(self, source: JobSource, first: _Requests) -> list[_Requests]:
@@ -158,15 +159,30 @@ def _of_kind(kind: Kind) -> list[Operation]:
 
 def _parent(source: Source, requests: _Requests) -> Rate:
     """Return the rate of a source that finds others."""
-    rate = rates.steady(requests.total(), source.status.interval)
+    rate = pace.steady(requests.total(), source.status.interval)
     is_role = isinstance(source, AccountSource) and source.assumes_role
-    return rate.plus(rates.steady(1, _ROLE_RENEWED)) if is_role else rate
+    return rate.plus(pace.steady(1, _ROLE_RENEWED)) if is_role else rate
 
 
 def _failing(source: Source, requests: _Requests) -> Rate:
     """Return the rate of a source that could not be read, if it cannot be read later either."""
     status = source.status
     # A role that cannot be assumed is a request of no poll.
-    return rates.steady(
-        max(1, requests.total()), mean_pause(min(status.usual_interval, status.retry_interval), status.reason)
-    )
+    each = max(1, requests.total())
+    if status.denial:
+        return pace.steady(each, LONGEST)
+    return pace.steady(each, mean_pause(retry_interval(status), status.reason))
+
+
+def in_turns(findings: Iterable[Diagnosis]) -> list[Diagnosis]:
+    """Return findings in which the sources that AWS denies in one region of an account take turns."""
+    found = list(findings)
+    denied: defaultdict[tuple[str, ...], float] = defaultdict(float)
+    for each in found:
+        if each.status.denial:
+            denied[each.status.key[:2]] += each.rate.expected
+    shares = {place: min(1.0, HOUR / APART / rate) for place, rate in denied.items()}
+    return [
+        replace(each, rate=each.rate.times(shares[each.status.key[:2]])) if each.status.denial else each
+        for each in found
+    ]

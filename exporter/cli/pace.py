@@ -31,6 +31,10 @@ class Rate(NamedTuple):
         """Return both together."""
         return Rate(self.expected + other.expected, self.most + other.most)
 
+    def times(self, factor: float) -> Rate:
+        """Return so many times the rate."""
+        return Rate(self.expected * factor, self.most * factor)
+
 
 def total(rates: Iterable[Rate]) -> Rate:
     """Return the sum of rates."""

@@ -12,13 +12,13 @@ from exporter.jobs import SourceKey
 from exporter.store import Denied
 from exporter.telemetry import Denial, SourceStatus
 
-_LONGEST = 3600.0
+LONGEST = 3600.0
 """Seconds between two polls of a source that AWS denies, at most, unless too many of a region are denied."""
 
 _AT_FIRST = 180.0
 """Seconds of a denial in which each source waits for itself alone: a new permission takes a moment to be in effect."""
 
-_APART = 44.0
+APART = 44.0
 """Seconds between two requests that AWS denies, of all sources of an account in a region: 82 an hour.
 
 With those about the account itself (GetCallerIdentity, AssumeRole, DescribeRegions) there are fewer than 100.
@@ -71,13 +71,13 @@ class BackOff:
 
     def __init__(self, shards: int) -> None:
         """Leave the turns of other shards to them."""
-        self._apart = _APART * shards
+        self._apart = APART * shards
         self._free: dict[_Place, float] = {}
         """When the next turn is."""
 
     def interval(self, status: SourceStatus, denial: Denial, requests: int, now: float) -> float:
         """Return how long a source waits after a poll of so many requests that was denied."""
-        wait = max(retry_interval(status), min(_LONGEST, denial.lasted))
+        wait = max(retry_interval(status), min(LONGEST, denial.lasted))
         return wait if not is_lasting(denial) else max(wait, self._turn(status.key, now, requests) - now)
 
     def resume(self, key: SourceKey, due: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.cli.rates import Rate, Reading, listed, polls, steady, total
+from exporter.cli.pace import Rate, Reading, listed, polls, steady, total
 
 NOW, MINUTE, HOUR, DAY = 1_790_000_000.0, 60.0, 3600.0, 86_400.0
 NEVER = float("inf")

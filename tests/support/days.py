@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from exporter import app
 from exporter.catalog import Kind
-from exporter.cli.examination import Examination
-from exporter.cli.rates import Rate, total
+from exporter.cli.examination import Examination, in_turns
+from exporter.cli.pace import Rate, total
 from exporter.jobs import State
 from exporter.settings import Settings
 from exporter.simulator import SimulatedScope, World
@@ -69,7 +69,7 @@ async def foretold(settings: Settings, clock: HandClock) -> Rate:
     async with app.assembled(settings, CATALOG, REGION, credentials=KEYS, clock=clock) as parts:
         examination = Examination(settings, CATALOG, parts.poller)
         await examination.examine(parts.roots)
-    return total(finding.rate for finding in examination.findings)
+    return total(finding.rate for finding in in_turns(examination.findings))
 
 
 def kind_of(name: str) -> Kind:
