@@ -121,7 +121,8 @@ class Outcomes:
     def _note_denial(self, status: SourceStatus, failure: PollError) -> None:
         now, before = self._context.clock.time(), status.denial
         if failure.is_denial:
-            status.denial = Denial(before.since if before else now, now)
+            # The clock may have been set back.
+            status.denial = Denial(min(before.since, now) if before else now, now)
         elif before:
             # A denial may have lasted for longer than anything else is waited for.
             status.denial, status.interval = None, status.stretch * status.usual_interval

@@ -10,6 +10,7 @@ from botocore import exceptions
 from botocore.parsers import ResponseParserError
 
 from exporter.aws import PollError, poll_error
+from exporter.aws.causes import REGION
 from exporter.aws.poll_error import BadResponseError
 
 URL = {"endpoint_url": "https://bedrock.us-east-1.amazonaws.com"}
@@ -166,3 +167,22 @@ def test_a_poll_error_keeps_its_reason():
     """A reason that the caller already determined is kept."""
     known = PollError(poll_error(TimeoutError()).reason, "made up")
     assert poll_error(known) is known
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "region", "is_denial"),
+    [
+        ("AccessDenied", "no", "us-east-1", True),
+        ("InvalidClientTokenId", "The security token included in the request is invalid", "me-south-1", True),
+        ("InvalidClientTokenId", "The security token included in the request is invalid", "us-east-1", False),
+        ("InvalidClientTokenId", "The security token included in the request is invalid", "", False),
+        ("AuthFailure", "Signature expired: 20261127T130000Z is now earlier", "me-south-1", False),
+        ("ExpiredToken", "The security token included in the request is expired", "me-south-1", False),
+        ("ValidationException", "no", "me-south-1", False),
+    ],
+)
+def test_a_denial_is_what_only_people_can_change(code, message, region, is_denial):
+    """A region that is not enabled is one, as far as can be told; a key or a clock that is wrong is not."""
+    error = client_error(code, 403, message)
+    error.response["ResponseMetadata"][REGION] = region
+    assert poll_error(error).is_denial is is_denial

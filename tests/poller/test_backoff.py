@@ -245,6 +245,27 @@ async def test_what_is_denied_for_good_is_not_woken_again_and_again(clock):
             assert aws.requests[LIST] - before <= 3
 
 
+async def test_half_a_repair_does_not_have_the_other_half_asked_for_each_kind_that_comes_back(clock):
+    """Each success brings back the others of its service, but nothing more often than usual."""
+    kinds = [kind for kind in CATALOG["sagemaker"].kinds.values() if not kind.scopes[:-1]][:10]
+    operations = [kind.operation for kind in kinds]
+    async with simulated(clock) as aws:
+        permits = [deny(aws, "sagemaker", operation=operation) for operation in operations]
+        async with reading(clock, aws, {"sagemaker": {"kinds": [kind.key for kind in kinds]}}) as exporter:
+            await passing(aws, exporter, 4 * HOUR)
+            for permit in permits[5:]:
+                permit()
+            while not any(exporter.by("kind", f"{OWN}_up", aws_service="sagemaker").values()):
+                before = aws.requests.copy()
+                await exporter.turn(MINUTE / 2)
+            at_once = [aws.requests["sagemaker", each] - before["sagemaker", each] for each in operations[:5]]
+            assert at_once == [1] * 5
+            await passing(aws, exporter, 5 * MINUTE)
+            again = [aws.requests["sagemaker", each] - before["sagemaker", each] for each in operations[:5]]
+            assert max(again) <= 2
+            assert sum(exporter.by("kind", f"{OWN}_up", aws_service="sagemaker").values()) == 5
+
+
 async def test_a_role_that_cannot_be_assumed_brings_all_of_its_account_back(clock):
     """The account's source backs off like any other, and whichever succeeds first brings back every service."""
     services = {**TWO, "glue": {"kinds": ["data_quality_ruleset_evaluation_run"]}}
@@ -265,6 +286,7 @@ async def test_a_role_that_cannot_be_assumed_brings_all_of_its_account_back(cloc
                 await exporter.turn(MINUTE / 2)
             await exporter.turn(0)
             assert set(exporter.by("kind", f"{OWN}_up").values()) == {1}
+            assert exporter.value(f"{OWN}_interval_seconds", kind="account") == 10 * MINUTE
 
 
 async def test_a_denied_discovery_is_left_alone_by_a_scope_that_is_gone(clock):
@@ -297,22 +319,20 @@ async def test_what_is_denied_stays_so_over_a_restart(clock, tmp_path):
     async with simulated(clock) as aws:
         deny(aws)
         exporters = Restarted(clock, aws, tmp_path)
-        async with exporters.run() as exporter:
-            await passing(aws, exporter, 2 * HOUR)
+        async with exporters.run(EVERYTHING) as exporter:
+            await passing(aws, exporter, 3 * HOUR)
             shown = exporter.samples(f"{OWN}_failure_info", "kind", "reason")
-        for _ in range(3):
-            before = sum(aws.requests.values())
-            clock.now += MINUTE
-            async with exporters.run() as exporter:
-                services = len(set(exporter.by("aws_service", f"{OWN}_up")))
-                # With the one or two whose turn it is.
-                assert services <= sum(aws.requests.values()) - before <= services + 2
-                assert exporter.samples(f"{OWN}_failure_info", "kind", "reason") == shown
-                assert 0 not in exporter.by("kind", f"{OWN}_consecutive_failures", aws_service="bedrock").values()
-                assert exporter.poller.progress.complete.is_set()
-        async with exporters.run() as exporter:
-            counts = [await passing(aws, exporter, HOUR) for _ in range(3)]
-            assert all(0 < each < 100 for each in counts)
+        before = sum(aws.requests.values())
+        clock.now += MINUTE
+        async with exporters.run(EVERYTHING) as exporter:
+            services = len(set(exporter.by("aws_service", f"{OWN}_up")))
+            # With the one or two whose turn it is.
+            assert services <= sum(aws.requests.values()) - before <= services + 2
+            assert exporter.samples(f"{OWN}_failure_info", "kind", "reason") == shown
+            assert 0 not in exporter.by("kind", f"{OWN}_consecutive_failures", aws_service="bedrock").values()
+            assert exporter.poller.progress.complete.is_set()
+            counts = [await passing(aws, exporter, HOUR) for _ in range(4)]
+            assert all(50 < each < 100 for each in counts), counts
 
 
 async def test_a_restart_brings_back_what_was_repaired_meanwhile(clock, tmp_path):
@@ -349,16 +369,20 @@ async def test_another_configuration_brings_back_what_was_denied(clock, tmp_path
         assert await asked(accounts=[{"regions": [REGION]}]) == 2
 
 
-async def test_a_clock_that_was_set_back_makes_nobody_wait_for_longer(clock, tmp_path):
-    """After a restart, the next poll is as far away as it was meant to be."""
+async def test_a_clock_that_was_set_back_changes_nothing_for_long(clock, tmp_path):
+    """After a restart, the next poll is no further away than it was meant to be; then the denial counts anew."""
     async with simulated(clock) as aws:
         deny(aws)
         exporters = Restarted(clock, aws, tmp_path)
         async with exporters.run(TWO) as exporter:
             await passing(aws, exporter, 2 * HOUR)
         clock.wrong = -30 * DAY
+        before = aws.requests.copy()
         async with exporters.run(TWO) as exporter:
-            assert await passing(aws, exporter, 1.1 * HOUR, LIST) + await passing(aws, exporter, HOUR, SECOND) >= 2
+            await passing(aws, exporter, 1.1 * HOUR)
+            assert min(aws.requests[each] - before[each] for each in (LIST, SECOND)) >= 1
+            await passing(aws, exporter, HOUR)
+            assert await passing(aws, exporter, HOUR, LIST) <= 2
 
 
 async def test_a_reload_before_all_is_found_again_brings_it_back_as_well(clock, tmp_path):
