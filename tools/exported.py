@@ -46,7 +46,8 @@ def instrument_row(value: Any) -> Row | None:
 
 def series() -> set[str]:
     """Return the name of every series that a query can use."""
-    suffixes = {"histogram": ("_bucket", "_count", "_sum"), "gaugehistogram": ("_bucket", "_gcount", "_gsum")}
+    # With metrics.duration_buckets, summaries are histograms.
+    suffixes = {"histogram": ("_bucket", "_count", "_sum"), "summary": ("", "_bucket", "_count", "_sum")}
     own = {family.name for family in Telemetry().registry.collect()}
     return {
         *(family.name + suffix for family in families() for suffix in suffixes.get(family.type, ("",))),

@@ -13,7 +13,7 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import AnnotationQuery, DashboardCursorSync
 
-from config.grafana.queries import SOURCE, latest, select
+from config.grafana.queries import SOURCE, last_failed
 from config.grafana.variables import DATASOURCE, TAG, TITLES, datasource, exporter_url, siblings, targets
 
 Panels = Sequence[stat.Panel | timeseries.Panel | table.Panel | bargauge.Panel]
@@ -61,9 +61,8 @@ class Event(Builder[AnnotationQuery]):
 
 def failures(*, is_shown: bool) -> Event:
     """Return the failures of jobs as events."""
-    expression = f"1000 * {latest(select('aws_job_last_failed_timestamp_seconds'), *SOURCE, 'reason')}"
     text = "{{aws_service}}/{{kind}} in {{account_id}} {{region}} {{scope}}: {{reason}}"
-    return Event("Failed jobs", expression, "red", text, is_shown)
+    return Event("Failed jobs", last_failed(*SOURCE, "reason"), "red", text, is_shown)
 
 
 def framed(uid: str, description: str, since: str) -> dashboard.Dashboard:

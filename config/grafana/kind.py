@@ -156,13 +156,7 @@ def queue_time(share: float) -> str:
     return quantile(share, "aws_job_queue_duration_seconds")
 
 
-def average(state: str) -> str:
-    """Return the average run time of the jobs that ended in a state."""
-    add_up, number = (
-        total(select(f"aws_job_duration_seconds_{part}", f'state="{state}"')) for part in ("gsum", "gcount")
-    )
-    return f"{add_up} / ({number} > 0)"
-
+EXPLAINED = select("aws_jobs", 'state="failed"', 'reason!=""')
 
 NAMED = latest(select("aws_job_scope_info"), *HERE, "scope_name")
 
@@ -191,18 +185,19 @@ ROWS: Rows = {
         lines(
             About(
                 "Run time",
-                "Run times of the jobs that succeeded within the lookback: 50, 90 and 99% of them took less. After a "
-                "step up, check whether the input has grown or the capacity has shrunk.",
+                "Run times of the jobs that succeeded within the lookback: 50, 90 and 99% of them took less, in the "
+                "place where they take longest. After a step up, check whether the input has grown or the capacity has "
+                "shrunk.",
                 12,
             ),
-            {"median": run_time(0.5), "90%": run_time(0.9), "99%": run_time(0.99), "average": average("succeeded")},
+            {"median": run_time(0.5), "90%": run_time(0.9), "99%": run_time(0.99)},
             "s",
-        ).override_by_name("average", painted("#8e8e8e")),
+        ),
         lines(
             About(
                 "Queue time",
-                "From creation to start, for kinds whose list has the start. If it rises, ask for a higher quota or "
-                "start fewer jobs at a time.",
+                "From creation to start, for kinds whose list has the start, in the place where jobs wait longest. If "
+                "it rises, ask for a higher quota or start fewer jobs at a time.",
                 12,
             ),
             {"median": queue_time(0.5), "90%": queue_time(0.9), "99%": queue_time(0.99)},
@@ -226,7 +221,7 @@ ROWS: Rows = {
                 "bar.",
                 6,
             ),
-            f"sort_desc({total(select('aws_job_failures'), 'reason')} > 0)",
+            f"sort_desc({total(EXPLAINED, 'reason')} > 0)",
             "{{reason}}",
             steps={None: BAD},
         ).data_links([TO_REASON_OF_LOOKBACK]),
@@ -265,8 +260,8 @@ ROWS: Rows = {
         rows(
             About(
                 "Active now",
-                "The AWS statuses that active jobs are in, and the age of the oldest job in each. One that is "
-                "far older than the run time above is probably stuck.",
+                "The AWS statuses that active jobs are in, and for how long the oldest job in each has been running or "
+                "waiting. Far longer than the run time above, it is probably stuck.",
                 8,
             ),
             {"status": "Status", "state": "State"},
@@ -288,8 +283,7 @@ ROWS: Rows = {
         )
         .override_by_name("failed", painted("red"))
         .override_by_name("succeeded", painted("green"))
-        .override_by_name("processed", painted("blue"))
-        .override_by_name("total", painted("#8e8e8e")),
+        .override_by_name("remaining", painted("#8e8e8e")),
     ],
     "Places": [
         rows(

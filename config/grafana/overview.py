@@ -67,7 +67,7 @@ TO_HEALTH = link(
     f"/d/{HEALTH}?{CARRIED}&${{__url_time_range}}",
 )
 
-USUAL = f"""clamp_min(3 * {quantile(0.9, "aws_job_duration_seconds", 'state="succeeded"', by=SOURCE)}, 3600)"""
+USUAL = f"""clamp_min(3 * ({quantile(0.9, "aws_job_duration_seconds", 'state="succeeded"', by=SOURCE)}), 3600)"""
 """How long a job may run: three times what nine out of ten take, and at least an hour."""
 
 
@@ -132,7 +132,8 @@ STATS = [
     numbers(
         About(
             "Oldest active job",
-            "The age of the oldest job that has not ended. Above a day, see the oldest active jobs below.",
+            "For how long the oldest job that has not ended has been running or waiting. Above a day, see the oldest "
+            "active jobs below.",
             4,
             4,
         ),
@@ -235,8 +236,8 @@ ROWS: Rows = {
         ranking(
             About(
                 "Oldest active jobs",
-                "The ten kinds with the oldest jobs that have not ended. Click one to see whether its job is making "
-                "progress.",
+                "The ten kinds whose jobs have been running or waiting for longest. Click one to see whether its job "
+                "is making progress.",
                 12,
             ),
             f"topk(10, {age('pending|running|stopping', *EACH_KIND)})",

@@ -53,14 +53,9 @@ def jobs(states: str, *by: str) -> str:
 
 
 def age(states: str, *by: str) -> str:
-    """Return how long ago the oldest job in some states was created."""
+    """Return since how long the oldest job has been in some states: a running one counts from its start."""
     oldest = select("aws_job_oldest_active_timestamp_seconds", f'state=~"{states}"')
     return f"time() - {earliest(oldest, *by)}"
-
-
-def last_failed(*by: str) -> str:
-    """Return when a job last failed."""
-    return milliseconds(latest(select("aws_job_last_failed_timestamp_seconds"), *by))
 
 
 def last_finished(*by: str, state: str = "succeeded") -> str:
@@ -68,21 +63,34 @@ def last_finished(*by: str, state: str = "succeeded") -> str:
     return milliseconds(latest(select("aws_job_last_finished_timestamp_seconds", f'state=~"{state}"'), *by))
 
 
+def last_failed(*by: str) -> str:
+    """Return when a job last failed for a known reason: while the reason has yet to be requested, it is empty."""
+    failed = select("aws_job_last_finished_timestamp_seconds", 'state="failed"', 'reason!=""')
+    return milliseconds(latest(failed, *by))
+
+
 def milliseconds(time: str) -> str:
     """Return a time in milliseconds, as Grafana expects it."""
     return f"1000 * {time}"
 
 
-def quantile(share: float, histogram: str, *matchers: str, by: tuple[str, ...] = ()) -> str:
-    """Return a quantile of a gauge histogram of jobs; its buckets are gauges, so without a rate."""
-    return f"histogram_quantile({share}, {total(select(f'{histogram}_bucket', *matchers), *by, 'le')})"
+def quantile(share: float, times: str, *matchers: str, by: tuple[str, ...] = ()) -> str:
+    """Return a quantile of the times of finished jobs.
+
+    Quantiles of several sources cannot be added up: the longest is taken. Buckets, which are there instead with
+    `metrics.duration_buckets`, can be: they count what ended within an hour.
+    """
+    longest = latest(select(times, *matchers, f'quantile="{share}"'), *by)
+    buckets = total(f"increase({select(f'{times}_bucket', *matchers)}[1h])", *by, "le")
+    return f"{longest} or histogram_quantile({share}, {buckets}) >= 0"
 
 
-def failure_ratio(*by: str) -> str:
+def failure_ratio() -> str:
     """Return the share of failures among the jobs that ended in the selected time; absent if none ended."""
-    ended = total(finished('state=~"succeeded|partial|failed"'), *by)
-    failed = total(finished('state="failed"'), *by)
-    return f"{failed} / ({ended} > 0)"
+    ended = total(finished('state=~"succeeded|partial|failed"'))
+    # A source without a failure has no series of failures.
+    failed = total(finished('state="failed"'))
+    return f"({failed} or vector(0)) / ({ended} > 0)"
 
 
 def exporters(metric: str, *, lately: bool = False) -> str:

@@ -196,11 +196,12 @@ def test_uneditable_dashboard(dashboard):
 
 def labels(name):
     """Return the labels that a series has beyond those of its target, or None if it is not ours."""
-    plain = re.sub(r"_(bucket|gcount|gsum|count|sum)$", "", name)
+    plain = re.sub(r"_(bucket|count|sum)$", "", name)
     for known in EXPORTED:
         if known.name in {name, plain}:
             common = {*SourceKey._fields} if known in OF_SOURCES else set()
-            return {*known.labels, *common, *(["le"] if name.endswith("_bucket") else [])}
+            parts = {"le"} if name.endswith("_bucket") else {"quantile"} if known.type == "summary" else set()
+            return {*known.labels, *common, *parts}
     return set() if name in {"up", *series()} else None
 
 
@@ -224,11 +225,7 @@ def test_queried_states_exist(target):
 
 def test_every_family_about_jobs_and_sources_is_shown():
     """Those of single jobs are excluded: they are off by default and belong to the exporter's pages."""
-    shown = {
-        re.sub(r"_(bucket|gcount|gsum)$", "", selector.name)
-        for target in TARGETS
-        for selector in selectors(target.query)
-    }
+    shown = {re.sub(r"_bucket$", "", selector.name) for target in TARGETS for selector in selectors(target.query)}
     single = {"aws_job_info", "aws_job_created_timestamp_seconds", "aws_job_finished_timestamp_seconds"}
     # What a source found are sources themselves, which are counted; finding none may be right.
     unneeded = {"aws_job_last_created_timestamp_seconds", "aws_job_exporter_source_children"}

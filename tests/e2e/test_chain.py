@@ -127,7 +127,7 @@ def rules() -> str:
     """Return our rules, with each minute shortened to a beat."""
     text = (CONFIG / "prometheus" / "rules" / "aws-job-exporter.yml").read_text()
     return re.sub(r"for: (\d+)m", lambda found: f"for: {BEAT * int(found[1])}s", text).replace(
-        "aws_job_last_failed_timestamp_seconds < 3600", f"aws_job_last_failed_timestamp_seconds < {WINDOW}"
+        'reason!=""} < 3600', f'reason!=""}} < {WINDOW}'
     )
 
 

@@ -596,7 +596,7 @@ def test_single_alerts_can_be_changed(render):
     assert original.keys() - changed.keys() == {"AwsJobPartial"}
     assert changed.keys() - original.keys() == {"Mine"}
     assert changed["AwsJobFailed"]["labels"] == {"severity": "critical", "team": "ml"}
-    assert changed["AwsJobFailed"]["expr"] == "time() - aws_job_last_failed_timestamp_seconds < 7200"
+    assert changed["AwsJobFailed"]["expr"] == 'time() - aws_job_last_finished_timestamp_seconds{state="failed"} < 7200'
     assert changed["AwsJobSourceDown"]["for"] == "30m"
     assert changed["AwsJobExpired"]["labels"] == {"severity": "warning", "team": "ml"}
     assert groups[-1] == EXAMPLES["eks"]["prometheusRule"]["extraGroups"][0]
