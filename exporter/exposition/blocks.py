@@ -92,8 +92,13 @@ class Exposition:
         self.publish(_OWN, self._own.collect())
         return b"".join(self._snapshot(form).plain.pieces)
 
-    async def body(self, form: Format, scraper: str = "", *, gzipped: bool) -> Body:
-        """Return the whole exposition in one format without blocking the event loop, once for concurrent scrapes."""
+    async def body(
+        self, form: Format, address: str = "", connection: str = "", *, gzipped: bool, is_regular: bool = False
+    ) -> Body:
+        """Return the whole exposition in one format without blocking the event loop, once for concurrent scrapes.
+
+        Who reads it counts as one who has seen new counters at 0.
+        """
         async with self._lock:
             now = self._clock()
             if now - self._own_time >= _OWN_FRESH:
@@ -101,7 +106,7 @@ class Exposition:
                 self._own_time = now
             # What is published while this one is compressed belongs to the next scrape: chunks never change.
             snapshot = self._snapshot(form)
-            self.newborns.scrape(scraper)
+            self.newborns.scrape(address, connection, is_regular=is_regular)
             await in_turns(chunk.deflated if gzipped else chunk.plain for chunk in snapshot.chunks)
             return snapshot.gzipped if gzipped else snapshot.plain
 

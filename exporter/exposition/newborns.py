@@ -19,8 +19,11 @@ Show = Callable[[], Awaitable[None]]
 _MISSED = 2.5
 """Intervals after which a scraper that has not come again is not waited for."""
 
+_FIRST = 60.0
+"""Seconds until a regular scraper that came once is expected again: Prometheus's own default."""
+
 _MOST = 100
-"""Scrapers that are known; of more, those that came last."""
+"""Addresses and connections of scrapers that are known; of more, those that came last."""
 
 
 @dataclass
@@ -30,11 +33,11 @@ class _Scraper:
     scrape: int
     """The number of the last scrape."""
     time: float
-    interval: float | None = None
-    """Seconds between the last two scrapes; None after the first one."""
+    interval: float | None
+    """Seconds between the last two scrapes; None if nothing tells whether it comes again."""
 
     def is_expected(self, now: float) -> bool:
-        """Return whether it will probably come again: it came at least twice, and not long ago."""
+        """Return whether it will probably come again: it has an interval, and came not long ago."""
         return self.interval is not None and now - self.time <= _MISSED * self.interval
 
 
@@ -50,6 +53,10 @@ class Newborns:
         """For each block, the last scrape before it was published, and what is to be done once all have seen it."""
         self._is_any_read = asyncio.Event()
 
+    def __contains__(self, key: Hashable) -> bool:
+        """Return whether a block waits to be shown."""
+        return key in self._waiting
+
     def publish(self, key: Hashable, show: Show) -> None:
         """Note that a block has newborn counters from now on; `show` publishes it with those as they are."""
         self._waiting[key] = self._scrapes, show
@@ -58,15 +65,24 @@ class Newborns:
         """Note that a block has no newborn counters."""
         self._waiting.pop(key, None)
 
-    def scrape(self, name: str) -> None:
-        """Note that a scraper, told from others by its name, reads the exposition as it is now."""
-        now, known = self._clock(), self._scrapers.pop(name, None)
+    def scrape(self, address: str, connection: str = "", *, is_regular: bool = False) -> None:
+        """Note that a scraper reads the exposition as it is now.
+
+        Several behind one address have a connection each, and one that connects anew each time is known by its address.
+        It is expected from its second scrape on; one that says that it is regular, from its first.
+        """
         self._scrapes += 1
-        self._scrapers[name] = _Scraper(self._scrapes, now, now - known.time if known else None)
-        if len(self._scrapers) > _MOST:
-            del self._scrapers[next(iter(self._scrapers))]
+        self._note(address, first=_FIRST if is_regular else None)
+        if connection:
+            self._note(connection, first=None)
         if self._waiting:
             self._is_any_read.set()
+
+    def _note(self, name: str, first: float | None) -> None:
+        now, known = self._clock(), self._scrapers.pop(name, None)
+        self._scrapers[name] = _Scraper(self._scrapes, now, now - known.time if known else first)
+        if len(self._scrapers) > _MOST:
+            del self._scrapers[next(iter(self._scrapers))]
 
     async def run(self) -> None:
         """Show counters once everyone has seen them at 0, until cancelled."""

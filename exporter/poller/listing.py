@@ -390,18 +390,24 @@ class JobSource:
             series_dropped = {**series_dropped, ("aws_job_info", "per_job_active"): hidden}
         series = sum(len(family.samples) for family in kept)
         await self._context.exposition.publish_in_turns(self._block, kept, expires)
-        if newborn - self._newborn:
-            self._context.exposition.newborns.publish(self._block, self.show)
-        self._newborn = newborn
+        self._wait_for_scrapes(newborn)
         self._published = self._holdings(series, series_dropped)
         return self._published
 
-    async def show(self) -> None:
-        """Let the new counters rise that everyone has seen at 0."""
+    def _wait_for_scrapes(self, newborn: AbstractSet[Newborn]) -> None:
+        """Have new counters rise once everyone has seen them at 0."""
+        waiting = self._context.exposition.newborns
+        # Of a block that was withdrawn and returns, nobody waits for anything any more.
+        if newborn - self._newborn or (newborn and self._block not in waiting):
+            waiting.publish(self._block, partial(self._show, newborn))
+        self._newborn = newborn
+
+    async def _show(self, newborn: AbstractSet[Newborn]) -> None:
+        """Let these counters rise, but none that became known since."""
         async with self._publishing:
             expires = self._context.exposition.expiry(self._block)
             if expires is not None and self.ledger.is_open:
-                await self.ledger.show(self._newborn)
+                await self.ledger.show(newborn)
                 await self._publish_anew(expires)
 
     def _holdings(self, series: int, series_dropped: Mapping[tuple[str, str], int]) -> Holdings:

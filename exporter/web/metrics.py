@@ -14,6 +14,9 @@ from exporter.web.server.connections import send
 _CHUNK = 131_072
 """Bytes sent at a time: the memory that a slow reader takes, beyond what all readers share."""
 
+_TIMEOUT = "X-Prometheus-Scrape-Timeout-Seconds"
+"""The header of Prometheus, and of what is built on it or like it; a person with curl does not send it."""
+
 
 def routes(path: str, exposition: Exposition, max_requests: int) -> list[web.RouteDef]:
     """Return the route of the metrics, which refuses more than `max_requests` scrapes at once unless that is 0."""
@@ -31,9 +34,11 @@ async def _response(request: web.Request, exposition: Exposition) -> web.Respons
     accept, accept_encoding = (", ".join(request.headers.getall(name, ())) for name in ("Accept", "Accept-Encoding"))
     form, content_type = negotiate(accept)
     gzipped = accepts_gzip(accept_encoding)
-    # Two replicas of Prometheus have two addresses; an agent beside one of them has another name.
-    scraper = f"{request.remote} {request.headers.get('User-Agent', '')}"
-    body = await exposition.body(form, scraper, gzipped=gzipped)
+    # Two replicas of Prometheus have two addresses, or two connections from one; an agent beside them has another name.
+    address = f"{request.remote} {request.headers.get('User-Agent', '')}"
+    connection = f"{address} {_port(request)}"
+    is_regular = _TIMEOUT in request.headers
+    body = await exposition.body(form, address, connection, gzipped=gzipped, is_regular=is_regular)
     if request.transport:
         # The kernel has everything when the handler ends: shutting down may cut off what it does not have.
         request.transport.set_write_buffer_limits(high=0)
@@ -42,6 +47,12 @@ async def _response(request: web.Request, exposition: Exposition) -> web.Respons
     if gzipped:
         headers["Content-Encoding"] = "gzip"
     return web.Response(body=_chunks(body.pieces), headers=headers)
+
+
+def _port(request: web.Request) -> int:
+    """Return the client's port, which is its connection's; 0 where the connection is gone."""
+    name = request.transport.get_extra_info("peername") if request.transport else None
+    return name[1] if name else 0
 
 
 async def _chunks(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:

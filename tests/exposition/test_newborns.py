@@ -23,11 +23,11 @@ class Turned:
 
         self.newborns.publish(key, show)
 
-    async def scrape(self, *names, after=60.0):
+    async def scrape(self, *addresses, connection="", after=60.0, is_regular=False):
         """Have some scrapers come, and return which blocks were shown since."""
         self.now += after
-        for name in names:
-            self.newborns.scrape(name)
+        for address in addresses:
+            self.newborns.scrape(address, connection, is_regular=is_regular)
             for _ in range(3):
                 await asyncio.sleep(0)
         shown, self.shown = self.shown, []
@@ -87,6 +87,33 @@ async def test_nobody_waits_for_someone_who_looked_once(turned):
     await turned.scrape("curl", after=5)
     turned.publish("a")
     assert await turned.scrape("prometheus", after=55) == ["a"]
+
+
+async def test_two_behind_one_address_are_told_apart_by_their_connections(turned):
+    """Beside the exporter, or behind one proxy, two replicas have one address and one name."""
+    for _ in range(2):
+        await turned.scrape("proxy", connection="1", after=20)
+        await turned.scrape("proxy", connection="2", after=40)
+    turned.publish("a")
+    assert await turned.scrape("proxy", connection="1", after=20) == []
+    assert await turned.scrape("proxy", connection="2", after=40) == ["a"]
+
+
+async def test_nobody_waits_for_a_connection_that_is_made_anew_each_time(turned):
+    """Some scrapers close it after each response."""
+    for number in range(4):
+        await turned.scrape("telegraf", connection=str(number), is_regular=True)
+    turned.publish("a")
+    assert await turned.scrape("telegraf", connection="4") == ["a"]
+
+
+async def test_a_regular_scraper_is_waited_for_from_its_first_scrape_on(turned):
+    """Two that come once a minute have come once each when the second poll finds the first failure."""
+    await turned.scrape("first", is_regular=True, after=10)
+    await turned.scrape("second", is_regular=True, after=30)
+    turned.publish("a")
+    assert await turned.scrape("first", is_regular=True, after=30) == []
+    assert await turned.scrape("second", is_regular=True, after=30) == ["a"]
 
 
 async def test_a_block_that_was_withdrawn_is_not_shown(turned):

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from exporter import app
 from exporter.exposition import Format
+from tests.support.faults import Fault
 from tests.support.harness import (
     BEDROCK,
     CATALOG,
@@ -122,3 +123,42 @@ async def test_with_zeros_everywhere_nothing_is_held_back():
             assert failed(await scrape())[:2] == (0, 0)
             await it.turn(90)
             assert failed(await scrape())[:2] == (1, 1)
+
+
+async def test_a_counter_that_nobody_saw_before_an_outage_rises_after_it():
+    """The series were withdrawn meanwhile: they return at 0, and do not stay there."""
+    clock = HandClock()
+    async with simulated(clock) as aws:
+        fails(aws, NOW - 30)
+        async with scraped(configured(aws.endpoint_url, SERVICES, metrics={"zero_fill": "seen"}), clock) as (
+            it,
+            scrape,
+        ):
+            await it.turn(90)
+            aws.faults.add(Fault.throttled(), service="bedrock", until=clock.now + 930)
+            for _ in range(15):
+                await it.turn(60)
+            assert failed(await scrape()) == (None, None, None, None)
+            await it.turn(120)
+            assert failed(await scrape())[0] == 0
+            assert failed(await scrape())[0] == 1
+
+
+async def test_a_counter_born_while_another_is_shown_waits_for_its_own_scrape():
+    """A poll may come between the scrape that saw the one at 0 and the moment at which it rises."""
+    clock = HandClock()
+    async with simulated(clock) as aws:
+        fails(aws, NOW - 30)
+        async with scraped(configured(aws.endpoint_url, SERVICES, metrics={"zero_fill": "seen"}), clock) as (
+            it,
+            scrape,
+        ):
+            await it.turn(90)
+            (_, show), *_ = it.exposition.newborns._waiting.values()
+            aws.world.add_job(BEDROCK, created=clock.now, path=[(0, "InProgress"), (30, "Completed")], name="c")
+            await it.turn(90)
+            await show()
+            finished = it.read().by("state", "aws_jobs_finished_total")
+            assert finished == {"failed": 1, "succeeded": 0}
+            await scrape()
+            assert (await scrape()).by("state", "aws_jobs_finished_total") == {"failed": 1, "succeeded": 1}
