@@ -1,6 +1,7 @@
 """The only room that knows aiobotocore: identities, clients, listing, scope discovery, details."""
 
 from exporter.aws.clients import Clients, Place
+from exporter.aws.credential_process import kill_programs
 from exporter.aws.landscape import Endpoints, Member, members, regions, unit_accounts
 from exporter.aws.loader import catalog_loader
 from exporter.aws.poll import PollRun
@@ -29,6 +30,7 @@ __all__ = [
     "Taped",
     "catalog_loader",
     "default_region",
+    "kill_programs",
     "members",
     "poll_error",
     "problems",

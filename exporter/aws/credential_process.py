@@ -24,6 +24,23 @@ _MOST = 1 << 20
 _PATIENCE, _PAUSE = 1.0, 0.01
 """Seconds to wait for what was killed, and between two looks at it."""
 
+_running: set[int] = set()
+"""The process groups of the programs that run."""
+
+
+def kill_programs() -> None:
+    """Kill every program that runs, and all that they started, for a process that ends without waiting for them.
+
+    May be called in any thread, and within a signal's handler.
+    """
+    for group in list(_running):
+        _kill(group)
+
+
+def _kill(group: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+
 
 class CredentialProcess:
     """One run of the program, with what botocore uses of asyncio's own processes."""
@@ -32,6 +49,7 @@ class CredentialProcess:
         self._name = Path(program).name
         self._process = process
         self._seconds = seconds
+        _running.add(process.pid)
 
     @classmethod
     async def start(cls, program: str, *arguments: str, seconds: float, **_: Any) -> CredentialProcess:
@@ -76,6 +94,9 @@ class CredentialProcess:
         except BaseException:
             await self.kill()
             raise
+        else:
+            # Its number may soon be another's.
+            _running.discard(self._process.pid)
         if self.returncode == 0 and not _is_object(printed):
             raise self._failure(f"did not print an object of JSON{said and f': {said}'}")
         return printed, (said or f"{self._name} ended with code {self.returncode}").encode()
@@ -106,8 +127,8 @@ class CredentialProcess:
     async def kill(self) -> None:
         """Kill the program and all that it started, and wait until they are gone."""
         group = self._process.pid
-        with suppress(ProcessLookupError):
-            os.killpg(group, signal.SIGKILL)
+        _kill(group)
+        _running.discard(group)
         # First, because what left the group may hold the pipes, and asyncio waits for their end.
         self._process._transport.close()  # type: ignore[attr-defined] # noqa: SLF001 - asyncio has no public way
         try:

@@ -8,8 +8,9 @@ import signal
 import time
 from collections.abc import Awaitable, Callable
 from threading import Event
-from typing import Self
+from typing import NoReturn, Self
 
+from exporter.aws import kill_programs
 from exporter.threads import start_one
 
 _GRACE = 4.5
@@ -26,6 +27,7 @@ class Signals:
         self.stop = asyncio.Event()
         self._hangup = asyncio.Event()
         self._loop = asyncio.get_running_loop()
+        self._is_stopping = False
         self._is_ending = Event()
 
     @classmethod
@@ -37,7 +39,7 @@ class Signals:
         start_one(signals._end, "deadline")
         for number in _ENDING:
             # Not the event loop's handlers, which do nothing while something blocks it.
-            signal.signal(number, lambda *_: signals._stop())
+            signal.signal(number, signals._stop)
         signals._loop.add_signal_handler(signal.SIGHUP, signals._hangup.set)
         return signals
 
@@ -48,9 +50,10 @@ class Signals:
             self._hangup.clear()
             await do()
 
-    def _stop(self) -> None:
-        for number in _ENDING:
-            signal.signal(number, signal.SIG_DFL)
+    def _stop(self, number: int, _frame: object) -> None:
+        if self._is_stopping:
+            _end_at_once(number)
+        self._is_stopping = True
         self._is_ending.set()
         self._loop.call_soon_threadsafe(self.stop.set)
 
@@ -58,7 +61,17 @@ class Signals:
         """End the process when its time is over: Python waits for its threads, and some cannot be canceled."""
         self._is_ending.wait()
         time.sleep(_GRACE)
+        kill_programs()
         os._exit(0)
+
+
+def _end_at_once(number: int) -> NoReturn:
+    """End the process by a signal, as if nothing had handled it; but leave no program behind."""
+    kill_programs()
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    # The first process of a container is still here: the kernel withholds the signal from it.
+    os._exit(128 + number)
 
 
 _ENDING = (signal.SIGTERM, signal.SIGINT)

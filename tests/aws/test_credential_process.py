@@ -146,6 +146,75 @@ async def test_the_exporter_serves_and_stops_while_a_program_hangs(profile: Call
     await eventually(lambda: are_gone(pids))
 
 
+STANDING_STILL = """
+import asyncio, sys, time
+from pathlib import Path
+from exporter import app, cli
+from exporter.aws import credential_process
+from exporter.cli import signals
+pids, signals._GRACE = Path(sys.argv.pop(1)), float(sys.argv.pop(1))
+async def stand_still(_):
+    while not (credential_process._running and pids.exists()):
+        await asyncio.sleep(0.01)
+    sys.stderr.write("standing still\\n")
+    while True:
+        time.sleep(0.1)
+app.skip_sources = stand_still
+sys.exit(cli.main())
+"""
+"""An exporter whose event loop stands still once a program runs. Arguments: the file with its ids, and the grace."""
+
+CONTAINER = ("unshare", "--pid", "--fork", "--kill-child")
+"""Has what follows be the first process of a namespace, from which the kernel withholds signals."""
+
+ENDINGS = {
+    "a second signal": ((), PATIENCE, (signal.SIGTERM, signal.SIGINT), {-signal.SIGTERM, -signal.SIGINT}),
+    "the deadline": ((), 0.1, (signal.SIGTERM,), {0}),
+    "a second signal in a container": (
+        *(CONTAINER, PATIENCE, (signal.SIGTERM, signal.SIGINT)),
+        {128 + signal.SIGTERM, 128 + signal.SIGINT},
+    ),
+}
+
+
+@pytest.mark.parametrize(("inside", "grace", "numbers", "codes"), ENDINGS.values(), ids=ENDINGS)
+async def test_an_exporter_that_ends_at_once_leaves_no_program_behind(
+    inside: tuple[str, ...],
+    grace: float,
+    numbers: tuple[int, ...],
+    codes: set[int],
+    profile: Callable[..., None],
+    pids: Path,
+) -> None:
+    """Whoever ends it: nobody is left to cancel the poll."""
+    probe = await asyncio.create_subprocess_exec(*inside, "true", stderr=asyncio.subprocess.DEVNULL)
+    if await probe.wait():
+        pytest.skip("needs the right to make a namespace of processes")
+    profile(hanging(pids))
+    exporter = await asyncio.create_subprocess_exec(
+        *(*inside, sys.executable, "-c", STANDING_STILL, str(pids), str(grace)),
+        *("--aws.endpoint-url=http://127.0.0.1:1", "--web.listen-address=127.0.0.1:0"),
+        cwd=ROOT,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        await announced(exporter, exporter.stderr, "(standing still)")
+        for number in numbers:
+            os.kill(child(exporter.pid) if inside else exporter.pid, number)
+        async with asyncio.timeout(PATIENCE / 2):
+            assert await exporter.wait() in codes
+    finally:
+        if exporter.returncode is None:
+            exporter.kill()
+    if not inside:
+        await eventually(lambda: are_gone(pids))
+
+
+def child(pid: int) -> int:
+    """Return the child of a process that has one."""
+    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text())
+
+
 ASKING = {
     "a program": ("credential_process = /bin/sh -c 'read line </dev/tty'",),
     "MFA": (

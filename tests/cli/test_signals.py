@@ -217,7 +217,9 @@ BLOCKED = """
     signals._GRACE = 0.1
     async def block(_):
         sys.stderr.write("msg=blocked\\n")
-        time.sleep(600)
+        # Python handles a signal between two steps: one that comes just before a long sleep waits for its end.
+        while True:
+            time.sleep(0.1)
     app.skip_sources = block
     sys.exit(cli.main())
 """
