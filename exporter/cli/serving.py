@@ -17,6 +17,7 @@ from exporter.cli.signals import Signals
 from exporter.exposition import Format
 from exporter.settings import Settings, Storage, Web, format_duration
 from exporter.telemetry import SourceStatus
+from exporter.telemetry.crash import tell_of_crashes
 from exporter.telemetry.log_thread import written_by_thread
 
 log = structlog.get_logger("exporter")
@@ -47,6 +48,7 @@ async def serve_until_stopped(
     """Poll and serve; `announce` gets the URL of the first address. Raises FailedError if none can be had."""
     # Before anything else, so that a signal during the start ends the process with code 0, too.
     signals = Signals.caught()
+    tell_of_crashes()
     log.info("Starting aws-job-exporter", version=__version__)
     app.calm_collector()
     threads.begin()
