@@ -14,6 +14,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "catalog.md"
 DOUBTS = ("kind", "what is not clear")
 LISTS = ("kind", "newest first by", "retention", "restarts", "details")
 QUOTAS = ("operation", "requests per second, by AWS", "at once", "of the exporter, by default", "at once")
+EVENTS = ("kind", "`source`", "`detail-type`", "scope")
 
 
 def written(document: str) -> str:
@@ -23,6 +24,7 @@ def written(document: str) -> str:
         "kinds": markdown(HEADER, rows(catalog)),
         "lists": markdown(LISTS, lists(catalog)),
         "quotas": markdown(QUOTAS, quotas(catalog)),
+        "events": markdown(EVENTS, events(catalog)),
         "doubts": markdown(DOUBTS, doubts(catalog)),
     }
     for name, table in tables.items():
@@ -59,6 +61,14 @@ def quotas(catalog: Catalog) -> Iterator[Row]:
             per_second, burst = (min(numbers) for numbers in zip(*filter(None, limits), strict=True))
             documented = f"[{quota.per_second:g}]({quota.source})"
             yield f"{service.service} {operation}", documented, str(quota.burst or ""), f"{per_second:g}", str(burst)
+
+
+def events(catalog: Catalog) -> Iterator[Row]:
+    """Yield a row for each kind whose changes AWS tells by events."""
+    for kind in catalog.kinds():
+        if told := kind.events:
+            scope = f"`{told.scope}`" if told.scope else ""
+            yield str(kind), f"[{told.source}]({told.reference})", ", ".join(told.detail_type), scope
 
 
 def _order(kind: Kind) -> str:

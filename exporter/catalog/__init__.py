@@ -11,11 +11,22 @@ from typing import Any, Self
 import yaml
 from pydantic import Field, model_validator
 
-from exporter.catalog.kind import EVERY_CALL, Action, Entry, Kind, Quota, Retention, Scope, Word
+from exporter.catalog.kind import EVERY_CALL, Action, Entry, Events, Kind, Quota, Retention, Scope, Word
 
 BUILT_IN = Path(__file__).parent / "services"
 
-__all__ = ["BUILT_IN", "EVERY_CALL", "Catalog", "FastLoader", "Kind", "Quota", "Retention", "Scope", "Service"]
+__all__ = [
+    "BUILT_IN",
+    "EVERY_CALL",
+    "Catalog",
+    "Events",
+    "FastLoader",
+    "Kind",
+    "Quota",
+    "Retention",
+    "Scope",
+    "Service",
+]
 
 
 class Service(Entry):

@@ -33,6 +33,9 @@ Path = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]+(\[0\])?(\.[A-Za-
 NamedFilter = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]+\[[A-Z_]+\]$")]
 """A filter among several, each a structure with a name and values: `filters[AFTER_CREATED_AT]`."""
 
+EventPath = Annotated[str, StringConstraints(pattern=r"^detail(\.[A-Za-z0-9_-]+)+$")]
+"""Where a value stands in an event of EventBridge: `detail.jobQueue`."""
+
 BARE = "@"
 """The id of a scope whose operation lists bare ids instead of structures."""
 
@@ -191,6 +194,16 @@ class Quota(Entry):
     source: Url
 
 
+class Events(Entry):
+    """The events of EventBridge by which AWS tells that a job changed, in the names that those have there."""
+
+    source: Annotated[str, StringConstraints(pattern=r"^aws\.[a-z0-9-]+$")]
+    detail_type: Annotated[tuple[str, ...], Field(min_length=1)]
+    scope: EventPath | None = None
+    """Where the id of the outermost scope stands; None where no source says."""
+    reference: Url
+
+
 class Refinement(Entry):
     """A field that says more than the status: state `from` becomes `to` where the field holds."""
 
@@ -334,6 +347,8 @@ class Kind(Entry):
     console: Annotated[Url, AfterValidator(_with_names)] | None = None
     """The job's page in the AWS console, or the list of jobs; takes `{region}`, `{id}`, `{suffix}` (the part of the id
     after the last slash), `{name}` and, if several fields are the id, those (`{JobName}`)."""
+    events: Events | None = None
+    """None where AWS's event reference has none."""
     opt_in: bool = False
     """Costly, noisy or covered by another kind: polled only if a configuration names the kind."""
     permissions: Mapping[str, tuple[Action, ...]] = Field(default_factory=dict)
@@ -358,6 +373,8 @@ class Kind(Entry):
         statuses = [status for words in self.states.values() for status in words]
         if twice := sorted({status for status in statuses if statuses.count(status) > 1}):
             raise ValueError(f"states: mapped more than once: {', '.join(twice)}")
+        if self.events and self.events.scope and not self.scopes:
+            raise ValueError("events.scope: the kind is in no scope")
         if problem := self._order_problem():
             raise ValueError(f"order.{problem}")
         if twice := sorted(set(self.sweep) & set(self.arguments)):

@@ -254,7 +254,7 @@ def test_table_has_every_kind():
     assert {len(row) for row in rows(CATALOG)} == {len(HEADER)}
 
 
-@pytest.mark.parametrize("name", ["kinds", "lists"])
+@pytest.mark.parametrize("name", ["kinds", "lists", "events"])
 @pytest.mark.parametrize("end", [0, 1], ids=["start", "end"])
 def test_table_needs_its_markers(name, end):
     """A document without both markers in their order is left unchanged."""

@@ -23,6 +23,7 @@ KIND: dict[str, Any] = {
 }
 ENDED = {"arguments": {"status": "CLOSED"}, "created_after": "since"}
 SOURCE = "https://docs.aws.amazon.com/"
+EVENTS = {"source": "aws.batch", "detail_type": ["Job State Change"], "reference": SOURCE}
 SCOPE: dict[str, Any] = {"operation": "ListQueues", "items": "queues", "id": "arn"}
 
 
@@ -85,6 +86,10 @@ def kind_of(**changes: Any) -> Kind:
         ({"retention": {"period": "3d", "since": "ended"}}, "kinds.job.retention.source"),
         ({"retention": {"period": "3d", "since": "started", "source": SOURCE}}, "kinds.job.retention.since"),
         ({"retention": {"period": "3d", "since": "ended", "source": "aws"}}, "does not start with https://"),
+        ({"events": {**EVENTS, "source": "batch"}}, "kinds.job.events.source"),
+        ({"events": {**EVENTS, "detail_type": []}}, "kinds.job.events.detail_type"),
+        ({"events": {**EVENTS, "scope": "resources"}}, "kinds.job.events.scope"),
+        ({"events": {**EVENTS, "scope": "detail.queue"}}, "events.scope: the kind is in no scope"),
         ({"console": "console.aws.amazon.com"}, "does not start with https://"),
         ({"console": "https://console/{"}, "kinds.job.console"),
         ({"console": "https://console/{}"}, "a pair of braces without a name"),
