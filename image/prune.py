@@ -13,8 +13,8 @@ from exporter.aws.loader import LANDSCAPE
 from exporter.catalog import Catalog
 from exporter.catalog.models import LEFT_OUT
 
-OWN = {"sts", *(service for service, _ in LANDSCAPE)}
-"""What the exporter uses beyond the catalog's services: to find its identity, accounts and regions."""
+OWN = {"sqs", "sts", *(service for service, _ in LANDSCAPE)}
+"""What the exporter uses beyond the catalog's services: to find its identity, accounts and regions; to read queues."""
 
 BOTOCORE = ("signin", "sso", "sso-oidc")
 """What botocore itself uses to get credentials."""

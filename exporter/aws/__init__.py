@@ -1,9 +1,10 @@
 """The only room that knows aiobotocore: identities, clients, listing, scope discovery, details."""
 
-from exporter.aws.clients import Clients, Place
+from exporter.aws.clients import LONGEST_WAIT, Clients, Place
 from exporter.aws.credential_process import kill_programs
 from exporter.aws.landscape import Endpoints, Member, members, regions, unit_accounts
 from exporter.aws.loader import catalog_loader
+from exporter.aws.messages import Messages
 from exporter.aws.poll import PollRun
 from exporter.aws.poll_error import PollError, poll_error
 from exporter.aws.rate import Allowance, Limiters
@@ -14,12 +15,14 @@ from exporter.aws.variables import problems
 from exporter.telemetry import PollErrorReason
 
 __all__ = [
+    "LONGEST_WAIT",
     "Allowance",
     "Clients",
     "Credentials",
     "Endpoints",
     "Limiters",
     "Member",
+    "Messages",
     "Place",
     "PollError",
     "PollErrorReason",

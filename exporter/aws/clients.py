@@ -21,10 +21,15 @@ from exporter.aws.poll import PollRun
 from exporter.aws.poll_error import BadResponseError, PollError
 from exporter.aws.pools import Pools
 from exporter.aws.rate import Limiters
-from exporter.aws.session import Credentials, Session
+from exporter.aws.session import LONGEST_WAIT, Credentials, Session
 from exporter.aws.tape import Tape
 from exporter.settings import Account, Settings
 from exporter.telemetry import PollErrorReason, Telemetry
+
+__all__ = ["LONGEST_WAIT", "Clients", "Place"]
+
+_WITHOUT_RATE = {"sqs"}
+"""Services that no watched job shares a quota with. A queue is read as fast as it fills."""
 
 _NOBODY = AioCredentials("nobody", "nobody")
 """What a client itself signs with. Each call brings credentials of its own, and one that does not must fail."""
@@ -125,7 +130,8 @@ class Clients:
         # The request that assumes a role may wait for the allowance, and that is not AWS's time.
         with poll.paused() if self.limiters.allowance.is_limited else nullcontext():
             await identity.ready()
-        limiters = self.limiters.of(place.account, place.region, service, operation)
+        rated = service not in _WITHOUT_RATE
+        limiters = self.limiters.of(place.account, place.region, service, operation) if rated else ()
         return Caller(poll, identity, limiters, place.region, place.account_id)
 
     async def _call(self, by: Caller, service: str, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:

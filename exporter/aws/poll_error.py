@@ -60,10 +60,12 @@ _CODES = {
         "SignatureDoesNotMatch TokenRefreshRequired UnrecognizedClientException"
     ),
     PollErrorReason.ACCESS_DENIED: (
-        "AccessDenied AccessDeniedException AuthorizationError Blocked NotAuthorized OptInRequired PendingVerification "
-        "RegionDisabledException SubscriptionRequiredException UnauthorizedOperation"
+        "AccessDenied AccessDeniedException AuthorizationError Blocked KMS.AccessDeniedException NotAuthorized "
+        "OptInRequired PendingVerification RegionDisabledException SubscriptionRequiredException UnauthorizedOperation"
     ),
-    PollErrorReason.NOT_FOUND: "NotFoundException ResourceNotFound ResourceNotFoundException",
+    PollErrorReason.NOT_FOUND: (
+        "AWS.SimpleQueueService.NonExistentQueue NotFoundException ResourceNotFound ResourceNotFoundException"
+    ),
     PollErrorReason.SERVER_ERROR: (
         "IDPCommunicationError InternalError InternalFailure InternalServerError InternalServerException "
         "InternalServiceException ServiceUnavailable ServiceUnavailableException"

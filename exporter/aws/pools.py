@@ -127,7 +127,8 @@ class Pools:
             raise ConnectionError("the connections are closed")
         # From here on nothing waits: nobody else retires the pool before the request counts as one of its users.
         scheme, host, *_ = urlsplit(url)
-        name = f"{scheme}://{host}"
+        # Requests that wait for messages have a time limit, and connections, of their own.
+        name = f"{scheme}://{host} {options.get('timeout')}"
         if name in self._pools and not self._pools[name].is_good:
             self._retire(name)
         if name not in self._pools or self._pools[name].users == self._pools[name].opened:

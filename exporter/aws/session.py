@@ -31,6 +31,12 @@ from exporter.threads import MODELS
 _FILES = {"shared-credentials-file": "credentials_file", "config-file": "config_file"}
 """Methods of botocore that find credentials in a file, with botocore's name of its path."""
 
+LONGEST_WAIT = 20
+"""Seconds for which SQS keeps a request for messages open until there are some, at most."""
+
+_MOST_WAITING = 1000
+"""Requests for messages that may be open at once, in addition to those of polls."""
+
 _PROGRAM_SECONDS = 30.0
 """How long a program that prints credentials may take."""
 
@@ -49,6 +55,9 @@ class Session(AioSession):  # type: ignore[misc] # aiobotocore has no types
         super().__init__(event_hooks=copy(_builtin_hooks()), include_builtin_handlers=False)
         self._loading = asyncio.Lock()
         self._endpoint_url = settings.aws.endpoint_url
+        # Its requests are answered when there is something to tell, and hold a connection until then.
+        patient = AioConfig(read_timeout=settings.aws.read_timeout + LONGEST_WAIT, max_pool_connections=_MOST_WAITING)
+        self._configs = {"sqs": patient}
         # Ended before the poll is, so that the error says which program took too long.
         self._program_seconds = min(_PROGRAM_SECONDS, 0.9 * settings.poll.timeout)
         self._unattended: Unattended | None = None
@@ -88,7 +97,7 @@ class Session(AioSession):  # type: ignore[misc] # aiobotocore has no types
         if credentials is not None:
             session = copy(self)
             session._credentials = credentials  # noqa: SLF001 - there is no public way to set those that renew themselves
-        options = {"endpoint_url": self._endpoint_url, **options}
+        options = {"endpoint_url": self._endpoint_url, "config": self._configs.get(service_name), **options}
         async with AioSession.create_client(session, service_name, **options) as client:
             yield client
 

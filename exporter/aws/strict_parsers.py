@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import Any
@@ -39,6 +40,9 @@ A body can be within the limit on its size and still take a hundred times its si
 
 _BEFORE_JSON, _BEFORE_XML = b",[{", b"<="
 """What stands before each value. Texts have some of it, too: the limit leaves room for them."""
+
+_EMPTY = {"DeleteMessageBatch": {"Failed", "Successful"}}
+"""Lists that a model requires and a response may leave out where they are empty, by operation: SQS's of messages."""
 
 _IsAnswer = Callable[[str, StructureShape, Mapping[str, Any], bytes], bool]
 """Whether the body of a success is an operation's response, given its shape and what botocore read of it."""
@@ -116,7 +120,9 @@ class _StrictParser:
             raise ResponseParserError(f"a response that cannot be read: {_shortened(body)}") from error
         if shape is None:
             return parsed
-        required = [name for name in shape.required_members if name in shape.members]
+        operation = response["context"]["operation_name"]
+        may_lack = _EMPTY.get(operation, ())
+        required = [name for name in shape.required_members if name in shape.members and name not in may_lack]
         missing = [name for name in required if parsed.get(name) is None]
         # Whatever its model says, AWS leaves out a value that does not apply, such as the reason of a job that did not
         # fail (DescribeCompilationJob): no list, though, and never all.
@@ -124,7 +130,7 @@ class _StrictParser:
             missing = [name for name in missing if shape.members[name].type_name in {"list", "structure"}]
         if missing:
             raise ResponseParserError(f"a response without {', '.join(missing)}: {_shortened(body)}")
-        if shape.members and not self._is_answer(response["context"]["operation_name"], shape, parsed, body):
+        if shape.members and not self._is_answer(operation, shape, parsed, body):
             raise ResponseParserError(f"a response with none of the expected members: {_shortened(body)}")
         return parsed
 
@@ -178,9 +184,17 @@ def _overload(body: bytes, *, is_xml: bool) -> str:
         return "XML entities"
     # A count takes a millisecond for each megabyte, and most bodies are too short for so many values.
     marks = _BEFORE_XML if is_xml else _BEFORE_JSON
-    if len(body) > _MOST and sum(map(body.count, marks)) > _MOST:
+    if len(body) > _MOST and _count(body, marks) > _MOST and (is_xml or _count(_TEXT.sub(b"", body), marks) > _MOST):
         return f"more than {_MOST:,} values"
     return ""
+
+
+_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+"""A string of JSON. Anybody may have written a megabyte of commas into a message: no reason to read no other."""
+
+
+def _count(body: bytes, marks: bytes) -> int:
+    return sum(map(body.count, marks))
 
 
 def _unreadable(response: Mapping[str, Any]) -> dict[str, Any]:

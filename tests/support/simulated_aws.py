@@ -1,21 +1,25 @@
-"""The simulator with additions that only tests need: faults, an organization, and regions."""
+"""The simulator with additions that only tests need: faults, an organization, regions, and queues."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from exporter.simulator import AwsError, RequestContext, Simulator, World
 from exporter.simulator.operations import Operation
 from tests.support.faults import Faults
+from tests.support.sqs import SimulatedQueues
 
 
 class SimulatedAws(Simulator):
     """A simulated AWS with faults to switch on, and with an organization once it has members."""
 
     def __init__(self, world: World, **options: Any) -> None:
-        operations: dict[str, dict[str, Operation]] = {
+        self.queues = SimulatedQueues()
+        operations: dict[str, Mapping[str, Operation]] = {
             "organizations": {"ListAccounts": self._list_accounts},
             "ec2": {"DescribeRegions": self._describe_regions},
+            "sqs": self.queues.operations,
         }
         super().__init__(world, operations=operations, **options)
         self.members: dict[str, str] = {}
