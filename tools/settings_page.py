@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
-from exporter.settings import Account, Organization, ServiceSettings, Settings
+from exporter.settings import Account, EventQueue, Organization, ServiceSettings, Settings
 from exporter.settings.flags import help_text
 
 PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
@@ -22,6 +22,7 @@ _TABLE = re.compile(r"^(\| key \| flag \| default \| meaning \|\n\|[-|]+\|\n)((?
 
 INNER: dict[str, list[tuple[type[BaseModel], str]]] = {
     "accounts": [(Account, "[]"), (Organization, ".organization")],
+    "events": [(EventQueue, "[]")],
     "services": [(ServiceSettings, ".SERVICE")],
 }
 """The models within settings that are lists or mappings, which have no flags."""
@@ -32,6 +33,7 @@ MORE = {
     "limits.series": "See [metrics.md](metrics.md#bounds).",
     "accounts.organization.role_name": "See [iam.md](iam.md#an-organization).",
     "services": "See [catalog.md](catalog.md).",
+    "events": "See [events.md](events.md).",
     "kinds": "See [below](#kinds-of-your-own).",
     "reasons": "See [below](#reasons-of-your-own).",
     "shard.count": "See [scaling.md](scaling.md).",

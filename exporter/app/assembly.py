@@ -12,7 +12,7 @@ from exporter.catalog import Catalog
 from exporter.catalog.models import Models
 from exporter.clock import Clock
 from exporter.exposition import Exposition
-from exporter.poller import Budget, Context, Poller, roots
+from exporter.poller import Budget, Context, Poller, QueueProbe, Source, queues, roots
 from exporter.reasons import Classifier
 from exporter.settings import ConfigurationError, Rates, Settings
 from exporter.store import Database, StorageError
@@ -69,6 +69,9 @@ class Parts:
         context = self._context()
         self.poller = Poller(context)
         self.roots = roots(context, configuration.catalog, configuration.region)
+        """The sources below which all jobs are."""
+        self.queues = queues(context, configuration.catalog, configuration.region, self.poller)
+        """The sources of hints, which only an exporter that runs for long has a use for."""
 
     def switch(self, configuration: Configuration) -> AsyncExitStack | None:
         """Put another configuration into effect; return what closes the clients that it replaces, if it does.
@@ -78,8 +81,15 @@ class Parts:
         before, self.configuration = self._connection, configuration
         self._connection = self._connect(before)
         context = self._context()
-        self.poller.replace(context, roots(context, configuration.catalog, configuration.region))
+        self.roots = roots(context, configuration.catalog, configuration.region)
+        self.queues = queues(context, configuration.catalog, configuration.region, self.poller)
+        self.poller.replace(context, [*self.queues, *self.roots])
         return None if self._connection is before else before.clients
+
+    def probes(self) -> list[Source]:
+        """Return sources that try whether the queues can be read, and take nothing from them."""
+        configuration = self.configuration
+        return queues(self._context(), configuration.catalog, configuration.region, self.poller, QueueProbe)
 
     def taped(self) -> Tape:
         """Return a tape of all requests to AWS from now on; to be asked for before the first one."""

@@ -83,7 +83,8 @@ async def running(
             serve(application, sockets, guard.tls if guard else None, parts.telemetry)
         )
         # Entered last, so that polling stops first, while its clients are still open.
-        work = parts.poller.run(parts.roots), parts.exposition.newborns.run(), _maintained(parts)
+        polling = parts.poller.run([*parts.queues, *parts.roots])
+        work = polling, parts.exposition.newborns.run(), _maintained(parts)
         await stack.enter_async_context(background(reloader.run(), *work))
         yield Exporter(parts.poller, parts.exposition, addresses, reloader.reload, guard)
 

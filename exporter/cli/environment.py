@@ -25,7 +25,8 @@ def region(settings: Settings) -> str:
     found = default_region()
     # The regions of the accounts do not help if those, or the accounts, are still to be discovered.
     named = not settings.organization and not settings.finds_regions
-    if not found and not (named and all(account.regions for account in settings.named_accounts)):
+    is_named = named and all(account.regions for account in settings.named_accounts)
+    if not found and not (is_named and all(queue.region for queue in settings.events)):
         raise ConfigurationError(
             ["no region: set one in accounts[].regions, AWS_REGION, AWS_DEFAULT_REGION or the AWS profile"]
         )

@@ -7,6 +7,7 @@ from exporter.poller.listing import JobSource
 from exporter.poller.loop import Poller
 from exporter.poller.organization import OrganizationSource, RegionsSource, roots
 from exporter.poller.pacing import idle, mean_pause
+from exporter.poller.queue import QueueProbe, QueueSource, queues
 from exporter.poller.scopes import ScopeSource
 
 __all__ = [
@@ -16,10 +17,13 @@ __all__ = [
     "JobSource",
     "OrganizationSource",
     "Poller",
+    "QueueProbe",
+    "QueueSource",
     "RegionsSource",
     "ScopeSource",
     "Source",
     "idle",
     "mean_pause",
+    "queues",
     "roots",
 ]

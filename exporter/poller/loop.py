@@ -16,6 +16,7 @@ from exporter.jobs import SourceKey
 from exporter.poller.admission import Admission
 from exporter.poller.backoff import denied, is_lasting, retry_interval, scouts, share_permissions
 from exporter.poller.context import Context, Restored, Source
+from exporter.poller.hints import HintResult, Hints, is_late
 from exporter.poller.outcomes import Outcomes
 from exporter.poller.pacing import pause
 from exporter.poller.progress import Progress
@@ -24,6 +25,9 @@ from exporter.store import Denials, Denied, StorageLostError
 from exporter.telemetry import SourceStatus
 
 log = structlog.get_logger(__name__)
+
+_DISCOVERY_PAUSE = 60.0
+"""Seconds from one discovery to the next because of an event in a scope that nobody knows: it may be one left out."""
 
 _LANES = 4
 """Sources of one service polled at once while its rate is low. They share that rate: more would only wait."""
@@ -78,6 +82,7 @@ class Poller:
         self._is_restoring = False
         self._waiting: tuple[Context, list[Source]] | None = None
         """A configuration that came while sources were being restored."""
+        self._hints = Hints(context.clock, context.telemetry)
         self.progress = Progress(context.clock)
         context.telemetry.sources.set_function(lambda: self.known)
         context.telemetry.sources_unread.set_function(lambda: self.progress.unread)
@@ -226,8 +231,7 @@ class Poller:
         new.append((source, others))
         # A poll under way is not cut off: when it ends, `_turn` finds the new source and polls that.
         if key not in self._under_way and key in self._tasks:
-            self._tasks[key].cancel()
-            self._tasks[key] = self._group.create_task(self._loop(key, self._left(source.status)), name="/".join(key))
+            self._replan(key, self._left(source.status))
 
     def _left(self, status: SourceStatus) -> float:
         """Return the seconds until a source's next poll: as planned before, but at most the interval in effect.
@@ -306,10 +310,16 @@ class Poller:
         usual = retry_interval(status) if is_soon else status.interval / status.stretch
         self.stretch.polled(key, status.last_calls, usual)
         due = start + pause(usual * status.stretch, status.reason, self._rng)
-        status.next_poll = self._clock.time() + max(0.0, due - self._clock.monotonic())
+        self._hints.polled(status, start)
+        status.next_poll = self._clock.time() + self._wait(status, due)
         with _boundary(source):
             await self._denials.keep(self._fingerprint, key, denied(status))
-        return max(0.0, due - self._clock.monotonic())
+        return self._wait(status, due)
+
+    def _wait(self, status: SourceStatus, due: float) -> float:
+        """Return the seconds until a source's next poll: until it is due, or sooner because of a hint."""
+        wait = max(0.0, due - self._clock.monotonic())
+        return wait if _is_refused(status) else min(wait, self._hints.wait(status.key))
 
     def _bring_back(self, permitted: SourceKey) -> None:
         """Poll at once what AWS has denied for long, and may permit now that it permits another source again."""
@@ -323,21 +333,53 @@ class Poller:
             is_waiting = key in self._tasks and key not in self._under_way
             if is_waiting and status.next_poll and due < status.next_poll:
                 status.next_poll = due
-                self._tasks[key].cancel()
-                self._tasks[key] = self._group.create_task(self._loop(key, due - now), name="/".join(key))
+                self._replan(key, due - now)
+
+    def hint(self, key: SourceKey, happened: float) -> HintResult:
+        """Have a source polled soon, because an event tells that it changed at a time; return what becomes of that."""
+        source = self._sources.get(key)
+        if source is None:
+            return HintResult.UNWATCHED
+        status = source.status
+        if is_late(status, happened):
+            return HintResult.LATE
+        self._hints.add(key, happened)
+        wait = self._hints.wait(key)
+        # What is polled, waits for its turn or would be polled sooner anyway is looked at again when that is over.
+        is_later = status.next_poll is not None and self._clock.time() + wait < status.next_poll
+        if is_later and key in self._tasks and key not in self._under_way and not _is_refused(status):
+            status.next_poll = self._clock.time() + wait
+            self._replan(key, wait)
+        return HintResult.NOTED
+
+    def children(self, key: SourceKey) -> Iterable[SourceKey]:
+        """Return the sources that a source has found."""
+        return tuple(self._children.get(key, ()))
+
+    def discover(self, key: SourceKey) -> None:
+        """Have a discovery look at once, because an event is of a scope that nobody knows; not twice in a minute."""
+        if key in self._tasks and not _is_refused(self._sources[key].status):
+            self._look_again(key, _DISCOVERY_PAUSE)
 
     def _discover_again(self, status: SourceStatus) -> None:
         """Have the discovery of a source's scope look at once, because that may be gone."""
         key = status.key._replace(kind=status.scope_kind, scope="")
-        if key == status.key or key not in self._tasks or key in self._under_way:
-            return
-        discovery = self._sources[key].status
-        if discovery.denial:
-            return
-        # AWS may list for a while what it deletes, and many scopes may go at once.
-        if self._clock.time() - (discovery.last_success or -math.inf) >= discovery.retry_interval * discovery.stretch:
-            self._tasks[key].cancel()
-            self._tasks[key] = self._group.create_task(self._loop(key), name="/".join(key))
+        if key != status.key and key in self._tasks:
+            # AWS may list for a while what it deletes, and many scopes may go at once.
+            discovery = self._sources[key].status
+            if not discovery.denial:
+                self._look_again(key, discovery.retry_interval * discovery.stretch)
+
+    def _look_again(self, key: SourceKey, pause: float) -> None:
+        """Poll a discovery at once, unless it is being polled or its last success was less than `pause` ago."""
+        last_success = self._sources[key].status.last_success or -math.inf
+        if key not in self._under_way and self._clock.time() - last_success >= pause:
+            self._replan(key)
+
+    def _replan(self, key: SourceKey, wait: float = 0.0) -> None:
+        """Poll a source that is not being polled after other seconds than planned."""
+        self._tasks[key].cancel()
+        self._tasks[key] = self._group.create_task(self._loop(key, wait), name="/".join(key))
 
     async def poll(self, source: Source) -> list[Source] | None:
         """Poll a source once, record the outcome, and return its children; None where it failed."""
@@ -441,9 +483,15 @@ class Poller:
             task.cancel()
         self.progress.remove(key)
         self.stretch.end(key)
+        self._hints.forget(key)
         source.withdraw()
         self._context.exposition.withdraw(("source", key))
         log.info("source gone", **key._asdict())
+
+
+def _is_refused(status: SourceStatus) -> bool:
+    """Return whether AWS refused a source's last poll: no hint changes that."""
+    return status.reason is not None and status.reason.is_refusal
 
 
 @contextmanager

@@ -7,6 +7,9 @@ from hashlib import blake2b
 from exporter.jobs import SourceKey
 from exporter.settings import Shard
 
+QUEUE = "sqs", "queue"
+"""Service and kind of a queue of events: each shard has queues of its own."""
+
 
 def owns(shard: Shard, key: SourceKey) -> bool:
     """Return whether a source belongs to a shard.
@@ -14,7 +17,9 @@ def owns(shard: Shard, key: SourceKey) -> bool:
     Rendezvous hashing: every shard draws a number for the source, and the highest wins. A shard that is added takes its
     part from all others, and nothing moves between those.
     """
-    return shard.count == 1 or shard.index == max(range(shard.count), key=lambda index: _draw(index, key))
+    if shard.count == 1 or (key.aws_service, key.kind) == QUEUE:
+        return True
+    return shard.index == max(range(shard.count), key=lambda index: _draw(index, key))
 
 
 def _draw(index: int, key: SourceKey) -> bytes:

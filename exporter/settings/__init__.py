@@ -5,6 +5,7 @@ from exporter.settings.errors import ConfigurationError
 from exporter.settings.flags import add_flags, given
 from exporter.settings.loading import load
 from exporter.settings.model import ENVIRONMENT_PREFIX, Selection, ServiceSettings, Settings
+from exporter.settings.queues import EventQueue
 from exporter.settings.rates import Rate, Rates, above_quotas
 from exporter.settings.sections import DEFAULT_PORT, Aws, Limits, Log, Metrics, Shard, Storage, Web
 from exporter.settings.shown import without_secrets
@@ -17,6 +18,7 @@ __all__ = [
     "Account",
     "Aws",
     "ConfigurationError",
+    "EventQueue",
     "Limits",
     "Log",
     "Metrics",

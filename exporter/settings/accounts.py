@@ -82,6 +82,7 @@ Regions = Annotated[
     BeforeValidator(lambda value: (value,) if isinstance(value, str) and are_to_be_found((value,)) else value),
     AfterValidator(_all_alone),
 ]
+RoleArn = Annotated[str, AfterValidator(_role)]
 ExternalId = Annotated[SecretStr, AfterValidator(_external_id)]
 AccountPattern = Annotated[str, AfterValidator(_unit_or_pattern)]
 
@@ -89,7 +90,7 @@ AccountPattern = Annotated[str, AfterValidator(_unit_or_pattern)]
 class Account(Section):
     """One account to read."""
 
-    role_arn: Annotated[str, AfterValidator(_role)] | None = None
+    role_arn: RoleArn | None = None
     """ARN of the role to assume. If unset, the default credentials are used as they are."""
     external_id: ExternalId | None = None
     """External id that the trust policy of the role requires."""

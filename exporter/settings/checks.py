@@ -12,6 +12,7 @@ from exporter.catalog.kind import plural
 from exporter.catalog.own import extended
 from exporter.settings.accounts import Patterns
 from exporter.settings.model import ServiceSettings, Settings
+from exporter.settings.queues import SHARD
 from exporter.settings.sections import FEWEST_CALLS
 from exporter.text.problems import in_words, shown
 from exporter.text.spelling import did_you_mean
@@ -28,6 +29,7 @@ def problems(settings: Settings, built_in: Catalog) -> Iterator[Problem]:
         yield from (problem.partition(": ")[::2] for problem in error.args)
         return
     yield from _read_twice(settings)
+    yield from _queues(settings)
     shard = settings.shard
     if shard.index is not None and shard.index >= shard.count:
         yield "shard.index", f"{shard.index} is not one of {shard.count} shards: 0 to {shard.count - 1}"
@@ -50,6 +52,16 @@ def _read_twice(settings: Settings) -> Iterator[Problem]:
             if first != number:
                 where = f"{account.account_id or 'the default credentials'} in {region or 'the default region'}"
                 yield f"accounts.{number}", f"reads {where}, as accounts.{first} already does"
+
+
+def _queues(settings: Settings) -> Iterator[Problem]:
+    urls = [queue.sqs_queue_url for queue in settings.events]
+    for number, url in enumerate(urls):
+        if (first := urls.index(url)) != number:
+            yield f"events.{number}.sqs_queue_url", f"the same queue as events.{first}"
+        if settings.shard.count > 1 and SHARD not in url:
+            text = f"{settings.shard.count} shards would take each other's events: write {SHARD} into the URL"
+            yield f"events.{number}.sqs_queue_url", text
 
 
 def _service(service: Service, settings: ServiceSettings) -> Iterator[Problem]:

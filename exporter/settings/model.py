@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from exporter.catalog import Catalog, Kind, Service
@@ -21,6 +21,7 @@ from exporter.settings.accounts import (
     Regions,
     are_to_be_found,
 )
+from exporter.settings.queues import EventQueue, one_or_more
 from exporter.settings.sections import (
     Aws,
     ConfigFile,
@@ -123,6 +124,8 @@ class Settings(BaseSettings):
     """Accounts and regions to read, or the organization whose accounts to read."""
     services: Mapping[str, ServiceSettings | None] = Field(default_factory=dict)
     """Services, kinds and scopes to read. If unset, every kind that needs no scope and is open to new customers."""
+    events: Annotated[tuple[EventQueue, ...], BeforeValidator(one_or_more)] = ()
+    """Queues of events that tell which list to poll at once, or one queue. If unset, lists are polled by time alone."""
     kinds: Mapping[Word, Mapping[str, Any]] = Field(default_factory=dict)
     """Additional kinds of job, in the language of the catalog."""
     reasons: tuple[Rule, ...] = ()

@@ -35,6 +35,7 @@ class Telemetry:
             GCCollector(registry=self.registry)
         self._describe_exporter()
         self._watch_polls()
+        self._watch_hints()
         self._watch_requests()
         self._watch_responses()
 
@@ -90,6 +91,22 @@ class Telemetry:
             "detail_errors_total",
             "Failed requests for the reason of a failed job.",
             ("aws_service", "kind", "reason"),
+        )
+
+    def _watch_hints(self) -> None:
+        """Create what is counted and timed of events that name a list to poll at once."""
+        self.hints = self._counter(
+            "hints_total",
+            "Events taken from the queues, by what became of them: noted, so that a list is polled at once; late, as "
+            "it was polled since; unwatched, about what is not polled; unknown to the catalog; unreadable.",
+            ("aws_service", "result"),
+        )
+        # AWS tells the time of an event in whole seconds, and sends most within one.
+        self.hints_lag = self._histogram(
+            "hints_lag_seconds",
+            "Time from an event to the end of the poll that it caused; of events that come together, from the first.",
+            ("aws_service",),
+            (1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0),
         )
 
     def _watch_requests(self) -> None:

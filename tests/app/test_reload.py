@@ -25,6 +25,7 @@ from tests.support.harness import (
 )
 from tests.support.patience import PATIENCE, eventually
 from tests.support.reloading import ONE, Configured, reloading
+from tests.support.sqs import event
 
 HOUR, DAY = 3_600.0, 86_400.0
 OWN = "aws_job_exporter_"
@@ -513,3 +514,26 @@ async def test_a_services_own_rate_applies_at_once(aws, config, clock):
             await exporter.reload()
             await exporter.turn(HOUR)
             assert exporter.value("aws_job_exporter_rate_limit", aws_service="bedrock") == rate
+
+
+async def test_a_queue_of_events_comes_and_goes(aws, clock, config):
+    """The pages show it as any other source, and what it had noted is no reason to start over."""
+    url = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/hints"
+    aws.queues.create(url)
+    aws.queues.send(url, event("aws.bedrock", "Batch Inference Job State Change", clock.now))
+    async with reloading(config, clock) as exporter, aiohttp.ClientSession() as session:
+        before = listed(aws)
+        config.write(events={"sqs_queue_url": url})
+        assert await exporter.reload() == ()
+        await exporter.settle()
+        assert exporter.up(kind="queue", scope="hints") == 1
+        assert (listed(aws), aws.queues.left(url)) == (before + 1, 0)
+        host, port = exporter.exporter.addresses[0]
+        async with session.get(f"http://{host}:{port}/api/v1/sources") as response:
+            shown = {source["kind"]: source["up"] for source in (await response.json())["data"]}
+        assert shown["queue"] is True
+        config.write()
+        assert await exporter.reload() == ()
+        assert exporter.up(kind="queue") is None
+        await exporter.turn(5)
+        assert listed(aws) == before + 2

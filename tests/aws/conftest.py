@@ -35,7 +35,7 @@ def moto(moto_server: str) -> Iterator[str]:
 @pytest.fixture
 def client(moto: str, aws_credentials: None) -> Callable[[str], Any]:
     """Return a function that makes boto3's own clients of the moto server."""
-    return lambda service: boto3.client(service, region_name=REGION, endpoint_url=moto)
+    return lambda service, region=REGION: boto3.client(service, region_name=region, endpoint_url=moto)
 
 
 def _post(url: str, content: Any = None) -> None:

@@ -113,6 +113,67 @@ def test_nothing_is_stored_unless_a_path_is_given(read, content):
     assert read(content).storage.path is None
 
 
+def test_queues_are_read():
+    """Each with its role; the URL tells the account and the region."""
+    (queue,) = load(CATALOG, EVERYTHING).events
+    assert queue.external_id is not None
+    assert (queue.account.role_arn, queue.external_id.get_secret_value()) == (
+        "arn:aws:iam::111122223333:role/aws-job-exporter-events",
+        "made-up",
+    )
+    assert (queue.account_id, queue.region, queue.name) == ("111122223333", "us-east-1", "aws-job-exporter-{shard}")
+    assert queue.of_shard(3).sqs_queue_url.endswith("/aws-job-exporter-3")
+
+
+@pytest.mark.parametrize(
+    ("url", "region"),
+    [
+        ("https://sqs.eu-west-1.amazonaws.com/111122223333/hints", "eu-west-1"),
+        ("https://sqs.cn-north-1.amazonaws.com.cn/111122223333/hints", "cn-north-1"),
+        ("https://vpce-1a-2b.sqs.us-gov-west-1.vpce.amazonaws.com/111122223333/hints.fifo", "us-gov-west-1"),
+        ("https://eu-west-1.queue.amazonaws.com/111122223333/hints", "eu-west-1"),
+        ("http://localhost:4566/queue/eu-west-1/000000000000/hints", "eu-west-1"),
+        ("http://127.0.0.1:5000/111122223333/hints", ""),
+    ],
+)
+def test_a_queue_is_read_in_the_region_of_its_url(read, url, region):
+    """Or in that of the environment, where the URL of a local substitute names none."""
+    (queue,) = read(f"events: {{sqs_queue_url: '{url}'}}").events
+    assert queue.region == region
+
+
+HINTS = "https://sqs.us-east-1.amazonaws.com/111122223333/hints"
+ONE = f"{{sqs_queue_url: '{HINTS}'}}"
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (
+            "events: {sqs_queue_url: hints}",
+            "events.0.sqs_queue_url: 'hints' is not the URL of a queue, such as https://",
+        ),
+        (f"events: {{sqs_queue_url: '{HINTS}{{x}}'}}", "is not the URL of a queue"),
+        ("events: {sqs_queue_url: 'https://me@host/111122223333/hints'}", "is not the URL of a queue"),
+        ("events: [{}]", "events.0.sqs_queue_url: is missing"),
+        ("events: [{sqs_queue_urls: x}]", "did you mean `sqs_queue_url`?"),
+        (
+            f"events: [{{sqs_queue_url: '{HINTS}', role_arn: reader}}]",
+            "events.0.role_arn: 'reader' is not the ARN of a role",
+        ),
+        (
+            f"events: [{{sqs_queue_url: '{HINTS}'}}, {{sqs_queue_url: '{HINTS}'}}]",
+            "events.1.sqs_queue_url: the same queue",
+        ),
+        (f"shard: {{count: 2}}\nevents: {{sqs_queue_url: '{HINTS}'}}", "write {shard} into the URL"),
+    ],
+)
+def test_a_mistake_in_a_queue_is_one_line(read, content, line):
+    """It names the key and what is allowed."""
+    with pytest.raises(ConfigurationError, match=re.escape(line)):
+        read(content)
+
+
 def test_accounts_are_read():
     """A role's ARN contains its account; the default credentials do not reveal theirs."""
     assumed, default = load(CATALOG, EVERYTHING).named_accounts

@@ -220,7 +220,7 @@ async def running(
     async with app.assembled(settings, catalog, REGION, credentials=credentials, clock=clock) as parts:
         parts.poller._rng = random.Random(1)
         async with asyncio.TaskGroup() as group:
-            polling = group.create_task(parts.poller.run(parts.roots))
+            polling = group.create_task(parts.poller.run([*parts.queues, *parts.roots]))
             exporter = Running(parts.poller, parts.exposition, clock)
             if settled:
                 await exporter.settle()
