@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from exporter.catalog import EVERY_CALL, Catalog, Kind
 from exporter.catalog.models import Models
-from exporter.settings import Organization, Selection, ServiceSettings, Settings
+from exporter.settings import EventQueue, Organization, Selection, ServiceSettings, Settings
 
 Resources = tuple[str, ...]
 
@@ -26,6 +26,16 @@ class Operation(NamedTuple):
     service: str
     operation: str
     arguments: tuple[str, ...] = ()
+
+
+RECEIVING = (Operation("sqs", "ReceiveMessage"), Operation("sqs", "DeleteMessageBatch"))
+"""What reading a queue takes."""
+
+_ALLOWED_BY = {"sqs:DeleteMessageBatch": "sqs:DeleteMessage"}
+"""Operations that IAM has no action for, and the action that allows each."""
+
+QUEUE_ACTIONS = ("sqs:DeleteMessage", "sqs:ReceiveMessage")
+"""What IAM calls that."""
 
 
 class Statement(NamedTuple):
@@ -51,7 +61,8 @@ def action(call: Operation, catalog: Catalog) -> str:
     known = call.service in catalog
     # Most services have one name for signing and for IAM; the catalog's files know the others.
     prefix = catalog[call.service].iam_prefix if known else Models().service(call.service).signing_name
-    return f"{prefix}:{call.operation}"
+    name = f"{prefix}:{call.operation}"
+    return _ALLOWED_BY.get(name, name)
 
 
 def actions(call: Operation, kind: Kind, catalog: Catalog) -> Iterator[str]:
@@ -62,7 +73,7 @@ def actions(call: Operation, kind: Kind, catalog: Catalog) -> Iterator[str]:
 
 
 def reading(settings: Settings, catalog: Catalog) -> Permissions:
-    """Return the permissions that reading an account needs."""
+    """Return the permissions that reading an account needs; where no role does, those that its queues need as well."""
     found: defaultdict[str, set[str]] = defaultdict(set)
     for selection in settings.selections(catalog):
         for kind in selection.kinds:
@@ -71,7 +82,23 @@ def reading(settings: Settings, catalog: Catalog) -> Permissions:
                     found[name].update(_resources(name, kind, selection))
     if settings.finds_regions:
         found[REGIONS_ACTION].add("*")
-    return {name: ANY if "*" in resources else tuple(sorted(resources)) for name, resources in found.items()}
+    kinds = {name: ANY if "*" in resources else tuple(sorted(resources)) for name, resources in found.items()}
+    has_roles = settings.organization or any(account.role_arn for account in settings.named_accounts)
+    return kinds if has_roles else {**kinds, **_receiving(_own_queues(settings), settings)}
+
+
+def receiving(settings: Settings, _: Catalog) -> Permissions:
+    """Return the permissions that reading the queues of events needs, whoever reads each."""
+    return _receiving(settings.events, settings)
+
+
+def _own_queues(settings: Settings) -> Sequence[EventQueue]:
+    return [queue for queue in settings.events if queue.role_arn is None]
+
+
+def _receiving(queues: Sequence[EventQueue], settings: Settings) -> Permissions:
+    arns = tuple(arn for queue in queues for arn in queue.arns(settings.shard.count))
+    return dict.fromkeys(QUEUE_ACTIONS, arns) if arns else {}
 
 
 def base(settings: Settings, catalog: Catalog) -> Permissions:
@@ -79,13 +106,15 @@ def base(settings: Settings, catalog: Catalog) -> Permissions:
 
     With an organization it also lists the accounts, and reads the account that it runs in without a role.
     """
+    roles = {account.role_arn for account in settings.named_accounts if account.role_arn}
+    roles |= {queue.role_arn for queue in settings.events if queue.role_arn}
+    own = _receiving(_own_queues(settings), settings)
+    if settings.organization or any(account.role_arn is None for account in settings.named_accounts):
+        own = {**reading(settings, catalog), **own}
     if organization := settings.organization:
-        role = f"arn:*:iam::*:role/{organization.role_name}"
-        listing = dict.fromkeys(map("organizations:{}".format, listings(organization)), ANY)
-        return {**reading(settings, catalog), **listing, "sts:AssumeRole": (role,)}
-    roles = tuple(sorted({account.role_arn for account in settings.named_accounts if account.role_arn}))
-    own = reading(settings, catalog) if any(account.role_arn is None for account in settings.named_accounts) else {}
-    return {**own, "sts:AssumeRole": roles} if roles else own
+        roles.add(f"arn:*:iam::*:role/{organization.role_name}")
+        own = {**own, **dict.fromkeys(map("organizations:{}".format, listings(organization)), ANY)}
+    return {**own, "sts:AssumeRole": tuple(sorted(roles))} if roles else own
 
 
 def listings(organization: Organization) -> Sequence[str]:

@@ -152,6 +152,52 @@ def test_reading_all_regions_requires_listing_them(accounts):
     assert reading({"bedrock": {}}, accounts=accounts)["ec2:DescribeRegions"] == permissions.ANY
 
 
+QUEUE = "https://sqs.eu-west-1.amazonaws.com/111122223333/hints"
+RECEIVING = {"sqs:ReceiveMessage", "sqs:DeleteMessage"}
+
+
+def sqs(needed):
+    """Return the actions on queues, each with its resources."""
+    return {name: resources for name, resources in needed.items() if name.startswith("sqs:")}
+
+
+def test_a_queue_is_read_by_whoever_reads_the_account_where_there_is_no_role():
+    """On that queue alone; what deletes several messages needs the permission to delete one."""
+    expected = dict.fromkeys(RECEIVING, ("arn:*:sqs:eu-west-1:111122223333:hints",))
+    assert sqs(reading({"bedrock": {}}, events={"sqs_queue_url": QUEUE})) == expected
+
+
+def test_no_queue_needs_no_permission():
+    """Hints are optional."""
+    assert sqs(reading({"bedrock": {}})) == {}
+
+
+@pytest.mark.parametrize("accounts", [[{"role_arn": ROLES[0]}], {"organization": {"role_name": "jobs"}}])
+def test_a_queue_without_a_role_is_read_by_the_exporter_itself(accounts):
+    """The roles of other accounts must not read it."""
+    settings = configured("http://localhost", {"bedrock": {}}, accounts=accounts, events={"sqs_queue_url": QUEUE})
+    assert sqs(permissions.reading(settings, CATALOG)) == {}
+    assert sqs(permissions.base(settings, CATALOG)).keys() == RECEIVING
+
+
+def test_a_queue_with_a_role_is_read_by_that():
+    """The exporter itself only assumes it."""
+    queue = {"sqs_queue_url": QUEUE, "role_arn": ROLES[1]}
+    settings = configured("http://localhost", {"bedrock": {}}, events=queue)
+    assert sqs(permissions.reading(settings, CATALOG)) == {}
+    base = permissions.base(settings, CATALOG)
+    assert sqs(base) == {}
+    assert base["sts:AssumeRole"] == (ROLES[1],)
+    assert permissions.receiving(settings, CATALOG).keys() == RECEIVING
+
+
+def test_the_queue_of_each_shard_is_allowed():
+    """All shards have one identity."""
+    url, shard = f"{QUEUE}-{{shard}}", {"count": 2, "index": 1}
+    arns = sqs(reading({"bedrock": {}}, events={"sqs_queue_url": url}, shard=shard))["sqs:ReceiveMessage"]
+    assert arns == tuple(f"arn:*:sqs:eu-west-1:111122223333:hints-{index}" for index in range(2))
+
+
 def test_statements_are_grouped_by_service_and_resource():
     """Each has a unique Sid, and all are in a stable order."""
     allowed = {

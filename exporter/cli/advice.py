@@ -67,6 +67,16 @@ CAUSES = (
         "Subscribe the account to {service}, or remove it from the services to read",
     ),
     _cause(
+        "`NonExistentQueue`",
+        r"NonExistentQueue|QueueDoesNotExist",
+        "Correct events[].sqs_queue_url: there is no such queue, or its policy does not let the exporter know of it",
+    ),
+    _cause(
+        "`KMS.AccessDeniedException`",
+        r"\(KMS\.AccessDeniedException\)",
+        "Allow kms:Decrypt on the key that the queue is encrypted with",
+    ),
+    _cause(
         "the clock of this machine",
         r"clock of this machine",
         "Set the clock of this machine, for example with NTP: AWS refuses what is signed at another time",

@@ -119,11 +119,11 @@ def _add_commands(add: Callable[[str, str, str], argparse.ArgumentParser]) -> No
     policy.add_argument("--output", choices=("json", "terraform"), default="json", help="Output format.")
     policy.add_argument(
         "--for",
-        choices=("role", "base"),
+        choices=("role", "base", "queue"),
         default="role",
         dest="identity",
         help="Whose policy: `role` for the identity that reads an account, such as each role_arn of the configuration; "
-        "`base` for the exporter's own identity, which assumes those roles.",
+        "`base` for the exporter's own identity, which assumes those roles; `queue` for a role that reads queues.",
     )
     doctor = add(
         "doctor",

@@ -30,7 +30,7 @@ async def doctor(invocation: Invocation) -> int:
     async with app.assembled(settings, catalog, region(settings)) as parts:
         examination = Examination(settings, catalog, parts.poller)
         async with progress_line(examination.progress):
-            await examination.examine(parts.roots)
+            await examination.examine([*parts.probes(), *parts.roots])
         series = sum(not line.startswith(b"#") for line in parts.exposition.render(Format.TEXT).splitlines())
     findings = in_turns(examination.findings)
     _print(Report(findings, series), invocation)

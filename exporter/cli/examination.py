@@ -20,6 +20,7 @@ from exporter.poller import (
     JobSource,
     OrganizationSource,
     Poller,
+    QueueSource,
     RegionsSource,
     ScopeSource,
     Source,
@@ -129,7 +130,7 @@ class Examination:
             return "", error
         if named := _DENIED_ACTION.search(status.error):
             # What is denied explicitly, no permission helps.
-            return "" if _EXPLICIT_DENY in status.error else named[1], error
+            return "" if _EXPLICIT_DENY in status.error else _spelled(named[1]), error
         if cause_advice(status.key, status.error):
             return "", error
         # Some services do not name the action: it is that of the operation in botocore's part of the message.
@@ -147,9 +148,16 @@ class Examination:
             return [Operation(scope.service or key.aws_service, scope.operation)]
         if isinstance(source, OrganizationSource) and (organization := self.settings.organization):
             return [Operation("organizations", operation) for operation in permissions.listings(organization)]
+        if isinstance(source, QueueSource):
+            return permissions.RECEIVING
         if isinstance(source, RegionsSource):
             return [Operation("ec2", "DescribeRegions")]
         return [Operation("sts", "GetCallerIdentity")]
+
+
+def _spelled(action: str) -> str:
+    """Return an action as IAM's own tools write it: SQS has it in lower case."""
+    return next((name for name in permissions.QUEUE_ACTIONS if name.lower() == action), action)
 
 
 def _of_kind(kind: Kind) -> list[Operation]:

@@ -9,21 +9,27 @@ from itertools import chain
 
 from exporter import permissions
 from exporter.cli.invocation import Invocation
-from exporter.settings import Settings
+from exporter.settings import ConfigurationError, Settings
 
 _MANAGED_LIMIT, _INLINE_LIMIT = 6144, 10_240
 """AWS's limits for a managed policy and for all inline policies of a role, in characters other than white space."""
 
 
 async def iam_policy(invocation: Invocation) -> int:
-    """Print the least-privilege policy of the role that reads an account, or of the exporter's own identity."""
+    """Print the least-privilege policy of what reads an account or a queue, or of the exporter's own identity."""
     settings = invocation.settings()
-    needed = permissions.base if invocation.options.identity == "base" else permissions.reading
+    needed = _NEEDED[invocation.options.identity]
+    if needed is permissions.receiving and not settings.events:
+        raise ConfigurationError(["events: names no queue"])
     statements = _fitting(permissions.statements(needed(settings, settings.catalog(invocation.catalog))))
     print(_json(statements) if invocation.options.output == "json" else _terraform(statements))
     for note in _notes(settings, statements, invocation.options.identity):
         print(f"aws-job-exporter: {note}", file=sys.stderr)
     return 0
+
+
+_NEEDED = {"role": permissions.reading, "base": permissions.base, "queue": permissions.receiving}
+"""What each identity needs."""
 
 
 def _fitting(statements: Sequence[permissions.Statement]) -> Sequence[permissions.Statement]:
@@ -82,6 +88,8 @@ def _notes(settings: Settings, statements: Iterable[permissions.Statement], iden
             f"this is the policy of each {which}; `--for base` prints the one of the exporter's own identity, which "
             "assumes them"
         )
+    if identity == "role" and (readers := sorted({queue.role_arn for queue in settings.events if queue.role_arn})):
+        yield f"{', '.join(readers)} needs the policy that `--for queue` prints"
     if (size := _size(statements)) > _MANAGED_LIMIT:
         yield (
             f"the policy has {size:,} characters without white space, but a managed policy can have at most "

@@ -43,6 +43,8 @@ TOLD = [
     (said("OptInRequired"), "Subscribe the account to bedrock"),
     (said("RequestTimeTooSkewed", "x (the clock of this machine is 3h behind that of AWS)"), "Set the clock"),
     (said("MissingAuthenticationTokenException"), "Find out what removes the signature on the way to bedrock"),
+    (said("AWS.SimpleQueueService.NonExistentQueue"), "Correct events[].sqs_queue_url: there is no such queue"),
+    (said("KMS.AccessDeniedException"), "Allow kms:Decrypt on the key that the queue is encrypted with"),
     (said("AuthFailure"), "Replace the access key"),
     (said("InvalidAccessKeyId"), "Replace the access key"),
     (said("UnrecognizedClientException"), "Replace the access key"),

@@ -132,6 +132,36 @@ async def test_the_missing_action_is_derived_where_aws_names_none(aws, doctor, o
     assert [row["MISSING ACTION"] for row in found.values() if row["RESULT"] == "access_denied"] == [action]
 
 
+QUEUE = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/hints"
+
+
+async def test_a_queue_is_tried_and_keeps_its_messages(aws, doctor):
+    """They are for the exporter that runs, and SQS hands out each once in a while."""
+    aws.queues.create(QUEUE)
+    aws.queues.send(QUEUE, "{}")
+    code, found, rates, _ = await doctor(BATCH, f"--events={json.dumps({'sqs_queue_url': QUEUE})}")
+    assert code == 0
+    assert (found["queue", "hints"]["RESULT"], found["queue", "hints"]["SERVICE"]) == ("ok", "sqs")
+    assert int(rates["sqs"]) >= 180
+    assert aws.queues.left(QUEUE) == 1
+    assert aws.requests["sqs", "ReceiveMessage"] == 1
+
+
+@pytest.mark.parametrize(
+    ("operation", "action"), [("ReceiveMessage", "sqs:ReceiveMessage"), ("DeleteMessageBatch", "sqs:DeleteMessage")]
+)
+@pytest.mark.parametrize("is_named", [False, True])
+async def test_what_reading_a_queue_lacks_is_named(aws, doctor, operation, action, is_named):
+    """Also where SQS names the action in its own way, in lower case."""
+    aws.queues.create(QUEUE)
+    refuse(aws, operation, f"User: arn is not authorized to perform: {action.lower()} on resource" if is_named else "")
+    code, found, *_ = await doctor(BATCH, f"--events={json.dumps({'sqs_queue_url': QUEUE})}")
+    row = found["queue", "hints"]
+    assert code == 1
+    assert (row["RESULT"], row["MISSING ACTION"]) == ("access_denied", action)
+    assert found[BEDROCK.key, ""]["RESULT"] == "ok"
+
+
 SCP = "arn:aws:organizations::123412341234:policy/o-a1b2c3d4e5/service_control_policy/p-a1b2c3d4"
 REFUSALS = {
     "explicit deny": f"{'x' * 150} is not authorized to perform: bedrock:ListModelInvocationJobs on resource: "

@@ -65,6 +65,33 @@ def test_the_policy_of_the_base(policy):
     ]
 
 
+QUEUE = {"sqs_queue_url": "https://sqs.us-east-1.amazonaws.com/111122223333/hints", "role_arn": ROLE}
+
+
+def test_the_policy_of_what_reads_a_queue(policy):
+    """A note to the other policy names it."""
+    configured = f"--services={ONE}", f"--events={json.dumps(QUEUE)}"
+    _, _, (note,) = policy(*configured)
+    assert note.endswith(f"{ROLE} needs the policy that `--for queue` prints")
+    code, out, notes = policy("--for", "queue", *configured)
+    assert (code, notes) == (0, [])
+    assert json.loads(out)["Statement"] == [
+        {
+            "Sid": "SqsDeleteMessage",
+            "Effect": "Allow",
+            "Action": ["sqs:DeleteMessage", "sqs:ReceiveMessage"],
+            "Resource": ["arn:*:sqs:us-east-1:111122223333:hints"],
+        }
+    ]
+
+
+def test_without_a_queue_nothing_reads_one(policy):
+    """A policy without a statement is none."""
+    code, out, (line,) = policy("--for", "queue", f"--services={ONE}")
+    assert (code, out) == (2, "")
+    assert line.endswith("events: names no queue")
+
+
 def test_the_policy_of_an_organization(policy):
     """The base lists the accounts and assumes the role in each; a note points to the role's own policy."""
     accounts = json.dumps({"organization": {"role_name": "jobs", "include": ["ou-ab12-11111111"]}})
