@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from exporter.cli.invocation import table
-from exporter.cli.pace import MONTH, Rate
+from exporter.cli.pace import MONTH, Pace
 from exporter.cli.prices import Price
 
 _COLUMNS = ("CHARGE", "USD/MILLION", "USD/MONTH", "AT MOST", "PRICE FROM")
@@ -24,7 +24,7 @@ that leaves out read events delivers none of these."""
 class Bill:
     """What requests at a rate cost in a month at some prices."""
 
-    rate: Rate
+    rate: Pace
     prices: Sequence[Price]
 
     def text(self) -> str:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from exporter.cli.advice import Ailment, advice
 from exporter.cli.invocation import table
-from exporter.cli.pace import MONTH, Rate, total
+from exporter.cli.pace import MONTH, Pace, total
 from exporter.telemetry import PollErrorReason, SourceStatus
 
 _SOURCE = ("ACCOUNT", "REGION", "SERVICE", "KIND", "SCOPE")
@@ -29,7 +29,7 @@ class Diagnosis:
     status: SourceStatus
     each_poll: int
     """The requests of a poll, without those that not every poll makes."""
-    rate: Rate
+    rate: Pace
     missing: str
     error: str
 
@@ -42,7 +42,7 @@ class ServiceTotal(NamedTuple):
     service: str
     sources: int
     up: int
-    rate: Rate
+    rate: Pace
 
 
 class Report:
@@ -182,7 +182,7 @@ def _plain(finding: Diagnosis) -> dict[str, Any]:
     }
 
 
-def _plain_rate(rate: Rate) -> dict[str, float]:
+def _plain_rate(rate: Pace) -> dict[str, float]:
     return {
         "requests_per_hour": round(rate.expected, 2),
         "requests_per_month": round(rate.expected * MONTH),

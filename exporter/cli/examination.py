@@ -13,7 +13,7 @@ from exporter.catalog import Catalog, Kind
 from exporter.cli import pace
 from exporter.cli.advice import cause_advice
 from exporter.cli.diagnosis import Diagnosis
-from exporter.cli.pace import DAY, HOUR, Rate, Reading
+from exporter.cli.pace import DAY, HOUR, Pace, Reading
 from exporter.permissions import Operation
 from exporter.poller import (
     AccountSource,
@@ -77,7 +77,7 @@ class Examination:
         self._last = " ".join(filter(None, status.key))
         await self.examine(children or ())
 
-    async def _list(self, source: JobSource, first: _Requests) -> tuple[int, Rate]:
+    async def _list(self, source: JobSource, first: _Requests) -> tuple[int, Pace]:
         """Return the requests of a poll of a list that was read once, and of an hour."""
         kind, ledger, poll = source.kind, source.ledger, self.settings.poll
         listing = kind.service, kind.operation
@@ -165,14 +165,14 @@ def _of_kind(kind: Kind) -> list[Operation]:
     return [Operation(kind.service, kind.operation), *scopes]
 
 
-def _parent(source: Source, requests: _Requests) -> Rate:
+def _parent(source: Source, requests: _Requests) -> Pace:
     """Return the rate of a source that finds others."""
     rate = pace.steady(requests.total(), source.status.interval)
     is_role = isinstance(source, AccountSource) and source.assumes_role
     return rate.plus(pace.steady(1, _ROLE_RENEWED)) if is_role else rate
 
 
-def _failing(source: Source, requests: _Requests) -> Rate:
+def _failing(source: Source, requests: _Requests) -> Pace:
     """Return the rate of a source that could not be read, if it cannot be read later either."""
     status = source.status
     # A role that cannot be assumed is a request of no poll.

@@ -19,7 +19,7 @@ Run = tuple[float | None, float | None]
 """When a job was created and when it ended, in seconds; None for what is not known, or has not happened."""
 
 
-class Rate(NamedTuple):
+class Pace(NamedTuple):
     """Requests in an hour."""
 
     expected: float = 0.0
@@ -27,24 +27,24 @@ class Rate(NamedTuple):
     most: float = 0.0
     """If something happens in every list all the time."""
 
-    def plus(self, other: Rate) -> Rate:
+    def plus(self, other: Pace) -> Pace:
         """Return both together."""
-        return Rate(self.expected + other.expected, self.most + other.most)
+        return Pace(self.expected + other.expected, self.most + other.most)
 
-    def times(self, factor: float) -> Rate:
+    def times(self, factor: float) -> Pace:
         """Return so many times the rate."""
-        return Rate(self.expected * factor, self.most * factor)
+        return Pace(self.expected * factor, self.most * factor)
 
 
-def total(rates: Iterable[Rate]) -> Rate:
+def total(rates: Iterable[Pace]) -> Pace:
     """Return the sum of rates."""
-    return reduce(Rate.plus, rates, Rate())
+    return reduce(Pace.plus, rates, Pace())
 
 
-def steady(requests: float, interval: float) -> Rate:
+def steady(requests: float, interval: float) -> Pace:
     """Return the rate of requests that are made at an interval, in seconds, whatever happens."""
     rate = requests * HOUR / interval
-    return Rate(rate, rate)
+    return Pace(rate, rate)
 
 
 class Reading(NamedTuple):
@@ -69,12 +69,12 @@ class Reading(NamedTuple):
         return lists + self.scopes * _every(self.scopes_interval, polls) + self.details
 
 
-def listed(reading: Reading, runs: Sequence[Run], now: float, *, usual: float, longest: float) -> Rate:
+def listed(reading: Reading, runs: Sequence[Run], now: float, *, usual: float, longest: float) -> Pace:
     """Return the rate of a list that is read at the interval `usual`, and while nothing happens at most at `longest`.
 
     What it is expected to be follows from when the jobs of the last day ran.
     """
-    return Rate(reading.at(polls(runs, now, usual=usual, longest=longest)), reading.at(HOUR / usual))
+    return Pace(reading.at(polls(runs, now, usual=usual, longest=longest)), reading.at(HOUR / usual))
 
 
 def polls(runs: Sequence[Run], now: float, *, usual: float, longest: float) -> float:

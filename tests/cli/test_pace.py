@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.cli.pace import Rate, Reading, listed, polls, steady, total
+from exporter.cli.pace import Pace, Reading, listed, polls, steady, total
 
 NOW, MINUTE, HOUR, DAY = 1_790_000_000.0, 60.0, 3600.0, 86_400.0
 NEVER = float("inf")
@@ -74,10 +74,10 @@ def test_what_a_poll_takes_is_multiplied(reading, requests):
 def test_the_expected_rate_is_that_of_the_last_day_and_the_highest_that_of_every_day():
     """What happens in a list decides between the two."""
     reading = Reading(2, 2, HOUR)
-    assert listed(reading, [], NOW, usual=MINUTE, longest=10 * MINUTE) == Rate(12, 120)
+    assert listed(reading, [], NOW, usual=MINUTE, longest=10 * MINUTE) == Pace(12, 120)
 
 
 def test_rates_add_up():
     """Those that are the same whatever happens, too; none are nothing."""
-    assert total([Rate(1, 2), steady(3, 600)]) == Rate(19, 20)
-    assert total([]) == Rate()
+    assert total([Pace(1, 2), steady(3, 600)]) == Pace(19, 20)
+    assert total([]) == Pace()

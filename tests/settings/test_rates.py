@@ -47,6 +47,7 @@ def test_the_lower_rate_holds():
     assert rates(aws={"burst": 1}).of_operation("translate", "ListTextTranslationJobs") is None
     assert rates(aws={"requests_per_second": 100}).of_operation("emr", "ListSteps") == Rate(0.125, 2)
     assert rates(aws={"requests_per_second": 100}).of_operation("batch", "ListJobs") == Rate(12.5, 12)
+    assert rates(aws={"requests_per_second": 12.5, "burst": 12}).of_operation("batch", "ListJobs") is None
 
 
 def test_the_share_of_a_quota_can_be_another():
@@ -74,7 +75,8 @@ def test_a_rate_that_uses_up_a_quota_is_told():
     services = {
         "emr": {"requests_per_second": 0.5},
         "translate": {"requests_per_second": 5},
-        "glue": {"interval": "5m"},
+        "stepfunctions": {"burst": 1},
+        "mediaconvert": None,
     }
     (sentence,) = above_quotas(Settings.model_validate({"services": services}), CATALOG)
     assert sentence == (

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from exporter import app
 from exporter.catalog import Kind
 from exporter.cli.examination import Examination, in_turns
-from exporter.cli.pace import Rate, total
+from exporter.cli.pace import Pace, total
 from exporter.jobs import State
 from exporter.settings import Settings
 from exporter.simulator import SimulatedScope, World
@@ -41,7 +41,7 @@ class Day(NamedTuple):
     first_hour: int
     hours: Sequence[int]
     """Of each later hour."""
-    foretold: Rate
+    foretold: Pace
 
     @property
     def mean(self) -> float:
@@ -64,7 +64,7 @@ async def day(
     return Day(first, later, rate)
 
 
-async def foretold(settings: Settings, clock: HandClock) -> Rate:
+async def foretold(settings: Settings, clock: HandClock) -> Pace:
     """Return what the doctor foretells."""
     async with app.assembled(settings, CATALOG, REGION, credentials=KEYS, clock=clock) as parts:
         examination = Examination(settings, CATALOG, parts.poller)
