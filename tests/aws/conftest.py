@@ -35,7 +35,11 @@ def moto(moto_server: str) -> Iterator[str]:
 @pytest.fixture
 def client(moto: str, aws_credentials: None) -> Callable[[str], Any]:
     """Return a function that makes boto3's own clients of the moto server."""
-    return lambda service, region=REGION: boto3.client(service, region_name=region, endpoint_url=moto)
+
+    def made(service: Any, region: str = REGION) -> Any:
+        return boto3.client(service, region_name=region, endpoint_url=moto)
+
+    return made
 
 
 def _post(url: str, content: Any = None) -> None:

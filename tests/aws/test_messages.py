@@ -5,7 +5,7 @@ import json
 import pytest
 
 from exporter.aws import Clients, Limiters, Messages, Place, PollError, PollRun, catalog_loader
-from exporter.settings import Account
+from exporter.settings import Account, Rates
 from exporter.telemetry import PollErrorReason, Telemetry
 from tests.support.faults import Fault
 from tests.support.harness import CATALOG, KEYS, REGION, HandClock, configured
@@ -20,7 +20,7 @@ async def clients(aws):
     limits = {"connect_timeout": "1s", "read_timeout": "1s"}
     settings = configured(aws.endpoint_url, aws=limits, poll={"concurrency": 1})
     telemetry = Telemetry()
-    limiters = Limiters(settings.aws, telemetry, HandClock())
+    limiters = Limiters(Rates(settings, CATALOG), telemetry, HandClock())
     async with Clients(settings, telemetry, limiters, catalog_loader(CATALOG), KEYS) as made:
         yield made
 

@@ -36,7 +36,7 @@ def listed(run, now):
 
 def expected(ledger):
     """Return the quantiles by their definition: the nearest rank among all run times."""
-    lengths = {}
+    lengths: dict[State, list[float]] = {}
     for record in ledger.newest(10**9):
         if record.job.state.is_final:
             lengths.setdefault(record.job.state, []).append(round(record.job.ended - record.job.started, 3))
