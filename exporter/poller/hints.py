@@ -63,10 +63,9 @@ class Hints:
 
     def wait(self, key: SourceKey) -> float:
         """Return the seconds until a source is to be polled because of a hint; infinity if there is none."""
-        hint = self._pending.get(key)
-        if hint is None:
+        if key not in self._pending:
             return math.inf
-        due = max(hint.last, self._polled.get(key, -math.inf) + _PAUSE)
+        due = self._polled.get(key, -math.inf) + _PAUSE
         return max(0.0, due - self._clock.monotonic())
 
     def polled(self, status: SourceStatus, began: float) -> None:

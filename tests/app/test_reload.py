@@ -530,8 +530,8 @@ async def test_a_queue_of_events_comes_and_goes(aws, clock, config):
         assert (listed(aws), aws.queues.left(url)) == (before + 1, 0)
         host, port = exporter.exporter.addresses[0]
         async with session.get(f"http://{host}:{port}/api/v1/sources") as response:
-            shown = {source["kind"]: source["up"] for source in (await response.json())["data"]}
-        assert shown["queue"] is True
+            shown = {source["kind"]: source["health"] for source in (await response.json())["data"]["sources"]}
+        assert shown["queue"] == "up"
         config.write()
         assert await exporter.reload() == ()
         assert exporter.up(kind="queue") is None

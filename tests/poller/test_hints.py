@@ -49,6 +49,7 @@ def lags(telemetry):
 
 def test_a_hint_is_due_at_once_and_again_five_seconds_after_the_poll(hints, clock):
     """Then it is forgotten; other sources are not concerned."""
+    hints.polled(status(), clock.now)
     assert hints.wait(KEY) == math.inf
     hints.add(KEY, NOW)
     assert hints.wait(KEY) == 0
@@ -84,6 +85,25 @@ def test_the_next_hint_does_not_come_sooner_than_the_pause(hints, clock):
     clock.now += 1
     hints.add(KEY, clock.now)
     assert hints.wait(KEY) == 4
+
+
+def test_a_poll_five_seconds_after_the_hint_shows_what_that_told(hints, clock):
+    """The source waited for its turn that long: no second look."""
+    hints.add(KEY, NOW)
+    clock.now += 4.9
+    hints.polled(status(), clock.now)
+    assert hints.wait(KEY) == 5
+    clock.now += 0.1
+    hints.polled(status(), clock.now)
+    assert hints.wait(KEY) == math.inf
+
+
+def test_a_hint_that_is_overdue_is_due_now(hints, clock):
+    """However long its source waits for a slot."""
+    hints.add(KEY, NOW)
+    hints.polled(status(), clock.now)
+    clock.now += 60
+    assert hints.wait(KEY) == 0
 
 
 def test_a_source_that_is_gone_has_no_hints(hints, clock):

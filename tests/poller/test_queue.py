@@ -104,6 +104,7 @@ async def test_the_time_from_the_event_to_the_poll_is_measured(clock):
         assert exporter.value(f"{lag}_sum", aws_service="bedrock") == NEXT
 
 
+@pytest.mark.slow
 async def test_a_flood_polls_each_list_once(clock):
     """Ten thousand events are as good as one, and none is left."""
     async with simulated(clock) as aws, reading(clock, aws) as exporter:

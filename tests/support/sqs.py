@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from exporter.simulator import AwsError, RequestContext
@@ -43,8 +44,8 @@ class SimulatedQueues:
 
     def _receive(self, context: RequestContext) -> Mapping[str, Any]:
         messages, arguments = self._queue(context), context.arguments
-        found = [receipt for receipt, (_, visible) in messages.items() if visible <= context.now]
-        found = found[: arguments["MaxNumberOfMessages"]]
+        visible = (receipt for receipt, (_, since) in messages.items() if since <= context.now)
+        found = list(islice(visible, arguments["MaxNumberOfMessages"]))
         listed = [{"MessageId": receipt, "ReceiptHandle": receipt, "Body": messages[receipt][0]} for receipt in found]
         for receipt in found:
             hidden = arguments.get("VisibilityTimeout", _VISIBILITY)
