@@ -33,7 +33,10 @@ class Configured:
     ) -> None:
         """Write a whole file."""
         poll = {**UNHURRIED["poll"], **sections.pop("poll", {})}
-        content = {"services": services or ONE, "aws": {**self._aws, **(aws or {})}, "poll": poll, **sections}
+        # Nobody scrapes here, so that a new counter would stay at 0.
+        metrics = {"zero_fill": "all", **sections.pop("metrics", {})}
+        content = {"services": services or ONE, "aws": {**self._aws, **(aws or {})}, "poll": poll, "metrics": metrics}
+        content |= sections
         self.file.write_text(yaml.safe_dump({"web": {"listen_address": "127.0.0.1:0"}, **content}))
 
     def read(self) -> app.Configuration:
