@@ -9,12 +9,13 @@ from itertools import count
 from typing import Any
 
 from grafana_foundation_sdk.builders import bargauge, dashboard, stat, table, timeseries
+from grafana_foundation_sdk.builders.dashboard import QueryVariable
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import AnnotationQuery, DashboardCursorSync
 
-from config.grafana.queries import SOURCE, last_failed
-from config.grafana.variables import DATASOURCE, TAG, TITLES, datasource, exporter_url, siblings, targets
+from config.grafana import recorded
+from config.grafana.variables import DATASOURCE, TAG, TITLES, datasource, siblings
 
 Panels = Sequence[stat.Panel | timeseries.Panel | table.Panel | bargauge.Panel]
 
@@ -59,13 +60,17 @@ class Event(Builder[AnnotationQuery]):
         )
 
 
-def failures(*, is_shown: bool) -> Event:
-    """Return the failures of jobs as events."""
-    text = "{{aws_service}}/{{kind}} in {{account_id}} {{region}} {{scope}}: {{reason}}"
-    return Event("Failed jobs", last_failed(*SOURCE, "reason"), "red", text, is_shown)
+FAILURES = Event(
+    "Failed jobs",
+    recorded.when_finished("failed", "account_id", "aws_service", "kind"),
+    "red",
+    "{{aws_service}}/{{kind}} in {{account_id}}",
+    is_shown=False,
+)
+"""The last failure in each account and kind; there may be too many to show them always."""
 
 
-def framed(uid: str, description: str, since: str) -> dashboard.Dashboard:
+def framed(uid: str, description: str, since: str, variables: Sequence[QueryVariable]) -> dashboard.Dashboard:
     """Return a dashboard with what all of them share, without panels."""
     empty = (
         dashboard.Dashboard(TITLES[uid])
@@ -79,7 +84,7 @@ def framed(uid: str, description: str, since: str) -> dashboard.Dashboard:
         .tooltip(DashboardCursorSync.CROSSHAIR)
         .links([*siblings(uid)])
     )
-    for variable in (datasource(), *targets()):
+    for variable in (datasource(), *variables):
         empty.with_variable(variable)
     return empty
 
@@ -87,7 +92,6 @@ def framed(uid: str, description: str, since: str) -> dashboard.Dashboard:
 def filled(empty: dashboard.Dashboard, rows: Rows) -> dashboard.Dashboard:
     """Return a dashboard with its panels, numbered from 1."""
     numbers = count(1)
-    empty.with_variable(exporter_url())
     for title, panels in rows.items():
         if title:
             empty.with_row(dashboard.Row(title).id(next(numbers)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
+from config.grafana import recorded
 from config.grafana.frame import Event, Rows, filled, framed
 from config.grafana.panels import (
     BAD,
@@ -21,8 +22,20 @@ from config.grafana.panels import (
     ranking,
     rows,
 )
-from config.grafana.queries import SERVICE, SOURCE, TARGET, down, exporters, latest, milliseconds, select, total
-from config.grafana.variables import HEALTH, places, scopes, services, several
+from config.grafana.queries import (
+    SERVICE,
+    SOURCE,
+    TARGET,
+    down,
+    failed_polls,
+    last_read,
+    latest,
+    milliseconds,
+    of_exporters,
+    select,
+    total,
+)
+from config.grafana.variables import HEALTH, exporter_url, exporters, places, scopes, services, several
 
 OWN = f'{TARGET}, aws_service=~"$aws_service"'
 """Selects the exporter's own series of the chosen services: they have no account label."""
@@ -42,7 +55,7 @@ TO_KIND = link(
 
 RESTARTS = Event(
     "Exporter started",
-    milliseconds(latest(exporters(f"process_start_time_seconds{{{TARGET}}}"), "job", "instance")),
+    milliseconds(latest(of_exporters(f"process_start_time_seconds{{{TARGET}}}"), "job", "instance")),
     "blue",
     "{{instance}}",
 )
@@ -51,18 +64,18 @@ RESTARTS = Event(
 def dashboard() -> Dashboard:
     """Return the dashboard."""
     what = "Whether the exporter sees everything, how AWS responds to it, and what it costs."
-    empty = framed(HEALTH, what, "now-6h")
     up = "aws_job_exporter_source_up"
     kinds = several("kind", "Kind", f"label_values({select(up, sources=SERVICE)}, kind)")
-    for variable in (*places(up), services(up), kinds, scopes()):
-        empty.with_variable(variable)
-    return filled(empty.annotation(RESTARTS), ROWS)
+    variables = [*exporters(), *places(up), services(up), kinds, scopes(), exporter_url(TARGET)]
+    return filled(framed(HEALTH, what, "now-6h", variables).annotation(RESTARTS), ROWS)
 
 
 UP = latest(select("aws_job_exporter_source_up"), *SOURCE)
 READ = latest(select("aws_job_exporter_source_last_success_timestamp_seconds"), *SOURCE)
 REQUESTS = "aws_job_exporter_aws_requests_total"
-LIMIT = select("aws_job_exporter_rate_limit", sources=OWN)
+INTERVAL = latest(select("aws_job_exporter_source_interval_seconds"), *SOURCE)
+FULL_RATE = select("instance_service:aws_job_exporter_rate_limit:max", sources=OWN)
+LIMIT = select("instance_service:aws_job_exporter_rate_limit:min", sources=OWN)
 
 
 def rate(metric: str, *matchers: str, sources: str = OWN) -> str:
@@ -73,6 +86,11 @@ def rate(metric: str, *matchers: str, sources: str = OWN) -> str:
 def increase(metric: str, sources: str = KINDS) -> str:
     """Return what a counter counted in each interval, series by series."""
     return f"increase({select(metric, sources=sources)}[$__interval])"
+
+
+def of_instance(what: str) -> str:
+    """Return what each exporter has, as recorded."""
+    return f"sum by (instance) (instance:aws_job_exporter_{what}:sum{{{TARGET}}})"
 
 
 def quantiles(metric: str, sources: str) -> dict[str, str]:
@@ -139,7 +157,7 @@ STATS = [
             4,
             4,
         ),
-        f"min({LIMIT} / max_over_time({LIMIT}[1d]))",
+        f"min({LIMIT} / max_over_time({FULL_RATE}[1d]))",
         "percentunit",
         steps={None: WARNING, 1: PLAIN},
         none="none",
@@ -152,8 +170,74 @@ STATS = [
             4,
             4,
         ),
-        f"sum({exporters(f'up{{{TARGET}}}', lately=True)})",
+        f"sum({of_exporters(f'up{{{TARGET}}}', lately=True)})",
         steps={None: BAD, 1: PLAIN},
+    ),
+    numbers(
+        About(
+            "Not polled yet",
+            "Sources that were not polled since they were found, as after a start. If it does not fall to 0, see what "
+            "is overdue.",
+            4,
+            4,
+        ),
+        f"sum(aws_job_exporter_sources_unread{{{TARGET}}})",
+        steps={None: PLAIN, 1: WARNING},
+    ),
+    numbers(
+        About(
+            "Overdue",
+            "Sources whose next poll is late, because other polls or the rate limit hold it up. If there always are "
+            "some, see Throttling and CPU below.",
+            4,
+            4,
+        ),
+        f"sum(aws_job_exporter_sources_overdue{{{TARGET}}})",
+        steps={None: PLAIN, 1: WARNING},
+    ),
+    numbers(
+        About(
+            "Polls due",
+            "How many polls per second the intervals of all sources add up to. Each takes one request or more: to "
+            "reduce them, raise poll.interval or name fewer services.",
+            4,
+            4,
+        ),
+        f"sum(1 / {INTERVAL})",
+        "reqps",
+        steps={None: PLAIN},
+    ).decimals(2),
+    numbers(
+        About(
+            "Read less often",
+            "Sources with a longer interval than others: accounts, discoveries, and lists in which nothing has "
+            "happened for a while, up to poll.idle_interval.",
+            4,
+            4,
+        ),
+        f"count({INTERVAL} > on () group_left () min({INTERVAL}))",
+        steps={None: PLAIN},
+    ),
+    numbers(
+        About(
+            "Storage failed",
+            "Exporters that can no longer write to storage.path: a restart loses what they know. Their logs say what "
+            "happened.",
+            4,
+            4,
+        ),
+        f"sum(aws_job_exporter_storage_failed{{{TARGET}}})",
+        steps={None: PLAIN, 1: BAD},
+    ),
+    numbers(
+        About(
+            "Log lines lost",
+            "Lines that are missing in the logs of the selected time, because whatever reads them is too slow or gone.",
+            4,
+            4,
+        ),
+        f"sum(increase(aws_job_exporter_log_lines_dropped_total{{{TARGET}}}[$__range]))",
+        steps={None: PLAIN, 1: WARNING},
     ),
 ]
 
@@ -174,14 +258,8 @@ DOWN = rows(
         "reason": "Reason",
     },
     [
-        Column(
-            latest(select("aws_job_exporter_source_failure_info"), *SOURCE, "reason")
-            + f" * on ({', '.join(SOURCE)}) group_left () "
-            + latest(select("aws_job_exporter_source_consecutive_failures"), *SOURCE)
-            + f" and on ({', '.join(SOURCE)}) ({down()})",
-            "Failed polls",
-        ),
-        Column(f"{milliseconds(READ)} and on ({', '.join(SOURCE)}) ({down()})", "Last read", "dateTimeFromNow"),
+        Column(failed_polls(), "Failed polls"),
+        Column(last_read(), "Last read", "dateTimeFromNow"),
     ],
     links=[TO_SOURCE],
 )
@@ -197,8 +275,8 @@ EXPORTERS = rows(
     {"instance": "Instance", "version": "Version", "pythonversion": "Python"},
     [
         Column(
-            f"{milliseconds(latest(exporters(f'process_start_time_seconds{{{TARGET}}}'), 'instance'))} * on (instance) "
-            "group_left (version, pythonversion) "
+            milliseconds(latest(of_exporters(f"process_start_time_seconds{{{TARGET}}}"), "instance"))
+            + " * on (instance) group_left (version, pythonversion) "
             + latest(f"aws_job_exporter_build_info{{{TARGET}}}", "instance", "version", "pythonversion"),
             "Started",
             "dateTimeFromNow",
@@ -242,11 +320,12 @@ ROWS: Rows = {
         areas(
             About(
                 "Sources up and down",
-                "When sources went down or came back. If all did at once, check credentials and the network.",
+                "When sources went down or came back, whatever the region and the scope. If all did at once, check "
+                "credentials and the network.",
                 8,
                 9,
             ),
-            {"up": f"count({UP} == 1)", "down": f"count({down()})"},
+            {"up": recorded.sources_up(), "down": f"{recorded.sources()} - {recorded.sources_up()}"},
         )
         .override_by_name("up", painted("green"))
         .override_by_name("down", painted("red")),
@@ -309,8 +388,8 @@ ROWS: Rows = {
                 12,
             ),
             {
-                "highest": f"max({LIMIT})",
-                "{{aws_service}}": f"min by (aws_service) ({LIMIT} < max_over_time({LIMIT}[1d]))",
+                "highest": f"max({FULL_RATE})",
+                "{{aws_service}}": f"min by (aws_service) ({LIMIT} < max_over_time({FULL_RATE}[1d]))",
             },
             "reqps",
         ),
@@ -344,7 +423,7 @@ ROWS: Rows = {
             About(
                 "Poll duration",
                 "From the first request of a list to its last. If it approaches poll.timeout, polls start to fail.",
-                12,
+                8,
             ),
             quantiles("aws_job_exporter_poll_duration_seconds", KINDS),
             "s",
@@ -354,7 +433,7 @@ ROWS: Rows = {
                 "Slowest sources",
                 "The ten sources whose last poll took longest. Near poll.timeout (55 s by default), give the service a "
                 "longer interval or a higher rate.",
-                12,
+                8,
             ),
             "topk(10, "
             + latest(select("aws_job_exporter_source_last_poll_duration_seconds"), "aws_service", "kind", "region")
@@ -363,13 +442,25 @@ ROWS: Rows = {
             "s",
             steps={None: CALM, 30: WARNING, 55: BAD},
         ).data_links([TO_KIND]),
+        ranking(
+            About(
+                "Most polls",
+                "The ten kinds that are due for the most polls per second, over all their sources. A longer interval "
+                "of their service spares AWS and the exporter most.",
+                8,
+            ),
+            f"topk(10, sum by (aws_service, kind) (1 / {INTERVAL}))",
+            "{{aws_service}}/{{kind}}",
+            "reqps",
+            steps={None: CALM},
+        ).data_links([TO_KIND]),
         lines(
             About(
                 "Reasons still to be requested",
                 "Failed jobs whose reason has not been requested yet. If it stays above 0, raise poll.details_budget.",
                 8,
             ),
-            {"{{instance}}": f"sum by (instance) ({select('aws_job_exporter_details_pending')})"},
+            {"{{instance}}": of_instance("details_pending")},
         ),
         bars(
             About(
@@ -403,7 +494,7 @@ ROWS: Rows = {
                 "file; if it grows without them, report it.",
                 6,
             ),
-            {"{{instance}}": exporters(f"process_resident_memory_bytes{{{TARGET}}}")},
+            {"{{instance}}": of_exporters(f"process_resident_memory_bytes{{{TARGET}}}")},
             "bytes",
         ),
         lines(
@@ -412,7 +503,7 @@ ROWS: Rows = {
                 "The share of one core that each exporter uses. Near 1, polls and scrapes are delayed: use shards.",
                 6,
             ),
-            {"{{instance}}": exporters(f"rate(process_cpu_seconds_total{{{TARGET}}}[$__rate_interval])")},
+            {"{{instance}}": of_exporters(f"rate(process_cpu_seconds_total{{{TARGET}}}[$__rate_interval])")},
             "percentunit",
         ),
         lines(
@@ -421,7 +512,7 @@ ROWS: Rows = {
                 "Jobs that each exporter holds: active ones, and those that ended within poll.lookback.",
                 6,
             ),
-            {"{{instance}}": f"sum by (instance) ({select('aws_job_exporter_jobs')})"},
+            {"{{instance}}": of_instance("jobs")},
             "short",
         ),
         lines(
@@ -431,10 +522,45 @@ ROWS: Rows = {
                 "dimensions, or turn off series of single jobs.",
                 6,
             ),
-            {"{{instance}}": f"sum by (instance) ({select('aws_job_exporter_series')})"},
+            {"{{instance}}": of_instance("series")},
             "short",
         ),
         EXPORTERS,
         LEFT_OUT,
+    ],
+    "What is served": [
+        areas(
+            About(
+                "Responses by status",
+                "Scrapes, health checks, pages. 503 means too many scrapes at once, 401 and 429 wrong passwords: see "
+                "the web configuration file.",
+                8,
+            ),
+            {"{{code}}": f"sum by (code) (rate(aws_job_exporter_http_responses_total{{{TARGET}}}[$__rate_interval]))"},
+            "reqps",
+            color=BAD,
+        ).override_by_name("200", painted("green")),
+        bars(
+            About(
+                "Connections closed early",
+                "Clients that were too slow, or too many at once. If there always are some, find out who they are.",
+                8,
+            ),
+            {
+                "{{reason}}": "sum by (reason) "
+                f"(increase(aws_job_exporter_http_connections_dropped_total{{{TARGET}}}[$__interval])) > 0"
+            },
+            color=BAD,
+        ),
+        lines(
+            About(
+                "Storage",
+                "Size of the files in storage.path, 0 without it. It grows with the jobs of the lookback; if it grows "
+                "without them, report it.",
+                8,
+            ),
+            {"{{instance}}": f"max by (instance) (aws_job_exporter_storage_size_bytes{{{TARGET}}})"},
+            "bytes",
+        ),
     ],
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
-from config.grafana.frame import Rows, failures, filled, framed
+from config.grafana.frame import Event, Rows, filled, framed
 from config.grafana.panels import (
     BAD,
     CALM,
@@ -25,6 +25,8 @@ from config.grafana.panels import (
 from config.grafana.queries import (
     PLACE,
     SERVICE,
+    SOURCE,
+    TARGET,
     age,
     earliest,
     failure_ratio,
@@ -37,7 +39,7 @@ from config.grafana.queries import (
     select,
     total,
 )
-from config.grafana.variables import ENDED_IN_TIME, KIND, one, places, scopes
+from config.grafana.variables import ENDED_IN_TIME, KIND, exporter_url, exporters, one, places, scopes
 
 JOBS = "${exporter_url}/jobs?aws_service=${aws_service}&kind=${kind}"
 
@@ -67,15 +69,21 @@ HERE = ("account_id", "region", "scope")
 def dashboard() -> Dashboard:
     """Return the dashboard."""
     what = "One kind of job: what its jobs are doing, how long they take, why they fail."
-    empty = framed(KIND, what, "now-24h")
     held = "aws_job_exporter_jobs"
     chosen = [
         one("aws_service", "Service", f"label_values({select(held, sources=PLACE)}, aws_service)"),
         one("kind", "Kind", f"label_values({select(held, sources=SERVICE)}, kind)"),
     ]
-    for variable in (*places(held), *chosen, scopes()):
-        empty.with_variable(variable)
-    return filled(empty.annotation(failures(is_shown=True)), ROWS)
+    variables = [*exporters(), *places(held), *chosen, scopes(), exporter_url(TARGET)]
+    return filled(framed(KIND, what, "now-24h", variables).annotation(FAILURES), ROWS)
+
+
+FAILURES = Event(
+    "Failed jobs",
+    last_failed(*SOURCE, "reason"),
+    "red",
+    "{{aws_service}}/{{kind}} in {{account_id}} {{region}} {{scope}}: {{reason}}",
+)
 
 
 STATS = [

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
-from config.grafana.frame import Rows, failures, filled, framed
+from config.grafana import recorded
+from config.grafana.frame import FAILURES, Rows, filled, framed
 from config.grafana.panels import (
     BAD,
     CALM,
@@ -20,22 +21,8 @@ from config.grafana.panels import (
     ranking,
     rows,
 )
-from config.grafana.queries import (
-    SERVICE,
-    SOURCE,
-    age,
-    down,
-    earliest,
-    failure_ratio,
-    finished,
-    jobs,
-    last_failed,
-    last_finished,
-    quantile,
-    select,
-    total,
-)
-from config.grafana.variables import CARRIED, ENDED_IN_TIME, HEALTH, KIND, OVERVIEW, places, scopes, services, several
+from config.grafana.queries import ACROSS, SOURCE, down, earliest, latest, milliseconds, select
+from config.grafana.variables import ENDED_IN_TIME, HEALTH, KIND, OVERVIEW, across, carried, exporter_url
 
 EACH_KIND = ("aws_service", "kind")
 
@@ -44,7 +31,7 @@ SERIES = "aws_service=${__field.labels.aws_service}&kind=${__field.labels.kind}"
 
 TO_KIND = link(
     "This kind",
-    f"/d/{KIND}?{CARRIED}&${{__url_time_range}}"
+    f"/d/{KIND}?{carried(OVERVIEW, KIND)}&${{__url_time_range}}"
     "&var-aws_service=${__data.fields.aws_service}&var-kind=${__data.fields.kind}",
 )
 TO_SOURCE = link(
@@ -64,33 +51,44 @@ TO_REASON = link(
 )
 TO_HEALTH = link(
     "Exporter health",
-    f"/d/{HEALTH}?{CARRIED}&${{__url_time_range}}",
+    f"/d/{HEALTH}?{carried(OVERVIEW, HEALTH)}&${{__url_time_range}}",
 )
 
-USUAL = f"""clamp_min(3 * ({quantile(0.9, "aws_job_duration_seconds", 'state="succeeded"', by=SOURCE)}), 3600)"""
+
+def of_source(metric: str) -> str:
+    """Return a selector of a metric of sources, exported or recorded, for all exporters, regions and scopes."""
+    return select(metric, sources=ACROSS)
+
+
+def since(metric: str) -> str:
+    """Return for how long each source has had a job, given the recorded time of its oldest."""
+    return f"time() - {earliest(of_source(metric), *SOURCE)}"
+
+
+USUAL = f"clamp_min(3 * {latest(of_source('source:aws_job_duration_seconds:p90'), *SOURCE)}, 3600)"
 """How long a job may run: three times what nine out of ten take, and at least an hour."""
+
+LAST_FAILURE = milliseconds(
+    latest(select("aws_job_last_finished_timestamp_seconds", 'state="failed"', sources=ACROSS), *SOURCE)
+)
 
 
 def dashboard() -> Dashboard:
     """Return the dashboard."""
     what = "All services at a glance: what is running, what failed, what needs attention."
-    empty = framed(OVERVIEW, what, "now-6h")
-    held = "aws_job_exporter_jobs"
-    kinds = several("kind", "Kind", f"label_values({select(held, sources=SERVICE)}, kind)")
-    for variable in (*places(held), services(held), kinds, scopes()):
-        empty.with_variable(variable)
-    return filled(empty.annotation(failures(is_shown=False)), ROWS)
+    variables = [*across(), exporter_url('job=~"$job"')]
+    return filled(framed(OVERVIEW, what, "now-6h", variables).annotation(FAILURES), ROWS)
 
 
 STATS = [
     numbers(
         About(
             "Failed",
-            "Jobs that failed in the selected time while the exporter was running. The table below shows where.",
+            "Jobs that failed in the selected time, as recorded once a minute. The table below shows where.",
             4,
             4,
         ),
-        total(finished('state="failed"')),
+        recorded.finished(recorded.FAILED),
         steps={None: PLAIN, 0.5: BAD},
     ).data_links(
         [link("The failed jobs, on the exporter's page", f"${{exporter_url}}/jobs?state=failed&{ENDED_IN_TIME}")]
@@ -103,7 +101,7 @@ STATS = [
             4,
             4,
         ),
-        failure_ratio(),
+        recorded.failure_ratio(),
         "percentunit",
         steps={None: PLAIN, 0.1: WARNING, 0.25: BAD},
         none="none ended",
@@ -115,7 +113,7 @@ STATS = [
             4,
             4,
         ),
-        jobs("running|stopping"),
+        recorded.jobs("running|stopping"),
         steps={None: CALM},
     ),
     numbers(
@@ -126,7 +124,7 @@ STATS = [
             4,
             4,
         ),
-        jobs("pending"),
+        recorded.jobs("pending"),
         steps={None: PLAIN},
     ),
     numbers(
@@ -137,7 +135,7 @@ STATS = [
             4,
             4,
         ),
-        f"time() - {earliest(select('aws_job_oldest_active_timestamp_seconds'))}",
+        recorded.age("pending|running|stopping"),
         "s",
         steps={None: PLAIN, 86400: WARNING},
         none="none",
@@ -149,7 +147,7 @@ STATS = [
             4,
             4,
         ),
-        f"count({down()})",
+        f"count({down(sources=ACROSS)})",
         steps={None: PLAIN, 1: BAD},
     ).data_links([TO_HEALTH]),
 ]
@@ -164,9 +162,21 @@ ATTENTION = rows(
     ),
     {"aws_service": "Service", "kind": "Kind", "account_id": "Account", "region": "Region", "scope": "Scope"},
     [
-        Column(f"{last_failed(*SOURCE)} > $__from", "Last failure", "dateTimeFromNow", {None: BAD}, 120),
-        Column(f"{age('pending', *SOURCE)} > 3600", "Waiting for", "s", {None: WARNING}, 95),
-        Column(f"{age('running|stopping', *SOURCE)} > {USUAL}", "Running for", "s", {None: WARNING}, 95),
+        Column(f"{LAST_FAILURE} > $__from", "Last failure", "dateTimeFromNow", {None: BAD}, 120),
+        Column(
+            f"{since('source:aws_job_oldest_pending_timestamp_seconds:min')} > 3600",
+            "Waiting for",
+            "s",
+            {None: WARNING},
+            95,
+        ),
+        Column(
+            f"{since('source:aws_job_oldest_running_timestamp_seconds:min')} > {USUAL}",
+            "Running for",
+            "s",
+            {None: WARNING},
+            95,
+        ),
     ],
     links=[TO_KIND, TO_SOURCE],
 )
@@ -181,14 +191,16 @@ ALL_KINDS = rows(
     ),
     {"aws_service": "Service", "kind": "Kind"},
     [
-        Column(jobs("failed", *EACH_KIND), "Failed", steps={None: PLAIN, 1: BAD}),
-        Column(jobs("partial", *EACH_KIND), "Partial", steps={None: PLAIN, 1: WARNING}),
-        Column(jobs("succeeded", *EACH_KIND), "Succeeded"),
-        Column(jobs("running|stopping", *EACH_KIND), "Running"),
-        Column(jobs("pending", *EACH_KIND), "Waiting"),
-        Column(age("pending|running|stopping", *EACH_KIND), "Oldest active", "s", {None: PLAIN, 86400: WARNING}),
-        Column(last_finished(*EACH_KIND), "Last success", "dateTimeFromNow"),
-        Column(last_failed(*EACH_KIND), "Last failure", "dateTimeFromNow"),
+        Column(recorded.jobs("failed", *EACH_KIND), "Failed", steps={None: PLAIN, 1: BAD}),
+        Column(recorded.jobs("partial", *EACH_KIND), "Partial", steps={None: PLAIN, 1: WARNING}),
+        Column(recorded.jobs("succeeded", *EACH_KIND), "Succeeded"),
+        Column(recorded.jobs("running|stopping", *EACH_KIND), "Running"),
+        Column(recorded.jobs("pending", *EACH_KIND), "Waiting"),
+        Column(
+            recorded.age("pending|running|stopping", *EACH_KIND), "Oldest active", "s", {None: PLAIN, 86400: WARNING}
+        ),
+        Column(recorded.when_finished("succeeded", *EACH_KIND), "Last success", "dateTimeFromNow"),
+        Column(recorded.when_finished("failed", *EACH_KIND), "Last failure", "dateTimeFromNow"),
     ],
     links=[TO_KIND, TO_JOBS],
 )
@@ -206,7 +218,7 @@ ROWS: Rows = {
                     9,
                     9,
                 ),
-                {"{{state}}": jobs("pending|running|stopping", "state")},
+                {"{{state}}": recorded.jobs("pending|running|stopping", "state")},
             )
         ).data_links([TO_STATE]),
     ],
@@ -219,7 +231,7 @@ ROWS: Rows = {
                     "next to this panel.",
                     12,
                 ),
-                {"{{state}}": total(finished(window="$__interval"), "state") + " > 0"},
+                {"{{state}}": recorded.finished(by=("state",), window="$__interval")},
             )
         ).data_links([TO_ENDED]),
         bars(
@@ -228,7 +240,7 @@ ROWS: Rows = {
                 "Why jobs failed. One reason across many kinds points to what they share: a role, a quota, a network.",
                 12,
             ),
-            {"{{reason}}": total(f"increase({select('aws_jobs_failed_total')}[$__interval])", "reason") + " > 0"},
+            {"{{reason}}": recorded.failures("reason", window="$__interval")},
             color=BAD,
         ).data_links([TO_REASON]),
     ],
@@ -240,7 +252,7 @@ ROWS: Rows = {
                 "is making progress.",
                 12,
             ),
-            f"topk(10, {age('pending|running|stopping', *EACH_KIND)})",
+            f"topk(10, {recorded.age('pending|running|stopping', *EACH_KIND)})",
             "{{aws_service}}/{{kind}}",
             "s",
             steps={None: CALM, 86400: WARNING},
@@ -252,7 +264,7 @@ ROWS: Rows = {
                 "capacity is lacking.",
                 12,
             ),
-            f"topk(10, {jobs('pending', *EACH_KIND)} > 0)",
+            f"topk(10, {recorded.jobs('pending', *EACH_KIND)} > 0)",
             "{{aws_service}}/{{kind}}",
             steps={None: CALM},
         ).data_links([link("These jobs, on the exporter's page", f"${{exporter_url}}/jobs?{SERIES}&state=pending")]),

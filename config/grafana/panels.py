@@ -51,6 +51,9 @@ STEP = "1m"
 BAR = "5m"
 """The shortest interval of one bar."""
 
+POINTS = 200
+"""The most points of a line: enough for its width, and few enough where each is read of ten thousand series."""
+
 Steps = Mapping[float | None, str]
 """The color from each value upward; None stands for the lowest."""
 
@@ -185,7 +188,7 @@ def _query(expression: str) -> Dataquery:
 
 
 def _series(about: About, queries: Mapping[str, str], unit: str, interval: str) -> timeseries.Panel:
-    panel = _described(timeseries.Panel(), about).unit(unit).min(0).interval(interval)
+    panel = _described(timeseries.Panel(), about).unit(unit).min(0).interval(interval).max_data_points(POINTS)
     for letter, (legend, expression) in _lettered(queries.items()):
         panel.with_target(_query(expression).range().legend_format(legend).ref_id(letter))
     legend = VizLegendOptions().display_mode(common.LegendDisplayMode.LIST).placement(common.LegendPlacement.BOTTOM)

@@ -1,9 +1,9 @@
-"""The PromQL that all dashboards share: selectors and aggregations."""
+"""The PromQL that dashboards share: selectors, and aggregations of the series of sources."""
 
 from __future__ import annotations
 
 TARGET = 'job=~"$job", instance=~"$instance"'
-"""What every selector contains: the selected exporters."""
+"""The selected exporters."""
 
 PLACE = f'{TARGET}, account_id=~"$account_id", region=~"$region"'
 
@@ -11,6 +11,9 @@ SERVICE = f'{PLACE}, aws_service=~"$aws_service"'
 
 SOURCES = f'{SERVICE}, kind=~"$kind", scope=~"$scope"'
 """The selected sources."""
+
+ACROSS = 'job=~"$job", account_id=~"$account_id", aws_service=~"$aws_service", kind=~"$kind"'
+"""What can be selected where exporters, regions and scopes are added up."""
 
 SOURCE = ("account_id", "region", "aws_service", "kind", "scope")
 """The labels of a source."""
@@ -93,15 +96,32 @@ def failure_ratio() -> str:
     return f"({failed} or vector(0)) / ({ended} > 0)"
 
 
-def exporters(metric: str, *, lately: bool = False) -> str:
+def of_exporters(metric: str, *, lately: bool = False) -> str:
     """Return a metric that any target may have, such as memory, for exporters only; `lately` includes recent ones."""
     known = f"aws_job_exporter_build_info{{{TARGET}}}"
     return f"{metric} and on (job, instance) {f'last_over_time({known}[1d])' if lately else known}"
 
 
-def down() -> str:
+def down(*matchers: str, sources: str = SOURCES) -> str:
     """Return the sources that no exporter can read."""
-    return f"{latest(select('aws_job_exporter_source_up'), *SOURCE)} == 0"
+    return f"{latest(select('aws_job_exporter_source_up', *matchers, sources=sources), *SOURCE)} == 0"
+
+
+def failed_polls(*matchers: str, sources: str = SOURCES) -> str:
+    """Return how many polls in a row have failed, of sources that no exporter can read, with the reason."""
+    reasons = select("aws_job_exporter_source_failure_info", *matchers, sources=sources)
+    polls = select("aws_job_exporter_source_consecutive_failures", *matchers, sources=sources)
+    return (
+        f"{latest(reasons, *SOURCE, 'reason')} * on ({', '.join(SOURCE)}) group_left () {latest(polls, *SOURCE)} "
+        f"and on ({', '.join(SOURCE)}) ({down(*matchers, sources=sources)})"
+    )
+
+
+def last_read(*matchers: str, sources: str = SOURCES) -> str:
+    """Return when sources that no exporter can read were last read."""
+    read = select("aws_job_exporter_source_last_success_timestamp_seconds", *matchers, sources=sources)
+    at = milliseconds(latest(read, *SOURCE))
+    return f"{at} and on ({', '.join(SOURCE)}) ({down(*matchers, sources=sources)})"
 
 
 def _by(aggregation: str, labels: tuple[str, ...]) -> str:

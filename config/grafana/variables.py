@@ -20,13 +20,26 @@ TAG = "aws-job-exporter"
 ENDED_IN_TIME = "finished_since=${__from:date:seconds}&finished_until=${__to:date:seconds}"
 """Makes the exporter's page of jobs show those that ended in the selected time."""
 
-OVERVIEW, KIND, HEALTH = "aws-job-overview", "aws-job-kind", "aws-job-exporter-health"
+ACCOUNTS, OVERVIEW, KIND, HEALTH = "aws-job-accounts", "aws-job-overview", "aws-job-kind", "aws-job-exporter-health"
 """The dashboards' uids, which are part of their addresses."""
 
-TITLES = {OVERVIEW: "AWS jobs: overview", KIND: "AWS jobs: one kind", HEALTH: "AWS jobs: exporter health"}
+TITLES = {
+    ACCOUNTS: "AWS jobs: accounts",
+    OVERVIEW: "AWS jobs: overview",
+    KIND: "AWS jobs: one kind",
+    HEALTH: "AWS jobs: exporter health",
+}
 
-CARRIED = "&".join(f"${{{name}:queryparam}}" for name in ("datasource", "job", "instance", "account_id", "region"))
-"""What a link to another dashboard passes on; not the kinds: one dashboard takes one of them, the others several."""
+_ACROSS = ("datasource", "job", "account_id", "aws_service", "kind")
+_EACH = ("datasource", "job", "instance", "account_id", "region")
+_CARRIED = {ACCOUNTS: _ACROSS, OVERVIEW: _ACROSS, KIND: _EACH, HEALTH: _EACH}
+"""What each dashboard passes on and takes; not the kinds, where the other one takes a single one or has others."""
+
+
+def carried(uid: str, other: str, *without: str) -> str:
+    """Return what a link from one dashboard to another passes on."""
+    names = [name for name in _CARRIED[uid] if name in _CARRIED[other] and name not in without]
+    return "&".join(f"${{{name}:queryparam}}" for name in names)
 
 
 def datasource() -> DatasourceVariable:
@@ -56,12 +69,30 @@ def _queried(name: str, label: str, query: str) -> QueryVariable:
     )
 
 
-def targets() -> list[QueryVariable]:
+def exporters() -> list[QueryVariable]:
     """Return the variables for exporters."""
     return [
         several("job", "Job", "label_values(aws_job_exporter_build_info, job)"),
         several("instance", "Instance", 'label_values(aws_job_exporter_build_info{job=~"$job"}, instance)'),
     ]
+
+
+def across() -> list[QueryVariable]:
+    """Return the variables of what is recorded, where exporters, regions and scopes are added up."""
+    selected: list[str] = []
+    variables = []
+    metrics = {
+        "job": ("Job", "aws_job_exporter_build_info"),
+        "account_id": ("Account", "account_kind:aws_job_exporter_source_up:count"),
+        "aws_service": ("Service", "account_kind_state:aws_jobs:sum"),
+        "kind": ("Kind", "account_kind_state:aws_jobs:sum"),
+    }
+    for name, (label, metric) in metrics.items():
+        matchers = f"{{{', '.join(selected)}}}" if selected else ""
+        every = ".*" if name == "account_id" else ".+"
+        variables.append(several(name, label, f"label_values({metric}{matchers}, {name})", every=every))
+        selected.append(f'{name}=~"${name}"')
+    return variables
 
 
 def places(metric: str) -> list[QueryVariable]:
@@ -83,10 +114,13 @@ def scopes() -> QueryVariable:
     return several("scope", "Scope", query, every=".*").regex('/scope="(?<value>[^"]+)".*scope_name="(?<text>[^"]+)"/')
 
 
-def exporter_url() -> QueryVariable:
-    """Return the variable for the address of the exporter's pages: the instance, unless someone types another."""
+def exporter_url(exporter: str) -> QueryVariable:
+    """Return the variable for the address of the exporter's pages: the instance, unless someone types another.
+
+    `exporter` selects the exporters.
+    """
     address = (
-        'label_replace(max by (instance) (aws_job_exporter_build_info{job=~"$job", instance=~"$instance"}), '
+        f"label_replace(max by (instance) (aws_job_exporter_build_info{{{exporter}}}), "
         '"url", "http://$1", "instance", "(.+)")'
     )
     return (
@@ -100,7 +134,11 @@ def exporter_url() -> QueryVariable:
 def siblings(uid: str) -> list[DashboardLink]:
     """Return the links of a dashboard to the others, which keep the time range and the shared variables."""
     return [
-        DashboardLink(title).type(DashboardLinkType.LINK).icon("dashboard").url(f"/d/{other}?{CARRIED}").keep_time(True)
+        DashboardLink(title)
+        .type(DashboardLinkType.LINK)
+        .icon("dashboard")
+        .url(f"/d/{other}?{carried(uid, other)}")
+        .keep_time(True)
         for other, title in TITLES.items()
         if other != uid
     ]

@@ -17,6 +17,7 @@ from config.grafana.panels import STATE_COLORS
 from exporter.families import JOB_FAMILIES, SOURCE_FAMILIES
 from exporter.jobs import SourceKey, State
 from exporter.web.views.parameters import JobParameters, PlaceParameters, SourceParameters
+from tests.support import recorded
 from tests.support.dashboards import DASHBOARDS, FOLDER, expanded, panels, targets, variables
 from tools.exported import families, row, series
 
@@ -25,6 +26,9 @@ EXPORTED = families()
 OF_SOURCES = {*map(row, JOB_FAMILIES), *map(row, SOURCE_FAMILIES)}
 CHECKED = {"stat", "timeseries", "table", "gauge"}
 """The panel types that the linter checks and Grafana still has."""
+
+ACROSS = {"accounts", "overview"}
+"""The dashboards of what is recorded, where exporters are added up: the rules on instances do not concern them."""
 
 each_dashboard = pytest.mark.parametrize("dashboard", DASHBOARDS.values(), ids=DASHBOARDS)
 each_target = pytest.mark.parametrize("target", TARGETS, ids=str)
@@ -73,6 +77,9 @@ def test_template_datasource_rule(dashboard):
 @pytest.mark.parametrize("name", ["job", "instance"], ids=["template-job-rule", "template-instance-rule"])
 def test_template_job_and_instance_rules(dashboard, name):
     """Jobs and instances can be selected, any number of them."""
+    if name == "instance" and dashboard in [DASHBOARDS[across] for across in ACROSS]:
+        assert name not in variables(dashboard)
+        return
     variable = variables(dashboard)[name]
     assert variable["datasource"]["uid"] == "${datasource}"
     assert variable["type"] == "query"
@@ -164,10 +171,12 @@ def test_target_rate_interval_rule(target):
 @each_target
 @pytest.mark.parametrize("name", ["job", "instance"], ids=["target-job-rule", "target-instance-rule"])
 def test_target_job_and_instance_rules(target, name):
-    """Every selector filters by the selected jobs and instances."""
-    filters = re.findall(r"\{([^{}]*)\}", target.query)
+    """Every selector filters by the selected jobs and instances, unless exporters are added up."""
+    filters = re.findall(r"([\w:]+)\{([^{}]*)\}", target.query)
     assert len(filters) == len(selectors(target.query))
-    assert all(f'{name}=~"${name}"' in selector.split(", ") for selector in filters)
+    for metric, selector in filters:
+        is_left_out = name == "instance" and (target.dashboard in ACROSS or "instance" not in (labels(metric) or ()))
+        assert (f'{name}=~"${name}"' in selector.split(", ")) != is_left_out, metric
 
 
 @each_target
@@ -195,14 +204,16 @@ def test_uneditable_dashboard(dashboard):
 
 
 def labels(name):
-    """Return the labels that a series has beyond those of its target, or None if it is not ours."""
+    """Return the labels that a series has, exported or recorded, or None if it is not ours."""
+    if name in recorded.RECORDED:
+        return recorded.labels(name)
     plain = re.sub(r"_(bucket|count|sum)$", "", name)
     for known in EXPORTED:
         if known.name in {name, plain}:
             common = {*SourceKey._fields} if known in OF_SOURCES else set()
             parts = {"le"} if name.endswith("_bucket") else {"quantile"} if known.type == "summary" else set()
-            return {*known.labels, *common, *parts}
-    return set() if name in {"up", *series()} else None
+            return {"job", "instance", *known.labels, *common, *parts}
+    return {"job", "instance"} if name in {"up", *series()} else None
 
 
 @each_target
@@ -211,7 +222,7 @@ def test_queried_metrics_and_labels_exist(target):
     for selector in selectors(target.query):
         known = labels(selector.name)
         assert known is not None, selector.name
-        assert matchers(selector).keys() <= {"job", "instance", *known}
+        assert matchers(selector).keys() <= known
 
 
 @each_target
@@ -225,12 +236,15 @@ def test_queried_states_exist(target):
 
 def test_every_family_about_jobs_and_sources_is_shown():
     """Those of single jobs are excluded: they are off by default and belong to the exporter's pages."""
-    shown = {re.sub(r"_bucket$", "", selector.name) for target in TARGETS for selector in selectors(target.query)}
+    queried = {selector.name for target in TARGETS for selector in selectors(target.query)}
+    for name in queried & recorded.RECORDED.keys():
+        queried |= {selector.name for selector in selectors(recorded.RECORDED[name]["expr"])}
+    shown = {re.sub(r"_bucket$", "", name) for name in queried}
     single = {"aws_job_info", "aws_job_created_timestamp_seconds", "aws_job_finished_timestamp_seconds"}
     # What a source found are sources themselves, which are counted; finding none may be right.
     unneeded = {"aws_job_last_created_timestamp_seconds", "aws_job_exporter_source_children"}
-    # For who wonders whether a long poll goes on, and why a quiet source is read so seldom.
-    unneeded |= {"aws_job_exporter_source_listed", "aws_job_exporter_source_interval_seconds"}
+    # For who wonders whether a long poll goes on.
+    unneeded |= {"aws_job_exporter_source_listed"}
     assert {family.name for family in OF_SOURCES} - shown == single | unneeded
 
 

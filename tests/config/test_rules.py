@@ -9,19 +9,18 @@ import pytest
 import yaml
 
 from exporter.web.views.parameters import JobParameters, Parameters, SourceParameters
+from tests.support.dashboards import targets
+from tests.support.recorded import FILE, GROUPS, RECORDED, labels
 from tools.exported import series
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "config" / "prometheus"
 RUNBOOKS = ROOT / "docs" / "runbooks"
 
+ALERTS = {rule["alert"]: rule for group in GROUPS for rule in group["rules"] if "alert" in rule}
 
-GROUPS = yaml.safe_load((PROMETHEUS / "rules" / "aws-job-exporter.yml").read_text())["groups"]
-RULES = [rule for group in GROUPS for rule in group["rules"]]
-RECORDED = {rule["record"]: rule for rule in RULES if "record" in rule}
-ALERTS = {rule["alert"]: rule for rule in RULES if "alert" in rule}
-
-TESTS = [test for file in PROMETHEUS.glob("tests/*.yml") for test in yaml.safe_load(file.read_text())["tests"]]
+UNIT_TESTS = [test for file in PROMETHEUS.glob("tests/*.yml") for test in yaml.safe_load(file.read_text())["tests"]]
+TESTS = [test for test in UNIT_TESTS if "alert_rule_test" in test]
 CASES = [case for test in TESTS for case in test["alert_rule_test"]]
 
 
@@ -38,6 +37,7 @@ def minutes(time):
         ("check", "rules", "--lint=all", "--lint-fatal", "rules/aws-job-exporter.yml"),
         ("test", "rules", "tests/alerts.yml"),
         ("test", "rules", "tests/days.yml"),
+        ("test", "rules", "tests/recorded.yml"),
     ],
     ids=" ".join,
 )
@@ -47,19 +47,62 @@ def test_promtool_accepts_the_rules(tool, arguments):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["alerts.yml", "days.yml"])
+def test_alerts_hold_when_what_they_read_was_recorded_an_evaluation_ago(tool, tmp_path, name):
+    """Prometheus evaluates groups independently; the unit tests hold with the groups of alerts evaluated first, too."""
+    first = [group["name"] for group in GROUPS if "alert" in group["rules"][0]]
+    groups = [*first, *(group["name"] for group in GROUPS if group["name"] not in first)]
+    test = yaml.safe_load((PROMETHEUS / "tests" / name).read_text())
+    late = {**test, "rule_files": [str(FILE)], "group_eval_order": groups}
+    (tmp_path / name).write_text(yaml.safe_dump(late))
+    command = [tool("promtool"), "test", "rules", tmp_path / name]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_prometheus_loads_every_file_of_rules():
     """No file in the folder goes unread."""
     (pattern,) = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())["rule_files"]
     assert sorted(PROMETHEUS.glob(pattern)) == sorted(PROMETHEUS.glob("rules/*"))
 
 
-def test_a_rule_is_evaluated_after_the_rules_that_it_uses():
+def test_what_is_recorded_is_evaluated_after_what_it_uses():
     """Prometheus evaluates one group in order, but guarantees no order among groups. A rule may use its own series."""
     for group in GROUPS:
-        known: set[str | None] = set()
+        known: set[str] = set()
         for rule in group["rules"]:
-            known.add(rule.get("record"))
-            assert {name for name in RECORDED if re.search(rf"{name}(?!:)", rule["expr"])} <= known
+            if "record" in rule:
+                known.add(rule["record"])
+                assert {name for name in RECORDED if re.search(rf"{name}(?!:)", rule["expr"])} <= known
+
+
+def test_a_group_records_or_alerts():
+    """What is recorded is in groups of its own, so that slow rules delay no alert."""
+    assert all(len({"alert" in rule for rule in group["rules"]}) == 1 for group in GROUPS)
+
+
+def test_an_increase_is_recorded_once_in_the_time_that_it_covers():
+    """Or the sum of what was recorded would count a job twice, or not at all."""
+    steps = {
+        (group["interval"], offset)
+        for group in GROUPS
+        for rule in group["rules"]
+        for offset in re.findall(r"offset (\d+m)", rule["expr"])
+        if "record" in rule
+    }
+    assert steps == {("1m", "1m"), ("5m", "5m")}
+    increases = {name: found[1] for name in RECORDED if (found := re.search(r":increase(\d+m)$", name))}
+    assert increases
+    assert all(f"offset {time}" in RECORDED[name]["expr"] for name, time in increases.items())
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_the_name_of_a_recorded_series_tells_its_level(name):
+    """Its labels are those of the level; at the levels of sources and instances, it keeps those of its target, too."""
+    kept = re.match(r"\w+ by \(([^)]*)\)", RECORDED[name]["expr"])
+    assert kept or name.startswith(("source:", "instance"))
+    assert not kept or set(kept[1].split(", ")) == labels(name)
 
 
 @pytest.mark.parametrize("alert", ALERTS)
@@ -100,7 +143,7 @@ def test_an_alert_says_what_a_person_needs(alert):
 def test_a_rule_uses_existing_series(name):
     """Every series is exported or recorded; an alert compares but never ranks, because ranks move."""
     expression = {**RECORDED, **ALERTS}[name]["expr"]
-    used = set(re.findall(r"\b(?:source:|aws_job)\w+(?::\w+)*", expression))
+    used = set(re.findall(r"(?:\b\w+:)?\baws_job\w+(?::\w+)*", expression))
     assert used <= series() | RECORDED.keys()
     if name in ALERTS:
         assert re.search(r"[<>]|==|absent\(", expression)
@@ -122,8 +165,9 @@ def test_an_alert_on_absence_waits_for_several_scrapes(alert):
 
 
 def test_every_recorded_series_is_used():
-    """It is used by an alert or by another rule."""
+    """It is used by an alert, by another rule, or by a dashboard."""
     expressions = [rule["expr"] for rule in (*ALERTS.values(), *RECORDED.values())]
+    expressions += [target.query for target in targets()]
     assert [name for name in RECORDED if not any(name in expression for expression in expressions)] == []
 
 
@@ -166,3 +210,4 @@ def test_a_runbook_says_what_to_do(alert):
     assert text.startswith(f"# {alert}\n")
     assert re.findall(r"^## (.*)", text, re.MULTILINE) == ["Meaning", "Impact", "Diagnosis", "Mitigation"]
     assert "```promql\n" in text
+    assert set(re.findall(r"\b\w+:aws_job\w+(?::\w+)*", text)) <= RECORDED.keys()

@@ -3,9 +3,10 @@
 import asyncio
 import math
 import os
+import re
 import socket
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
@@ -33,9 +34,18 @@ def free_ports(number: int) -> list[int]:
 
 
 def exporter_command(
-    folder: Path, aws: str, port: int, services: Mapping[str, Any], *, poll: Mapping[str, Any] = MappingProxyType({})
+    folder: Path,
+    aws: str,
+    port: int,
+    services: Mapping[str, Any],
+    *,
+    poll: Mapping[str, Any] = MappingProxyType({}),
+    accounts: Sequence[Mapping[str, Any]] = (),
 ) -> list[str]:
-    """Return the command of an exporter that polls at every beat, unless `poll` says otherwise."""
+    """Return the command of an exporter that polls at every beat, unless `poll` says otherwise.
+
+    Without `accounts`, it reads the account of its credentials.
+    """
     settings = {
         "web": {"listen_address": f"127.0.0.1:{port}"},
         "poll": {**UNHURRIED["poll"], "interval": f"{BEAT}s", "stale_after": f"{3 * BEAT}s", **poll},
@@ -47,6 +57,7 @@ def exporter_command(
             "max_attempts": 1,
         },
         "services": services,
+        **({"accounts": list(accounts)} if accounts else {}),
     }
     (folder / "exporter.yml").write_text(yaml.safe_dump(settings))
     return [sys.executable, "-m", "exporter", "--config.file", str(folder / "exporter.yml")]
@@ -55,7 +66,10 @@ def exporter_command(
 def prometheus_command(
     folder: Path, program: str, port: int, rules: str, *, exporters: list[str], alertmanagers: list[str]
 ) -> list[str]:
-    """Return the command of a Prometheus with our configuration, which scrapes at every beat, itself included."""
+    """Return the command of a Prometheus with our configuration.
+
+    It scrapes, itself included, and evaluates all groups of rules at every beat.
+    """
     settings = yaml.safe_load((CONFIG / "prometheus" / "prometheus.yml").read_text())
     settings["global"] = {"scrape_interval": f"{BEAT}s", "evaluation_interval": f"{BEAT}s"}
     settings["rule_files"] = ["rules.yml"]
@@ -65,7 +79,7 @@ def prometheus_command(
     scrape["static_configs"] = [{"targets": exporters}]
     settings["scrape_configs"] += [{"job_name": "prometheus", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}]
     (folder / "prometheus.yml").write_text(yaml.safe_dump(settings))
-    (folder / "rules.yml").write_text(rules)
+    (folder / "rules.yml").write_text(re.sub(r"interval: \d+m", f"interval: {BEAT}s", rules))
     return [
         program,
         f"--config.file={folder / 'prometheus.yml'}",
