@@ -11,7 +11,7 @@ from typing import NamedTuple
 from prometheus_client import CollectorRegistry, Metric
 
 from exporter.exposition.format import ENDS, Format, Heads, rendered
-from exporter.exposition.newborns import Newborns
+from exporter.exposition.newborns import Connection, Newborns
 from exporter.exposition.snapshot import Body, Chunk, Snapshot
 from exporter.turns import in_turns
 
@@ -93,7 +93,13 @@ class Exposition:
         return b"".join(self._snapshot(form).plain.pieces)
 
     async def body(
-        self, form: Format, address: str = "", connection: str = "", *, gzipped: bool, is_regular: bool = False
+        self,
+        form: Format,
+        address: str = "",
+        connection: Connection | None = None,
+        *,
+        gzipped: bool,
+        is_regular: bool = False,
     ) -> Body:
         """Return the whole exposition in one format without blocking the event loop, once for concurrent scrapes.
 

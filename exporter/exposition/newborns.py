@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 
@@ -23,7 +24,14 @@ _FIRST = 60.0
 """Seconds until a regular scraper that came once is expected again: Prometheus's own default."""
 
 _MOST = 100
-"""Addresses and connections of scrapers that are known; of more, those that came last."""
+"""Addresses of scrapers that are known; of more, those that came last."""
+
+
+class Connection(Protocol):
+    """What a scraper comes through: a transport."""
+
+    def is_closing(self) -> bool:
+        """Return whether nobody comes through it any more."""
 
 
 @dataclass
@@ -48,7 +56,8 @@ class Newborns:
         """Wait for scrapers by a monotonic clock."""
         self._clock = clock
         self._scrapes = 0
-        self._scrapers: dict[str, _Scraper] = {}
+        self._addresses: dict[str, _Scraper] = {}
+        self._connections: dict[Connection, _Scraper] = {}
         self._waiting: dict[Hashable, tuple[int, Show]] = {}
         """For each block, the last scrape before it was published, and what is to be done once all have seen it."""
         self._is_any_read = asyncio.Event()
@@ -65,24 +74,29 @@ class Newborns:
         """Note that a block has no newborn counters."""
         self._waiting.pop(key, None)
 
-    def scrape(self, address: str, connection: str = "", *, is_regular: bool = False) -> None:
+    def scrape(self, address: str, connection: Connection | None = None, *, is_regular: bool = False) -> None:
         """Note that a scraper reads the exposition as it is now.
 
         Several behind one address have a connection each, and one that connects anew each time is known by its address.
         It is expected from its second scrape on; one that says that it is regular, from its first.
         """
         self._scrapes += 1
-        self._note(address, first=_FIRST if is_regular else None)
+        first = _FIRST if is_regular else None
+        self._addresses[address] = self._scraper(self._addresses.pop(address, None), first)
+        if len(self._addresses) > _MOST:
+            del self._addresses[next(iter(self._addresses))]
+        self._connections = self._open()
         if connection:
-            self._note(connection, first=None)
+            self._connections[connection] = self._scraper(self._connections.get(connection), first)
         if self._waiting:
             self._is_any_read.set()
 
-    def _note(self, name: str, first: float | None) -> None:
-        now, known = self._clock(), self._scrapers.pop(name, None)
-        self._scrapers[name] = _Scraper(self._scrapes, now, now - known.time if known else first)
-        if len(self._scrapers) > _MOST:
-            del self._scrapers[next(iter(self._scrapers))]
+    def _open(self) -> dict[Connection, _Scraper]:
+        return {each: scraper for each, scraper in self._connections.items() if not each.is_closing()}
+
+    def _scraper(self, known: _Scraper | None, first: float | None) -> _Scraper:
+        now = self._clock()
+        return _Scraper(self._scrapes, now, now - known.time if known else first)
 
     async def run(self) -> None:
         """Show counters once everyone has seen them at 0, until cancelled."""
@@ -94,7 +108,8 @@ class Newborns:
     async def show(self) -> None:
         """Show the counters that everyone has seen at 0."""
         now = self._clock()
-        scrapes = [each.scrape for each in self._scrapers.values() if each.is_expected(now)]
+        scrapers = (*self._addresses.values(), *self._open().values())
+        scrapes = [each.scrape for each in scrapers if each.is_expected(now)]
         last = min(scrapes, default=self._scrapes)
         for key in [key for key, (before, _) in self._waiting.items() if before < last]:
             # Another one may have been withdrawn meanwhile.

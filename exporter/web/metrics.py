@@ -36,9 +36,8 @@ async def _response(request: web.Request, exposition: Exposition) -> web.Respons
     gzipped = accepts_gzip(accept_encoding)
     # Two replicas of Prometheus have two addresses, or two connections from one; an agent beside them has another name.
     address = f"{request.remote} {request.headers.get('User-Agent', '')}"
-    connection = f"{address} {_port(request)}"
     is_regular = _TIMEOUT in request.headers
-    body = await exposition.body(form, address, connection, gzipped=gzipped, is_regular=is_regular)
+    body = await exposition.body(form, address, request.transport, gzipped=gzipped, is_regular=is_regular)
     if request.transport:
         # The kernel has everything when the handler ends: shutting down may cut off what it does not have.
         request.transport.set_write_buffer_limits(high=0)
@@ -47,12 +46,6 @@ async def _response(request: web.Request, exposition: Exposition) -> web.Respons
     if gzipped:
         headers["Content-Encoding"] = "gzip"
     return web.Response(body=_chunks(body.pieces), headers=headers)
-
-
-def _port(request: web.Request) -> int:
-    """Return the client's port, which is its connection's; 0 where the connection is gone."""
-    name = request.transport.get_extra_info("peername") if request.transport else None
-    return name[1] if name else 0
 
 
 async def _chunks(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:

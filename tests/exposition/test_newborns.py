@@ -7,6 +7,16 @@ import pytest
 from exporter.exposition.newborns import Newborns
 
 
+class Opened:
+    """A connection."""
+
+    is_closed = False
+
+    def is_closing(self):
+        """Return whether it is closed."""
+        return self.is_closed
+
+
 class Turned:
     """A clock, and what is asked of the newborns on it."""
 
@@ -23,7 +33,7 @@ class Turned:
 
         self.newborns.publish(key, show)
 
-    async def scrape(self, *addresses, connection="", after=60.0, is_regular=False):
+    async def scrape(self, *addresses, connection=None, after=60.0, is_regular=False):
         """Have some scrapers come, and return which blocks were shown since."""
         self.now += after
         for address in addresses:
@@ -91,29 +101,33 @@ async def test_nobody_waits_for_someone_who_looked_once(turned):
 
 async def test_two_behind_one_address_are_told_apart_by_their_connections(turned):
     """Beside the exporter, or behind one proxy, two replicas have one address and one name."""
+    first, second = Opened(), Opened()
     for _ in range(2):
-        await turned.scrape("proxy", connection="1", after=20)
-        await turned.scrape("proxy", connection="2", after=40)
+        await turned.scrape("proxy", connection=first, after=20)
+        await turned.scrape("proxy", connection=second, after=40)
     turned.publish("a")
-    assert await turned.scrape("proxy", connection="1", after=20) == []
-    assert await turned.scrape("proxy", connection="2", after=40) == ["a"]
+    assert await turned.scrape("proxy", connection=first, after=20) == []
+    assert await turned.scrape("proxy", connection=second, after=40) == ["a"]
 
 
-async def test_nobody_waits_for_a_connection_that_is_made_anew_each_time(turned):
-    """Some scrapers close it after each response."""
-    for number in range(4):
-        await turned.scrape("telegraf", connection=str(number), is_regular=True)
+async def test_nobody_waits_for_a_connection_that_is_closed(turned):
+    """Some scrapers make one for each scrape, and one that ends has closed its own."""
+    for _ in range(4):
+        connection = Opened()
+        await turned.scrape("telegraf", connection=connection, is_regular=True)
+        connection.is_closed = True
     turned.publish("a")
-    assert await turned.scrape("telegraf", connection="4") == ["a"]
+    assert await turned.scrape("telegraf", connection=Opened()) == ["a"]
 
 
 async def test_a_regular_scraper_is_waited_for_from_its_first_scrape_on(turned):
     """Two that come once a minute have come once each when the second poll finds the first failure."""
-    await turned.scrape("first", is_regular=True, after=10)
-    await turned.scrape("second", is_regular=True, after=30)
+    first, second = Opened(), Opened()
+    await turned.scrape("first", connection=first, is_regular=True, after=10)
+    await turned.scrape("second", connection=second, is_regular=True, after=30)
     turned.publish("a")
-    assert await turned.scrape("first", is_regular=True, after=30) == []
-    assert await turned.scrape("second", is_regular=True, after=30) == ["a"]
+    assert await turned.scrape("first", connection=first, is_regular=True, after=30) == []
+    assert await turned.scrape("second", connection=second, is_regular=True, after=30) == ["a"]
 
 
 async def test_a_block_that_was_withdrawn_is_not_shown(turned):
@@ -135,7 +149,10 @@ async def test_a_block_that_cannot_be_shown_holds_up_no_other(turned, caplog):
 
 
 async def test_memory_is_bounded_whoever_comes(turned):
-    """Each request may have another name."""
+    """Each request may have another name, and a connection of its own."""
     for number in range(1_000):
-        await turned.scrape(str(number), after=0.1)
-    assert len(turned.newborns._scrapers) <= 100
+        connection = Opened()
+        await turned.scrape(str(number), connection=connection, after=0.1)
+        connection.is_closed = True
+    assert len(turned.newborns._addresses) <= 100
+    assert len(turned.newborns._connections) <= 1
