@@ -7,13 +7,12 @@ import sys
 import time
 from contextlib import asynccontextmanager
 
-import aiohttp
 import pytest
 
 from exporter.simulator import Simulator, World
 from tests.support.harness import ACCOUNT, BEDROCK, CATALOG, REGION
 from tests.support.patience import eventually
-from tests.support.stack import BEAT, exporter_command, free_ports, process, prometheus_command, ready
+from tests.support.stack import BEAT, exporter_command, free_ports, process, prometheus_command, query, ready
 
 pytestmark = pytest.mark.slow
 
@@ -49,13 +48,9 @@ async def feeding(world: World):
         task.cancel()
 
 
-async def query(url: str, expression: str) -> float | None:
+async def value(url: str, expression: str) -> float | None:
     """Return the value of an expression that has one series."""
-    async with (
-        aiohttp.ClientSession() as session,
-        session.get(f"{url}/api/v1/query", params={"query": expression}) as response,
-    ):
-        found = (await response.json())["data"]["result"]
+    found = await query(url, expression)
     return float(found[0]["value"][1]) if found else None
 
 
@@ -74,7 +69,7 @@ async def test_prometheus_counts_what_failed_over_ten_kills(tmp_path, tool):
             await ready(f"{address}/-/ready")
             async with process(tmp_path, *command):
                 await ready(f"http://127.0.0.1:{port}/-/ready")
-                await eventually(lambda: seen(address, 0))
+                await eventually(lambda: is_up(address))
             async with feeding(aws.world) as feed:
                 for _ in range(KILLS):
                     async with process(tmp_path, *command) as running:
@@ -84,9 +79,9 @@ async def test_prometheus_counts_what_failed_over_ten_kills(tmp_path, tool):
             async with process(tmp_path, *command):
                 await eventually(lambda: seen(address, feed.failing))
                 await asyncio.sleep(2 * BEAT)
-                assert await query(address, total("{}")) == feed.failing
-                assert await query(address, total("resets({}[1h])")) == 0
-                increase = await query(address, total("increase({}[1h])"))
+                assert await value(address, total("{}")) == feed.failing
+                assert await value(address, total("resets({}[1h])")) == 0
+                increase = await value(address, total("increase({}[1h])"))
     sys.stdout.write(f"{feed.failing} failed, increase {increase}, {KILLS} kills\n")
     # Prometheus extrapolates by half of the mean time between two scrapes, of which the kills cost some.
     assert increase == pytest.approx(feed.failing, rel=0.25)
@@ -97,6 +92,11 @@ def total(expression: str) -> str:
     return f"sum({expression.format('aws_jobs_failed_total')})"
 
 
+async def is_up(address: str) -> bool:
+    """Return whether Prometheus has scraped that the list was read."""
+    return await value(address, f'aws_job_exporter_source_up{{kind="{BEDROCK.key}"}}') == 1
+
+
 async def seen(address: str, failed: int) -> bool:
     """Return whether Prometheus has scraped this many failures."""
-    return await query(address, total("{}")) == failed
+    return await value(address, total("{}")) == failed

@@ -63,19 +63,26 @@ def exporter_command(
     return [sys.executable, "-m", "exporter", "--config.file", str(folder / "exporter.yml")]
 
 
-def prometheus_command(
-    folder: Path, program: str, port: int, rules: str, *, exporters: list[str], alertmanagers: list[str]
+def prometheus_command(  # noqa: PLR0913 - the last one only where a test compares intervals
+    folder: Path,
+    program: str,
+    port: int,
+    rules: str,
+    *,
+    exporters: list[str],
+    alertmanagers: list[str],
+    interval: int = BEAT,
 ) -> list[str]:
     """Return the command of a Prometheus with our configuration.
 
-    It scrapes, itself included, and evaluates all groups of rules at every beat.
+    It scrapes, itself included, and evaluates all groups of rules at an interval.
     """
     settings = yaml.safe_load((CONFIG / "prometheus" / "prometheus.yml").read_text())
-    settings["global"] = {"scrape_interval": f"{BEAT}s", "evaluation_interval": f"{BEAT}s"}
+    settings["global"] = {"scrape_interval": f"{interval}s", "evaluation_interval": f"{interval}s"}
     settings["rule_files"] = ["rules.yml"]
     settings["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = alertmanagers
     (scrape,) = settings["scrape_configs"]
-    scrape |= {"scrape_interval": f"{BEAT}s", "scrape_timeout": f"{BEAT}s"}
+    scrape |= {"scrape_interval": f"{interval}s", "scrape_timeout": f"{interval}s"}
     scrape["static_configs"] = [{"targets": exporters}]
     settings["scrape_configs"] += [{"job_name": "prometheus", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}]
     (folder / "prometheus.yml").write_text(yaml.safe_dump(settings))
@@ -119,3 +126,13 @@ async def ready(url: str) -> None:
 
     async with aiohttp.ClientSession() as session:
         await eventually(is_ready)
+
+
+async def query(url: str, expression: str) -> list[dict[str, Any]]:
+    """Return what a Prometheus answers to an expression: a result for each series."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{url}/api/v1/query", params={"query": expression}) as response,
+    ):
+        found: list[dict[str, Any]] = (await response.json())["data"]["result"]
+    return found
