@@ -73,7 +73,7 @@ class Parts:
         self.queues = queues(context, configuration.catalog, configuration.region, self.poller)
         """The sources of hints, which only an exporter that runs for long has a use for."""
 
-    def switch(self, configuration: Configuration) -> AsyncExitStack | None:
+    async def switch(self, configuration: Configuration) -> AsyncExitStack | None:
         """Put another configuration into effect; return what closes the clients that it replaces, if it does.
 
         Polls under way may still use those clients.
@@ -83,7 +83,7 @@ class Parts:
         context = self._context()
         self.roots = roots(context, configuration.catalog, configuration.region)
         self.queues = queues(context, configuration.catalog, configuration.region, self.poller)
-        self.poller.replace(context, [*self.queues, *self.roots])
+        await self.poller.replace(context, [*self.queues, *self.roots])
         return None if self._connection is before else before.clients
 
     def probes(self) -> list[Source]:

@@ -43,7 +43,7 @@ class Reloader:
             problems: Sequence[str] = ()
             try:
                 # In a thread, because it reads files and checks them against botocore's models.
-                self._apply(await CONFIGURATION.run(self._read))
+                await self._apply(await CONFIGURATION.run(self._read))
             except ConfigurationError as error:
                 problems = error.problems
             except Exception:
@@ -58,7 +58,7 @@ class Reloader:
                 log.error("Error reloading configuration: the previous one stays in effect", err=problem)
             return problems
 
-    def _apply(self, new: Configuration) -> None:
+    async def _apply(self, new: Configuration) -> None:
         before = self._parts.configuration.settings
         if changed := list(_changed(before, new.settings)):
             log.warning("These settings take effect only after a restart", keys=", ".join(changed))
@@ -66,7 +66,7 @@ class Reloader:
         settings = new.settings.model_copy(update=kept)
         if settings.log != before.log:
             configure_logging(settings.log.level, settings.log.format)
-        if replaced := self._parts.switch(new._replace(settings=settings)):
+        if replaced := await self._parts.switch(new._replace(settings=settings)):
             self._group.create_task(self._close(replaced))
 
     async def _close(self, clients: AsyncExitStack) -> None:

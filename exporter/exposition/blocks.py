@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -79,6 +80,12 @@ class Exposition:
         """Return when the block `key` disappears; None if there is none."""
         block = self._blocks.get(key)
         return block.expires if block else None
+
+    @asynccontextmanager
+    async def at_once(self) -> AsyncIterator[None]:
+        """Have no scrape see half of what changes within the block."""
+        async with self._lock:
+            yield
 
     def withdraw(self, key: Hashable) -> None:
         """Remove a block, if it exists."""

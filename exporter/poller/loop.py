@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import structlog
@@ -23,6 +23,7 @@ from exporter.poller.progress import Progress
 from exporter.poller.stretch import Stretch
 from exporter.store import Denials, Denied, StorageLostError
 from exporter.telemetry import SourceStatus
+from exporter.turns import in_turns
 
 log = structlog.get_logger(__name__)
 
@@ -45,11 +46,6 @@ class _Sources(dict[SourceKey, Source]):
 
     def __setitem__(self, key: SourceKey, source: Source) -> None:
         super().__setitem__(key, source)
-        self.changes += 1
-
-    def clear(self) -> None:
-        """Remove all."""
-        super().clear()
         self.changes += 1
 
     def pop(self, key: SourceKey) -> Source:  # type: ignore[override] # without a default
@@ -79,6 +75,8 @@ class Poller:
         self._remembered: dict[SourceKey, Denied] = {}
         """What AWS denied when the exporter was stopped, of sources that have not been found again."""
         self._scouts: set[SourceKey] = set()
+        self._changing = asyncio.Lock()
+        """Held while sources come and go, which takes turns with other work."""
         self._is_restoring = False
         self._waiting: tuple[Context, list[Source]] | None = None
         """A configuration that came while sources were being restored."""
@@ -139,7 +137,7 @@ class Poller:
                 self._start(root)
             self._is_restoring = False
             if self._waiting:
-                self.replace(*self._waiting)
+                await self.replace(*self._waiting)
 
     async def _restore(self, source: Source) -> None:
         """Show what a source, and all sources below it, knew when the exporter was stopped.
@@ -174,11 +172,12 @@ class Poller:
             log.exception("a source could not be restored: this is a bug", **source.status.key._asdict())
             return None
 
-    def replace(self, context: Context, roots: Iterable[Source]) -> None:
+    async def replace(self, context: Context, roots: Iterable[Source]) -> None:
         """Switch to another configuration's roots while running. Sources that stay keep what they know.
 
-        It happens at once and makes no request: sources that are gone stop, new ones start, and those that stay
-        continue under the new configuration. A poll that is under way ends under the one that it started with.
+        It makes no request: those that stay continue under the new configuration one by one, in turns with all other
+        work; then those that are gone stop, and new ones start. Until it is over, no poll changes which sources there
+        are. One that is under way ends under the configuration that it started with.
         """
         self._use(context)
         if self._is_restoring:
@@ -186,63 +185,75 @@ class Poller:
             self._waiting = context, list(roots)
             return
         self._remembered.clear()
-        before, self._children = dict(self._sources), {}
-        self._sources.clear()
+        kept: set[SourceKey] = set()
         new: list[tuple[Source, list[Source]]] = []
-        for root in roots:
-            self._succeed(root, before, new)
-        for key in before.keys() - self._sources.keys():
-            self._end(before[key])
-        # New sources come last: where the limit is reached, those that are already polled take precedence.
-        for source, children in new:
-            # Below a source that was restored, nothing new is polled before it was polled itself.
-            if source.status.attempts > source.status.consecutive_failures:
-                self._start_admitted(source, children)
+        async with self._changing:
+            await in_turns(self._succession(roots, kept, new))
+            await self._end([key for key in self._sources if key not in kept])
+            # New sources come last: where the limit is reached, those that are already polled take precedence.
+            for source, children in new:
+                # Below a source that was restored, nothing new is polled before it was polled itself.
+                if source.status.attempts > source.status.consecutive_failures:
+                    await self._start_admitted(source, children)
 
     async def polls_over(self) -> None:
         """Wait until the polls that are under way are over."""
         for over in list(self._under_way.values()):
             await over.wait()
 
-    def _succeed(
-        self, source: Source, before: Mapping[SourceKey, Source], new: list[tuple[Source, list[Source]]]
-    ) -> None:
-        """Put a source and its children in place of those with the same keys; add to `new` those that are new."""
+    def _succession(
+        self, roots: Iterable[Source], kept: set[SourceKey], new: list[tuple[Source, list[Source]]]
+    ) -> Iterator[None]:
+        """Have roots, and all below them, take the place of those with the same keys, one in each step.
+
+        Add to `kept` the keys of all that stay, and to `new` the children that are new, with their parent.
+        """
+        for root in roots:
+            if root.status.key in self._sources:
+                yield from self._succeed(root, kept, new)
+            else:
+                kept.add(root.status.key)
+                self._start(root)
+
+    def _succeed(self, source: Source, kept: set[SourceKey], new: list[tuple[Source, list[Source]]]) -> Iterator[None]:
         key = source.status.key
         # Two parents may lead to the same source, such as two entries for one account. The first one keeps it.
-        if key in self._sources:
+        if key in kept:
             return
-        if key not in before:
-            self._start(source)
-            return
-        source.status = before[key].status.renewed(source.status)
-        if source.adopt(before[key]):
+        kept.add(key)
+        before = self._sources[key]
+        source.status = before.status.renewed(source.status)
+        if source.adopt(before):
             source.status.next_poll = None
         self._sources[key] = source
-        children, others = self._children.setdefault(key, set()), []
-        for child in source.children():
-            if child.status.key in self._sources:
-                continue
-            if child.status.key in before and self._room():
-                children.add(child.status.key)
-                self._succeed(child, before, new)
-            else:
-                others.append(child)
-        new.append((source, others))
         # A poll under way is not cut off: when it ends, `_turn` finds the new source and polls that.
         if key not in self._under_way and key in self._tasks:
-            self._replan(key, self._left(source.status))
+            self._reschedule(source.status)
+        yield
+        children, others = set(), []
+        for child in source.children():
+            if child.status.key in self._sources and len(kept) < self._context.settings.limits.sources:
+                children.add(child.status.key)
+                yield from self._succeed(child, kept, new)
+            else:
+                others.append(child)
+                yield
+        self._children[key] = children
+        new.append((source, others))
 
-    def _left(self, status: SourceStatus) -> float:
-        """Return the seconds until a source's next poll: as planned before, but at most the interval in effect.
+    def _reschedule(self, status: SourceStatus) -> None:
+        """Have a source polled as planned before, but after the interval in effect at most.
 
         A source that is down is polled at once: the reload may be the repair.
         """
-        if status.next_poll is None or not status.is_up:
-            return 0.0
-        left = max(0.0, min(status.next_poll - self._clock.time(), status.interval))
-        status.next_poll = self._clock.time() + left
-        return left
+        now, planned, left = self._clock.time(), status.next_poll, 0.0
+        if planned is not None and status.is_up:
+            left = max(0.0, min(planned - now, status.interval))
+            if 0 < left == planned - now:
+                # It sleeps until then.
+                return
+            status.next_poll = now + left
+        self._replan(status.key, left)
 
     async def once(self, roots: Iterable[Source]) -> None:
         """Poll `roots` and all sources below them once."""
@@ -290,20 +301,19 @@ class Poller:
 
     async def _turn(self, key: SourceKey) -> float:
         """Poll a source, again if the configuration changed meanwhile; return the seconds until its next poll."""
-        source = None
-        # A reload may replace the source while it is polled. Then this poll says nothing about the new configuration.
-        while source is not self._sources[key]:
+        is_over = False
+        while not is_over:
             source = self._sources[key]
             denial = source.status.denial
             start, found, _ = await self._poll(source)
-        if found is not None:
-            with _boundary(source):
-                self._reconcile(source, found)
+            async with self._changing:
+                # A reload may have replaced the source: then this poll says nothing about the new configuration.
+                is_over = source is self._sources[key]
+                if is_over:
+                    await self._follow(source, found)
         self.progress.remove(key)
         self.progress.note(len(self._sources))
         status = source.status
-        if status.reason is PollErrorReason.NOT_FOUND:
-            self._discover_again(status)
         if found is not None and is_lasting(denial):
             self._bring_back(key)
         is_soon = not status.denial and (status.reason or self._missed.get(key))
@@ -361,6 +371,14 @@ class Poller:
         if key in self._tasks and not _is_refused(self._sources[key].status):
             self._look_again(key, _DISCOVERY_PAUSE)
 
+    async def _follow(self, source: Source, found: list[Source] | None) -> None:
+        """Have sources come and go as a poll found."""
+        if found is not None:
+            with _boundary(source):
+                await self._reconcile(source, found)
+        if source.status.reason is PollErrorReason.NOT_FOUND:
+            self._discover_again(source.status)
+
     def _discover_again(self, status: SourceStatus) -> None:
         """Have the discovery of a source's scope look at once, because that may be gone."""
         key = status.key._replace(kind=status.scope_kind, scope="")
@@ -405,7 +423,8 @@ class Poller:
                     holdings = await source.poll(poll)
                     # Within the `try`: children are generated, so an error in them shows only now, and must fail this
                     # poll alone.
-                    found = list(source.children())
+                    with poll.paused():
+                        found = await in_turns(source.children())
             except Exception as error:  # noqa: BLE001 - whatever goes wrong fails this poll alone
                 self._outcomes.failed(status, poll_error(error))
             else:
@@ -426,7 +445,7 @@ class Poller:
             if self._under_way.get(key) is over:
                 del self._under_way[key]
 
-    def _reconcile(self, source: Source, found: list[Source]) -> None:
+    async def _reconcile(self, source: Source, found: list[Source]) -> None:
         """Start the children that are new and stop those that are gone."""
         own, children = source.status.key, {child.status.key: child for child in found}
         before = self._children.get(own, set())
@@ -435,8 +454,7 @@ class Poller:
         # One answer that lacks them may be an accident: those that also the next one lacks are gone.
         self._missed[own] = lacking - gone
         # Those that are gone come first: they make room under limits.sources for those that are new.
-        for key in gone:
-            self._stop(key)
+        await self._end([each for key in gone for each in self._below(key)])
         unknown = [child for key, child in children.items() if key not in self._sources]
         for key in before & children.keys():
             # Someone may have renamed the scope in AWS, or it has ended. The next poll of the child publishes the name.
@@ -451,14 +469,14 @@ class Poller:
                 **source.status.key._asdict(),
             )
         self._children[own] = before - gone
-        self._start_admitted(source, unknown)
+        await self._start_admitted(source, unknown)
 
-    def _start_admitted(self, source: Source, found: list[Source]) -> None:
+    async def _start_admitted(self, source: Source, found: list[Source]) -> None:
         """Start a source's new children, as far as the limit admits them."""
         new = {child.status.key: child for child in found if child.status.key not in self._sources}
-        for child in self._admitted(source, list(new.values())):
-            self._children[source.status.key].add(child.status.key)
-            self._start(child)
+        admitted = self._admitted(source, list(new.values()))
+        self._children[source.status.key].update(child.status.key for child in admitted)
+        await in_turns(map(self._start, admitted))
 
     def _admitted(self, source: Source, found: list[Source]) -> list[Source]:
         """Return as many of a source's new children as limits.sources has room for."""
@@ -470,20 +488,30 @@ class Poller:
         """Return how many more sources may be polled."""
         return max(0, self._context.settings.limits.sources - len(self._sources))
 
-    def _stop(self, key: SourceKey) -> None:
-        """Stop a source and all sources below it, and withdraw their series."""
-        for child in self._children.pop(key, set()):
-            self._stop(child)
-        self._missed.pop(key, None)
-        self._end(self._sources.pop(key))
+    def _below(self, key: SourceKey) -> Iterator[SourceKey]:
+        """Yield all sources below one, and then itself."""
+        for child in self._children.get(key, ()):
+            yield from self._below(child)
+        yield key
 
-    def _end(self, source: Source) -> None:
-        key = source.status.key
+    async def _end(self, keys: Iterable[SourceKey]) -> None:
+        """Stop sources, and withdraw the series of all of them before the next scrape."""
+        stopped = await in_turns(map(self._stop, keys))
+        async with self._context.exposition.at_once():
+            await in_turns(map(self._withdraw, stopped))
+
+    def _stop(self, key: SourceKey) -> Source:
+        self._children.pop(key, None)
+        self._missed.pop(key, None)
         if task := self._tasks.pop(key, None):
             task.cancel()
         self.progress.remove(key)
         self.stretch.end(key)
         self._hints.forget(key)
+        return self._sources.pop(key)
+
+    def _withdraw(self, source: Source) -> None:
+        key = source.status.key
         source.withdraw()
         self._context.exposition.withdraw(("source", key))
         log.info("source gone", **key._asdict())

@@ -1,12 +1,14 @@
 """The poll loop itself: an error around a poll stays with its source, and waiting delays no other source."""
 
 import asyncio
+import operator
 from contextlib import asynccontextmanager
 
 import pytest
 
-from exporter import app
+from exporter import app, turns
 from exporter.aws import PollError, PollErrorReason
+from exporter.exposition import Format, blocks
 from exporter.jobs import SourceKey
 from exporter.poller import loop
 from exporter.simulator import AwsError
@@ -18,11 +20,12 @@ from tests.support.harness import (
     CUSTOMIZATION,
     REGION,
     TRAINED,
+    Running,
     configured,
     running,
     simulated,
 )
-from tests.support.patience import PATIENCE
+from tests.support.patience import PATIENCE, eventually
 
 
 class Scripted:
@@ -49,6 +52,18 @@ class Scripted:
 
     def withdraw(self):
         """Do nothing: nothing was published."""
+
+
+class Parent(Scripted):
+    """A source that finds what the test says."""
+
+    def __init__(self, scope, script, found):
+        super().__init__("glue", scope, script)
+        self._found = found
+
+    def children(self):
+        """Find other sources."""
+        yield from self._found
 
 
 @asynccontextmanager
@@ -164,9 +179,9 @@ async def test_a_poll_that_ends_late_stops_no_other(clock):
         task = asyncio.create_task(parts.poller.run([Scripted("a", "", linger)]))
         await started.wait()
         context = parts.poller._context
-        parts.poller.replace(context, [])
+        await parts.poller.replace(context, [])
         await canceled.wait()
-        parts.poller.replace(context, [Scripted("a", "", linger)])
+        await parts.poller.replace(context, [Scripted("a", "", linger)])
         await clock.until_asleep(lambda: 1)
         for _ in range(10):
             await asyncio.sleep(0)
@@ -201,3 +216,115 @@ async def test_the_requests_of_a_poll_count_for_its_source(clock):
             assert first == jobs.calls - jobs.last_calls > 2
             assert jobs.calls == aws.requests["bedrock", "ListModelInvocationJobs"]
             assert account.calls == 1
+
+
+MANY = 50
+"""Sources that come or go together."""
+
+
+async def nothing():
+    """Poll successfully."""
+
+
+def many(first, number):
+    """Return so many sources."""
+    return [Scripted("glue", str(scope), nothing) for scope in range(first, first + number)]
+
+
+@asynccontextmanager
+async def watched(clock, monkeypatch, roots):
+    """Yield a poller after its first polls, and what is seen from now on: a scrape's number of sources at each turn.
+
+    Every step of what takes turns has one of its own; a scrape takes none.
+    """
+
+    async def at_once(work):
+        return list(work)
+
+    monkeypatch.setattr(turns, "_TURN", 0.0)
+    monkeypatch.setattr(blocks, "in_turns", at_once)
+    seen = []
+
+    async def scrape(exposition):
+        while True:
+            await asyncio.sleep(0)
+            body = await exposition.body(Format.TEXT, gzipped=False)
+            seen.append(b"".join(body.pieces).count(b"aws_job_exporter_source_up{"))
+
+    assembled = app.assembled(configured("http://localhost:1"), CATALOG, REGION, clock=clock)
+    async with assembled as parts, asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+        tasks = [group.create_task(parts.poller.run(roots))]
+        exporter = Running(parts.poller, parts.exposition, clock)
+        await exporter.settle()
+        tasks.append(group.create_task(scrape(parts.exposition)))
+        yield exporter, seen
+        for task in tasks:
+            task.cancel()
+
+
+async def test_a_reload_of_many_sources_takes_turns(clock, monkeypatch):
+    """Scrapes go on meanwhile, and none sees a part of those that are gone."""
+    async with watched(clock, monkeypatch, many(0, 2 * MANY)) as (exporter, seen):
+        context = exporter.poller._context
+        known = await known_while(exporter.poller.replace(context, many(0, 2 * MANY)), exporter)
+        assert len(known) >= 2 * MANY
+        assert set(seen) <= {2 * MANY}
+        known = await known_while(exporter.poller.replace(context, many(0, MANY)), exporter)
+        # A turn for each that stays, and two for each that goes: it is stopped, and later withdrawn.
+        assert len(known) >= 3 * MANY
+        await eventually(lambda: seen[-1:] == [MANY])
+        assert set(seen) == {2 * MANY, MANY}
+
+
+async def known_while(work, exporter):
+    """Return how many sources there are, at each turn of the event loop until something is done."""
+    known, task = [exporter.poller.known], asyncio.create_task(work)
+    while not task.done():
+        await asyncio.sleep(0)
+        known.append(exporter.poller.known)
+    await task
+    return known
+
+
+async def test_many_sources_that_come_and_go_take_turns(clock, monkeypatch):
+    """As where the scopes of a service are made for each run."""
+    found = many(0, MANY)
+    async with watched(clock, monkeypatch, [Parent("", nothing, found)]) as (exporter, seen):
+
+        async def turn(sources):
+            await clock.turn(70)
+            await eventually(lambda: (seen[-1:], exporter.poller.known) == ([sources], sources))
+
+        found[:] = many(MANY, MANY)
+        known = await known_while(turn(1 + 2 * MANY), exporter)
+        assert max(map(operator.sub, known[1:], known)) == 1
+        seen.clear()
+        # Those that are missing a second time are gone.
+        known = await known_while(turn(1 + MANY), exporter)
+        assert max(map(operator.sub, known, known[1:])) == 1
+        assert set(seen) == {1 + 2 * MANY, 1 + MANY}
+
+
+async def test_a_poll_that_ends_while_a_reload_takes_turns_starts_nothing(clock, monkeypatch):
+    """What it found belongs to the configuration before."""
+    going, go, polled = asyncio.Event(), asyncio.Event(), []
+
+    async def wait():
+        going.set()
+        await go.wait()
+
+    async def note():
+        polled.append("a child of the configuration before")
+
+    async with watched(clock, monkeypatch, many(0, MANY)) as (exporter, _):
+        context = exporter.poller._context
+        before, after = Parent("p", wait, [Scripted("glue", "c", note)]), Parent("p", nothing, ())
+        await exporter.poller.replace(context, [*many(0, MANY), before])
+        await going.wait()
+        reload = asyncio.create_task(exporter.poller.replace(context, [*many(0, MANY), after]))
+        await asyncio.sleep(0)
+        go.set()
+        await reload
+        await exporter.settle()
+        assert polled == []
+        assert exporter.poller.known == MANY + 1

@@ -328,7 +328,7 @@ async def test_a_reload_soon_after_a_restart_takes_effect(exporters, is_early):
                     await asyncio.sleep(0)
             else:
                 await exporter.settle()
-            parts.switch(app.Configuration(after, CATALOG, REGION))
+            await parts.switch(app.Configuration(after, CATALOG, REGION))
             # The task that waited for the next poll ends before anything else is waited for.
             await asyncio.sleep(0)
             await exporter.settle()
