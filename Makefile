@@ -80,7 +80,8 @@ sbom: $(DEV) ## Write the bill of materials of the shipped packages to build/sbo
 screenshots: $(DEV) ## Take screenshots of the demo's pages: needs Debian's chromium
 	$(BIN)/python -m tools.screenshots docs/images
 
-docs: $(DEV) ## Write the tables of metrics, settings, kinds, faults and causes in docs/, and that of values in helm/README.md
+docs: $(DEV) ## Write the tables of metrics, settings, kinds, faults and causes in docs/, of values in helm/README.md, of what reads each metric
+	$(BIN)/python -m tools.readership
 	$(BIN)/python -m tools.metrics_page
 	$(BIN)/python -m tools.settings_page
 	$(BIN)/python -m tools.catalog_page

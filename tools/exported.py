@@ -1,12 +1,15 @@
 """What the exporter exports, according to the code."""
 
 from dataclasses import dataclass, field
+from itertools import starmap
 from typing import Any
 
 from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.registry import Collector
 
 from exporter.families import JOB_FAMILIES, SOURCE_FAMILIES, Family
 from exporter.telemetry import Telemetry
+from exporter.telemetry.late_counter import LateCounter
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ def families() -> set[Row]:
 
 def instruments() -> list[Row]:
     """Return the exporter's own counters, gauges and histograms."""
-    return list(filter(None, map(instrument_row, vars(Telemetry()).values())))
+    return list(starmap(_instrument_row, Telemetry().instruments.items()))
 
 
 def row(family: Family[Any]) -> Row:
@@ -35,13 +38,11 @@ def row(family: Family[Any]) -> Row:
     return Row(family.name, family.type, family.labels, family.help)
 
 
-def instrument_row(value: Any) -> Row | None:
-    """Return one of the exporter's own instruments as it is documented, or None if it is not an instrument."""
-    if not isinstance(value, MetricWrapperBase):
-        return None
-    kind = str(value._type)
-    name = value._name + ("_total" if kind == "counter" else "")
-    return Row(name, kind, tuple(value._labelnames), value._documentation)
+def _instrument_row(name: str, instrument: Collector) -> Row:
+    """Return one of the exporter's own instruments as it is documented."""
+    wrapped = instrument.counter if isinstance(instrument, LateCounter) else instrument
+    assert isinstance(wrapped, MetricWrapperBase)
+    return Row(name, str(wrapped._type), tuple(wrapped._labelnames), wrapped._documentation)
 
 
 def series() -> set[str]:

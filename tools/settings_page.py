@@ -30,6 +30,7 @@ INNER: dict[str, list[tuple[type[BaseModel], str]]] = {
 MORE = {
     "web.config.file": "See [web.md](web.md).",
     "web.disable_pages": "See [pages.md](pages.md).",
+    "metrics.families.include": "See [metrics.md](metrics.md#choosing-families).",
     "limits.series": "See [metrics.md](metrics.md#bounds).",
     "accounts.organization.role_name": "See [iam.md](iam.md#an-organization).",
     "services": "See [catalog.md](catalog.md).",

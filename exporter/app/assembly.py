@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from exporter.reasons import Classifier
 from exporter.settings import ConfigurationError, Rates, Settings
 from exporter.store import Database, StorageError
 from exporter.telemetry import Telemetry
+from exporter.telemetry.late_counter import Show
 
 
 class Configuration(NamedTuple):
@@ -50,7 +51,9 @@ class Parts:
         self._is_scraped = is_scraped
         self.configuration = configuration
         self.clock = clock or Clock()
-        self.telemetry = Telemetry(process=not settings.web.disable_exporter_metrics)
+        self.telemetry = Telemetry(
+            process=not settings.web.disable_exporter_metrics, announce=self._announce if is_scraped else None
+        )
         self.telemetry.shard.labels(str(settings.shard.index or 0)).set(1)
         self.telemetry.shards.set(settings.shard.count)
         self.telemetry.reload_successful.set(1)
@@ -100,8 +103,12 @@ class Parts:
         await self._connection.clients.aclose()
         self.database.close()
 
+    def _announce(self, counter: Hashable, show: Show) -> None:
+        self.exposition.newborns.publish(counter, show)
+
     def _context(self) -> Context:
         settings = self.configuration.settings
+        self.telemetry.configure(is_detailed=settings.metrics.exporter_details, takes=settings.metrics.families.takes)
         self._budget.limits = settings.limits
         self.allowance.allow((settings.aws.calls_per_hour or math.inf) / settings.shard.count)
         return Context(

@@ -49,8 +49,7 @@ class Meter:
     def _note(self, context: dict[str, Any], code: str) -> None:
         model, took = context[_MODEL], time.monotonic() - context.pop(_STARTED)
         service, operation = model.service_model.service_name, model.name
-        self._telemetry.request_duration.labels(service, operation).observe(took)
-        self._telemetry.requests.labels(service, operation, code).inc()
+        self._telemetry.requested(service, operation, code, took)
         caller_of(context).poll.requests[service, operation] += 1
         _LOG.debug("%s %s returned %s after %.3f s", service, operation, code, took)
 

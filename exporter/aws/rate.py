@@ -167,8 +167,10 @@ class Limiters:
     def _limiter(self, key: _Key, rate: Rate) -> AdaptiveLimiter:
         if key not in self._limiters:
             bucket = AdaptiveBucket(rate.burst, rate.per_second, self._clock.monotonic)
-            note_wait = self._telemetry.rate_limit_wait.labels(key[2]).inc
-            self._limiters[key] = AdaptiveLimiter(bucket, self._clock, note_wait)
+            waits = self._telemetry.rate_limit_wait
+            self._limiters[key] = AdaptiveLimiter(
+                bucket, self._clock, lambda seconds: waits.inc(key[2], amount=seconds)
+            )
             self._publish(key)
         return self._limiters[key]
 

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from exporter.catalog import Catalog, Kind
 from exporter.cli.kinds import retention
-from exporter.families import SOURCE_FAMILIES, job_families, job_views, metrics
+from exporter.families import job_families, job_views, metrics, source_families
 from exporter.jobs import SourceKey
-from exporter.settings import Account, Selection, Settings, takes_region
+from exporter.settings import Account, Selection, Settings, readership, takes_region
 from exporter.telemetry import SourceStatus
 from exporter.text.durations import format_duration
 
@@ -74,6 +74,14 @@ def stretched(settings: Settings, catalog: Catalog) -> Iterator[str]:
         )
 
 
+def unfed(settings: Settings, _catalog: Catalog) -> Iterator[str]:
+    """Yield a sentence for each alert, recording rule and dashboard of the project that reads what is left out."""
+    takes = settings.metrics.families.takes
+    for sort, name, read in readership.readers():
+        if lacking := [family for family in read if not takes(family)]:
+            yield f"{sort} {name}: reads {', '.join(lacking)}, which metrics.families leaves out"
+
+
 def _regions(accounts: tuple[Account, ...]) -> Iterator[str]:
     """Yield the regions of all accounts; empty for the environment's."""
     for account in accounts:
@@ -104,7 +112,7 @@ def _parent(settings: Settings) -> Forecast:
     """Return what an account or a discovery leads to."""
     return Forecast(
         1,
-        _about(SourceStatus(_KEY, 0, attempts=1, last_success=0, children=0)),
+        _about(settings, SourceStatus(_KEY, 0, attempts=1, last_success=0, children=0)),
         _HOUR / settings.poll.discovery_interval,
     )
 
@@ -114,9 +122,10 @@ def _list(settings: Settings, kind: Kind, interval: float) -> Forecast:
     views = [(_KEY, view) for view in job_views(kind, {}, (), settings.metrics)]
     series = sum(len(family.samples) for family in metrics(job_families(settings.metrics), SourceKey._fields, views))
     status = SourceStatus(_KEY, 0, attempts=1, last_success=0, jobs=0, series=0, details_pending=0)
-    return Forecast(1, series + _about(status), _HOUR / interval)
+    return Forecast(1, series + _about(settings, status), _HOUR / interval)
 
 
-def _about(status: SourceStatus) -> int:
+def _about(settings: Settings, status: SourceStatus) -> int:
     """Return how many series are about a source itself."""
-    return sum(len(family.samples) for family in metrics(SOURCE_FAMILIES, SourceKey._fields, [(_KEY, status)]))
+    families = metrics(source_families(settings.metrics), SourceKey._fields, [(_KEY, status)])
+    return sum(len(family.samples) for family in families)

@@ -5,18 +5,20 @@ from exporter.families.job_families import (
     AS_OF,
     JOB_FAMILIES,
     OPTIONAL,
+    SINGLE_JOBS,
     JobView,
     dropped,
     essential,
     job_families,
     job_views,
 )
-from exporter.families.source_families import SOURCE_FAMILIES
+from exporter.families.source_families import SOURCE_FAMILIES, source_families
 
 __all__ = [
     "AS_OF",
     "JOB_FAMILIES",
     "OPTIONAL",
+    "SINGLE_JOBS",
     "SOURCE_FAMILIES",
     "Family",
     "JobView",
@@ -26,4 +28,5 @@ __all__ = [
     "job_families",
     "job_views",
     "metrics",
+    "source_families",
 ]

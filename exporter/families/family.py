@@ -36,6 +36,8 @@ class Family(Generic[View]):
     samples: Callable[[View], Iterable[Sample]]
     bounds: tuple[float, ...] = ()
     """Upper bounds of buckets, in seconds: with them, a summary is a histogram instead."""
+    is_detail: bool = False
+    """Whether only who looks into the exporter itself reads it."""
 
     def with_buckets(self, bounds: tuple[float, ...]) -> Self:
         """Return the family as a histogram if it is a summary and there are bounds."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from prometheus_client import Metric
 
@@ -215,15 +216,18 @@ JOB_FAMILIES: tuple[Family[JobView], ...] = (
 )
 
 
+@lru_cache
 def job_families(settings: Metrics) -> tuple[Family[JobView], ...]:
     """Return the families of a configuration."""
-    return tuple(family.with_buckets(settings.duration_buckets) for family in JOB_FAMILIES)
+    taken = (family for family in JOB_FAMILIES if settings.families.takes(family.name))
+    return tuple(family.with_buckets(settings.duration_buckets) for family in taken)
 
+
+SINGLE_JOBS = ("aws_job_info", "aws_job_created_timestamp_seconds", "aws_job_finished_timestamp_seconds")
+"""The families with series of single jobs."""
 
 OPTIONAL = (
-    "aws_job_info",
-    "aws_job_created_timestamp_seconds",
-    "aws_job_finished_timestamp_seconds",
+    *SINGLE_JOBS,
     "aws_job_queue_duration_seconds",
     "aws_job_duration_seconds",
     "aws_job_records",
@@ -241,8 +245,8 @@ Series of single jobs go first, since there may be many of them, then what few a
 
 def dropped(families: Sequence[Metric], limit: int) -> Mapping[str, int]:
     """Return the names of the families to drop, whole, to keep within `limit` series, each with its series."""
-    series = {family.name: len(family.samples) for family in families}
-    excess = sum(series.values()) - limit
+    series = Counter({family.name: len(family.samples) for family in families})
+    excess = series.total() - limit
     without: dict[str, int] = {}
     for name in OPTIONAL:
         if excess <= 0:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from exporter.families.family import Family, optional
+from exporter.settings import Metrics
 from exporter.telemetry import SourceStatus
 
 PREFIX = "aws_job_exporter_"
 
 
-def _gauge(name: str, text: str, value: Callable[[SourceStatus], float | None]) -> Family[SourceStatus]:
+def _gauge(
+    name: str, text: str, value: Callable[[SourceStatus], float | None], *, is_detail: bool = False
+) -> Family[SourceStatus]:
     """Return a family with one sample for each source; without one where the value is None."""
-    return Family(PREFIX + name, "gauge", text, (), lambda status: optional(value(status)))
+    return Family(PREFIX + name, "gauge", text, (), lambda status: optional(value(status)), is_detail=is_detail)
 
 
+# What is 0 for most sources is absent then: each would have some more series.
 SOURCE_FAMILIES: tuple[Family[SourceStatus], ...] = (
     Family(
         "aws_job_scope_info",
@@ -50,32 +55,36 @@ SOURCE_FAMILIES: tuple[Family[SourceStatus], ...] = (
         "source_consecutive_failures",
         "Failed polls of the source since the last successful one.",
         lambda status: status.consecutive_failures,
+        is_detail=True,
     ),
     _gauge(
         "source_last_poll_duration_seconds",
         "How long the last poll of the source took.",
         lambda status: status.last_duration,
+        is_detail=True,
     ),
     _gauge(
         "source_listed",
         "Jobs or scopes that the running poll of the source has listed so far; only while a poll takes long.",
         lambda status: status.listed,
     ),
-    _gauge("jobs", "Jobs of the source that are held.", lambda status: status.jobs),
+    _gauge("jobs", "Jobs of the source that are held.", lambda status: status.jobs, is_detail=True),
     _gauge(
         "source_children",
         "Sources that this one found in its last successful poll: accounts, regions, scopes, lists of jobs.",
         lambda status: status.children,
+        is_detail=True,
     ),
     _gauge(
         "details_pending",
         "Finished jobs of the source whose reason or times, which its list lacks, AWS has not told yet.",
-        lambda status: status.details_pending,
+        lambda status: status.details_pending or None,
     ),
     _gauge(
         "series",
         "Series about the source's jobs, as of its last successful poll.",
         lambda status: status.series,
+        is_detail=True,
     ),
     Family(
         f"{PREFIX}series_dropped",
@@ -84,7 +93,6 @@ SOURCE_FAMILIES: tuple[Family[SourceStatus], ...] = (
         ("family", "bound"),
         lambda status: status.series_dropped.items(),
     ),
-    # The last two are absent at 0: most sources never drop anything, and each would have two more series.
     _gauge(
         "jobs_dropped",
         "Jobs that finished within the lookback, to the hour, and are not counted because of limits.jobs_per_source.",
@@ -96,3 +104,10 @@ SOURCE_FAMILIES: tuple[Family[SourceStatus], ...] = (
         lambda status: status.sources_dropped or None,
     ),
 )
+
+
+@lru_cache
+def source_families(settings: Metrics) -> tuple[Family[SourceStatus], ...]:
+    """Return the families of a configuration."""
+    told = (family for family in SOURCE_FAMILIES if settings.exporter_details or not family.is_detail)
+    return tuple(family for family in told if settings.families.takes(family.name))

@@ -15,7 +15,7 @@ import structlog
 
 from exporter.aws import Place, PollErrorReason, PollRun, Scoped, poll_error
 from exporter.catalog import Kind
-from exporter.families import essential, job_families, job_views, metrics
+from exporter.families import SINGLE_JOBS, essential, job_families, job_views, metrics
 from exporter.jobs import Job, Query, SourceKey, State
 from exporter.poller.context import Context, Holdings, Restored, Source
 from exporter.poller.dimensions import FewValues
@@ -119,8 +119,9 @@ class JobSource:
         # What decides, besides AWS, which numbers are published.
         patterns = [settings.patterns(name) for name, _ in kind.scopes[1:]]
         self.presentation = (kind, self.identity, self.ledger.rules, patterns, context.settings.metrics, limits)
-        # Each series starts at 0: PromQL's increase() misses the first event of a counter that starts at 1.
-        context.telemetry.unknown_statuses.labels(*self._labels)
+        self._is_zero_filled = context.settings.metrics.zero_fill == "all"
+        if self._is_zero_filled:
+            context.telemetry.unknown_statuses.begin(*self._labels)
         # Where lists have the reason, hardly any is ever requested: those begin with the first request.
         if kind.details and not kind.reason:
             self._begin_detail_errors()
@@ -323,9 +324,8 @@ class JobSource:
         return [job._replace(dimensions=few_values(job.dimensions)) for job in jobs]
 
     def _begin_detail_errors(self) -> None:
-        """Start the counters of errors at 0."""
-        for reason in PollErrorReason:
-            self._context.telemetry.detail_errors.labels(*self._labels, reason)
+        for reason in PollErrorReason if self._is_zero_filled else ():
+            self._context.telemetry.detail_errors.begin(*self._labels, reason)
 
     async def _complete(self, poll: PollRun, waiting: Iterable[tuple[Job, int]]) -> None:
         """Ask AWS for the details of finished jobs, as many as the budget and the time allow."""
@@ -340,7 +340,7 @@ class JobSource:
                     if fault in _SHARED_FAULTS or in_vain == _MOST_IN_VAIN:
                         return
         except TimeoutError:
-            self._context.telemetry.detail_errors.labels(*self._labels, PollErrorReason.TIMEOUT).inc()
+            self._context.telemetry.detail_errors.inc(*self._labels, PollErrorReason.TIMEOUT)
 
     async def _ask(self, poll: PollRun, job: Job, attempt: int) -> PollErrorReason | None:
         """Ask for the details of one job; return why there was no answer, None if there was."""
@@ -349,7 +349,7 @@ class JobSource:
             job = await self._context.reader.completed(poll, self._place, self.kind, job)
         except Exception as error:  # noqa: BLE001 - the list is complete: missing details can't spoil it
             failure = poll_error(error)
-            self._context.telemetry.detail_errors.labels(*self._labels, failure.reason).inc()
+            self._context.telemetry.detail_errors.inc(*self._labels, failure.reason)
             poll.is_denied_details |= failure.reason is PollErrorReason.ACCESS_DENIED
             log.debug("details of a job not read", job=job.id, err=str(failure))
             if failure.reason not in _REFUSALS and attempt < _MOST_ATTEMPTS:
@@ -374,7 +374,7 @@ class JobSource:
     async def _publish_anew(self, expires: float) -> Holdings:
         ledger, settings, key = self.ledger, self._context.settings.metrics, self.status.key
         per_job = []
-        if settings.per_job:
+        if settings.per_job and any(map(settings.families.takes, SINGLE_JOBS)):
             per_job = await ledger.newest(settings.per_job_finished, settings.per_job_active)
         ledger.has_changed, newborn = False, set(ledger.newborn)
         # Until a job has counted, there is one view without values. To Prometheus, an empty label is an absent one.
@@ -385,7 +385,8 @@ class JobSource:
         families = metrics(job_families(settings), (*SourceKey._fields, *self._dimensions), views)
         kept, series_dropped = self._context.budget.fit(key, families)
         # Active jobs over this limit never became series, so the budget does not know about them.
-        hidden = ledger.active - settings.per_job_active if settings.per_job else 0
+        is_told = settings.per_job and settings.families.takes("aws_job_info")
+        hidden = ledger.active - settings.per_job_active if is_told else 0
         if hidden > 0:
             series_dropped = {**series_dropped, ("aws_job_info", "per_job_active"): hidden}
         series = sum(len(family.samples) for family in kept)
@@ -416,8 +417,10 @@ class JobSource:
 
     def _note_unknown(self, unknown: Collection[str]) -> None:
         """Count jobs with a status that the catalog does not know, and log each such status once."""
+        if not unknown:
+            return
         logged = self.memory.unknown_statuses
-        self._context.telemetry.unknown_statuses.labels(*self._labels).inc(len(unknown))
+        self._context.telemetry.unknown_statuses.inc(*self._labels, amount=len(unknown))
         for status in sorted(set(unknown) - logged)[: _MOST_STATUSES_LOGGED - len(logged)]:
             log.warning("status unknown to the catalog", **self.status.key._asdict(), status=status)
             logged.add(status)

@@ -179,6 +179,7 @@ class Poller:
         work; then those that are gone stop, and new ones start. Until it is over, no poll changes which sources there
         are. One that is under way ends under the configuration that it started with.
         """
+        is_shown_otherwise = context.settings.metrics != self._context.settings.metrics
         self._use(context)
         if self._is_restoring:
             # A moment later: what is being restored belongs to the configuration of the start.
@@ -190,6 +191,10 @@ class Poller:
         async with self._changing:
             await in_turns(self._succession(roots, kept, new))
             await self._end([key for key in self._sources if key not in kept])
+            if is_shown_otherwise:
+                # The others are polled at once, and published then.
+                waiting = (source.status for source, _ in new if source.status.next_poll is not None)
+                await in_turns(map(self._outcomes.publish, waiting))
             # New sources come last: where the limit is reached, those that are already polled take precedence.
             for source, children in new:
                 # Below a source that was restored, nothing new is polled before it was polled itself.
@@ -275,9 +280,9 @@ class Poller:
         self.stretch.begin(key, source.status.interval / source.status.stretch)
         if not (source.status.attempts or source.status.last_success):
             self.progress.add(key)
-        for reason in PollErrorReason:
-            # Every reason starts at 0: PromQL's increase() misses the first event of a counter that starts at 1.
-            self._context.telemetry.poll_errors.labels(key.aws_service, key.kind, reason)
+        if self._context.settings.metrics.zero_fill == "all":
+            for reason in PollErrorReason:
+                self._context.telemetry.poll_errors.begin(key.aws_service, key.kind, reason)
         self._tasks[key] = self._group.create_task(self._loop(key, wait), name="/".join(key))
 
     def _recall(self, status: SourceStatus) -> float:

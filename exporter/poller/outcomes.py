@@ -13,7 +13,7 @@ import structlog
 
 from exporter.aws import PollError, PollErrorReason
 from exporter.aws.items import text
-from exporter.families import SOURCE_FAMILIES, metrics
+from exporter.families import metrics, source_families
 from exporter.jobs import SourceKey
 from exporter.poller.backoff import BackOff
 from exporter.poller.context import Context, Holdings, Restored
@@ -116,7 +116,7 @@ class Outcomes:
         status.consecutive_failures += 1
         status.reason, status.error = failure.reason, error
         self._note_denial(status, failure)
-        self._context.telemetry.poll_errors.labels(status.key.aws_service, status.key.kind, failure.reason).inc()
+        self._context.telemetry.poll_errors.inc(status.key.aws_service, status.key.kind, failure.reason)
 
     def _note_denial(self, status: SourceStatus, failure: PollError) -> None:
         now, before = self._context.clock.time(), status.denial
@@ -136,7 +136,7 @@ class Outcomes:
         status.listed = None
         status.last_duration = took
         status.calls, status.last_calls = status.calls + requests, requests
-        self._context.telemetry.poll_duration.labels(status.key.aws_service, status.key.kind).observe(took)
+        self._context.telemetry.polled(status.key.aws_service, status.key.kind, took)
         self.publish(status)
 
     def left_out(self, status: SourceStatus, children: int) -> None:
@@ -152,7 +152,7 @@ class Outcomes:
         # Every shard reads the sources that find others, but one publishes each: together they export what one would.
         if not owns(self._context.settings.shard, status.key):
             return
-        families = metrics(SOURCE_FAMILIES, SourceKey._fields, [(status.key, status)])
+        families = metrics(source_families(self._context.settings.metrics), SourceKey._fields, [(status.key, status)])
         self._context.exposition.publish(("source", status.key), families)
 
 

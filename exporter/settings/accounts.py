@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from exporter.catalog.models import regions
-from exporter.settings.sections import Section
+from exporter.settings.sections import Patterns, Section, matches
 from exporter.text.spelling import did_you_mean
 
 ALL_REGIONS = "all"
@@ -105,21 +105,6 @@ class Account(Section):
         return self.role_arn.split(":")[4] if self.role_arn else ""
 
 
-class Patterns(Section):
-    """Which of the scopes or accounts that are discovered to read: glob patterns on their names and ids."""
-
-    include: tuple[str, ...] = ("*",)
-    exclude: tuple[str, ...] = ()
-
-    def takes(self, *names: str) -> bool:
-        """Return whether to read what has these names."""
-        return _matches(self.include, names) and not _matches(self.exclude, names)
-
-
-def _matches(patterns: Iterable[str], names: Sequence[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns for name in names)
-
-
 class Organization(Patterns):
     """Every account of an organization, each through a role of the same name."""
 
@@ -155,7 +140,7 @@ class Organization(Patterns):
 
     def regions_of(self, *names: str) -> Regions:
         """Return the regions of the account that has these names, among them its id and those of its units."""
-        own = (regions for pattern, regions in self.account_regions.items() if _matches((pattern,), names))
+        own = (regions for pattern, regions in self.account_regions.items() if matches((pattern,), names))
         return next(own, self.regions)
 
     def account(self, account_id: str, partition: str, regions: Regions) -> Account:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from typing import Any
 
 from pydantic import ValidationError
@@ -10,10 +11,10 @@ from pydantic import ValidationError
 from exporter.catalog import Catalog, Service
 from exporter.catalog.kind import plural
 from exporter.catalog.own import extended
-from exporter.settings.accounts import Patterns
+from exporter.settings import readership
 from exporter.settings.model import ServiceSettings, Settings
 from exporter.settings.queues import SHARD
-from exporter.settings.sections import FEWEST_CALLS
+from exporter.settings.sections import FEWEST_CALLS, FamilyChoice, Patterns
 from exporter.text.problems import in_words, shown
 from exporter.text.spelling import did_you_mean
 
@@ -22,7 +23,7 @@ Problem = tuple[str, str]
 
 
 def problems(settings: Settings, built_in: Catalog) -> Iterator[Problem]:
-    """Yield what the catalog does not know, what would be read twice, and shards that do not exist."""
+    """Yield what is not known (in the catalog, of families, of shards), and what would be read twice."""
     try:
         catalog = extended(built_in, settings.kinds)
     except ValueError as error:
@@ -30,6 +31,7 @@ def problems(settings: Settings, built_in: Catalog) -> Iterator[Problem]:
         return
     yield from _read_twice(settings)
     yield from _queues(settings)
+    yield from _families(settings.metrics.families)
     shard = settings.shard
     if shard.index is not None and shard.index >= shard.count:
         yield "shard.index", f"{shard.index} is not one of {shard.count} shards: 0 to {shard.count - 1}"
@@ -62,6 +64,18 @@ def _queues(settings: Settings) -> Iterator[Problem]:
         if settings.shard.count > 1 and SHARD not in url:
             text = f"{settings.shard.count} shards would take each other's events: write {SHARD} into the URL"
             yield f"events.{number}.sqs_queue_url", text
+
+
+def _families(choice: FamilyChoice) -> Iterator[Problem]:
+    given = [(key, pattern) for key in ("include", "exclude") for pattern in getattr(choice, key)]
+    for key, pattern in given:
+        if pattern != "*" and not any(fnmatchcase(name, pattern) for name in readership.families()):
+            is_own = pattern.startswith(("process_", "python_"))
+            hint = _PROCESS if is_own else did_you_mean(pattern, readership.families())
+            yield f"metrics.families.{key}", f"no metric family is called {pattern!r}{hint}"
+
+
+_PROCESS = "; web.disable_exporter_metrics leaves out `process_*` and `python_*`"
 
 
 def _service(service: Service, settings: ServiceSettings) -> Iterator[Problem]:

@@ -17,7 +17,6 @@ from exporter.settings.accounts import (
     Account,
     Organization,
     OrganizationAccounts,
-    Patterns,
     Regions,
     are_to_be_found,
 )
@@ -29,6 +28,7 @@ from exporter.settings.sections import (
     Limits,
     Log,
     Metrics,
+    Patterns,
     PerSecond,
     Poll,
     Shard,

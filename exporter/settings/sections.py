@@ -6,6 +6,8 @@ The docstrings of the fields are the help texts of the flags and the table of do
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -91,6 +93,22 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
+class Patterns(Section):
+    """Which of some named things to take: glob patterns on their names."""
+
+    include: tuple[str, ...] = ("*",)
+    exclude: tuple[str, ...] = ()
+
+    def takes(self, *names: str) -> bool:
+        """Return whether to take what has one of these names."""
+        return matches(self.include, names) and not matches(self.exclude, names)
+
+
+def matches(patterns: Iterable[str], names: Sequence[str]) -> bool:
+    """Return whether any of the glob patterns matches any of the names."""
+    return any(fnmatchcase(name, pattern) for pattern in patterns for name in names)
+
+
 class ConfigFile(Section):
     """Where the configuration file is."""
 
@@ -168,6 +186,15 @@ class Poll(Section):
     """Maximum number of finished jobs whose reason and times, which its list lacks, one poll of a source requests."""
 
 
+class FamilyChoice(Patterns):
+    """Which metric families are exported."""
+
+    include: Annotated[tuple[str, ...], AfterValidator(not_empty)] = ("*",)
+    """Metric families to export, by their names or by patterns such as `aws_job_exporter_*`. Repeatable."""
+    exclude: tuple[str, ...] = ()
+    """Metric families to leave out, by their names or by patterns. Repeatable."""
+
+
 class Metrics(Section):
     """What is exported beyond the counts."""
 
@@ -184,6 +211,11 @@ class Metrics(Section):
     zero_fill: Literal["seen", "all"] = "seen"
     """When to export zeros: `seen` for sources that ever had a job, with counters from their first event on; `all` for
     every source and counter from the start.
+    """
+    families: FamilyChoice = FamilyChoice()
+    exporter_details: bool = False
+    """Export about the exporter itself what its developers want to know: more of each source, times by kind and
+    operation, the garbage collector.
     """
 
 

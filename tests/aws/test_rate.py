@@ -225,7 +225,7 @@ class Reading:
 
     def waited(self, service="bedrock"):
         """Return how long the requests to a service waited."""
-        return self.value("rate_limit_wait_seconds_total", aws_service=service)
+        return self.value("rate_limit_wait_seconds_total", aws_service=service) or 0.0
 
     async def list(self, kind=BEDROCK, place=PLACE, scope=HERE):
         """Read a list of one page; return the reason if it fails."""

@@ -27,7 +27,7 @@ from prometheus_client import CollectorRegistry, Metric, make_wsgi_app
 
 from exporter.catalog import Catalog
 from exporter.exposition import Exposition, Format
-from exporter.families import JOB_FAMILIES, SOURCE_FAMILIES, job_views, metrics
+from exporter.families import JOB_FAMILIES, job_views, metrics, source_families
 from exporter.jobs import Job, SourceKey, State
 from exporter.settings import Metrics
 from exporter.store import Database, Ledger, Rules
@@ -81,7 +81,7 @@ class Feed:
         """Return the status of the source."""
         status = SourceStatus(self.keys[number], 60.0, attempts=1, jobs=len(self._jobs[number]))
         status.last_success, status.last_duration = time.time(), self._rng.random()
-        return metrics(SOURCE_FAMILIES, SourceKey._fields, [(status.key, status)])
+        return metrics(source_families(SETTINGS), SourceKey._fields, [(status.key, status)])
 
     def _job(self) -> Job:
         created = NOW - self._rng.uniform(3600, 6 * 86400)

@@ -327,7 +327,7 @@ def assert_reasons(page: Reading, row: Row, *, attempts: int) -> None:
     assert errors(page, "aws_job_exporter_poll_errors_total", kind=CUSTOMIZATION.key) == polls
     reasons = {"throttled": 1, "unspecified": 1} if is_final else {"throttled": 2} if is_reported else {"throttled": 1}
     assert page.reasons(**source) == reasons
-    assert page.value("aws_job_exporter_details_pending", **source) == (0 if is_final or is_reported else 1)
+    assert page.value("aws_job_exporter_details_pending", **source) == (None if is_final or is_reported else 1)
 
 
 @rows(*STAGES, fails=False)
@@ -347,7 +347,7 @@ async def test_a_fault_that_fails_no_request(row: Row, stages: list[Stage]) -> N
             assert_others_on_time(exporter, page, ())
             assert errors(page, "aws_job_exporter_poll_errors_total") == {}
             assert errors(page, "aws_job_exporter_detail_errors_total") == {}
-            assert page.value("aws_job_exporter_details_pending", **DETAILS.source) == 0
+            assert page.value("aws_job_exporter_details_pending", **DETAILS.source) is None
         assert_recovered(exporter, page, stages)
         assert all(rule.struck >= 1 for rule in rules.values())
         for stage in OF_JOBS:

@@ -70,7 +70,7 @@ async def test_a_job_counts_while_its_times_are_still_to_be_asked_for(aws, clock
             assert exporter.samples("aws_job_last_finished_timestamp_seconds") == {}
             assert exporter.value("aws_job_exporter_details_pending", kind=TRANSFER.key) == 1
         await exporter.turn(70)
-        assert exporter.value("aws_job_exporter_details_pending", kind=TRANSFER.key) == 0
+        assert exporter.value("aws_job_exporter_details_pending", kind=TRANSFER.key) is None
         assert exporter.value("aws_jobs_finished_total", state="succeeded") == 1
         assert exporter.value("aws_job_last_finished_timestamp_seconds", state="succeeded") == NOW + 55
 

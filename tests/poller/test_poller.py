@@ -136,7 +136,7 @@ async def test_details_of_failures_are_requested_once_within_the_budget(aws, clo
         assert exporter.value("aws_job_exporter_details_pending", kind=CUSTOMIZATION.key) == 2
         assert exporter.value("aws_jobs", state="failed", reason="quota_exceeded") == 3
         await exporter.turn(70)
-        assert exporter.value("aws_job_exporter_details_pending", kind=CUSTOMIZATION.key) == 0
+        assert exporter.value("aws_job_exporter_details_pending", kind=CUSTOMIZATION.key) is None
         assert exporter.value("aws_jobs", state="failed", reason="quota_exceeded") == 5
         await exporter.turn(70)
         assert aws.requests[operation] == 5

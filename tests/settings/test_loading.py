@@ -93,6 +93,9 @@ def test_every_key_of_every_section_is_read():
     assert settings.metrics.duration_buckets == (60.0, 3600.0, 86_400.0)
     assert settings.metrics.duration_states == (State.SUCCEEDED, State.FAILED)
     assert settings.metrics.zero_fill == "all"
+    assert settings.metrics.families.include == ("aws_jobs*", "aws_job_exporter_*")
+    assert settings.metrics.families.exclude == ("aws_jobs_failed_total",)
+    assert settings.metrics.exporter_details
     assert settings.limits.model_dump() == {
         "series": 50_000,
         "series_per_source": 500,
@@ -508,6 +511,27 @@ WRONG_IN_FILE = {
     "unknown word": ("log: {level: loud}", "log.level", "'debug', 'info', 'warn' or 'error', not \"loud\""),
     "a state that is not final": ("metrics: {duration_states: [running]}", "metrics.duration_states.0", "succeeded"),
     "an unknown way to fill": ("metrics: {zero_fill: some}", "metrics.zero_fill", "'seen' or 'all'"),
+    "a family that does not exist": (
+        "metrics: {families: {exclude: [aws_job_recrods]}}",
+        "metrics.families.exclude",
+        "no metric family is called 'aws_job_recrods'; did you mean `aws_job_records`",
+    ),
+    "a series in place of its family": (
+        "metrics: {families: {include: [aws_jobs, aws_job_duration_seconds_bucket]}}",
+        "metrics.families.include",
+        "'aws_job_duration_seconds_bucket'; did you mean `aws_job_duration_seconds`",
+    ),
+    "a pattern that no family matches": (
+        "metrics: {families: {exclude: [aws_job_exporter_sauce_*]}}",
+        "metrics.families.exclude",
+        "'aws_job_exporter_sauce_*'; did you mean `aws_job_exporter_source_",
+    ),
+    "a family of the process": (
+        "metrics: {families: {exclude: [python_*]}}",
+        "metrics.families.exclude",
+        "'python_*'; web.disable_exporter_metrics leaves out `process_*` and `python_*`",
+    ),
+    "no families": ("metrics: {families: {include: []}}", "metrics.families.include", "must not be empty"),
     "buckets in disorder": ("metrics: {duration_buckets: [5m, 1m]}", "metrics.duration_buckets", '["5m", "1m"]'),
     "a bucket that is no duration": ("metrics: {duration_buckets: [1m, x]}", "metrics.duration_buckets.1", "'x'"),
     "no addresses": ("web: {listen_address: []}", "web.listen_address", "empty"),

@@ -200,8 +200,8 @@ def configured(endpoint_url: str, services: Mapping[str, Any] | None = None, **s
     unlimited = {"endpoint_url": endpoint_url, "max_attempts": 1, "requests_per_second": 1e12}
     aws = {**UNHURRIED["aws"], **unlimited, **sections.pop("aws", {})}
     poll = {**UNHURRIED["poll"], **sections.pop("poll", {})}
-    # Most tests ask for counters that are 0.
-    metrics = {"zero_fill": "all", **sections.pop("metrics", {})}
+    # Most tests ask for counters that are 0, and for more than operators do.
+    metrics = {"zero_fill": "all", "exporter_details": True, **sections.pop("metrics", {})}
     return load(
         CATALOG, defaults={"aws": aws, "poll": poll, "metrics": metrics, "services": services or {}, **sections}
     )

@@ -34,7 +34,7 @@ class Configured:
         """Write a whole file."""
         poll = {**UNHURRIED["poll"], **sections.pop("poll", {})}
         # Nobody scrapes here, so that a new counter would stay at 0.
-        metrics = {"zero_fill": "all", **sections.pop("metrics", {})}
+        metrics = {"zero_fill": "all", "exporter_details": True, **sections.pop("metrics", {})}
         content = {"services": services or ONE, "aws": {**self._aws, **(aws or {})}, "poll": poll, "metrics": metrics}
         content |= sections
         self.file.write_text(yaml.safe_dump({"web": {"listen_address": "127.0.0.1:0"}, **content}))
