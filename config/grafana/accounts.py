@@ -21,7 +21,7 @@ from config.grafana.panels import (
     ranking,
     rows,
 )
-from config.grafana.queries import SOURCE, failed_polls, last_read, latest, select
+from config.grafana.queries import SOURCE, last_read, latest, select, tried_every
 from config.grafana.variables import (
     ACCOUNTS,
     ENDED_IN_TIME,
@@ -235,7 +235,7 @@ ROWS: Rows = {
             ),
             {"aws_service": "Read from", ACCOUNT: "Account", "region": "Region", "reason": "Reason"},
             [
-                Column(failed_polls('kind="account"', sources=SELECTED), "Failed polls"),
+                Column(tried_every('kind="account"', sources=SELECTED), "Tried every", "s"),
                 Column(last_read('kind="account"', sources=SELECTED), "Last read", "dateTimeFromNow"),
             ],
             links=[TO_SOURCES],

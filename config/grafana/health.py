@@ -27,13 +27,13 @@ from config.grafana.queries import (
     SOURCE,
     TARGET,
     down,
-    failed_polls,
     last_read,
     latest,
     milliseconds,
     of_exporters,
     select,
     total,
+    tried_every,
 )
 from config.grafana.variables import HEALTH, exporter_url, exporters, places, scopes, services, several
 
@@ -51,6 +51,10 @@ TO_SOURCE = link(
 TO_KIND = link(
     "These sources, on the exporter's page",
     "${exporter_url}/sources?aws_service=${__field.labels.aws_service}&kind=${__field.labels.kind}",
+)
+
+TO_SERVICE = link(
+    "These sources, on the exporter's page", "${exporter_url}/sources?aws_service=${__field.labels.aws_service}"
 )
 
 RESTARTS = Event(
@@ -90,14 +94,19 @@ def increase(metric: str, sources: str = KINDS) -> str:
 
 def of_instance(what: str) -> str:
     """Return what each exporter has, as recorded."""
-    return f"sum by (instance) (instance:aws_job_exporter_{what}:sum{{{TARGET}}})"
+    return f"sum by (instance) (instance:{what}:sum{{{TARGET}}})"
 
 
-def quantiles(metric: str, sources: str) -> dict[str, str]:
-    """Return quantiles of a histogram by their names."""
-    buckets = f"sum by (le) ({rate(f'{metric}_bucket', sources=sources)})"
-    shares = {"median": 0.5, "90%": 0.9, "99%": 0.99}
-    return {name: f"histogram_quantile({share}, {buckets})" for name, share in shares.items()}
+def average(histogram: str) -> str:
+    """Return how long something took on average, by service."""
+    took, times = (f"sum by (aws_service) ({rate(f'{histogram}_{part}')})" for part in ("sum", "count"))
+    return f"{took} / {times}"
+
+
+def slow(histogram: str, bound: str) -> str:
+    """Return the share of what took longer than a bound, by service."""
+    fast = rate(f"{histogram}_bucket", f'le="{bound}"')
+    return f"1 - sum by (aws_service) ({fast}) / sum by (aws_service) ({rate(f'{histogram}_count')})"
 
 
 WAITING = rate("aws_job_exporter_rate_limit_wait_seconds_total")
@@ -258,7 +267,7 @@ DOWN = rows(
         "reason": "Reason",
     },
     [
-        Column(failed_polls(), "Failed polls"),
+        Column(tried_every(), "Tried every", "s"),
         Column(last_read(), "Last read", "dateTimeFromNow"),
     ],
     links=[TO_SOURCE],
@@ -344,15 +353,15 @@ ROWS: Rows = {
         ).override_by_name("200", painted("green")),
         rows(
             About(
-                "Requests by operation",
-                "Which operations the exporter requested in the selected time, and how AWS responded, the most "
+                "Requests by service",
+                "Which services the exporter sent requests in the selected time, and how AWS responded, the most "
                 "frequent first; to reduce them, poll the service less often (services.SERVICE.interval).",
                 12,
             ),
-            {"aws_service": "Service", "operation": "Operation", "code": "Code"},
+            {"aws_service": "Service", "code": "Code"},
             [
                 Column(
-                    f"sum by (aws_service, operation, code) (increase({select(REQUESTS, sources=OWN)}[$__range])) > 0",
+                    f"sum by (aws_service, code) (increase({select(REQUESTS, sources=OWN)}[$__range])) > 0",
                     "Requests",
                 )
             ],
@@ -360,11 +369,11 @@ ROWS: Rows = {
         lines(
             About(
                 "Response time of AWS",
-                "How long each request took, not counting the wait for the rate limit. If all services are slow, check "
-                "the network first.",
+                "How long requests took on average, not counting the wait for the rate limit. If all services are "
+                "slow, check the network first.",
                 12,
             ),
-            quantiles("aws_job_exporter_aws_request_duration_seconds", OWN),
+            {"{{aws_service}}": average("aws_job_exporter_aws_request_duration_seconds")},
             "s",
         ),
         bars(
@@ -422,26 +431,25 @@ ROWS: Rows = {
         lines(
             About(
                 "Poll duration",
-                "From the first request of a list to its last. If it approaches poll.timeout, polls start to fail.",
+                "From the first request of a list to its last, on average. If it approaches poll.timeout, polls start "
+                "to fail.",
                 8,
             ),
-            quantiles("aws_job_exporter_poll_duration_seconds", KINDS),
+            {"{{aws_service}}": average("aws_job_exporter_poll_duration_seconds")},
             "s",
         ),
         ranking(
             About(
-                "Slowest sources",
-                "The ten sources whose last poll took longest. Near poll.timeout (55 s by default), give the service a "
-                "longer interval or a higher rate.",
+                "Slow polls",
+                "The ten services with the largest share of polls that took longer than ten seconds. Give those a "
+                "longer interval or a higher rate; the page of sources says which of their lists it is.",
                 8,
             ),
-            "topk(10, "
-            + latest(select("aws_job_exporter_source_last_poll_duration_seconds"), "aws_service", "kind", "region")
-            + ")",
-            "{{aws_service}}/{{kind}} {{region}}",
-            "s",
-            steps={None: CALM, 30: WARNING, 55: BAD},
-        ).data_links([TO_KIND]),
+            f"topk(10, {slow('aws_job_exporter_poll_duration_seconds', '10.0')})",
+            "{{aws_service}}",
+            "percentunit",
+            steps={None: CALM, 0.1: WARNING},
+        ).data_links([TO_SERVICE]),
         ranking(
             About(
                 "Most polls",
@@ -460,7 +468,7 @@ ROWS: Rows = {
                 "Failed jobs whose reason has not been requested yet. If it stays above 0, raise poll.details_budget.",
                 8,
             ),
-            {"{{instance}}": of_instance("details_pending")},
+            {"{{instance}}": of_instance("aws_job_exporter_details_pending")},
         ),
         bars(
             About(
@@ -512,17 +520,17 @@ ROWS: Rows = {
                 "Jobs that each exporter holds: active ones, and those that ended within poll.lookback.",
                 6,
             ),
-            {"{{instance}}": of_instance("jobs")},
+            {"{{instance}}": of_instance("aws_jobs")},
             "short",
         ),
         lines(
             About(
                 "Series",
-                "Series about jobs that each exporter has, before its limits. Near limits.series, use fewer "
-                "dimensions, or turn off series of single jobs.",
+                "Series that Prometheus reads from each exporter. If they are too many, use fewer dimensions, turn off "
+                "series of single jobs, or leave families out (metrics.families).",
                 6,
             ),
-            {"{{instance}}": of_instance("series")},
+            {"{{instance}}": of_exporters(f"scrape_samples_scraped{{{TARGET}}}")},
             "short",
         ),
         EXPORTERS,

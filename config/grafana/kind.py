@@ -69,7 +69,7 @@ HERE = ("account_id", "region", "scope")
 def dashboard() -> Dashboard:
     """Return the dashboard."""
     what = "One kind of job: what its jobs are doing, how long they take, why they fail."
-    held = "aws_job_exporter_jobs"
+    held = "aws_jobs"
     chosen = [
         one("aws_service", "Service", f"label_values({select(held, sources=PLACE)}, aws_service)"),
         one("kind", "Kind", f"label_values({select(held, sources=SERVICE)}, kind)"),

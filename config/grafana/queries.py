@@ -107,12 +107,12 @@ def down(*matchers: str, sources: str = SOURCES) -> str:
     return f"{latest(select('aws_job_exporter_source_up', *matchers, sources=sources), *SOURCE)} == 0"
 
 
-def failed_polls(*matchers: str, sources: str = SOURCES) -> str:
-    """Return how many polls in a row have failed, of sources that no exporter can read, with the reason."""
+def tried_every(*matchers: str, sources: str = SOURCES) -> str:
+    """Return how often sources that no exporter can read are tried again, in seconds, with the reason."""
     reasons = select("aws_job_exporter_source_failure_info", *matchers, sources=sources)
-    polls = select("aws_job_exporter_source_consecutive_failures", *matchers, sources=sources)
+    intervals = select("aws_job_exporter_source_interval_seconds", *matchers, sources=sources)
     return (
-        f"{latest(reasons, *SOURCE, 'reason')} * on ({', '.join(SOURCE)}) group_left () {latest(polls, *SOURCE)} "
+        f"{latest(reasons, *SOURCE, 'reason')} * on ({', '.join(SOURCE)}) group_left () {latest(intervals, *SOURCE)} "
         f"and on ({', '.join(SOURCE)}) ({down(*matchers, sources=sources)})"
     )
 
