@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import time
 from contextlib import AsyncExitStack
+from functools import partial
 
 import pytest
 
@@ -52,10 +53,10 @@ async def test_each_prometheus_sees_the_first_failure_as_an_increase(tmp_path, t
             )
             await stack.enter_async_context(process(folder, *scraper))
         await asyncio.gather(*(ready(f"{address}/-/ready") for address in addresses))
-        await asyncio.gather(*(eventually(lambda url=url: is_read(url)) for url in addresses))
+        await asyncio.gather(*(eventually(partial(is_read, url)) for url in addresses))
         path = [(0, "InProgress"), (BEAT / 2, "Failed")]
         aws.world.add_job(BEDROCK, created=time.time(), path=path, message="Rate exceeded")
-        await asyncio.gather(*(eventually(lambda url=url: has_risen(url)) for url in addresses))
+        await asyncio.gather(*(eventually(partial(has_risen, url)) for url in addresses))
         for address in addresses:
             for counter in (FAILED, FINISHED, RUN_TIMES):
                 times = await samples(address, counter)

@@ -46,7 +46,7 @@ def exporter_command(
 
     Without `accounts`, it reads the account of its credentials.
     """
-    settings = {
+    settings: dict[str, Any] = {
         "web": {"listen_address": f"127.0.0.1:{port}"},
         "poll": {**UNHURRIED["poll"], "interval": f"{BEAT}s", "stale_after": f"{3 * BEAT}s", **poll},
         "aws": {
