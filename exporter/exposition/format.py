@@ -20,6 +20,10 @@ _SLICE = 500
 """Samples that are rendered at a time, which takes a few milliseconds."""
 
 
+_UNITS = {"seconds", "bytes"}
+"""Units that names end in, as OpenMetrics asks for where a UNIT line stands."""
+
+
 class Format(Enum):
     """The exposition formats, by their content type."""
 
@@ -68,7 +72,16 @@ def rendered(families: Iterable[Metric]) -> Iterator[tuple[Heads, bytes]]:
 
 
 def _heads_of(family: Metric) -> Heads:
-    return _heads(family.name, family.documentation, family.type, family.unit)
+    return _heads(family.name, family.documentation, family.type, family.unit or _unit(family))
+
+
+def _unit(family: Metric) -> str:
+    """Return the unit that a family's name ends in: OpenTelemetry's Collector passes it on with the numbers.
+
+    A histogram has none, since its buckets count observations.
+    """
+    unit = family.name.rpartition("_")[2]
+    return unit if unit in _UNITS and family.type in {"gauge", "counter", "summary"} else ""
 
 
 @cache

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import re
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from types import SimpleNamespace
@@ -11,13 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Gauge, Metric, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, SummaryMetricFamily
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from prometheus_client.samples import Sample
 
 from exporter.exposition import Exposition, Format
+from exporter.exposition.format import rendered
 from exporter.turns import in_turns
 
 GENERATE: Mapping[Format, Callable[[Any], bytes]] = {
@@ -284,3 +286,18 @@ async def test_a_large_block_is_published_whole_without_blocking_the_loop(exposi
 async def test_work_in_turns_is_done_in_order():
     """None of it is lost."""
     assert await in_turns(iter(range(5))) == [0, 1, 2, 3, 4]
+
+
+def test_openmetrics_has_the_unit_that_a_name_ends_in():
+    """Of gauges, counters and summaries; not of histograms, nor in the text format."""
+    families = [
+        GaugeMetricFamily("a_timestamp_seconds", "x", value=1),
+        CounterMetricFamily("b_bytes", "x", value=1),
+        SummaryMetricFamily("c_seconds", "x", count_value=1, sum_value=1),
+        HistogramMetricFamily("d_seconds", "x", buckets=[("+Inf", 1)], sum_value=1),
+        GaugeMetricFamily("e_jobs", "x", value=1),
+    ]
+    heads = [heads for heads, _ in rendered(families)]
+    units = [re.findall(rb"# UNIT (.*)\n", head.openmetrics) for head in heads]
+    assert units == [[b"a_timestamp_seconds seconds"], [b"b_bytes bytes"], [b"c_seconds seconds"], [], []]
+    assert not any(b"UNIT" in head.text for head in heads)
