@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from exporter.cli.environment import check_environment
-from exporter.cli.forecast import forecast, forgetful, stretched, unfed
+from exporter.cli.forecast import forecast, forgetful, stretched, unfed, unread
 from exporter.cli.invocation import Invocation
 from exporter.reasons import Classifier
 from exporter.settings import ConfigurationError, above_quotas, given, load
@@ -30,7 +30,7 @@ async def check_config(invocation: Invocation) -> int:
         else:
             catalog = settings.catalog(invocation.catalog)
             print(f"{file}: valid: {forecast(settings, catalog)}")
-            for warnings in (forgetful, above_quotas, stretched, unfed):
+            for warnings in (forgetful, above_quotas, stretched, unfed, unread):
                 for sentence in warnings(settings, catalog):
                     print(f"{file}: {sentence}")
     if problems:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from exporter.cli.advice import Ailment, advice
 from exporter.cli.invocation import table
 from exporter.cli.pace import MONTH, Pace, total
+from exporter.cli.readers import exceeded
 from exporter.telemetry import PollErrorReason, SourceStatus
 
 _SOURCE = ("ACCOUNT", "REGION", "SERVICE", "KIND", "SCOPE")
@@ -48,9 +49,10 @@ class ServiceTotal(NamedTuple):
 class Report:
     """What the tour found; first what makes most requests."""
 
-    def __init__(self, findings: Iterable[Diagnosis], series: int) -> None:
+    def __init__(self, findings: Iterable[Diagnosis], series: int, size: int) -> None:
         self.findings = sorted(findings, key=lambda finding: (-finding.rate.expected, finding.status.key))
         self.series = series
+        self.unread_by = list(exceeded(series, size))
         self.rate = total(finding.rate for finding in self.findings)
 
     def text(self, *, every_row: bool) -> str:
@@ -91,6 +93,7 @@ class Report:
                 **_plain_rate(self.rate),
                 "denied_per_hour": round(self._denied, 2),
                 "series": self.series,
+                "unread_by": [reader.name for reader in self.unread_by],
             },
         }
 
@@ -135,6 +138,7 @@ class Report:
         if self._denied:
             yield f"AWS denies {self._denied:,.0f} of them per hour."
         yield f"/metrics has {self.series:,} series."
+        yield from (f"{reader}." for reader in self.unread_by)
 
 
 def _row(finding: Diagnosis) -> Sequence[str]:

@@ -31,9 +31,10 @@ async def doctor(invocation: Invocation) -> int:
         examination = Examination(settings, catalog, parts.poller)
         async with progress_line(examination.progress):
             await examination.examine([*parts.probes(), *parts.roots])
-        series = sum(not line.startswith(b"#") for line in parts.exposition.render(Format.TEXT).splitlines())
+        exposed = parts.exposition.render(Format.TEXT)
+    series = sum(not line.startswith(b"#") for line in exposed.splitlines())
     findings = in_turns(examination.findings)
-    _print(Report(findings, series), invocation)
+    _print(Report(findings, series, len(exposed)), invocation)
     return 0 if all(finding.status.is_up for finding in findings) else 1
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from exporter.catalog import Catalog, Kind
 from exporter.cli.kinds import retention
+from exporter.cli.readers import exceeded
 from exporter.families import job_families, job_views, metrics, source_families
 from exporter.jobs import SourceKey
 from exporter.settings import Account, Selection, Settings, readership, takes_region
@@ -80,6 +81,29 @@ def unfed(settings: Settings, _catalog: Catalog) -> Iterator[str]:
     for sort, name, read in readership.readers():
         if lacking := [family for family in read if not takes(family)]:
             yield f"{sort} {name}: reads {', '.join(lacking)}, which metrics.families leaves out"
+
+
+def unread(settings: Settings, catalog: Catalog) -> Iterator[str]:
+    """Yield a sentence for each reader that by default would not read whole what can be foreseen."""
+    least = _series(settings, catalog)
+    # Zeros for everything are about as many series as jobs bring along.
+    busy = _series(
+        settings.model_copy(update={"metrics": settings.metrics.model_copy(update={"zero_fill": "all"})}), catalog
+    )
+    certain = set(exceeded(least))
+    for reader in exceeded(max(least, busy)):
+        yield f"{reader}: " + (
+            f"there are at least {least:,} series"
+            if reader in certain
+            else f"with jobs in every list, there are about {busy:,} series"
+        )
+
+
+def _series(settings: Settings, catalog: Catalog) -> int:
+    """Return how many series can be foreseen: in one account and region, where it is not known how many there are."""
+    selections = settings.selections(catalog)
+    regions = list(_regions(settings.named_accounts)) or [""]
+    return sum(_of_region(settings, selections, region).series for region in regions)
 
 
 def _regions(accounts: tuple[Account, ...]) -> Iterator[str]:
