@@ -23,6 +23,9 @@ CORES = $(shell $(PYTHON) -c 'import os; print(os.cpu_count())')
 PARALLEL = --dist=loadgroup --numprocesses=$(shell expr $(CORES) + 2)
 FAST = --dist=loadgroup --numprocesses=$(CORES) -m "not slow"
 
+READERS = build/readers
+GO = CGO_ENABLED=0 GOBIN=$(CURDIR)/$(READERS) go
+
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	--no-emit-index-url --no-emit-find-links $(UPGRADE)
 
@@ -32,7 +35,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo check test coverage test-busy lint mutants bench dashboards screenshots dist sbom docs chart lock clean
+.PHONY: help demo check test coverage test-busy lint mutants bench dashboards readers screenshots dist sbom docs chart lock clean
 
 help: ## Print the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -76,6 +79,20 @@ dist: $(DEV) ## Build the wheel and the sdist in dist/
 sbom: $(DEV) ## Write the bill of materials of the shipped packages to build/sbom.cdx.json
 	@mkdir -p build
 	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o build/sbom.cdx.json requirements.txt
+
+readers: ## Build programs that read metrics into build/readers, for tests/readers: needs Go, takes long
+	mkdir -p $(READERS)
+	$(GO) install -tags remove_all_sd github.com/prometheus/prometheus/cmd/prometheus@v0.316.0
+	mv $(READERS)/prometheus $(READERS)/prometheus-3
+	$(GO) install github.com/VictoriaMetrics/VictoriaMetrics/app/vmagent@v1.148.0
+	$(GO) install -tags custom,inputs.prometheus,outputs.file,serializers.json github.com/influxdata/telegraf/cmd/telegraf@v1.37.2
+	GOFLAGS="-mod=mod -tags=remove_all_sd" $(GO) run go.opentelemetry.io/collector/cmd/builder@v0.165.0 --skip-get-modules \
+		--config tools/collector.yaml
+	cp $(READERS)/collector/otelcol-contrib $(READERS)
+	$(PYTHON) -m venv $(READERS)/datadog
+	$(READERS)/datadog/bin/pip install --quiet datadog-checks-base==38.7.0 binary cachetools certifi cryptography jellyfish \
+		lazy-loader prometheus-client protobuf pydantic python-dateutil pyyaml requests requests-toolbelt requests-unixsocket2 \
+		simplejson urllib3 wrapt
 
 screenshots: $(DEV) ## Take screenshots of the demo's pages: needs Debian's chromium
 	$(BIN)/python -m tools.screenshots docs/images
