@@ -12,7 +12,7 @@ from typing import NamedTuple
 from prometheus_client import CollectorRegistry, Metric
 
 from exporter.exposition.format import ENDS, Format, Heads, rendered
-from exporter.exposition.newborns import Connection, Newborns
+from exporter.exposition.newborns import Newborns, Transport
 from exporter.exposition.snapshot import Body, Chunk, Snapshot
 from exporter.turns import in_turns
 
@@ -103,7 +103,7 @@ class Exposition:
         self,
         form: Format,
         address: str = "",
-        connection: Connection | None = None,
+        connection: Transport | None = None,
         *,
         gzipped: bool,
         is_regular: bool = False,

@@ -27,7 +27,7 @@ _MOST = 100
 """Addresses of scrapers that are known; of more, those that came last."""
 
 
-class Connection(Protocol):
+class Transport(Protocol):
     """What a scraper comes through: a transport."""
 
     def is_closing(self) -> bool:
@@ -57,7 +57,7 @@ class Newborns:
         self._clock = clock
         self._scrapes = 0
         self._addresses: dict[str, _Scraper] = {}
-        self._connections: dict[Connection, _Scraper] = {}
+        self._connections: dict[Transport, _Scraper] = {}
         self._waiting: dict[Hashable, tuple[int, Show]] = {}
         """For each block, the last scrape before it was published, and what is to be done once all have seen it."""
         self._is_any_read = asyncio.Event()
@@ -74,7 +74,7 @@ class Newborns:
         """Note that a block has no newborn counters."""
         self._waiting.pop(key, None)
 
-    def scrape(self, address: str, connection: Connection | None = None, *, is_regular: bool = False) -> None:
+    def scrape(self, address: str, connection: Transport | None = None, *, is_regular: bool = False) -> None:
         """Note that a scraper reads the exposition as it is now.
 
         Several behind one address have a connection each, and one that connects anew each time is known by its address.
@@ -91,7 +91,7 @@ class Newborns:
         if self._waiting:
             self._is_any_read.set()
 
-    def _open(self) -> dict[Connection, _Scraper]:
+    def _open(self) -> dict[Transport, _Scraper]:
         return {each: scraper for each, scraper in self._connections.items() if not each.is_closing()}
 
     def _scraper(self, known: _Scraper | None, first: float | None) -> _Scraper:
