@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from exporter.jobs import SourceKey
-from exporter.poller.backoff import BackOff
+from exporter.poller.backoff import BackOff, share_permissions
 from exporter.telemetry import Denial, SourceStatus
 from tests.support.faults import Fault
 from tests.support.harness import (
@@ -447,6 +447,33 @@ def test_a_poll_of_several_requests_takes_as_many_turns():
     assert back_off.interval(listed(region=ELSEWHERE), denial, 1, 0.0) == HOUR
     assert back_off.interval(listed("new"), Denial(0.0, 0.0), 1, 0.0) == MINUTE
     assert back_off.interval(listed(), denial, 1, 10 * HOUR) == HOUR
+
+
+def test_a_denial_lasts_from_its_third_minute_on():
+    """Until then it may be one that was not meant, and nobody waits for the turns of others."""
+    back_off = BackOff(1)
+    back_off.interval(listed(), Denial(0.0, 180.0), 100, 0.0)
+    assert back_off.interval(listed(), Denial(0.0, 179.9), 1, 0.0) == 179.9
+    assert back_off.interval(listed(), Denial(0.0, 180.0), 1, 0.0) == 100 * 44.0
+
+
+KEY = SourceKey(ACCOUNT, REGION, "glue", "a", "")
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        ({"region": ELSEWHERE, "kind": "b", "scope": "c"}, True),
+        ({"aws_service": "bedrock"}, False),
+        ({"aws_service": "sts"}, True),
+        ({"account_id": OTHER}, False),
+        ({"account_id": OTHER, "aws_service": "sts"}, False),
+    ],
+)
+def test_policies_are_about_services_and_end_with_the_account(other, expected):
+    """The source of an account stands for all of its services."""
+    assert share_permissions(KEY, KEY._replace(**other)) is expected
+    assert share_permissions(KEY._replace(**other), KEY) is expected
 
 
 def test_turns_go_on_after_a_restart():
