@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.benchmarks import (
     bench_accounts,
+    bench_dashboards,
     bench_exposition,
     bench_first_poll,
     bench_listing,
@@ -42,6 +43,7 @@ BENCHMARKS: Mapping[str, Callable[[], Iterable[Row]]] = {
     "Polling": bench_polling.rows,
     "Requests": bench_requests.rows,
     "Accounts": bench_accounts.rows,
+    "Dashboards": bench_dashboards.rows,
 }
 
 

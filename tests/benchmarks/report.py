@@ -58,6 +58,8 @@ _LATER_HOUR = {
 }
 """The most requests to AWS in an hour, after the first one."""
 
+_DASHBOARDS = "accounts", "overview", "kind", "health"
+
 _ORGANIZATIONS = "200 accounts, no jobs", "200 accounts, 10 jobs in some lists"
 
 TARGETS = {
@@ -92,6 +94,10 @@ TARGETS = {
         f"{organization}: longest answer of /-/healthy": Target(most=20, is_time=True)
         for organization in _ORGANIZATIONS
     },
+    "40,000 sources: all rules, evaluated once": Target(most=3, is_time=True),
+    **{f"40,000 sources, {name}: slowest panel": Target(most=2, is_time=True) for name in _DASHBOARDS},
+    # A tenth of what query.max-samples allows by default.
+    **{f"40,000 sources, {name}: most samples at once": Target(most=5_000_000) for name in _DASHBOARDS},
     "10,000 sources: polled in time": Target(least=100),
     "10,000 sources: CPU, steady": Target(most=1),
     **{f"{profile}: requests of a later hour": Target(most=most) for profile, most in _LATER_HOUR.items()},

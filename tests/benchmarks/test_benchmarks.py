@@ -1,12 +1,14 @@
 """The benchmarks still measure what they claim, at sizes that take a moment."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.benchmarks import (
     bench_accounts,
+    bench_dashboards,
     bench_first_poll,
     bench_listing,
     bench_pages,
@@ -18,7 +20,8 @@ from tests.benchmarks import (
 from tests.benchmarks.bench_pages import Held
 from tests.benchmarks.bench_polling import Fleet
 from tests.benchmarks.bench_store import Sizes
-from tests.benchmarks.report import Row, Target, report
+from tests.benchmarks.population import Population
+from tests.benchmarks.report import TARGETS, Row, Target, report
 from tests.support.patience import SLOWNESS
 
 pytestmark = pytest.mark.slow
@@ -98,6 +101,21 @@ def test_an_organization_is_measured() -> None:
     values = {row.name.partition(": ")[2]: row.value for row in bench_accounts.rows(few)}
     assert values["sources"] > 20
     assert all(value > 0 for value in values.values())
+
+
+def test_dashboards_are_measured(tool: Callable[..., str]) -> None:
+    """Panels and rules read the series of an organization, a fiftieth of them here, and no panel holds too many."""
+    for program in ("prometheus", "promtool"):
+        tool(program)
+    few = bench_dashboards.rows(Population(accounts=8), interval=1, rounds=1)
+    values = {row.name: row.value for row in few}
+    # CPU comes in hundredths of a second.
+    assert [name for name, value in values.items() if value <= 0 and "CPU" not in name] == []
+    targets = {name.replace("40,000", "800"): target for name, target in TARGETS.items() if "40,000 sources" in name}
+    assert targets.keys() <= values.keys()
+    for name in values.keys() & targets.keys():
+        if name.endswith("samples at once"):
+            assert values[name] <= (targets[name].most or 0) / 50, name
 
 
 def test_pages_are_measured() -> None:
