@@ -86,9 +86,8 @@ readers: ## Build programs that read metrics into build/readers, for tests/reade
 	mv $(READERS)/prometheus $(READERS)/prometheus-3
 	$(GO) install github.com/VictoriaMetrics/VictoriaMetrics/app/vmagent@v1.148.0
 	$(GO) install -tags custom,inputs.prometheus,outputs.file,serializers.json github.com/influxdata/telegraf/cmd/telegraf@v1.37.2
-	GOFLAGS="-mod=mod -tags=remove_all_sd" $(GO) run go.opentelemetry.io/collector/cmd/builder@v0.165.0 --skip-get-modules \
-		--config tools/collector.yaml
-	cp $(READERS)/collector/otelcol-contrib $(READERS)
+	cp -R tools/collector $(READERS) # the rest of go.mod is written beside the copy
+	cd $(READERS)/collector && $(GO) build -mod=mod -tags remove_all_sd -o ../otelcol-contrib .
 	$(PYTHON) -m venv $(READERS)/datadog
 	$(READERS)/datadog/bin/pip install --quiet datadog-checks-base==38.7.0 binary cachetools certifi cryptography jellyfish \
 		lazy-loader prometheus-client protobuf pydantic python-dateutil pyyaml requests requests-toolbelt requests-unixsocket2 \
