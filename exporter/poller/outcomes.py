@@ -95,10 +95,13 @@ class Outcomes:
         if status.consecutive_failures:
             log.info("source up", **status.key._asdict())
         status.consecutive_failures = 0
+        if status.denial and holdings is None:
+            # A list of jobs has its own pace.
+            status.interval = status.stretch * status.usual_interval
         status.reason, status.error, status.denial = None, "", None
         status.last_success = self._context.clock.time()
         if holdings is None:
-            status.children, status.interval = children, status.stretch * status.usual_interval
+            status.children = children
         else:
             _log_drops(status, "jobs", status.jobs_dropped, holdings.jobs_dropped)
             _log_drops(status, "series", sum(status.series_dropped.values()), sum(holdings.series_dropped.values()))

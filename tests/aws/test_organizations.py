@@ -137,7 +137,8 @@ def test_the_doctor_checks_an_organization(moto, join, capsys):
     assert main(["doctor", "--all", f"--aws.endpoint-url={moto}", *arguments]) == 0
     lines = [line.split()[:6] for line in capsys.readouterr().out.splitlines()]
     assert [account, REGION, "bedrock", CUSTOMIZATION.key, "ok", "1"] in lines
-    assert [REGION, "organizations", "account", "ok", "1", "6"] in lines
+    # The list, and whose credentials they are.
+    assert [REGION, "organizations", "account", "ok", "2", "12"] in lines
 
 
 async def test_all_regions(moto, client, tmp_path, aws_credentials):

@@ -338,7 +338,7 @@ async def test_what_is_not_well_comes_row_by_row_and_with_what_to_do(aws, aws_cr
         f"* Try again later: glue has a fault. 1 source in {OTHERS[0]}.",
     ]
     assert closing.startswith("6 of 20 sources failed; all make ")
-    assert re.search(r" AWS denies 3\d\d of them per hour\. ", closing)
+    assert re.search(r" AWS denies 5 of them per hour\. ", closing)
 
 
 async def test_programs_read_the_same_as_json(aws, aws_credentials, capsys):

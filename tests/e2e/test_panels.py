@@ -34,6 +34,7 @@ HOUR, DAY = 3600, 86400
 
 EMPTY = {
     "health: Rate limit B": "nothing is throttled",
+    "health: Requests waiting for the rate limit A": "no request waits",
     "health: Requests waiting for the rate limit B": "nothing is throttled",
     "health: Left out because of limits A": "no limit is met",
     "health: Left out because of limits B": "no limit is met",
