@@ -34,7 +34,6 @@ HOUR, DAY = 3600, 86400
 
 EMPTY = {
     "health: Rate limit B": "nothing is throttled",
-    "health: Requests waiting for the rate limit A": "no request waits",
     "health: Requests waiting for the rate limit B": "nothing is throttled",
     "health: Left out because of limits A": "no limit is met",
     "health: Left out because of limits B": "no limit is met",
@@ -45,6 +44,12 @@ EMPTY = {
     "accounts: What cannot be reached B": "an account that never could be reached was never read",
 }
 """The queries that find nothing while all is well, and why."""
+
+SELDOM = {
+    "health: Requests waiting for the rate limit A": "a request may have waited",
+    "health: Reasons still to be requested A": "a reason may be requested just now",
+}
+"""The queries that find something now and then."""
 
 
 @dataclass
@@ -157,7 +162,8 @@ async def test_every_panel_has_data(tmp_path, tool):
     async with stand(tmp_path, tool("prometheus")) as prometheus:
         for target in targets():
             found = await shown(prometheus, target)
-            assert bool(found) != (str(target) in EMPTY), f"{target}: {target.query}"
+            if str(target) not in SELDOM:
+                assert bool(found) != (str(target) in EMPTY), f"{target}: {target.query}"
             named = set(re.findall(r"\{\{(\w+)\}\}", target.legend))
             assert all(named <= series["metric"].keys() for series in found), target
             instances = {series["metric"].get("instance") for series in found}
