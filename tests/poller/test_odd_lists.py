@@ -164,7 +164,7 @@ def test_incremental_reading_ends_in_the_same_numbers(quirk, seed):
     asyncio.run(follow(seed, frozenset({quirk})))
 
 
-@bounded(5, shrink=False)
+@bounded(3, shrink=False)
 @given(quirks=st.sets(st.sampled_from(ODD), min_size=2), seed=SEEDS)
 def test_the_same_holds_with_several_at_once(quirks, seed):
     """Whatever AWS does together."""
