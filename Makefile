@@ -66,7 +66,7 @@ lint: $(DEV) ## Check style, format and types, the Dockerfile and the workflows
 mutants: $(DEV) ## Change the code that decides, one thing at a time: tests must fail; takes long
 	$(BIN)/python -m tools.mutants
 
-bench: $(DEV) ## Measure the exporter and its alternatives, in 15 to 40 minutes
+bench: $(DEV) ## Measure the exporter and its alternatives, in 25 to 50 minutes
 	$(BIN)/python -m tests.benchmarks build/bench.json
 
 dashboards: $(DEV) ## Write the files of the Grafana dashboards
