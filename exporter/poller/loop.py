@@ -21,6 +21,7 @@ from exporter.poller.outcomes import Outcomes
 from exporter.poller.pacing import pause
 from exporter.poller.progress import Progress
 from exporter.poller.stretch import Stretch
+from exporter.poller.tree import SourceTree
 from exporter.store import Denials, Denied, StorageLostError
 from exporter.telemetry import SourceStatus
 from exporter.turns import in_turns
@@ -39,21 +40,6 @@ _SOON = 10.0
 _HOUR = 3600.0
 
 
-class _Sources(dict[SourceKey, Source]):
-    """Sources by key, which know how often one came, went or was replaced."""
-
-    changes = 0
-
-    def __setitem__(self, key: SourceKey, source: Source) -> None:
-        super().__setitem__(key, source)
-        self.changes += 1
-
-    def pop(self, key: SourceKey) -> Source:  # type: ignore[override] # without a default
-        """Remove a source and return it."""
-        self.changes += 1
-        return super().pop(key)
-
-
 class Poller:
     """Polls every source until cancelled. Sources come and go as their parents find or lose them."""
 
@@ -65,12 +51,9 @@ class Poller:
         """Set when the poll is over, for each source that is being polled."""
         self.stretch = Stretch()
         self._use(context)
-        self._sources = _Sources()
-        self._children: dict[SourceKey, set[SourceKey]] = {}
+        self._sources = SourceTree()
         self._tasks: dict[SourceKey, asyncio.Task[None]] = {}
         """Of each source that is polled. One that was restored has none until its parent finds it again."""
-        self._missed: dict[SourceKey, set[SourceKey]] = {}
-        """For each parent, the children that its last poll lacked. The next one decides whether they are gone."""
         self._denials = Denials(context.database)
         self._remembered: dict[SourceKey, Denied] = {}
         """What AWS denied when the exporter was stopped, of sources that have not been found again."""
@@ -155,11 +138,12 @@ class Poller:
             return
         self._sources[status.key] = source
         self._outcomes.restored(status, restored)
-        children = self._children.setdefault(status.key, set())
+        children = []
         for child in source.children():
             await self._restore(child)
             if child.status.key in self._sources:
-                children.add(child.status.key)
+                children.append(child.status.key)
+        self._sources.set_children(status.key, children)
 
     async def _restored(self, source: Source) -> Restored | None:
         """Restore one source; nothing where that fails, which is no reason not to start."""
@@ -235,15 +219,15 @@ class Poller:
         if key not in self._under_way and key in self._tasks:
             self._reschedule(source.status)
         yield
-        children, others = set(), []
+        children, others = [], []
         for child in source.children():
             if child.status.key in self._sources and len(kept) < self._context.settings.limits.sources:
-                children.add(child.status.key)
+                children.append(child.status.key)
                 yield from self._succeed(child, kept, new)
             else:
                 others.append(child)
                 yield
-        self._children[key] = children
+        self._sources.set_children(key, children)
         new.append((source, others))
 
     def _reschedule(self, status: SourceStatus) -> None:
@@ -321,7 +305,7 @@ class Poller:
         status = source.status
         if found is not None and is_lasting(denial):
             self._bring_back(key)
-        is_soon = not status.denial and (status.reason or self._missed.get(key))
+        is_soon = not status.denial and (status.reason or self._sources.is_doubtful(key))
         usual = retry_interval(status) if is_soon else status.interval / status.stretch
         self.stretch.polled(key, status.last_calls, usual)
         due = start + pause(usual * status.stretch, status.reason, self._rng)
@@ -369,7 +353,7 @@ class Poller:
 
     def children(self, key: SourceKey) -> Iterable[SourceKey]:
         """Return the sources that a source has found."""
-        return tuple(self._children.get(key, ()))
+        return tuple(self._sources.children(key))
 
     def discover(self, key: SourceKey) -> None:
         """Have a discovery look at once, because an event is of a scope that nobody knows; not twice in a minute."""
@@ -453,13 +437,9 @@ class Poller:
     async def _reconcile(self, source: Source, found: list[Source]) -> None:
         """Start the children that are new and stop those that are gone."""
         own, children = source.status.key, {child.status.key: child for child in found}
-        before = self._children.get(own, set())
-        lacking = before - children.keys()
-        gone = lacking & self._missed.get(own, set())
-        # One answer that lacks them may be an accident: those that also the next one lacks are gone.
-        self._missed[own] = lacking - gone
+        before, gone = self._sources.children(own), self._sources.lost(own, children.keys())
         # Those that are gone come first: they make room under limits.sources for those that are new.
-        await self._end([each for key in gone for each in self._below(key)])
+        await self._end([each for key in gone for each in self._sources.below(key)])
         unknown = [child for key, child in children.items() if key not in self._sources]
         for key in before & children.keys():
             # Someone may have renamed the scope in AWS, or it has ended. The next poll of the child publishes the name.
@@ -473,14 +453,15 @@ class Poller:
                 sources=len(others),
                 **source.status.key._asdict(),
             )
-        self._children[own] = before - gone
+        self._sources.set_children(own, before - gone)
         await self._start_admitted(source, unknown)
 
     async def _start_admitted(self, source: Source, found: list[Source]) -> None:
         """Start a source's new children, as far as the limit admits them."""
         new = {child.status.key: child for child in found if child.status.key not in self._sources}
         admitted = self._admitted(source, list(new.values()))
-        self._children[source.status.key].update(child.status.key for child in admitted)
+        key = source.status.key
+        self._sources.set_children(key, self._sources.children(key) | {child.status.key for child in admitted})
         await in_turns(map(self._start, admitted))
 
     def _admitted(self, source: Source, found: list[Source]) -> list[Source]:
@@ -493,12 +474,6 @@ class Poller:
         """Return how many more sources may be polled."""
         return max(0, self._context.settings.limits.sources - len(self._sources))
 
-    def _below(self, key: SourceKey) -> Iterator[SourceKey]:
-        """Yield all sources below one, and then itself."""
-        for child in self._children.get(key, ()):
-            yield from self._below(child)
-        yield key
-
     async def _end(self, keys: Iterable[SourceKey]) -> None:
         """Stop sources, and withdraw the series of all of them before the next scrape."""
         stopped = await in_turns(map(self._stop, keys))
@@ -506,8 +481,6 @@ class Poller:
             await in_turns(map(self._withdraw, stopped))
 
     def _stop(self, key: SourceKey) -> Source:
-        self._children.pop(key, None)
-        self._missed.pop(key, None)
         if task := self._tasks.pop(key, None):
             task.cancel()
         self.progress.remove(key)
