@@ -7,15 +7,15 @@ exposed as 0 until everyone who scrapes regularly has read that.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
 
-log = structlog.get_logger(__name__)
+from exporter.telemetry.late_counter import Show
 
-Show = Callable[[], Awaitable[None]]
+log = structlog.get_logger(__name__)
 
 _MISSED = 2.5
 """Intervals after which a scraper that has not come again is not waited for."""
@@ -121,5 +121,5 @@ class Newborns:
         try:
             await show()
         except Exception:
-            # The next poll publishes them anew, and they are waited for again.
+            # Whoever published them does so again, and they are waited for anew.
             log.exception("new counters could not be shown: this is a bug")

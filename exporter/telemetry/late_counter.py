@@ -12,9 +12,10 @@ from prometheus_client import Counter, Metric
 from prometheus_client.registry import Collector
 
 Show = Callable[[], Awaitable[None]]
+"""Lets new series rise."""
 
 Announce = Callable[[Hashable, Show], None]
-"""Takes what has new series, as they are being read for the first time, and what lets them rise."""
+"""Takes what has new series, as they are being read for the first time, with what lets them rise."""
 
 
 class LateCounter(Collector):
