@@ -264,7 +264,8 @@ class Ledger:
                 for statement in () if was_timed else sql.count_explained_durations(self.bounds):
                     connection.execute(statement, parameters)
                 await quantiles.shift(self.database, connection, self.number)
-                connection.execute(sql.LAST_EXPLAINED, parameters)
+                for statement in (sql.LAST_EXPLAINED, sql.FORGET_UNEXPLAINED):
+                    connection.execute(statement, parameters)
             self.read(connection)
 
     async def show(self, newborn: Collection[sums.Newborn]) -> None:

@@ -271,6 +271,12 @@ _ALL_ROWS = "(SELECT * FROM job INDEXED BY job_finished WHERE source = :source A
 LAST = _last(_ENDED_ROWS)
 LAST_EXPLAINED = _last(_LEAVING_ROWS)
 LAST_OF_ALL = _last(_ALL_ROWS)
+# What was the last failure without a reason has one now.
+FORGET_UNEXPLAINED = f"""
+DELETE FROM last WHERE source = :source AND state = {_FAILED} AND reason = '' AND EXISTS (
+    SELECT 1 FROM leaving CROSS JOIN job ON job.n = leaving.n
+    WHERE job.dims = last.dims AND job.state = {_FAILED} AND job.finished >= last.finished)
+"""
 
 
 def _sums(rows: str) -> tuple[str, ...]:

@@ -185,6 +185,19 @@ def test_the_last_failure_is_known_for_each_reason():
     assert ledger.tallies[()].reasons == {"capacity": 3, "quota": 1}
 
 
+def test_a_failure_that_has_its_reason_now_is_none_without_one():
+    """A series without a reason would stay for ever, and tell of a failure twice; that of another one stays."""
+    first, second, other = (job(State.FAILED, ended=end, details={"id": "x"}) for end in (100.0, 200.0, 150.0))
+    other = other._replace(dimensions=("nova",))
+    ledger = ledger_of(first, second, other)
+    assert ledger.sums[()].last == {(State.FAILED, ""): 200.0}
+    ledger.complete(first._replace(message="quota"))
+    assert ledger.sums[()].last == {(State.FAILED, ""): 200.0, (State.FAILED, "quota"): 100.0}
+    ledger.complete(second._replace(message="access"))
+    assert ledger.sums[()].last == {(State.FAILED, "access"): 200.0, (State.FAILED, "quota"): 100.0}
+    assert ledger.sums["nova",].last == {(State.FAILED, ""): 150.0}
+
+
 def test_a_wait_lasts_from_creation_to_start():
     """Of finished jobs, as a run time is; two clocks that disagree do not make a negative wait."""
     waited = [job(State.FAILED, created=10.0, started=started, ended=500.0) for started in (9.0, 40.0, 410.0)]
