@@ -1,5 +1,6 @@
 """Every panel, queried from a real Prometheus that scrapes a real exporter of a busy AWS."""
 
+import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -137,9 +138,7 @@ async def stand(folder: Path, prometheus: str) -> AsyncIterator[Stand]:
         running = Stand(f"http://127.0.0.1:{port}", session, instances)
         await running.until(f"count(aws_jobs offset {3 * BEAT}s) > 1")
         refusals.refused.add(("comprehend", "List"))
-        for found in CATALOG.kinds():
-            if str(found) in KINDS and not found.scope:
-                fail_a_job(aws.world, found, time.time())
+        await stack.enter_async_context(failing(aws.world))
         await running.until(f"count(count by (instance, kind) (increase(aws_jobs_failed_total[{20 * BEAT}s]) > 0)) > 3")
         await running.until(f"count(increase(aws_job_exporter_detail_errors_total[{10 * BEAT}s]) > 0) > 1")
         await running.until(f"count(increase(aws_job_exporter_poll_errors_total[{10 * BEAT}s]) > 0) > 1")
@@ -147,6 +146,24 @@ async def stand(folder: Path, prometheus: str) -> AsyncIterator[Stand]:
         await running.until("count(account_kind_reason:aws_jobs_failed:increase1m) > 1")
         await running.until("count(account_kind:aws_job_exporter_source_up:count) > 1")
         yield running
+
+
+@asynccontextmanager
+async def failing(world: World) -> AsyncIterator[None]:
+    """Make a job of each kind fail now and then, so that panels of what happened lately show it whenever they ask."""
+
+    async def fail() -> None:
+        while True:
+            for found in CATALOG.kinds():
+                if str(found) in KINDS and not found.scope:
+                    fail_a_job(world, found, time.time())
+            await asyncio.sleep(5 * BEAT)
+
+    task = asyncio.create_task(fail())
+    try:
+        yield
+    finally:
+        task.cancel()
 
 
 def fail_a_job(world: World, kind: Any, now: float) -> None:
