@@ -229,7 +229,10 @@ class JobSource:
         ledger, status = self.ledger, self.status
         is_moving = ledger.active or ledger.missed or ledger.unexplained
         quiet = 0.0 if is_moving or ledger.last_event is None else now - ledger.last_event
-        status.interval = status.stretch * idle(status.usual_interval, self._context.settings.poll.idle_interval, quiet)
+        longest = self._context.settings.poll.idle_interval
+        interval = idle(status.usual_interval, longest, quiet)
+        status.interval = status.stretch * interval
+        status.longest_interval = longest if interval > status.usual_interval else math.inf
 
     def _lifetime(self, now: float, took: float) -> float:
         """Return for how many seconds the numbers count: at least three polls, at their actual pace."""

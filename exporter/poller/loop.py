@@ -308,7 +308,7 @@ class Poller:
         is_soon = not status.denial and (status.reason or self._sources.is_doubtful(key))
         usual = retry_interval(status) if is_soon else status.interval / status.stretch
         self.stretch.polled(key, status.last_calls, usual)
-        due = start + pause(usual * status.stretch, status.reason, self._rng)
+        due = start + status.stretch * pause(usual, status.reason, self._rng, status.longest_interval)
         self._hints.polled(status, start)
         status.next_poll = self._clock.time() + self._wait(status, due)
         with _boundary(source):

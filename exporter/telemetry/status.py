@@ -66,6 +66,8 @@ class SourceStatus:
     """Replaces a longer `interval` after a failed poll."""
     usual_interval: float = field(init=False)
     """By the configuration; `interval` is longer while nothing happens, or while AWS denies the source."""
+    longest_interval: float = math.inf
+    """What `interval` never exceeds while nothing happens, jitter included; infinite while something does."""
     stretch: float = 1.0
     """By how much `interval` is longer so that all sources together keep to `aws.calls_per_hour`."""
     attempts: int = 0

@@ -36,6 +36,14 @@ def test_jitter_spreads_to_both_sides():
     assert sum(waits) / len(waits) == pytest.approx(60.0, rel=0.01)
 
 
+@given(intervals, st.floats(min_value=1.0, max_value=10.0), dice)
+def test_an_idle_list_is_read_no_later_than_promised(interval, factor, rng):
+    """Its pause ends within the longest interval, jitter included, and is hardly shorter where it has reached that."""
+    longest = interval * factor
+    assert interval * 0.9 <= pause(interval, None, rng, longest) <= min(longest, interval * 1.1)
+    assert longest - 1.0 <= pause(longest, None, rng, longest) <= longest
+
+
 @given(intervals, st.sampled_from(FAULTS), dice)
 def test_a_transient_fault_is_retried_within_the_interval(interval, reason, rng):
     """The retry comes neither at once nor later than usual."""
