@@ -16,7 +16,7 @@ from exporter.jobs import State
 from exporter.poller import JobSource
 from exporter.simulator import World
 from tests.benchmarks.report import Row, report
-from tests.support.days import BUSY, DAY, HOUR, SEVEN, Day, add_busy, add_scopes, day, kind_of
+from tests.support.days import DAY, HOUR, SEVEN, Day, add_busy, add_scopes, day, kind_of
 from tests.support.harness import BEDROCK, NOW, HandClock, Running, configured, running, simulated
 
 EXECUTION = kind_of("stepfunctions/execution")
@@ -33,12 +33,13 @@ class Profile(NamedTuple):
     poll: Mapping[str, str] = {}
 
 
-_OF_BUSY: Mapping[str, Any] = {name.partition("/")[0]: {} for name in BUSY}
 PROFILES = (
     Profile("empty account, default configuration", {}),
     Profile("empty account, seven services", SEVEN),
-    Profile("138 lists in four services, quiet", _OF_BUSY, add_busy),
-    Profile("138 lists in four services, quiet, poll.interval 15m", _OF_BUSY, add_busy, {"interval": "15m"}),
+    Profile("138 scopes in seven services, quiet", SEVEN, add_busy),
+    Profile(
+        "the same at the intervals of docs/events.md", SEVEN, add_busy, {"interval": "15m", "idle_interval": "30m"}
+    ),
 )
 
 
