@@ -11,7 +11,7 @@ from exporter.web.limit import Limit
 from exporter.web.negotiation import accepts_gzip, negotiate
 from exporter.web.server.connections import send
 
-_CHUNK = 131_072
+_CHUNK = 262_144
 """Bytes sent at a time: the memory that a slow reader takes, beyond what all readers share."""
 
 _TIMEOUT = "X-Prometheus-Scrape-Timeout-Seconds"
@@ -48,8 +48,9 @@ async def _response(request: web.Request, exposition: Exposition) -> web.Respons
     return web.Response(body=_chunks(body.pieces), headers=headers)
 
 
-async def _chunks(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+async def _chunks(pieces: Iterable[bytes]) -> AsyncIterator[memoryview]:
     """Yield pieces in chunks; aiohttp asks for the next one once the client has taken enough of those before."""
     for piece in pieces:
+        view = memoryview(piece)
         for start in range(0, len(piece), _CHUNK):
-            yield piece[start : start + _CHUNK]
+            yield view[start : start + _CHUNK]
