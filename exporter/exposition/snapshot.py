@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import NamedTuple
+
+from isal import isal_zlib
 
 # Deflate, no flags, no time, no extra flags, unknown system (RFC 1952, 2.3). Without a time, equal bodies have equal
 # bytes.
@@ -14,8 +15,11 @@ _GZIP_HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 # An empty last block (RFC 1951, 3.2.6): the chunks before it do not know which of them is the last.
 _DEFLATE_END = b"\x03\x00"
 
-_CHUNKS_AT_ONCE = 16
-"""Chunks that are sent as one piece: about 100 kB where there are many sources."""
+_CHUNKS_AT_ONCE = 8
+"""Chunks that are sent as one piece: about 100 kB where there are many sources.
+
+Above 128 kB, the C library would ask the system for the memory of each piece, and the system zeroes it first.
+"""
 
 
 class Chunk:
@@ -33,9 +37,9 @@ class Chunk:
     @cached_property
     def deflated(self) -> bytes:
         """The lines compressed, ending with a full flush, so that they can stand anywhere in a deflate stream."""
-        # The fastest level: the better ones need twice the time to save a tenth of the bytes.
-        compressor = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
-        return compressor.compress(self.plain) + compressor.flush(zlib.Z_FULL_FLUSH)
+        # This library needs less than half of zlib's time for fewer bytes, and its better levels hardly save any more.
+        compressor = isal_zlib.compressobj(1, isal_zlib.DEFLATED, -isal_zlib.MAX_WBITS)
+        return compressor.compress(self.plain) + compressor.flush(isal_zlib.Z_FULL_FLUSH)
 
     def replaced(self, number: int, piece: bytes) -> Chunk:
         """Return a chunk with another piece at `number`, or with none if the piece is empty."""
@@ -76,7 +80,7 @@ class Snapshot:
         """The exposition as one gzip member (RFC 1952): some clients stop reading after the first of several."""
         crc = size = 0
         for chunk in self.chunks:
-            crc, size = zlib.crc32(chunk.plain, crc), size + len(chunk.plain)
+            crc, size = isal_zlib.crc32(chunk.plain, crc), size + len(chunk.plain)
         body = b"".join(chunk.deflated for chunk in self.chunks)
         # The size is modulo 2**32 (RFC 1952, 2.3.1).
         return _GZIP_HEAD + body + _DEFLATE_END + struct.pack("<LL", crc, size & 0xFFFFFFFF)

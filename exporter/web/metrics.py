@@ -11,7 +11,7 @@ from exporter.web.limit import Limit
 from exporter.web.negotiation import accepts_gzip, negotiate
 from exporter.web.server.connections import send
 
-_CHUNK = 262_144
+_CHUNK = 131_072
 """Bytes sent at a time: the memory that a slow reader takes, beyond what all readers share."""
 
 _TIMEOUT = "X-Prometheus-Scrape-Timeout-Seconds"
