@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -169,7 +170,7 @@ def job_reader(
     # In the order of a job's fields.
     paths = (kind.times.created, kind.times.started, kind.times.ended, kind.times.updated, kind.times.deadline)
     times = [_times(path) for path in paths]
-    labels = [_texts(kind.dimensions[dimension], longest) for dimension in dimensions]
+    labels = [_labels(kind.dimensions[dimension], longest) for dimension in dimensions]
     lacks, took = kind.details and _lacks(kind.details), _took(kind.times)
 
     def read(items: Page, scopes: Mapping[str, str]) -> list[Job]:
@@ -275,6 +276,23 @@ def _texts(path: str | None, longest: int = sys.maxsize) -> Callable[[Page], lis
         ]
 
     return texts
+
+
+def _labels(path: str, longest: int) -> Callable[[Page], list[str]]:
+    """Return a function that reads a column as texts, with the name of a resource in place of its ARN.
+
+    It is what follows the type: `nightly:3` of `arn:aws:batch:us-east-1:111122223333:job-definition/nightly:3`.
+    """
+    texts = _texts(path, longest)
+
+    def labels(items: Page) -> list[str]:
+        return [_ARN.sub("", value) if value.startswith("arn:") else value for value in texts(items)]
+
+    return labels
+
+
+_ARN = re.compile(r"\Aarn(:[^:]*){4}:([^/:]*[/:](?=.))?")
+"""What stands before the name: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html"""
 
 
 def _times(path: str | None) -> Callable[[Page], list[float | None]]:

@@ -131,6 +131,25 @@ def test_a_time_without_a_zone_is_in_utc_wherever_the_exporter_runs(monkeypatch)
         time.tzset()
 
 
+@pytest.mark.parametrize(
+    ("value", "label"),
+    [
+        ("arn:aws:batch:us-east-1:111122223333:job-definition/nightly:3", "nightly:3"),
+        ("arn:aws:bedrock:us-east-1::foundation-model/anthropic.claude-3-5-v2:0", "anthropic.claude-3-5-v2:0"),
+        ("arn:aws-cn:states:cn-north-1:111122223333:stateMachine:orders", "orders"),
+        ("arn:aws:s3:::bucket", "bucket"),
+        ("arn:aws:batch:us-east-1:111122223333:job-definition/", "job-definition/"),
+        ("arn:aws", "arn:aws"),
+        ("nightly", "nightly"),
+    ],
+)
+def test_a_dimension_shows_the_name_of_a_resource(value, label):
+    """People group by what they named, and know nobody by an ARN."""
+    kind = BEDROCK.model_copy(update={"dimensions": {"model": "modelId"}})
+    item = {"jobArn": "a", "status": "Completed", "modelId": value}
+    assert job_of(kind, item, dimensions=("model",)).dimensions == (label,)
+
+
 def test_texts_of_a_job_can_be_exposed_and_dimensions_are_read():
     """Half a character becomes a question mark, and what an item lacks the empty text."""
     kind = BEDROCK.model_copy(update={"dimensions": {"model": "modelId", "role": "roleArn"}})
