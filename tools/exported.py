@@ -7,7 +7,7 @@ from typing import Any
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.registry import Collector
 
-from exporter.families import JOB_FAMILIES, SOURCE_FAMILIES, Family
+from exporter.families import GROUP_FAMILIES, JOB_FAMILIES, SOURCE_FAMILIES, Family
 from exporter.telemetry import Telemetry
 from exporter.telemetry.late_counter import LateCounter
 
@@ -24,7 +24,7 @@ class Row:
 
 def families() -> set[Row]:
     """Return every family that the exporter exports by itself."""
-    tables: list[Family[Any]] = [*JOB_FAMILIES, *SOURCE_FAMILIES]
+    tables: list[Family[Any]] = [*JOB_FAMILIES, *GROUP_FAMILIES, *SOURCE_FAMILIES]
     return {*map(row, tables), *instruments()}
 
 

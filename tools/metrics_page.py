@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from exporter.families import AS_OF, JOB_FAMILIES, SOURCE_FAMILIES
+from exporter.families import AS_OF, GROUP_FAMILIES, JOB_FAMILIES, SOURCE_FAMILIES
 from tools.exported import Row, instruments, row
 
 PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
@@ -18,7 +18,8 @@ _TABLE = re.compile(r"^(\| name \| type \| (?:further )?labels \|.*\n\|[-|]+\|\n
 
 def tables() -> list[Sequence[Row]]:
     """Return the families of each table, in page order."""
-    return [list(map(row, JOB_FAMILIES)), list(map(row, SOURCE_FAMILIES)), instruments()]
+    own = [list(map(row, families)) for families in (JOB_FAMILIES, GROUP_FAMILIES, SOURCE_FAMILIES)]
+    return [*own, instruments()]
 
 
 def written(text: str) -> str:

@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
-from exporter.settings import Account, EventQueue, Organization, ServiceSettings, Settings
+from exporter.settings import Account, EventQueue, Group, Organization, ServiceSettings, Settings
 from exporter.settings.flags import help_text
 
 PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
@@ -23,6 +23,7 @@ _TABLE = re.compile(r"^(\| key \| flag \| default \| meaning \|\n\|[-|]+\|\n)((?
 INNER: dict[str, list[tuple[type[BaseModel], str]]] = {
     "accounts": [(Account, "[]"), (Organization, ".organization")],
     "events": [(EventQueue, "[]")],
+    "groups": [(Group, "[]")],
     "services": [(ServiceSettings, ".SERVICE")],
 }
 """The models within settings that are lists or mappings, which have no flags."""
@@ -35,6 +36,7 @@ MORE = {
     "accounts.organization.role_name": "See [iam.md](iam.md#an-organization).",
     "services": "See [catalog.md](catalog.md).",
     "events": "See [events.md](events.md).",
+    "groups": "See [groups.md](groups.md).",
     "kinds": "See [below](#kinds-of-your-own).",
     "reasons": "See [below](#reasons-of-your-own).",
     "shard.count": "See [scaling.md](scaling.md).",
@@ -79,7 +81,7 @@ def _settings(
     for name, field in required_first:
         key = f"{prefix}{name}"
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from _settings(field.annotation, f"{key}.")
+            yield from _settings(field.annotation, f"{key}.", has_flag=has_flag)
             continue
         yield key, field, has_flag
         for inner, step in INNER.get(key, ()):

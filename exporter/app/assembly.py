@@ -12,7 +12,7 @@ from exporter.catalog import Catalog
 from exporter.catalog.models import Models
 from exporter.clock import Clock
 from exporter.exposition import Exposition
-from exporter.poller import Budget, Context, Poller, QueueProbe, Source, queues, roots
+from exporter.poller import Budget, Context, GroupReport, Groups, Poller, QueueProbe, Source, queues, roots
 from exporter.reasons import Classifier
 from exporter.settings import ConfigurationError, Rates, Settings
 from exporter.store import Database, StorageError
@@ -71,6 +71,7 @@ class Parts:
         self._connection = self._connect(None)
         context = self._context()
         self.poller = Poller(context)
+        self.group_report = GroupReport(context, lambda: self.poller.sources)
         self.roots = roots(context, configuration.catalog, configuration.region)
         """The sources below which all jobs are."""
         self.queues = queues(context, configuration.catalog, configuration.region, self.poller)
@@ -86,6 +87,7 @@ class Parts:
         context = self._context()
         self.roots = roots(context, configuration.catalog, configuration.region)
         self.queues = queues(context, configuration.catalog, configuration.region, self.poller)
+        self.group_report.use(context)
         await self.poller.replace(context, [*self.queues, *self.roots])
         return None if self._connection is before else before.clients
 
@@ -122,6 +124,7 @@ class Parts:
             clock=self.clock,
             budget=self._budget,
             database=self.database,
+            groups=Groups(settings, self.database.groups),
             is_scraped=self._is_scraped,
         )
 

@@ -15,8 +15,9 @@ from exporter.aws import Credentials
 from exporter.catalog import Catalog
 from exporter.clock import Clock
 from exporter.exposition import Exposition
-from exporter.poller import JobSource, Poller
+from exporter.poller import GroupReport, JobSource, Poller
 from exporter.settings import Settings
+from exporter.store import maintain
 from exporter.store.inventory import Inventory, JobList, Sources
 from exporter.web import Calls, Guard, Inside, Reload, Site, WebConfigFile, create_app, from_systemd, listen, serve
 
@@ -32,6 +33,7 @@ class Exporter:
 
     poller: Poller
     exposition: Exposition
+    group_report: GroupReport
     addresses: list[tuple[str, int]]
     """Host and port of each address that it listens on."""
     reload: Reload
@@ -84,9 +86,9 @@ async def running(
         )
         # Entered last, so that polling stops first, while its clients are still open.
         polling = parts.poller.run([*parts.queues, *parts.roots])
-        work = polling, parts.exposition.newborns.run(), _maintained(parts)
+        work = polling, parts.exposition.newborns.run(), parts.group_report.run(), _maintained(parts)
         await stack.enter_async_context(background(reloader.run(), *work))
-        yield Exporter(parts.poller, parts.exposition, addresses, reloader.reload, guard)
+        yield Exporter(parts.poller, parts.exposition, parts.group_report, addresses, reloader.reload, guard)
 
 
 async def _maintained(parts: Parts) -> None:
@@ -96,7 +98,7 @@ async def _maintained(parts: Parts) -> None:
         await asyncio.sleep(_MAINTENANCE)
         if parts.poller.progress.is_ready:
             polled = {source.status.key for source in parts.poller.sources}
-            await parts.database.maintain(polled, parts.clock.time(), parts.configuration.settings.poll.lookback)
+            await maintain(parts.database, polled, parts.clock.time(), parts.configuration.settings.poll.lookback)
 
 
 def _inside(parts: Parts) -> Inside:

@@ -31,6 +31,7 @@ async def doctor(invocation: Invocation) -> int:
         examination = Examination(settings, catalog, parts.poller)
         async with progress_line(examination.progress):
             await examination.examine([*parts.probes(), *parts.roots])
+        await parts.group_report.publish()
         exposed = parts.exposition.render(Format.TEXT)
     series = sum(not line.startswith(b"#") for line in exposed.splitlines())
     findings = in_turns(examination.findings)

@@ -101,6 +101,7 @@ async def once(invocation: Invocation) -> int:
         poller, progress = parts.poller, parts.poller.progress
         async with progress_line(lambda: f"read {poller.known - progress.unread:,} of {poller.known:,} sources"):
             await poller.once(parts.roots)
+        await parts.group_report.publish()
         statuses = [source.status for source in parts.poller.sources]
         if invocation.options.output == "table":
             print(table(_SOURCE_COLUMNS, map(_source_row, sorted(statuses, key=lambda status: status.key))))

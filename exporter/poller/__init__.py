@@ -3,6 +3,8 @@
 from exporter.poller.account import AccountSource
 from exporter.poller.budget import Budget
 from exporter.poller.context import Context, Source
+from exporter.poller.group_report import GroupReport
+from exporter.poller.grouping import Groups
 from exporter.poller.listing import JobSource
 from exporter.poller.loop import Poller
 from exporter.poller.organization import OrganizationSource, RegionsSource, roots
@@ -14,6 +16,8 @@ __all__ = [
     "AccountSource",
     "Budget",
     "Context",
+    "GroupReport",
+    "Groups",
     "JobSource",
     "OrganizationSource",
     "Poller",

@@ -11,6 +11,7 @@ from exporter.clock import Clock
 from exporter.exposition import Exposition
 from exporter.jobs import SourceKey
 from exporter.poller.budget import Budget
+from exporter.poller.grouping import Groups
 from exporter.reasons import Classifier
 from exporter.settings import Settings
 from exporter.store import Database
@@ -31,6 +32,7 @@ class Context:
     clock: Clock
     budget: Budget
     database: Database
+    groups: Groups
     is_scraped: bool = False
     """Whether somebody comes again and again, so that counters can be seen to begin at 0."""
 

@@ -115,6 +115,8 @@ class JobSource:
         # Without dimensions, these limits change nothing, and a reload that changes them must not cost what is known.
         bounds = (limits.dimension_values, limits.series_per_source) if self._dimensions else None
         self.identity = (kind.reading, sorted(scope.ids.items()), self._dimensions, bounds)
+        self.groups, self._grouping = context.groups.of(key)
+        """The places in the settings of the groups that its jobs may be in."""
         self.memory = Memory(self._new_ledger())
         # What decides, besides AWS, which numbers are published.
         patterns = [settings.patterns(name) for name, _ in kind.scopes[1:]]
@@ -211,7 +213,8 @@ class JobSource:
                 self.ledger.shown = before.ledger.shown
                 memory = replace(memory, ledger=self.ledger, few_values=None)
             # A longer lookback has jobs that were never listed, and another catalog another state for a status.
-            if before.ledger.rules != self.ledger.rules or before.kind != self.kind:
+            is_same = before.ledger.rules._replace(grouping=self._grouping) == self.ledger.rules
+            if not is_same or before.kind != self.kind:
                 memory = replace(memory, read_in_full=-math.inf)
             self.memory = memory
         # The other one would publish by its own configuration. Its counters are born anew with the next poll.
@@ -248,7 +251,7 @@ class JobSource:
         lookback, bounds = settings.poll.lookback, settings.metrics.duration_buckets
         limit, reasons = settings.limits.jobs_per_source, context.classifier.identity
         born_at_zero = context.is_scraped and settings.metrics.zero_fill == "seen"
-        rules = Rules(lookback, bounds, limit, reasons, self.kind.has_starts, born_at_zero)
+        rules = Rules(lookback, bounds, limit, reasons, self.kind.has_starts, born_at_zero, self._grouping)
         return Ledger(context.database, self.status.key, classify, rules, repr(self.identity), self.kind.longest_run)
 
     async def _open(self, *, create: bool = True) -> None:

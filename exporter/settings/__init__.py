@@ -3,6 +3,7 @@
 from exporter.settings.accounts import ALL_REGIONS, Account, Organization, are_to_be_found, takes_region
 from exporter.settings.errors import ConfigurationError
 from exporter.settings.flags import add_flags, given
+from exporter.settings.groups import OTHER, Group
 from exporter.settings.loading import load
 from exporter.settings.model import ENVIRONMENT_PREFIX, Selection, ServiceSettings, Settings
 from exporter.settings.queues import EventQueue
@@ -15,10 +16,12 @@ __all__ = [
     "ALL_REGIONS",
     "DEFAULT_PORT",
     "ENVIRONMENT_PREFIX",
+    "OTHER",
     "Account",
     "Aws",
     "ConfigurationError",
     "EventQueue",
+    "Group",
     "Limits",
     "Log",
     "Metrics",

@@ -38,6 +38,13 @@ def problems(settings: Settings, built_in: Catalog) -> Iterator[Problem]:
     calls, least = settings.aws.calls_per_hour, FEWEST_CALLS * shard.count
     if calls is not None and calls < least:
         yield "aws.calls_per_hour", f"{calls} is too few for {shard.count} shards: at least {least}"
+    services = list(_services(settings, catalog))
+    yield from services
+    if not services:
+        yield from _groups(settings, catalog)
+
+
+def _services(settings: Settings, catalog: Catalog) -> Iterator[Problem]:
     for name, service in settings.services.items():
         if name in catalog:
             for key, text in _service(catalog[name], service or ServiceSettings()):
@@ -64,6 +71,22 @@ def _queues(settings: Settings) -> Iterator[Problem]:
         if settings.shard.count > 1 and SHARD not in url:
             text = f"{settings.shard.count} shards would take each other's events: write {SHARD} into the URL"
             yield f"events.{number}.sqs_queue_url", text
+
+
+def _groups(settings: Settings, catalog: Catalog) -> Iterator[Problem]:
+    read = {each.service.service: {kind.key for kind in each.kinds} for each in settings.selections(catalog)}
+    names = [group.name for group in settings.groups]
+    for number, group in enumerate(settings.groups):
+        place, match = f"groups.{number}", group.match
+        if group.name is not None and (first := names.index(group.name)) != number:
+            yield f"{place}.name", f"{group.name!r} is the name of groups.{first} already"
+        for service in match.services or ():
+            if service not in read:
+                yield f"{place}.match.services", f"{service!r} is not read{did_you_mean(service, read)}"
+        kinds = {kind for service in match.services or read for kind in read.get(service, ())}
+        for kind in match.kinds or () if kinds else ():
+            if kind not in kinds:
+                yield f"{place}.match.kinds", f"no kind {kind!r} of these services is read{did_you_mean(kind, kinds)}"
 
 
 def _families(choice: FamilyChoice) -> Iterator[Problem]:

@@ -20,6 +20,7 @@ from exporter.settings.accounts import (
     Regions,
     are_to_be_found,
 )
+from exporter.settings.groups import Group
 from exporter.settings.queues import EventQueue, one_or_more
 from exporter.settings.sections import (
     Aws,
@@ -126,6 +127,8 @@ class Settings(BaseSettings):
     """Services, kinds and scopes to read. If unset, every kind that needs no scope and is open to new customers."""
     events: Annotated[tuple[EventQueue, ...], BeforeValidator(one_or_more)] = ()
     """Queues of events that tell which list to poll at once, or one queue. If unset, lists are polled by time alone."""
+    groups: tuple[Group, ...] = ()
+    """Groups of jobs with metrics of their own. A job is in the first one that takes it, or in none."""
     kinds: Mapping[Word, Mapping[str, Any]] = Field(default_factory=dict)
     """Additional kinds of job, in the language of the catalog."""
     reasons: tuple[Rule, ...] = ()

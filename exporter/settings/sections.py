@@ -234,6 +234,9 @@ class Limits(Section):
     # About 800 MB, and the most that docs/performance.md advises for one process.
     sources: Count = 50_000
     """Maximum number of sources to poll; any more are left out."""
+    groups: Count = 500
+    """Maximum number of groups whose names come from those of jobs (`groups[].name_from`); any more are one, `other`.
+    """
     pages: Count = 5000
     """Maximum number of pages in a list; the poll of a longer one fails."""
     # At least 100, so that most of what is kept is text, not the mark for what was cut out.

@@ -1,14 +1,24 @@
 """What is known of each source's jobs, in an embedded database: a listing is taken in as one transaction."""
 
-from exporter.store.database import Database, StorageLostError
+from exporter.store.database import Database, GroupRow, StorageLostError
 from exporter.store.denials import Denials, Denied
 from exporter.store.directory import Contents, StorageError, contents
 from exporter.store.finding import Finding
+from exporter.store.group_sums import (
+    Expectation,
+    GroupSums,
+    group_sums,
+    keep_expectation,
+    read_expectation,
+    show_group,
+)
 from exporter.store.job_filter import JobFilter
 from exporter.store.ledger import EVERYTHING, SKEW, Ledger, Rules
 from exporter.store.record import Dimensions, Record, duration, status_label
+from exporter.store.regrouping import Grouping
 from exporter.store.staging import Listing
 from exporter.store.sums import Newborn, RunTimes, Sums
+from exporter.store.upkeep import maintain
 
 __all__ = [
     "EVERYTHING",
@@ -18,7 +28,11 @@ __all__ = [
     "Denials",
     "Denied",
     "Dimensions",
+    "Expectation",
     "Finding",
+    "GroupRow",
+    "GroupSums",
+    "Grouping",
     "JobFilter",
     "Ledger",
     "Listing",
@@ -31,5 +45,10 @@ __all__ = [
     "Sums",
     "contents",
     "duration",
+    "group_sums",
+    "keep_expectation",
+    "maintain",
+    "read_expectation",
+    "show_group",
     "status_label",
 ]

@@ -6,20 +6,17 @@ import asyncio
 import json
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import structlog
 
-from exporter.jobs import SourceKey
 from exporter.store import tables
 from exporter.store.directory import Directory
 from exporter.threads import start
-from exporter.turns import in_turns
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +41,14 @@ _STORAGE_FAULTS = _DAMAGED | {
     sqlite3.SQLITE_PERM,
 }
 """Errors that are the disk's, not the statement's."""
+
+
+class GroupRow(NamedTuple):
+    """A group as the database has it."""
+
+    n: int
+    pattern: str
+    """What took its name from that of a job; empty where the configuration says it."""
 
 
 class StorageLostError(Exception):
@@ -76,9 +81,14 @@ class Database:
         self._read_thread = ThreadPoolExecutor(1, thread_name_prefix="reader")
         self._words: dict[str, int] = {}
         self._most_words = _WORDS
+        rows = connection.execute("SELECT name, n, pattern FROM job_group")
+        self.groups: dict[str, GroupRow] = {name: GroupRow(n, pattern) for name, n, pattern in rows}
+        """The groups that jobs have been in, by name."""
         self._polls = 0
         self._rows = 0
         self._abandoned: list[tuple[int, bool]] = []
+        self.touched_groups: set[int] = set()
+        """Groups that have changed since whoever shows them last looked."""
         self.polled: dict[int, int] = {}
         """When sources were last read, in milliseconds; written once a minute, so that a quiet poll writes nothing."""
 
@@ -114,7 +124,7 @@ class Database:
         self._thread.shutdown()
         self._read_thread.shutdown()
         with suppress(sqlite3.Error):
-            self.connection.execute(_NOTE_SUCCESSES, (json.dumps(self.polled),))
+            self.connection.execute(NOTE_SUCCESSES, (json.dumps(self.polled),))
         if self._reader:
             self._reader.close()
         self.connection.close()
@@ -190,6 +200,20 @@ class Database:
                 (self._words[word],) = self.connection.execute("SELECT n FROM word WHERE text = ?", (word,)).fetchone()
         return self._words
 
+    async def group_numbers(self, patterns: Mapping[str, str]) -> Mapping[str, int]:
+        """Return the numbers of groups by name, within `exclusive`.
+
+        Each comes with the pattern that took its name from that of a job, or nothing. Committed at once, like words.
+        """
+        known = self.groups
+        if new := [each for each in patterns.items() if each[0] not in known or known[each[0]].pattern != each[1]]:
+            async with self.transaction():
+                self.connection.executemany(_NOTE_GROUP, new)
+            for name, pattern in new:
+                (number,) = self.connection.execute("SELECT n FROM job_group WHERE name = ?", (name,)).fetchone()
+                known[name] = GroupRow(number, pattern)
+        return {name: known[name].n for name in patterns}
+
     def next_rows(self, count: int) -> int:
         """Return the first of so many numbers of rows of `listed`, which rise and are never used again."""
         first, self._rows = self._rows + 1, self._rows + count
@@ -205,49 +229,13 @@ class Database:
             poll, is_long = self._abandoned.pop()
             await self.run("DELETE FROM listed WHERE poll = ?", (poll,), is_long=is_long)
 
-    async def maintain(self, polled: Collection[SourceKey], now: float, keep: float) -> None:
-        """Write when sources were read, and drop those that are not `polled` after `keep` seconds; once a minute."""
-        try:
-            async with self.exclusive() as connection:
-                await self._maintain(connection, set(polled), int(now * 1000), int((now - keep) * 1000))
-        except StorageLostError:
-            pass
-        except sqlite3.Error as error:
-            # Someone else holds the file for a moment, say. The next time will do.
-            log.warning("Storage could not be maintained", err=str(error))
-
-    async def _maintain(
-        self, connection: sqlite3.Connection, polled: AbstractSet[SourceKey], now: int, until: int
-    ) -> None:
-        rows = await in_turns((number, is_gone, SourceKey(*key)) for number, is_gone, *key in connection.execute(_KEYS))
-        async with self.transaction():
-            # In one statement, in the thread: one for each of ten thousand sources would hold the loop for 30 ms.
-            await self.run(_NOTE_SUCCESSES, (json.dumps(self.polled),), is_long=True)
-            changed = [(number, key in polled) for number, is_gone, key in rows if is_gone == (key in polled)]
-            since = [(None if is_back else now, number) for number, is_back in changed]
-            connection.executemany("UPDATE source SET gone = ? WHERE n = ?", since)
-            connection.execute(_LONG_DENIED, (until,))
-        self.polled.clear()
-        for (number,) in connection.execute(_LONG_GONE, (until,)).fetchall():
-            await self.forget(number)
+    async def drop_words(self, connection: sqlite3.Connection) -> None:
+        """Drop the words that no row uses, once there may be many, within `exclusive`."""
         if len(self._words) > self._most_words:
             await self.run(_UNUSED_WORDS, is_long=True)
             self._words.clear()
             # All of them may be in use, and looking for others takes long.
             self._most_words = max(_WORDS, 2 * await self.value(connection, "SELECT count(*) FROM word"))
-
-    async def forget(self, source: int) -> None:
-        """Remove everything about a source, within `exclusive`."""
-        async with self.transaction():
-            await self.empty(source)
-            self.connection.execute("DELETE FROM source WHERE n = ?", (source,))
-        # Its number may be used again.
-        self.polled.pop(source, None)
-
-    async def empty(self, source: int) -> None:
-        """Remove what is known of a source's jobs, within a transaction."""
-        for table in tables.OF_A_SOURCE:
-            await self.run(f"DELETE FROM {table} WHERE source = ?", (source,), is_long=True)
 
     async def _move_to_memory(self, error: sqlite3.Error, *, is_damaged: bool) -> None:
         """Go on with a copy in memory, within `exclusive`: the disk costs durability, not service."""
@@ -260,6 +248,7 @@ class Database:
             tables.create(memory)
             self.epoch += 1
             self.polled.clear()
+            self.groups.clear()
         reader, self._reader = self._reader, None
         self.connection, self._directory, self.has_failed = memory, None, True
         self.generation += 1
@@ -310,10 +299,10 @@ class Database:
             breathing.cancel()
 
 
-_KEYS = "SELECT n, gone IS NOT NULL, account_id, region, aws_service, kind, scope FROM source"
-_LONG_GONE = "SELECT n FROM source WHERE gone < ?"
-_LONG_DENIED = "DELETE FROM denied WHERE due < ?"
-_NOTE_SUCCESSES = "UPDATE source SET last_success = value FROM json_each(?) WHERE n = CAST(key AS INTEGER)"
+NOTE_SUCCESSES = "UPDATE source SET last_success = value FROM json_each(?) WHERE n = CAST(key AS INTEGER)"
+_NOTE_GROUP = """
+INSERT INTO job_group (name, pattern) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET pattern = excluded.pattern
+"""
 _UNUSED_WORDS = """
 DELETE FROM word WHERE n > 0 AND n NOT IN (
     SELECT prefix FROM job UNION SELECT status FROM job UNION SELECT dims FROM job

@@ -13,7 +13,9 @@ from exporter.store import quantiles, sums
 from exporter.store import statements as sql
 from exporter.store.database import Database
 from exporter.store.record import SELECT, Dimensions, Record, milliseconds, or_else, record, seconds, split
+from exporter.store.regrouping import Grouping, regroup, ungroup
 from exporter.store.tables import STATES
+from exporter.store.upkeep import empty, forget
 from exporter.turns import in_turns
 
 Classify = Callable[[Job], str]
@@ -27,7 +29,7 @@ SKEW = 900.0
 
 _COLUMNS = (
     *("n", "identity", "rules", "longest_run", "since", "newest_created", "passed", "limit_start"),
-    *("last_success", "read_in_full", "scopes", "gone"),
+    *("last_success", "read_in_full", "scopes", "gone", "has_starts", "grouping"),
 )
 """What a ledger knows of its source; named here, so that thousands of ledgers share the names."""
 
@@ -52,6 +54,7 @@ class Rules(NamedTuple):
     """Whether the list tells when jobs start: one without a start never ran."""
     born_at_zero: bool = False
     """Whether a new counter is 0 until `show` was called."""
+    grouping: Grouping = Grouping()
 
 
 class Asked(NamedTuple):
@@ -60,6 +63,7 @@ class Asked(NamedTuple):
     n: int
     asked: int
     dims: int
+    group: int
     state: int
     finished: int
     reported: int
@@ -203,7 +207,7 @@ class Ledger:
         async with self.database.exclusive() as connection:
             row = self._find(connection)
             if row is not None and row["identity"] != self._identity:
-                await self.database.forget(row["n"])
+                await forget(self.database, row["n"])
                 row = None
             if row is None and not create:
                 return
@@ -211,7 +215,10 @@ class Ledger:
                 async with self.database.transaction():
                     connection.execute(
                         sql.NEW_SOURCE,
-                        (*self.key, self._identity, self._rules, self._longest_run * 1000, milliseconds(since)),
+                        (
+                            *(*self.key, self._identity, self._rules, self._longest_run * 1000, milliseconds(since)),
+                            self.rules.has_starts,
+                        ),
                     )
                 row = self._find(connection)
             assert row is not None  # noqa: S101 - for the type checker: it was just inserted
@@ -223,6 +230,9 @@ class Ledger:
                     connection.execute(sql.CONTINUE, (self._longest_run * 1000, row["n"]))
             if row["rules"] != self._rules:
                 await self._rebuild(connection)
+            if self.row["grouping"] != self.rules.grouping.identity:
+                await regroup(self.database, self.number, self.rules.grouping)
+                self.row["grouping"] = self.rules.grouping.identity
             self.read(connection)
 
     async def begin(self) -> None:
@@ -232,7 +242,7 @@ class Ledger:
         async with self.database.exclusive() as connection:
             if connection.execute(sql.HAS_JOBS, (self.number,)).fetchone()[0]:
                 async with self.database.transaction():
-                    await self.database.empty(self.number)
+                    await empty(self.database, self.number)
 
     async def complete(self, job: Job, now: float, *, is_refused: bool = False) -> None:
         """Take in a finished job with what AWS told when asked for its details, or refused to tell.
@@ -244,6 +254,10 @@ class Ledger:
             if found is None:
                 return
             asked = Asked(*found)
+            sums_of, durations = sql.LEFT_SUMS, sql.count_explained_durations(self.bounds)
+            if asked.group:
+                sums_of += sql.GROUPS_LEFT
+                durations += sql.count_explained_group_durations(self.bounds)
             parameters = {
                 "source": self.number,
                 "has_starts": self.rules.has_starts,
@@ -255,17 +269,19 @@ class Ledger:
             async with self.database.transaction():
                 connection.execute(sql.EMPTY_LEAVING)
                 connection.execute("INSERT INTO leaving VALUES (?)", (asked.n,))
-                for statement in sql.LEFT_SUMS:
+                for statement in sums_of:
                     connection.execute(statement, {**parameters, "sign": -1})
                 (was_timed,) = connection.execute(sql.IS_TIMED, parameters).fetchone()
                 self._note(connection, asked, job, milliseconds(now), is_refused=is_refused)
-                for statement in sql.LEFT_SUMS:
+                for statement in sums_of:
                     connection.execute(statement, {**parameters, "sign": 1})
-                for statement in () if was_timed else sql.count_explained_durations(self.bounds):
+                for statement in () if was_timed else durations:
                     connection.execute(statement, parameters)
-                await quantiles.shift(self.database, connection, self.number)
-                for statement in (sql.LAST_EXPLAINED, sql.FORGET_UNEXPLAINED):
+                await quantiles.shift(self.database, connection)
+                for statement in (*sql.LAST_EXPLAINED, *sql.FORGET_UNEXPLAINED):
                     connection.execute(statement, parameters)
+            if asked.group:
+                self.database.touched_groups.add(asked.group)
             self.read(connection)
 
     async def show(self, newborn: Collection[sums.Newborn]) -> None:
@@ -293,11 +309,11 @@ class Ledger:
         unchanged = asked.finished, milliseconds(job.ended) if not asked.reported else None, bool(asked.dated)
         end = unchanged if is_refused else asked.end(job, now, start)
         connection.execute(sql.NOTE_DETAILS, {**values, **dict(zip(("finished", "ended", "dated"), end, strict=True))})
-        if created is not None and created <= now:
-            connection.execute(sql.COMBINE_EXPLAINED, (self.number, asked.dims, created))
-        if asked.asked == _AND_COUNT:
-            shown = not self.rules.born_at_zero
-            counted = {"source": self.number, "dims": asked.dims, "reason": reason, "shown": shown}
+        owners = [(self.number, asked.dims), *([(-asked.group, 0)] if asked.group else [])]
+        for owner in owners if created is not None and created <= now else ():
+            connection.execute(sql.COMBINE_EXPLAINED, (*owner, created))
+        for source, dims in owners if asked.asked == _AND_COUNT else ():
+            counted = {"source": source, "dims": dims, "reason": reason, "shown": not self.rules.born_at_zero}
             connection.execute(sql.COUNT_EXPLAINED, counted)
 
     async def note_attempt(self, job: Job) -> None:
@@ -395,6 +411,9 @@ class Ledger:
         reasons = await in_turns((self.classify(failed(*words)), row, before) for row, *words, before in rows)
         renamed = [(reason, row) for reason, row, before in reasons if reason != before]
         async with database.transaction():
+            # What its groups add up to contains what other sources do.
+            await ungroup(database, number)
+            self.row["grouping"] = ""
             connection.executemany("UPDATE job SET reason = ? WHERE n = ?", renamed)
             # What the limit dropped comes back where AWS still lists it, and so does what left a shorter lookback.
             for table in ("tally", "span", "pivot", "dropped"):
@@ -409,13 +428,13 @@ class Ledger:
                 "has_starts": self.rules.has_starts,
             }
             connection.execute(sql.FORGET_LAST, parameters)
-            for statement in (*sql.SUMS_OF_ALL, sql.LAST_OF_ALL):
+            for statement in (*sql.SUMS_OF_ALL, sql.LAST_OF_ALL[0]):
                 await database.run(statement, parameters, is_long=True)
             await quantiles.gather(database, connection, number)
             (held,) = connection.execute(sql.HELD, parameters).fetchone()
             await quantiles.settle(database, connection, number, held)
-            connection.execute(sql.NOTE_RULES, (self._rules, number))
-        self.row.update(rules=self._rules, limit_start=None, read_in_full=None)
+            connection.execute(sql.NOTE_RULES, (self._rules, self.rules.has_starts, number))
+        self.row.update(rules=self._rules, has_starts=self.rules.has_starts, limit_start=None, read_in_full=None)
 
 
 def failed(status: str, message: str | None, code: str | None) -> Job:

@@ -26,23 +26,25 @@ _ALL = 1000
 _SHIFT = """
 UPDATE pivot SET shorter = shorter + coalesce((
     SELECT sum(jobs) FROM span_change AS c
-    WHERE c.dims = pivot.dims AND c.state = pivot.state AND c.length < pivot.length), 0)
-WHERE source = :source AND (dims, state) IN (SELECT dims, state FROM span_change)
+    WHERE c.source = :source AND c.dims = pivot.dims AND c.state = pivot.state AND c.length < pivot.length), 0)
+WHERE source = :source AND (dims, state) IN (SELECT dims, state FROM span_change WHERE source = :source)
 """
 _PUT = """
 INSERT INTO span (source, dims, state, length, jobs)
-SELECT :source, dims, state, length, sum(jobs) FROM span_change GROUP BY 2, 3, 4 HAVING sum(jobs) <> 0
+SELECT source, dims, state, length, sum(jobs) FROM span_change WHERE source = :source
+GROUP BY 2, 3, 4 HAVING sum(jobs) <> 0
 ON CONFLICT (source, dims, state, length) DO UPDATE SET jobs = jobs + excluded.jobs
 """
 _DROP = """
 DELETE FROM span WHERE jobs = 0 AND source = :source
-    AND (dims, state, length) IN (SELECT dims, state, length FROM span_change)
+    AND (dims, state, length) IN (SELECT dims, state, length FROM span_change WHERE source = :source)
 """
 _CHANGES = "SELECT count(*) FROM span_change"
+_CHANGED_SOURCES = "SELECT json_group_array(source) FROM (SELECT DISTINCT source FROM span_change)"
 _PAIRS = "SELECT json_group_array(json_array(dims, state)) FROM (SELECT DISTINCT dims, state FROM {table})"
-_CHANGED = _PAIRS.format(table="span_change")
+_CHANGED = _PAIRS.format(table="span_change WHERE source = :source")
 _EVERY = _PAIRS.format(table="span WHERE source = :source")
-_CLEAR = "DELETE FROM span_change"
+_CLEAR = "DELETE FROM span_change WHERE source = :source"
 _PIVOTS = "SELECT quantile, length, shorter FROM pivot WHERE source = :source AND dims = :dims AND state = :state"
 _OF = "FROM span WHERE source = :source AND dims = :dims AND state = :state"
 _JOBS = f"SELECT coalesce(sum(jobs), 0) {_OF}"
@@ -60,24 +62,33 @@ ON CONFLICT (source, dims, state, quantile) DO UPDATE SET length = excluded.leng
 _FORGET = "DELETE FROM pivot WHERE source = :source AND dims = :dims AND state = :state"
 
 
-async def shift(database: Database, connection: sqlite3.Connection, source: int) -> None:
-    """Apply `span_change` to the run times of a source, and move its pivots; within a transaction, like the others."""
+async def shift(database: Database, connection: sqlite3.Connection) -> None:
+    """Apply `span_change` to the run times of a source and its groups, and move the pivots.
+
+    Within a transaction, like the others.
+    """
     (changes,) = connection.execute(_CHANGES).fetchone()
     if not changes:
         return
     is_long = changes > PAGE
-    pairs = await _value(database, connection, _CHANGED, {}, is_long=is_long)
-    for statement in (_SHIFT, _PUT, _DROP, _CLEAR):
-        await database.run(statement, {"source": source}, is_long=is_long)
-    for dims, state in json.loads(pairs):
-        await _settle(database, connection, {"source": source, "dims": dims, "state": state}, is_long=is_long)
+    for source in json.loads(await _value(database, connection, _CHANGED_SOURCES, {}, is_long=is_long)):
+        of = {"source": source}
+        pairs = await _value(database, connection, _CHANGED, of, is_long=is_long)
+        for statement in (_SHIFT, _PUT, _DROP, _CLEAR):
+            await database.run(statement, of, is_long=is_long)
+        for dims, state in json.loads(pairs):
+            await _settle(database, connection, {**of, "dims": dims, "state": state}, is_long=is_long)
 
 
 async def gather(database: Database, connection: sqlite3.Connection, source: int) -> None:
-    """Apply `span_change` to the run times of a source that has no pivots yet, because more is to come."""
+    """Apply `span_change` to the run times of a source that has no pivots yet, because more is to come.
+
+    Its groups may have pivots, which move.
+    """
     (changes,) = connection.execute(_CHANGES).fetchone()
     for statement in (_PUT, _CLEAR) if changes else ():
         await database.run(statement, {"source": source}, is_long=changes > PAGE)
+    await shift(database, connection)
 
 
 async def settle(database: Database, connection: sqlite3.Connection, source: int, jobs: int) -> None:

@@ -98,13 +98,14 @@ class Listing:
         prefixes, suffixes = zip(*map(split, ids), strict=True)
         combinations = [dimensions_word(each) for each in dims]
         number = await self._database.numbers({*prefixes, *combinations, *statuses})
+        groups = await self._ledger.rules.grouping.numbers(self._database, names, suffixes)
         first, poll = self._database.next_rows(len(jobs)), self._staged.poll
         columns: list[Iterable[Any]] = [
             *(range(first, first + len(jobs)), repeat(poll, len(jobs))),
             *([number[prefix] for prefix in prefixes], suffixes, names),
             *([number[status] for status in statuses], [NUMBER[state] for state in states]),
             *map(in_milliseconds, (created, started, ended, updated)),
-            *([message or None for message in messages], [number[word] for word in combinations]),
+            *([message or None for message in messages], [number[word] for word in combinations], groups),
         ]
         # Few kinds have more, and each column costs. Once a job has ended, its deadline means nothing.
         waits = any(deadline and not state.is_final for deadline, state in zip(deadlines, states, strict=True))

@@ -28,9 +28,28 @@ The life of a row:
 from __future__ import annotations
 
 from functools import cache
+from typing import NamedTuple
 
 from exporter.jobs import State
 from exporter.store.tables import NUMBER
+
+
+class _Owner(NamedTuple):
+    """Whose sums a row belongs to, as expressions over its columns."""
+
+    source: str
+    dims: str
+    status: str
+    only: str
+    """Which rows."""
+
+
+_SOURCE = _Owner(":source", "dims", "status", "true")
+_GROUPS = _Owner("-group_n", "0", "0", "group_n > 0")
+"""What a group adds up to stands in the same tables, under its negative number: wherever its jobs are listed."""
+
+_OWNERS = (_SOURCE, _GROUPS)
+"""Statements about sums come as pairs: those of the source, and those of the groups that its jobs are in."""
 
 STALE, ACTIVE, ENDED, CHANGED, LATE, SEEN = range(6)
 """What a fresh row is: an unknown status that nobody updates; active; ended (again); in another final status; ended
@@ -164,7 +183,7 @@ ORDER BY k LIMIT 250
 EXPLAIN = "UPDATE fresh SET reason = ? WHERE k = ?"
 
 _VALUES = """prefix, id, name, status, state, created, started, finished, reported, dated, reason, asked, missed, dims,
-    message, code, ended, updated, deadline, ended_before, total, processed, succeeded, failed, details"""
+    group_n, message, code, ended, updated, deadline, ended_before, total, processed, succeeded, failed, details"""
 _REPLACED = ", ".join(
     f"{name} = excluded.{name}"
     for name in _VALUES.replace("\n", " ").replace(" ", "").split(",")
@@ -173,7 +192,7 @@ _REPLACED = ", ".join(
 PUT = f"""
 INSERT INTO job (n, source, {_VALUES})
 SELECT f.n, :source, l.prefix, l.id, l.name, l.status, l.state, l.created, l.started, f.finish, f.reported, f.dated,
-    f.reason, f.asked, 0, l.dims, l.message, l.code, f.ended, f.updated,
+    f.reason, f.asked, 0, l.dims, l.group_n, l.message, l.code, f.ended, f.updated,
     CASE WHEN f.what = {ACTIVE} THEN l.deadline END,
     f.ended_before, l.total, l.processed, l.succeeded, l.failed, CASE WHEN f.asked > 0 THEN l.details END
 FROM fresh AS f CROSS JOIN listed AS l ON l.r = f.r
@@ -198,37 +217,63 @@ DELETE FROM past WHERE n IN (
     SELECT past FROM fresh WHERE what IN ({ACTIVE}, {ENDED}) OR (what = {LATE} AND reported))
 """
 
-COUNT_FINISHED = """
-INSERT INTO finished_total (source, dims, state, jobs, shown)
-SELECT :source, l.dims, l.state, count(*), :shown FROM fresh AS f CROSS JOIN listed AS l ON l.r = f.r
-WHERE f.is_counted GROUP BY l.dims, l.state
-ON CONFLICT (source, dims, state) DO UPDATE SET jobs = jobs + excluded.jobs
-"""
-COUNT_FAILED = """
-INSERT INTO failed_total (source, dims, reason, jobs, shown)
-SELECT :source, l.dims, f.reason, count(*), :shown FROM fresh AS f CROSS JOIN listed AS l ON l.r = f.r
-WHERE f.is_owed AND f.reason IS NOT NULL GROUP BY l.dims, f.reason
-ON CONFLICT (source, dims, reason) DO UPDATE SET jobs = jobs + excluded.jobs
-"""
+COUNT_FINISHED = tuple(
+    f"""
+    INSERT INTO finished_total (source, dims, state, jobs, shown)
+    SELECT {owner.source}, {owner.dims}, l.state, count(*), :shown FROM fresh AS f CROSS JOIN listed AS l ON l.r = f.r
+    WHERE f.is_counted AND {owner.only} GROUP BY 1, 2, 3
+    ON CONFLICT (source, dims, state) DO UPDATE SET jobs = jobs + excluded.jobs
+    """
+    for owner in _OWNERS
+)
+COUNT_FAILED = tuple(
+    f"""
+    INSERT INTO failed_total (source, dims, reason, jobs, shown)
+    SELECT {owner.source}, {owner.dims}, f.reason, count(*), :shown FROM fresh AS f CROSS JOIN listed AS l ON l.r = f.r
+    WHERE f.is_owed AND f.reason IS NOT NULL AND {owner.only} GROUP BY 1, 2, 3
+    ON CONFLICT (source, dims, reason) DO UPDATE SET jobs = jobs + excluded.jobs
+    """
+    for owner in _OWNERS
+)
+
+
 # A failure whose reason was to be asked for, and that nobody can ask for any more.
-_UNEXPLAINABLE = """
-INSERT INTO failed_total (source, dims, reason, jobs, shown)
-SELECT :source, job.dims, 'unspecified', count(*), :shown FROM {rows} GROUP BY job.dims
-ON CONFLICT (source, dims, reason) DO UPDATE SET jobs = jobs + excluded.jobs
-"""
-COUNT_REPLACED = _UNEXPLAINABLE.format(
-    rows=f"""fresh CROSS JOIN job ON job.n = fresh.n
+def _unexplainable(rows: str) -> tuple[str, ...]:
+    return tuple(
+        f"""
+        INSERT INTO failed_total (source, dims, reason, jobs, shown)
+        SELECT {owner.source}, {owner.dims}, 'unspecified', count(*), :shown FROM {rows} AND {owner.only} GROUP BY 1, 2
+        ON CONFLICT (source, dims, reason) DO UPDATE SET jobs = jobs + excluded.jobs
+        """
+        for owner in _OWNERS
+    )
+
+
+COUNT_REPLACED = _unexplainable(
+    f"""fresh CROSS JOIN job ON job.n = fresh.n
     WHERE job.asked = 2 AND what IN ({STALE}, {ENDED}, {CHANGED}, {LATE}) AND (is_counted OR NOT is_owed)"""
 )
-COUNT_LEFT = _UNEXPLAINABLE.format(rows="leaving CROSS JOIN job ON job.n = leaving.n WHERE job.asked = 2")
-COMBINE = f"""
-INSERT INTO combination (source, dims, newest_created)
-SELECT :source, l.dims, max(CASE WHEN l.created <= :now THEN l.created END)
-FROM fresh AS f CROSS JOIN listed AS l ON l.r = f.r
-WHERE f.what IN ({ACTIVE}, {ENDED}, {CHANGED}) OR f.is_counted GROUP BY l.dims
-ON CONFLICT (source, dims) DO UPDATE SET newest_created = excluded.newest_created
-WHERE excluded.newest_created > coalesce(newest_created, -1) OR newest_created > :now
-"""
+COUNT_LEFT = _unexplainable("leaving CROSS JOIN job ON job.n = leaving.n WHERE job.asked = 2")
+
+
+def _combine(rows: str) -> tuple[str, ...]:
+    return tuple(
+        f"""
+        INSERT INTO combination (source, dims, newest_created)
+        SELECT {owner.source}, {owner.dims}, max(CASE WHEN created <= :now THEN created END)
+        FROM {rows} AND {owner.only} GROUP BY 1, 2
+        ON CONFLICT (source, dims) DO UPDATE SET newest_created = excluded.newest_created
+        WHERE excluded.newest_created > coalesce(newest_created, -1) OR newest_created > :now
+        """
+        for owner in _OWNERS
+    )
+
+
+COMBINE = _combine(
+    f"""fresh AS f CROSS JOIN listed AS l ON l.r = f.r
+    WHERE (f.what IN ({ACTIVE}, {ENDED}, {CHANGED}) OR f.is_counted)"""
+)
+COMBINE_LEAVING = _combine("leaving CROSS JOIN job ON job.n = leaving.n WHERE true")
 
 # Of a row of `job`: AWS's end.
 _END = "CASE WHEN reported THEN finished ELSE coalesce(ended, updated) END"
@@ -249,17 +294,22 @@ _WAIT = "max(0, started - created)"
 """How long a row's job waited; counted like a run time in state 0 (pending)."""
 
 
-def _last(rows: str) -> str:
-    return f"""
-    INSERT INTO last (source, dims, state, reason, finished, duration)
-    SELECT :source, dims, state, CASE WHEN state = {_FAILED} THEN coalesce(reason, '') ELSE '' END, max(finished),
-        {DURATION}
-    FROM {rows}
-    WHERE dated AND (asked NOT IN (1, 2) OR reported OR updated IS NOT NULL) -- or its details will tell when it ended
-    GROUP BY 2, 3, 4
-    ON CONFLICT (source, dims, state, reason) DO UPDATE SET finished = excluded.finished, duration = excluded.duration
-    WHERE excluded.finished >= finished OR finished > :now
-    """
+def _last(rows: str) -> tuple[str, ...]:
+    # Of a job without an end of AWS's, the details will tell when it ended.
+    return tuple(
+        f"""
+        INSERT INTO last (source, dims, state, reason, finished, duration)
+        SELECT {owner.source}, {owner.dims}, state,
+            CASE WHEN state = {_FAILED} THEN coalesce(reason, '') ELSE '' END, max(finished), {DURATION}
+        FROM {rows}
+        WHERE dated AND (asked NOT IN (1, 2) OR reported OR updated IS NOT NULL) AND {owner.only}
+        GROUP BY 1, 2, 3, 4
+        ON CONFLICT (source, dims, state, reason)
+        DO UPDATE SET finished = excluded.finished, duration = excluded.duration
+        WHERE excluded.finished >= finished OR finished > :now
+        """
+        for owner in _OWNERS
+    )
 
 
 _ENDED_ROWS = f"(SELECT job.* FROM fresh CROSS JOIN job ON job.n = fresh.n WHERE what IN ({ENDED}, {CHANGED}))"
@@ -272,32 +322,43 @@ LAST = _last(_ENDED_ROWS)
 LAST_EXPLAINED = _last(_LEAVING_ROWS)
 LAST_OF_ALL = _last(_ALL_ROWS)
 # What was the last failure without a reason has one now.
-FORGET_UNEXPLAINED = f"""
-DELETE FROM last WHERE source = :source AND state = {_FAILED} AND reason = '' AND EXISTS (
-    SELECT 1 FROM leaving CROSS JOIN job ON job.n = leaving.n
-    WHERE job.dims = last.dims AND job.state = {_FAILED} AND job.finished >= last.finished)
-"""
+FORGET_UNEXPLAINED = tuple(
+    f"""
+    DELETE FROM last WHERE state = {_FAILED} AND reason = '' AND {place} AND EXISTS (
+        SELECT 1 FROM leaving CROSS JOIN job ON job.n = leaving.n
+        WHERE {is_same} AND job.state = {_FAILED} AND job.finished >= last.finished)
+    """
+    for place, is_same in (
+        ("source = :source", "job.dims = last.dims"),
+        (
+            "source IN (SELECT -group_n FROM leaving CROSS JOIN job ON job.n = leaving.n)",
+            "-job.group_n = last.source",
+        ),
+    )
+)
 
 
-def _sums(rows: str) -> tuple[str, ...]:
-    """Return the statements that add `sign` times some rows to the sums of their source.
+def _sums(rows: str, owner: _Owner = _SOURCE) -> tuple[str, ...]:
+    """Return the statements that add `sign` times some rows to the sums of their source, or of their groups.
 
     Sums follow the rows that move: subtracted as they were, added as they are.
     """
     tally = f"""
         INSERT INTO tally (source, dims, status, state, reason, dated, jobs, total, processed, succeeded, failed)
-        SELECT :source, dims, status, state, CASE WHEN state = {_FAILED} THEN coalesce(reason, '') ELSE '' END, dated,
+        SELECT {owner.source}, {owner.dims}, {owner.status}, state,
+            CASE WHEN state = {_FAILED} THEN coalesce(reason, '') ELSE '' END, dated,
             :sign * count(*), :sign * coalesce(sum(total), 0), :sign * coalesce(sum(processed), 0),
             :sign * coalesce(sum(succeeded), 0), :sign * coalesce(sum(failed), 0)
-        FROM {rows} WHERE true GROUP BY 2, 3, 4, 5, 6
+        FROM {rows} WHERE {owner.only} GROUP BY 1, 2, 3, 4, 5, 6
         ON CONFLICT (source, dims, status, state, reason, dated) DO UPDATE SET jobs = jobs + excluded.jobs,
             total = total + excluded.total, processed = processed + excluded.processed,
             succeeded = succeeded + excluded.succeeded, failed = failed + excluded.failed
         """
     spans = [
         f"""
-        INSERT INTO span_change (dims, state, length, jobs) SELECT dims, state, length, :sign FROM (
-            SELECT dims, {state} AS state, {length} AS length FROM {rows} WHERE dated
+        INSERT INTO span_change (source, dims, state, length, jobs) SELECT source, dims, state, length, :sign FROM (
+            SELECT {owner.source} AS source, {owner.dims} AS dims, {state} AS state, {length} AS length
+            FROM {rows} WHERE dated AND {owner.only}
             LIMIT -1 -- or SQLite would compute the length twice
         ) WHERE length IS NOT NULL
         """
@@ -309,6 +370,13 @@ def _sums(rows: str) -> tuple[str, ...]:
 MOVED = _sums(_MOVED_ROWS)
 LEFT_SUMS = _sums(_LEAVING_ROWS)
 SUMS_OF_ALL = _sums(_ALL_ROWS)
+# Nobody asks how long the jobs of a group had waited.
+GROUPS_MOVED, GROUPS_LEFT, GROUPS_OF_ALL = (
+    _sums(rows, _GROUPS)[:-1] for rows in (_MOVED_ROWS, _LEAVING_ROWS, _ALL_ROWS)
+)
+# Which groups have changed.
+FRESH_GROUPS = "SELECT DISTINCT group_n FROM fresh CROSS JOIN job ON job.n = fresh.n WHERE group_n > 0"
+LEAVING_GROUPS = "SELECT DISTINCT group_n FROM leaving CROSS JOIN job ON job.n = leaving.n WHERE group_n > 0"
 
 Bounds = tuple[int, ...]
 """Upper bounds of the buckets of durations, in milliseconds."""
@@ -316,24 +384,26 @@ Bounds = tuple[int, ...]
 NO_BOUND = 2**62
 """That of the last bucket."""
 
-_COUNTED_ROWS = """(SELECT l.dims, l.state, l.created, l.started, f.finish AS finished, f.reported, f.ended, f.updated
+_COUNTED_ROWS = """(SELECT l.dims, l.group_n, l.state, l.created, l.started, f.finish AS finished,
+        f.reported, f.ended, f.updated
     FROM fresh AS f CROSS JOIN listed AS l ON l.r = f.r WHERE f.is_counted)"""
 _EXPLAINED_ROWS = "(SELECT job.* FROM leaving CROSS JOIN job ON job.n = leaving.n WHERE finished >= :since)"
 
 
-def _count_durations(rows: str, bounds: Bounds) -> tuple[str, ...]:
+def _count_durations(rows: str, bounds: Bounds, owner: _Owner = _SOURCE) -> tuple[str, ...]:
     reached = " ".join(f"WHEN length <= {bound} THEN {bound}" for bound in bounds)
     bound = f"CASE {reached} ELSE {NO_BOUND} END" if bounds else str(NO_BOUND)
     return tuple(
         f"""
         INSERT INTO duration_total (source, dims, state, bound, jobs, length, shown)
-        SELECT :source, dims, state, {bound}, count(*), sum(length), coalesce((
+        SELECT source, dims, state, {bound}, count(*), sum(length), coalesce((
             SELECT max(shown) FROM duration_total AS t
-            WHERE t.source = :source AND t.dims = each.dims AND t.state = each.state), :shown)
+            WHERE t.source = each.source AND t.dims = each.dims AND t.state = each.state), :shown)
         FROM (
-            SELECT dims, {state} AS state, {length} AS length FROM {rows}
+            SELECT {owner.source} AS source, {owner.dims} AS dims, {state} AS state, {length} AS length
+            FROM {rows} WHERE {owner.only}
             LIMIT -1 -- or SQLite would compute the length again for each bound
-        ) AS each WHERE length IS NOT NULL GROUP BY 2, 3, 4
+        ) AS each WHERE length IS NOT NULL GROUP BY 1, 2, 3, 4
         ON CONFLICT (source, dims, state, bound) DO UPDATE SET jobs = jobs + excluded.jobs,
             length = length + excluded.length
         """
@@ -352,6 +422,18 @@ def count_durations(bounds: Bounds) -> tuple[str, ...]:
 def count_explained_durations(bounds: Bounds) -> tuple[str, ...]:
     """Return what counts those of the leaving rows: jobs whose times only their details told."""
     return _count_durations(_EXPLAINED_ROWS, bounds)
+
+
+@cache
+def count_group_durations(bounds: Bounds) -> tuple[str, ...]:
+    """Return what counts the run times of the fresh rows that are counted, for their groups."""
+    return _count_durations(_COUNTED_ROWS, bounds, _GROUPS)[:-1]
+
+
+@cache
+def count_explained_group_durations(bounds: Bounds) -> tuple[str, ...]:
+    """Return what counts those of the leaving rows for their groups."""
+    return _count_durations(_EXPLAINED_ROWS, bounds, _GROUPS)[:-1]
 
 
 IS_TIMED = f"SELECT {DURATION} IS NOT NULL FROM job WHERE n = :n"
@@ -442,10 +524,10 @@ SELECT min(created) FROM job AS j INDEXED BY job_finished WHERE source = :source
 """
 
 UNSTAGE = "DELETE FROM listed WHERE r > :after AND r <= :until AND poll = :poll"
-_STAGED = "r, poll, prefix, id, name, status, state, created, started, ended, updated, message, dims"
+_STAGED = "r, poll, prefix, id, name, status, state, created, started, ended, updated, message, dims, group_n"
 _FURTHER = "deadline, code, total, processed, succeeded, failed, details"
-STAGE = f"INSERT OR REPLACE INTO listed ({_STAGED}) VALUES ({', '.join('?' * 13)})"
-STAGE_FURTHER = f"INSERT OR REPLACE INTO listed ({_STAGED}, {_FURTHER}) VALUES ({', '.join('?' * 20)})"
+STAGE = f"INSERT OR REPLACE INTO listed ({_STAGED}) VALUES ({', '.join('?' * 14)})"
+STAGE_FURTHER = f"INSERT OR REPLACE INTO listed ({_STAGED}, {_FURTHER}) VALUES ({', '.join('?' * 21)})"
 
 SUMMARY = """
 SELECT min(created), count(*) - count(created), count(*),
@@ -469,16 +551,31 @@ ON CONFLICT (source, dims, reason) DO UPDATE SET jobs = jobs + 1
 """
 
 NEW_SOURCE = """
-INSERT INTO source (account_id, region, aws_service, kind, scope, identity, rules, longest_run, since)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO source (account_id, region, aws_service, kind, scope, identity, rules, longest_run, since, has_starts)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 HAS_JOBS = "SELECT EXISTS (SELECT 1 FROM job INDEXED BY job_finished WHERE source = ?)"
 CONTINUE = "UPDATE source SET gone = NULL, longest_run = ? WHERE n = ?"
-NOTE_RULES = "UPDATE source SET rules = ?, limit_start = NULL, read_in_full = NULL WHERE n = ?"
+NOTE_RULES = "UPDATE source SET rules = ?, has_starts = ?, limit_start = NULL, read_in_full = NULL WHERE n = ?"
+
+# The groups of jobs that are known already.
+NAMES = """
+SELECT n, group_n, name, prefix, id FROM job INDEXED BY job_id
+WHERE source = :source AND (id, prefix) > (:id, :prefix) ORDER BY id, prefix LIMIT 250
+"""
+REGROUPED = "INSERT INTO regrouped SELECT CAST(key AS INTEGER), value FROM json_each(?)"
+REGROUPED_LEAVING = "INSERT INTO leaving SELECT n FROM regrouped"
+REGROUP = """
+UPDATE job SET group_n = (SELECT r.group_n FROM regrouped AS r WHERE r.n = job.n) WHERE n IN (SELECT n FROM regrouped)
+"""
+EMPTY_REGROUPED = "DELETE FROM regrouped"
+GROUPED = "SELECT DISTINCT group_n FROM job INDEXED BY job_finished WHERE source = :source AND group_n > 0"
+UNGROUP = "UPDATE job SET group_n = 0 WHERE source = :source AND group_n > 0"
+NOTE_GROUPING = "UPDATE source SET grouping = ? WHERE n = ?"
 
 # The details of one finished job.
 ASKED = """
-SELECT n, asked, dims, state, finished, reported, dated FROM job INDEXED BY job_id
+SELECT n, asked, dims, group_n, state, finished, reported, dated FROM job INDEXED BY job_id
 WHERE source = ? AND prefix = (SELECT n FROM word WHERE text = ?) AND id = ? AND asked > 0 AND finished IS NOT NULL
 """
 NOTE_DETAILS = """

@@ -86,6 +86,14 @@ FROM job INDEXED BY job_finished JOIN word ON word.n = status WHERE source = ? A
 """
 
 
+def add_active(counted: Sums, state: State, jobs: int, created: int | None, started: int | None) -> None:
+    """Add the active jobs of a group that are in one state, the oldest created and started at these times."""
+    counted.statuses["", state, ""] += jobs
+    since = started if state in _RUNNING else created
+    if state.is_active and since is not None:
+        counted.oldest_active["", state] = since / 1000
+
+
 class Newborn(NamedTuple):
     """A series of a counter that nobody has seen yet, by the row of the database that it comes from."""
 

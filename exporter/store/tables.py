@@ -9,7 +9,7 @@ from exporter.jobs import State
 APPLICATION = 0x4157534A
 """Marks a file as ours (`PRAGMA application_id`): the letters AWSJ."""
 
-VERSION = 3
+VERSION = 4
 """Of the tables below (`PRAGMA user_version`)."""
 
 STATES = (
@@ -49,6 +49,8 @@ CREATE TABLE source (
     scopes TEXT,                -- the inner scopes of the last full read
     found TEXT,                 -- what a source that finds others found last
     gone INTEGER,               -- since when it is no longer polled
+    has_starts INTEGER NOT NULL DEFAULT 0, -- whether its list tells when jobs start
+    grouping TEXT NOT NULL DEFAULT '', -- what its jobs were assigned to groups by; empty where none is in a group
     UNIQUE (account_id, region, aws_service, kind, scope)
 );
 
@@ -71,7 +73,8 @@ CREATE TABLE job (
     updated INTEGER, deadline INTEGER,
     ended_before INTEGER,       -- the end of its last run, while it runs again
     total INTEGER, processed INTEGER, succeeded INTEGER, failed INTEGER,
-    details TEXT, attempts INTEGER
+    details TEXT, attempts INTEGER,
+    group_n INTEGER NOT NULL DEFAULT 0 -- the group, 0 where there is none
 );
 CREATE UNIQUE INDEX job_id ON job (source, id, prefix);
 CREATE INDEX job_finished ON job (source, finished);
@@ -79,6 +82,19 @@ CREATE INDEX job_state ON job (state, finished);
 CREATE INDEX job_asked ON job (source, attempts, finished DESC) WHERE asked IN (1, 2);
 CREATE INDEX job_refused ON job (source) WHERE asked = 3;
 CREATE INDEX job_missed ON job (source) WHERE missed > 0;
+CREATE INDEX job_group_active ON job (group_n, state, created, started) WHERE finished IS NULL AND group_n > 0;
+
+-- Groups of jobs of all sources. What they add up to is in the same tables as what sources add up to, under their
+-- negative numbers.
+CREATE TABLE job_group (
+    n INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    pattern TEXT NOT NULL,      -- what took the name from that of a job; empty where the configuration says it
+    expect TEXT,                -- when successes are due
+    since INTEGER,              -- since when that is so
+    success INTEGER,            -- the last one
+    due INTEGER                 -- the moment by which the next one is
+);
 
 -- Jobs that were seen to end and are no longer held: they do not end again.
 CREATE TABLE past (
@@ -173,6 +189,12 @@ UPGRADES = {
     {_definition("TABLE denied")}
     UPDATE source SET rules = '';
     """,
+    3: f"""
+    ALTER TABLE source ADD COLUMN has_starts INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE source ADD COLUMN grouping TEXT NOT NULL DEFAULT '';
+    ALTER TABLE job ADD COLUMN group_n INTEGER NOT NULL DEFAULT 0;
+    {_definition("INDEX job_group_active")} {_definition("TABLE job_group")}
+    """,
 }
 """What makes the tables of each version those of the next one."""
 
@@ -187,7 +209,7 @@ TEMPORARY = """
 CREATE TEMP TABLE listed (
     r INTEGER PRIMARY KEY, poll INTEGER, prefix INTEGER, id TEXT, name TEXT,
     status INTEGER, state INTEGER, created INTEGER, started INTEGER, ended INTEGER, updated INTEGER,
-    message TEXT, dims INTEGER,
+    message TEXT, dims INTEGER, group_n INTEGER,
     deadline INTEGER, code TEXT, total INTEGER, processed INTEGER, succeeded INTEGER, failed INTEGER, details TEXT
 );
 CREATE UNIQUE INDEX temp.listed_id ON listed (poll, id, prefix);
@@ -198,8 +220,10 @@ CREATE TEMP TABLE fresh (
     is_counted INTEGER, is_owed INTEGER, asked INTEGER, reason TEXT
 );
 CREATE TEMP TABLE leaving (n INTEGER PRIMARY KEY);
+-- Jobs that another group takes.
+CREATE TEMP TABLE regrouped (n INTEGER PRIMARY KEY, group_n INTEGER);
 -- How the numbers of run times change.
-CREATE TEMP TABLE span_change (dims INTEGER, state INTEGER, length INTEGER, jobs INTEGER);
+CREATE TEMP TABLE span_change (source INTEGER, dims INTEGER, state INTEGER, length INTEGER, jobs INTEGER);
 """
 
 _STATEMENTS = 256

@@ -103,6 +103,7 @@ class TakingIn:
         self._rows = staged.untaken
         """Rows that a statement may have to handle."""
         self._has_changed = False
+        self._has_groups = bool(ledger.rules.grouping)
 
     async def page(self, connection: sqlite3.Connection) -> None:
         """Take in what was staged since the last page, of a first listing."""
@@ -133,7 +134,7 @@ class TakingIn:
                 await quantiles.gather(self._database, connection, self._ledger.number)
                 await quantiles.settle(self._database, connection, self._ledger.number, self._staged.jobs)
             elif self._has_changed:
-                await quantiles.shift(self._database, connection, self._ledger.number)
+                await quantiles.shift(self._database, connection)
             if self._has_changed or self._changes != self._before:
                 self._changes["last_success"] = self._now
             self._keep(connection)
@@ -179,14 +180,16 @@ class TakingIn:
             return
         self._has_changed = True
         changed, known = found.keys() - {sql.SEEN}, sum(known for _, known in found.values())
+        self._touch(connection, sql.FRESH_GROUPS)
         ended = changed & {sql.ENDED, sql.CHANGED, sql.LATE}
         if known and changed:
-            await self._sum(sql.MOVED, -1)
-            await self._run(sql.COUNT_REPLACED)
+            await self._sum(sql.MOVED, -1, of_groups=sql.GROUPS_MOVED)
+            await self._each(sql.COUNT_REPLACED)
         if changed & {sql.ACTIVE, sql.ENDED, sql.CHANGED}:
             await self._run(sql.PUT)
+            self._touch(connection, sql.FRESH_GROUPS)
         if changed:
-            await self._run(sql.COMBINE)
+            await self._each(sql.COMBINE)
         if changed & {sql.STALE, sql.LATE}:
             await self._run(sql.NOTE_LATE)
             await self._run(sql.END_LATE)
@@ -196,14 +199,19 @@ class TakingIn:
         if changed:
             await self._run(sql.COME_BACK)
         if ended:
-            # Nothing that never started has a time from creation to start.
-            without_waits = None if self._staged.has_started else -1
-            await self._sum(sql.MOVED[:without_waits], 1)
-            for statement in sql.count_durations(self._ledger.bounds)[:without_waits]:
-                await self._run(statement)
-            await self._run(sql.COUNT_FINISHED)
-            await self._run(sql.COUNT_FAILED)
-            await self._run(sql.LAST)
+            await self._count()
+
+    async def _count(self) -> None:
+        """Add what ended to the sums and the counters."""
+        # Nothing that never started has a time from creation to start.
+        without_waits = None if self._staged.has_started else -1
+        await self._sum(sql.MOVED[:without_waits], 1, of_groups=sql.GROUPS_MOVED)
+        bounds = self._ledger.bounds
+        of_groups = sql.count_group_durations(bounds) if self._has_groups else ()
+        for statement in (*sql.count_durations(bounds)[:without_waits], *of_groups):
+            await self._run(statement)
+        for statements in (sql.COUNT_FINISHED, sql.COUNT_FAILED, sql.LAST):
+            await self._each(statements)
 
     async def _drop_unlisted(self, connection: sqlite3.Connection, retention: Retention | None) -> None:
         """Remove the jobs that a second complete listing in a row lacks: they were deleted."""
@@ -230,7 +238,7 @@ class TakingIn:
                 continue
             self._has_changed = True
             if missed:
-                await self._sum(sql.LEFT_SUMS, -1, rows)
+                await self._sum(sql.LEFT_SUMS, -1, rows, of_groups=sql.GROUPS_LEFT)
                 await self._remove(rows)
             else:
                 # A page that shifted while the list was read may hide a job once.
@@ -261,7 +269,9 @@ class TakingIn:
 
     async def _remove(self, rows: int) -> None:
         """Remove the jobs that are leaving otherwise than by their age; their ends must not count again."""
-        for each in (sql.COUNT_LEFT, sql.NOTE_GONE, sql.LEAVE):
+        self._touch(self._database.connection, sql.LEAVING_GROUPS)
+        await self._each(sql.COUNT_LEFT, rows)
+        for each in (sql.NOTE_GONE, sql.LEAVE):
             await self._run(each, rows=rows)
 
     async def _leave(self, connection: sqlite3.Connection, before: int, *first: str) -> None:
@@ -272,9 +282,11 @@ class TakingIn:
             if not await self._run(sql.LEFT, {**self._parameters, "before": before}):
                 return
             self._pass(connection.execute(sql.LEFT_PASSED).fetchone()[0])
-            for each in (*first, sql.COUNT_LEFT, sql.LEFT_PAST):
+            self._touch(connection, sql.LEAVING_GROUPS)
+            await self._each(sql.COUNT_LEFT)
+            for each in (*first, sql.LEFT_PAST):
                 await self._run(each)
-            await self._sum(sql.LEFT_SUMS, -1)
+            await self._sum(sql.LEFT_SUMS, -1, of_groups=sql.GROUPS_LEFT)
             await self._run(sql.LEAVE)
 
     async def _drop_past(self, connection: sqlite3.Connection) -> None:
@@ -322,9 +334,19 @@ class TakingIn:
             await asyncio.sleep(0)
         return found
 
-    async def _sum(self, statements: Iterable[str], sign: int, rows: int = 0) -> None:
-        for statement in statements:
+    async def _each(self, statements: Sequence[str], rows: int = 0) -> None:
+        """Run a statement for the source, and its twin for the groups, if its jobs are in any."""
+        for statement in statements if self._has_groups else statements[:1]:
+            await self._run(statement, rows=rows)
+
+    async def _sum(self, statements: Iterable[str], sign: int, rows: int = 0, *, of_groups: Iterable[str] = ()) -> None:
+        for statement in (*statements, *(of_groups if self._has_groups else ())):
             await self._run(statement, {**self._parameters, "sign": sign}, rows)
+
+    def _touch(self, connection: sqlite3.Connection, statement: str) -> None:
+        """Note which groups what follows changes."""
+        if self._has_groups:
+            self._database.touched_groups.update(group for (group,) in connection.execute(statement))
 
 
 def _forgotten(retention: Retention | None, now: int) -> Mapping[str, int]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from exporter import app
 from exporter.aws import Credentials
 from exporter.simulator import AwsError
-from exporter.store import JobFilter
+from exporter.store import JobFilter, maintain
 from exporter.store.directory import Directory
 from exporter.store.inventory import Inventory, JobList, Places, Sources
 from tests.support.effort import bounded
@@ -351,7 +351,7 @@ async def test_pages_go_on_when_the_storage_fails(exporters):
         ]
         inventory = Inventory(database, lambda: Sources([], lists), exporters.clock.time)
         database.connection.execute("PRAGMA query_only = 1")
-        await database.maintain([], exporters.clock.now, DAY)
+        await maintain(database, [], exporters.clock.now, DAY)
         assert database.has_failed
         assert len((await inventory.jobs(Places(), JobFilter(), 10)).jobs) == 1
 

@@ -22,7 +22,16 @@ from exporter.cli.commands import argument_parser
 from exporter.exposition import Exposition
 from exporter.jobs import SourceKey, State
 from exporter.reasons import Reason
-from exporter.settings import ENVIRONMENT_PREFIX, Account, EventQueue, Organization, ServiceSettings, Settings, load
+from exporter.settings import (
+    ENVIRONMENT_PREFIX,
+    Account,
+    EventQueue,
+    Group,
+    Organization,
+    ServiceSettings,
+    Settings,
+    load,
+)
 from exporter.web import Site, create_app
 from exporter.web.server.connections import ConnectionLimits
 from exporter.web.toolkit import schema
@@ -67,6 +76,7 @@ WITH_QUERIES = [document for document in DOCUMENTS if "```promql" in document.re
 INNER: dict[str, list[tuple[Any, str]]] = {
     "accounts": [(Account, "[]"), (Organization, ".organization")],
     "events": [(EventQueue, "[]")],
+    "groups": [(Group, "[]")],
     "services": [(ServiceSettings, ".SERVICE")],
 }
 """The models behind settings that are lists, or have keys chosen by the user, and how their keys are written."""
@@ -355,7 +365,7 @@ def keys(content: Any, prefix: str = "") -> Iterator[str]:
     for name, value in content.items():
         key = f"{prefix}{name}"
         yield key
-        if key in {"accounts", "events"} and isinstance(value, list):
+        if key in {"accounts", "events", "groups"} and isinstance(value, list):
             yield from (inner for each in value for inner in keys(each, f"{key}[]."))
         elif key == "services":
             yield from (inner for service in value.values() for inner in keys(service, "services.SERVICE."))

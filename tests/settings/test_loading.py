@@ -10,6 +10,7 @@ import yaml
 from exporter.cli.commands import argument_parser
 from exporter.jobs import State
 from exporter.settings import ConfigurationError, Settings, given, load
+from exporter.settings.schedules import Schedule
 from tests.support.harness import BEDROCK, CATALOG, CUSTOMIZATION, LOOKOUT
 
 PREFIX = "AWS_JOB_EXPORTER_"
@@ -102,6 +103,7 @@ def test_every_key_of_every_section_is_read():
         "dimension_values": 7,
         "jobs_per_source": 9000,
         "sources": 300,
+        "groups": 40,
         "pages": 20,
         "message_length": 1000,
     }
@@ -114,6 +116,72 @@ def test_every_key_of_every_section_is_read():
 def test_nothing_is_stored_unless_a_path_is_given(read, content):
     """An empty path, as a variable that is not filled in leaves it, is none."""
     assert read(content).storage.path is None
+
+
+def test_groups_are_read():
+    """With everything that can be said of one."""
+    payroll, families = load(CATALOG, EVERYTHING).groups
+    assert payroll.model_dump(mode="json", exclude_none=True) == {
+        "name": "payroll",
+        "match": {
+            "services": ["bedrock", "cleanroomsml"],
+            "kinds": ["model_invocation_job"],
+            "names": ["payroll-*"],
+            "accounts": ["1111*"],
+            "regions": ["eu-*", "us-east-1"],
+            "scopes": ["*"],
+        },
+        "labels": {"owner": "ml-core", "severity": "page"},
+        "expect_every": "1d",
+        "max_duration": "6h",
+        "max_wait": "1h",
+    }
+    assert families.schedule == Schedule("0 6 * * 1,2,3,4,5", "Europe/Berlin")
+    assert families.name_of("nightly-import-20260921") == "nightly-import"
+    assert families.name_of("20260921") == ""
+
+
+@pytest.mark.parametrize(
+    ("group", "words"),
+    [
+        ("{match: {names: [a]}}", "groups.0: must have either `name` or `name_from`"),
+        ("{name: a, name_from: '(?P<name>a)'}", "groups.0: must have either `name` or `name_from`"),
+        ("{name: a, expect: '06:00', expect_every: 1d}", "groups.0: must not have both `expect_every` and `expect`"),
+        ("{name: a}, {name: a}", "groups.1.name: 'a' is the name of groups.0 already"),
+        ("{name: other}", "groups.0.name: 'other' is what groups beyond limits.groups are called"),
+        ("{name: ''}", "groups.0.name: "),
+        ("{name: a, names: [b]}", "groups.0.names: unknown key; did you mean `name`"),
+        ("{name: a, match: {name: [b]}}", "groups.0.match.name: unknown key; did you mean `names`"),
+        ("{name: a, match: {names: []}}", "groups.0.match.names: must not be empty"),
+        ("{name: a, match: {names: b}}", "groups.0.match.names: must be a list"),
+        (
+            "{name: a, match: {services: [bedrok]}}",
+            "groups.0.match.services: 'bedrok' is not read; did you mean `bedrock`",
+        ),
+        ("{name: a, match: {services: [glue]}}", "groups.0.match.services: 'glue' is not read; one of: bedrock"),
+        (
+            "{name: a, match: {services: [bedrock], kinds: [model_invocation]}}",
+            "groups.0.match.kinds: no kind 'model_invocation' of these services is read; did you mean `model",
+        ),
+        ("{name: a, match: {accounts: [payroll]}}", "groups.0.match.accounts.0: 'payroll' is not the id of an account"),
+        ("{name: a, match: {regions: [mars-*]}}", "groups.0.match.regions.0: AWS has no region that matches 'mars-*'"),
+        ("{name_from: '(?P<name>a'}", "groups.0.name_from: '(?P<name>a' is not a regular expression as RE2 has it: "),
+        ("{name_from: '(?P<name>a)(?=b)'}", "is not a regular expression as RE2 has it: "),
+        ("{name_from: '(a)'}", "groups.0.name_from: '(a)' does not say which part"),
+        ("{name: a, labels: {group: b}}", "`group` is taken"),
+        ("{name: a, labels: {cost-center: b}}", "'cost-center' is not the name of a label"),
+        ("{name: a, labels: {owner: 7}}", "groups.0.labels.owner: must be text, not 7; write it in quotes"),
+        ("{name: a, expect_every: 1 day}", "groups.0.expect_every: '1 day' is not a duration"),
+        ("{name: a, expect: '0 0 31 2 *'}", "groups.0.expect: '0 0 31 2 *' "),
+        ("{name: a, expect: hourly}", "groups.0.expect: 'hourly' is not a schedule"),
+        ("{name: a, expect: 'Mon 06:00 Europe/Berln'}", "there is no time zone 'Europe/Berln'; did you mean"),
+    ],
+)
+def test_a_wrong_group_is_an_error(problem, group, words):
+    """The place, the value, and what is allowed."""
+    found = problem(f"services: {{bedrock: {{}}}}\ngroups: [{group}]")
+    assert found.startswith("exporter.yml: groups.")
+    assert words in found
 
 
 def test_queues_are_read():

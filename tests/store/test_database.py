@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from exporter.jobs import Job, SourceKey, State
-from exporter.store import Database, Ledger, Listing, Rules
+from exporter.store import Database, Ledger, Listing, Rules, maintain
 from tests.support.ledgers import waited
 
 DAY, NOW = 86_400.0, 1_790_000_000.0
@@ -145,7 +145,7 @@ async def test_the_times_of_successes_do_not_hold_the_loop(database):
     database.connection.set_trace_callback(
         lambda sql: threads.append(threading.get_ident()) if "SET last_success" in sql else None
     )
-    await database.maintain([ledger.key], NOW + 60, DAY)
+    await maintain(database, [ledger.key], NOW + 60, DAY)
     assert len(threads) == 1
     assert threads != [threading.get_ident()]
 
@@ -156,11 +156,11 @@ async def test_the_times_of_successes_are_written_together(database):
     for number, ledger in enumerate(ledgers):
         await take(ledger, [], NOW)
         await take(ledger, [], NOW + number)
-    await database.maintain([ledger.key for ledger in ledgers], NOW + 60, DAY)
+    await maintain(database, [ledger.key for ledger in ledgers], NOW + 60, DAY)
     rows = database.connection.execute("SELECT last_success FROM source ORDER BY n").fetchall()
     assert [time for (time,) in rows] == [(NOW + number) * 1000 for number in range(3)]
     before = database.connection.total_changes
-    await database.maintain([ledger.key for ledger in ledgers], NOW + 120, DAY)
+    await maintain(database, [ledger.key for ledger in ledgers], NOW + 120, DAY)
     assert database.connection.total_changes == before
 
 
@@ -169,12 +169,12 @@ async def test_a_source_that_is_gone_is_dropped_after_a_while(database):
     gone, stays = await opened(database, "gone"), await opened(database, "stays")
     for ledger in (gone, stays):
         await take(ledger, jobs(5, state=State.RUNNING))
-    await database.maintain([stays.key], NOW, DAY)
-    await database.maintain([stays.key], NOW + DAY, DAY)
+    await maintain(database, [stays.key], NOW, DAY)
+    await maintain(database, [stays.key], NOW + DAY, DAY)
     back = await opened(database, "gone")
     assert len(back) == 5
-    await database.maintain([stays.key], NOW + DAY, DAY)
-    await database.maintain([stays.key], NOW + 3 * DAY, DAY)
+    await maintain(database, [stays.key], NOW + DAY, DAY)
+    await maintain(database, [stays.key], NOW + 3 * DAY, DAY)
     assert len(await opened(database, "gone")) == 0
     assert len(await opened(database, "stays")) == 5
     for table in ("job", "tally", "combination"):
@@ -187,7 +187,7 @@ async def test_words_that_no_job_uses_are_dropped(database):
     ledger = await opened(database)
     await take(ledger, [job._replace(id=f"arn:{n}/{n}") for n, job in enumerate(jobs(12_000))])
     await take(ledger, jobs(7, "kept"), NOW + 8 * DAY)
-    await database.maintain([ledger.key], NOW + 8 * DAY, DAY)
+    await maintain(database, [ledger.key], NOW + 8 * DAY, DAY)
     words = [word for (word,) in database.connection.execute("SELECT text FROM word ORDER BY n")]
     assert words == ["", "succeeded", "arn:kept/"]
     await take(ledger, jobs(9, "kept"), NOW + 8 * DAY + 60)
@@ -198,9 +198,9 @@ async def test_a_source_that_comes_back_unread_is_not_dropped(database):
     """Its parent found it again, but AWS has not told anything of it yet."""
     ledger = await opened(database)
     await take(ledger, jobs(5, state=State.RUNNING))
-    await database.maintain([], NOW, DAY)
+    await maintain(database, [], NOW, DAY)
     for day in range(1, 5):
-        await database.maintain([ledger.key], NOW + day * DAY, DAY)
+        await maintain(database, [ledger.key], NOW + day * DAY, DAY)
     assert len(await opened(database)) == 5
 
 
@@ -209,7 +209,7 @@ async def test_another_list_of_jobs_has_nothing_of_the_one_before(database):
     await take(await opened(database), jobs(5))
     other = Ledger(database, key(), lambda _: "other", Rules(7 * DAY), identity="another")
     await other.open()
-    await database.maintain([other.key], NOW + 60, DAY)
+    await maintain(database, [other.key], NOW + 60, DAY)
     assert database.connection.execute("SELECT last_success FROM source").fetchall() == [(None,)]
     assert len(other) == 0
 
@@ -253,7 +253,7 @@ async def test_words_in_use_are_not_looked_through_every_minute(database):
     looked = []
     for minute in (1, 2):
         database.connection.set_trace_callback(lambda sql: looked.append("DELETE FROM word" in sql))
-        await database.maintain([ledger.key], NOW + minute, DAY)
+        await maintain(database, [ledger.key], NOW + minute, DAY)
         database.connection.set_trace_callback(None)
         # A poll lists all of them, and has their numbers again.
         await take(ledger, [each._replace(id=f"arn:{n}/{n}") for n, each in enumerate(jobs(12_000))], NOW + minute)
@@ -268,9 +268,9 @@ async def test_a_file_that_someone_else_holds_is_maintained_the_next_time(tmp_pa
     await take(ledger, [], NOW + 60)
     with closing(sqlite3.connect(tmp_path / "jobs.sqlite", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        await database.maintain([ledger.key], NOW + 60, DAY)
+        await maintain(database, [ledger.key], NOW + 60, DAY)
         assert not database.has_failed
         other.execute("ROLLBACK")
-        await database.maintain([ledger.key], NOW + 60, DAY)
+        await maintain(database, [ledger.key], NOW + 60, DAY)
         assert other.execute("SELECT last_success FROM source").fetchall() == [((NOW + 60) * 1000,)]
     database.close()

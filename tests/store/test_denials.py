@@ -5,7 +5,7 @@ from contextlib import closing
 import pytest
 
 from exporter.jobs import SourceKey
-from exporter.store import Database, Denials, Denied
+from exporter.store import Database, Denials, Denied, maintain
 from tests.support.full_disk import files_of_at_most
 
 DAY = 86_400.0
@@ -72,7 +72,7 @@ async def test_what_was_due_long_ago_is_dropped(database):
     denials = Denials(database)
     await denials.keep("now", KEY, DENIED)
     await denials.keep("now", OTHER, DENIED._replace(due=8600.0 + DAY))
-    await database.maintain([], 8601.0 + DAY, DAY)
+    await maintain(database, [], 8601.0 + DAY, DAY)
     assert list(await read(database)) == [OTHER]
 
 

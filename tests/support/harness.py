@@ -17,7 +17,7 @@ from exporter.aws import Credentials
 from exporter.catalog import Catalog
 from exporter.clock import Clock
 from exporter.exposition import Exposition, Format
-from exporter.poller import Poller
+from exporter.poller import GroupReport, Poller
 from exporter.settings import Settings, load
 from exporter.simulator import World
 from tests.support.patience import PATIENCE, UNHURRIED
@@ -144,10 +144,13 @@ class Running:
     poller: Poller
     exposition: Exposition
     clock: HandClock
+    group_report: GroupReport | None = None
 
     async def settle(self, *, hanging: int = 0) -> None:
         """Wait until every source has polled and waits for its next poll, except for this many that hang."""
         await self.clock.until_asleep(lambda: len(self.poller._tasks) - hanging)
+        if self.group_report:
+            await self.group_report.publish()
 
     async def turn(self, seconds: float) -> None:
         """Advance the clock and wait for the polls that are due."""
@@ -221,7 +224,7 @@ async def running(
         parts.poller._rng = random.Random(1)
         async with asyncio.TaskGroup() as group:
             polling = group.create_task(parts.poller.run([*parts.queues, *parts.roots]))
-            exporter = Running(parts.poller, parts.exposition, clock)
+            exporter = Running(parts.poller, parts.exposition, clock, parts.group_report)
             if settled:
                 await exporter.settle()
             try:

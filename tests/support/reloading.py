@@ -73,6 +73,6 @@ async def reloading(
     keys = Credentials("AKIAIOSFODNN7EXAMPLE", "made-up")
     read = read or config.read
     async with app.running(*config.read(), credentials=keys, clock=clock, read=read) as exporter:
-        exporting = Reloading(exporter.poller, exporter.exposition, clock, exporter=exporter)
+        exporting = Reloading(exporter.poller, exporter.exposition, clock, exporter.group_report, exporter=exporter)
         await exporting.settle()
         yield exporting

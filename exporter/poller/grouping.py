@@ -1,0 +1,72 @@
+"""Which group takes a job: the first whose declaration fits, by the job's source and its name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from hashlib import blake2b
+from typing import NamedTuple
+
+from exporter.jobs import SourceKey
+from exporter.settings import OTHER, Settings
+from exporter.store import Grouping, GroupRow
+
+
+class SourceGroups(NamedTuple):
+    """The groups that jobs of one source may be in."""
+
+    numbers: tuple[int, ...] = ()
+    """Their places in `groups` of the settings."""
+    grouping: Grouping = Grouping()
+
+
+class Groups:
+    """The groups of one configuration: those that are declared, and those whose names come from jobs."""
+
+    def __init__(self, settings: Settings, known: Mapping[str, GroupRow]) -> None:
+        """Go on with the groups that are `known` from before, as far as the configuration still has their patterns."""
+        self.groups = settings.groups
+        self._most = settings.limits.groups
+        places = list(enumerate(self.groups))
+        self._declared = {group.name: number for number, group in places if group.name is not None}
+        # Of two with the same pattern, the first one.
+        self._patterns = {group.name_from: number for number, group in reversed(places) if group.name_from is not None}
+        found = {name: self._patterns.get(row.pattern) for name, row in known.items() if name not in self._declared}
+        self._found = dict([(name, number) for name, number in found.items() if number is not None][: self._most])
+        self.labels = tuple(sorted({label for group in self.groups for label in group.labels}))
+        """The names of all labels that any of the groups has."""
+
+    @property
+    def all(self) -> Mapping[str, int | None]:
+        """All groups by name, each with the place of its declaration; None is that of `other`."""
+        other = {OTHER: None} if self._patterns else {}
+        return {**self._declared, **self._found, **other}
+
+    def of(self, key: SourceKey) -> SourceGroups:
+        """Return which groups the jobs of a source may be in, and how to tell which."""
+        numbers = tuple(number for number, group in enumerate(self.groups) if group.match.takes_source(key))
+        if not numbers:
+            return SourceGroups()
+        groups = [self.groups[number] for number in numbers]
+        declared = [group.model_dump_json(include={"name", "name_from", "match"}) for group in groups]
+        # These decide what becomes of a name that a pattern finds.
+        rest = (self._most, *self._declared) if any(group.name_from for group in groups) else ()
+        identity = blake2b(repr((declared, rest)).encode(), digest_size=16).hexdigest()
+        return SourceGroups(numbers, Grouping(identity, partial(self._of_job, numbers)))
+
+    def _of_job(self, numbers: tuple[int, ...], job: str) -> tuple[str, str]:
+        """Return the name of the group of a job with this name, and the pattern that the name comes from."""
+        for number in numbers:
+            group = self.groups[number]
+            if name := group.name_of(job):
+                return (name, "") if group.name_from is None else self._few(name, number)
+        return "", ""
+
+    def _few(self, name: str, number: int) -> tuple[str, str]:
+        """Return a name that a pattern found, or `other` where there are too many."""
+        if name in self._declared:
+            return name, ""
+        if name not in self._found and (name == OTHER or len(self._found) >= self._most):
+            return OTHER, ""
+        first = self._found.setdefault(name, number)
+        return name, self.groups[first].name_from or ""
