@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 from exporter.jobs import Job, SourceKey, State
-from exporter.store import EVERYTHING, Database, Dimensions, Ledger, Listing, Newborn, Record, Rules, Sums
+from exporter.store import EVERYTHING, Database, Dimensions, Grouping, Ledger, Listing, Newborn, Record, Rules, Sums
 
 T = TypeVar("T")
 
@@ -97,6 +97,7 @@ class LedgerOfATest:
         key: SourceKey | None = None,
         longest_run: float = float("inf"),
         born_at_zero: bool = False,  # noqa: FBT001, FBT002 - always given by name
+        grouping: Grouping | None = None,
     ) -> None:
         """Continue `before`, if given."""
         self.database = before.database if before is not None else (database or in_memory())
@@ -105,6 +106,7 @@ class LedgerOfATest:
         key = key or SourceKey("111122223333", "us-east-1", "bedrock", str(next(_NUMBERS)), "")
         # The rules' text differs from ledger to ledger: their function may, and nothing else tells.
         rules = Rules(lookback, bounds, limit, str(next(_NUMBERS)), born_at_zero=born_at_zero)
+        rules = rules._replace(grouping=grouping or rules.grouping)
         self.ledger = Ledger(self.database, key, classify, rules, longest_run=longest_run)
         waited(self.ledger.open())
 
