@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from exporter.cli.claims import claimed_twice, shadowed, unremembered
 from exporter.cli.environment import check_environment
 from exporter.cli.forecast import forecast, forgetful, stretched, unfed, unread
 from exporter.cli.invocation import Invocation
@@ -30,7 +31,8 @@ async def check_config(invocation: Invocation) -> int:
         else:
             catalog = settings.catalog(invocation.catalog)
             print(f"{file}: valid: {forecast(settings, catalog)}")
-            for warnings in (forgetful, above_quotas, stretched, unfed, unread):
+            told = (claimed_twice,) if invocation.options.verbose else ()
+            for warnings in (forgetful, above_quotas, stretched, unfed, unread, shadowed, unremembered, *told):
                 for sentence in warnings(settings, catalog):
                     print(f"{file}: {sentence}")
     if problems:

@@ -98,6 +98,7 @@ def _add_commands(add: Callable[[str, str, str], argparse.ArgumentParser]) -> No
     once.add_argument("--output", choices=("metrics", "table"), default="metrics", help="Output format.")
     check = add("check-config", "checking:check_config", "Check configuration files and exit.")
     check.add_argument("files", nargs="+", type=Path, metavar="FILE", help="Configuration files to check.")
+    check.add_argument("--verbose", action="store_true", help="Also tell which groups may take the same jobs.")
     classify = add(
         "classify", "checking:classify", "Print the reason that each failure message gets, and the rule that matched."
     )
