@@ -11,11 +11,12 @@ from functools import partial
 import structlog
 
 from exporter.families import GroupView, group_families, metrics
-from exporter.jobs import State
+from exporter.jobs import SourceKey, State
 from exporter.poller.context import Context, Source
 from exporter.poller.due import expected
 from exporter.poller.listing import JobSource
 from exporter.poller.queue import QueueSource
+from exporter.poller.sharding import owns
 from exporter.store import (
     Expectation,
     GroupSums,
@@ -128,7 +129,11 @@ class GroupReport:
         if name not in self._expectations:
             self._expectations[name] = await read_expectation(database, row)
         before = self._expectations[name]
-        now = expected(group, self._context.clock.time(), sums.last.get((State.SUCCEEDED, "")), before)
+        success = sums.last.get((State.SUCCEEDED, ""))
+        if success is None and not owns(self._context.settings.shard, SourceKey("", "", "", "group", name)):
+            # Of several shards, the one that has read a success knows better than those that started just now.
+            return None
+        now = expected(group, self._context.clock.time(), success, before)
         if now is not None and now != before:
             await keep_expectation(database, row, now)
             self._expectations[name] = now

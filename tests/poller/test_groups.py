@@ -291,18 +291,25 @@ async def test_shards_add_up(aws, clock):
     for kind in (BEDROCK, CUSTOMIZATION):
         aws.world.add_job(kind, created=NOW - 10, name="payroll-a", path=RUNS)
     parts = []
-    group = {**PAYROLL, "expect_every": "24h"}
+    group, other = (
+        {**PAYROLL, "expect_every": "24h"},
+        {"name": "other jobs", "match": {"names": ["x"]}, "expect": "06:00"},
+    )
     for index in range(2):
         own = HandClock(NOW)
-        async with running(settings(aws, group, shard={"count": 2, "index": index}), own) as exporter:
+        async with running(settings(aws, group, other, shard={"count": 2, "index": index}), own) as exporter:
             clock.now += 600 * (index == 0)
             await exporter.turn(600)
             parts.append(exporter.read())
     assert sum(part.value("aws_job_group_finished_total", group="payroll", state="succeeded") for part in parts) == 2
     counts = [part.by("state", "aws_job_group_sources", group="payroll") for part in parts]
     assert sum(count["up"] for count in counts) == 2
-    assert max(part.value("aws_job_group_due_timestamp_seconds", group="payroll") for part in parts) == NOW + 590 + DAY
+    due = [part.value("aws_job_group_due_timestamp_seconds", group="payroll") for part in parts]
+    assert max(due) == NOW + 590 + DAY
     assert [part.value("aws_job_group_info", group="payroll") for part in parts] == [1, 1]
+    # Of what was never seen, one of them knows since when it is expected.
+    never = [part.value("aws_job_group_due_timestamp_seconds", group="other jobs") for part in parts]
+    assert never.count(None) == 1
 
 
 async def test_counters_of_a_group_begin_at_zero(aws, clock):
