@@ -118,6 +118,7 @@ def _inside(parts: Parts) -> Inside:
         Inventory(parts.database, sources, parts.clock.time),
         settings=lambda: parts.configuration.settings,
         catalog=lambda: parts.configuration.catalog,
+        groups=lambda: parts.group_report.views,
         calls=lambda: Calls(parts.allowance.per_hour, poller.stretch.rate * _HOUR, poller.stretch.factor),
     )
 

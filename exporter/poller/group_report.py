@@ -47,7 +47,8 @@ class GroupReport:
         self._publishing = asyncio.Lock()
         self._sums: dict[str, GroupSums] = {}
         self._expectations: dict[str, Expectation | None] = {}
-        self._published: dict[str, GroupView] = {}
+        self.views: dict[str, GroupView] = {}
+        """What is published of each group, by name."""
         self._newborn: dict[str, AbstractSet[Newborn]] = {}
         self._epoch = -1
         self.use(context)
@@ -88,9 +89,9 @@ class GroupReport:
     def _begin(self) -> None:
         """Begin with a new configuration."""
         self._is_new = False
-        for name in self._published.keys() - self._context.groups.all.keys():
+        for name in self.views.keys() - self._context.groups.all.keys():
             self._context.exposition.withdraw(("group", name))
-        self._published.clear()
+        self.views.clear()
         self._expectations.clear()
 
     async def _read(self) -> None:
@@ -160,12 +161,12 @@ class GroupReport:
 
     async def _publish(self, name: str, view: GroupView) -> None:
         """Render the block of a group, unless it is as before."""
-        if self._published.get(name) == view:
+        if self.views.get(name) == view:
             return
         context, block = self._context, ("group", name)
         families = group_families(context.settings.metrics, context.groups.labels)
         await context.exposition.publish_in_turns(block, metrics(families, ("group",), [((name,), view)]))
-        self._published[name] = view
+        self.views[name] = view
         newborn = frozenset(self._sums[name].newborn) if name in self._sums else frozenset()
         if newborn - self._newborn.get(name, frozenset()):
             context.exposition.newborns.publish(block, partial(self._show, name, newborn))

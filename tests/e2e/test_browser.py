@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from exporter.jobs import Job, State
 from exporter.store.inventory import JobList
 from exporter.web import Site, create_app
 from tests.support.browser import Browser, Page, chromium, expect, served
+from tests.support.grouped import grouped
 from tests.support.inside import BEDROCK, DAY, HOUR, MINUTE, NOW, TRAINING, Polled, inside, job, listed, status
 from tests.support.patience import PATIENCE
 
@@ -27,7 +28,7 @@ expect.set_options(timeout=PATIENCE * 1000)
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["", "jobs", "jobs?state=failed&name=nightly", "sources", "kinds", "config", "jobs?state=wrong"]
+PAGES = ["", "jobs", "jobs?state=failed&name=nightly", "groups", "sources", "kinds", "config", "jobs?state=wrong"]
 HOSTILE = "\"'><img src=x onerror=hit()><script>hit()</script>{{ hit() }}${hit()}javascript:hit()"
 LONG = "a" * 300
 
@@ -78,7 +79,8 @@ def shown() -> Shown:
 def address(shown: Shown) -> Iterator[str]:
     """Return where the site is."""
     exposition = Exposition(CollectorRegistry(), lambda: NOW)
-    site = Site(exposition, lambda: True, "/metrics", inside(lambda: shown.sources))
+    looking = replace(inside(lambda: shown.sources), groups=lambda: {**grouped(), HOSTILE: grouped()["late"]})
+    site = Site(exposition, lambda: True, "/metrics", looking)
     with served(create_app(site)) as url:
         yield url
 

@@ -1,7 +1,7 @@
 """A site whose sources a test sets; certificates and hashes for the exporter-toolkit's cases, made for each run."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,7 @@ class Shown:
 
     sources: list[Any] = field(default_factory=list)
     settings: Settings = field(default_factory=Settings)
+    groups: dict[str, Any] = field(default_factory=dict)
     client: Any = None
 
     async def text(self, path, status=200):
@@ -87,7 +88,7 @@ async def shown():
     """Return a site and its client."""
     shown = Shown()
     looking = inside(lambda: shown.sources)
-    looking = type(looking)(looking.inventory, lambda: shown.settings, looking.catalog)
+    looking = replace(looking, settings=lambda: shown.settings, groups=lambda: shown.groups)
     site = Site(Exposition(CollectorRegistry(), lambda: NOW), lambda: True, "/metrics", looking)
     async with TestClient(TestServer(create_app(site))) as client:
         shown.client = client

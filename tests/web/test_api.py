@@ -20,8 +20,10 @@ from exporter.jobs import State
 from exporter.reasons import Reason
 from exporter.store.search import Position
 from exporter.web import Site, create_app
+from exporter.web.views.group_lines import GroupLine, Problem
 from exporter.web.views.parameters import JobParameters, SortParameter, SourceParameters, cursor
 from exporter.web.views.rows import JobRow, SourceRow
+from tests.support.grouped import grouped
 from tests.support.inside import BEDROCK, HOUR, MINUTE, NOW, TRAINING, Polled, inside, job, listed, status
 from tests.support.patience import PATIENCE
 
@@ -213,6 +215,35 @@ async def test_sources_are_listed(shown):
     assert source["jobs"] is None
 
 
+async def test_groups_are_listed(shown):
+    """Those with most problems come first."""
+    shown.groups = grouped()
+    groups = (await shown.data("/api/v1/groups"))["groups"]
+    assert [(group["name"], group["problems"]) for group in groups] == [
+        ("long", ["late", "too_long"]),
+        ("late", ["late"]),
+        ("waits", ["waiting"]),
+        ("fine", []),
+        ("other", []),
+        ("runs", []),
+    ]
+    assert groups[3] == {
+        "name": "fine",
+        "labels": {"owner": "ml-core"},
+        "problems": [],
+        "due": "2026-09-21T14:14:20.000Z",
+        "last_success": "2026-09-20T14:13:20.000Z",
+        "last_failure": "2026-09-21T14:12:20.000Z",
+        "jobs": {"succeeded": 2},
+        "running_since": None,
+        "waiting_since": None,
+        "max_duration_seconds": HOUR,
+        "max_wait_seconds": HOUR,
+        "sources_up": 2,
+        "sources_down": 1,
+    }
+
+
 async def test_sources_have_pages(shown):
     """There may be ten thousand of them."""
     shown.sources = filled()
@@ -300,7 +331,7 @@ def test_the_description_has_every_parameter(path, model):
     assert defaults["limit"] == model.model_fields["limit"].default
 
 
-@pytest.mark.parametrize(("name", "row"), [("Job", JobRow), ("Source", SourceRow)])
+@pytest.mark.parametrize(("name", "row"), [("Job", JobRow), ("Source", SourceRow), ("Group", GroupLine)])
 def test_the_description_has_every_field(name, row):
     """Each field is always present."""
     assert SCHEMAS[name]["required"] == list(SCHEMAS[name]["properties"]) == list(row._fields)
@@ -310,6 +341,7 @@ def test_the_description_has_every_enumeration():
     """Its enumerations are the same as in the code."""
     assert SCHEMAS["State"]["enum"] == [*State]
     assert SCHEMAS["Reason"]["enum"] == [*Reason]
+    assert SCHEMAS["Group"]["properties"]["problems"]["items"]["enum"] == [*Problem]
     assert SCHEMAS["Sort"]["enum"] == [*get_args(SortParameter)]
 
 

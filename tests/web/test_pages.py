@@ -17,9 +17,10 @@ from exporter.settings import Settings
 from exporter.telemetry import SourceStatus
 from exporter.web import Site, create_app
 from exporter.web.views.parameters import SortParameter
+from tests.support.grouped import grouped
 from tests.support.inside import BEDROCK, CATALOG, DAY, HOUR, NOW, TRAINING, Polled, inside, job, listed, status
 
-PAGES = ["/", "/jobs", "/sources", "/kinds", "/config"]
+PAGES = ["/", "/jobs", "/groups", "/sources", "/kinds", "/config"]
 SCRIPT = '"\'><script>alert("x")</script>{{ 7 * 7 }}'
 DOWN = status(TRAINING, consecutive_failures=2, reason="access_denied", error="User: made-up is not authorized")
 
@@ -45,6 +46,21 @@ def rows(page):
     """Return the rows of a page's tables as text."""
     plain = re.sub(r"<(?!/?tr)[^>]*>", " ", page)
     return [" ".join(row.split()) for row in re.findall(r"<tr[^>]*>(.*?)</tr>", plain, re.DOTALL)]
+
+
+async def test_groups_show_who_is_late(shown):
+    """In words, with how long a job may take, and how many sources nobody could read; names are text."""
+    assert "No groups are declared" in await shown.text("/groups")
+    shown.groups = grouped(fine="<b>fine</b>")
+    page = await shown.text("/groups")
+    assert "<b>fine" not in page
+    _, long, late, waits, fine, *_ = rows(page)
+    assert long.startswith("long owner ml-core late runs too long")
+    assert "1 h ago of 1 h at most" in long
+    assert late.startswith("late owner ml-core late Next success due 1 min ago Last success ")
+    assert "waits too long" in waits
+    assert "as it should be 1 of 3 sources not read Next success due in 1 min Last success 24 h ago" in fine
+    assert fine.endswith("succeeded 2")
 
 
 @pytest.mark.parametrize("path", PAGES)

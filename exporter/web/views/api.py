@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from exporter import __version__
+from exporter.web.views.group_lines import GroupLine
 from exporter.web.views.inside import Inside
 from exporter.web.views.parameters import JobParameters, ParameterError, Parameters, SourceParameters, cursor, given
 from exporter.web.views.renderer import Renderer
@@ -18,7 +19,10 @@ from exporter.web.views.words import moment
 
 _DESCRIPTION = (Path(__file__).parent / "openapi.yaml").read_bytes()
 
-_TIMES = ("created", "started", "finished", "deadline", "as_of", "last_success", "next_poll")
+_TIMES = {
+    *("created", "started", "finished", "deadline", "as_of", "last_success", "next_poll"),
+    *("due", "last_failure", "running_since", "waiting_since"),
+}
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
@@ -44,6 +48,7 @@ def routes(inside: Inside, renderer: Renderer) -> list[web.RouteDef]:
 
     return [
         route("/api/v1/jobs", JobParameters, _jobs),
+        route("/api/v1/groups", Parameters, _groups),
         route("/api/v1/sources", SourceParameters, _sources),
         route("/api/v1/status", Parameters, _status),
         web.get("/api/v1/openapi.yaml", description),
@@ -61,6 +66,11 @@ async def _sources(inside: Inside, parameters: SourceParameters) -> Mapping[str,
     rows, following, total = inside.sources(parameters)
     following_text = None if following is None else str(following)
     return {"sources": map(_plain, rows), "total": total, "next": following_text}
+
+
+async def _groups(inside: Inside, _parameters: Parameters) -> Mapping[str, Any]:
+    """Return the groups of jobs."""
+    return {"groups": map(_plain, inside.group_lines())}
 
 
 async def _status(inside: Inside, _parameters: Parameters) -> Mapping[str, Any]:
@@ -101,7 +111,7 @@ def _items(values: Iterator[Any]) -> Iterator[str]:
     yield "]"
 
 
-def _plain(row: JobRow | SourceRow) -> Mapping[str, Any]:
+def _plain(row: JobRow | SourceRow | GroupLine) -> Mapping[str, Any]:
     """Return a row with its times in RFC 3339."""
     return {name: _time(value) if name in _TIMES else value for name, value in row._asdict().items()}
 

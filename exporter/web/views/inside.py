@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from math import inf, isfinite
 from typing import NamedTuple, TypeVar
 
 from exporter.catalog import Catalog
+from exporter.families import GroupView
 from exporter.settings import Settings
 from exporter.store.inventory import Inventory
 from exporter.store.search import Position
 from exporter.turns import in_turns
+from exporter.web.views.group_lines import GroupLine, group_lines
 from exporter.web.views.parameters import JobParameters, SourceParameters
 from exporter.web.views.rows import JobRow, SourceRow, health
 
@@ -47,6 +49,7 @@ class Inside:
     settings: Callable[[], Settings]
     catalog: Callable[[], Catalog]
     calls: Callable[[], Calls] = Calls
+    groups: Callable[[], Mapping[str, GroupView]] = dict
 
     async def jobs(self, parameters: JobParameters) -> tuple[list[JobRow], Position | None, int | None]:
         """Return the jobs that pass the filters: one page, the cursor of the next, and the total if it is known."""
@@ -72,6 +75,10 @@ class Inside:
         rows = _fitting([SourceRow.of(status, now) for status in page])
         end = parameters.cursor + len(rows)
         return rows, end if end < len(found) else None, len(found)
+
+    def group_lines(self) -> list[GroupLine]:
+        """Return the groups, those first that are not as they should be."""
+        return list(group_lines(self.groups(), self.inventory.now()))
 
     def health(self) -> Counter[str]:
         """Return how many sources are up, down, and unknown because they were not polled yet."""

@@ -117,6 +117,7 @@ def routes(inside: Inside, telemetry_path: str, renderer: Renderer) -> list[web.
     return [
         page("/", "overview", Parameters, _overview),
         page("/jobs", "jobs", JobParameters, _jobs),
+        page("/groups", "groups", Parameters, _groups),
         page("/sources", "sources", SourceParameters, _sources),
         page("/kinds", "kinds", Parameters, _kinds),
         page("/config", "config", Parameters, _config),
@@ -193,6 +194,11 @@ async def _sources(inside: Inside, parameters: SourceParameters) -> Context:
         "calls": inside.calls(),
         "choices": _choices(labels([status.key for status in inside.inventory.each_status()])),
     }
+
+
+async def _groups(inside: Inside, _parameters: Parameters) -> Context:
+    """Return the groups of jobs, those that are late first."""
+    return {"groups": inside.group_lines()}
 
 
 async def _kinds(inside: Inside, _parameters: Parameters) -> Context:
