@@ -26,6 +26,8 @@ class GroupView:
     due: float | None
     """The moment by which the next success is due."""
     settings: Metrics
+    is_current: bool = True
+    """Whether what its active jobs do now is known: not if a source that has some was not read for long."""
 
 
 _PREFIX = "aws_job_group_"
@@ -34,6 +36,8 @@ INFO = "aws_job_group_info"
 
 
 def _jobs(view: GroupView) -> Iterable[Sample]:
+    if not view.is_current:
+        return []
     # From the start, because a group that was never seen is not fine.
     counts = {(state, ""): 0 for state in State}
     for (_, state, reason), jobs in view.sums.statuses.items():
@@ -58,7 +62,8 @@ def _durations(view: GroupView) -> Iterable[Sample]:
 
 
 def _oldest_active(view: GroupView) -> Iterable[Sample]:
-    return [((str(state),), time) for (_, state), time in view.sums.oldest_active.items()]
+    oldest = view.sums.oldest_active.items() if view.is_current else ()
+    return [((str(state),), time) for (_, state), time in oldest]
 
 
 def _last_finished(view: GroupView) -> Iterable[Sample]:

@@ -51,12 +51,11 @@ class GroupReport:
         """What is published of each group, by name."""
         self._newborn: dict[str, AbstractSet[Newborn]] = {}
         self._epoch = -1
-        self.use(context)
+        self._context = self._next = context
 
     def use(self, context: Context) -> None:
-        """Report on the groups of another configuration from now on."""
-        self._context = context
-        self._is_new = True
+        """Report on the groups of another configuration from the next time on."""
+        self._next = context
 
     async def run(self) -> None:
         """Publish what has changed, once in a second, until cancelled."""
@@ -74,21 +73,22 @@ class GroupReport:
     async def publish(self) -> None:
         """Publish the groups that have changed."""
         async with self._publishing:
-            context = self._context
-            if self._is_new:
+            if self._next is not self._context:
                 self._begin()
+            context = self._context
             if not context.groups.groups:
                 return
             await self._read()
             counts = await self._counts()
+            stale = await self._stale()
             for name, number in context.groups.all.items():
-                # There is no `other` as long as nothing is beyond the limit.
-                if name in context.database.groups:
-                    await self._publish(name, await self._view(name, number, counts))
+                # There is no `other` as long as nothing is beyond the limit, and a name may have come just now.
+                if name in self._sums:
+                    await self._publish(name, await self._view(name, number, counts, stale))
 
     def _begin(self) -> None:
         """Begin with a new configuration."""
-        self._is_new = False
+        self._context = self._next
         for name in self.views.keys() - self._context.groups.all.keys():
             self._context.exposition.withdraw(("group", name))
         self.views.clear()
@@ -113,15 +113,16 @@ class GroupReport:
             raise
         self._sums |= {names[number]: each for number, each in found.items()}
 
-    async def _view(self, name: str, number: int | None, counts: Mapping[int, Counter[str]]) -> GroupView:
-        known, settings = self._sums.get(name), self._context.settings.metrics
-        sums = known.sums if known else Sums()
+    async def _view(
+        self, name: str, number: int | None, counts: Mapping[int, Counter[str]], stale: AbstractSet[int]
+    ) -> GroupView:
+        known, settings = self._sums[name], self._context.settings.metrics
+        sums, is_current = known.sums, known.active_in.isdisjoint(stale)
         if number is None:
-            return GroupView(None, sums, {}, None, settings)
+            return GroupView(None, sums, {}, None, settings, is_current)
         sources = {state: counts[number][state] if number in counts else 0 for state in (UP, DOWN)}
-        return GroupView(
-            self._context.groups.groups[number], sums, sources, await self._due(name, number, sums), settings
-        )
+        due = await self._due(name, number, sums)
+        return GroupView(self._context.groups.groups[number], sums, sources, due, settings, is_current)
 
     async def _due(self, name: str, number: int, sums: Sums) -> float | None:
         """Return when the next success is due, and keep that for the next start."""
@@ -147,6 +148,13 @@ class GroupReport:
             counts.setdefault(number, Counter())[state] += 1
         return counts
 
+    async def _stale(self) -> AbstractSet[int]:
+        """Return the numbers of the sources whose own numbers are no longer exported, because they are too old."""
+        now, exposition = self._context.clock.monotonic(), self._context.exposition
+        down = [each for each in self._sources() if isinstance(each, JobSource) and not each.status.is_up]
+        expiries = await in_turns((each.ledger.shown, exposition.expiry(each.block)) for each in down)
+        return {number for number, expiry in expiries if number is not None and (expiry is None or expiry <= now)}
+
     def _each_part(self) -> Iterator[tuple[int, str]]:
         """Yield each source of each declared group, with its state."""
         for source in list(self._sources()):
@@ -167,7 +175,7 @@ class GroupReport:
         families = group_families(context.settings.metrics, context.groups.labels)
         await context.exposition.publish_in_turns(block, metrics(families, ("group",), [((name,), view)]))
         self.views[name] = view
-        newborn = frozenset(self._sums[name].newborn) if name in self._sums else frozenset()
+        newborn = frozenset(self._sums[name].newborn)
         if newborn - self._newborn.get(name, frozenset()):
             context.exposition.newborns.publish(block, partial(self._show, name, newborn))
         self._newborn[name] = newborn

@@ -100,7 +100,8 @@ class JobSource:
         self._published: Holdings | None = None
         """What the source's block has, as long as nothing changes."""
         self._publishing = asyncio.Lock()
-        self._block = "jobs", key
+        self.block = "jobs", key
+        """The key of what is exposed about its jobs."""
         self._newborn: AbstractSet[Newborn] = frozenset()
         """The counters that are 0 in the block because nobody has seen them yet."""
         self._context = context
@@ -218,14 +219,14 @@ class JobSource:
                 memory = replace(memory, read_in_full=-math.inf)
             self.memory = memory
         # The other one would publish by its own configuration. Its counters are born anew with the next poll.
-        self._context.exposition.newborns.withdraw(self._block)
+        self._context.exposition.newborns.withdraw(self.block)
         return before.presentation != self.presentation
 
     def withdraw(self) -> None:
         """Withdraw the series about its jobs and give their budget back."""
         self._published = None
         self._context.budget.hold(self.status.key, 0)
-        self._context.exposition.withdraw(self._block)
+        self._context.exposition.withdraw(self.block)
 
     def _pace(self, now: float) -> None:
         """Set the interval: longer, the longer nothing has happened, and the usual one as soon as anything does."""
@@ -373,7 +374,7 @@ class JobSource:
             # Most polls find nothing new. What is left out for want of room must be tried again, though.
             known = self._published
             is_same = known and not (self.ledger.has_changed or known.series_dropped)
-            if known and is_same and self._context.exposition.renew(self._block, expires):
+            if known and is_same and self._context.exposition.renew(self.block, expires):
                 return known
             return await self._publish_anew(expires)
 
@@ -396,7 +397,7 @@ class JobSource:
         if hidden > 0:
             series_dropped = {**series_dropped, ("aws_job_info", "per_job_active"): hidden}
         series = sum(len(family.samples) for family in kept)
-        await self._context.exposition.publish_in_turns(self._block, kept, expires)
+        await self._context.exposition.publish_in_turns(self.block, kept, expires)
         self._wait_for_scrapes(newborn)
         self._published = self._holdings(series, series_dropped)
         return self._published
@@ -405,14 +406,14 @@ class JobSource:
         """Have new counters rise once everyone has seen them at 0."""
         waiting = self._context.exposition.newborns
         # Of a block that was withdrawn and returns, nobody waits for anything any more.
-        if newborn - self._newborn or (newborn and self._block not in waiting):
-            waiting.publish(self._block, partial(self._show, newborn))
+        if newborn - self._newborn or (newborn and self.block not in waiting):
+            waiting.publish(self.block, partial(self._show, newborn))
         self._newborn = newborn
 
     async def _show(self, newborn: AbstractSet[Newborn]) -> None:
         """Let these counters rise, but none that became known since."""
         async with self._publishing:
-            expires = self._context.exposition.expiry(self._block)
+            expires = self._context.exposition.expiry(self.block)
             if expires is not None and self.ledger.is_open:
                 await self.ledger.show(newborn)
                 await self._publish_anew(expires)

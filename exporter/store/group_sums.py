@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import defaultdict
 from collections.abc import Collection, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from exporter.store import sums
 from exporter.store.database import Database
@@ -20,20 +21,26 @@ class GroupSums(NamedTuple):
     sums: Sums
     newborn: Collection[Newborn]
     """The counters that are 0 in the sums because nobody has seen them yet."""
+    active_in: frozenset[int]
+    """The sources that have its active jobs, by their numbers."""
 
 
 async def group_sums(database: Database, numbers: Collection[int]) -> Mapping[int, GroupSums]:
     """Return what groups add up to, by their numbers."""
     async with database.exclusive() as connection:
-        active = json.loads(await database.value(connection, _ACTIVE, (json.dumps([*numbers]),)))
+        rows = json.loads(await database.value(connection, _ACTIVE, (json.dumps([*numbers]),)))
+    active: defaultdict[int, list[list[Any]]] = defaultdict(list)
+    for group, *row in rows:
+        active[group].append(row)
     found: dict[int, GroupSums] = {}
     for number in numbers:
         async with database.exclusive() as connection:
             known, newborn = sums.read(connection, -number)
-        found[number] = GroupSums(known.get((), Sums()), newborn)
+        counted = known.get((), Sums())
+        for _, state, jobs, created, started in active[number]:
+            sums.add_active(counted, STATES[state], jobs, created, started)
+        found[number] = GroupSums(counted, newborn, frozenset(source for source, *_ in active[number]))
         await asyncio.sleep(0)
-    for number, state, *active_of_state in active:
-        sums.add_active(found[number].sums, STATES[state], *active_of_state)
     return found
 
 
@@ -74,10 +81,10 @@ async def keep_expectation(database: Database, group: int, expectation: Expectat
 
 
 _ACTIVE = """
-SELECT json_group_array(json_array(group_n, state, jobs, created, started)) FROM (
-    SELECT group_n, state, count(*) AS jobs, min(created) AS created, min(coalesce(started, created)) AS started
+SELECT json_group_array(json_array(group_n, source, state, jobs, created, started)) FROM (
+    SELECT group_n, source, state, count(*) AS jobs, min(created) AS created, min(coalesce(started, created)) AS started
     FROM job INDEXED BY job_group_active
-    WHERE group_n IN (SELECT value FROM json_each(?)) AND group_n > 0 AND finished IS NULL GROUP BY 1, 2
+    WHERE group_n IN (SELECT value FROM json_each(?)) AND group_n > 0 AND finished IS NULL GROUP BY 1, 2, 3
 )
 """
 _EXPECTATION = "SELECT expect, since, success, due FROM job_group WHERE n = ?"

@@ -87,11 +87,11 @@ FROM job INDEXED BY job_finished JOIN word ON word.n = status WHERE source = ? A
 
 
 def add_active(counted: Sums, state: State, jobs: int, created: int | None, started: int | None) -> None:
-    """Add the active jobs of a group that are in one state, the oldest created and started at these times."""
+    """Add active jobs of a group that are in one state, the oldest created and started at these times."""
     counted.statuses["", state, ""] += jobs
     since = started if state in _RUNNING else created
     if state.is_active and since is not None:
-        counted.oldest_active["", state] = since / 1000
+        counted.oldest_active["", state] = min(since / 1000, counted.oldest_active.get(("", state), math.inf))
 
 
 class Newborn(NamedTuple):

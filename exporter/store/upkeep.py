@@ -40,8 +40,9 @@ async def _maintain(
         changed = [(number, key in polled) for number, is_gone, key in rows if is_gone == (key in polled)]
         since = [(None if is_back else now, number) for number, is_back in changed]
         connection.executemany("UPDATE source SET gone = ? WHERE n = ?", since)
-        for (number,) in connection.execute(_GONE_GROUPED).fetchall():
-            # Nobody reads it any more. Once it is back, its jobs are assigned anew.
+        for (number,) in connection.execute(_GONE_GROUPED, (now,)).fetchall():
+            # Nobody reads it any more. Once it is back, its jobs are assigned anew. Not at once: it may have come back
+            # while this waited for the database.
             await ungroup(database, number)
         connection.execute(_LONG_DENIED, (until,))
     database.polled.clear()
@@ -67,6 +68,6 @@ async def empty(database: Database, source: int) -> None:
 
 
 _KEYS = "SELECT n, gone IS NOT NULL, account_id, region, aws_service, kind, scope FROM source"
-_GONE_GROUPED = "SELECT n FROM source WHERE gone IS NOT NULL AND grouping <> ''"
+_GONE_GROUPED = "SELECT n FROM source WHERE gone < ? AND grouping <> ''"
 _LONG_GONE = "SELECT n FROM source WHERE gone < ?"
 _LONG_DENIED = "DELETE FROM denied WHERE due < ?"

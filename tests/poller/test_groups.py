@@ -198,10 +198,31 @@ async def test_a_source_that_is_down_shows_in_its_groups(aws, clock):
     only = {"name": "customizations", "match": {"kinds": [CUSTOMIZATION.key]}}
     async with running(settings(aws, PAYROLL, only), clock) as exporter:
         aws.faults.add(Fault.access_denied(), service=BEDROCK.service, operation=BEDROCK.operation)
-        await exporter.turn(610)
+        await exporter.turn(70)
         assert exporter.by("state", "aws_job_group_sources", group="payroll") == {"up": 1, "down": 1}
         assert exporter.by("state", "aws_job_group_sources", group="customizations") == {"up": 1, "down": 0}
         assert states(exporter) == {"running": 1}
+
+
+async def test_what_active_jobs_do_is_unknown_once_their_source_is_stale(aws, clock):
+    """What nobody knows is missing, as it is of the source itself; what has ended is known, and so is a sibling."""
+    aws.world.add_job(BEDROCK, created=NOW - 700, name="payroll-a", path=RUNS)
+    aws.world.add_job(BEDROCK, created=NOW, name="audit-a", path=RUNS)
+    aws.world.add_job(CUSTOMIZATION, created=NOW, name="audit-b", path=RUNS)
+    groups = PAYROLL, {"name": "audit", "match": {"names": ["audit-*"]}}
+    async with running(settings(aws, *groups), clock) as exporter:
+        assert states(exporter, "audit") == {"running": 2}
+        outage = aws.faults.add(Fault.server_error(), service=BEDROCK.service, operation=BEDROCK.operation)
+        for _ in range(6):
+            await exporter.turn(70)
+        assert exporter.by("state", "aws_job_group_jobs", group="audit") == {}
+        assert exporter.value("aws_job_group_oldest_active_timestamp_seconds", group="audit") is None
+        assert exporter.value("aws_job_group_last_created_timestamp_seconds", group="audit") == NOW
+        assert exporter.by("state", "aws_job_group_sources", group="audit") == {"up": 1, "down": 1}
+        assert states(exporter) == {"succeeded": 1}
+        aws.faults.remove(outage)
+        await exporter.turn(300)
+        assert states(exporter, "audit") == {"succeeded": 2}
 
 
 async def test_a_parent_that_is_down_counts_as_well(aws, clock):
@@ -301,11 +322,12 @@ async def test_shards_add_up(aws, clock):
             clock.now += 600 * (index == 0)
             await exporter.turn(600)
             parts.append(exporter.read())
-    assert sum(part.value("aws_job_group_finished_total", group="payroll", state="succeeded") for part in parts) == 2
+    ends = [part.by("state", "aws_job_group_finished_total", group="payroll")["succeeded"] for part in parts]
+    assert sum(ends) == 2
     counts = [part.by("state", "aws_job_group_sources", group="payroll") for part in parts]
     assert sum(count["up"] for count in counts) == 2
     due = [part.value("aws_job_group_due_timestamp_seconds", group="payroll") for part in parts]
-    assert max(due) == NOW + 590 + DAY
+    assert max(filter(None, due)) == NOW + 590 + DAY
     assert [part.value("aws_job_group_info", group="payroll") for part in parts] == [1, 1]
     # Of what was never seen, one of them knows since when it is expected.
     never = [part.value("aws_job_group_due_timestamp_seconds", group="other jobs") for part in parts]

@@ -101,11 +101,11 @@ def of_group(sources, name):
 
 def gauges(sums):
     """Return what is known of the jobs that are held."""
-    statuses = Counter()
+    statuses: Counter[tuple[State, str]] = Counter()
     for (_, state, reason), number in sums.statuses.items():
         statuses[state, reason] += number
     quantiles = {state: times.quantiles for state, times in sums.durations.items() if times.quantiles}
-    oldest = {}
+    oldest: dict[State, float] = {}
     for (_, state), time in sums.oldest_active.items():
         oldest[state] = min(time, oldest.get(state, math.inf))
     return +statuses, quantiles, oldest
@@ -121,7 +121,8 @@ def counters(sums):
 
 def added_up(sources, letter):
     """Return the same, added up from what the sources know of the jobs that have a letter."""
-    whole, lengths = Sums(), {}
+    whole = Sums()
+    lengths: dict[int, list[float]] = {}
     for source in sources:
         sums = source.sums.get((letter,), Sums())
         whole.statuses += sums.statuses
@@ -191,11 +192,13 @@ def test_a_source_that_is_gone_takes_its_jobs_along(steps):
     keys, database = [each.key for each in others], gone.database
     counted = of_group(sources, "a").finished_total
     waited(maintain(database, keys, NOW, LOOKBACK))
+    assert gauges(of_group(sources, "a")) == gauges(added_up(sources, "a"))
+    waited(maintain(database, keys, NOW + 60, LOOKBACK))
     assert gauges(of_group(sources, "a")) == gauges(added_up(others, "a"))
     assert of_group(sources, "a").finished_total == counted
     back = LedgerOfATest(LOOKBACK, gone.classify, (60.0,), before=gone, grouping=BY_LETTER)
     assert gauges(of_group(sources, "a")) == gauges(added_up([back, *others], "a"))
-    waited(maintain(database, keys, NOW, LOOKBACK))
+    waited(maintain(database, keys, NOW + 120, LOOKBACK))
     waited(maintain(database, keys, NOW + 3 * LOOKBACK, LOOKBACK))
     assert gauges(of_group(sources, "a")) == gauges(added_up(others, "a"))
 
