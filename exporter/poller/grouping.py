@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
+from functools import lru_cache, partial
 from hashlib import blake2b
 from typing import NamedTuple
 
 from exporter.jobs import SourceKey
 from exporter.settings import OTHER, Settings
 from exporter.store import Grouping, GroupRow
+
+_REMEMBERED = 20_000
+"""Names of jobs whose group is remembered: lists show the same ones again and again, and a pattern takes 20 µs."""
 
 
 class SourceGroups(NamedTuple):
@@ -33,6 +36,7 @@ class Groups:
         self._patterns = {group.name_from: number for number, group in reversed(places) if group.name_from is not None}
         found = {name: self._patterns.get(row.pattern) for name, row in known.items() if name not in self._declared}
         self._found = dict([(name, number) for name, number in found.items() if number is not None][: self._most])
+        self._taken = lru_cache(maxsize=_REMEMBERED)(self._of_job)
         self.labels = tuple(sorted({label for group in self.groups for label in group.labels}))
         """The names of all labels that any of the groups has."""
 
@@ -52,7 +56,7 @@ class Groups:
         # These decide what becomes of a name that a pattern finds.
         rest = (self._most, *self._declared) if any(group.name_from for group in groups) else ()
         identity = blake2b(repr((declared, rest)).encode(), digest_size=16).hexdigest()
-        return SourceGroups(numbers, Grouping(identity, partial(self._of_job, numbers)))
+        return SourceGroups(numbers, Grouping(identity, partial(self._taken, numbers)))
 
     def _of_job(self, numbers: tuple[int, ...], job: str) -> tuple[str, str]:
         """Return the name of the group of a job with this name, and the pattern that the name comes from."""

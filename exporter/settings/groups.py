@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
+from fnmatch import fnmatchcase, translate
 from functools import lru_cache
 from typing import Annotated, Any, Self
 
@@ -122,7 +122,13 @@ class Match(Section):
 
     def takes_job(self, name: str) -> bool:
         """Return whether a job with this name is meant, if one of its source can be."""
-        return _takes(self.names, name)
+        return self.names is None or _any_of(self.names).match(name) is not None
+
+
+@lru_cache(maxsize=1000)
+def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    """Return an expression that matches what any of the patterns does: there may be many jobs, and many groups."""
+    return re.compile("|".join(map(translate, patterns)))
 
 
 def _takes(patterns: Sequence[str] | None, name: str) -> bool:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from exporter.store import quantiles
 from exporter.store import statements as sql
 from exporter.store.database import Database
+from exporter.turns import in_turns
 
 
 def _no_group(_: str) -> tuple[str, str]:
@@ -40,7 +41,8 @@ class Grouping:
         """
         if not self:
             return [0] * len(names)
-        groups = [self.group(name or identifier) for name, identifier in zip(names, ids, strict=True)]
+        # In turns, because each job may be tried against hundreds of groups.
+        groups = await in_turns(self.group(name or identifier) for name, identifier in zip(names, ids, strict=True))
         number = await database.group_numbers({name: pattern for name, pattern in groups if name})
         return [number[name] if name else 0 for name, _ in groups]
 
