@@ -2,6 +2,7 @@
 
 import asyncio
 
+import aiohttp
 import pytest
 
 from exporter import app
@@ -283,6 +284,18 @@ async def test_a_reload_moves_jobs_to_their_new_groups(aws, clock, tmp_path):
         config.write()
         assert await exporter.reload() == ()
         assert exporter.by("group", "aws_job_group_jobs") == {}
+
+
+async def test_the_pages_show_what_is_published(aws, clock, tmp_path):
+    """The same groups as the metrics, over HTTP."""
+    config = Configured(tmp_path / "exporter.yml", aws)
+    config.write(groups=[PAYROLL])
+    aws.world.add_job(BEDROCK, created=NOW, name="payroll-a", path=RUNS)
+    async with reloading(config, clock) as exporter, aiohttp.ClientSession() as session:
+        ((host, port),) = exporter.exporter.addresses
+        async with session.get(f"http://{host}:{port}/api/v1/groups") as response:
+            (group,) = (await response.json())["data"]["groups"]
+        assert (group["name"], group["jobs"]) == ("payroll", {"running": 1})
 
 
 async def test_a_restart_loses_nothing_of_a_group(aws, clock, tmp_path):
