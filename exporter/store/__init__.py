@@ -6,6 +6,7 @@ from exporter.store.directory import Contents, StorageError, contents
 from exporter.store.finding import Finding
 from exporter.store.job_filter import JobFilter
 from exporter.store.ledger import EVERYTHING, SKEW, Ledger, Rules
+from exporter.store.outbox import Outbox, Transition
 from exporter.store.record import Dimensions, Record, duration, status_label
 from exporter.store.staging import Listing
 from exporter.store.sums import Newborn, RunTimes, Sums
@@ -23,12 +24,14 @@ __all__ = [
     "Ledger",
     "Listing",
     "Newborn",
+    "Outbox",
     "Record",
     "Rules",
     "RunTimes",
     "StorageError",
     "StorageLostError",
     "Sums",
+    "Transition",
     "contents",
     "duration",
     "status_label",

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import structlog
 
 from exporter.jobs import SourceKey
-from exporter.store import tables
+from exporter.store import tables, transitions
 from exporter.store.directory import Directory
 from exporter.threads import start
 from exporter.turns import in_turns
@@ -68,6 +68,10 @@ class Database:
         """Rises when searches cover another source, or one under another number."""
         self.has_failed = False
         """Whether it should be stored and no longer is."""
+        self.keeps_events = False
+        """Whether transitions of jobs are noted for the event log."""
+        self.written = asyncio.Event()
+        """Set after each transaction that has written something, by which there may be such transitions."""
         self._directory = directory
         self._lock = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="database")
@@ -154,9 +158,11 @@ class Database:
         before = self.connection.total_changes
         try:
             yield
+            has_written = self.connection.total_changes != before
             # Waits for the disk if something was written.
-            is_long = self._directory is not None and self.connection.total_changes != before
-            await self.run("COMMIT", is_long=is_long)
+            await self.run("COMMIT", is_long=has_written and self._directory is not None)
+            if has_written:
+                self.written.set()
         except BaseException:
             self.connection.rollback()
             raise
@@ -239,6 +245,8 @@ class Database:
     async def forget(self, source: int) -> None:
         """Remove everything about a source, within `exclusive`."""
         async with self.transaction():
+            for statement in transitions.RELEASE_SOURCE:
+                self.connection.execute(statement, {"source": source})
             await self.empty(source)
             self.connection.execute("DELETE FROM source WHERE n = ?", (source,))
         # Its number may be used again.

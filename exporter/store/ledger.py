@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from exporter.jobs import Job, SourceKey, State
-from exporter.store import quantiles, sums
+from exporter.store import quantiles, sums, transitions
 from exporter.store import statements as sql
 from exporter.store.database import Database
 from exporter.store.record import SELECT, Dimensions, Record, milliseconds, or_else, record, seconds, split
@@ -264,7 +264,7 @@ class Ledger:
                 for statement in () if was_timed else sql.count_explained_durations(self.bounds):
                     connection.execute(statement, parameters)
                 await quantiles.shift(self.database, connection, self.number)
-                for statement in (sql.LAST_EXPLAINED, sql.FORGET_UNEXPLAINED):
+                for statement in (sql.LAST_EXPLAINED, sql.FORGET_UNEXPLAINED, *transitions.RELEASE_LEAVING):
                     connection.execute(statement, parameters)
             self.read(connection)
 

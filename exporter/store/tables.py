@@ -9,7 +9,7 @@ from exporter.jobs import State
 APPLICATION = 0x4157534A
 """Marks a file as ours (`PRAGMA application_id`): the letters AWSJ."""
 
-VERSION = 3
+VERSION = 4
 """Of the tables below (`PRAGMA user_version`)."""
 
 STATES = (
@@ -148,6 +148,23 @@ CREATE TABLE denied (
 CREATE TABLE dropped (
     source INTEGER, hour INTEGER, jobs INTEGER NOT NULL, PRIMARY KEY (source, hour)
 ) WITHOUT ROWID;
+
+-- Transitions of jobs that are still to be written to the event log. Their numbers rise without gaps, and none is used
+-- again: by it and the name of the log, a line that is in the file already is recognized.
+CREATE TABLE event (
+    n INTEGER PRIMARY KEY AUTOINCREMENT,
+    event TEXT NOT NULL, seen INTEGER NOT NULL,
+    account_id TEXT NOT NULL, region TEXT NOT NULL, aws_service TEXT NOT NULL, kind TEXT NOT NULL, scope TEXT NOT NULL,
+    id TEXT NOT NULL, name TEXT NOT NULL, status TEXT NOT NULL, state INTEGER NOT NULL,
+    created INTEGER, started INTEGER, ended INTEGER, updated INTEGER, finished INTEGER, dated INTEGER,
+    reason TEXT, message TEXT, code TEXT, dims TEXT NOT NULL
+);
+-- Ends of jobs that will be such transitions once the details of the job are known.
+CREATE TABLE awaited (
+    job INTEGER PRIMARY KEY, source INTEGER NOT NULL, event TEXT NOT NULL, seen INTEGER NOT NULL
+);
+CREATE TABLE event_log (name TEXT NOT NULL);
+INSERT INTO event_log VALUES (lower(hex(randomblob(8))));
 """
 
 
@@ -173,12 +190,16 @@ UPGRADES = {
     {_definition("TABLE denied")}
     UPDATE source SET rules = '';
     """,
+    3: f"""
+    {_definition("TABLE event")} {_definition("TABLE awaited")} {_definition("TABLE event_log")}
+    {_definition("INTO event_log")}
+    """,
 }
 """What makes the tables of each version those of the next one."""
 
 OF_A_SOURCE = (
     *("job", "past", "tally", "span", "pivot", "last", "combination", "dropped"),
-    *("finished_total", "failed_total", "duration_total"),
+    *("finished_total", "failed_total", "duration_total", "awaited"),
 )
 """The tables whose rows belong to one source."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from exporter.catalog import Retention
-from exporter.store import quantiles
+from exporter.store import quantiles, transitions
 from exporter.store import statements as sql
 from exporter.store.database import PAGE
 from exporter.store.ledger import EVERYTHING, SKEW, Ledger, failed
@@ -183,8 +183,10 @@ class TakingIn:
         if known and changed:
             await self._sum(sql.MOVED, -1)
             await self._run(sql.COUNT_REPLACED)
+        await self._note(transitions.BEFORE)
         if changed & {sql.ACTIVE, sql.ENDED, sql.CHANGED}:
             await self._run(sql.PUT)
+        await self._note(transitions.RELEASE_TOLD)
         if changed:
             await self._run(sql.COMBINE)
         if changed & {sql.STALE, sql.LATE}:
@@ -204,6 +206,12 @@ class TakingIn:
             await self._run(sql.COUNT_FINISHED)
             await self._run(sql.COUNT_FAILED)
             await self._run(sql.LAST)
+
+    async def _note(self, statements: Iterable[str]) -> None:
+        """Note transitions for the event log; but what a first listing shows is what was there before."""
+        if self._database.keeps_events and self._before["since"] is not None:
+            for each in statements:
+                await self._run(each)
 
     async def _drop_unlisted(self, connection: sqlite3.Connection, retention: Retention | None) -> None:
         """Remove the jobs that a second complete listing in a row lacks: they were deleted."""
@@ -261,7 +269,7 @@ class TakingIn:
 
     async def _remove(self, rows: int) -> None:
         """Remove the jobs that are leaving otherwise than by their age; their ends must not count again."""
-        for each in (sql.COUNT_LEFT, sql.NOTE_GONE, sql.LEAVE):
+        for each in (sql.COUNT_LEFT, *transitions.RELEASE_LEAVING, sql.NOTE_GONE, sql.LEAVE):
             await self._run(each, rows=rows)
 
     async def _leave(self, connection: sqlite3.Connection, before: int, *first: str) -> None:
@@ -272,7 +280,7 @@ class TakingIn:
             if not await self._run(sql.LEFT, {**self._parameters, "before": before}):
                 return
             self._pass(connection.execute(sql.LEFT_PASSED).fetchone()[0])
-            for each in (*first, sql.COUNT_LEFT, sql.LEFT_PAST):
+            for each in (*first, sql.COUNT_LEFT, *transitions.RELEASE_LEAVING, sql.LEFT_PAST):
                 await self._run(each)
             await self._sum(sql.LEFT_SUMS, -1)
             await self._run(sql.LEAVE)
