@@ -123,8 +123,10 @@ class Sink:
         """Write a line, or what is missing of it; where another one broke off, that is ended first."""
         written = self._tail.rest
         if not line.startswith(written):
+            self._wait(descriptor)
             os.write(descriptor, b"\n")
             written = b""
+            self._tail = self._tail._replace(rest=written)
         while len(written) < len(line):
             self._wait(descriptor)
             count = os.write(descriptor, line[len(written) :][:_CHUNK])
