@@ -21,8 +21,8 @@ from exporter.turns import in_turns
 
 log = structlog.get_logger(__name__)
 
-_BATCH = 250
-"""Lines that are written together."""
+_BATCH = 100
+"""Lines that are written together: reading them holds the event loop for about 2 ms."""
 
 _MOST = 100_000
 """Lines that wait while they cannot be written: about 50 MB. The oldest go first."""
