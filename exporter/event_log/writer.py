@@ -58,7 +58,7 @@ class EventLog:
         self._work: asyncio.Future[None] | None = None
         """The write under way."""
         self._is_failing = False
-        self._must_clear = True
+        self._must_clear = False
         """Whether transitions may be left that an exporter with an event log has noted."""
 
     def choose(self, path: Path | None) -> None:
@@ -103,6 +103,7 @@ class EventLog:
             if self._must_clear:
                 await self._outbox.clear()
                 self._must_clear = False
+            self.waiting = 0
             return False
         name, transitions = await self._outbox.take(_BATCH)
         if not transitions:

@@ -102,6 +102,18 @@ def test_a_line_of_another_that_broke_off_is_ended(path):
     assert len(path.read_bytes().splitlines()) == 3
 
 
+def test_what_others_append_does_not_hide_what_was_written(path):
+    """Somebody may note in it that it was looked at."""
+    with opened(path) as sink:
+        sink.write(LOG, lines(1, 2))
+    with path.open("a") as file:
+        file.write("not ours\n")
+    with opened(path) as sink:
+        sink.write(LOG, lines(2, 3))
+    assert [line for line in path.read_text().splitlines() if line == "not ours"] == ["not ours"]
+    assert path.read_bytes().count(b'"sequence": 2}') == 1
+
+
 @pytest.mark.parametrize("is_created", [False, True], ids=["moved", "moved and created"])
 def test_a_file_that_was_moved_is_left(path, is_created):
     """As logrotate does, with or without `create`."""
@@ -206,6 +218,24 @@ def read_whole(descriptor):
         content += os.read(descriptor, 1 << 20)
     *whole, REST[descriptor] = content.split(b"\n")
     return [json.loads(line)["sequence"] for line in whole]
+
+
+def test_a_reader_that_comes_after_another_begins_with_a_line(fifo, monkeypatch):
+    """The rest of the line that was cut off is of no use to it."""
+    monkeypatch.setattr("exporter.event_log.sink._PATIENCE", 0.01)
+    many = [(number, json.dumps({"text": "x" * 5000, "sequence": number}).encode() + b"\n") for number in range(1, 21)]
+    with opened(fifo) as sink:
+        first = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+        with pytest.raises(TimeoutError):
+            sink.write(LOG, many)
+        os.close(first)
+        with pytest.raises(BrokenPipeError):
+            sink.write(LOG, many)
+        second = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+        with suppress(TimeoutError):
+            sink.write(LOG, many)
+        assert json.loads(os.read(second, 65_536).split(b"\n")[0])["text"] == "x" * 5000
+        os.close(second)
 
 
 PROGRAM = textwrap.dedent("""

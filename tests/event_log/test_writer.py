@@ -211,6 +211,18 @@ async def test_another_file_can_be_chosen(path):
     assert [each["id"] for each in read(other)] == ["b"]
 
 
+async def test_what_waits_when_it_is_turned_off_is_dropped(path):
+    """Whoever turns it on again wants to know what happens from then on."""
+    async with noting(path.parent / "missing" / path.name) as jobs:
+        await jobs.list("a")
+        await eventually(partial(waits, jobs, 1))
+        jobs.log.choose(None)
+        await eventually(partial(waits, jobs, 0))
+        jobs.log.choose(path)
+        await jobs.list("b")
+    assert [each["id"] for each in read(path)] == ["b"]
+
+
 async def test_a_storage_that_fails_costs_no_line(path, tmp_path):
     """They go on in memory, where it was copied to."""
     async with noting(path, Database.stored(tmp_path / "storage")) as jobs:

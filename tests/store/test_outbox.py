@@ -115,6 +115,31 @@ def test_an_old_job_that_shows_up_late_is_no_event(ledger):
     assert events(ledger) == ["failed"]
 
 
+@pytest.mark.parametrize("created", [NOW - 2 * HOUR, NOW - 600], ids=["before the first listing", "since"])
+def test_a_job_that_left_the_lookback_is_known(created):
+    """If it runs again, it starts; it is not created once more."""
+    began = job(State.RUNNING, created=created, started=created)
+    ledger = begun(*([began] if created < NOW - HOUR else []))
+    ended = began._replace(status="SUCCEEDED", state=State.SUCCEEDED, updated=NOW)
+    ledger.take([began], NOW - 60)
+    ledger.take([ended], NOW)
+    told(ledger)
+    ledger.take([ended], NOW + 8 * DAY)
+    assert (len(ledger), ledger.rows("past")) == (0, 1)
+    ledger.take([began], NOW + 8 * DAY + 60)
+    assert events(ledger) == ["started"]
+
+
+def test_an_end_before_a_run_that_was_deleted_is_told(ledger):
+    """With its own time, although the job was running when it was last seen."""
+    ledger.take([TO_BE_ASKED], NOW)
+    ledger.take([RUNNING], NOW + 60)
+    for minute in (2, 3):
+        ledger.take([], NOW + 60 * minute)
+    (*_, failed) = told(ledger)
+    assert (failed.event, failed.record.finished) == ("failed", NOW - 60)
+
+
 def test_without_an_event_log_nothing_is_noted():
     """Nobody would ever take it away."""
     ledger = begun()
