@@ -223,7 +223,7 @@ def read_whole(descriptor):
 def test_a_reader_that_comes_after_another_begins_with_a_line(fifo, monkeypatch):
     """The rest of the line that was cut off is of no use to it."""
     monkeypatch.setattr("exporter.event_log.sink._PATIENCE", 0.01)
-    many = [(number, json.dumps({"text": "x" * 5000, "sequence": number}).encode() + b"\n") for number in range(1, 21)]
+    many = [(number, json.dumps({"text": "x" * 9000, "sequence": number}).encode() + b"\n") for number in range(1, 21)]
     with opened(fifo) as sink:
         first = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
         with pytest.raises(TimeoutError):
@@ -234,7 +234,7 @@ def test_a_reader_that_comes_after_another_begins_with_a_line(fifo, monkeypatch)
         second = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
         with suppress(TimeoutError):
             sink.write(LOG, many)
-        assert json.loads(os.read(second, 65_536).split(b"\n")[0])["text"] == "x" * 5000
+        assert json.loads(os.read(second, 65_536).split(b"\n")[0])["text"] == "x" * 9000
         os.close(second)
 
 
