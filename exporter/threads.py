@@ -56,10 +56,13 @@ WEB_CONFIGURATION = Threads("web-configuration")
 PASSWORDS = Threads("passwords", 1)
 """Comparing passwords with hashes, which is slow on purpose."""
 
+EVENT_LOG = Threads("event-log", 1)
+"""Writing to a file or a pipe, which may be full, slow or gone."""
+
 
 def begin() -> None:
     """Start the threads of all pools, and those of the running event loop; raises NoThreadError."""
-    for threads in (MODELS, CONFIGURATION, WEB_CONFIGURATION, PASSWORDS):
+    for threads in (MODELS, CONFIGURATION, WEB_CONFIGURATION, PASSWORDS, EVENT_LOG):
         threads.begin()
     names = ThreadPoolExecutor(_NAMES, thread_name_prefix="names")
     start(names, _NAMES)

@@ -39,6 +39,7 @@ MORE = {
     "groups": "See [groups.md](groups.md).",
     "kinds": "See [below](#kinds-of-your-own).",
     "reasons": "See [below](#reasons-of-your-own).",
+    "log.events": "See [event-log.md](event-log.md).",
     "shard.count": "See [scaling.md](scaling.md).",
     "storage.path": "See [storage.md](storage.md).",
 }

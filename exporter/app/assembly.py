@@ -11,7 +11,9 @@ from exporter.aws import Allowance, Clients, Credentials, Endpoints, Limiters, R
 from exporter.catalog import Catalog
 from exporter.catalog.models import Models
 from exporter.clock import Clock
+from exporter.event_log import Described, EventLog
 from exporter.exposition import Exposition
+from exporter.jobs import SourceKey
 from exporter.poller import Budget, Context, GroupReport, Groups, Poller, QueueProbe, Source, queues, roots
 from exporter.reasons import Classifier
 from exporter.settings import ConfigurationError, Rates, Settings
@@ -67,6 +69,10 @@ class Parts:
         self.database = _database(settings)
         self.telemetry.storage_failed.set_function(lambda: self.database.has_failed)
         self.telemetry.storage_size.set_function(lambda: self.database.size)
+        self.event_log = EventLog(self.database, self.telemetry, self._described)
+        self.telemetry.event_log_waiting.set_function(lambda: self.event_log.waiting)
+        if is_scraped:
+            self.event_log.choose(settings.log.events)
         self._credentials = credentials
         self._connection = self._connect(None)
         context = self._context()
@@ -84,6 +90,7 @@ class Parts:
         """
         before, self.configuration = self._connection, configuration
         self._connection = self._connect(before)
+        self.event_log.choose(configuration.settings.log.events)
         context = self._context()
         self.roots = roots(context, configuration.catalog, configuration.region)
         self.queues = queues(context, configuration.catalog, configuration.region, self.poller)
@@ -104,6 +111,12 @@ class Parts:
         """Close all clients, and the database."""
         await self._connection.clients.aclose()
         self.database.close()
+
+    def _described(self, key: SourceKey) -> Described:
+        catalog, settings = self.configuration.catalog, self.configuration.settings.services.get(key.aws_service)
+        kind = catalog[key.aws_service].kinds.get(key.kind) if key.aws_service in catalog else None
+        chosen = settings.dimensions if settings else ()
+        return Described(kind, [name for name in chosen if kind and name in kind.dimensions])
 
     def _announce(self, counter: Hashable, show: Show) -> None:
         self.exposition.newborns.publish(counter, show)

@@ -84,6 +84,9 @@ async def running(
         addresses = await stack.enter_async_context(
             serve(application, sockets, guard.tls if guard else None, parts.telemetry)
         )
+        # What the last polls have seen is written before the process ends.
+        stack.push_async_callback(parts.event_log.finish)
+        await stack.enter_async_context(background(parts.event_log.run()))
         # Entered last, so that polling stops first, while its clients are still open.
         polling = parts.poller.run([*parts.queues, *parts.roots])
         work = polling, parts.exposition.newborns.run(), parts.group_report.run(), _maintained(parts)

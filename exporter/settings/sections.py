@@ -145,13 +145,21 @@ class Web(Section):
     """Enable reload via HTTP request: POST or PUT to `/-/reload`."""
 
 
+def _event_log(path: object) -> object:
+    return Path("/dev/stdout") if path == "stdout" else path or None
+
+
 class Log(Section):
-    """What is written to stderr, and how."""
+    """What is written to stderr, and how; and what becomes of jobs."""
 
     level: Literal["debug", "info", "warn", "error"] = "info"
     """Only log messages with the given severity or above."""
     format: Literal["logfmt", "json"] = "logfmt"
     """Output format of log messages."""
+    events: Annotated[Path | None, BeforeValidator(_event_log)] = None
+    """File to append a line of JSON to for each job that is created, has started or has ended, or `stdout`. If unset,
+    there are no such lines.
+    """
 
 
 class Storage(Section):

@@ -14,6 +14,7 @@ from exporter.store.group_sums import (
 )
 from exporter.store.job_filter import JobFilter
 from exporter.store.ledger import EVERYTHING, SKEW, Ledger, Rules
+from exporter.store.outbox import Outbox, Transition
 from exporter.store.record import Dimensions, Record, duration, status_label
 from exporter.store.regrouping import Grouping
 from exporter.store.staging import Listing
@@ -37,12 +38,14 @@ __all__ = [
     "Ledger",
     "Listing",
     "Newborn",
+    "Outbox",
     "Record",
     "Rules",
     "RunTimes",
     "StorageError",
     "StorageLostError",
     "Sums",
+    "Transition",
     "contents",
     "duration",
     "group_sums",

@@ -73,6 +73,10 @@ class Database:
         """Rises when searches cover another source, or one under another number."""
         self.has_failed = False
         """Whether it should be stored and no longer is."""
+        self.keeps_events = False
+        """Whether transitions of jobs are noted for the event log."""
+        self.written = asyncio.Event()
+        """Set after each transaction that has written something, by which there may be such transitions."""
         self._directory = directory
         self._lock = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="database")
@@ -164,9 +168,11 @@ class Database:
         before = self.connection.total_changes
         try:
             yield
+            has_written = self.connection.total_changes != before
             # Waits for the disk if something was written.
-            is_long = self._directory is not None and self.connection.total_changes != before
-            await self.run("COMMIT", is_long=is_long)
+            await self.run("COMMIT", is_long=has_written and self._directory is not None)
+            if has_written:
+                self.written.set()
         except BaseException:
             self.connection.rollback()
             raise

@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from exporter.jobs import Job, SourceKey, State
-from exporter.store import quantiles, sums
+from exporter.store import quantiles, sums, transitions
 from exporter.store import statements as sql
 from exporter.store.database import Database
 from exporter.store.record import SELECT, Dimensions, Record, milliseconds, or_else, record, seconds, split
@@ -278,7 +278,7 @@ class Ledger:
                 for statement in () if was_timed else durations:
                     connection.execute(statement, parameters)
                 await quantiles.shift(self.database, connection)
-                for statement in (*sql.LAST_EXPLAINED, *sql.FORGET_UNEXPLAINED):
+                for statement in (*sql.LAST_EXPLAINED, *sql.FORGET_UNEXPLAINED, *transitions.RELEASE_LEAVING):
                     connection.execute(statement, parameters)
             if asked.group:
                 self.database.touched_groups.add(asked.group)

@@ -164,6 +164,23 @@ CREATE TABLE denied (
 CREATE TABLE dropped (
     source INTEGER, hour INTEGER, jobs INTEGER NOT NULL, PRIMARY KEY (source, hour)
 ) WITHOUT ROWID;
+
+-- Transitions of jobs that are still to be written to the event log. Their numbers rise without gaps, and none is used
+-- again: by it and the name of the log, a line that is in the file already is recognized.
+CREATE TABLE event (
+    n INTEGER PRIMARY KEY AUTOINCREMENT,
+    event TEXT NOT NULL, seen INTEGER NOT NULL,
+    account_id TEXT NOT NULL, region TEXT NOT NULL, aws_service TEXT NOT NULL, kind TEXT NOT NULL, scope TEXT NOT NULL,
+    id TEXT NOT NULL, name TEXT NOT NULL, status TEXT NOT NULL, state INTEGER NOT NULL,
+    created INTEGER, started INTEGER, ended INTEGER, updated INTEGER, finished INTEGER, dated INTEGER,
+    reason TEXT, message TEXT, code TEXT, dims TEXT NOT NULL, group_name TEXT
+);
+-- Ends of jobs that will be such transitions once the details of the job are known.
+CREATE TABLE awaited (
+    job INTEGER PRIMARY KEY, source INTEGER NOT NULL, event TEXT NOT NULL, seen INTEGER NOT NULL
+);
+CREATE TABLE event_log (name TEXT NOT NULL);
+INSERT INTO event_log VALUES (lower(hex(randomblob(8))));
 """
 
 
@@ -190,6 +207,8 @@ UPGRADES = {
     UPDATE source SET rules = '';
     """,
     3: f"""
+    {_definition("TABLE event")} {_definition("TABLE awaited")} {_definition("TABLE event_log")}
+    {_definition("INTO event_log")}
     ALTER TABLE source ADD COLUMN has_starts INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE source ADD COLUMN grouping TEXT NOT NULL DEFAULT '';
     ALTER TABLE job ADD COLUMN group_n INTEGER NOT NULL DEFAULT 0;
@@ -200,7 +219,7 @@ UPGRADES = {
 
 OF_A_SOURCE = (
     *("job", "past", "tally", "span", "pivot", "last", "combination", "dropped"),
-    *("finished_total", "failed_total", "duration_total"),
+    *("finished_total", "failed_total", "duration_total", "awaited"),
 )
 """The tables whose rows belong to one source."""
 

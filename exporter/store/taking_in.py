@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from exporter.catalog import Retention
-from exporter.store import quantiles
+from exporter.store import quantiles, transitions
 from exporter.store import statements as sql
 from exporter.store.database import PAGE
 from exporter.store.ledger import EVERYTHING, SKEW, Ledger, failed
@@ -185,9 +185,11 @@ class TakingIn:
         if known and changed:
             await self._sum(sql.MOVED, -1, of_groups=sql.GROUPS_MOVED)
             await self._each(sql.COUNT_REPLACED)
+        await self._note(transitions.BEFORE)
         if changed & {sql.ACTIVE, sql.ENDED, sql.CHANGED}:
             await self._run(sql.PUT)
             self._touch(connection, sql.FRESH_GROUPS)
+        await self._note(transitions.RELEASE_TOLD)
         if changed:
             await self._each(sql.COMBINE)
         if changed & {sql.STALE, sql.LATE}:
@@ -212,6 +214,12 @@ class TakingIn:
             await self._run(statement)
         for statements in (sql.COUNT_FINISHED, sql.COUNT_FAILED, sql.LAST):
             await self._each(statements)
+
+    async def _note(self, statements: Iterable[str]) -> None:
+        """Note transitions for the event log; but what a first listing shows is what was there before."""
+        if self._database.keeps_events and self._before["since"] is not None:
+            for each in statements:
+                await self._run(each)
 
     async def _drop_unlisted(self, connection: sqlite3.Connection, retention: Retention | None) -> None:
         """Remove the jobs that a second complete listing in a row lacks: they were deleted."""
@@ -271,7 +279,7 @@ class TakingIn:
         """Remove the jobs that are leaving otherwise than by their age; their ends must not count again."""
         self._touch(self._database.connection, sql.LEAVING_GROUPS)
         await self._each(sql.COUNT_LEFT, rows)
-        for each in (sql.NOTE_GONE, sql.LEAVE):
+        for each in (*transitions.RELEASE_LEAVING, sql.NOTE_GONE, sql.LEAVE):
             await self._run(each, rows=rows)
 
     async def _leave(self, connection: sqlite3.Connection, before: int, *first: str) -> None:
@@ -284,7 +292,7 @@ class TakingIn:
             self._pass(connection.execute(sql.LEFT_PASSED).fetchone()[0])
             self._touch(connection, sql.LEAVING_GROUPS)
             await self._each(sql.COUNT_LEFT)
-            for each in (*first, sql.LEFT_PAST):
+            for each in (*first, *transitions.RELEASE_LEAVING, sql.LEFT_PAST):
                 await self._run(each)
             await self._sum(sql.LEFT_SUMS, -1, of_groups=sql.GROUPS_LEFT)
             await self._run(sql.LEAVE)

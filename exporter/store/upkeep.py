@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 import structlog
 
 from exporter.jobs import SourceKey
-from exporter.store import tables
+from exporter.store import tables, transitions
 from exporter.store.database import NOTE_SUCCESSES, Database, StorageLostError
 from exporter.store.regrouping import ungroup
 from exporter.turns import in_turns
@@ -54,6 +54,8 @@ async def _maintain(
 async def forget(database: Database, source: int) -> None:
     """Remove everything about a source, within `exclusive`."""
     async with database.transaction():
+        for statement in transitions.RELEASE_SOURCE:
+            database.connection.execute(statement, {"source": source})
         await empty(database, source)
         database.connection.execute("DELETE FROM source WHERE n = ?", (source,))
     # Its number may be used again.

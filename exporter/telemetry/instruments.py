@@ -59,6 +59,7 @@ class Telemetry:
         self._watch_work()
         self._watch_polls()
         self._watch_hints()
+        self._watch_event_log()
         self._watch_requests()
         self._watch_responses()
         self.configure(is_detailed=False, takes=lambda _: True)
@@ -173,6 +174,24 @@ class Telemetry:
             "Time from an event to the end of the poll that it caused; of events that come together, from the first.",
             ("aws_service",),
             (1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0),
+        )
+
+    def _watch_event_log(self) -> None:
+        """Create what is counted of the lines of the event log."""
+        self.event_log_lines = self._late_counter(
+            "event_log_lines_total",
+            "Lines of the event log (log.events), by what became of them: written; dropped, as too many waited.",
+            ("result",),
+        )
+        self.event_log_errors = self._late_counter(
+            "event_log_errors_total",
+            "Failed attempts to write to the event log, by the name of the system's error, such as ENOSPC; its lines "
+            "wait.",
+            ("reason",),
+        )
+        self.event_log_waiting = self._gauge(
+            "event_log_waiting",
+            "Lines of the event log that could not be written yet, as of the last attempt.",
         )
 
     def _watch_requests(self) -> None:

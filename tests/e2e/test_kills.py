@@ -4,12 +4,11 @@ import asyncio
 import random
 import signal
 import sys
-import time
-from contextlib import asynccontextmanager
 
 import pytest
 
 from exporter.simulator import Simulator, World
+from tests.support.feed import feeding
 from tests.support.harness import ACCOUNT, BEDROCK, CATALOG, REGION
 from tests.support.patience import eventually
 from tests.support.stack import BEAT, exporter_command, free_ports, process, prometheus_command, query, ready
@@ -17,35 +16,6 @@ from tests.support.stack import BEAT, exporter_command, free_ports, process, pro
 pytestmark = pytest.mark.slow
 
 KILLS = 10
-
-
-class Feed:
-    """Jobs that are created all the time, and fail or succeed a moment later."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.failing = 0
-        self._rng = random.Random(1)
-
-    async def run(self) -> None:
-        """Create jobs until cancelled."""
-        while True:
-            is_failing = self._rng.random() < 0.3
-            self.failing += is_failing
-            path = [(0, "InProgress"), (self._rng.uniform(0, 3 * BEAT), "Failed" if is_failing else "Completed")]
-            self.world.add_job(BEDROCK, created=time.time(), path=path)
-            await asyncio.sleep(self._rng.uniform(0, 0.1))
-
-
-@asynccontextmanager
-async def feeding(world: World):
-    """Create jobs in the background."""
-    feed = Feed(world)
-    task = asyncio.create_task(feed.run())
-    try:
-        yield feed
-    finally:
-        task.cancel()
 
 
 async def value(url: str, expression: str) -> float | None:

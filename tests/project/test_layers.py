@@ -15,6 +15,7 @@ ROOMS = (
     "simulator",
     "web",
     "poller",
+    "event_log",
     "exposition",
     "families",
     "store",

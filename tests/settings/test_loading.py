@@ -78,6 +78,7 @@ def test_every_key_of_every_section_is_read():
     assert (settings.web.systemd_socket, settings.web.disable_exporter_metrics) == (True, True)
     assert settings.web.max_requests == 7
     assert (settings.log.level, settings.log.format) == ("warn", "json")
+    assert settings.log.events == Path("/var/log/aws-job-exporter/events.jsonl")
     assert settings.poll.model_dump(mode="json") == {
         "interval": "2m",
         "idle_interval": "15m",

@@ -170,6 +170,9 @@ def test_what_cannot_be_trusted_is_set_aside(directory, spoil):
 
 
 VERSION_3 = """
+DROP TABLE event;
+DROP TABLE awaited;
+DROP TABLE event_log;
 ALTER TABLE source DROP COLUMN has_starts;
 ALTER TABLE source DROP COLUMN grouping;
 DROP INDEX job_group_active;

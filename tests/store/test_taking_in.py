@@ -91,6 +91,7 @@ CASES: dict[str, tuple[Any, ...]] = {
 def bystander():
     """Return another source's ledger with a job of each sort, which nothing may touch."""
     ledger = LedgerOfATest(7 * DAY, lambda job: job.message, limit=2)
+    ledger.database.keeps_events = True
     runs, fails = active()._replace(id="runs"), ended()._replace(id="fails", message="", details={"id": "x"})
     is_odd = active(updated=NOW - 6.99 * DAY)._replace(id="odd", status="ODD", state=State.UNKNOWN)
     ends = [updated(at)._replace(id=f"{at}") for at in (OLD + 3 * DAY, OLD + 4 * DAY)]
