@@ -65,8 +65,8 @@ def since(metric: str) -> str:
     return f"time() - {earliest(of_source(metric), *SOURCE)}"
 
 
-USUAL = f"clamp_min(3 * {latest(of_source('source:aws_job_duration_seconds:p90'), *SOURCE)}, 3600)"
-"""How long a job may run: three times what nine out of ten take, and at least an hour."""
+USUAL = f"clamp_min({latest(of_source('source:aws_job_duration_seconds:limit'), *SOURCE)}, 3600)"
+"""How long a job may run: three times what nine out of ten take, or half as long again as the longest."""
 
 LAST_FAILURE = milliseconds(
     latest(select("aws_job_last_finished_timestamp_seconds", 'state="failed"', sources=ACROSS), *SOURCE)

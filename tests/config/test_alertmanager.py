@@ -6,12 +6,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import yaml
 
-from tests.config.test_rules import ALERTS
+from tests.config.test_rules import ALERTS, minutes
+from tests.support.notifying import CONFIGURATION, audible, matches, notifications
 
 FOLDER = Path(__file__).parents[2] / "config" / "alertmanager"
-CONFIGURATION = yaml.safe_load((FOLDER / "alertmanager.yml").read_text())
+OF_EXPORTERS = r"AwsJob(Account|Organization|Source|Exporter|Shards)"
+"""Alerts that are not about jobs."""
 
 RECEIVERS = {"critical": "pager", "warning": "chat", "info": "chat"}
 
@@ -43,16 +44,6 @@ def test_an_alert_reaches_its_receiver(amtool, alert):
     amtool(*route, f"--verify.receivers={RECEIVERS[severity]}", *labels)
 
 
-def matches(matchers, labels):
-    """Whether labels satisfy the matchers of a rule."""
-    for matcher in matchers:
-        ((name, operator, value),) = re.findall(r'(\w+)(=~|!~|!=|=)"(.*)"', matcher)
-        found = bool(re.fullmatch(value, labels.get(name, ""))) if "~" in operator else labels.get(name, "") == value
-        if found is operator.startswith("!"):
-            return False
-    return True
-
-
 def silenced(alert):
     """Return the alerts that one silences if all other labels agree."""
     rules = [rule for rule in CONFIGURATION["inhibit_rules"] if matches(rule["source_matchers"], {"alertname": alert})]
@@ -61,32 +52,62 @@ def silenced(alert):
 
 def test_consequences_of_a_cause_are_silenced():
     """The exporter's own state is never silenced by a source's, and nothing silences itself."""
-    jobs = {alert for alert in ALERTS if not re.match("AwsJob(Source|Exporter|Shards)", alert)}
-    assert silenced("AwsJobExporterDown") == ALERTS.keys() - {"AwsJobExporterDown"}
-    assert silenced("AwsJobExporterBlind") == {"AwsJobSourceDown", "AwsJobSourceStale"}
-    assert silenced("AwsJobSourceDown") == silenced("AwsJobSourceStale") == jobs
-    assert silenced("AwsJobFailureRatioHigh") == {"AwsJobFailed"}
-    others = ALERTS.keys() - {
-        "AwsJobExporterDown",
-        "AwsJobExporterBlind",
-        "AwsJobSourceDown",
-        "AwsJobSourceStale",
-        "AwsJobFailureRatioHigh",
+    of_sources = {"AwsJobSourceDown", "AwsJobSourceStale"}
+    jobs = {alert for alert in ALERTS if not re.match(OF_EXPORTERS, alert)}
+    expected = {
+        "AwsJobExporterDown": {
+            "AwsJobExporterBlind",
+            "AwsJobExporterReloadFailed",
+            "AwsJobExporterStorageFailed",
+            "AwsJobShardsMissing",
+        },
+        "AwsJobExporterBlind": {*of_sources, "AwsJobAccountDown", "AwsJobOrganizationDown"},
+        "AwsJobAccountDown": {*of_sources, "AwsJobOrganizationDown"},
+        **dict.fromkeys(of_sources, jobs),
+        "AwsJobFailureRatioHigh": {"AwsJobFailed"},
     }
-    assert not any(silenced(alert) for alert in others)
+    assert {alert: silenced(alert) for alert in ALERTS if silenced(alert)} == expected
+
+
+def test_one_denied_account_is_one_message():
+    """None for each of its sources, whose alerts begin later; another account's are heard."""
+    of_account = [("job", "aws-job-exporter"), ("account_id", "111122223333")]
+    one = frozenset([("alertname", "AwsJobAccountDown"), *of_account])
+    sources = {frozenset([("alertname", "AwsJobSourceDown"), *of_account, ("kind", f"k{n}")]) for n in range(98)}
+    other = frozenset([("alertname", "AwsJobSourceDown"), ("job", "aws-job-exporter"), ("account_id", "444455556666")])
+    assert audible({one, other, *sources}) == {one, other}
+    waits = [
+        minutes(ALERTS[alert]["for"]) for alert in ("AwsJobExporterBlind", "AwsJobAccountDown", "AwsJobSourceDown")
+    ]
+    assert waits == sorted(set(waits))
 
 
 def test_a_source_silences_only_its_own_jobs():
     """The labels that must agree are all those that identify a source."""
-    for rule in CONFIGURATION["inhibit_rules"][2:]:
-        assert {"account_id", "region", "aws_service", "kind", "scope"} <= set(rule["equal"])
+    rules = [
+        rule
+        for rule in CONFIGURATION["inhibit_rules"]
+        if matches(rule["target_matchers"], {"alertname": "AwsJobFailed"})
+    ]
+    assert len(rules) == 2
+    assert all({"account_id", "region", "aws_service", "kind", "scope"} <= set(rule["equal"]) for rule in rules)
+
+
+def test_an_account_that_changes_all_the_time_has_a_message_an_hour():
+    """What begins is told at once; after that, what begins and what is over is told together, once within an hour."""
+    alert = {"alertname": "AwsJobFailed", "severity": "warning", "account_id": "111122223333"}
+    timeline = [[frozenset({**alert, "kind": f"k{step % 7}"}.items())] if step else [] for step in range(12 * 24)]
+    times = [at for at, _ in notifications(timeline, step=300)]
+    assert times[0] == 300
+    assert len(times) == 24
 
 
 def test_a_message_is_readable(amtool, tmp_path):
     """The title says what it is about; each alert follows with its links."""
     data = {
         "status": "firing",
-        "groupLabels": {"alertname": "AwsJobFailed", "aws_service": "bedrock", "account_id": "111122223333"},
+        "groupLabels": {"account_id": "111122223333"},
+        "commonLabels": {"alertname": "AwsJobFailed", "aws_service": "bedrock", "account_id": "111122223333"},
         "alerts": [
             {
                 "status": "firing",
@@ -103,6 +124,8 @@ def test_a_message_is_readable(amtool, tmp_path):
         return amtool("template", "render", "--template.glob=templates/*.tmpl", *options).strip()
 
     assert rendered("aws_job.title") == "[FIRING:1] AwsJobFailed bedrock in 111122223333"
+    (tmp_path / "data.json").write_text(json.dumps({**data, "commonLabels": {"account_id": "111122223333"}}))
+    assert rendered("aws_job.title") == "[FIRING:1] AWS jobs in 111122223333"
     assert rendered("aws_job.text").splitlines() == [
         "A job failed. Jobs: http://e/jobs Runbook: http://r",
         "Resolved: Another failed.",

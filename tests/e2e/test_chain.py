@@ -126,9 +126,9 @@ class Chain:
 def rules() -> str:
     """Return our rules, with each minute shortened to a beat."""
     text = (CONFIG / "prometheus" / "rules" / "aws-job-exporter.yml").read_text()
-    return re.sub(r"for: (\d+)m", lambda found: f"for: {BEAT * int(found[1])}s", text).replace(
-        'reason!=""} < 3600', f'reason!=""}} < {WINDOW}'
-    )
+    text = re.sub(r"for: (\d+)m", lambda found: f"for: {BEAT * int(found[1])}s", text)
+    text = text.replace("offset 1m", f"offset {BEAT}s").replace("[1h]", f"[{WINDOW}s]")
+    return text.replace("< bool 3600", f"< bool {WINDOW}")
 
 
 def alertmanager_command(folder: Path, program: str, port: int, receiver: int) -> list[str]:
@@ -136,7 +136,8 @@ def alertmanager_command(folder: Path, program: str, port: int, receiver: int) -
     settings = yaml.safe_load((CONFIG / "alertmanager" / "alertmanager.yml").read_text())
     del settings["global"]["slack_api_url_file"]
     settings["templates"] = [str(CONFIG / "alertmanager" / "templates" / "*.tmpl")]
-    settings["route"] |= {"group_wait": f"{BEAT}s", "group_interval": f"{BEAT}s"}
+    for route in (settings["route"], *settings["route"]["routes"]):
+        route |= {"group_wait": f"{BEAT}s", "group_interval": f"{BEAT}s"}
     settings["receivers"] = [
         {"name": found["name"], "webhook_configs": [{"url": f"http://127.0.0.1:{receiver}/", "send_resolved": True}]}
         for found in settings["receivers"]

@@ -17,7 +17,7 @@ RECORDED: Mapping[str, dict[str, Any]] = {
 }
 
 _LEVELS = {
-    "source": {"instance", *SourceKey._fields},
+    "source": {*SourceKey._fields},
     "account": {"account_id"},
     "kind": {"aws_service", "kind"},
     "service": {"aws_service"},
