@@ -11,6 +11,7 @@ from tests.benchmarks import (
     bench_dashboards,
     bench_first_poll,
     bench_listing,
+    bench_notifications,
     bench_pages,
     bench_polling,
     bench_requests,
@@ -72,6 +73,12 @@ async def test_a_soak_shows_what_is_held() -> None:
     assert (first.accounts, first.lists) == (5, 10)
     assert [line.accounts for line in later] == [4, 5]
     assert all(line.health > 0 < min(line.vitals) for line in (first, *later))
+
+
+def test_notifications_are_counted() -> None:
+    """Jobs that fail in a few hours are told, and Alertmanager puts them together."""
+    values = {row.name: row.value for row in bench_notifications.rows(0.25, ["cleanrooms"], learning=0)}
+    assert 0 < values["messages of a day"] < values["of these AwsJobFailed"]
 
 
 def test_requests_of_a_day_are_counted() -> None:
