@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.config.test_rules import ALERTS, minutes
-from tests.support.notifying import CONFIGURATION, audible, matches, notifications
+from tests.support.notifying import CONFIGURATION, audible, matches, notifications, routed
 
 FOLDER = Path(__file__).parents[2] / "config" / "alertmanager"
-OF_EXPORTERS = r"AwsJob(Account|Organization|Source|Exporter|Shards)"
-"""Alerts that are not about jobs."""
+OF_EXPORTERS = r"AwsJob(Account|Group|Organization|Source|Exporter|Shards)"
+"""Alerts that are not about the jobs of one source."""
 
-RECEIVERS = {"critical": "pager", "warning": "chat", "info": "chat"}
+RECEIVERS = {"critical": "pager", "warning": "chat", "info": "chat", "none": "nobody"}
 
 
 @pytest.fixture
@@ -44,6 +44,16 @@ def test_an_alert_reaches_its_receiver(amtool, alert):
     amtool(*route, f"--verify.receivers={RECEIVERS[severity]}", *labels)
 
 
+def test_an_owner_is_told_of_the_own_groups(amtool):
+    """Each group is a message of its own; a success is told to nobody."""
+    route = ("config", "routes", "test", "--config.file=alertmanager.yml")
+    labels = ("alertname=AwsJobGroupLate", "severity=warning", "group=payroll")
+    amtool(*route, "--verify.receivers=ml-core", *labels, "owner=ml-core")
+    amtool(*route, "--verify.receivers=chat", *labels, "owner=others")
+    amtool(*route, "--verify.receivers=nobody", "alertname=AwsJobGroupSucceeded", "severity=none", "owner=ml-core")
+    assert routed({"owner": "ml-core", "severity": "warning"})["group_by"] == ["group"]
+
+
 def silenced(alert):
     """Return the alerts that one silences if all other labels agree."""
     rules = [rule for rule in CONFIGURATION["inhibit_rules"] if matches(rule["source_matchers"], {"alertname": alert})]
@@ -65,6 +75,7 @@ def test_consequences_of_a_cause_are_silenced():
         "AwsJobAccountDown": {*of_sources, "AwsJobOrganizationDown"},
         **dict.fromkeys(of_sources, jobs),
         "AwsJobFailureRatioHigh": {"AwsJobFailed"},
+        "AwsJobGroupLate": {"AwsJobGroupNotSubmitted"},
     }
     assert {alert: silenced(alert) for alert in ALERTS if silenced(alert)} == expected
 

@@ -132,13 +132,13 @@ def test_an_alert_says_what_a_person_needs(alert):
     rule = ALERTS[alert]
     assert re.fullmatch(r"([A-Z]+[a-z0-9]+)+", alert)
     assert alert.startswith("AwsJob")
-    assert rule["labels"] in ({"severity": word} for word in ("critical", "warning", "info"))
+    assert rule["labels"] in ({"severity": word} for word in ("critical", "warning", "info", "none"))
     annotations = rule["annotations"]
     assert re.fullmatch(r"[A-Z][^{}]+\.", annotations["summary"])
     assert "{{" in annotations["description"]
     assert annotations["description"].endswith(".")
     assert urlsplit(annotations["runbook_url"]).path.endswith(f"/docs/runbooks/{alert}.md")
-    assert annotations.keys() <= {"summary", "description", "runbook_url", "jobs_url", "sources_url"}
+    assert annotations.keys() <= {"summary", "description", "runbook_url", "jobs_url", "sources_url", "groups_url"}
 
 
 @pytest.mark.parametrize("name", [*RECORDED, *ALERTS])
@@ -180,7 +180,7 @@ def test_links_point_to_pages_with_known_filters():
         for case in CASES
         for alert in case["exp_alerts"]
         for name, url in alert["exp_annotations"].items()
-        if name in {"jobs_url", "sources_url"}
+        if name in {"jobs_url", "sources_url", "groups_url"}
     }
     for url in urls:
         parts = urlsplit(url)
@@ -196,7 +196,12 @@ def test_links_point_to_pages_with_known_filters():
     assert any(dict(parse_qsl(urlsplit(url).query)).get("scope") == "a1b2/c3" for url in urls)
 
 
-PARAMETERS: dict[str, type[Parameters]] = {"/jobs": JobParameters, "/sources": SourceParameters, "/config": Parameters}
+PARAMETERS: dict[str, type[Parameters]] = {
+    "/jobs": JobParameters,
+    "/sources": SourceParameters,
+    "/config": Parameters,
+    "/groups": Parameters,
+}
 """The parameters of each page that an alert links to."""
 
 
