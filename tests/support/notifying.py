@@ -74,7 +74,7 @@ def notifications(timeline: Sequence[Iterable[Labels]], step: int) -> list[tuple
     Nothing is muted, and every receiver is told of what is over: what Alertmanager sends is that or less.
     """
     groups: dict[tuple[Any, ...], _Group] = {}
-    found = []
+    found: list[tuple[float, str]] = []
     for number, firing in enumerate(timeline):
         now = number * step
         grouped: defaultdict[tuple[Any, ...], set[Labels]] = defaultdict(set)
