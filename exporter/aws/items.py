@@ -14,7 +14,7 @@ from typing import Any
 
 from exporter.aws.poll_error import BadResponseError
 from exporter.catalog import Kind, Scope
-from exporter.catalog.kind import BARE, Arguments, Details, Times
+from exporter.catalog.kind import ANY, BARE, Arguments, Details, Times
 from exporter.jobs import FINAL, Job, State
 
 Item = Mapping[str, Any]
@@ -26,6 +26,9 @@ Page = Sequence[Any]
 
 MILLISECONDS = 1e11
 """Separates the two units: seconds stay below it until the year 5138, milliseconds have been above it since 1973."""
+
+_EPOCH = range(10, 14)
+"""How many digits seconds and milliseconds have since 2001."""
 
 _FIRST = 1_104_537_600.0
 """The start of 2005, before the first of AWS's services: an earlier time stands for none."""
@@ -105,7 +108,8 @@ def seconds(value: Any) -> float | None:
     time: float | None = None
     if isinstance(value, str):
         try:
-            value = datetime.fromisoformat(value)
+            # In XML, milliseconds are a text, too; one of eight digits is a date.
+            value = int(value) if value.isdecimal() and len(value) in _EPOCH else datetime.fromisoformat(value)
         except (ValueError, OverflowError):
             return None
     if isinstance(value, datetime):
@@ -121,7 +125,8 @@ def scope_of(scope: Scope, item: Any) -> tuple[str, str] | None:
 
     Raises BadResponseError for an item without an id.
     """
-    if any(text(at(item, path)) != value for path, value in scope.where.items()):
+    found = ((text(at(item, path)), value) for path, value in scope.where.items())
+    if not all(word == value or (word and value == ANY) for word, value in found):
         return None
     identifier = text(item if scope.id == BARE else at(item, scope.id))
     if not identifier:

@@ -42,6 +42,9 @@ BARE = "@"
 Count = Literal["total", "processed", "succeeded", "failed"]
 """What is counted of a job's records."""
 
+ANY = "*"
+"""The value under a scope's `where` that stands for any: the field has one."""
+
 EVERY_CALL = "*"
 """Stands for an argument under `permissions` where every call needs them."""
 
@@ -263,7 +266,7 @@ class Scope(Entry):
     within: Word | None = None
     """The scope that contains this one."""
     where: Mapping[Path, str] = Field(default_factory=dict)
-    """Fields and their values; scopes with other values are ignored."""
+    """Fields and their values, `*` for any; scopes with other values, or without one, are ignored."""
     resource: Resource | None = None
     made_with_job: bool = False
     """Whether a scope comes with its first job, so that inner ones are looked for at each poll."""

@@ -11,15 +11,15 @@ import botocore.loaders
 from botocore.exceptions import DataNotFoundError, UnknownServiceError
 from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StringShape, StructureShape
 
-from exporter.catalog.kind import BARE, Details, Kind, Refinement, Scope
+from exporter.catalog.kind import ANY, BARE, Details, Kind, Refinement, Scope
 from exporter.text.spelling import did_you_mean
 
 LEFT_OUT = "left-out"
 """The file among botocore's data that lists the services whose models an image was built without."""
 
 # AWS's names for the three parts of paging, for operations that botocore has no paginator for.
-_INPUT_TOKENS = ("NextToken", "nextToken", "Marker", "startingToken")
-_OUTPUT_TOKENS = ("NextToken", "nextToken", "NextMarker", "Marker")
+_INPUT_TOKENS = ("NextToken", "nextToken", "Marker", "startingToken", "PaginationToken")
+_OUTPUT_TOKENS = ("NextToken", "nextToken", "NextMarker", "Marker", "PaginationToken")
 _LIMITS = ("MaxResults", "maxResults", "MaxItems", "maxItems", "MaxRecords", "PageSize", "Limit", "limit")
 
 
@@ -181,7 +181,7 @@ class Checker:
             return
         yield from _paths(item, ((f"{key}.{name}", path) for name, path in scope.paths()))
         for path, value in scope.where.items():
-            if shape := _found(item, path):
+            if value != ANY and (shape := _found(item, path)):
                 yield from _value(shape, value, [], f"{key}.where")
         yield from _arguments(model.name, model.input_shape, scope.arguments, [*outer, _ACCOUNT], f"{key}.arguments")
         if ended := scope.ended:

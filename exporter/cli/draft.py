@@ -34,7 +34,7 @@ _RECORDS = {
 _FIELDS = {
     "id": "arn|id|identifier",
     "name": "name|display_name",
-    "status": "(status|state)(_(status|state|code))?",
+    "status": "((run|lifecycle)_)?(status|state)(_(status|state|code))*",
     "reason": r"(fail(ure|ed)|errors?|\w+_failure)(_(failure|error))?_(messages?|reasons?|cause|string)"
     "|((status|state)_)?(messages?|reasons?|cause)|error|failure",
     "code": "((failure|errors?)_)+(code|type)|status_status_code",
@@ -145,7 +145,7 @@ class _Members:
     def rest(self, path: str) -> str:
         """Return the words of a path that are neither the noun nor filler."""
         words = [word.lower() for word in _words(path)]
-        return "_".join(word for word in words if word not in {*map(str.lower, self.noun), *_FILLER} - {"id"})
+        return "_".join(word for word in words if word not in {*map(str.lower, self.noun), *_FILLER} - {"id", "status"})
 
     def is_strange(self, path: str) -> bool:
         """Return whether a member is about something around the job, as the `ModelArn` of a model version is."""

@@ -11,7 +11,7 @@ from zlib import crc32
 from botocore.model import Shape, StringShape, StructureShape
 
 from exporter.catalog import Kind, Scope
-from exporter.catalog.kind import BARE, Refinement
+from exporter.catalog.kind import ANY, BARE, Refinement
 from exporter.catalog.models import Models, shape_at
 from exporter.simulator import shapes
 from exporter.simulator.resources import Location, SimulatedJob, SimulatedScope
@@ -82,15 +82,17 @@ class ScopeItemBuilder(ItemBuilder):
             identifier = shapes.text(shape_at(self.shape, self._scope.id), member, seed)
         return identifier, identifier if self._scope.id == self._scope.name else name
 
-    def filter_fields(self, *, passed_over: bool) -> dict[str, str]:
-        """Return the fields that the catalog's `where` asks for, or other values of them."""
-        if not passed_over:
-            return dict(self._scope.where)
-        others: dict[str, str] = {}
+    def filter_fields(self, *, passed_over: bool) -> dict[str, Any]:
+        """Return the fields that the catalog's `where` asks for, or others: none where any value will do."""
+        fields: dict[str, Any] = {}
         for path, value in self._scope.where.items():
-            enum = getattr(shape_at(self.shape, path), "enum", ())
-            others[path] = next((word for word in enum if word != value), f"not-{value}")
-        return others
+            shape = shape_at(self.shape, path)
+            if value == ANY and not passed_over:
+                fields[path] = "any" if isinstance(shape, StringShape) else max(1, shape.metadata.get("min", 1))
+            elif value != ANY:
+                others = (word for word in getattr(shape, "enum", ()) if word != value)
+                fields[path] = next(others, f"not-{value}") if passed_over else value
+        return fields
 
     def value(self, scope: SimulatedScope, member: str) -> Any:
         """Return one member of a scope's item, None where its shape has no such member."""

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 import pytest
 
-from exporter.aws.items import at, job_reader, resolve, seconds, text
+from exporter.aws.items import at, job_reader, resolve, scope_of, seconds, text
 from exporter.aws.poll_error import BadResponseError
 from exporter.catalog.kind import Refinement
 from exporter.jobs import Job, State
@@ -60,6 +60,15 @@ def test_an_argument_without_a_value_is_left_out():
     assert resolve({"arn": "$arn", "version": "$version"}, {"arn": "a"}) == {"arn": "a"}
 
 
+def test_a_scope_that_may_have_any_value_has_one():
+    """A function without a durable configuration has no durable executions."""
+    function = CATALOG["lambda"].scopes["function"]
+    named = {"FunctionArn": "arn", "FunctionName": "name"}
+    assert scope_of(function, {**named, "DurableConfig": {"RetentionPeriodInDays": 14}}) == ("arn", "name")
+    assert scope_of(function, {**named, "DurableConfig": {}}) is None
+    assert scope_of(function, named) is None
+
+
 NO_TIMES = [
     "0001-01-01T00:00:00Z",
     -1,
@@ -98,6 +107,8 @@ TIMES = [
     (1_790_000_000.25, 1_790_000_000.25),
     (1_790_000_000_250, 1_790_000_000.25),
     (1104537600, 1104537600.0),
+    ("1790000000125", 1_790_000_000.125),
+    ("20260921", NOON.timestamp() - 12 * 3600),
     ("2026-09-21T12:00:00Z", NOON.timestamp()),
     ("2026-09-21T12:00:00.500000Z", NOON.timestamp() + 0.5),
     ("2026-09-21T14:00:00+02:00", NOON.timestamp()),
@@ -114,7 +125,7 @@ TIMES = [
 
 @pytest.mark.parametrize(("value", "expected"), TIMES, ids=str)
 def test_every_notation_of_a_time_is_read(value, expected):
-    """Datetimes, epoch seconds and milliseconds, ISO with a zone or as UTC; anything else is not a time."""
+    """Datetimes, epoch seconds and milliseconds (as text, too), ISO with a zone or as UTC; nothing else is a time."""
     assert seconds(value) == expected
     assert job_of(BEDROCK, {"jobArn": "a", "submitTime": value}).created == expected
 

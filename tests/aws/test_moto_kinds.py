@@ -1,8 +1,10 @@
 """Every kind that moto supports, against moto: jobs that boto3 makes and moves are counted as boto3 lists them."""
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from functools import reduce
 from typing import Any, cast
 
@@ -369,6 +371,108 @@ def export_logs(client: Client) -> Iterator[Mapping[str, Any]]:
         yield {}
 
 
+def execute_deployment_pipelines(client: Client) -> Iterator[Mapping[str, Any]]:
+    """Execute a CodePipeline pipeline: in moto its executions succeed at once."""
+    policy = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "codepipeline.amazonaws.com"}}]}
+    client("iam").create_role(RoleName="jobs", AssumeRolePolicyDocument=json.dumps(policy))
+    pipelines = client("codepipeline")
+    kinds = {"Source": "S3", "Build": "CodeBuild"}
+    stages = [
+        {
+            "name": category,
+            "actions": [
+                {
+                    "name": category,
+                    "actionTypeId": {"category": category, "owner": "AWS", "provider": provider, "version": "1"},
+                }
+            ],
+        }
+        for category, provider in kinds.items()
+    ]
+    store = {"type": "S3", "location": "bucket"}
+    pipelines.create_pipeline(
+        pipeline={"name": "pipeline", "roleArn": ROLE, "artifactStore": store, "stages": stages, "version": 1}
+    )
+    for _ in NAMES:
+        pipelines.start_pipeline_execution(name="pipeline")
+        yield {"pipelineName": "pipeline"}
+
+
+def send_commands(client: Client) -> Iterator[Mapping[str, Any]]:
+    """Send commands to an instance, which moto ends at once."""
+    for _ in NAMES:
+        client("ssm").send_command(InstanceIds=["i-0123456789abcdef0"], DocumentName="AWS-RunShellScript")
+        yield {}
+
+
+def replicate_databases(client: Client) -> Iterator[Mapping[str, Any]]:
+    """Start replication tasks, and stop each in the next round."""
+    dms = client("dms")
+    for name in NAMES:
+        task = dms.create_replication_task(
+            ReplicationTaskIdentifier=name,
+            SourceEndpointArn="arn:aws:dms:us-east-1:123456789012:endpoint:source",
+            TargetEndpointArn="arn:aws:dms:us-east-1:123456789012:endpoint:target",
+            ReplicationInstanceArn="arn:aws:dms:us-east-1:123456789012:rep:instance",
+            MigrationType="full-load",
+            TableMappings="{}",
+        )["ReplicationTask"]["ReplicationTaskArn"]
+        dms.start_replication_task(ReplicationTaskArn=task, StartReplicationTaskType="start-replication")
+        yield {}
+        dms.stop_replication_task(ReplicationTaskArn=task)
+
+
+def operate_things(client: Client) -> Iterator[Mapping[str, Any]]:
+    """Start jobs on a thing."""
+    iot = client("iot")
+    thing = iot.create_thing(thingName="thing")["thingArn"]
+    for name in NAMES:
+        iot.create_job(jobId=name, targets=[thing], document="{}")
+        yield {}
+
+
+def replay_events(client: Client) -> Iterator[Mapping[str, Any]]:
+    """Replay an archive, which moto does at once."""
+    events, bus = client("events"), "arn:aws:events:us-east-1:123456789012:event-bus/default"
+    archive = events.create_archive(ArchiveName="archive", EventSourceArn=bus)["ArchiveArn"]
+    for name in NAMES:
+        events.start_replay(
+            ReplayName=name,
+            EventSourceArn=archive,
+            EventStartTime=datetime(2026, 1, 1, tzinfo=UTC),
+            EventEndTime=datetime(2026, 1, 2, tzinfo=UTC),
+            Destination={"Arn": bus},
+        )
+        yield {}
+
+
+def inject_faults(client: Client) -> Iterator[Mapping[str, Any]]:
+    """Run experiments, which moto ends at once."""
+    fis = client("fis")
+    template = fis.create_experiment_template(
+        clientToken="token",
+        description="",
+        stopConditions=[{"source": "none"}],
+        actions={"wait": {"actionId": "aws:fis:wait", "parameters": {"duration": "PT1M"}}},
+        roleArn=ROLE,
+    )["experimentTemplate"]["id"]
+    for name in NAMES:
+        fis.start_experiment(clientToken=name, experimentTemplateId=template)
+        yield {}
+
+
+def change_stack_sets(client: Client) -> Iterator[Mapping[str, Any]]:
+    """Create instances of a stack set, one after the other."""
+    stacks = client("cloudformation")
+    topic = {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": "topic"}}
+    template = json.dumps({"Resources": {"Topic": topic}})
+    name = {"StackSetName": "set"}
+    stack_set = stacks.create_stack_set(**name, TemplateBody=template)["StackSetId"]
+    for region in ("us-east-1", "us-west-2", "eu-west-1"):
+        stacks.create_stack_instances(**name, Accounts=["123456789012"], Regions=[region])
+        yield {"StackSetName": stack_set}
+
+
 MAKERS: Mapping[str, Rounds] = {
     "batch/job": run_batch_jobs,
     "bedrock/custom_model": customize_models,
@@ -408,6 +512,13 @@ MAKERS: Mapping[str, Rounds] = {
     "stepfunctions/execution": execute_state_machines,
     "transcribe/medical_transcription_job": transcribe_medical_speech,
     "transcribe/transcription_job": transcribe_speech,
+    "cloudformation/stack_set_operation": change_stack_sets,
+    "codepipeline/pipeline_execution": execute_deployment_pipelines,
+    "dms/replication_task": replicate_databases,
+    "events/replay": replay_events,
+    "fis/experiment": inject_faults,
+    "iot/job": operate_things,
+    "ssm/command": send_commands,
 }
 """What makes jobs of a kind."""
 
@@ -415,6 +526,7 @@ TABLE = "arn:aws:dynamodb:us-east-1:123456789012:table/table"
 """The only table whose exports moto lists: it fails where no TableArn is sent, which the model does not require."""
 
 UNKNOWN = {
+    "iot/job": "moto writes QUEUED, which is a status of a job's executions on things, not of a job",
     "rds/export_task": "moto writes `complete` and `canceled` where AWS writes COMPLETE and CANCELED",
 }
 """Kinds whose statuses in moto are none of AWS's, and why: the exporter has to say that it knows none of them."""
@@ -485,7 +597,7 @@ async def test_empty_lists_are_read_as_zero(moto):
 def test_every_kind_that_moto_implements_is_tested():
     """Whatever moto implements is run against moto."""
     assert {name for name, kind in KINDS.items() if _is_implemented(kind)} == {*MAKERS}
-    assert len(MAKERS) == 34
+    assert len(MAKERS) == 41
 
 
 def _is_implemented(kind: Kind) -> bool:

@@ -49,6 +49,8 @@ IAM_PREFIXES = {
     "mwaa-serverless": "airflow-serverless",
     "qconnect": "wisdom",
     "s3control": "s3",
+    "sagemaker-a2i-runtime": "sagemaker",
+    "sesv2": "ses",
     "stepfunctions": "states",
     "timestream-write": "timestream",
 }
@@ -57,10 +59,14 @@ IAM_PREFIXES = {
 TIMELESS = {
     "datasync/task_execution",
     "dynamodb/export",
+    "ec2/export_image_task",
+    "ec2/import_image_task",
+    "ec2/import_snapshot_task",
     "iotsitewise/bulk_import_job",
     "lookoutequipment/data_ingestion_job",
     "neptune-graph/export_task",
     "neptune-graph/import_task",
+    "transfer/execution",
 }
 """The kinds whose list has no time at all."""
 
@@ -98,7 +104,7 @@ def test_statuses_are_mapped_once(kind):
 def test_job_can_run_and_complete(kind):
     """A kind has a state for a job at work and one for a job that completed."""
     assert State.RUNNING in kind.states
-    assert State.SUCCEEDED in kind.states
+    assert State.SUCCEEDED in kind.final_states
 
 
 @OF_EACH_KIND
@@ -108,7 +114,7 @@ def test_job_has_a_creation_time(kind):
     assert kind.times.started is None or kind.times.started != kind.times.created
 
 
-NAMES_COME_AGAIN = {"batch/job", "batch/service_job", "emr/step"}
+NAMES_COME_AGAIN = {"batch/job", "batch/service_job", "emr/step", "ssm/automation_execution", "ssm/command"}
 """Where each run has a name that whoever submits it may choose, and nothing else says what ran."""
 
 

@@ -195,6 +195,16 @@ def test_service():
         ),
         (
             {
+                "service": "stepfunctions",
+                "operation": "ListStateMachines",
+                "items": "stateMachines",
+                "id": "name",
+                "where": {"type": "*"},
+            },
+            [],
+        ),
+        (
+            {
                 "service": "emr",
                 "operation": "ListClusters",
                 "items": "Clusters",

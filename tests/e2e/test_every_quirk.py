@@ -85,7 +85,7 @@ def read(quirk: Quirk) -> Read:
 
 async def _read(quirk: Quirk) -> Read:
     clock = HandClock()
-    async with simulated(clock, page_size=9) as aws:
+    async with simulated(clock, page_size=4) as aws:
         aws.world.quirks = frozenset({quirk})
         services: dict[str, dict[str, list[str]]] = defaultdict(lambda: {"kinds": []})
         for kind in KINDS:
