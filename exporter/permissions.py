@@ -52,6 +52,8 @@ def calls(kind: Kind, settings: ServiceSettings) -> Iterator[Operation]:
         if settings.named(name) is None:
             yield Operation(scope.service or kind.service, scope.operation, tuple(scope.arguments))
     yield Operation(kind.service, kind.operation, (*kind.arguments, *kind.sweep))
+    if kind.describe:
+        yield Operation(kind.service, kind.describe.operation, (kind.describe.ids,))
     if kind.details:
         yield Operation(kind.service, kind.details.operation, tuple(kind.details.arguments))
 

@@ -2,6 +2,7 @@
 
 from exporter.aws.clients import LONGEST_WAIT, Clients, Place
 from exporter.aws.credential_process import kill_programs
+from exporter.aws.described import Described
 from exporter.aws.landscape import Endpoints, Member, members, regions, unit_accounts
 from exporter.aws.loader import catalog_loader
 from exporter.aws.messages import Messages
@@ -19,6 +20,7 @@ __all__ = [
     "Allowance",
     "Clients",
     "Credentials",
+    "Described",
     "Endpoints",
     "Limiters",
     "Member",

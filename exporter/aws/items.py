@@ -24,6 +24,9 @@ _Column = list[float | None]
 Page = Sequence[Any]
 """Items as AWS listed them."""
 
+JobReader = Callable[[Page, Mapping[str, str]], list[Job]]
+"""Reads a page of items that were listed in the given scopes."""
+
 MILLISECONDS = 1e11
 """Separates the two units: seconds stay below it until the year 5138, milliseconds have been above it since 1973."""
 
@@ -160,9 +163,7 @@ def cut(words: str, longest: int) -> str:
     return words[:head] + mark + words[head + len(mark) - longest :]
 
 
-def job_reader(
-    kind: Kind, dimensions: Iterable[str] = (), longest: int = sys.maxsize
-) -> Callable[[Page, Mapping[str, str]], list[Job]]:
+def job_reader(kind: Kind, dimensions: Iterable[str] = (), longest: int = sys.maxsize) -> JobReader:
     """Return a function that reads a page of items of a kind, listed in the given scopes, with these of its dimensions.
 
     Messages, names and dimensions are cut to `longest` characters. The function raises BadResponseError for an item

@@ -74,7 +74,9 @@ class _Files(JSONFileLoader):  # type: ignore[misc] # botocore has no types
         """What is read of each service, by operation."""
         services: defaultdict[str, Reads] = defaultdict(lambda: defaultdict(set))
         for kind in self._catalog.kinds():
-            services[kind.service][kind.operation].update(_of_kind(kind))
+            services[kind.service][kind.described[0]].update(_of_kind(kind))
+            if kind.describe:
+                services[kind.service][kind.operation].add(Read.of(kind.items))
             for _, scope in kind.scopes:
                 services[scope.service or kind.service][scope.operation].update(_of_scope(scope))
             if details := kind.details:
@@ -102,10 +104,11 @@ LANDSCAPE = {
 
 
 def _of_kind(kind: Kind) -> Iterator[Read]:
-    yield from (Read.of(kind.items, path, is_time=_is_time(key)) for key, path in kind.paths())
+    _, items = kind.described
+    yield from (Read.of(items, path, is_time=_is_time(key)) for key, path in kind.paths())
     for argument in kind.details.arguments.values() if kind.details else ():
         if isinstance(argument, str) and argument.startswith("$"):
-            yield Read.of(kind.items, argument[1:])
+            yield Read.of(items, argument[1:])
 
 
 def _is_time(key: str) -> bool:

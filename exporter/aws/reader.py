@@ -10,7 +10,8 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from exporter.aws.clients import Clients, Place
-from exporter.aws.items import Item, at, completed, job_reader, put, resolve, scope_of
+from exporter.aws.described import Described
+from exporter.aws.items import Item, JobReader, at, completed, job_reader, put, resolve, scope_of
 from exporter.aws.last_page import last_page
 from exporter.aws.poll import PollRun
 from exporter.aws.poll_error import BadResponseError, poll_error
@@ -68,7 +69,7 @@ class Reader:
                     found[identifier] = Scoped({**outer.ids, name: identifier}, label)
         return list(found.values())
 
-    async def jobs(
+    async def jobs(  # noqa: PLR0913, PLR0917 - what a list is, and what is known of it
         self,
         poll: PollRun,
         place: Place,
@@ -76,18 +77,28 @@ class Reader:
         scope: Scoped,
         query: Query = ALL,
         dimensions: Sequence[str] = (),
+        described: Described | None = None,
     ) -> AsyncIterator[list[Job]]:
         """Yield the jobs of a kind in one innermost scope that a query selects, at most 250 of a page at once.
 
-        A list that changes while it is read may have a job on two pages; the later one counts.
+        A list that changes while it is read may have a job on two pages; the later one counts. Where the list has bare
+        ids, those that `described` has are not asked about.
         """
         read, is_last = job_reader(kind, dimensions, self.limits.message_length), last_page(kind, query)
+        known = Described() if described is None else described
         arguments = self._filtered(resolve(kind.arguments, scope.ids), kind, query)
         # Without a sweep, the product consists of one empty tuple: one list.
         for values in product(*kind.sweep.values()):
             swept = {**arguments, **dict(zip(kind.sweep, values, strict=True))}
             async with aclosing(self.pages(poll, place, kind.service, kind.operation, swept, kind.items)) as pages:
                 async for items in pages:
+                    if kind.describe:
+                        # As many as AWS describes at once are few enough.
+                        jobs = await self._described(poll, place, kind, scope, items, read, known)
+                        yield jobs
+                        if jobs and is_last(jobs):
+                            break
+                        continue
                     are_last = []
                     # In slices, so that whoever stages one lets others have a turn before the next.
                     for start in range(0, len(items), _SLICE):
@@ -96,6 +107,33 @@ class Reader:
                         yield jobs
                     if are_last and all(are_last):
                         break
+
+    async def _described(  # noqa: PLR0913, PLR0917 - what reads a page
+        self,
+        poll: PollRun,
+        place: Place,
+        kind: Kind,
+        scope: Scoped,
+        ids: Sequence[Any],
+        read: JobReader,
+        known: Described,
+    ) -> list[Job]:
+        """Return the jobs with these ids; those that AWS lists and does not describe were deleted meanwhile."""
+        describe = kind.describe
+        if describe is None or not ids:
+            return []
+        if not all(isinstance(each, str) for each in ids):
+            raise BadResponseError(f"{kind.operation} listed an id that is not a string")
+        jobs = [job for each in ids if (job := known.get(each))]
+        unknown = [each for each in ids if each not in known]
+        for start in range(0, len(unknown), describe.at_once):
+            arguments = {describe.ids: unknown[start : start + describe.at_once]}
+            response = await self.clients.call(poll, place, kind.service, describe.operation, arguments)
+            new = read(_listed(response, describe.items, describe.operation), scope.ids)
+            poll.progressed(0)
+            known.add(new)
+            jobs += new
+        return jobs
 
     def page_size(self, kind: Kind) -> int:
         """Return the largest number of jobs that one request lists."""

@@ -178,6 +178,18 @@ class ListOrder(Entry):
     source: Url
 
 
+class Describe(Entry):
+    """The operation that describes several jobs at once, where their list has bare ids."""
+
+    operation: str
+    ids: str
+    """The argument that takes the ids."""
+    items: Path
+    """Where the jobs stand in a response."""
+    at_once: Annotated[int, Field(gt=0)]
+    """The most ids that a request may have."""
+
+
 class Retention(Entry):
     """How long AWS lists a job that has ended, where its documentation says so."""
 
@@ -316,6 +328,8 @@ class Kind(Entry):
     doubt: str = ""
     """What AWS's documentation leaves open, and what was assumed; shown to people."""
     name: Path | None = None
+    describe: Describe | None = None
+    """None where the list has the jobs themselves; else every path is one into what this operation returns."""
     arguments: Arguments = Field(default_factory=dict)
     sweep: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
     """Arguments that take one value at a time: one listing for each value."""
@@ -389,6 +403,13 @@ class Kind(Entry):
         return self
 
     @model_validator(mode="after")
+    def _check_described(self) -> Self:
+        """Check that a job that is known by a bare id has one."""
+        if self.describe and len(self.id) > 1:
+            raise ValueError("id: one path, to what the list has of each job and `describe` takes")
+        return self
+
+    @model_validator(mode="after")
     def _check_rules(self) -> Self:
         """Check that each rule starts from a state of the kind, and corrects it."""
         for number, rule in enumerate(self.refine):
@@ -417,6 +438,11 @@ class Kind(Entry):
 
     def __str__(self) -> str:
         return f"{self.service}/{self.key}"
+
+    @property
+    def described(self) -> tuple[str, str]:
+        """The operation that tells of jobs, the list or what describes them, and where they stand in a response."""
+        return (self.describe.operation, self.describe.items) if self.describe else (self.operation, self.items)
 
     @cached_property
     def state_of(self) -> Mapping[str, State]:
@@ -476,7 +502,9 @@ class Kind(Entry):
             "reason",
             "code",
         }
-        return self.model_dump_json(include=fields | {"details", "dimensions", "records"})
+        # A key that most kinds lack must not make other lists of theirs: what is stored of them would not apply.
+        described = {"describe"} if self.describe else set()
+        return self.model_dump_json(include=fields | described | {"details", "dimensions", "records"})
 
     def listed_for(self, lookback: float) -> float:
         """Return for how many seconds AWS lists a job that has ended, at most `lookback`."""

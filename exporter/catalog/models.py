@@ -155,11 +155,20 @@ class Checker:
         except LookupError as error:
             yield f"operation: {error.args[0]}"
             return
-        try:
-            item = item_shape(model, kind.items)
-        except LookupError as error:
-            yield f"items: {error.args[0]}"
+        if kind.describe and (problem := _describe_problem(model, kind.items)):
+            yield f"items: {problem}"
             return
+        key = "describe" if kind.describe else "items"
+        operation, items = kind.described
+        try:
+            describing = self.models.operation(kind.service, operation)
+            item = item_shape(describing, items)
+        except LookupError as error:
+            yield f"{key}: {error.args[0]}"
+            return
+        if kind.describe:
+            ids = {kind.describe.ids: [""]}
+            yield from _arguments(describing.name, describing.input_shape, ids, (), "describe.ids")
         yield from _item(item, kind)
         yield from _input(model, kind)
         yield from self._paging(kind.service, kind.operation)
@@ -205,6 +214,15 @@ class Checker:
         yield from _arguments(model.name, model.input_shape, details.arguments, known, "details.arguments")
         yield from _paths(_output(model), ((f"details.{key}", path) for key, path in details.paths()))
         yield from _types(_output(model), details.paths(), "details.")
+
+
+def _describe_problem(model: OperationModel, items: str) -> str:
+    """Return why an operation does not list the bare ids of jobs; empty if it does."""
+    try:
+        member = _listed(model, items)
+    except LookupError as error:
+        return str(error.args[0])
+    return "" if isinstance(member, StringShape) else f"{items!r} is a list of {member.type_name}, not of ids"
 
 
 def _output(model: OperationModel) -> Shape:

@@ -38,7 +38,7 @@ class Anonymizer:
         """Read the responses to the listing of a kind; the account is the simulated one afterward."""
         self._service = kind.service
         self._roles = _roles(kind)
-        self._rules = [(_path(kind.items, rule.when), rule) for rule in kind.refine]
+        self._rules = [(_path(kind.described[1], rule.when), rule) for rule in kind.refine]
         self._classifier = Classifier.built_in(())
         # Where a request names its own account, the one of the replay has to be named.
         self._replacements = {account_id: ACCOUNT} if account_id else {}
@@ -105,7 +105,8 @@ class Anonymizer:
 
 def _roles(kind: Kind) -> Mapping[str, Mapping[_Path, _Role]]:
     """Return what the catalog reads of each operation's response, apart from what names and counts."""
-    found = {kind.operation: {_path(kind.items, path): role for key, path in kind.paths() if (role := _role(key))}}
+    operation, items = kind.described
+    found = {operation: {_path(items, path): role for key, path in kind.paths() if (role := _role(key))}}
     if kind.details:
         told = {_path(path): role for key, path in kind.details.paths() if (role := _role(key))}
         found[kind.details.operation] = found.get(kind.details.operation, {}) | told

@@ -83,9 +83,11 @@ class Examination:
         listing = kind.service, kind.operation
         read = await self._read_again(source, first)
         *_, resync, later = (first, *read)
+        describing = kind.service, kind.described[0]
+        operations = {listing, describing}
         reading = Reading(
-            later[listing],
-            resync[listing],
+            sum(later[each] for each in operations),
+            sum(resync[each] for each in operations),
             poll.resync,
             sum(first[scope.service or kind.service, scope.operation] for _, scope in kind.scopes[1:]),
             0.0 if any(scope.made_with_job for _, scope in kind.scopes[1:]) else poll.discovery_interval,
@@ -94,7 +96,7 @@ class Examination:
         now = ledger.last_read or 0.0
         runs = await ledger.runs(now - 2 * DAY)
         rate = pace.listed(reading, runs, now, usual=source.status.usual_interval, longest=poll.idle_interval)
-        return later[listing], rate
+        return sum(later[each] for each in operations), rate
 
     async def _read_again(self, source: JobSource, first: _Requests) -> list[_Requests]:
         """Return what the first poll of a list requested; where later ones may need less, that of a resync and another.
@@ -162,7 +164,8 @@ def _spelled(action: str) -> str:
 
 def _of_kind(kind: Kind) -> list[Operation]:
     scopes = [Operation(scope.service or kind.service, scope.operation) for _, scope in kind.scopes[1:]]
-    return [Operation(kind.service, kind.operation), *scopes]
+    operations = dict.fromkeys((kind.operation, kind.described[0]))
+    return [*(Operation(kind.service, operation) for operation in operations), *scopes]
 
 
 def _parent(source: Source, requests: _Requests) -> Pace:

@@ -116,6 +116,8 @@ def _operations(kind: Kind) -> Mapping[str, _Read]:
     """Return the operations by which a kind is read, each with the arguments that are the same in all requests."""
     found = {scope.operation: _Read(scope.service or kind.service, scope.arguments) for _, scope in kind.scopes}
     found[kind.operation] = _Read(kind.service, kind.arguments)
+    if kind.describe:
+        found[kind.describe.operation] = _Read(kind.service, {})
     if kind.details:
         found[kind.details.operation] = _Read(kind.service, kind.details.arguments)
     return found
@@ -132,9 +134,10 @@ def _anonymized(kind: Kind, account_id: str, taped: Iterable[Taped], most: int) 
         response = anonymizer.response(operation, json.loads(body))
         given = {key: value for key, value in arguments.items() if read[name].arguments.get(key) != value}
         told = anonymizer.arguments(operation, {key: value for key, value in given.items() if _is_text(value)})
-        if name == kind.operation:
-            items = at(response, wire_path(operation.output_shape, kind.items)) or []
-            status = wire_path(shape_at(operation.output_shape, f"{kind.items}[0]"), kind.status)
+        describing, path = kind.described
+        if name == describing:
+            items = at(response, wire_path(operation.output_shape, path)) or []
+            status = wire_path(shape_at(operation.output_shape, f"{path}[0]"), kind.status)
             items[:] = [*_first(items, status, seen, most)]
         yield Exchange(name, response, told)
 

@@ -13,7 +13,7 @@ from functools import partial
 
 import structlog
 
-from exporter.aws import Place, PollErrorReason, PollRun, Scoped, poll_error
+from exporter.aws import Described, Place, PollErrorReason, PollRun, Scoped, poll_error
 from exporter.catalog import Kind
 from exporter.families import SINGLE_JOBS, essential, job_families, job_views, metrics
 from exporter.jobs import Job, Query, SourceKey, State
@@ -63,6 +63,8 @@ class Memory:
     ledger: Ledger
     few_values: FewValues | None = None
     """None until the ledger is open, which has the values that are in use."""
+    described: Described = field(default_factory=Described)
+    """What needs no second description, where the list has bare ids."""
     unknown_statuses: set[str] = field(default_factory=set)
     """Those that were logged."""
     read_in_full: float = -math.inf
@@ -152,6 +154,8 @@ class JobSource:
         # The time limit is for AWS: another source may be taking in a long list meanwhile.
         with poll.paused():
             is_full, plan = await self._plan(scopes)
+        if is_full or memory.described.is_full:
+            memory.described.forget()
         async with Listing.of(memory.ledger) as listing:
             complete_from = await self._read(poll, plan, scopes, listing)
             now, end = clock.time(), clock.monotonic()
@@ -314,7 +318,8 @@ class JobSource:
     async def _pages(self, poll: PollRun, query: Query, scope: Scoped) -> AsyncGenerator[list[Job], None]:
         """Yield the jobs of one scope, page by page."""
         try:
-            async for jobs in self._context.reader.jobs(poll, self._place, self.kind, scope, query, self._dimensions):
+            reader, described = self._context.reader, self.memory.described
+            async for jobs in reader.jobs(poll, self._place, self.kind, scope, query, self._dimensions, described):
                 yield jobs
         except Exception as error:
             # An inner scope that was deleted since it was discovered is no failure of the outer one.

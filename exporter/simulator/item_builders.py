@@ -26,7 +26,9 @@ class ItemBuilder:
         self._models = models
         self._service = service
         self._arguments = listed.arguments
-        self._operation, self._items = listed.operation, listed.items
+        self._operation, self._items = (
+            listed.described if isinstance(listed, Kind) else (listed.operation, listed.items)
+        )
 
     @cached_property
     def shape(self) -> Shape:

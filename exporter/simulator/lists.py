@@ -16,6 +16,7 @@ from botocore.model import OperationModel, StringShape, StructureShape
 
 from exporter.catalog import Kind, Scope
 from exporter.catalog.kind import Filters
+from exporter.catalog.models import shape_at
 from exporter.simulator import page_tokens, shapes
 from exporter.simulator.aws_error import not_found
 from exporter.simulator.item_builders import scope_type
@@ -88,7 +89,7 @@ class ListOperation:
         token = arguments.get(paging.input_token)
         start = page_tokens.position(token, bound_to) if token else None
         page, end = self._page(context, start)
-        output: dict[str, Any] = {}
+        output = {name: arguments[name] for name in self._required if name in arguments}
         items = [self._encoded(resource, context.now) for resource in page if self._passes_late(resource, context)]
         shapes.put(output, self.entries[0].listed.items, items)
         following = page_tokens.token(end, bound_to) if end else ""
@@ -198,13 +199,22 @@ class ListOperation:
         seen = self.view.seen(resource, now) if isinstance(resource, SimulatedJob) else now
         phase = resource.phase_at(seen) if isinstance(resource, SimulatedJob) else 0
         if resource.encoded is None or resource.encoded[0] != (phase, self.world.quirks):
-            if isinstance(resource, SimulatedJob):
+            if isinstance(resource, SimulatedJob) and resource.kind.describe:
+                builder = self.world.job_items(resource.kind)
+                shape = shape_at(self.model.output_shape, f"{resource.kind.items}[0]")
+                item = shapes.at(builder.item(resource, seen), resource.kind.id[0])
+            elif isinstance(resource, SimulatedJob):
                 shape, item = self.world.job_items(resource.kind).shape, self.view.item(resource, seen)
             else:
                 scopes = self.world.scope_items(resource.type)
                 shape, item = scopes.shape, scopes.item(resource)
             resource.encoded = (phase, self.world.quirks), self.writer.encode(shape, item)
         return resource.encoded[1]
+
+    @cached_property
+    def _required(self) -> list[str]:
+        """The members that every response must have: some repeat an argument."""
+        return list(self.model.output_shape.required_members)
 
     @cached_property
     def view(self) -> View:

@@ -75,9 +75,10 @@ class Replay:
         """How many requests had no response in the recording."""
         self._exchanges = recording.exchanges
         self._kind = kind
-        model = Models().operation(kind.service, kind.operation)
-        self._items = wire_path(model.output_shape, kind.items)
-        self._status = wire_path(shape_at(model.output_shape, f"{kind.items}[0]"), kind.status)
+        operation, items = kind.described
+        model = Models().operation(kind.service, operation)
+        self._items = wire_path(model.output_shape, items)
+        self._status = wire_path(shape_at(model.output_shape, f"{items}[0]"), kind.status)
 
     async def __call__(self, context: RequestContext) -> web.StreamResponse | None:
         """Return the recorded response, nothing for STS; raises AwsError if there is none for the arguments."""
@@ -98,7 +99,8 @@ class Replay:
 
     def _filtered(self, context: RequestContext, response: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return a page with the jobs in the status that a request asks for."""
-        path = self._kind.filters.status
+        # Bare ids tell no status.
+        path = None if self._kind.describe else self._kind.filters.status
         wanted = at(context.arguments, path) if path and context.operation == self._kind.operation else None
         if not wanted:
             return response

@@ -11,6 +11,7 @@ from botocore.model import OperationModel, ServiceModel
 
 from exporter.catalog import Kind
 from exporter.simulator.aws_error import AwsError
+from exporter.simulator.describing import DescribeOperation
 from exporter.simulator.details import DetailsOperation
 from exporter.simulator.lists import CatalogEntry, ListOperation
 from exporter.simulator.operations import Operation
@@ -46,6 +47,9 @@ class SimulatedService:
                 lists[name].append(entry)
             if isinstance(listed, Kind) and listed.details:
                 details[listed.details.operation].append(listed)
+            if isinstance(listed, Kind) and listed.describe:
+                described = DescribeOperation(world, listed, self.writer)
+                self.operations[listed.describe.operation] = described
         for name, kinds in details.items():
             self.operations[name] = DetailsOperation(world, model.operation_model(name), kinds)
         for name, listed_entries in lists.items():

@@ -136,8 +136,9 @@ async def test_the_same_jobs_are_read_for_user_defined_kinds(key):
 
 def listed(kind):
     """Return the shape that a kind's operation lists its items in, after the cut."""
-    shape = Models(CUT).operation(kind.service, kind.operation).output_shape
-    for step in kind.items.split("."):
+    operation, items = kind.described
+    shape = Models(CUT).operation(kind.service, operation).output_shape
+    for step in items.split("."):
         shape = shape.members[step]
     return shape
 

@@ -473,6 +473,32 @@ def change_stack_sets(client: Client) -> Iterator[Mapping[str, Any]]:
         yield {"StackSetName": stack_set}
 
 
+def build(client: Client) -> Iterator[Mapping[str, Any]]:
+    """Build a project, and stop each build in the next round."""
+    builds = client("codebuild")
+    builds.create_project(
+        name="project",
+        source={"type": "S3", "location": "bucket/source.zip"},
+        artifacts={"type": "NO_ARTIFACTS"},
+        environment={"type": "LINUX_CONTAINER", "image": "image", "computeType": "BUILD_GENERAL1_SMALL"},
+        serviceRole=ROLE,
+    )
+    for _ in NAMES:
+        started = builds.start_build(projectName="project")["build"]["id"]
+        yield {"projectName": "project"}
+        builds.stop_build(id=started)
+
+
+def deploy(client: Client) -> Iterator[Mapping[str, Any]]:
+    """Deploy an application."""
+    deployments, names = client("codedeploy"), {"applicationName": "application"}
+    deployments.create_application(**names, computePlatform="Server")
+    deployments.create_deployment_group(**names, deploymentGroupName="group", serviceRoleArn=ROLE)
+    for _ in NAMES:
+        deployments.create_deployment(**names, deploymentGroupName="group")
+        yield {}
+
+
 MAKERS: Mapping[str, Rounds] = {
     "batch/job": run_batch_jobs,
     "bedrock/custom_model": customize_models,
@@ -518,6 +544,8 @@ MAKERS: Mapping[str, Rounds] = {
     "events/replay": replay_events,
     "fis/experiment": inject_faults,
     "iot/job": operate_things,
+    "codebuild/build": build,
+    "codedeploy/deployment": deploy,
     "ssm/command": send_commands,
 }
 """What makes jobs of a kind."""
@@ -550,8 +578,11 @@ def as_moto_lists() -> Catalog:
 
 def listed(client: Client, kind: Kind, arguments: Mapping[str, Any]) -> Counter[tuple[str, str]]:
     """Count what boto3 lists by status and state, as the exporter labels them."""
-    response = getattr(client(kind.service), xform_name(kind.operation))(**arguments)
-    statuses = [reduce(dict.get, kind.status.split("."), item) or kind.absent_status for item in response[kind.items]]
+    service = client(kind.service)
+    items = getattr(service, xform_name(kind.operation))(**arguments)[kind.items]
+    if describe := kind.describe:
+        items = getattr(service, xform_name(describe.operation))(**{describe.ids: items})[describe.items]
+    statuses = [reduce(dict.get, kind.status.split("."), item) or kind.absent_status for item in items]
     known = {status: (status, str(state)) for status, state in kind.state_of.items()}
     return Counter(known.get(status, ("unknown", "unknown")) for status in statuses)
 
@@ -597,7 +628,7 @@ async def test_empty_lists_are_read_as_zero(moto):
 def test_every_kind_that_moto_implements_is_tested():
     """Whatever moto implements is run against moto."""
     assert {name for name, kind in KINDS.items() if _is_implemented(kind)} == {*MAKERS}
-    assert len(MAKERS) == 41
+    assert len(MAKERS) == 43
 
 
 def _is_implemented(kind: Kind) -> bool:
@@ -606,4 +637,4 @@ def _is_implemented(kind: Kind) -> bool:
         backend = get_backend(cast("Any", kind.service)).backend
     except ImportError:
         return False
-    return hasattr(backend, xform_name(kind.operation))
+    return all(hasattr(backend, xform_name(operation)) for operation in (kind.operation, kind.described[0]))

@@ -105,6 +105,29 @@ AWS_XML = {
         b"</GetCallerIdentityResponse>"
     ),
     ("sts", "AssumeRole"): b"<AssumeRoleResponse><AssumeRoleResult/></AssumeRoleResponse>",
+    **{
+        (service, name): f"<{name}Response><{name}Result/></{name}Response>".encode()
+        for service, name in (
+            ("cloudformation", "DescribeResourceScan"),
+            ("cloudformation", "DescribeStackSetOperation"),
+            ("cloudformation", "ListResourceScans"),
+            ("cloudformation", "ListStackSetOperations"),
+            ("cloudformation", "ListStackSets"),
+            ("redshift", "DescribeTableRestoreStatus"),
+        )
+    },
+    **{
+        ("ec2", name): f"<{name}Response><requestId>r</requestId></{name}Response>".encode()
+        for name in (
+            "DescribeExportImageTasks",
+            "DescribeImportImageTasks",
+            "DescribeImportSnapshotTasks",
+            "DescribeMacModificationTasks",
+            "DescribeNetworkInsightsAnalyses",
+            "DescribeReplaceRootVolumeTasks",
+            "DescribeStoreImageTasks",
+        )
+    },
 }
 """What AWS sends where there is nothing, for each operation of the catalog in XML."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from exporter.catalog import Service
+from exporter.catalog import Catalog, Service
 from exporter.catalog.models import Checker, Models
 
 CHECKER = Checker(Models())
@@ -177,6 +177,34 @@ def test_service():
     """An unknown service gives one line with the closest that botocore knows."""
     (problem,) = problems({}, service="sagemakr")
     assert problem.startswith("operation: botocore has no service 'sagemakr'; did you mean `sagemaker`")
+
+
+BUILD = Catalog()["codebuild"].kinds["build"]
+
+
+@pytest.mark.parametrize(
+    ("change", "described", "line"),
+    [
+        ({}, {"operation": "BatchGetBuild"}, "describe: codebuild has no operation 'BatchGetBuild'; did you mean `"),
+        ({}, {"items": "build"}, "describe: no 'build' in BatchGetBuildsOutput; did you mean `builds`?"),
+        ({}, {"items": "buildsNotFound"}, "describe: 'buildsNotFound' is a list of string, not a list of structures"),
+        ({}, {"ids": "id"}, "describe.ids.id: BatchGetBuilds takes no 'id'; did you mean `ids`?"),
+        ({"items": "nextToken"}, {}, "items: 'nextToken' is a string, not a list of structures"),
+        ({"id": "buildID"}, {}, "id.0: no 'buildID' in Build"),
+        (
+            {"operation": "ListCuratedEnvironmentImages", "items": "platforms", "arguments": {}},
+            {},
+            "items: 'platforms' is a list of structure, not of ids",
+        ),
+    ],
+)
+def test_describe(change, described, line):
+    """What describes jobs takes a list of what the list has, and has the jobs."""
+    describe = BUILD.describe.model_copy(update=described)
+    id_ = {"id": (change["id"],)} if "id" in change else {}
+    kind = BUILD.model_copy(update={"describe": describe, **change, **id_})
+    assert Checker(Models()).problems(BUILD) == []
+    assert Checker(Models()).problems(kind)[0].startswith(line)
 
 
 @pytest.mark.parametrize(

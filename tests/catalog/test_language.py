@@ -23,6 +23,7 @@ KIND: dict[str, Any] = {
 }
 ENDED = {"arguments": {"status": "CLOSED"}, "created_after": "since"}
 SOURCE = "https://docs.aws.amazon.com/"
+DESCRIBE = {"operation": "BatchGetJobs", "ids": "ids", "items": "jobs", "at_once": 100}
 EVENTS = {"source": "aws.batch", "detail_type": ["Job State Change"], "reference": SOURCE}
 SCOPE: dict[str, Any] = {"operation": "ListQueues", "items": "queues", "id": "arn"}
 
@@ -86,6 +87,8 @@ def kind_of(**changes: Any) -> Kind:
         ({"retention": {"period": "3d", "since": "ended"}}, "kinds.job.retention.source"),
         ({"retention": {"period": "3d", "since": "started", "source": SOURCE}}, "kinds.job.retention.since"),
         ({"retention": {"period": "3d", "since": "ended", "source": "aws"}}, "does not start with https://"),
+        ({"describe": {**DESCRIBE, "at_once": 0}}, "kinds.job.describe.at_once"),
+        ({"describe": DESCRIBE, "id": ["name", "id"]}, "id: one path, to what the list has"),
         ({"events": {**EVENTS, "source": "batch"}}, "kinds.job.events.source"),
         ({"events": {**EVENTS, "detail_type": []}}, "kinds.job.events.detail_type"),
         ({"events": {**EVENTS, "scope": "resources"}}, "kinds.job.events.scope"),

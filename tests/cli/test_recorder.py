@@ -43,6 +43,7 @@ KINDS = [
     str(BEDROCK),
     "bedrock/evaluation_job",
     "cleanroomsml/trained_model_version",
+    "codebuild/build",
     "glue/materialized_view_refresh_task_run",
 ]
 

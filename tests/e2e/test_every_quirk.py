@@ -30,10 +30,11 @@ AGES = (30 * DAY, RETAINED - 300.0, HOUR, 0.0)
 
 def reading_of(kind: Kind) -> tuple[object, ...]:
     """Return what distinguishes how kinds are read."""
-    item = item_shape(MODELS.operation(kind.service, kind.operation), kind.items)
+    operation, items = kind.described
+    item = item_shape(MODELS.operation(kind.service, operation), items)
     times = {shape_at(item, path).type_name for _, path in kind.times.named()}
     filters = (bool(kind.filters.created_after), bool(kind.filters.status))
-    return MODELS.service(kind.service).resolved_protocol, frozenset(times), filters
+    return MODELS.service(kind.service).resolved_protocol, frozenset(times), filters, kind.describe is not None
 
 
 KINDS = [

@@ -87,7 +87,7 @@ CASES: dict[str, tuple[str, str, dict[str, Any], str, int]] = {
     "operation that the catalog lacks": ("bedrock", "ListGuardrails", {}, "UnknownOperationException", 404),
     "target that the catalog lacks": ("lookoutequipment", "ListDatasets", {}, "UnknownOperationException", 404),
     "service that the catalog lacks": ("ecs", "ListClusters", {}, "UnknownOperationException", 404),
-    "path of no service": ("lambda", "ListFunctions", {}, "UnknownOperationException", 404),
+    "path of no service": ("appconfig", "ListApplications", {}, "UnknownOperationException", 404),
     "role of a wrong form": (
         "sts",
         "AssumeRole",

@@ -25,6 +25,8 @@ def operations(catalog: Catalog) -> set[tuple[str, str]]:
         found.update((scope.service or kind.service, scope.operation) for _, scope in kind.scopes)
         if kind.details:
             found.add((kind.service, kind.details.operation))
+        if kind.describe:
+            found.add((kind.service, kind.describe.operation))
     return found
 
 
@@ -129,7 +131,8 @@ def job_paths(kind: Kind) -> list[str]:
 
 def listing(kind: Kind) -> st.SearchStrategy[list[Any]]:
     """Return items of a kind."""
-    return items(MODELS.operation(kind.service, kind.operation), kind.items, job_paths(kind), kind.id)
+    operation, path = kind.described
+    return items(MODELS.operation(kind.service, operation), path, job_paths(kind), kind.id)
 
 
 def scopes(operation: OperationModel, scope: Scope) -> st.SearchStrategy[list[Any]]:
