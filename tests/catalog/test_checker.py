@@ -200,6 +200,7 @@ BUILD = Catalog()["codebuild"].kinds["build"]
 )
 def test_describe(change, described, line):
     """What describes jobs takes a list of what the list has, and has the jobs."""
+    assert BUILD.describe
     describe = BUILD.describe.model_copy(update=described)
     id_ = {"id": (change["id"],)} if "id" in change else {}
     kind = BUILD.model_copy(update={"describe": describe, **change, **id_})

@@ -33,8 +33,10 @@ KINDS = [
     CATALOG["backup"].kinds["scan_job"],
     CATALOG["batch"].kinds["job"],
     CATALOG["rds"].kinds["export_task"],
+    CATALOG["codebuild"].kinds["build"],
 ]
-"""With both filters, by creation alone (one whose jobs run again), by status, one list for each status, without any."""
+"""With both filters, by creation alone (one whose jobs run again), by status, one list for each status, without any,
+and one of bare ids."""
 
 AT_ONCE = frozenset(Quirk) - {Quirk.REPEATED_TOKEN, Quirk.RETENTION, Quirk.MISSING_ONCE, Quirk.RESTARTS}
 """With these, incremental reading and full reading agree after every poll, with others once everything was listed."""
@@ -221,7 +223,7 @@ async def test_a_time_in_an_odd_form_costs_no_job(form):
         add(aws.world, random.Random(1))
         for kind in KINDS:
             members = {path.rpartition(".")[2]: form for _, path in kind.times.named()}
-            aws.faults.add(Fault.members(**members), service=kind.service, operation=kind.operation)
+            aws.faults.add(Fault.members(**members), service=kind.service, operation=kind.described[0])
         services: dict[str, dict[str, list[str]]] = {}
         for kind in KINDS:
             services.setdefault(kind.service, {"kinds": []})["kinds"].append(kind.key)
