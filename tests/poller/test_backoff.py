@@ -332,7 +332,8 @@ async def test_what_is_denied_stays_so_over_a_restart(clock, tmp_path):
             assert 0 not in exporter.by("kind", f"{OWN}_consecutive_failures", aws_service="bedrock").values()
             assert exporter.poller.progress.complete.is_set()
             counts = [await passing(aws, exporter, HOUR) for _ in range(4)]
-            assert all(50 < each < 100 for each in counts), counts
+            # At first fewer: those that looked at the start wait for hours.
+            assert all(25 < each < 100 for each in counts), counts
 
 
 async def test_a_restart_brings_back_what_was_repaired_meanwhile(clock, tmp_path):
