@@ -106,15 +106,16 @@ class JobSource:
         self._context = context
         self._place = place
         self._inner = InnerScopes(context, place, kind, scope, settings)
-        self._dimensions = tuple(name for name in settings.dimensions if name in kind.dimensions)
+        self.dimensions = tuple(name for name in settings.dimensions if name in kind.dimensions)
+        """The labels that the user asked for, among those that the kind has."""
         limits = context.settings.limits
         # Few enough combinations that the counts and counters of all of them fit: the budget never drops those
         # families.
         self._most = limits.dimension_values, max(1, limits.series_per_source // essential(kind))
         # What makes it the same list of jobs. Where this differs, nothing that is known applies.
         # Without dimensions, these limits change nothing, and a reload that changes them must not cost what is known.
-        bounds = (limits.dimension_values, limits.series_per_source) if self._dimensions else None
-        self.identity = (kind.reading, sorted(scope.ids.items()), self._dimensions, bounds)
+        bounds = (limits.dimension_values, limits.series_per_source) if self.dimensions else None
+        self.identity = (kind.reading, sorted(scope.ids.items()), self.dimensions, bounds)
         self.memory = Memory(self._new_ledger())
         # What decides, besides AWS, which numbers are published.
         patterns = [settings.patterns(name) for name, _ in kind.scopes[1:]]
@@ -310,7 +311,7 @@ class JobSource:
     async def _pages(self, poll: PollRun, query: Query, scope: Scoped) -> AsyncGenerator[list[Job], None]:
         """Yield the jobs of one scope, page by page."""
         try:
-            async for jobs in self._context.reader.jobs(poll, self._place, self.kind, scope, query, self._dimensions):
+            async for jobs in self._context.reader.jobs(poll, self._place, self.kind, scope, query, self.dimensions):
                 yield jobs
         except Exception as error:
             # An inner scope that was deleted since it was discovered is no failure of the outer one.
@@ -322,7 +323,7 @@ class JobSource:
     def _limited(self, jobs: list[Job]) -> list[Job]:
         """Return jobs with few values of the dimensions."""
         few_values = self.memory.few_values
-        if not self._dimensions or few_values is None:
+        if not self.dimensions or few_values is None:
             return jobs
         return [job._replace(dimensions=few_values(job.dimensions)) for job in jobs]
 
@@ -381,11 +382,11 @@ class JobSource:
             per_job = await ledger.newest(settings.per_job_finished, settings.per_job_active)
         ledger.has_changed, newborn = False, set(ledger.newborn)
         # Until a job has counted, there is one view without values. To Prometheus, an empty label is an absent one.
-        none = ("",) * len(self._dimensions)
+        none = ("",) * len(self.dimensions)
         views = [
             ((*key, *(view.dimensions or none)), view) for view in job_views(self.kind, ledger.sums, per_job, settings)
         ]
-        families = metrics(job_families(settings), (*SourceKey._fields, *self._dimensions), views)
+        families = metrics(job_families(settings), (*SourceKey._fields, *self.dimensions), views)
         kept, series_dropped = self._context.budget.fit(key, families)
         # Active jobs over this limit never became series, so the budget does not know about them.
         is_told = settings.per_job and settings.families.takes("aws_job_info")

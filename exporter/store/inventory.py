@@ -16,7 +16,7 @@ from exporter.jobs import SourceKey, State
 from exporter.store.database import Database
 from exporter.store.job_filter import JobFilter
 from exporter.store.ledger import Ledger
-from exporter.store.record import SELECT, Record, record
+from exporter.store.record import SELECT, Record, record, split
 from exporter.store.search import USUAL, Among, Order, Position, Search
 from exporter.store.tables import NUMBER, STATES
 from exporter.telemetry import SourceStatus
@@ -34,6 +34,8 @@ class JobList(NamedTuple):
     status: SourceStatus
     kind: Kind
     ledger: Ledger
+    dimensions: tuple[str, ...] = ()
+    """The names of the labels that the user asked for, in the order in which its jobs have their values."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,21 @@ class Inventory:
             total = sum(await self._rows(connection, search.total(), search.values())) if job_filter.is_summed else None
         return Page(found, positions[limit - 1] if len(positions) > limit else None, total)
 
+    async def job(self, key: SourceKey, identifier: str) -> Found | None:
+        """Return the job of a source with this id; None where it is not held."""
+        number = next((each.ledger.shown for each in self._sources().lists if each.status.key == key), None)
+        async with self._database.reading() as connection:
+            row = connection.execute(_JOB, (number, *split(identifier))).fetchone()
+            found = await self._found(connection, [Position(0, 0, *row)]) if row else []
+        return next(iter(found), None)
+
+    async def runs(self, found: Found, limit: int) -> list[Found]:
+        """Return the last jobs of the same source with exactly the same name, the newest first; none without a name."""
+        values = {"source": found.source.ledger.shown, "name": found.record.job.name, "limit": limit}
+        async with self._database.reading() as connection:
+            rows = await self._rows(connection, _RUNS, values)
+            return await self._found(connection, [Position(*row) for row in rows])
+
     async def states(self) -> Mapping[str, Counter[State]]:
         """Return how many jobs of each service are in each state."""
         services: defaultdict[str, Counter[State]] = defaultdict(Counter)
@@ -231,6 +248,16 @@ _FAILED, _UNKNOWN = NUMBER[State.FAILED], NUMBER[State.UNKNOWN]
 _COUNT = "SELECT json_array(count(*)) FROM source WHERE found IS NULL"
 _SOURCES = "SELECT json_group_array(n) FROM source WHERE found IS NULL"
 _JOBS = f"{SELECT} FROM job WHERE n IN (SELECT value FROM json_each(?))"
+_JOB = """
+SELECT n FROM job INDEXED BY job_id WHERE source = ? AND prefix = (SELECT n FROM word WHERE text = ?) AND id = ?
+"""
+# Through all jobs of the source: an index by name would cost each poll more than it saves those who look.
+_RUNS = """
+SELECT json_group_array(json_array(0, 0, n)) FROM (
+    SELECT n FROM job INDEXED BY job_finished WHERE source = :source AND name = :name AND name <> ''
+    ORDER BY coalesce(created, started, finished) DESC, n DESC LIMIT :limit
+)
+"""
 
 # About all sources that are polled.
 _STATES = f"""

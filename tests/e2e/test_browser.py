@@ -27,7 +27,8 @@ expect.set_options(timeout=PATIENCE * 1000)
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["", "jobs", "jobs?state=failed&name=nightly", "sources", "kinds", "config", "jobs?state=wrong"]
+JOB = f"job?account_id=111122223333&region=us-east-1&aws_service=bedrock&kind={BEDROCK.key}&id={job('run-1').id}"
+PAGES = ["", JOB, "jobs", "jobs?state=failed&name=nightly", "sources", "kinds", "config", "jobs?state=wrong"]
 HOSTILE = "\"'><img src=x onerror=hit()><script>hit()</script>{{ hit() }}${hit()}javascript:hit()"
 LONG = "a" * 300
 
@@ -43,6 +44,10 @@ def jobs() -> list[Job]:
         hostile._replace(id=HOSTILE, name=HOSTILE, status=HOSTILE, state=State.FAILED),
         job(LONG),
         *(job(f"daily-{number}", state, NOW - number * HOUR) for number, state in enumerate(State, 4)),
+        *(
+            job(f"run-{n}", s, NOW - n * DAY / 2, message=HOSTILE)._replace(name="again")
+            for n, s in enumerate(State, 1)
+        ),
     ]
 
 
@@ -262,6 +267,21 @@ def test_every_page_is_linked(visit: Any, *, scripts: bool) -> None:
     page.locator(".tiles a").filter(has_text="failed in 24 h").click()
     expect(page.locator(".chips")).to_contain_text("state: failed")
     expect(page.locator(".jobs tbody tr").first).to_be_visible()
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
+def test_a_job_leads_to_its_earlier_runs(visit: Any, *, scripts: bool) -> None:
+    """From the list to its page, and on to the run before."""
+    page = visit("jobs?name=again", java_script_enabled=scripts).page
+    page.locator(".jobs .name").first.click()
+    expect(page).to_have_title("again · AWS job exporter")
+    expect(page.locator(".runs tbody tr")).to_have_count(len(State))
+    before = page.locator(".runs tbody tr").nth(1)
+    before.get_by_role("link").click()
+    expect(before).to_have_class("here")
+    bar = before.locator(".length rect").bounding_box()
+    assert bar
+    assert 0 < bar["width"] < 400
 
 
 def test_the_keyboard_is_enough(visit: Any) -> None:

@@ -20,7 +20,7 @@ from exporter.jobs import State
 from exporter.reasons import Reason
 from exporter.store.search import Position
 from exporter.web import Site, create_app
-from exporter.web.views.parameters import JobParameters, SortParameter, SourceParameters, cursor
+from exporter.web.views.parameters import JobAddress, JobParameters, SortParameter, SourceParameters, cursor
 from exporter.web.views.rows import JobRow, SourceRow
 from tests.support.inside import BEDROCK, HOUR, MINUTE, NOW, TRAINING, Polled, inside, job, listed, status
 from tests.support.patience import PATIENCE
@@ -75,6 +75,7 @@ async def test_a_job_is_returned_with_everything_known(shown):
             "code": "not_found",
             "message": "no such bucket",
             "records": {"total": 3},
+            "dimensions": {},
             "console_url": "https://us-east-1.console.aws.amazon.com/bedrock/home?region=us-east-1#/batch-inference",
             "as_of": "2026-09-21T14:13:20.000Z",
         }
@@ -289,7 +290,9 @@ def test_the_description_has_every_path():
     assert {path for path in paths if path.startswith("/api/")} - {"/api/v1/openapi.yaml"} == set(DESCRIPTION["paths"])
 
 
-@pytest.mark.parametrize(("path", "model"), [("jobs", JobParameters), ("sources", SourceParameters)])
+@pytest.mark.parametrize(
+    ("path", "model"), [("job", JobAddress), ("jobs", JobParameters), ("sources", SourceParameters)]
+)
 def test_the_description_has_every_parameter(path, model):
     """Each has its default."""
     described = DESCRIPTION["paths"][f"/api/v1/{path}"]["get"]["parameters"]
@@ -297,7 +300,10 @@ def test_the_description_has_every_parameter(path, model):
     parameters = [common[entry["$ref"].rpartition("/")[2]] if "$ref" in entry else entry for entry in described]
     assert [entry["name"] for entry in parameters] == list(model.model_fields)
     defaults = {entry["name"]: entry["schema"].get("default") for entry in parameters}
-    assert defaults["limit"] == model.model_fields["limit"].default
+    if "limit" in model.model_fields:
+        assert defaults["limit"] == model.model_fields["limit"].default
+    required = [entry["name"] for entry in parameters if entry.get("required")]
+    assert required == [name for name, field in model.model_fields.items() if field.is_required()]
 
 
 @pytest.mark.parametrize(("name", "row"), [("Job", JobRow), ("Source", SourceRow)])

@@ -10,8 +10,16 @@ from typing import Any
 from aiohttp import web
 
 from exporter import __version__
-from exporter.web.views.inside import Inside
-from exporter.web.views.parameters import JobParameters, ParameterError, Parameters, SourceParameters, cursor, given
+from exporter.web.views.inside import Inside, UnknownJobError
+from exporter.web.views.parameters import (
+    JobAddress,
+    JobParameters,
+    ParameterError,
+    Parameters,
+    SourceParameters,
+    cursor,
+    given,
+)
 from exporter.web.views.renderer import Renderer
 from exporter.web.views.rows import JobRow, SourceRow
 from exporter.web.views.words import moment
@@ -37,17 +45,27 @@ def routes(inside: Inside, renderer: Renderer) -> list[web.RouteDef]:
                 parameters = model.of(given(request), inside.inventory.now())
             except ParameterError as error:
                 return refusal(str(error), 400)
-            texts = _encoded(await data(inside.at_once(), parameters))
+            try:
+                texts = _encoded(await data(inside.at_once(), parameters))
+            except UnknownJobError as error:
+                return refusal(str(error), 404)
             return await renderer.response(texts, "application/json", _HEADERS)
 
         return renderer.get(path, respond)
 
     return [
+        route("/api/v1/job", JobAddress, _job),
         route("/api/v1/jobs", JobParameters, _jobs),
         route("/api/v1/sources", SourceParameters, _sources),
         route("/api/v1/status", Parameters, _status),
         web.get("/api/v1/openapi.yaml", description),
     ]
+
+
+async def _job(inside: Inside, address: JobAddress) -> Mapping[str, Any]:
+    """Return one job and the last runs of its name."""
+    row, runs = await inside.job(address)
+    return {"job": _plain(row), "runs": map(_plain, runs)}
 
 
 async def _jobs(inside: Inside, parameters: JobParameters) -> Mapping[str, Any]:

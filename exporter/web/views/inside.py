@@ -14,13 +14,21 @@ from exporter.settings import Settings
 from exporter.store.inventory import Inventory
 from exporter.store.search import Position
 from exporter.turns import in_turns
-from exporter.web.views.parameters import JobParameters, SourceParameters
+from exporter.web.views.parameters import JobAddress, JobParameters, SourceParameters
 from exporter.web.views.rows import JobRow, SourceRow, health
 
 Row = TypeVar("Row", JobRow, SourceRow)
 
 _MOST_TEXT = 1_000_000
 """Characters on one page, before they are escaped. Messages may have thousands each, and a page a thousand of them."""
+
+
+RUNS = 20
+"""Runs of the same name beside a job."""
+
+
+class UnknownJobError(Exception):
+    """A job is not held: says why that may be."""
 
 
 class Calls(NamedTuple):
@@ -54,6 +62,13 @@ class Inside:
         page = await self.inventory.jobs(*wanted, parameters.limit, parameters.cursor, parameters.order)
         rows = _fitting(await in_turns(map(JobRow.of, page.jobs)))
         return rows, page.next if len(rows) == len(page.jobs) else page.jobs[len(rows) - 1].position, page.total
+
+    async def job(self, address: JobAddress) -> tuple[JobRow, list[JobRow]]:
+        """Return a job and the last runs of its name, itself among them; raises UnknownJobError."""
+        found = await self.inventory.job(address.source, address.id)
+        if found is None:
+            raise UnknownJobError("no such job: it is not listed yet, or it finished longer ago than the lookback")
+        return JobRow.of(found), [JobRow.of(run) for run in await self.inventory.runs(found, RUNS)]
 
     def at_once(self) -> Inside:
         """Return the same with the sources as they are now, for one response."""

@@ -21,8 +21,16 @@ from exporter.settings import ServiceSettings, Settings, without_secrets
 from exporter.store import JobFilter
 from exporter.store.inventory import HOUR, Found, Places, labels
 from exporter.threads import CONFIGURATION
-from exporter.web.views.inside import Inside
-from exporter.web.views.parameters import JobParameters, ParameterError, Parameters, SourceParameters, cursor, given
+from exporter.web.views.inside import RUNS, Inside, UnknownJobError
+from exporter.web.views.parameters import (
+    JobAddress,
+    JobParameters,
+    ParameterError,
+    Parameters,
+    SourceParameters,
+    cursor,
+    given,
+)
 from exporter.web.views.renderer import Renderer
 from exporter.web.views.rows import JobRow, SourceRow
 from exporter.web.views.words import ago, moment, span
@@ -33,6 +41,9 @@ _FEW = 5
 
 _MANY = 200
 """The longest list of choices. A filter with more of them is a field to type into."""
+
+_SECTIONS = {"job": "jobs"}
+"""Where pages belong that the navigation does not name."""
 
 _ORDERS = {
     "": "active first, then the most recently finished",
@@ -103,11 +114,14 @@ def routes(inside: Inside, telemetry_path: str, renderer: Renderer) -> list[web.
             now = looking.inventory.now()
             # A form sends every field, whether it has a value or not.
             filters = {key: kept for key, values in given(request).items() if (kept := list(filter(None, values)))}
-            common = {"page": name, "metrics": metrics, "given": filters, "now": now}
+            section = _SECTIONS.get(name, name)
+            common = {"page": name, "section": section, "metrics": metrics, "given": filters, "now": now}
             try:
                 values = await context(looking, model.of(filters, now))
             except ParameterError as error:
-                return refusal(str(error), 400, "This address is not valid", metrics, name)
+                return refusal(str(error), 400, "This address is not valid", metrics, section)
+            except UnknownJobError as error:
+                return refusal(str(error), 404, "No such job", metrics, "jobs")
             template = _TEMPLATES.get_template(f"{name}.html")
             texts = template.generate(common, several=looking.inventory.several(), **values)
             return await renderer.response(texts, "text/html", _DYNAMIC)
@@ -117,6 +131,7 @@ def routes(inside: Inside, telemetry_path: str, renderer: Renderer) -> list[web.
     return [
         page("/", "overview", Parameters, _overview),
         page("/jobs", "jobs", JobParameters, _jobs),
+        page("/job", "job", JobAddress, _job),
         page("/sources", "sources", SourceParameters, _sources),
         page("/kinds", "kinds", Parameters, _kinds),
         page("/config", "config", Parameters, _config),
@@ -127,7 +142,7 @@ def routes(inside: Inside, telemetry_path: str, renderer: Renderer) -> list[web.
 def refusal(problem: str, status: int, title: str, metrics: str, page: str = "") -> web.Response:
     """Return a page that says what is wrong, with a link to a page that works."""
     template = _TEMPLATES.get_template("error.html")
-    text = template.render(error=problem, title=title, page=page, metrics=metrics)
+    text = template.render(error=problem, title=title, page=page, section=page, metrics=metrics)
     return web.Response(text=text, content_type="text/html", status=status, headers=_DYNAMIC)
 
 
@@ -178,6 +193,13 @@ async def _jobs(inside: Inside, parameters: JobParameters) -> Context:
         "health": inside.health(),
         "choices": _choices(inside.inventory.labels()),
     }
+
+
+async def _job(inside: Inside, address: JobAddress) -> Context:
+    """Return all that is known of one job, and the last runs of its name."""
+    row, runs = await inside.job(address)
+    now = inside.inventory.now()
+    return {"job": row, "runs": runs, "most": RUNS, "longest": max((run.took(now) or 0 for run in runs), default=0)}
 
 
 async def _sources(inside: Inside, parameters: SourceParameters) -> Context:

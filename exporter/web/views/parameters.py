@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self, cast
 from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, ValidationInfo
 
-from exporter.jobs import State
+from exporter.jobs import SourceKey, State
 from exporter.reasons import Reason
 from exporter.store import JobFilter
 from exporter.store.inventory import Places
@@ -144,6 +144,22 @@ class PlaceParameters(Parameters):
     def places(self) -> Places:
         """The sources that pass these filters."""
         return Places(**{name: frozenset(getattr(self, name)) for name in Places.__dataclass_fields__})
+
+
+class JobAddress(Parameters):
+    """The parameters that identify one job: those of its source, and its id."""
+
+    account_id: str
+    region: str
+    aws_service: str
+    kind: str
+    scope: str = ""
+    id: str
+
+    @property
+    def source(self) -> SourceKey:
+        """The key of its source."""
+        return SourceKey(self.account_id, self.region, self.aws_service, self.kind, self.scope)
 
 
 class JobParameters(PlaceParameters):

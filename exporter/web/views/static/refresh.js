@@ -8,7 +8,7 @@
   const pause = document.getElementById("pause");
   let paused = false;
 
-  const isRefreshed = document.querySelector('nav [aria-current="page"]') && !document.querySelector("main pre, #error");
+  const isRefreshed = document.querySelector("header nav [aria-current]") && !document.querySelector("main pre, #error");
 
   // Makes the children of one element equal to those of another, and touches only what differs. A child with an id keeps its element.
   function patch(now, then) {
