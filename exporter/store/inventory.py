@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import inf
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from exporter.store.ledger import Ledger
 from exporter.store.record import SELECT, Record, record, split
 from exporter.store.search import USUAL, Among, Order, Position, Search
 from exporter.store.tables import NUMBER, STATES
+from exporter.store.usual import LIMIT
 from exporter.telemetry import SourceStatus
 from exporter.turns import in_turns
 
@@ -189,11 +191,11 @@ class Inventory:
         counts = dict(await self._sums(_FAILURES, since=span[0] * HOUR * 1000))
         return [(hour * HOUR, counts.get(hour, 0)) for hour in span]
 
-    async def overdue(self, limit: int) -> list[Found]:
-        """Return the active jobs that have run longer than is usual for their kind, oldest first."""
-        rows = await self._sums(_OVERDUE, now=self.now() * 1000, limit=limit)
+    async def limit(self, found: Found) -> float:
+        """Return after how many seconds an active job is longer than usual."""
         async with self._database.reading() as connection:
-            return await self._found(connection, [Position(*row) for row in rows])
+            row = connection.execute(_LIMIT, (found.position.number,)).fetchone()
+        return row[0] / 1000 if row else inf
 
     async def _among(self, connection: sqlite3.Connection, places: Places) -> Among:
         """Return the sources that a search covers."""
@@ -259,6 +261,8 @@ SELECT json_group_array(json_array(0, 0, n)) FROM (
 )
 """
 
+_LIMIT = f"SELECT {LIMIT} FROM job WHERE n = ?"
+
 # About all sources that are polled.
 _STATES = f"""
 SELECT json_group_array(json_array(aws_service, state, jobs)) FROM (
@@ -273,11 +277,5 @@ _FAILURES = f"""
 SELECT json_group_array(json_array(hour, jobs)) FROM (
     SELECT finished / {HOUR * 1000} AS hour, count(*) AS jobs FROM job INDEXED BY job_state
     WHERE state = {_FAILED} AND finished >= :since AND dated AND {{among}} GROUP BY 1
-)
-"""
-_OVERDUE = f"""
-SELECT json_group_array(json_array(0, created, n)) FROM (
-    SELECT created, job.n AS n FROM job INDEXED BY job_state CROSS JOIN source ON source.n = source
-    WHERE state < {_UNKNOWN} AND created < :now - longest_run AND {{among}} ORDER BY created LIMIT :limit
 )
 """

@@ -100,6 +100,8 @@ async def test_a_job_is_returned_with_everything_known(shown):
         ("finished_until=2026-09-21T15:00:00%2B02:00", ["well"]),
         (f"created_since={NOW - 300}", ["running"]),
         ("region=eu-west-1", []),
+        ("longer_than_usual=true", []),
+        ("longer_than_usual=false&state=running", ["running"]),
     ],
 )
 async def test_jobs_are_filtered(shown, query, names):

@@ -77,6 +77,8 @@ async def test_a_job_that_runs_is_shown_with_its_deadline(shown):
     shown.sources = [source]
     known = facts(await shown.text(address(source, run(1))))
     assert (known["Deadline"], known["Took"], known["Finished"]) == ("2026-09-21 15:13:20 in 1 h", "1 h so far", DASH)
+    assert known["Usual"] == "at most 1 d of running"
+    assert (await shown.data(address(source, run(1), "/api/v1/job")))["usual_limit_seconds"] == DAY
 
 
 async def test_a_job_is_returned_as_json_with_its_runs(shown):

@@ -64,8 +64,8 @@ def routes(inside: Inside, renderer: Renderer) -> list[web.RouteDef]:
 
 async def _job(inside: Inside, address: JobAddress) -> Mapping[str, Any]:
     """Return one job and the last runs of its name."""
-    row, runs = await inside.job(address)
-    return {"job": _plain(row), "runs": map(_plain, runs)}
+    job, runs, limit = await inside.job(address)
+    return {"job": _plain(job), "runs": map(_plain, runs), "usual_limit_seconds": limit}
 
 
 async def _jobs(inside: Inside, parameters: JobParameters) -> Mapping[str, Any]:

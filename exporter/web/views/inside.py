@@ -31,6 +31,16 @@ class UnknownJobError(Exception):
     """A job is not held: says why that may be."""
 
 
+class OneJob(NamedTuple):
+    """All that is known of one job."""
+
+    job: JobRow
+    runs: list[JobRow]
+    """The last ones of the same name, the newest first; itself among them if it is new enough."""
+    usual_limit_seconds: float | None
+    """Beyond which it is longer than usual; None if it is not active."""
+
+
 class Calls(NamedTuple):
     """The requests to AWS in an hour."""
 
@@ -58,17 +68,19 @@ class Inside:
 
     async def jobs(self, parameters: JobParameters) -> tuple[list[JobRow], Position | None, int | None]:
         """Return the jobs that pass the filters: one page, the cursor of the next, and the total if it is known."""
-        wanted = parameters.places, parameters.job_filter
+        wanted = parameters.places, parameters.job_filter(self.inventory.now())
         page = await self.inventory.jobs(*wanted, parameters.limit, parameters.cursor, parameters.order)
         rows = _fitting(await in_turns(map(JobRow.of, page.jobs)))
         return rows, page.next if len(rows) == len(page.jobs) else page.jobs[len(rows) - 1].position, page.total
 
-    async def job(self, address: JobAddress) -> tuple[JobRow, list[JobRow]]:
-        """Return a job and the last runs of its name, itself among them; raises UnknownJobError."""
+    async def job(self, address: JobAddress) -> OneJob:
+        """Return all that is known of a job; raises UnknownJobError."""
         found = await self.inventory.job(address.source, address.id)
         if found is None:
             raise UnknownJobError("no such job: it is not listed yet, or it finished longer ago than the lookback")
-        return JobRow.of(found), [JobRow.of(run) for run in await self.inventory.runs(found, RUNS)]
+        runs = [JobRow.of(run) for run in await self.inventory.runs(found, RUNS)]
+        limit = await self.inventory.limit(found) if found.record.job.state.is_active else None
+        return OneJob(JobRow.of(found), runs, limit)
 
     def at_once(self) -> Inside:
         """Return the same with the sources as they are now, for one response."""

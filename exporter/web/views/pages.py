@@ -20,6 +20,7 @@ from exporter.reasons import Reason
 from exporter.settings import ServiceSettings, Settings, without_secrets
 from exporter.store import JobFilter
 from exporter.store.inventory import HOUR, Found, Places, labels
+from exporter.store.search import Order
 from exporter.threads import CONFIGURATION
 from exporter.web.views.inside import RUNS, Inside, UnknownJobError
 from exporter.web.views.parameters import (
@@ -164,19 +165,21 @@ async def _overview(inside: Inside, _parameters: Parameters) -> Context:
     since = failures[0][0]
     failed = JobFilter(states=frozenset({State.FAILED}), finished_since=float(since))
     newest = await inventory.jobs(Places(), failed, _FEW)
+    longer = JobFilter(longer_than_usual_at=inventory.now())
+    longest = await inventory.jobs(Places(), longer, _FEW, order=Order("created"))
     down = sorted((status for status in inventory.each_status() if status.consecutive_failures), key=attrgetter("key"))
     return {
         "health": inside.health(),
         "states": states,
         "shown": [state for state in State if any(counts[state] for counts in states.values())],
         "active": sum(counts[state] for counts in states.values() for state in ACTIVE),
-        "few": _FEW,
         "failures": failures,
         "hour": HOUR,
         "since": since,
         "failed": sum(count for _, count in failures),
         "newest": _rows(newest.jobs),
-        "overdue": _rows(await inventory.overdue(_FEW)),
+        "longer": _rows(longest.jobs),
+        "has_more": longest.next is not None,
         "down": [SourceRow.of(status, inventory.now()) for status in down[:_FEW]],
     }
 
@@ -197,9 +200,10 @@ async def _jobs(inside: Inside, parameters: JobParameters) -> Context:
 
 async def _job(inside: Inside, address: JobAddress) -> Context:
     """Return all that is known of one job, and the last runs of its name."""
-    row, runs = await inside.job(address)
+    job, runs, limit = await inside.job(address)
     now = inside.inventory.now()
-    return {"job": row, "runs": runs, "most": RUNS, "longest": max((run.took(now) or 0 for run in runs), default=0)}
+    longest = max((run.took(now) or 0 for run in runs), default=0)
+    return {"job": job, "runs": runs, "limit": limit, "most": RUNS, "longest": longest}
 
 
 async def _sources(inside: Inside, parameters: SourceParameters) -> Context:

@@ -174,6 +174,8 @@ class JobParameters(PlaceParameters):
     created_until: Time = None
     finished_since: Time = None
     finished_until: Time = None
+    longer_than_usual: bool = False
+    """Whether to show only those that have been active for longer than usual."""
     sort: SortParameter | None = None
     limit: int = Field(default=50, ge=1, le=1000)
     cursor: Annotated[Position | None, BeforeValidator(_as_position)] = None
@@ -183,9 +185,8 @@ class JobParameters(PlaceParameters):
         """The order to show them in."""
         return _order(self.sort)
 
-    @property
-    def job_filter(self) -> JobFilter:
-        """The jobs that pass these filters."""
+    def job_filter(self, now: float) -> JobFilter:
+        """Return the jobs that pass these filters."""
         return JobFilter(
             states=frozenset(self.state),
             statuses=frozenset(self.status),
@@ -195,6 +196,7 @@ class JobParameters(PlaceParameters):
             created_until=self.created_until,
             finished_since=self.finished_since,
             finished_until=self.finished_until,
+            longer_than_usual_at=now if self.longer_than_usual else None,
         )
 
 
