@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 from exporter.catalog import Kind
@@ -52,7 +51,10 @@ class Places:
 
     def matches(self, key: SourceKey) -> bool:
         """Return whether a source is covered."""
-        return all(key[place] in values for place, values in self._criteria)
+        for place, values in self._criteria:  # noqa: SIM110 - four times as fast as all(), for each of many sources
+            if key[place] not in values:
+                return False
+        return True
 
     @property
     def is_everywhere(self) -> bool:
@@ -122,15 +124,10 @@ class Inventory:
         sources = self._sources()
         return Inventory(self._database, lambda: sources, self.now)
 
-    def statuses(self, places: Places = Places()) -> list[SourceStatus]:
-        """Return the status of each source, ordered by key."""
-        return sorted(self.each_status(places), key=attrgetter("key"))
-
-    def each_status(self, places: Places = Places()) -> Iterable[SourceStatus]:
-        """Return the status of each source, in no order."""
-        if places.is_everywhere:
-            return self._sources().statuses
-        return (status for status in self._sources().statuses if places.matches(status.key))
+    @property
+    def statuses(self) -> Sequence[SourceStatus]:
+        """The status of each source, in no order."""
+        return self._sources().statuses
 
     def labels(self) -> Mapping[str, set[str]]:
         """Return the values of each label that sources with jobs have, except for the empty one."""

@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.jobs import SourceKey, State
+from exporter.jobs import State
 from exporter.store import JobFilter
 from exporter.store.inventory import Places
 from exporter.store.search import USUAL, Order
-from exporter.telemetry import SourceStatus
 from tests.support.harness import CATALOG
 from tests.support.inside import (
     BEDROCK,
@@ -391,15 +390,6 @@ async def test_failures_are_counted_by_hour():
     jobs = [job(str(number), State.FAILED, created) for number, created in enumerate(failing)]
     counts = await inventory(listed([*jobs, job("well", created=start)])).failures(3)
     assert counts == [(start - 2 * HOUR, 1), (start - HOUR, 2), (start, 1)]
-
-
-def test_sources_are_listed_in_the_order_of_their_keys():
-    """Both those with jobs and those without."""
-    account = SourceStatus(SourceKey("", "us-east-1", "sts", "account", ""), 600.0)
-    found = inventory(listed([], TRAINING), Polled(account), listed([]))
-    assert [each.key.aws_service for each in found.statuses()] == ["sts", "bedrock", "sagemaker"]
-    chosen = found.statuses(Places(kind=frozenset({"account"})))
-    assert [each.key.kind for each in chosen] == ["account"]
 
 
 def plans(database, sql):

@@ -19,8 +19,9 @@ from exporter.exposition import Exposition
 from exporter.jobs import State
 from exporter.reasons import Reason
 from exporter.store.search import Position
+from exporter.telemetry import PollErrorReason
 from exporter.web import Site, create_app
-from exporter.web.views.parameters import JobAddress, JobParameters, SortParameter, SourceParameters, cursor
+from exporter.web.views.parameters import JobAddress, JobParameters, SortParameter, SourceParameters, SourceSort, cursor
 from exporter.web.views.rows import JobRow, SourceRow
 from tests.support.inside import BEDROCK, HOUR, MINUTE, NOW, TRAINING, Polled, inside, job, listed, status
 from tests.support.patience import PATIENCE
@@ -319,6 +320,8 @@ def test_the_description_has_every_enumeration():
     assert SCHEMAS["State"]["enum"] == [*State]
     assert SCHEMAS["Reason"]["enum"] == [*Reason]
     assert SCHEMAS["Sort"]["enum"] == [*get_args(SortParameter)]
+    assert SCHEMAS["SourceSort"]["enum"] == [*get_args(SourceSort)]
+    assert SCHEMAS["PollErrorReason"]["enum"] == [*PollErrorReason]
 
 
 @pytest.mark.slow

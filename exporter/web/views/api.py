@@ -76,9 +76,10 @@ async def _jobs(inside: Inside, parameters: JobParameters) -> Mapping[str, Any]:
 
 async def _sources(inside: Inside, parameters: SourceParameters) -> Mapping[str, Any]:
     """Return one page of sources."""
-    rows, following, total = inside.sources(parameters)
+    survey = await inside.survey(parameters)
+    rows, following = await inside.sources(parameters, survey)
     following_text = None if following is None else str(following)
-    return {"sources": map(_plain, rows), "total": total, "next": following_text}
+    return {"sources": map(_plain, rows), "total": len(survey.found), "next": following_text}
 
 
 async def _status(inside: Inside, _parameters: Parameters) -> Mapping[str, Any]:
@@ -88,7 +89,7 @@ async def _status(inside: Inside, _parameters: Parameters) -> Mapping[str, Any]:
     return {
         "version": __version__,
         "time": _time(inventory.now()),
-        "sources": inside.health(),
+        "sources": await inside.health(),
         "jobs": await inventory.states(),
         "failures": [{"hour": _time(hour), "failed": count} for hour, count in failures],
     }

@@ -16,6 +16,7 @@ from exporter.reasons import Reason
 from exporter.store import JobFilter
 from exporter.store.inventory import Places
 from exporter.store.search import USUAL, Order, Position, Sort
+from exporter.telemetry import PollErrorReason
 from exporter.text.durations import parse_duration
 from exporter.text.problems import in_words
 from exporter.text.spelling import did_you_mean
@@ -54,6 +55,12 @@ SortParameter = Literal[
     "finished", "-finished", "duration", "-duration", "reason", "-reason",
 ]  # fmt: skip
 """A column, with a hyphen for descending order."""
+
+SourceSort = Literal[
+    "last_success", "-last_success", "next_poll", "-next_poll", "duration", "-duration",
+    "calls", "-calls", "jobs", "-jobs", "failures", "-failures",
+]  # fmt: skip
+"""What to sort sources by, with a hyphen for descending order."""
 
 _Whole = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
 _POSITION = TypeAdapter(tuple[_Whole, _Whole | Annotated[str, Field(strict=True)], _Whole])
@@ -204,8 +211,18 @@ class SourceParameters(PlaceParameters):
     """The parameters of a list of sources."""
 
     health: tuple[Health, ...] = ()
+    reason: tuple[PollErrorReason, ...] = ()
     overdue: bool = False
     """Whether to show only those whose next poll is late by more than one interval."""
+    sort: SourceSort | None = None
     limit: int = Field(default=500, ge=1, le=1000)
     cursor: int = Field(default=0, ge=0, le=10**9)
     """The number of sources on the pages before."""
+
+
+class SourcePageParameters(SourceParameters):
+    """The parameters of the page of sources, which can be folded."""
+
+    by: Literal["source", "service", "reason"] | None = None
+    """What has a row; left out: each source if one page has room for all, else each service of an account."""
+    limit: int = Field(default=100, ge=1, le=1000)
