@@ -284,6 +284,40 @@ def test_a_job_leads_to_its_earlier_runs(visit: Any, *, scripts: bool) -> None:
     assert 0 < bar["width"] < 400
 
 
+BERLIN = "Times are in your time zone, Europe/Berlin; point at one for UTC."
+
+
+@pytest.mark.parametrize(
+    ("zone", "shown_as", "note"),
+    [("Europe/Berlin", "2026-09-21 15:43:20", BERLIN), ("UTC", "2026-09-21 13:43:20", "All times are UTC.")],
+)
+def test_times_are_those_of_the_reader(visit: Any, zone: str, shown_as: str, note: str) -> None:
+    """With UTC in the title; and they stay so when the page is refreshed."""
+    page = visit("jobs?name=nightly-2", timezone_id=zone).page
+    page.clock.install()
+    page.reload()
+    for _ in range(2):
+        expect(page.locator("dl time").first).to_have_text(shown_as)
+        expect(page.locator("dl time").first).to_have_attribute("title", "2026-09-21 13:43:20 UTC")
+        expect(page.locator(".when time").first).to_have_attribute("title", re.compile(r"^2026-09-21 .* UTC$"))
+        expect(page.locator("#zone")).to_have_text(note)
+        page.clock.run_for(10_000)
+        expect(page.locator("#updated")).to_contain_text("Updated")
+
+
+def test_the_hours_of_a_chart_are_those_of_the_reader(visit: Any) -> None:
+    """Also where they do not begin when those of UTC do."""
+    page = visit("", timezone_id="Asia/Kolkata").page
+    expect(page.locator('.chart a[aria-label^="18:30: "] title')).to_have_text(re.compile(r"^2026-09-21 18:30 \(2026"))
+
+
+def test_times_are_in_utc_without_scripts(visit: Any) -> None:
+    """The server does not know where the reader is."""
+    page = visit("jobs?name=nightly-2", java_script_enabled=False, timezone_id="Asia/Kolkata").page
+    expect(page.locator("dl time").first).to_have_text("2026-09-21 13:43:20")
+    expect(page.locator("#zone")).to_have_text("All times are UTC.")
+
+
 def test_the_keyboard_is_enough(visit: Any) -> None:
     """The first tab stop skips the header, and a job's details open without a mouse."""
     page = visit("jobs?name=nightly").page

@@ -63,9 +63,10 @@
         const response = await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout(EVERY) });
         if (!response.ok) throw new Error(response.status);
         const there = new DOMParser().parseFromString(await response.text(), "text/html");
+        localTimes(there);
         if (!paused) {
           patch(main, there.getElementById("main"));
-          updated.textContent = `Updated ${new Date().toISOString().slice(11, 19)}`;
+          updated.textContent = `Updated ${new Date().toTimeString().slice(0, 8)}`;
           updated.classList.remove("late");
         }
       } catch {
