@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
 from exporter import __version__
+from exporter.web.views import csv_table
 from exporter.web.views.inside import Inside, UnknownJobError
 from exporter.web.views.parameters import (
     JobAddress,
@@ -53,11 +54,28 @@ def routes(inside: Inside, renderer: Renderer) -> list[web.RouteDef]:
 
         return renderer.get(path, respond)
 
+    def table(path: str, model: type[Parameters], data: Data, name: str, columns: Sequence[str]) -> web.RouteDef:
+        async def respond(request: web.Request) -> web.Response:
+            try:
+                parameters = model.of(given(request), inside.inventory.now())
+            except ParameterError as error:
+                return refusal(str(error), 400)
+            found = await data(inside.at_once(), parameters)
+            headers = {**_HEADERS, "Content-Disposition": f'attachment; filename="{name}.csv"'}
+            if found["next"]:
+                following = request.rel_url.update_query(cursor=found["next"]).raw_query_string
+                headers["Link"] = f'<./{name}.csv?{following}>; rel="next"'
+            return await renderer.response(csv_table.lines(columns, found[name]), "text/csv", headers)
+
+        return renderer.get(path, respond)
+
     return [
         route("/api/v1/job", JobAddress, _job),
         route("/api/v1/jobs", JobParameters, _jobs),
         route("/api/v1/sources", SourceParameters, _sources),
         route("/api/v1/status", Parameters, _status),
+        table("/api/v1/jobs.csv", JobParameters, _jobs, "jobs", JobRow._fields),
+        table("/api/v1/sources.csv", SourceParameters, _sources, "sources", SourceRow._fields),
         web.get("/api/v1/openapi.yaml", description),
     ]
 
