@@ -174,18 +174,18 @@ class Inventory:
             rows = await self._rows(connection, _RUNS, values)
             return await self._found(connection, [Position(*row) for row in rows])
 
-    async def states(self) -> Mapping[str, Counter[State]]:
-        """Return how many jobs of each service are in each state."""
+    async def states(self, places: Places = Places()) -> Mapping[str, Counter[State]]:
+        """Return how many jobs of each service are in each state, but for services without jobs."""
         services: defaultdict[str, Counter[State]] = defaultdict(Counter)
-        for service, state, jobs in await self._sums(_STATES):
+        for service, state, jobs in await self._sums(_STATES, places):
             services[service][STATES[state]] += jobs
-        return {service: +counts for service, counts in sorted(services.items())}
+        return {service: +counts for service, counts in sorted(services.items()) if +counts}
 
-    async def failures(self, hours: int) -> list[tuple[int, int]]:
+    async def failures(self, hours: int, places: Places = Places()) -> list[tuple[int, int]]:
         """Return the start of each of the last hours, the current one last, and how many jobs failed in it."""
         current = int(self.now() // HOUR)
         span = range(current - hours + 1, current + 1)
-        counts = dict(await self._sums(_FAILURES, since=span[0] * HOUR * 1000))
+        counts = dict(await self._sums(_FAILURES, places, since=span[0] * HOUR * 1000))
         return [(hour * HOUR, counts.get(hour, 0)) for hour in span]
 
     async def limit(self, found: Found) -> float:
@@ -223,10 +223,10 @@ class Inventory:
         numbers = sources.numbers(self._database)
         return [number for number, place in numbers.items() if sources.lists[place].kind.has_starts]
 
-    async def _sums(self, sql: str, **values: float) -> list[Any]:
-        """Return the rows of a statement about all sources that are polled."""
+    async def _sums(self, sql: str, places: Places, **values: float) -> list[Any]:
+        """Return the rows of a statement about sources that are polled."""
         async with self._database.reading() as connection:
-            among = await self._among(connection, Places())
+            among = await self._among(connection, places)
             return await self._rows(connection, sql.format(among=among.condition), {**values, **among.values})
 
     async def _rows(

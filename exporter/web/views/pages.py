@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from hashlib import blake2b
 from itertools import groupby
@@ -26,6 +27,7 @@ from exporter.web.views.inside import RUNS, Inside, UnknownJobError
 from exporter.web.views.parameters import (
     JobAddress,
     JobParameters,
+    OverviewParameters,
     ParameterError,
     Parameters,
     SourcePageParameters,
@@ -168,7 +170,7 @@ def routes(inside: Inside, telemetry_path: str, renderer: Renderer) -> list[web.
         return renderer.get(path, show)
 
     return [
-        page("/", "overview", Parameters, _overview),
+        page("/", "overview", OverviewParameters, _overview),
         page("/jobs", "jobs", JobParameters, _jobs),
         page("/job", "job", JobAddress, _job),
         page("/sources", "sources", SourcePageParameters, _sources),
@@ -195,21 +197,27 @@ async def _static(request: web.Request) -> web.Response:
     return web.Response(body=content, content_type=content_type, charset="utf-8", headers=headers)
 
 
-async def _overview(inside: Inside, _parameters: Parameters) -> Context:
+async def _overview(inside: Inside, parameters: OverviewParameters) -> Context:
     """Return what is going on now."""
     inventory = inside.inventory
-    states = await inventory.states()
-    failures = await inventory.failures(hours=24)
+    places = Places(account_id=frozenset(parameters.account_id))
+    survey = await inside.survey(SourceParameters(account_id=parameters.account_id))
+    states = await inventory.states(places)
+    polled = await survey.services_with_jobs()
+    services = polled | states.keys() if parameters.all_services else states.keys()
+    failures = await inventory.failures(24, places)
     since = failures[0][0]
     failed = JobFilter(states=frozenset({State.FAILED}), finished_since=float(since))
-    newest = await inventory.jobs(Places(), failed, _FEW)
+    newest = await inventory.jobs(places, failed, _FEW)
     longer = JobFilter(longer_than_usual_at=inventory.now())
-    longest = await inventory.jobs(Places(), longer, _FEW, order=Order("created"))
-    survey = await inside.survey()
+    longest = await inventory.jobs(places, longer, _FEW, order=Order("created"))
     causes, causes_in_all = await survey.causes(0, _FEW)
     return {
         "health": survey.healths,
-        "states": states,
+        "states": {service: states.get(service, Counter()) for service in sorted(services)},
+        "idle": sorted(polled - states.keys()),
+        "chosen": {"account_id": parameters.account_id},
+        "accounts": _choices(inventory.labels())["account_id"],
         "shown": [state for state in State if any(counts[state] for counts in states.values())],
         "active": sum(counts[state] for counts in states.values() for state in ACTIVE),
         "failures": failures,

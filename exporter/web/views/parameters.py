@@ -153,6 +153,14 @@ class PlaceParameters(Parameters):
         return Places(**{name: frozenset(getattr(self, name)) for name in Places.__dataclass_fields__})
 
 
+class OverviewParameters(Parameters):
+    """The parameters of the first page."""
+
+    account_id: tuple[str, ...] = ()
+    all_services: bool = False
+    """Whether to show services without jobs, too."""
+
+
 class JobAddress(Parameters):
     """The parameters that identify one job: those of its source, and its id."""
 

@@ -122,6 +122,12 @@ class Survey:
         """Return the first of those that were found, by key or sorted; those without a value come last."""
         return await first_in_turns(self.found, count, _order(sort) if sort else _KEY)
 
+    async def services_with_jobs(self) -> set[str]:
+        """Return the services of which jobs are listed, whether or not there are any."""
+        parts = slices(self.found)
+        found = await in_turns({each.key.aws_service for each in part if each.jobs is not None} for part in parts)
+        return set().union(*found)
+
     async def services(self, start: int, end: int) -> tuple[list[ServiceRow], int]:
         """Return some of what they add up to by account and service, in that order, and how many there are."""
         groups = await _grouped(self.found, attrgetter("key.account_id", "key.aws_service"))
