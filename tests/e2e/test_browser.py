@@ -28,7 +28,17 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
 ROOT = Path(__file__).parents[2]
 JOB = f"job?account_id=111122223333&region=us-east-1&aws_service=bedrock&kind={BEDROCK.key}&id={job('run-1').id}"
-PAGES = ["", JOB, "jobs", "jobs?state=failed&name=nightly", "sources", "kinds", "config", "jobs?state=wrong"]
+PAGES = [
+    "",
+    JOB,
+    "jobs",
+    "jobs?state=failed&name=nightly",
+    "sources",
+    "sources?by=service",
+    "kinds",
+    "config",
+    "jobs?state=wrong",
+]
 HOSTILE = "\"'><img src=x onerror=hit()><script>hit()</script>{{ hit() }}${hit()}javascript:hit()"
 LONG = "a" * 300
 
