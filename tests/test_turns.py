@@ -2,8 +2,11 @@
 
 import asyncio
 from itertools import pairwise
+from operator import itemgetter
 
-from exporter.turns import Turnstile
+import pytest
+
+from exporter.turns import Turnstile, first_in_turns, slices
 
 
 def crowd():
@@ -43,3 +46,18 @@ async def test_it_serves_again_after_all_have_passed():
     turnstile = Turnstile()
     for _ in range(2):
         await asyncio.gather(turnstile.passed(), turnstile.passed())
+
+
+@pytest.mark.parametrize("size", [0, 1, 499, 500, 501, 1700])
+async def test_the_first_are_those_of_all(size):
+    """However many slices they are sorted in; equal ones keep their order."""
+    items = [(number * 7919 % 1000 // 10, number) for number in range(size)]
+    for count in (0, 1, 600, 2000):
+        assert await first_in_turns(items, count, itemgetter(0)) == sorted(items, key=itemgetter(0))[:count]
+
+
+def test_slices_have_each_item_once():
+    """In their order, and no slice is long."""
+    parts = list(slices(range(1234)))
+    assert [number for part in parts for number in part] == list(range(1234))
+    assert max(map(len, parts)) <= 500

@@ -114,7 +114,8 @@ def _inside(parts: Parts) -> Inside:
         if found[0] != poller.changes:
             statuses = [source.status for source in poller.sources]
             lists = [source for source in poller.sources if isinstance(source, JobSource)]
-            found = poller.changes, Sources(statuses, [JobList(each.status, each.kind, each.ledger) for each in lists])
+            jobs = [JobList(each.status, each.kind, each.ledger, each.dimensions) for each in lists]
+            found = poller.changes, Sources(statuses, jobs)
         return found[1]
 
     return Inside(

@@ -109,15 +109,16 @@ class JobSource:
         self._context = context
         self._place = place
         self._inner = InnerScopes(context, place, kind, scope, settings)
-        self._dimensions = tuple(name for name in settings.dimensions if name in kind.dimensions)
+        self.dimensions = tuple(name for name in settings.dimensions if name in kind.dimensions)
+        """The labels that the user asked for, among those that the kind has."""
         limits = context.settings.limits
         # Few enough combinations that the counts and counters of all of them fit: the budget never drops those
         # families.
         self._most = limits.dimension_values, max(1, limits.series_per_source // essential(kind))
         # What makes it the same list of jobs. Where this differs, nothing that is known applies.
         # Without dimensions, these limits change nothing, and a reload that changes them must not cost what is known.
-        bounds = (limits.dimension_values, limits.series_per_source) if self._dimensions else None
-        self.identity = (kind.reading, sorted(scope.ids.items()), self._dimensions, bounds)
+        bounds = (limits.dimension_values, limits.series_per_source) if self.dimensions else None
+        self.identity = (kind.reading, sorted(scope.ids.items()), self.dimensions, bounds)
         self.groups, self._grouping = context.groups.of(key)
         """The places in the settings of the groups that its jobs may be in."""
         self.memory = Memory(self._new_ledger())
@@ -319,7 +320,7 @@ class JobSource:
         """Yield the jobs of one scope, page by page."""
         try:
             reader, described = self._context.reader, self.memory.described
-            async for jobs in reader.jobs(poll, self._place, self.kind, scope, query, self._dimensions, described):
+            async for jobs in reader.jobs(poll, self._place, self.kind, scope, query, self.dimensions, described):
                 yield jobs
         except Exception as error:
             # An inner scope that was deleted since it was discovered is no failure of the outer one.
@@ -331,7 +332,7 @@ class JobSource:
     def _limited(self, jobs: list[Job]) -> list[Job]:
         """Return jobs with few values of the dimensions."""
         few_values = self.memory.few_values
-        if not self._dimensions or few_values is None:
+        if not self.dimensions or few_values is None:
             return jobs
         return [job._replace(dimensions=few_values(job.dimensions)) for job in jobs]
 
@@ -390,11 +391,11 @@ class JobSource:
             per_job = await ledger.newest(settings.per_job_finished, settings.per_job_active)
         ledger.has_changed, newborn = False, set(ledger.newborn)
         # Until a job has counted, there is one view without values. To Prometheus, an empty label is an absent one.
-        none = ("",) * len(self._dimensions)
+        none = ("",) * len(self.dimensions)
         views = [
             ((*key, *(view.dimensions or none)), view) for view in job_views(self.kind, ledger.sums, per_job, settings)
         ]
-        families = metrics(job_families(settings), (*SourceKey._fields, *self._dimensions), views)
+        families = metrics(job_families(settings), (*SourceKey._fields, *self.dimensions), views)
         kept, series_dropped = self._context.budget.fit(key, families)
         # Active jobs over this limit never became series, so the budget does not know about them.
         is_told = settings.per_job and settings.families.takes("aws_job_info")

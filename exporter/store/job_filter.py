@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from exporter.jobs import State
+from exporter.jobs import ACTIVE, State
 from exporter.store.tables import NUMBER
+from exporter.store.usual import IS_LONGER
 
 _FAILED, _UNKNOWN = NUMBER[State.FAILED], NUMBER[State.UNKNOWN]
 
@@ -33,6 +34,14 @@ class JobFilter:
     created_until: float | None = None
     finished_since: float | None = None
     finished_until: float | None = None
+    longer_than_usual_at: float | None = None
+    """The time at which a job must have been active for longer than usual."""
+
+    @property
+    def possible_states(self) -> frozenset[State]:
+        """The states that a job may be in."""
+        states = self.states or frozenset(State)
+        return states if self.longer_than_usual_at is None else states & ACTIVE
 
     @property
     def is_by_creation(self) -> bool:
@@ -47,12 +56,13 @@ class JobFilter:
     @property
     def is_summed(self) -> bool:
         """Whether the sums tell how many jobs match: nothing depends on the single job."""
-        return not (self.text or self.is_by_creation or self.is_by_end)
+        is_by_time = self.is_by_creation or self.is_by_end or self.longer_than_usual_at is not None
+        return not (self.text or is_by_time)
 
     def conditions(self) -> Iterator[str]:
         """Yield what a row of `job` must match, in SQL; where `is_summed`, a row of `tally` as well."""
-        if self.states:
-            yield f"state IN ({', '.join(str(NUMBER[state]) for state in sorted(self.states))})"
+        if self.possible_states != frozenset(State):
+            yield f"state IN ({', '.join(str(NUMBER[state]) for state in sorted(self.possible_states))})"
         if self.statuses:
             # As `status_label` has it: what the catalog does not know is `unknown`.
             known = "status IN (SELECT n FROM word WHERE text IN (SELECT value FROM json_each(:statuses)))"
@@ -66,6 +76,8 @@ class JobFilter:
             for bound, comparison in (("since", ">="), ("until", "<")):
                 if getattr(self, f"{name}_{bound}") is not None:
                     yield f"{name} {comparison} :{name}_{bound}"
+        if self.longer_than_usual_at is not None:
+            yield IS_LONGER
         if self.text:
             yield _contains(self.text)
 
@@ -74,6 +86,7 @@ class JobFilter:
         values: dict[str, Any] = {
             "statuses": json.dumps(sorted(self.statuses)),
             "reasons": json.dumps(sorted(self.reasons)),
+            "now": (self.longer_than_usual_at or 0) * 1000,
             **_patterns(self.text),
         }
         for name in ("created_since", "created_until", "finished_since", "finished_until"):

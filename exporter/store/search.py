@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from exporter.jobs import State
+from exporter.jobs import ACTIVE, State
 from exporter.store.job_filter import JobFilter
 from exporter.store.statements import duration
-from exporter.store.tables import NUMBER, STATES
+from exporter.store.tables import NUMBER
 
 Sort = Literal["", "name", "status", "created", "started", "finished", "duration", "reason"]
 """What to order jobs by; empty for active jobs first, the newest first, then the last to finish."""
@@ -115,8 +115,10 @@ class Search:
 
     @property
     def _index(self) -> str:
-        # Many rows are read fastest in the order in which they are stored.
-        return "NOT INDEXED" if self._among.is_all_but else "INDEXED BY job_finished"
+        if not self._among.is_all_but:
+            return "INDEXED BY job_finished"
+        # Few jobs are active; many rows are read fastest in the order in which they are stored.
+        return "INDEXED BY job_state" if self._filter.possible_states <= ACTIVE else "NOT INDEXED"
 
     @property
     def _is_mostly_matched(self) -> bool:
@@ -145,10 +147,10 @@ class Search:
         It does not lead to the few jobs with an unknown end. They come last, and are looked for once there is room.
         """
         first = _ACTIVE if after is None else after.rank
-        numbers = sorted(NUMBER[state] for state in self._filter.states or STATES)
+        numbers = sorted(NUMBER[state] for state in self._filter.possible_states)
         ranks = [(_ACTIVE if number <= _UNKNOWN else _DATED, number) for number in numbers]
         parts = [self._part(after, rank, ":limit", f"state = {number}") for rank, number in ranks if rank >= first]
-        has_undated = numbers[-1] > _UNKNOWN and not self._filter.is_by_end
+        has_undated = numbers[-1:] > [_UNKNOWN] and not self._filter.is_by_end
         room = "max(0, :limit - (SELECT count(*) FROM known))" if has_undated else "0"
         return f"""
             WITH known (rank, value, n) AS ({" UNION ALL ".join(parts) or "SELECT 0, 0, 0 WHERE 0"})

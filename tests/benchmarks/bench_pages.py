@@ -19,10 +19,11 @@ from prometheus_client import CollectorRegistry
 
 from exporter.app import calm_collector
 from exporter.exposition import Exposition
+from exporter.jobs import SourceKey
 from exporter.settings import Settings
 from exporter.store import Database
 from exporter.store.inventory import Inventory, JobList, Sources
-from exporter.telemetry import SourceStatus
+from exporter.telemetry import PollErrorReason, SourceStatus
 from exporter.web import Inside, Site, create_app
 from tests.benchmarks.children import result_of
 from tests.benchmarks.report import Row, report
@@ -57,8 +58,20 @@ PAGES = {
 }
 
 
-def rows(few: Held = FEW, many: Held = MANY) -> Iterator[Row]:
+SOURCES = 30_000
+PAGES_OF_SOURCES = {
+    "the page of sources, folded": "/sources",
+    "the page of sources by reason": "/sources?by=reason",
+    "a page of sources, sorted": "/sources?by=source&sort=-jobs",
+    "the last page of sources": f"/sources?by=source&cursor={SOURCES - 100}",
+    "the API's answer with 1,000 sources": "/api/v1/sources?limit=1000",
+}
+
+
+def rows(few: Held = FEW, many: Held = MANY, sources: int = SOURCES) -> Iterator[Row]:
     """Measure every page, in a process for each number of sources."""
+    for name, (whole, _) in result_of(_measure_sources, sources).items():
+        yield Row(f"CPU of {name}, {sources:,} sources", whole, "ms")
     for held in (few, many):
         for name, (whole, loop) in result_of(_measure, held).items():
             yield Row(f"CPU of {name}, {held}", whole, "ms")
@@ -73,6 +86,31 @@ async def _measured(held: Held) -> dict[str, tuple[float, float]]:
     app = create_app(Site(Exposition(CollectorRegistry(), lambda: NOW), lambda: True, "/metrics", await _inside(held)))
     calm_collector()  # as the exporter does when it starts
     return {name: await _cost(app, path) for name, path in PAGES.items()}
+
+
+def _measure_sources(pipe: Connection, count: int) -> None:
+    pipe.send(asyncio.run(_measured_sources(count)))
+
+
+async def _measured_sources(count: int) -> dict[str, tuple[float, float]]:
+    found = Sources([_polled(number) for number in range(count)], [])
+    inventory = Inventory(Database.memory(), lambda: found, now=lambda: NOW)
+    inside = Inside(inventory, settings=Settings, catalog=lambda: CATALOG)
+    app = create_app(Site(Exposition(CollectorRegistry(), lambda: NOW), lambda: True, "/metrics", inside))
+    calm_collector()
+    return {name: await _cost(app, path) for name, path in PAGES_OF_SOURCES.items()}
+
+
+def _polled(number: int) -> SourceStatus:
+    """Return a source of 25 lists in each of 3 regions of many accounts, in no order; one of a hundred is down."""
+    place = number * 7919 % SOURCES
+    key = SourceKey(
+        f"{place // 75:012}", f"region-{place // 25 % 3}", f"service-{place % 10}", f"kind-{place % 25}", ""
+    )
+    status = SourceStatus(key, 60.0, attempts=1, jobs=place % 7, last_success=NOW - place % 60, next_poll=NOW + 30)
+    if place % 100 == 0:
+        status.consecutive_failures, status.reason, status.error = 3, PollErrorReason.ACCESS_DENIED, "not authorized"
+    return status
 
 
 async def _inside(held: Held) -> Inside:

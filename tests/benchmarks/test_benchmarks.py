@@ -127,7 +127,7 @@ def test_dashboards_are_measured(tool: Callable[..., str]) -> None:
 
 def test_pages_are_measured() -> None:
     """Each page costs CPU, and finds what was requested."""
-    rows = list(bench_pages.rows(Held(4, 250), Held(8, 10)))
+    rows = list(bench_pages.rows(Held(4, 250), Held(8, 10), 200))
     assert all(row.value > 0 for row in rows)
 
 

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import yaml
 
+from exporter.store import usual
 from exporter.web.views.parameters import JobParameters, Parameters, SourceParameters
 from tests.support.dashboards import targets
 from tests.support.recorded import FILE, GROUPS, RECORDED, labels
@@ -60,6 +61,20 @@ def test_alerts_hold_when_what_they_read_was_recorded_an_evaluation_ago(tool, tm
     command = [tool("promtool"), "test", "rules", tmp_path / "alerts.yml"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_alerts_and_pages_mean_the_same_by_longer_than_usual():
+    """Someone who follows an alert finds the job among those that the pages call so."""
+    for alert, active, lengths, unknown in [
+        ("AwsJobRunsTooLong", "running", "duration", usual.MOST_RUN),
+        ("AwsJobWaitsTooLong", "pending", "queue_duration", usual.MOST_WAIT),
+    ]:
+        oldest = f"source:aws_job_oldest_{active}_timestamp_seconds:min"
+        p90 = f"source:aws_job_{lengths}_seconds:p{usual.QUANTILE / 10:.0f}"
+        assert " ".join(ALERTS[alert]["expr"].split()) == (
+            f"time() - {oldest} > clamp_min({usual.FACTOR} * {p90}, {usual.LEAST / 1000:.0f}) or "
+            f"time() - ({oldest} unless {p90}) > {unknown / 1000:.0f}"
+        )
 
 
 def test_prometheus_loads_every_file_of_rules():

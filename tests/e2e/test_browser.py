@@ -28,7 +28,19 @@ expect.set_options(timeout=PATIENCE * 1000)
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["", "jobs", "jobs?state=failed&name=nightly", "groups", "sources", "kinds", "config", "jobs?state=wrong"]
+JOB = f"job?account_id=111122223333&region=us-east-1&aws_service=bedrock&kind={BEDROCK.key}&id={job('run-1').id}"
+PAGES = [
+    "",
+    JOB,
+    "jobs",
+    "jobs?state=failed&name=nightly",
+    "groups",
+    "sources",
+    "sources?by=service",
+    "kinds",
+    "config",
+    "jobs?state=wrong",
+]
 HOSTILE = "\"'><img src=x onerror=hit()><script>hit()</script>{{ hit() }}${hit()}javascript:hit()"
 LONG = "a" * 300
 
@@ -44,6 +56,10 @@ def jobs() -> list[Job]:
         hostile._replace(id=HOSTILE, name=HOSTILE, status=HOSTILE, state=State.FAILED),
         job(LONG),
         *(job(f"daily-{number}", state, NOW - number * HOUR) for number, state in enumerate(State, 4)),
+        *(
+            job(f"run-{n}", s, NOW - n * DAY / 2, message=HOSTILE)._replace(name="again")
+            for n, s in enumerate(State, 1)
+        ),
     ]
 
 
@@ -264,6 +280,55 @@ def test_every_page_is_linked(visit: Any, *, scripts: bool) -> None:
     page.locator(".tiles a").filter(has_text="failed in 24 h").click()
     expect(page.locator(".chips")).to_contain_text("state: failed")
     expect(page.locator(".jobs tbody tr").first).to_be_visible()
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
+def test_a_job_leads_to_its_earlier_runs(visit: Any, *, scripts: bool) -> None:
+    """From the list to its page, and on to the run before."""
+    page = visit("jobs?name=again", java_script_enabled=scripts).page
+    page.locator(".jobs .name").first.click()
+    expect(page).to_have_title("again · AWS job exporter")
+    expect(page.locator(".runs tbody tr")).to_have_count(len(State))
+    before = page.locator(".runs tbody tr").nth(1)
+    before.get_by_role("link").click()
+    expect(before).to_have_class("here")
+    bar = before.locator(".length rect").bounding_box()
+    assert bar
+    assert 0 < bar["width"] < 400
+
+
+BERLIN = "Times are in your time zone, Europe/Berlin; point at one for UTC."
+
+
+@pytest.mark.parametrize(
+    ("zone", "shown_as", "note"),
+    [("Europe/Berlin", "2026-09-21 15:43:20", BERLIN), ("UTC", "2026-09-21 13:43:20", "All times are UTC.")],
+)
+def test_times_are_those_of_the_reader(visit: Any, zone: str, shown_as: str, note: str) -> None:
+    """With UTC in the title; and they stay so when the page is refreshed."""
+    page = visit("jobs?name=nightly-2", timezone_id=zone).page
+    page.clock.install()
+    page.reload()
+    for _ in range(2):
+        expect(page.locator("dl time").first).to_have_text(shown_as)
+        expect(page.locator("dl time").first).to_have_attribute("title", "2026-09-21 13:43:20 UTC")
+        expect(page.locator(".when time").first).to_have_attribute("title", re.compile(r"^2026-09-21 .* UTC$"))
+        expect(page.locator("#zone")).to_have_text(note)
+        page.clock.run_for(10_000)
+        expect(page.locator("#updated")).to_contain_text("Updated")
+
+
+def test_the_hours_of_a_chart_are_those_of_the_reader(visit: Any) -> None:
+    """Also where they do not begin when those of UTC do."""
+    page = visit("", timezone_id="Asia/Kolkata").page
+    expect(page.locator('.chart a[aria-label^="18:30: "] title')).to_have_text(re.compile(r"^2026-09-21 18:30 \(2026"))
+
+
+def test_times_are_in_utc_without_scripts(visit: Any) -> None:
+    """The server does not know where the reader is."""
+    page = visit("jobs?name=nightly-2", java_script_enabled=False, timezone_id="Asia/Kolkata").page
+    expect(page.locator("dl time").first).to_have_text("2026-09-21 13:43:20")
+    expect(page.locator("#zone")).to_have_text("All times are UTC.")
 
 
 def test_the_keyboard_is_enough(visit: Any) -> None:

@@ -35,7 +35,7 @@ from exporter.settings import (
 from exporter.web import Site, create_app
 from exporter.web.server.connections import ConnectionLimits
 from exporter.web.toolkit import schema
-from exporter.web.views.parameters import JobParameters, SourceParameters
+from exporter.web.views.parameters import JobParameters, SourcePageParameters
 from tests.project.test_layers import ROOMS
 from tests.support import harness
 from tests.support.greeting import self_signed
@@ -408,7 +408,7 @@ def test_every_path_is_documented() -> None:
     assert [row[0] for row in table(WEB, "path", "what")] == paths
 
 
-@pytest.mark.parametrize(("what", "model"), [("jobs", JobParameters), ("sources", SourceParameters)])
+@pytest.mark.parametrize(("what", "model"), [("jobs", JobParameters), ("sources", SourcePageParameters)])
 def test_every_parameter_is_documented(what: str, model: type[BaseModel]) -> None:
     """docs/pages.md explains each parameter of pages and API, and marks those that take several values."""
     rows = table(PAGES, f"parameter of {what}", "meaning")

@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.jobs import SourceKey, State
+from exporter.jobs import State
 from exporter.store import JobFilter
 from exporter.store.inventory import Places
 from exporter.store.search import USUAL, Order
-from exporter.telemetry import SourceStatus
 from tests.support.harness import CATALOG
 from tests.support.inside import (
     BEDROCK,
@@ -306,7 +305,7 @@ async def test_jobs_of_a_source_that_is_gone_are_not_found():
     assert ([each.record.job.name for each in page.jobs], page.next, page.total) == (["kept"], None, 1)
     assert await found.states() == {"bedrock": {State.FAILED: 1}}
     assert sum(count for _, count in await found.failures(24)) == 1
-    assert await found.overdue(5) == []
+    assert await names(found, JobFilter(longer_than_usual_at=NOW)) == []
     assert (await inventory().jobs(EVERYWHERE, ALL, 1)).total == 0
 
 
@@ -393,28 +392,6 @@ async def test_failures_are_counted_by_hour():
     assert counts == [(start - 2 * HOUR, 1), (start - HOUR, 2), (start, 1)]
 
 
-async def test_jobs_that_run_longer_than_usual_for_their_kind_are_overdue():
-    """The oldest come first, and only those that are really active."""
-    usual = BEDROCK.longest_run
-    jobs = [
-        job("overdue", State.RUNNING, NOW - usual - MINUTE),
-        job("more", State.PENDING, NOW - usual - HOUR),
-        job("in time", State.RUNNING, NOW - usual + MINUTE),
-        job("odd", State.UNKNOWN, NOW - usual - MINUTE, updated=NOW),
-        job("nobody knows", State.RUNNING, created=0.0)._replace(created=None),
-    ]
-    assert [each.record.job.name for each in await inventory(listed(jobs)).overdue(5)] == ["more", "overdue"]
-
-
-def test_sources_are_listed_in_the_order_of_their_keys():
-    """Both those with jobs and those without."""
-    account = SourceStatus(SourceKey("", "us-east-1", "sts", "account", ""), 600.0)
-    found = inventory(listed([], TRAINING), Polled(account), listed([]))
-    assert [each.key.aws_service for each in found.statuses()] == ["sts", "bedrock", "sagemaker"]
-    chosen = found.statuses(Places(kind=frozenset({"account"})))
-    assert [each.key.kind for each in chosen] == ["account"]
-
-
 def plans(database, sql):
     """Return how SQLite carries out a statement: the lines that name the table of jobs."""
     # Before version 3.36 it said TABLE, too.
@@ -432,6 +409,9 @@ BY_STATE, BY_SOURCE, ONE_BY_ONE = "job_state (state=?", "job_finished (source=?"
         (JobFilter(states=frozenset({State.FAILED})), "", EVERYWHERE, {BY_STATE, ONE_BY_ONE}),
         (JobFilter(reasons=frozenset({"timeout"})), "", EVERYWHERE, {BY_STATE, ONE_BY_ONE}),
         (JobFilter(finished_since=NOW - DAY), "", EVERYWHERE, {BY_STATE, ONE_BY_ONE}),
+        (JobFilter(longer_than_usual_at=NOW), "", EVERYWHERE, {BY_STATE, ONE_BY_ONE}),
+        (JobFilter(longer_than_usual_at=NOW), "created", EVERYWHERE, {BY_STATE}),
+        (JobFilter(states=frozenset({State.RUNNING}), text="a"), "name", EVERYWHERE, {BY_STATE}),
         (JobFilter(text="a"), "", EVERYWHERE, {ONE_BY_ONE}),
         (JobFilter(text="a", states=frozenset({State.FAILED})), "", EVERYWHERE, {ONE_BY_ONE}),
         (JobFilter(text="ü", finished_since=NOW - DAY), "", EVERYWHERE, {ONE_BY_ONE}),

@@ -50,14 +50,16 @@ def classify(job: Job) -> str:
     return job.code or "other"
 
 
-def listed(jobs: Iterable[Job], kind: Kind = BEDROCK, now: float = NOW, **fields: Any) -> JobList:
+def listed(
+    jobs: Iterable[Job], kind: Kind = BEDROCK, now: float = NOW, dimensions: tuple[str, ...] = (), **fields: Any
+) -> JobList:
     """Return a source that lists these jobs."""
     key = status(kind, **fields).key
     # Two sources of a test may have the same key, which those of an exporter never do.
     key = key._replace(scope=f"{key.scope}{next(_numbers)}")
     ledger: Any = LedgerOfATest(LOOKBACK, classify, database=_databases[0], longest_run=kind.longest_run, key=key)
     ledger.take(jobs, now)
-    return JobList(status(kind, jobs=len(ledger), **fields), kind, ledger)
+    return JobList(status(kind, jobs=len(ledger), **fields), kind, ledger, dimensions)
 
 
 def job(name: str, state: State = State.SUCCEEDED, created: float = NOW - HOUR, **fields: Any) -> Job:

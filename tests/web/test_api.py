@@ -19,9 +19,10 @@ from exporter.exposition import Exposition
 from exporter.jobs import State
 from exporter.reasons import Reason
 from exporter.store.search import Position
+from exporter.telemetry import PollErrorReason
 from exporter.web import Site, create_app
 from exporter.web.views.group_lines import GroupLine, Problem
-from exporter.web.views.parameters import JobParameters, SortParameter, SourceParameters, cursor
+from exporter.web.views.parameters import JobAddress, JobParameters, SortParameter, SourceParameters, SourceSort, cursor
 from exporter.web.views.rows import JobRow, SourceRow
 from tests.support.grouped import grouped
 from tests.support.inside import BEDROCK, HOUR, MINUTE, NOW, TRAINING, Polled, inside, job, listed, status
@@ -77,6 +78,7 @@ async def test_a_job_is_returned_with_everything_known(shown):
             "code": "not_found",
             "message": "no such bucket",
             "records": {"total": 3},
+            "dimensions": {},
             "console_url": "https://us-east-1.console.aws.amazon.com/bedrock/home?region=us-east-1#/batch-inference",
             "as_of": "2026-09-21T14:13:20.000Z",
         }
@@ -101,6 +103,8 @@ async def test_a_job_is_returned_with_everything_known(shown):
         ("finished_until=2026-09-21T15:00:00%2B02:00", ["well"]),
         (f"created_since={NOW - 300}", ["running"]),
         ("region=eu-west-1", []),
+        ("longer_than_usual=true", []),
+        ("longer_than_usual=false&state=running", ["running"]),
     ],
 )
 async def test_jobs_are_filtered(shown, query, names):
@@ -320,7 +324,9 @@ def test_the_description_has_every_path():
     assert {path for path in paths if path.startswith("/api/")} - {"/api/v1/openapi.yaml"} == set(DESCRIPTION["paths"])
 
 
-@pytest.mark.parametrize(("path", "model"), [("jobs", JobParameters), ("sources", SourceParameters)])
+@pytest.mark.parametrize(
+    ("path", "model"), [("job", JobAddress), ("jobs", JobParameters), ("sources", SourceParameters)]
+)
 def test_the_description_has_every_parameter(path, model):
     """Each has its default."""
     described = DESCRIPTION["paths"][f"/api/v1/{path}"]["get"]["parameters"]
@@ -328,7 +334,10 @@ def test_the_description_has_every_parameter(path, model):
     parameters = [common[entry["$ref"].rpartition("/")[2]] if "$ref" in entry else entry for entry in described]
     assert [entry["name"] for entry in parameters] == list(model.model_fields)
     defaults = {entry["name"]: entry["schema"].get("default") for entry in parameters}
-    assert defaults["limit"] == model.model_fields["limit"].default
+    if "limit" in model.model_fields:
+        assert defaults["limit"] == model.model_fields["limit"].default
+    required = [entry["name"] for entry in parameters if entry.get("required")]
+    assert required == [name for name, field in model.model_fields.items() if field.is_required()]
 
 
 @pytest.mark.parametrize(("name", "row"), [("Job", JobRow), ("Source", SourceRow), ("Group", GroupLine)])
@@ -343,6 +352,8 @@ def test_the_description_has_every_enumeration():
     assert SCHEMAS["Reason"]["enum"] == [*Reason]
     assert SCHEMAS["Group"]["properties"]["problems"]["items"]["enum"] == [*Problem]
     assert SCHEMAS["Sort"]["enum"] == [*get_args(SortParameter)]
+    assert SCHEMAS["SourceSort"]["enum"] == [*get_args(SourceSort)]
+    assert SCHEMAS["PollErrorReason"]["enum"] == [*PollErrorReason]
 
 
 @pytest.mark.slow

@@ -147,6 +147,37 @@ async def test_the_first_page_shows_what_needs_attention(shown):
     assert "state=failed&amp;finished_since=" in page
 
 
+async def test_the_first_page_can_show_one_account(shown):
+    """Whoever is responsible for one need not see the others; every link leads on within it."""
+    broken = [job(name, State.FAILED) for name in ("a", "b")]
+    ours, theirs = (
+        listed(broken[:1]),
+        listed([*broken, job("c", State.RUNNING, NOW - 2 * DAY)], account_id="444455556666"),
+    )
+    shown.sources = [ours, theirs, Polled(DOWN), Polled(status(account_id="444455556666", scope="x"))]
+    everyone, one = await shown.text("/"), await shown.text("/?account_id=444455556666")
+    assert re.findall(r"<b>(\d+)(?:</b>|<small>)", everyone) == ["1", "3", "1", "3"]
+    assert re.findall(r"<b>(\d+)(?:</b>|<small>)", one) == ["1", "2", "1", "2"]
+    assert ("access_denied" in everyone, "access_denied" in one) == (True, False)
+    assert '<option value="444455556666" selected>' in one
+    body = one.partition("<main")[2].partition("</main>")[0]
+    links = re.findall(r'href="\./((?:jobs|sources)[^"]*)"', body)
+    assert links
+    assert [link for link in links if "account_id=444455556666" not in link] == []
+    shown.sources = [ours]
+    assert "<select" not in await shown.text("/")
+
+
+async def test_services_without_jobs_are_hidden_on_the_first_page(shown):
+    """Most accounts use few of those that are polled; a link shows the others."""
+    shown.sources = [listed([job("a")]), listed([], TRAINING), Polled(status(aws_service="sts"))]
+    page = await shown.text("/")
+    assert ("bedrock 1" in rows(page), "sagemaker 0" in rows(page)) == (True, False)
+    (link,) = re.findall(r'href="\.(/[^"]*)">Show 1 service without jobs<', page)
+    page = await shown.text(link)
+    assert ("bedrock 1" in rows(page), "sagemaker 0" in rows(page), "Hide services" in page) == (True, True, True)
+
+
 async def test_the_first_page_says_so_if_all_is_well(shown):
     """Silence could mean that nothing is being read."""
     shown.sources = [listed([job("fine")])]

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
 from exporter import __version__
+from exporter.web.views import csv_table
 from exporter.web.views.group_lines import GroupLine
-from exporter.web.views.inside import Inside
-from exporter.web.views.parameters import JobParameters, ParameterError, Parameters, SourceParameters, cursor, given
+from exporter.web.views.inside import Inside, UnknownJobError
+from exporter.web.views.parameters import (
+    JobAddress,
+    JobParameters,
+    ParameterError,
+    Parameters,
+    SourceParameters,
+    cursor,
+    given,
+)
 from exporter.web.views.renderer import Renderer
 from exporter.web.views.rows import JobRow, SourceRow
 from exporter.web.views.words import moment
@@ -41,18 +50,45 @@ def routes(inside: Inside, renderer: Renderer) -> list[web.RouteDef]:
                 parameters = model.of(given(request), inside.inventory.now())
             except ParameterError as error:
                 return refusal(str(error), 400)
-            texts = _encoded(await data(inside.at_once(), parameters))
+            try:
+                texts = _encoded(await data(inside.at_once(), parameters))
+            except UnknownJobError as error:
+                return refusal(str(error), 404)
             return await renderer.response(texts, "application/json", _HEADERS)
 
         return renderer.get(path, respond)
 
+    def table(path: str, model: type[Parameters], data: Data, name: str, columns: Sequence[str]) -> web.RouteDef:
+        async def respond(request: web.Request) -> web.Response:
+            try:
+                parameters = model.of(given(request), inside.inventory.now())
+            except ParameterError as error:
+                return refusal(str(error), 400)
+            found = await data(inside.at_once(), parameters)
+            headers = {**_HEADERS, "Content-Disposition": f'attachment; filename="{name}.csv"'}
+            if found["next"]:
+                following = request.rel_url.update_query(cursor=found["next"]).raw_query_string
+                headers["Link"] = f'<./{name}.csv?{following}>; rel="next"'
+            return await renderer.response(csv_table.lines(columns, found[name]), "text/csv", headers)
+
+        return renderer.get(path, respond)
+
     return [
+        route("/api/v1/job", JobAddress, _job),
         route("/api/v1/jobs", JobParameters, _jobs),
         route("/api/v1/groups", Parameters, _groups),
         route("/api/v1/sources", SourceParameters, _sources),
         route("/api/v1/status", Parameters, _status),
+        table("/api/v1/jobs.csv", JobParameters, _jobs, "jobs", JobRow._fields),
+        table("/api/v1/sources.csv", SourceParameters, _sources, "sources", SourceRow._fields),
         web.get("/api/v1/openapi.yaml", description),
     ]
+
+
+async def _job(inside: Inside, address: JobAddress) -> Mapping[str, Any]:
+    """Return one job and the last runs of its name."""
+    job, runs, limit = await inside.job(address)
+    return {"job": _plain(job), "runs": map(_plain, runs), "usual_limit_seconds": limit}
 
 
 async def _jobs(inside: Inside, parameters: JobParameters) -> Mapping[str, Any]:
@@ -63,9 +99,10 @@ async def _jobs(inside: Inside, parameters: JobParameters) -> Mapping[str, Any]:
 
 async def _sources(inside: Inside, parameters: SourceParameters) -> Mapping[str, Any]:
     """Return one page of sources."""
-    rows, following, total = inside.sources(parameters)
+    survey = await inside.survey(parameters)
+    rows, following = await inside.sources(parameters, survey)
     following_text = None if following is None else str(following)
-    return {"sources": map(_plain, rows), "total": total, "next": following_text}
+    return {"sources": map(_plain, rows), "total": len(survey.found), "next": following_text}
 
 
 async def _groups(inside: Inside, _parameters: Parameters) -> Mapping[str, Any]:
@@ -80,7 +117,7 @@ async def _status(inside: Inside, _parameters: Parameters) -> Mapping[str, Any]:
     return {
         "version": __version__,
         "time": _time(inventory.now()),
-        "sources": inside.health(),
+        "sources": await inside.health(),
         "jobs": await inventory.states(),
         "failures": [{"hour": _time(hour), "failed": count} for hour, count in failures],
     }

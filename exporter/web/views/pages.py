@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from hashlib import blake2b
 from itertools import groupby
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -19,20 +19,39 @@ from exporter.jobs import ACTIVE, State
 from exporter.reasons import Reason
 from exporter.settings import ServiceSettings, Settings, without_secrets
 from exporter.store import JobFilter
-from exporter.store.inventory import HOUR, Found, Places, labels
+from exporter.store.inventory import HOUR, Found, Places
+from exporter.store.search import Order
+from exporter.telemetry import PollErrorReason
 from exporter.threads import CONFIGURATION
-from exporter.web.views.inside import Inside
-from exporter.web.views.parameters import JobParameters, ParameterError, Parameters, SourceParameters, cursor, given
+from exporter.web.views.inside import RUNS, Inside, UnknownJobError
+from exporter.web.views.parameters import (
+    JobAddress,
+    JobParameters,
+    OverviewParameters,
+    ParameterError,
+    Parameters,
+    SourcePageParameters,
+    SourceParameters,
+    cursor,
+    given,
+)
 from exporter.web.views.renderer import Renderer
-from exporter.web.views.rows import JobRow, SourceRow
+from exporter.web.views.rows import JobRow
+from exporter.web.views.survey import Survey
 from exporter.web.views.words import ago, moment, span
 
 _HERE = Path(__file__).parent
 _FEW = 5
 """Jobs and sources of each sort on the overview."""
 
+_FEW_CAUSES = 20
+"""Reasons for which sources are down, above all sources."""
+
 _MANY = 200
 """The longest list of choices. A filter with more of them is a field to type into."""
+
+_SECTIONS = {"job": "jobs"}
+"""Where pages belong that the navigation does not name."""
 
 _ORDERS = {
     "": "active first, then the most recently finished",
@@ -52,6 +71,30 @@ _ORDERS = {
     "-reason": "by reason, from Z to A",
 }
 """Each order of jobs in words."""
+
+_SOURCE_ORDERS = {
+    "": "by account, region and service",
+    "last_success": "the last success longest ago first",
+    "-last_success": "the latest success first",
+    "next_poll": "the next poll first",
+    "-next_poll": "the next poll last",
+    "-duration": "the longest poll first",
+    "duration": "the shortest poll first",
+    "-calls": "the most requests first",
+    "calls": "the fewest requests first",
+    "-jobs": "the most jobs first",
+    "jobs": "the fewest jobs first",
+    "-failures": "the most failed polls in a row first",
+    "failures": "the fewest failed polls in a row first",
+}
+"""Each order of sources in words."""
+
+_FOLDS = {
+    "source": "each source",
+    "service": "by account and service",
+    "reason": "by account and reason, while down",
+}
+"""What has a row on the page of sources, in words."""
 
 _STATIC = {
     file.name: (file.read_bytes(), {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}[file.suffix])
@@ -86,7 +129,15 @@ _TEMPLATES = Environment(
     lstrip_blocks=True,
 )
 _TEMPLATES.filters.update(ago=ago, moment=moment, span=span)
-_TEMPLATES.globals.update(many=_MANY, link=_link, version=__version__, assets=_VERSION, State=State, Reason=Reason)
+_TEMPLATES.globals.update(
+    many=_MANY,
+    link=_link,
+    version=__version__,
+    assets=_VERSION,
+    State=State,
+    Reason=Reason,
+    PollErrorReason=PollErrorReason,
+)
 
 Context = Mapping[str, Any]
 
@@ -103,11 +154,15 @@ def routes(inside: Inside, telemetry_path: str, renderer: Renderer) -> list[web.
             now = looking.inventory.now()
             # A form sends every field, whether it has a value or not.
             filters = {key: kept for key, values in given(request).items() if (kept := list(filter(None, values)))}
-            common = {"page": name, "metrics": metrics, "given": filters, "now": now}
+            section = _SECTIONS.get(name, name)
+            common = {"page": name, "section": section, "metrics": metrics, "given": filters, "now": now}
+            common["names"] = await looking.names()
             try:
                 values = await context(looking, model.of(filters, now))
             except ParameterError as error:
-                return refusal(str(error), 400, "This address is not valid", metrics, name)
+                return refusal(str(error), 400, "This address is not valid", metrics, section)
+            except UnknownJobError as error:
+                return refusal(str(error), 404, "No such job", metrics, "jobs")
             template = _TEMPLATES.get_template(f"{name}.html")
             texts = template.generate(common, several=looking.inventory.several(), **values)
             return await renderer.response(texts, "text/html", _DYNAMIC)
@@ -115,10 +170,11 @@ def routes(inside: Inside, telemetry_path: str, renderer: Renderer) -> list[web.
         return renderer.get(path, show)
 
     return [
-        page("/", "overview", Parameters, _overview),
+        page("/", "overview", OverviewParameters, _overview),
         page("/jobs", "jobs", JobParameters, _jobs),
         page("/groups", "groups", Parameters, _groups),
-        page("/sources", "sources", SourceParameters, _sources),
+        page("/job", "job", JobAddress, _job),
+        page("/sources", "sources", SourcePageParameters, _sources),
         page("/kinds", "kinds", Parameters, _kinds),
         page("/config", "config", Parameters, _config),
         web.get("/static/{name}", _static),
@@ -128,7 +184,7 @@ def routes(inside: Inside, telemetry_path: str, renderer: Renderer) -> list[web.
 def refusal(problem: str, status: int, title: str, metrics: str, page: str = "") -> web.Response:
     """Return a page that says what is wrong, with a link to a page that works."""
     template = _TEMPLATES.get_template("error.html")
-    text = template.render(error=problem, title=title, page=page, metrics=metrics)
+    text = template.render(error=problem, title=title, page=page, section=page, metrics=metrics)
     return web.Response(text=text, content_type="text/html", status=status, headers=_DYNAMIC)
 
 
@@ -142,28 +198,38 @@ async def _static(request: web.Request) -> web.Response:
     return web.Response(body=content, content_type=content_type, charset="utf-8", headers=headers)
 
 
-async def _overview(inside: Inside, _parameters: Parameters) -> Context:
+async def _overview(inside: Inside, parameters: OverviewParameters) -> Context:
     """Return what is going on now."""
     inventory = inside.inventory
-    states = await inventory.states()
-    failures = await inventory.failures(hours=24)
+    places = Places(account_id=frozenset(parameters.account_id))
+    survey = await inside.survey(SourceParameters(account_id=parameters.account_id))
+    states = await inventory.states(places)
+    polled = await survey.services_with_jobs()
+    services = polled | states.keys() if parameters.all_services else states.keys()
+    failures = await inventory.failures(24, places)
     since = failures[0][0]
     failed = JobFilter(states=frozenset({State.FAILED}), finished_since=float(since))
-    newest = await inventory.jobs(Places(), failed, _FEW)
-    down = sorted((status for status in inventory.each_status() if status.consecutive_failures), key=attrgetter("key"))
+    newest = await inventory.jobs(places, failed, _FEW)
+    longer = JobFilter(longer_than_usual_at=inventory.now())
+    longest = await inventory.jobs(places, longer, _FEW, order=Order("created"))
+    causes, causes_in_all = await survey.causes(0, _FEW)
     return {
-        "health": inside.health(),
-        "states": states,
+        "health": survey.healths,
+        "states": {service: states.get(service, Counter()) for service in sorted(services)},
+        "idle": sorted(polled - states.keys()),
+        "chosen": {"account_id": parameters.account_id},
+        "accounts": _choices(inventory.labels())["account_id"],
         "shown": [state for state in State if any(counts[state] for counts in states.values())],
         "active": sum(counts[state] for counts in states.values() for state in ACTIVE),
-        "few": _FEW,
         "failures": failures,
         "hour": HOUR,
         "since": since,
         "failed": sum(count for _, count in failures),
         "newest": _rows(newest.jobs),
-        "overdue": _rows(await inventory.overdue(_FEW)),
-        "down": [SourceRow.of(status, inventory.now()) for status in down[:_FEW]],
+        "longer": _rows(longest.jobs),
+        "has_more": longest.next is not None,
+        "causes": causes,
+        "causes_in_all": causes_in_all,
     }
 
 
@@ -176,29 +242,68 @@ async def _jobs(inside: Inside, parameters: JobParameters) -> Context:
         "next": cursor(following) if following else None,
         "sort": parameters.sort or "",
         "orders": _ORDERS,
-        "health": inside.health(),
+        "health": await inside.health(),
         "choices": _choices(inside.inventory.labels()),
     }
 
 
-async def _sources(inside: Inside, parameters: SourceParameters) -> Context:
-    """Return the sources, grouped by account, region and service."""
-    rows, following, total = inside.sources(parameters)
+async def _job(inside: Inside, address: JobAddress) -> Context:
+    """Return all that is known of one job, and the last runs of its name."""
+    job, runs, limit = await inside.job(address)
+    now = inside.inventory.now()
+    longest = max((run.took(now) or 0 for run in runs), default=0)
+    return {"job": job, "runs": runs, "limit": limit, "most": RUNS, "longest": longest}
+
+
+async def _sources(inside: Inside, parameters: SourcePageParameters) -> Context:
+    """Return the sources, each or folded, and above them why those that are down are."""
+    survey = await inside.survey(parameters)
+    by = parameters.by or ("source" if parameters.sort or len(survey.found) <= parameters.limit else "service")
     return {
-        # The rows are sorted by key, as `groupby` needs them.
-        "groups": [(place, list(group)) for place, group in groupby(rows, key=lambda row: row[:3])],
-        "total": total,
-        "next": following,
-        "health": inside.health(),
-        "late": inside.overdue(),
+        **await _LISTS[by](inside, parameters, survey),
+        "by": by,
+        "total": len(survey.found),
+        "health": survey.healths,
+        "late": survey.overdue,
         "calls": inside.calls(),
-        "choices": _choices(labels([status.key for status in inside.inventory.each_status()])),
+        "orders": _SOURCE_ORDERS,
+        "folds": _FOLDS,
+        "sort": parameters.sort or "",
+        "choices": _choices(await inside.labels()),
     }
 
 
 async def _groups(inside: Inside, _parameters: Parameters) -> Context:
     """Return the groups of jobs, those that are late first."""
     return {"groups": inside.group_lines()}
+
+
+async def _each_source(inside: Inside, parameters: SourceParameters, survey: Survey) -> Context:
+    rows, following = await inside.sources(parameters, survey)
+    # By key they are in order; sorted, they cannot be grouped.
+    groups = groupby(rows, key=lambda row: None if parameters.sort else row[:3])
+    return {"groups": [(place, list(group)) for place, group in groups], "next": following}
+
+
+async def _each_service(_inside: Inside, parameters: SourceParameters, survey: Survey) -> Context:
+    end = parameters.cursor + parameters.limit
+    rows, count = await survey.services(parameters.cursor, end)
+    causes, causes_in_all = await survey.causes(0, _FEW_CAUSES)
+    following = end if end < count else None
+    return {"services": rows, "next": following, "causes": causes, "causes_in_all": causes_in_all}
+
+
+async def _each_cause(_inside: Inside, parameters: SourceParameters, survey: Survey) -> Context:
+    end = parameters.cursor + parameters.limit
+    rows, count = await survey.causes(parameters.cursor, end)
+    return {"services": [], "next": end if end < count else None, "causes": rows, "causes_in_all": count}
+
+
+_LISTS: Mapping[str, Callable[[Inside, SourceParameters, Survey], Awaitable[Context]]] = {
+    "source": _each_source,
+    "service": _each_service,
+    "reason": _each_cause,
+}
 
 
 async def _kinds(inside: Inside, _parameters: Parameters) -> Context:

@@ -11,11 +11,12 @@ from typing import Annotated, Any, Literal, Self, cast
 from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, ValidationInfo
 
-from exporter.jobs import State
+from exporter.jobs import SourceKey, State
 from exporter.reasons import Reason
 from exporter.store import JobFilter
 from exporter.store.inventory import Places
 from exporter.store.search import USUAL, Order, Position, Sort
+from exporter.telemetry import PollErrorReason
 from exporter.text.durations import parse_duration
 from exporter.text.problems import in_words
 from exporter.text.spelling import did_you_mean
@@ -54,6 +55,12 @@ SortParameter = Literal[
     "finished", "-finished", "duration", "-duration", "reason", "-reason",
 ]  # fmt: skip
 """A column, with a hyphen for descending order."""
+
+SourceSort = Literal[
+    "last_success", "-last_success", "next_poll", "-next_poll", "duration", "-duration",
+    "calls", "-calls", "jobs", "-jobs", "failures", "-failures",
+]  # fmt: skip
+"""What to sort sources by, with a hyphen for descending order."""
 
 _Whole = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
 _POSITION = TypeAdapter(tuple[_Whole, _Whole | Annotated[str, Field(strict=True)], _Whole])
@@ -146,6 +153,30 @@ class PlaceParameters(Parameters):
         return Places(**{name: frozenset(getattr(self, name)) for name in Places.__dataclass_fields__})
 
 
+class OverviewParameters(Parameters):
+    """The parameters of the first page."""
+
+    account_id: tuple[str, ...] = ()
+    all_services: bool = False
+    """Whether to show services without jobs, too."""
+
+
+class JobAddress(Parameters):
+    """The parameters that identify one job: those of its source, and its id."""
+
+    account_id: str
+    region: str
+    aws_service: str
+    kind: str
+    scope: str = ""
+    id: str
+
+    @property
+    def source(self) -> SourceKey:
+        """The key of its source."""
+        return SourceKey(self.account_id, self.region, self.aws_service, self.kind, self.scope)
+
+
 class JobParameters(PlaceParameters):
     """The parameters of a list of jobs."""
 
@@ -158,6 +189,8 @@ class JobParameters(PlaceParameters):
     created_until: Time = None
     finished_since: Time = None
     finished_until: Time = None
+    longer_than_usual: bool = False
+    """Whether to show only those that have been active for longer than usual."""
     sort: SortParameter | None = None
     limit: int = Field(default=50, ge=1, le=1000)
     cursor: Annotated[Position | None, BeforeValidator(_as_position)] = None
@@ -167,9 +200,8 @@ class JobParameters(PlaceParameters):
         """The order to show them in."""
         return _order(self.sort)
 
-    @property
-    def job_filter(self) -> JobFilter:
-        """The jobs that pass these filters."""
+    def job_filter(self, now: float) -> JobFilter:
+        """Return the jobs that pass these filters."""
         return JobFilter(
             states=frozenset(self.state),
             statuses=frozenset(self.status),
@@ -179,6 +211,7 @@ class JobParameters(PlaceParameters):
             created_until=self.created_until,
             finished_since=self.finished_since,
             finished_until=self.finished_until,
+            longer_than_usual_at=now if self.longer_than_usual else None,
         )
 
 
@@ -186,8 +219,18 @@ class SourceParameters(PlaceParameters):
     """The parameters of a list of sources."""
 
     health: tuple[Health, ...] = ()
+    reason: tuple[PollErrorReason, ...] = ()
     overdue: bool = False
     """Whether to show only those whose next poll is late by more than one interval."""
+    sort: SourceSort | None = None
     limit: int = Field(default=500, ge=1, le=1000)
     cursor: int = Field(default=0, ge=0, le=10**9)
     """The number of sources on the pages before."""
+
+
+class SourcePageParameters(SourceParameters):
+    """The parameters of the page of sources, which can be folded."""
+
+    by: Literal["source", "service", "reason"] | None = None
+    """What has a row; left out: each source if one page has room for all, else each service of an account."""
+    limit: int = Field(default=100, ge=1, le=1000)

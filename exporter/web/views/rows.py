@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from exporter.jobs import State
+from exporter.jobs import SourceKey, State
 from exporter.store import duration
 from exporter.store.inventory import Found
 from exporter.telemetry import SourceStatus
@@ -37,6 +37,8 @@ class JobRow(NamedTuple):
     message: str
     """The same in AWS's words."""
     records: Mapping[str, int]
+    dimensions: Mapping[str, str]
+    """The labels that the user asked for."""
     console_url: str | None
     as_of: float | None
     """When its source was last polled successfully."""
@@ -61,6 +63,8 @@ class JobRow(NamedTuple):
             code=job.code,
             message=job.message,
             records=dict(job.records),
+            # Those of a reload count from the next poll on.
+            dimensions=dict(zip(found.source.dimensions, job.dimensions, strict=False)),
             console_url=kind.console_url(status.key.region, job),
             as_of=status.last_success,
         )
@@ -69,6 +73,19 @@ class JobRow(NamedTuple):
     def title(self) -> str:
         """The name, or the end of the id if there is none."""
         return self.name or self.id.rpartition("/")[2]
+
+    def took(self, now: float) -> float | None:
+        """Return how long it ran, or how long ago it started, or was created, while it is not over."""
+        since = self.created if self.started is None else self.started
+        if self.state.is_final or since is None:
+            return self.duration_seconds
+        return now - since
+
+    @property
+    def address(self) -> Mapping[str, str]:
+        """The parameters of its page."""
+        place = {name: getattr(self, name) for name in SourceKey._fields}
+        return {**place, "id": self.id}
 
     @property
     def digest(self) -> str:

@@ -8,7 +8,7 @@
   const pause = document.getElementById("pause");
   let paused = false;
 
-  const isRefreshed = document.querySelector('nav [aria-current="page"]') && !document.querySelector("main pre, #error");
+  const isRefreshed = document.querySelector("header nav [aria-current]") && !document.querySelector("main pre, #error");
 
   // Makes the children of one element equal to those of another, and touches only what differs. A child with an id keeps its element.
   function patch(now, then) {
@@ -63,9 +63,10 @@
         const response = await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout(EVERY) });
         if (!response.ok) throw new Error(response.status);
         const there = new DOMParser().parseFromString(await response.text(), "text/html");
+        localTimes(there);
         if (!paused) {
           patch(main, there.getElementById("main"));
-          updated.textContent = `Updated ${new Date().toISOString().slice(11, 19)}`;
+          updated.textContent = `Updated ${new Date().toTimeString().slice(0, 8)}`;
           updated.classList.remove("late");
         }
       } catch {
