@@ -63,7 +63,11 @@ spec:
         {{- end }}
         {{- if kindIs "map" $values.extraArgs }}
         {{- range $flag, $value := $values.extraArgs }}
-        - {{ printf "--%s=%s" $flag (kindIs "string" $value | ternary $value (toJson $value)) | quote }}
+        {{- range kindIs "slice" $value | ternary $value (list $value) }}
+        {{- if not (kindIs "invalid" .) }}
+        - {{ printf "--%s=%s" $flag (kindIs "string" . | ternary . (toJson .)) | quote }}
+        {{- end }}
+        {{- end }}
         {{- end }}
         {{- else }}
         {{- range $values.extraArgs }}

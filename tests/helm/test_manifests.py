@@ -185,10 +185,10 @@ def test_numbers_are_rendered_unchanged(render):
     """Account ids and large limits do not turn into 1.1e+11, wherever they appear."""
     config = {"accounts": [{"id": 111122223333}], "limits": {"dimension_values": 1000000}, "aws": {"burst": 2.5}}
     values = {"config": config, "serviceMonitor": {"enabled": True, "sampleLimit": 2000000}}
-    manifests = render({**values, "extraArgs": {"poll.concurrency": 3000000, "metrics.per-job": True}})
+    manifests = render({**values, "extraArgs": {"poll.concurrency": 3000000}})
     assert yaml.safe_load(manifests.one("ConfigMap")["data"]["exporter.yml"]) == config
     assert manifests.one("ServiceMonitor")["spec"]["sampleLimit"] == 2000000
-    assert manifests.container["args"][-2:] == ["--metrics.per-job=true", "--poll.concurrency=3000000"]
+    assert manifests.container["args"][-1] == "--poll.concurrency=3000000"
 
 
 @example
@@ -202,6 +202,25 @@ def test_the_exporter_accepts_its_arguments_and_variables(render, values, monkey
     assert settings.web.listen_address == (f":{container['ports'][0]['containerPort']}",)
     if "extraArgs" in values:
         assert (settings.log.format, settings.poll.concurrency) == ("json", 8)
+
+
+def test_the_exporter_accepts_a_map_of_arguments(render):
+    """What is on or off, numbers, texts and lists reach it as they are meant; null leaves a flag out."""
+    arguments = {
+        "web.enable-lifecycle": True,
+        "web.disable-pages": False,
+        "poll.concurrency": 12,
+        "poll.lookback": "2d",
+        "metrics.families.exclude": ["aws_jobs_failed_total", "aws_job_exporter_source_*"],
+        "log.level": None,
+    }
+    container = render({"extraArgs": arguments}).container
+    settings = load(CATALOG, None, given(argument_parser().parse_args(container["args"])))
+    assert settings.web.enable_lifecycle is True
+    assert settings.web.disable_pages is False
+    assert (settings.poll.concurrency, settings.poll.lookback) == (12, 172800)
+    assert settings.metrics.families.exclude == ("aws_jobs_failed_total", "aws_job_exporter_source_*")
+    assert not any("log.level" in argument for argument in container["args"])
 
 
 def test_arguments_can_be_a_list(render):
