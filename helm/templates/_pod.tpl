@@ -26,7 +26,13 @@ spec:
   {{- with include "aws-job-exporter.pullSecrets" . }}
   {{- . | nindent 2 }}
   {{- end }}
-  {{- range $key := list "priorityClassName" "dnsPolicy" "runtimeClassName" }}
+  {{- with $values.dnsPolicy | default (ternary "ClusterFirstWithHostNet" "" $values.hostNetwork) }}
+  dnsPolicy: {{ . }}
+  {{- end }}
+  {{- if $values.hostNetwork }}
+  hostNetwork: true
+  {{- end }}
+  {{- range $key := list "priorityClassName" "runtimeClassName" "schedulerName" }}
   {{- with index $values $key }}
   {{ $key }}: {{ . }}
   {{- end }}
@@ -52,6 +58,10 @@ spec:
     - name: exporter
       image: {{ include "aws-job-exporter.image" . }}
       imagePullPolicy: {{ $values.image.pullPolicy }}
+      {{- with $values.command }}
+      command:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
       args:
         - --config.file=/etc/aws-job-exporter/config/{{ include "aws-job-exporter.configKey" . }}
         - --web.listen-address=:{{ $values.containerPort }}
@@ -93,8 +103,10 @@ spec:
           protocol: TCP
       {{- range $probe, $path := dict "livenessProbe" "/-/healthy" "readinessProbe" "/-/ready" "startupProbe" "/-/healthy" }}
       {{- with index $values $probe }}
+      {{- if dig "enabled" true . }}
       {{ $probe }}:
-        {{- include "aws-job-exporter.probe" (dict "root" $ "probe" . "path" $path) | nindent 8 }}
+        {{- include "aws-job-exporter.probe" (dict "root" $ "probe" (omit . "enabled") "path" $path) | nindent 8 }}
+      {{- end }}
       {{- end }}
       {{- end }}
       {{- range $key := list "lifecycle" "resources" "securityContext" }}
@@ -153,6 +165,10 @@ spec:
 {{- if gt (int .Values.shards) 1 }}
 # The exporter takes the shard's index from the number at the end of the pod's name.
 - {name: AWS_JOB_EXPORTER_SHARD__COUNT, value: {{ .Values.shards | quote }}}
+{{- if .Values.hostNetwork }}
+# In the node's network, the host name is the node's.
+- {name: HOSTNAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+{{- end }}
 {{- end }}
 {{- end }}
 

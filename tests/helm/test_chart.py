@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from exporter import __version__
+from exporter.catalog.models import regions
 from helm.document import readme, values
 
 pytestmark = pytest.mark.slow
@@ -96,6 +97,7 @@ def test_the_package_is_complete(helm, template, tmp_path):
     assert LINKED.keys() >= {"files/rules/aws-job-exporter.yml", "files/dashboards/overview.json"}
     templates = {str(file.relative_to(CHART)) for file in CHART.glob("templates/**/*") if file.is_file()}
     own = {"Chart.yaml", "README.md", "values.yaml", "values.schema.json", ".helmignore", "files/get.py"}
+    own |= {"files/defaults.yaml"}
     assert held.keys() == {*LINKED, *templates, *own}
     values = EXAMPLES["eks"]
     assert template(values, package).stdout == template(values, CHART).stdout != ""
@@ -106,6 +108,7 @@ def test_rules_and_dashboards_are_not_copies():
     assert {file.name: file.resolve() for file in CHART.glob("files/*") if file.is_symlink()} == {
         "rules": CONFIG / "prometheus" / "rules",
         "dashboards": CONFIG / "grafana" / "dashboards",
+        "defaults.yaml": CHART / "values.yaml",
     }
 
 
@@ -217,12 +220,45 @@ WRONG = [
         "with both, Prometheus counts every job twice",
     ),
     ({"ingress": {"enabled": True}}, "ingress.hosts: name a host"),
+    (
+        {"service": {"labels": {"app.kubernetes.io/component": "x"}}},
+        "service.labels: leave out app.kubernetes.io/component, by which the ServiceMonitor finds the service",
+    ),
+    ({"commonLabels": {"app.kubernetes.io/name": "x"}}, "commonLabels: leave out app.kubernetes.io/name, by which"),
     ({"httpRoute": {"enabled": True}}, "httpRoute.parentRefs: name a gateway"),
     (
         {"prometheusRule": {"enabled": True, "alerts": {"AwsJobFaild": {"enabled": False}}}},
         "prometheusRule.alerts.AwsJobFaild: there is no such alert; there are AwsJobDeadlineNear, ",
     ),
 ]
+
+
+SECTIONS = sorted({key.rpartition(".")[0] for key in DOCUMENTED if "." in key})
+REMOVABLE = {
+    **{key: key for key in ("livenessProbe", "readinessProbe", "startupProbe", "securityContext", "resources")},
+    "podSecurityContext": "fsGroup",
+}
+"""What null removes, and a word by which it is seen."""
+
+
+@pytest.mark.parametrize("key", [*DOCUMENTED, *SECTIONS])
+def test_null_stands_for_the_default(template, key):
+    """A section in which everything is commented out is null, and changes nothing; what is removable goes."""
+    nothing = None
+    for step in reversed(key.split(".")):
+        nothing = {step: nothing}
+    if key in REMOVABLE:
+        word = f"{REMOVABLE[key]}:"
+        assert template(nothing).stdout.count(word) < template({}).stdout.count(word)
+    else:
+        assert template(nothing).stdout == template({}).stdout != ""
+
+
+def test_every_region_of_every_partition_can_be_read():
+    """The names of regions are of more than one form."""
+    pattern = SCHEMA["properties"]["aws"]["properties"]["region"]["pattern"]
+    assert [region for region in regions() if not re.match(pattern, region)] == []
+    assert "eusc-de-east-1" in regions()
 
 
 @pytest.mark.parametrize(("wrong", "message"), WRONG, ids=[message[:40] for _, message in WRONG])

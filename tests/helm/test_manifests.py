@@ -171,6 +171,23 @@ def test_the_exporter_accepts_its_configuration(render, values, tmp_path, capsys
     assert yaml.safe_load(text) == values.get("config", {})
 
 
+def test_the_network_of_the_node_can_be_used(render):
+    """Names of the cluster are still found, and a shard still knows the name of its pod."""
+    pod = render({"hostNetwork": True}).pod
+    assert (pod["hostNetwork"], pod["dnsPolicy"]) == (True, "ClusterFirstWithHostNet")
+    assert "dnsPolicy" not in render().pod
+    assert render({"hostNetwork": True, "dnsPolicy": "Default"}).pod["dnsPolicy"] == "Default"
+    (_, name) = render({"hostNetwork": True, "shards": 2}).container["env"]
+    assert name == {"name": "HOSTNAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
+
+
+def test_two_releases_are_two_jobs(render):
+    """Alerts compare the targets of a job: those of another release are none of its shards."""
+    for kind in ("ServiceMonitor", "PodMonitor"):
+        values = {kind[0].lower() + kind[1:]: {"enabled": True}}
+        assert render(values).one(kind)["spec"]["jobLabel"] == "app.kubernetes.io/instance"
+
+
 def test_a_custom_configuration_is_mounted(render):
     """The chart creates no other configuration, and no change restarts the pod."""
     volumes = {"certificates": ("configMap", "name"), "shards": ("secret", "secretName")}
@@ -262,7 +279,8 @@ def test_pods_are_restricted(render, values):
         expected = "serviceAccountName" in spec and values.get("serviceAccount", {}).get("automountToken", False)
         assert spec["automountServiceAccountToken"] is expected
         assert spec["enableServiceLinks"] is False
-        assert not spec.keys() & {"hostNetwork", "hostPID", "hostIPC"}
+        assert not spec.keys() & {"hostPID", "hostIPC"}
+        assert spec.get("hostNetwork", False) is ("serviceAccountName" in spec and values.get("hostNetwork", False))
         assert spec["securityContext"]["runAsNonRoot"] is True
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         if values.get("podSecurityContext") is None:
