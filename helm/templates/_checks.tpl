@@ -39,6 +39,11 @@
 {{- if and $values.serviceMonitor.enabled $values.podMonitor.enabled }}
 {{- fail "serviceMonitor.enabled and podMonitor.enabled: with both, Prometheus counts every job twice" }}
 {{- end }}
+{{- range $name := list "serviceMonitor" "podMonitor" }}
+{{- if and (index $values $name "authorization") $values.web.basicAuth.secretName }}
+{{- fail (printf "%s.authorization: leave it out, because web.basicAuth has a password" $name) }}
+{{- end }}
+{{- end }}
 {{- $selector := include "aws-job-exporter.selector" . | fromYaml }}
 {{- range $name, $labels := dict "commonLabels" $values.commonLabels "service.labels" $values.service.labels }}
 {{- range $key, $own := $selector }}

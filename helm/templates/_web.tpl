@@ -116,6 +116,10 @@ basicAuth:
   password: {name: {{ .secretName }}, key: {{ .passwordKey }}}
 {{- end }}
 {{- end }}
+{{- with .monitor.authorization }}
+authorization:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- if .monitor.tlsConfig }}
 tlsConfig:
   {{- toYaml .monitor.tlsConfig | nindent 2 }}

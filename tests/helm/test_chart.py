@@ -76,6 +76,18 @@ def test_the_version_is_that_of_the_project():
     assert chart["version"] == chart["appVersion"] == __version__
 
 
+def test_artifact_hub_shows_the_image_of_the_release(render):
+    """And the other annotations are lists in YAML, as it reads them; a link of the README works there, too."""
+    annotations = yaml.safe_load((CHART / "Chart.yaml").read_text())["annotations"]
+    ((image,),) = [yaml.safe_load(annotations["artifacthub.io/images"])]
+    assert image["image"] == render({}).container["image"]
+    for name in ("changes", "links"):
+        assert yaml.safe_load(annotations[f"artifacthub.io/{name}"])
+    links = re.findall(r"\]\(([^)#][^)]*)\)", (CHART / "README.md").read_text())
+    assert links
+    assert [link for link in links if not link.startswith("https://")] == []
+
+
 def test_the_readme_names_the_supported_versions():
     """The oldest Kubernetes version is that of the manifest, the Helm version that of the lock."""
     kubernetes = re.findall(r'^kubeVersion: ">=(1\.\d+)', (CHART / "Chart.yaml").read_text(), re.MULTILINE)
@@ -97,7 +109,8 @@ def test_the_package_is_complete(helm, template, tmp_path):
     assert LINKED.keys() >= {"files/rules/aws-job-exporter.yml", "files/dashboards/overview.json"}
     templates = {str(file.relative_to(CHART)) for file in CHART.glob("templates/**/*") if file.is_file()}
     own = {"Chart.yaml", "README.md", "values.yaml", "values.schema.json", ".helmignore", "files/get.py"}
-    own |= {"files/defaults.yaml"}
+    own |= {"LICENSE", "files/defaults.yaml"}
+    assert held["LICENSE"] == (CHART.parent / "LICENSE").read_bytes()
     assert held.keys() == {*LINKED, *templates, *own}
     values = EXAMPLES["eks"]
     assert template(values, package).stdout == template(values, CHART).stdout != ""
@@ -220,6 +233,10 @@ WRONG = [
         "with both, Prometheus counts every job twice",
     ),
     ({"ingress": {"enabled": True}}, "ingress.hosts: name a host"),
+    (
+        {"podMonitor": {"authorization": {"type": "Bearer"}}, "web": {"basicAuth": {"secretName": "a"}}},
+        "podMonitor.authorization: leave it out, because web.basicAuth has a password",
+    ),
     (
         {"service": {"labels": {"app.kubernetes.io/component": "x"}}},
         "service.labels: leave out app.kubernetes.io/component, by which the ServiceMonitor finds the service",

@@ -564,13 +564,41 @@ def test_a_monitor_has_the_added_settings(render):
     values = EXAMPLES["everything"]["serviceMonitor"]
     monitor = render(EXAMPLES["everything"]).one("ServiceMonitor", "r-jobs")
     (endpoint,) = monitor["spec"]["endpoints"]
-    for key in ("interval", "scrapeTimeout", "honorLabels", "proxyUrl", "relabelings", "metricRelabelings"):
+    for key in (
+        "interval",
+        "scrapeTimeout",
+        "honorLabels",
+        "proxyUrl",
+        "relabelings",
+        "metricRelabelings",
+        "authorization",
+    ):
         assert endpoint[key] == values[key]
-    for key in ("jobLabel", "podTargetLabels", "sampleLimit"):
+    for key in (
+        *("jobLabel", "podTargetLabels", "sampleLimit", "targetLimit"),
+        *("labelLimit", "scrapeProtocols", "scrapeClass"),
+    ):
         assert monitor["spec"][key] == values[key]
     pod_monitor = render(EXAMPLES["shards"]).one("PodMonitor")
     assert pod_monitor["metadata"]["namespace"] == "monitoring"
     assert pod_monitor["spec"]["podMetricsEndpoints"][0]["interval"] == "2m"
+
+
+def test_a_service_has_the_added_settings(render):
+    """Each key is where Kubernetes looks for it; what is not set is absent."""
+    values = EXAMPLES["web"]["service"]
+    assert render(EXAMPLES["web"]).one("Service")["spec"].items() >= values.items()
+    assert render(EXAMPLES["storage"]).one("Service")["spec"]["clusterIP"] == "None"
+    assert render().one("Service")["spec"].keys() == {"type", "publishNotReadyAddresses", "ports", "selector"}
+
+
+def test_annotations_for_all_are_added_to_each(render):
+    """A resource's own take precedence; manifests that the user adds as a whole are left alone."""
+    values = {"commonAnnotations": {"owner": "ml", "a": "all"}, "service": {"annotations": {"a": "b"}}}
+    manifests = render(values)
+    for manifest in manifests:
+        assert manifest["metadata"]["annotations"]["owner"] == "ml"
+    assert manifests.one("Service")["metadata"]["annotations"] == {"owner": "ml", "a": "b"}
 
 
 def test_pages_have_an_address(render):
