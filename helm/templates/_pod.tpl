@@ -2,12 +2,17 @@
 {{- define "aws-job-exporter.pod" -}}
 {{- $values := .Values }}
 {{- $web := include "aws-job-exporter.webSecret" . }}
+{{- $storage := include "aws-job-exporter.storage" . }}
 {{- $labels := mustMergeOverwrite (include "aws-job-exporter.labels" . | fromYaml) (deepCopy $values.commonLabels) (deepCopy $values.podLabels) (include "aws-job-exporter.selector" . | fromYaml) -}}
 metadata:
   labels:
     {{- toYaml $labels | nindent 4 }}
   annotations:
     kubectl.kubernetes.io/default-container: exporter
+    {{- if eq $storage "emptyDir" }}
+    # What is lost with it is read again: no reason to keep a node.
+    cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes: storage
+    {{- end }}
     {{- if not (or $values.existingConfigMap $values.existingSecret) }}
     checksum/config: {{ toYaml $values.config | sha256sum }}
     {{- end }}
@@ -68,7 +73,7 @@ spec:
         {{- if $web }}
         - --web.config.file=/etc/aws-job-exporter/web/web.yml
         {{- end }}
-        {{- if $values.persistence.enabled }}
+        {{- if $storage }}
         - --storage.path=/var/lib/aws-job-exporter
         {{- end }}
         {{- if kindIs "map" $values.extraArgs }}
@@ -127,7 +132,7 @@ spec:
         {{- if $values.web.basicAuth.secretName }}
         {{- include "aws-job-exporter.getMounts" . | nindent 8 }}
         {{- end }}
-        {{- if $values.persistence.enabled }}
+        {{- if $storage }}
         - {name: storage, mountPath: /var/lib/aws-job-exporter}
         {{- end }}
         {{- with $values.extraVolumeMounts }}
@@ -153,9 +158,24 @@ spec:
     - name: storage
       persistentVolumeClaim: {claimName: {{ default (include "aws-job-exporter.fullname" .) $values.persistence.existingClaim }}}
     {{- end }}
+    {{- if eq $storage "emptyDir" }}
+    - {name: storage, emptyDir: {}}
+    {{- end }}
     {{- with $values.extraVolumes }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
+{{- end }}
+
+{{/*
+Where what is known of jobs is kept: on a "volume", or in an "emptyDir", or nowhere. A configuration that is not the chart's may name
+another directory, and the flag would win.
+*/}}
+{{- define "aws-job-exporter.storage" -}}
+{{- if .Values.persistence.enabled -}}
+volume
+{{- else if and .Values.persistence.ephemeral (not (or .Values.existingConfigMap .Values.existingSecret (dig "storage" "path" "" .Values.config))) -}}
+emptyDir
+{{- end }}
 {{- end }}
 
 {{- define "aws-job-exporter.env" -}}

@@ -139,6 +139,8 @@ def test_everything_mounted_or_referenced_exists(render, values):
         assert sorted(mounted) == sorted([*volumes, *(claim["metadata"]["name"] for claim in claimed)])
         for volume in volumes.values():
             (key,) = volume.keys() - {"name"}
+            if key == "emptyDir":
+                continue
             kind, name = REFERENCES[key]
             if volume[key][name].startswith(manifests.workload["metadata"]["name"]):
                 assert manifests.one(kind, volume[key][name])
@@ -368,13 +370,33 @@ def test_shards_are_a_stateful_set(render):
 STORAGE = "/var/lib/aws-job-exporter"
 
 
-def test_nothing_is_kept_by_default(render):
-    """There is no claim, no volume and no flag."""
-    for values in ({}, {"shards": 4}, {"persistence": {"size": "5Gi"}}):
-        manifests = render(values)
-        assert manifests.of("PersistentVolumeClaim") == templates(manifests) == []
-        assert [volume["name"] for volume in manifests.pod["volumes"]] == ["config"]
-        assert not any("storage" in argument for argument in manifests.container["args"])
+@pytest.mark.parametrize("values", [{}, {"shards": 4}, {"persistence": {"size": "5Gi"}}])
+def test_by_default_only_a_new_pod_starts_over(render, values):
+    """There is no claim; a restart of the container finds what it knew in an `emptyDir`, which keeps no node alive."""
+    manifests = render(values)
+    assert manifests.of("PersistentVolumeClaim") == templates(manifests) == []
+    assert {"name": "storage", "emptyDir": {}} in manifests.pod["volumes"]
+    assert {"name": "storage", "mountPath": STORAGE} in manifests.container["volumeMounts"]
+    assert f"--storage.path={STORAGE}" in manifests.container["args"]
+    annotations = manifests.workload["spec"]["template"]["metadata"]["annotations"]
+    assert annotations["cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"] == "storage"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"persistence": {"ephemeral": False}},
+        {"config": {"storage": {"path": "/own"}}},
+        {"existingSecret": "configuration"},
+        {"existingConfigMap": "configuration"},
+    ],
+    ids=["off", "own-path", "own-secret", "own-map"],
+)
+def test_another_directory_is_left_to_the_configuration(render, values):
+    """A flag of the chart's would win over the file."""
+    manifests = render(values)
+    assert [volume["name"] for volume in manifests.pod["volumes"]] == ["config"]
+    assert not any("storage" in argument for argument in manifests.container["args"])
 
 
 def test_one_exporter_keeps_what_it_knows_on_a_volume(render):
@@ -541,9 +563,35 @@ def test_the_certificate_of_a_secret_is_used(render):
     assert {key: file[key] for key in ("basic_auth_users", "http_server_config")} == EXAMPLES["web"]["web"]["config"]
 
 
+def stable(instance, **source):
+    """Return the relabelings that make a target the same after its pod is replaced."""
+    return [{**source, "targetLabel": "instance", "replacement": instance}, {"action": "labeldrop", "regex": "pod"}]
+
+
+@pytest.mark.parametrize("monitor", ["serviceMonitor", "podMonitor"])
+def test_a_replaced_pod_continues_the_series_of_the_former(render, monitor):
+    """An address or the name of a pod in the labels would begin new series, without a history for alerts."""
+
+    def relabelings(**values):
+        kind = monitor[0].upper() + monitor[1:]
+        spec = render({**values, monitor: {"enabled": True, **values.get(monitor, {})}}).one(kind)["spec"]
+        (endpoint,) = spec.get("endpoints") or spec["podMetricsEndpoints"]
+        return endpoint.get("relabelings")
+
+    assert relabelings(service={"port": 80}) == stable(f"{NAME}.jobs.svc:80")
+    own = {"targetLabel": "cluster", "replacement": "one"}
+    assert relabelings(**{monitor: {"relabelings": [own]}}) == [*stable(f"{NAME}.jobs.svc:10058"), own]
+    assert relabelings(**{monitor: {"stableInstance": False}}) is None
+    shard = stable(f"$1.{NAME}-shards.jobs.svc:10058", sourceLabels=["__meta_kubernetes_pod_name"])
+    assert relabelings(shards=2) == shard
+    # Two pods at once must not be one target.
+    assert relabelings(strategy={"type": "RollingUpdate"}) == [{"action": "labeldrop", "regex": "pod"}]
+
+
 def test_a_monitor_scrapes_as_configured(render):
     """Scheme, password and certificates follow from the web configuration, the path from the exporter's."""
     (plain,) = render({"serviceMonitor": {"enabled": True}}).one("ServiceMonitor")["spec"]["endpoints"]
+    assert plain.pop("relabelings") == stable("r-aws-job-exporter.jobs.svc:10058")
     assert plain == {"port": "metrics", "path": "/metrics", "scheme": "http", "honorLabels": False, "interval": "30s"}
     (moved,) = render(EXAMPLES["eks"]).one("ServiceMonitor")["spec"]["endpoints"]
     assert moved["path"] == "/jobs-metrics"
