@@ -65,9 +65,9 @@ def _refuse_unknown(parser: argparse.ArgumentParser, arguments: Sequence[str]) -
             parser.error(f"unknown flag {flag}{did_you_mean(flag, known)}")
 
 
-def argument_parser() -> argparse.ArgumentParser:
+def argument_parser() -> Parser:
     """Return the parser, which takes flags before and after the command."""
-    shared = argparse.ArgumentParser(add_help=False)
+    shared = Parser(add_help=False)
     add_flags(shared)
     parser = Parser(
         "aws-job-exporter",

@@ -4,7 +4,9 @@ import asyncio
 import re
 import subprocess
 import sys
+from asyncio import StreamReader
 from pathlib import Path
+from typing import cast
 
 import aiohttp
 import pytest
@@ -29,7 +31,8 @@ def sources(service):
 
 def test_it_follows_the_compose_specification():
     """By the specification's own schema."""
-    command = [Path(sys.executable).with_name("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", FILE]
+    program = Path(sys.executable).with_name("check-jsonschema")
+    command = [str(program), "--builtin-schema", "vendor.compose-spec", str(FILE)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
@@ -91,7 +94,7 @@ async def test_an_alert_is_printed(tool, tmp_path):
     try:
         await eventually(lambda: posted(port))
         async with asyncio.timeout(PATIENCE):
-            line = (await printer.stdout.readline()).decode()
+            line = (await cast("StreamReader", printer.stdout).readline()).decode()
     finally:
         for process in (alertmanager, printer):
             process.kill()

@@ -23,13 +23,19 @@ class Resolved(Template):
     """CloudFormation's YAML with everything that is conditional, and with each condition as its first value."""
 
 
+def chosen(loader, node):
+    """Return the first value of an `!If`."""
+    return loader.construct_sequence(node, deep=True)[1]
+
+
 def substituted(loader, node):
     """Return the text of a `!Sub`, its variables as they are."""
-    is_list = isinstance(node, yaml.SequenceNode)
-    return loader.construct_sequence(node, deep=True)[0] if is_list else node.value
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)[0]
+    return node.value
 
 
-Resolved.add_constructor("!If", lambda loader, node: loader.construct_sequence(node, deep=True)[1])
+Resolved.add_constructor("!If", chosen)
 Resolved.add_constructor("!Sub", substituted)
 Resolved.add_constructor("!Select", lambda _loader, _node: "ws-1")
 Resolved.add_constructor("!Not", lambda _loader, _node: True)

@@ -6,6 +6,7 @@ import re
 import shlex
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -261,8 +262,9 @@ REMOVABLE = {
 @pytest.mark.parametrize("key", [*DOCUMENTED, *SECTIONS])
 def test_null_stands_for_the_default(template, key):
     """A section in which everything is commented out is null, and changes nothing; what is removable goes."""
-    nothing = None
-    for step in reversed(key.split(".")):
+    *path, last = key.split(".")
+    nothing: dict[str, Any] = {last: None}
+    for step in reversed(path):
         nothing = {step: nothing}
     if key in REMOVABLE:
         word = f"{REMOVABLE[key]}:"
