@@ -35,7 +35,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo check test coverage test-busy lint mutants bench dashboards readers screenshots dist sbom docs chart lock clean
+.PHONY: help demo check test coverage test-busy lint mutants bench arm dashboards promtool readers rules screenshots dist sbom docs chart lock clean
 
 help: ## Print the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -92,6 +92,25 @@ readers: ## Build programs that read metrics into build/readers, for tests/reade
 	$(READERS)/datadog/bin/pip install --quiet datadog-checks-base==38.7.0 binary cachetools certifi cryptography jellyfish \
 		lazy-loader prometheus-client protobuf pydantic python-dateutil pyyaml requests requests-toolbelt requests-unixsocket2 \
 		simplejson urllib3 wrapt
+
+# What the image of the other machine needs, without that machine; the Python is that of the image.
+arm: $(DEV) ## Check that every shipped package has a wheel for arm64, without building anything
+	rm -rf build/arm
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --require-hashes --only-binary :all: --no-deps \
+		--platform manylinux_2_28_aarch64 --platform manylinux_2_17_aarch64 --platform manylinux2014_aarch64 \
+		--python-version $(shell sed -n 's/^ARG BUILDER=.*python:\([0-9.]*\)-.*/\1/p' Dockerfile) --dest build/arm -r requirements.txt
+
+promtool: ## Build the promtool of Prometheus 3 into build/readers, for `make rules`: needs Go and the network
+	mkdir -p $(READERS)
+	$(GO) install github.com/prometheus/prometheus/cmd/promtool@v0.316.0
+	mv $(READERS)/promtool $(READERS)/promtool-3
+
+rules: ## Check and test the rules with each promtool there is: that of the PATH, and that of `make promtool`
+	@set -e; for promtool in $$(command -v promtool) $(wildcard $(CURDIR)/$(READERS)/promtool-3); do \
+		found=yes; echo "$$promtool"; \
+		$$promtool check rules config/prometheus/rules/*.yml; \
+		$$promtool test rules config/prometheus/tests/*.yml; \
+	done; test -n "$$found" || { echo 'error: there is no promtool: install prometheus, or run make promtool' >&2; exit 1; }
 
 screenshots: $(DEV) ## Take screenshots of the demo's pages: needs Debian's chromium
 	$(BIN)/python -m tools.screenshots docs/images

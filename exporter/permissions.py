@@ -38,6 +38,10 @@ QUEUE_ACTIONS = ("sqs:DeleteMessage", "sqs:ReceiveMessage")
 """What IAM calls that."""
 
 
+ASSUMING_ACTIONS = ("sts:AssumeRole", "sts:TagSession")
+"""What assuming a role takes: credentials of EKS Pod Identity have tags, which go on to the next role."""
+
+
 class Statement(NamedTuple):
     """A statement of a policy that allows actions on resources."""
 
@@ -116,7 +120,7 @@ def base(settings: Settings, catalog: Catalog) -> Permissions:
     if organization := settings.organization:
         roles.add(f"arn:*:iam::*:role/{organization.role_name}")
         own = {**own, **dict.fromkeys(map("organizations:{}".format, listings(organization)), ANY)}
-    return {**own, "sts:AssumeRole": tuple(sorted(roles))} if roles else own
+    return {**own, **dict.fromkeys(ASSUMING_ACTIONS, tuple(sorted(roles)))} if roles else own
 
 
 def listings(organization: Organization) -> Sequence[str]:

@@ -111,7 +111,7 @@ def test_the_base_assumes_the_roles():
     """The base identity reads nothing itself."""
     accounts = [{"role_arn": role} for role in reversed(ROLES)]
     settings = configured("http://localhost", {"bedrock": {}}, accounts=accounts)
-    assert permissions.base(settings, CATALOG) == {"sts:AssumeRole": tuple(ROLES)}
+    assert permissions.base(settings, CATALOG) == {"sts:AssumeRole": tuple(ROLES), "sts:TagSession": tuple(ROLES)}
 
 
 def test_the_base_reads_its_own_account():
@@ -120,6 +120,7 @@ def test_the_base_reads_its_own_account():
     assert permissions.base(settings, CATALOG) == {
         **permissions.reading(settings, CATALOG),
         "sts:AssumeRole": (ROLES[0],),
+        "sts:TagSession": (ROLES[0],),
     }
 
 
@@ -132,7 +133,8 @@ def test_an_organization_is_listed_and_its_roles_are_assumed():
     """Its own account is read without a role; units need a permission only where one is named."""
     organization: dict[str, object] = {"role_name": "a/b"}
     settings = configured("http://localhost", {"bedrock": {}}, accounts={"organization": organization})
-    listed = {"organizations:ListAccounts": permissions.ANY, "sts:AssumeRole": ("arn:*:iam::*:role/a/b",)}
+    roles = ("arn:*:iam::*:role/a/b",)
+    listed = {"organizations:ListAccounts": permissions.ANY, "sts:AssumeRole": roles, "sts:TagSession": roles}
     assert permissions.base(settings, CATALOG) == {**permissions.reading(settings, CATALOG), **listed}
     organization["exclude"] = ["ou-ab12-11111111"]
     settings = configured("http://localhost", {"bedrock": {}}, accounts={"organization": organization})

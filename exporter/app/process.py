@@ -72,6 +72,7 @@ async def running(
                 exposition=parts.exposition,
                 is_ready=lambda: parts.poller.progress.is_ready,
                 telemetry_path=web.telemetry_path,
+                allowed_hosts=web.allowed_hosts,
                 max_requests=web.max_requests,
                 inside=None if web.disable_pages else _inside(parts),
                 reload=reloader.reload if web.enable_lifecycle else None,

@@ -47,6 +47,12 @@ CAUSES = (
         "Remove the explicit deny of {action} from the {policy}; to allow it elsewhere does not help",
     ),
     _cause(
+        "`sts:TagSession` is not allowed",
+        r"not authorized to perform: sts:TagSession on resource: (?P<role>\S+)",
+        "Allow sts:TagSession beside sts:AssumeRole on {role}, in the policy of the exporter's own identity and in the "
+        "role's trust policy: the tags of EKS Pod Identity go on to it",
+    ),
+    _cause(
         "because no policy of some sort allows an action",
         rf"because no (?!identity-based){_POLICY} allows the (?P<action>[\w-]+:\w+) action",
         "Allow {action} in the {policy} as well",

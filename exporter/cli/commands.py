@@ -12,6 +12,7 @@ from pathlib import Path
 from exporter.catalog import Catalog
 from exporter.cli import prices
 from exporter.cli.invocation import Command, FailedError, Invocation
+from exporter.cli.parser import Parser
 from exporter.cli.version import VERSION
 from exporter.settings import ConfigurationError, add_flags
 from exporter.text.spelling import did_you_mean
@@ -26,6 +27,7 @@ Without a command it polls AWS in the background and serves the metrics on /metr
 Every flag below is also a key of the configuration file (--poll.interval: `poll: {interval: 60s}`)
 and an environment variable (AWS_JOB_EXPORTER_POLL__INTERVAL=60s).
 Flags win over the environment, and the environment wins over the file.
+What is on or off is also written --web.enable-lifecycle=true or =false.
 """
 
 _EPILOG = "Exit codes: 0 success, 1 failure while running, 2 wrong usage or configuration."
@@ -63,11 +65,11 @@ def _refuse_unknown(parser: argparse.ArgumentParser, arguments: Sequence[str]) -
             parser.error(f"unknown flag {flag}{did_you_mean(flag, known)}")
 
 
-def argument_parser() -> argparse.ArgumentParser:
+def argument_parser() -> Parser:
     """Return the parser, which takes flags before and after the command."""
-    shared = argparse.ArgumentParser(add_help=False)
+    shared = Parser(add_help=False)
     add_flags(shared)
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         "aws-job-exporter",
         description=_DESCRIPTION,
         epilog=_EPILOG,

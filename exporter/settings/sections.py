@@ -141,6 +141,10 @@ class Web(Section):
     """Exclude metrics about the exporter's process (`process_*`, `python_*`)."""
     disable_pages: bool = False
     """Serve only metrics and health checks: no pages, no API, no names of jobs."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names that pages, API and reload are served under, such as `jobs.example.com` or `*.example.com`; addresses and
+    `localhost` always are. If unset, any name.
+    """
     enable_lifecycle: bool = False
     """Enable reload via HTTP request: POST or PUT to `/-/reload`."""
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+PATHS = ("/-/healthy", "/-/ready")
+
 
 def routes(is_ready: Callable[[], bool]) -> list[web.RouteDef]:
     """Return the routes below `/-/`."""
@@ -20,4 +22,4 @@ def routes(is_ready: Callable[[], bool]) -> list[web.RouteDef]:
             return web.Response(text="Ready.\n")
         return web.Response(status=503, text="Not every source has been polled yet.\n")
 
-    return [web.get("/-/healthy", healthy), web.get("/-/ready", ready)]
+    return [web.get(path, handler) for path, handler in zip(PATHS, (healthy, ready), strict=True)]

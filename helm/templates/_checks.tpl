@@ -39,6 +39,19 @@
 {{- if and $values.serviceMonitor.enabled $values.podMonitor.enabled }}
 {{- fail "serviceMonitor.enabled and podMonitor.enabled: with both, Prometheus counts every job twice" }}
 {{- end }}
+{{- range $name := list "serviceMonitor" "podMonitor" }}
+{{- if and (index $values $name "authorization") $values.web.basicAuth.secretName }}
+{{- fail (printf "%s.authorization: leave it out, because web.basicAuth has a password" $name) }}
+{{- end }}
+{{- end }}
+{{- $selector := include "aws-job-exporter.selector" . | fromYaml }}
+{{- range $name, $labels := dict "commonLabels" $values.commonLabels "service.labels" $values.service.labels }}
+{{- range $key, $own := $selector }}
+{{- if ne (get $labels $key | default $own) $own }}
+{{- fail (printf "%s: leave out %s, by which the ServiceMonitor finds the service; nameOverride changes app.kubernetes.io/name" $name $key) }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- if and $values.httpRoute.enabled (not $values.httpRoute.parentRefs) }}
 {{- fail "httpRoute.parentRefs: name a gateway" }}
 {{- end }}

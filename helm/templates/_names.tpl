@@ -64,7 +64,7 @@ name: {{ include "aws-job-exporter.fullname" .root }}{{ with .suffix }}-{{ . }}{
 namespace: {{ default (include "aws-job-exporter.namespace" .root) .namespace }}
 labels:
   {{- toYaml $labels | nindent 2 }}
-{{- with .annotations }}
+{{- with mustMergeOverwrite (deepCopy .root.Values.commonAnnotations) (default dict .annotations | deepCopy) }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}

@@ -2,12 +2,17 @@
 {{- define "aws-job-exporter.pod" -}}
 {{- $values := .Values }}
 {{- $web := include "aws-job-exporter.webSecret" . }}
+{{- $storage := include "aws-job-exporter.storage" . }}
 {{- $labels := mustMergeOverwrite (include "aws-job-exporter.labels" . | fromYaml) (deepCopy $values.commonLabels) (deepCopy $values.podLabels) (include "aws-job-exporter.selector" . | fromYaml) -}}
 metadata:
   labels:
     {{- toYaml $labels | nindent 4 }}
   annotations:
     kubectl.kubernetes.io/default-container: exporter
+    {{- if eq $storage "emptyDir" }}
+    # What is lost with it is read again: no reason to keep a node.
+    cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes: storage
+    {{- end }}
     {{- if not (or $values.existingConfigMap $values.existingSecret) }}
     checksum/config: {{ toYaml $values.config | sha256sum }}
     {{- end }}
@@ -26,7 +31,13 @@ spec:
   {{- with include "aws-job-exporter.pullSecrets" . }}
   {{- . | nindent 2 }}
   {{- end }}
-  {{- range $key := list "priorityClassName" "dnsPolicy" "runtimeClassName" }}
+  {{- with $values.dnsPolicy | default (ternary "ClusterFirstWithHostNet" "" $values.hostNetwork) }}
+  dnsPolicy: {{ . }}
+  {{- end }}
+  {{- if $values.hostNetwork }}
+  hostNetwork: true
+  {{- end }}
+  {{- range $key := list "priorityClassName" "runtimeClassName" "schedulerName" }}
   {{- with index $values $key }}
   {{ $key }}: {{ . }}
   {{- end }}
@@ -52,18 +63,26 @@ spec:
     - name: exporter
       image: {{ include "aws-job-exporter.image" . }}
       imagePullPolicy: {{ $values.image.pullPolicy }}
+      {{- with $values.command }}
+      command:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
       args:
         - --config.file=/etc/aws-job-exporter/config/{{ include "aws-job-exporter.configKey" . }}
         - --web.listen-address=:{{ $values.containerPort }}
         {{- if $web }}
         - --web.config.file=/etc/aws-job-exporter/web/web.yml
         {{- end }}
-        {{- if $values.persistence.enabled }}
+        {{- if $storage }}
         - --storage.path=/var/lib/aws-job-exporter
         {{- end }}
         {{- if kindIs "map" $values.extraArgs }}
         {{- range $flag, $value := $values.extraArgs }}
-        - {{ printf "--%s=%s" $flag (kindIs "string" $value | ternary $value (toJson $value)) | quote }}
+        {{- range kindIs "slice" $value | ternary $value (list $value) }}
+        {{- if not (kindIs "invalid" .) }}
+        - {{ printf "--%s=%s" $flag (kindIs "string" . | ternary . (toJson .)) | quote }}
+        {{- end }}
+        {{- end }}
         {{- end }}
         {{- else }}
         {{- range $values.extraArgs }}
@@ -89,8 +108,10 @@ spec:
           protocol: TCP
       {{- range $probe, $path := dict "livenessProbe" "/-/healthy" "readinessProbe" "/-/ready" "startupProbe" "/-/healthy" }}
       {{- with index $values $probe }}
+      {{- if dig "enabled" true . }}
       {{ $probe }}:
-        {{- include "aws-job-exporter.probe" (dict "root" $ "probe" . "path" $path) | nindent 8 }}
+        {{- include "aws-job-exporter.probe" (dict "root" $ "probe" (omit . "enabled") "path" $path) | nindent 8 }}
+      {{- end }}
       {{- end }}
       {{- end }}
       {{- range $key := list "lifecycle" "resources" "securityContext" }}
@@ -111,7 +132,7 @@ spec:
         {{- if $values.web.basicAuth.secretName }}
         {{- include "aws-job-exporter.getMounts" . | nindent 8 }}
         {{- end }}
-        {{- if $values.persistence.enabled }}
+        {{- if $storage }}
         - {name: storage, mountPath: /var/lib/aws-job-exporter}
         {{- end }}
         {{- with $values.extraVolumeMounts }}
@@ -137,9 +158,24 @@ spec:
     - name: storage
       persistentVolumeClaim: {claimName: {{ default (include "aws-job-exporter.fullname" .) $values.persistence.existingClaim }}}
     {{- end }}
+    {{- if eq $storage "emptyDir" }}
+    - {name: storage, emptyDir: {}}
+    {{- end }}
     {{- with $values.extraVolumes }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
+{{- end }}
+
+{{/*
+Where what is known of jobs is kept: on a "volume", or in an "emptyDir", or nowhere. A configuration that is not the chart's may name
+another directory, and the flag would win.
+*/}}
+{{- define "aws-job-exporter.storage" -}}
+{{- if .Values.persistence.enabled -}}
+volume
+{{- else if and .Values.persistence.ephemeral (not (or .Values.existingConfigMap .Values.existingSecret (dig "storage" "path" "" .Values.config))) -}}
+emptyDir
+{{- end }}
 {{- end }}
 
 {{- define "aws-job-exporter.env" -}}
@@ -149,6 +185,10 @@ spec:
 {{- if gt (int .Values.shards) 1 }}
 # The exporter takes the shard's index from the number at the end of the pod's name.
 - {name: AWS_JOB_EXPORTER_SHARD__COUNT, value: {{ .Values.shards | quote }}}
+{{- if .Values.hostNetwork }}
+# In the node's network, the host name is the node's.
+- {name: HOSTNAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+{{- end }}
 {{- end }}
 {{- end }}
 

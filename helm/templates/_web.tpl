@@ -91,6 +91,25 @@ httpGet:
 {{- toYaml .probe }}
 {{- end }}
 
+{{/*
+Relabelings after which the series of a pod are those of its successor: `instance` is the name of the service, or of the shard, and
+there is no `pod`. Where both run at once for a while, each keeps its address.
+*/}}
+{{- define "aws-job-exporter.stableInstance" -}}
+{{- $name := include "aws-job-exporter.fullname" . }}
+{{- $namespace := include "aws-job-exporter.namespace" . }}
+{{- if gt (int .Values.shards) 1 }}
+- sourceLabels: [__meta_kubernetes_pod_name]
+  targetLabel: instance
+  replacement: $1.{{ $name }}-shards.{{ $namespace }}.svc:{{ .Values.containerPort }}
+{{- else if eq (default "" .Values.strategy.type) "Recreate" }}
+- targetLabel: instance
+  replacement: {{ $name }}.{{ $namespace }}.svc:{{ .Values.service.port }}
+{{- end }}
+- action: labeldrop
+  regex: pod
+{{- end }}
+
 {{/* The endpoint of a monitor of the Prometheus operator. Takes a dict: root, monitor. */}}
 {{- define "aws-job-exporter.endpoint" -}}
 {{- $web := .root.Values.web -}}
@@ -103,11 +122,17 @@ honorLabels: {{ .monitor.honorLabels }}
 {{ $key }}: {{ . }}
 {{- end }}
 {{- end }}
-{{- range $key := list "relabelings" "metricRelabelings" }}
-{{- with index $.monitor $key }}
-{{ $key }}:
+{{- $stable := list }}
+{{- if .monitor.stableInstance }}
+{{- $stable = include "aws-job-exporter.stableInstance" .root | fromYamlArray }}
+{{- end }}
+{{- with concat $stable .monitor.relabelings }}
+relabelings:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- with .monitor.metricRelabelings }}
+metricRelabelings:
+  {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with $web.basicAuth }}
 {{- if .secretName }}
@@ -115,6 +140,10 @@ basicAuth:
   username: {name: {{ .secretName }}, key: {{ .usernameKey }}}
   password: {name: {{ .secretName }}, key: {{ .passwordKey }}}
 {{- end }}
+{{- end }}
+{{- with .monitor.authorization }}
+authorization:
+  {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- if .monitor.tlsConfig }}
 tlsConfig:

@@ -12,6 +12,7 @@ DENIED = (
     "An error occurred (AccessDeniedException) when calling the ListModelInvocationJobs operation: User: arn "
     "is not authorized to perform: bedrock:ListModelInvocationJobs on resource: arn:aws:bedrock:eu-west-3:1:job/* "
 )
+ROLE = "arn:aws:iam::111122223333:role/aws-job-exporter"
 LIST = "bedrock:ListModelInvocationJobs"
 
 
@@ -33,6 +34,10 @@ TOLD = [
         f"explicit deny of {LIST} from the permissions boundary",
     ),
     (f"{DENIED}because no session policy allows the {LIST} action", f"Allow {LIST} in the session policy as well"),
+    (
+        said("AccessDenied", f"User: arn is not authorized to perform: sts:TagSession on resource: {ROLE}"),
+        f"Allow sts:TagSession beside sts:AssumeRole on {ROLE}, in the policy of the exporter's own",
+    ),
     (said("AccessDeniedException", "Your account is currently blocked."), "Ask AWS Support"),
     (said("Blocked", "not recognized"), "Ask AWS Support"),
     (said("RegionDisabledException"), "Enable ap-east-1 for the account"),

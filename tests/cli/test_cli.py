@@ -159,6 +159,38 @@ def test_an_unknown_argument_is_a_usage_error(run, arguments):
     assert re.search("unknown|'x'", err[-1])
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--web.enable-lifecycle=true"], True),
+        (["--web.enable-lifecycle=false"], False),
+        (["--web.enable-lifecycle", "once"], True),
+        (["--no-web.enable-lifecycle", "once"], False),
+        (["--web.enable-lifecycle=true", "once", "--web.enable-lifecycle=false"], False),
+    ],
+)
+def test_what_is_on_or_off_takes_a_value(arguments, expected):
+    """With an equals sign; the next word remains a command."""
+    options = argument_parser().parse_args(arguments)
+    assert flags.given(options)["web", "enable_lifecycle"] is expected
+    assert options.command == ("serving:once" if "once" in arguments else "serving:serve")
+
+
+@pytest.mark.parametrize("argument", ["--web.enable-lifecycle=maybe", "--no-web.enable-lifecycle=true"])
+def test_any_other_value_is_a_usage_error(run, argument):
+    """The error has the value and what is allowed."""
+    code, out, err = run("once", argument)
+    assert (code, out) == (2, [])
+    assert repr(argument.partition("=")[2]) in err[-1]
+    assert err[-1].endswith("--web.enable-lifecycle=true and --web.enable-lifecycle=false")
+
+
+def test_a_message_to_classify_may_look_like_a_flag(run):
+    """What follows `--` is left as it is."""
+    message = "--web.enable-lifecycle=true"
+    assert message in argument_parser().parse_args(["classify", "--", message]).messages
+
+
 def test_a_flag_cannot_be_abbreviated(run):
     """A later flag would change what the short one means."""
     assert run("--poll.inter=5m", "kinds")[0] == 2

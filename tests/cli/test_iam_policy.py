@@ -61,7 +61,7 @@ def test_the_policy_of_the_base(policy):
     code, out, notes = policy("--for", "base", f"--services={ONE}", f"--accounts={json.dumps([{'role_arn': ROLE}])}")
     assert (code, notes) == (0, [])
     assert json.loads(out)["Statement"] == [
-        {"Sid": "StsAssumeRole", "Effect": "Allow", "Action": ["sts:AssumeRole"], "Resource": [ROLE]}
+        {"Sid": "StsAssumeRole", "Effect": "Allow", "Action": ["sts:AssumeRole", "sts:TagSession"], "Resource": [ROLE]}
     ]
 
 
@@ -110,7 +110,7 @@ def test_the_policy_of_an_organization(policy):
             ],
             "*",
         ),
-        "StsAssumeRole": (["sts:AssumeRole"], ["arn:*:iam::*:role/jobs"]),
+        "StsAssumeRole": (["sts:AssumeRole", "sts:TagSession"], ["arn:*:iam::*:role/jobs"]),
     }
     (note,) = policy(f"--services={ONE}", f"--accounts={accounts}")[2]
     assert "each role jobs" in note

@@ -254,9 +254,9 @@ def measured(**figures: float) -> None:
 
 
 def test_the_image_is_small(image: Image) -> None:
-    """Dependencies, models and exporter add less than 120 MB to the interpreter."""
+    """Dependencies, models and exporter add less than 55 MB to the interpreter."""
     measured(image_bytes=image.size, bytes_beyond_base=image.beyond)
-    assert 10 * MEGABYTE < image.beyond < 120 * MEGABYTE
+    assert 10 * MEGABYTE < image.beyond < 55 * MEGABYTE
 
 
 def test_the_image_describes_itself(image: Image) -> None:

@@ -6,11 +6,13 @@ import re
 import shlex
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from exporter import __version__
+from exporter.catalog.models import regions
 from helm.document import readme, values
 
 pytestmark = pytest.mark.slow
@@ -75,6 +77,18 @@ def test_the_version_is_that_of_the_project():
     assert chart["version"] == chart["appVersion"] == __version__
 
 
+def test_artifact_hub_shows_the_image_of_the_release(render):
+    """And the other annotations are lists in YAML, as it reads them; a link of the README works there, too."""
+    annotations = yaml.safe_load((CHART / "Chart.yaml").read_text())["annotations"]
+    ((image,),) = [yaml.safe_load(annotations["artifacthub.io/images"])]
+    assert image["image"] == render({}).container["image"]
+    for name in ("changes", "links"):
+        assert yaml.safe_load(annotations[f"artifacthub.io/{name}"])
+    links = re.findall(r"\]\(([^)#][^)]*)\)", (CHART / "README.md").read_text())
+    assert links
+    assert [link for link in links if not link.startswith("https://")] == []
+
+
 def test_the_readme_names_the_supported_versions():
     """The oldest Kubernetes version is that of the manifest, the Helm version that of the lock."""
     kubernetes = re.findall(r'^kubeVersion: ">=(1\.\d+)', (CHART / "Chart.yaml").read_text(), re.MULTILINE)
@@ -96,6 +110,8 @@ def test_the_package_is_complete(helm, template, tmp_path):
     assert LINKED.keys() >= {"files/rules/aws-job-exporter.yml", "files/dashboards/overview.json"}
     templates = {str(file.relative_to(CHART)) for file in CHART.glob("templates/**/*") if file.is_file()}
     own = {"Chart.yaml", "README.md", "values.yaml", "values.schema.json", ".helmignore", "files/get.py"}
+    own |= {"LICENSE", "files/defaults.yaml"}
+    assert held["LICENSE"] == (CHART.parent / "LICENSE").read_bytes()
     assert held.keys() == {*LINKED, *templates, *own}
     values = EXAMPLES["eks"]
     assert template(values, package).stdout == template(values, CHART).stdout != ""
@@ -106,6 +122,7 @@ def test_rules_and_dashboards_are_not_copies():
     assert {file.name: file.resolve() for file in CHART.glob("files/*") if file.is_symlink()} == {
         "rules": CONFIG / "prometheus" / "rules",
         "dashboards": CONFIG / "grafana" / "dashboards",
+        "defaults.yaml": CHART / "values.yaml",
     }
 
 
@@ -217,12 +234,50 @@ WRONG = [
         "with both, Prometheus counts every job twice",
     ),
     ({"ingress": {"enabled": True}}, "ingress.hosts: name a host"),
+    (
+        {"podMonitor": {"authorization": {"type": "Bearer"}}, "web": {"basicAuth": {"secretName": "a"}}},
+        "podMonitor.authorization: leave it out, because web.basicAuth has a password",
+    ),
+    (
+        {"service": {"labels": {"app.kubernetes.io/component": "x"}}},
+        "service.labels: leave out app.kubernetes.io/component, by which the ServiceMonitor finds the service",
+    ),
+    ({"commonLabels": {"app.kubernetes.io/name": "x"}}, "commonLabels: leave out app.kubernetes.io/name, by which"),
     ({"httpRoute": {"enabled": True}}, "httpRoute.parentRefs: name a gateway"),
     (
         {"prometheusRule": {"enabled": True, "alerts": {"AwsJobFaild": {"enabled": False}}}},
         "prometheusRule.alerts.AwsJobFaild: there is no such alert; there are AwsJobDeadlineNear, ",
     ),
 ]
+
+
+SECTIONS = sorted({key.rpartition(".")[0] for key in DOCUMENTED if "." in key})
+REMOVABLE = {
+    **{key: key for key in ("livenessProbe", "readinessProbe", "startupProbe", "securityContext", "resources")},
+    "podSecurityContext": "fsGroup",
+}
+"""What null removes, and a word by which it is seen."""
+
+
+@pytest.mark.parametrize("key", [*DOCUMENTED, *SECTIONS])
+def test_null_stands_for_the_default(template, key):
+    """A section in which everything is commented out is null, and changes nothing; what is removable goes."""
+    *path, last = key.split(".")
+    nothing: dict[str, Any] = {last: None}
+    for step in reversed(path):
+        nothing = {step: nothing}
+    if key in REMOVABLE:
+        word = f"{REMOVABLE[key]}:"
+        assert template(nothing).stdout.count(word) < template({}).stdout.count(word)
+    else:
+        assert template(nothing).stdout == template({}).stdout != ""
+
+
+def test_every_region_of_every_partition_can_be_read():
+    """The names of regions are of more than one form."""
+    pattern = SCHEMA["properties"]["aws"]["properties"]["region"]["pattern"]
+    assert [region for region in regions() if not re.match(pattern, region)] == []
+    assert "eusc-de-east-1" in regions()
 
 
 @pytest.mark.parametrize(("wrong", "message"), WRONG, ids=[message[:40] for _, message in WRONG])

@@ -139,6 +139,8 @@ def test_everything_mounted_or_referenced_exists(render, values):
         assert sorted(mounted) == sorted([*volumes, *(claim["metadata"]["name"] for claim in claimed)])
         for volume in volumes.values():
             (key,) = volume.keys() - {"name"}
+            if key == "emptyDir":
+                continue
             kind, name = REFERENCES[key]
             if volume[key][name].startswith(manifests.workload["metadata"]["name"]):
                 assert manifests.one(kind, volume[key][name])
@@ -171,6 +173,23 @@ def test_the_exporter_accepts_its_configuration(render, values, tmp_path, capsys
     assert yaml.safe_load(text) == values.get("config", {})
 
 
+def test_the_network_of_the_node_can_be_used(render):
+    """Names of the cluster are still found, and a shard still knows the name of its pod."""
+    pod = render({"hostNetwork": True}).pod
+    assert (pod["hostNetwork"], pod["dnsPolicy"]) == (True, "ClusterFirstWithHostNet")
+    assert "dnsPolicy" not in render().pod
+    assert render({"hostNetwork": True, "dnsPolicy": "Default"}).pod["dnsPolicy"] == "Default"
+    (_, name) = render({"hostNetwork": True, "shards": 2}).container["env"]
+    assert name == {"name": "HOSTNAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
+
+
+def test_two_releases_are_two_jobs(render):
+    """Alerts compare the targets of a job: those of another release are none of its shards."""
+    for kind in ("ServiceMonitor", "PodMonitor"):
+        values = {kind[0].lower() + kind[1:]: {"enabled": True}}
+        assert render(values).one(kind)["spec"]["jobLabel"] == "app.kubernetes.io/instance"
+
+
 def test_a_custom_configuration_is_mounted(render):
     """The chart creates no other configuration, and no change restarts the pod."""
     volumes = {"certificates": ("configMap", "name"), "shards": ("secret", "secretName")}
@@ -185,10 +204,10 @@ def test_numbers_are_rendered_unchanged(render):
     """Account ids and large limits do not turn into 1.1e+11, wherever they appear."""
     config = {"accounts": [{"id": 111122223333}], "limits": {"dimension_values": 1000000}, "aws": {"burst": 2.5}}
     values = {"config": config, "serviceMonitor": {"enabled": True, "sampleLimit": 2000000}}
-    manifests = render({**values, "extraArgs": {"poll.concurrency": 3000000, "metrics.per-job": True}})
+    manifests = render({**values, "extraArgs": {"poll.concurrency": 3000000}})
     assert yaml.safe_load(manifests.one("ConfigMap")["data"]["exporter.yml"]) == config
     assert manifests.one("ServiceMonitor")["spec"]["sampleLimit"] == 2000000
-    assert manifests.container["args"][-2:] == ["--metrics.per-job=true", "--poll.concurrency=3000000"]
+    assert manifests.container["args"][-1] == "--poll.concurrency=3000000"
 
 
 @example
@@ -202,6 +221,25 @@ def test_the_exporter_accepts_its_arguments_and_variables(render, values, monkey
     assert settings.web.listen_address == (f":{container['ports'][0]['containerPort']}",)
     if "extraArgs" in values:
         assert (settings.log.format, settings.poll.concurrency) == ("json", 8)
+
+
+def test_the_exporter_accepts_a_map_of_arguments(render):
+    """What is on or off, numbers, texts and lists reach it as they are meant; null leaves a flag out."""
+    arguments = {
+        "web.enable-lifecycle": True,
+        "web.disable-pages": False,
+        "poll.concurrency": 12,
+        "poll.lookback": "2d",
+        "metrics.families.exclude": ["aws_jobs_failed_total", "aws_job_exporter_source_*"],
+        "log.level": None,
+    }
+    container = render({"extraArgs": arguments}).container
+    settings = load(CATALOG, None, given(argument_parser().parse_args(container["args"])))
+    assert settings.web.enable_lifecycle is True
+    assert settings.web.disable_pages is False
+    assert (settings.poll.concurrency, settings.poll.lookback) == (12, 172800)
+    assert settings.metrics.families.exclude == ("aws_jobs_failed_total", "aws_job_exporter_source_*")
+    assert not any("log.level" in argument for argument in container["args"])
 
 
 def test_arguments_can_be_a_list(render):
@@ -243,7 +281,8 @@ def test_pods_are_restricted(render, values):
         expected = "serviceAccountName" in spec and values.get("serviceAccount", {}).get("automountToken", False)
         assert spec["automountServiceAccountToken"] is expected
         assert spec["enableServiceLinks"] is False
-        assert not spec.keys() & {"hostNetwork", "hostPID", "hostIPC"}
+        assert not spec.keys() & {"hostPID", "hostIPC"}
+        assert spec.get("hostNetwork", False) is ("serviceAccountName" in spec and values.get("hostNetwork", False))
         assert spec["securityContext"]["runAsNonRoot"] is True
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         if values.get("podSecurityContext") is None:
@@ -331,13 +370,33 @@ def test_shards_are_a_stateful_set(render):
 STORAGE = "/var/lib/aws-job-exporter"
 
 
-def test_nothing_is_kept_by_default(render):
-    """There is no claim, no volume and no flag."""
-    for values in ({}, {"shards": 4}, {"persistence": {"size": "5Gi"}}):
-        manifests = render(values)
-        assert manifests.of("PersistentVolumeClaim") == templates(manifests) == []
-        assert [volume["name"] for volume in manifests.pod["volumes"]] == ["config"]
-        assert not any("storage" in argument for argument in manifests.container["args"])
+@pytest.mark.parametrize("values", [{}, {"shards": 4}, {"persistence": {"size": "5Gi"}}])
+def test_by_default_only_a_new_pod_starts_over(render, values):
+    """There is no claim; a restart of the container finds what it knew in an `emptyDir`, which keeps no node alive."""
+    manifests = render(values)
+    assert manifests.of("PersistentVolumeClaim") == templates(manifests) == []
+    assert {"name": "storage", "emptyDir": {}} in manifests.pod["volumes"]
+    assert {"name": "storage", "mountPath": STORAGE} in manifests.container["volumeMounts"]
+    assert f"--storage.path={STORAGE}" in manifests.container["args"]
+    annotations = manifests.workload["spec"]["template"]["metadata"]["annotations"]
+    assert annotations["cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"] == "storage"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"persistence": {"ephemeral": False}},
+        {"config": {"storage": {"path": "/own"}}},
+        {"existingSecret": "configuration"},
+        {"existingConfigMap": "configuration"},
+    ],
+    ids=["off", "own-path", "own-secret", "own-map"],
+)
+def test_another_directory_is_left_to_the_configuration(render, values):
+    """A flag of the chart's would win over the file."""
+    manifests = render(values)
+    assert [volume["name"] for volume in manifests.pod["volumes"]] == ["config"]
+    assert not any("storage" in argument for argument in manifests.container["args"])
 
 
 def test_one_exporter_keeps_what_it_knows_on_a_volume(render):
@@ -504,9 +563,35 @@ def test_the_certificate_of_a_secret_is_used(render):
     assert {key: file[key] for key in ("basic_auth_users", "http_server_config")} == EXAMPLES["web"]["web"]["config"]
 
 
+def stable(instance, **source):
+    """Return the relabelings that make a target the same after its pod is replaced."""
+    return [{**source, "targetLabel": "instance", "replacement": instance}, {"action": "labeldrop", "regex": "pod"}]
+
+
+@pytest.mark.parametrize("monitor", ["serviceMonitor", "podMonitor"])
+def test_a_replaced_pod_continues_the_series_of_the_former(render, monitor):
+    """An address or the name of a pod in the labels would begin new series, without a history for alerts."""
+
+    def relabelings(**values):
+        kind = monitor[0].upper() + monitor[1:]
+        spec = render({**values, monitor: {"enabled": True, **values.get(monitor, {})}}).one(kind)["spec"]
+        (endpoint,) = spec.get("endpoints") or spec["podMetricsEndpoints"]
+        return endpoint.get("relabelings")
+
+    assert relabelings(service={"port": 80}) == stable(f"{NAME}.jobs.svc:80")
+    own = {"targetLabel": "cluster", "replacement": "one"}
+    assert relabelings(**{monitor: {"relabelings": [own]}}) == [*stable(f"{NAME}.jobs.svc:10058"), own]
+    assert relabelings(**{monitor: {"stableInstance": False}}) is None
+    shard = stable(f"$1.{NAME}-shards.jobs.svc:10058", sourceLabels=["__meta_kubernetes_pod_name"])
+    assert relabelings(shards=2) == shard
+    # Two pods at once must not be one target.
+    assert relabelings(strategy={"type": "RollingUpdate"}) == [{"action": "labeldrop", "regex": "pod"}]
+
+
 def test_a_monitor_scrapes_as_configured(render):
     """Scheme, password and certificates follow from the web configuration, the path from the exporter's."""
     (plain,) = render({"serviceMonitor": {"enabled": True}}).one("ServiceMonitor")["spec"]["endpoints"]
+    assert plain.pop("relabelings") == stable("r-aws-job-exporter.jobs.svc:10058")
     assert plain == {"port": "metrics", "path": "/metrics", "scheme": "http", "honorLabels": False, "interval": "30s"}
     (moved,) = render(EXAMPLES["eks"]).one("ServiceMonitor")["spec"]["endpoints"]
     assert moved["path"] == "/jobs-metrics"
@@ -527,13 +612,41 @@ def test_a_monitor_has_the_added_settings(render):
     values = EXAMPLES["everything"]["serviceMonitor"]
     monitor = render(EXAMPLES["everything"]).one("ServiceMonitor", "r-jobs")
     (endpoint,) = monitor["spec"]["endpoints"]
-    for key in ("interval", "scrapeTimeout", "honorLabels", "proxyUrl", "relabelings", "metricRelabelings"):
+    for key in (
+        "interval",
+        "scrapeTimeout",
+        "honorLabels",
+        "proxyUrl",
+        "relabelings",
+        "metricRelabelings",
+        "authorization",
+    ):
         assert endpoint[key] == values[key]
-    for key in ("jobLabel", "podTargetLabels", "sampleLimit"):
+    for key in (
+        *("jobLabel", "podTargetLabels", "sampleLimit", "targetLimit"),
+        *("labelLimit", "scrapeProtocols", "scrapeClass"),
+    ):
         assert monitor["spec"][key] == values[key]
     pod_monitor = render(EXAMPLES["shards"]).one("PodMonitor")
     assert pod_monitor["metadata"]["namespace"] == "monitoring"
     assert pod_monitor["spec"]["podMetricsEndpoints"][0]["interval"] == "2m"
+
+
+def test_a_service_has_the_added_settings(render):
+    """Each key is where Kubernetes looks for it; what is not set is absent."""
+    values = EXAMPLES["web"]["service"]
+    assert render(EXAMPLES["web"]).one("Service")["spec"].items() >= values.items()
+    assert render(EXAMPLES["storage"]).one("Service")["spec"]["clusterIP"] == "None"
+    assert render().one("Service")["spec"].keys() == {"type", "publishNotReadyAddresses", "ports", "selector"}
+
+
+def test_annotations_for_all_are_added_to_each(render):
+    """A resource's own take precedence; manifests that the user adds as a whole are left alone."""
+    values = {"commonAnnotations": {"owner": "ml", "a": "all"}, "service": {"annotations": {"a": "b"}}}
+    manifests = render(values)
+    for manifest in manifests:
+        assert manifest["metadata"]["annotations"]["owner"] == "ml"
+    assert manifests.one("Service")["metadata"]["annotations"] == {"owner": "ml", "a": "b"}
 
 
 def test_pages_have_an_address(render):

@@ -460,6 +460,25 @@ def test_the_policy_allows_what_the_listed_kinds_need() -> None:
     assert sorted(statement["Action"]) == sorted(needed)
 
 
+def test_roles_that_are_assumed_take_the_tags_of_pod_identity() -> None:
+    """Each trust policy for the exporter's own identity allows `sts:TagSession`, as `iam-policy --for base` does."""
+    documents = [json.loads(block) for block in blocks(IAM, "json")]
+    documents += [
+        resource["Properties"]["AssumeRolePolicyDocument"]
+        for block in blocks(IAM, "yaml")
+        for resource in (yaml.safe_load(block).get("Resources") or {}).values()
+    ]
+    trusting = [
+        {statement["Action"] for statement in document["Statement"]}
+        for document in documents
+        if any(str(each.get("Principal", {})).endswith(":role/monitoring'}") for each in document["Statement"])
+    ]
+    assert trusting == [{"sts:AssumeRole", "sts:TagSession"}] * 2
+    (hcl,) = (block for block in blocks(IAM, "hcl") if "var.reader]" in block)
+    assert hcl.count("identifiers = [var.reader]") == 2
+    assert 'actions = ["sts:TagSession"]' in hcl
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=named)
 def test_code_blocks_are_valid(document: Path) -> None:
     """JSON and YAML blocks parse, and a shell accepts the commands."""

@@ -144,7 +144,7 @@ sys.exit(any([main.main(command, standalone_mode=False) for command in json.load
 
 
 def test_dependabot_watches_the_locks_and_the_actions() -> None:
-    """It watches the locks and the actions, and waits before it proposes a new release."""
+    """It watches the locks, the actions and the images of the demo, and waits before it proposes a new release."""
     updates = read(ROOT / ".github" / "dependabot.yml")["updates"]
-    assert {update["package-ecosystem"] for update in updates} == {"pip", "github-actions"}
+    assert {update["package-ecosystem"] for update in updates} == {"pip", "docker-compose", "github-actions"}
     assert all(int(update["cooldown"]["default-days"]) >= 7 for update in updates)
