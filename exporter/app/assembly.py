@@ -11,7 +11,7 @@ from exporter.aws import Allowance, Clients, Credentials, Endpoints, Limiters, R
 from exporter.catalog import Catalog
 from exporter.catalog.models import Models
 from exporter.clock import Clock
-from exporter.event_log import Described, EventLog
+from exporter.event_log import Configured, EventLog
 from exporter.exposition import Exposition
 from exporter.jobs import SourceKey
 from exporter.poller import Budget, Context, GroupReport, Groups, Poller, QueueProbe, Source, queues, roots
@@ -69,7 +69,7 @@ class Parts:
         self.database = _database(settings)
         self.telemetry.storage_failed.set_function(lambda: self.database.has_failed)
         self.telemetry.storage_size.set_function(lambda: self.database.size)
-        self.event_log = EventLog(self.database, self.telemetry, self._described)
+        self.event_log = EventLog(self.database, self.telemetry, self._configured)
         self.telemetry.event_log_waiting.set_function(lambda: self.event_log.waiting)
         if is_scraped:
             self.event_log.choose(settings.log.events)
@@ -112,11 +112,11 @@ class Parts:
         await self._connection.clients.aclose()
         self.database.close()
 
-    def _described(self, key: SourceKey) -> Described:
+    def _configured(self, key: SourceKey) -> Configured:
         catalog, settings = self.configuration.catalog, self.configuration.settings.services.get(key.aws_service)
         kind = catalog[key.aws_service].kinds.get(key.kind) if key.aws_service in catalog else None
         chosen = settings.dimensions if settings else ()
-        return Described(kind, [name for name in chosen if kind and name in kind.dimensions])
+        return Configured(kind, [name for name in chosen if kind and name in kind.dimensions])
 
     def _announce(self, counter: Hashable, show: Show) -> None:
         self.exposition.newborns.publish(counter, show)

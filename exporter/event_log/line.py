@@ -18,7 +18,7 @@ _LONGEST = 1_000
 _GAP = " [...] "
 
 
-class Described(NamedTuple):
+class Configured(NamedTuple):
     """What the configuration tells of a source."""
 
     kind: Kind | None = None
@@ -27,13 +27,13 @@ class Described(NamedTuple):
     """The names of its dimensions."""
 
 
-def line(log: str, transition: Transition, described: Described) -> bytes:
+def line(log: str, transition: Transition, configured: Configured) -> bytes:
     """Return the line of a transition: ASCII, whatever AWS says, without what is not known.
 
     The same transition gives the same line, so that one that was written by half can be continued.
     """
     job, is_end = transition.record.job, transition.event in FINAL
-    kind, times = described.kind, _times(transition)
+    kind, times = configured.kind, _times(transition)
     values: dict[str, Any] = {
         "time": _moment(times.get(transition.event) or transition.seen),
         "event": transition.event,
@@ -44,7 +44,7 @@ def line(log: str, transition: Transition, described: Described) -> bytes:
         "status": job.status,
         "state": job.state,
         **{name: _moment(time) for name, time in times.items() if name in {"created", "started"}},
-        "dimensions": dict(zip(described.dimensions, job.dimensions, strict=False)),
+        "dimensions": dict(zip(configured.dimensions, job.dimensions, strict=False)),
         **(_end(transition, kind) if is_end else {}),
         "console_url": _link(kind, transition),
         "seen": _moment(transition.seen),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from exporter.event_log.line import Described, line
+from exporter.event_log.line import Configured, line
 from exporter.event_log.sink import Sink
 from exporter.jobs import SourceKey
 from exporter.store import Database, Outbox, StorageLostError
@@ -36,7 +36,7 @@ _SLOW = 10.0
 _LAST = 1.0
 """Seconds that the last lines have in the end."""
 
-Describe = Callable[[SourceKey], Described]
+Configure = Callable[[SourceKey], Configured]
 """Returns what the configuration in effect tells of a source."""
 
 
@@ -44,7 +44,13 @@ class EventLog:
     """Takes what the database notes, and writes it in a thread, so that neither a poll nor a scrape waits for it."""
 
     def __init__(
-        self, database: Database, telemetry: Telemetry, describe: Describe, *, retry: float = _RETRY, most: int = _MOST
+        self,
+        database: Database,
+        telemetry: Telemetry,
+        configured: Configure,
+        *,
+        retry: float = _RETRY,
+        most: int = _MOST,
     ) -> None:
         """Write nothing until a file is chosen (`choose`)."""
         self.waiting = 0
@@ -52,7 +58,7 @@ class EventLog:
         self._database = database
         self._outbox = Outbox(database)
         self._telemetry = telemetry
-        self._describe = describe
+        self._configured = configured
         self._retry, self._most = retry, most
         self._sink: Sink | None = None
         self._work: asyncio.Future[None] | None = None
@@ -109,7 +115,7 @@ class EventLog:
         if not transitions:
             self.waiting = 0
             return False
-        lines = await in_turns((each.number, line(name, each, self._describe(each.source))) for each in transitions)
+        lines = await in_turns((each.number, line(name, each, self._configured(each.source))) for each in transitions)
         await self._written(sink, name, lines)
         await self._outbox.done(transitions[-1].number)
         self._telemetry.event_log_lines.inc("written", amount=len(lines))

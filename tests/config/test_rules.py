@@ -69,12 +69,16 @@ def test_alerts_and_pages_mean_the_same_by_longer_than_usual():
         ("AwsJobRunsTooLong", "running", "duration", usual.MOST_RUN),
         ("AwsJobWaitsTooLong", "pending", "queue_duration", usual.MOST_WAIT),
     ]:
-        oldest = f"source:aws_job_oldest_{active}_timestamp_seconds:min"
-        p90 = f"source:aws_job_{lengths}_seconds:p{usual.QUANTILE / 10:.0f}"
-        assert " ".join(ALERTS[alert]["expr"].split()) == (
-            f"time() - {oldest} > clamp_min({usual.FACTOR} * {p90}, {usual.LEAST / 1000:.0f}) or "
-            f"time() - ({oldest} unless {p90}) > {unknown / 1000:.0f}"
+        oldest, limit = (
+            f"source:aws_job_oldest_{active}_timestamp_seconds:min",
+            f"source:aws_job_{lengths}_seconds:limit",
         )
+        assert " ".join(ALERTS[alert]["expr"].split()) == (
+            f"time() - {oldest} > clamp_min({limit}, {usual.LEAST / 1000:.0f}) or "
+            f"time() - ({oldest} unless {limit}) > {unknown / 1000:.0f}"
+        )
+        factors = re.findall(r"([0-9.]+) \* aws_job_\w+_seconds\{.*?quantile=\"([0-9.]+)\"\}", RECORDED[limit]["expr"])
+        assert {float(quantile) * 1000: float(factor) for factor, quantile in factors} == usual.FACTORS
 
 
 def test_prometheus_loads_every_file_of_rules():

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from exporter.event_log import Described, line
+from exporter.event_log import Configured, line
 from exporter.jobs import Job, SourceKey, State
 from exporter.store import Record, Transition
 from tests.support.harness import BEDROCK, CATALOG, NOW
@@ -17,12 +17,12 @@ JOB = Job(
 )
 
 
-DESCRIBED, RECORD = Described(BEDROCK, ["model_id"]), Record(JOB, NOW - 60, "throttling")
+DESCRIBED, RECORD = Configured(BEDROCK, ["model_id"]), Record(JOB, NOW - 60, "throttling")
 
 
-def told(event="failed", described=DESCRIBED, record=RECORD):
+def told(event="failed", configured=DESCRIBED, record=RECORD):
     """Return what a line says."""
-    return json.loads(line("00ff", Transition(7, event, NOW, KEY, record), described))
+    return json.loads(line("00ff", Transition(7, event, NOW, KEY, record), configured))
 
 
 def test_a_line_has_everything_that_is_known():
@@ -63,7 +63,7 @@ def test_a_job_that_begins_has_no_end(event, time):
 def test_what_is_not_known_is_left_out():
     """The time is then that of the poll."""
     record = Record(Job("x", "Failed", State.FAILED), NOW - 9, is_dated=False)
-    found = told(described=Described(), record=record)
+    found = told(configured=Configured(), record=record)
     assert found["time"] == found["seen"] == "2026-09-21T14:13:20.000Z"
     assert set(found) == {*KEY._fields[:4], "time", "event", "id", "status", "state", "seen", "log", "sequence"}
 
@@ -71,8 +71,8 @@ def test_what_is_not_known_is_left_out():
 def test_a_wait_is_no_run_time():
     """As in the metrics."""
     never_began = Record(JOB._replace(started=None), NOW - 60)
-    assert "duration_seconds" not in told(described=Described(COMPILATION), record=never_began)
-    assert told(described=Described(BEDROCK), record=never_began)["duration_seconds"] == 7140.0
+    assert "duration_seconds" not in told(configured=Configured(COMPILATION), record=never_began)
+    assert told(configured=Configured(BEDROCK), record=never_began)["duration_seconds"] == 7140.0
 
 
 HOSTILE = '"}\n{"event":"succeeded"}\r\u2028\u202e\x1b[31m\x00' + "ä" * 5000

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter import threads
-from exporter.event_log import Described, EventLog, Sink
+from exporter.event_log import Configured, EventLog, Sink
 from exporter.event_log.line import line
 from exporter.jobs import Job, SourceKey, State
 from exporter.store import Database, Ledger, Listing, Outbox, Rules
@@ -50,7 +50,7 @@ class Noting:
 
     def __init__(self, database, **options):
         self.database, self.telemetry = database, Telemetry(process=False)
-        self.log = EventLog(database, self.telemetry, lambda _: Described(), retry=0.01, **options)
+        self.log = EventLog(database, self.telemetry, lambda _: Configured(), retry=0.01, **options)
         self._ledger = Ledger(database, KEY, str, Rules(7 * 86_400.0))
         self._times = count()
 
@@ -279,7 +279,7 @@ class Stops:
         outbox = Outbox(self.database)
         name, found = await outbox.take(1000)
         before = self.path.stat().st_size if self.path.exists() else 0
-        self.sink.write(name, [(each.number, line(name, each, Described())) for each in found])
+        self.sink.write(name, [(each.number, line(name, each, Configured())) for each in found])
         if is_done and found:
             await outbox.done(found[-1].number)
         return self.path.stat().st_size - before

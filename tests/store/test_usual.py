@@ -48,14 +48,22 @@ async def longer(*sources, job_filter=LONGER, order=OLDEST_FIRST):
     ("known", "limit"),
     [
         (range(30, 330, 30), 3 * 270),
+        ([*range(1, 10), 400], 1.5 * 400),
         ([1, 2, 3], 60),
         ([20], 60),
         ([21], 63),
         ([], 24 * 60),
     ],
-    ids=["nine of ten took so long", "never within an hour", "just an hour", "just more", "nothing is known"],
+    ids=[
+        "three times what nine of ten took",
+        "half as much again as the longest",
+        "never within an hour",
+        "just an hour",
+        "just more",
+        "nothing is known",
+    ],
 )
-async def test_a_run_is_longer_than_usual_beyond_three_times_what_nine_of_ten_took(known, limit):
+async def test_a_run_is_longer_than_usual_by_the_runs_of_others(known, limit):
     """Only what succeeded tells, and what runs counts from its start."""
     others = [*ended([5000], State.FAILED), *ended([5000], State.STOPPED)]
     active = [running(limit), running(limit + 1, "late")]
