@@ -35,7 +35,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo check test coverage test-busy lint mutants bench arm dashboards promtool readers rules screenshots dist sbom docs chart lock clean
+.PHONY: help demo check test coverage test-busy lint mutants bench arm dashboards promtool readers rules screenshots dist sbom docs catalog-news chart lock clean
 
 help: ## Print the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -123,6 +123,11 @@ docs: $(DEV) ## Write the tables of metrics, settings, kinds, faults and causes 
 	$(BIN)/python -m tools.fault_page
 	$(BIN)/python -m tools.advice_page
 	$(BIN)/python helm/document.py
+
+catalog-news: $(DEV) ## Print what the newest botocore has that the catalog does not know yet
+	rm -rf build/newest
+	$(INSTALL) --no-deps --target build/newest botocore
+	$(BIN)/python -m tools.catalog_news build/newest
 
 chart: $(DEV) ## Package the Helm chart into build/
 	PATH="$(CURDIR)/$(BIN):$$PATH" helm package helm --destination build
