@@ -2,7 +2,7 @@
 
 # The image to build on: Python with venv. Its minor version must be that of BASE.
 ARG BUILDER=docker.io/library/python:3.13-slim-trixie
-# The image to run on: python3, and preferably nothing else. This one has no shell, no compiler and no pip.
+# The image to run on: python3 and libstdc++, and preferably nothing else. This one has no shell, no compiler and no pip.
 ARG BASE=gcr.io/distroless/python3-debian13:nonroot
 
 

@@ -128,7 +128,8 @@ def bases(buildah: Buildah, tool: Callable[[str], str]) -> tuple[str, str]:
     """Build the Dockerfile's two base images from Debian's packages, so that no registry is needed."""
     container = buildah("from", "scratch")
     root = Path(buildah("mount", container))
-    installed = ",".join((VENV[0], "ca-certificates"))
+    # Both of the real ones have C++'s library, because packages with C extensions need it.
+    installed = ",".join((VENV[0], "ca-certificates", "libstdc++6"))
     options = ("--variant=essential", f"--include={installed}", "--mode=root", *UNNEEDED)
     # In a separate mount namespace, so that no mount outlives the process.
     subprocess.run([tool("unshare"), "--mount", tool("mmdebstrap"), *options, RELEASE, root], check=True)

@@ -246,7 +246,7 @@ WRONG = [
     ({"httpRoute": {"enabled": True}}, "httpRoute.parentRefs: name a gateway"),
     (
         {"prometheusRule": {"enabled": True, "alerts": {"AwsJobFaild": {"enabled": False}}}},
-        "prometheusRule.alerts.AwsJobFaild: there is no such alert; there are AwsJobDeadlineNear, ",
+        "prometheusRule.alerts.AwsJobFaild: there is no such alert; there are AwsJobAccountDown, ",
     ),
 ]
 
