@@ -112,11 +112,12 @@ class Parts:
         await self._connection.clients.aclose()
         self.database.close()
 
-    def _configured(self, key: SourceKey) -> Configured:
+    def _configured(self, key: SourceKey, group: str | None) -> Configured:
         catalog, settings = self.configuration.catalog, self.configuration.settings.services.get(key.aws_service)
         kind = catalog[key.aws_service].kinds.get(key.kind) if key.aws_service in catalog else None
         chosen = settings.dimensions if settings else ()
-        return Configured(kind, [name for name in chosen if kind and name in kind.dimensions])
+        dimensions = [name for name in chosen if kind and name in kind.dimensions]
+        return Configured(kind, dimensions, self.group_report.labels(group))
 
     def _announce(self, counter: Hashable, show: Show) -> None:
         self.exposition.newborns.publish(counter, show)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from exporter.catalog import Kind
 from exporter.jobs import FINAL, State
-from exporter.store import Transition, duration
+from exporter.store import LATE, MISSED, Transition, duration
 from exporter.text.redaction import redacted
 
 _LONGEST = 1_000
@@ -19,12 +20,14 @@ _GAP = " [...] "
 
 
 class Configured(NamedTuple):
-    """What the configuration tells of a source."""
+    """What the configuration tells of a source, and of a group."""
 
     kind: Kind | None = None
     """None if neither the catalog nor the configuration has it any more."""
     dimensions: Sequence[str] = ()
     """The names of its dimensions."""
+    labels: Mapping[str, str] = MappingProxyType({})
+    """The labels of the group."""
 
 
 def line(log: str, transition: Transition, configured: Configured) -> bytes:
@@ -41,8 +44,10 @@ def line(log: str, transition: Transition, configured: Configured) -> bytes:
         "id": job.id,
         "name": job.name,
         "group": transition.group,
+        "group_labels": dict(configured.labels),
         "status": job.status,
-        "state": job.state,
+        # What was missed is no job.
+        "state": job.state if job.id else None,
         **{name: _moment(time) for name, time in times.items() if name in {"created", "started"}},
         "dimensions": dict(zip(configured.dimensions, job.dimensions, strict=False)),
         **(_end(transition, kind) if is_end else {}),
@@ -56,10 +61,10 @@ def line(log: str, transition: Transition, configured: Configured) -> bytes:
 
 
 def _times(transition: Transition) -> dict[str, float]:
-    """Return when a job was created, has started, and has ended, by the name of that event; only what is known."""
+    """Return when a job was created, has started, and has ended or was late, by the event; only what is known."""
     record = transition.record
     times = {"created": record.job.created, "started": record.job.started}
-    if transition.event in FINAL and record.is_dated:
+    if transition.event in {*FINAL, LATE, MISSED} and record.is_dated:
         times[transition.event] = record.finished
     return {event: time for event, time in times.items() if time is not None}
 

@@ -14,7 +14,7 @@ import structlog
 from exporter.event_log.line import Configured, line
 from exporter.event_log.sink import Sink
 from exporter.jobs import SourceKey
-from exporter.store import Database, Outbox, StorageLostError
+from exporter.store import Database, Outbox, StorageLostError, Transition
 from exporter.telemetry import Telemetry
 from exporter.threads import EVENT_LOG
 from exporter.turns import in_turns
@@ -36,8 +36,8 @@ _SLOW = 10.0
 _LAST = 1.0
 """Seconds that the last lines have in the end."""
 
-Configure = Callable[[SourceKey], Configured]
-"""Returns what the configuration in effect tells of a source."""
+Configure = Callable[[SourceKey, str | None], Configured]
+"""Returns what the configuration in effect tells of a source, and of a group."""
 
 
 class EventLog:
@@ -115,7 +115,7 @@ class EventLog:
         if not transitions:
             self.waiting = 0
             return False
-        lines = await in_turns((each.number, line(name, each, self._configured(each.source))) for each in transitions)
+        lines = await in_turns((each.number, line(name, each, self._about(each))) for each in transitions)
         await self._written(sink, name, lines)
         await self._outbox.done(transitions[-1].number)
         self._telemetry.event_log_lines.inc("written", amount=len(lines))
@@ -123,6 +123,9 @@ class EventLog:
             self._is_failing = False
             log.info("The event log can be written again", file=str(sink.path))
         return True
+
+    def _about(self, transition: Transition) -> Configured:
+        return self._configured(transition.source, transition.group)
 
     async def _written(self, sink: Sink, name: str, lines: list[tuple[int, bytes]]) -> None:
         """Write lines in the thread; raises OSError."""

@@ -12,6 +12,7 @@ import structlog
 
 from exporter.families import GroupView, group_families, metrics
 from exporter.jobs import SourceKey, State
+from exporter.poller import lateness
 from exporter.poller.context import Context, Source
 from exporter.poller.due import expected
 from exporter.poller.listing import JobSource
@@ -57,6 +58,12 @@ class GroupReport:
         """Report on the groups of another configuration from the next time on."""
         self._next = context
 
+    def labels(self, group: str | None) -> Mapping[str, str]:
+        """Return the labels of a group; none of one that is not declared."""
+        groups = self._context.groups
+        number = groups.all.get(group or "")
+        return {} if number is None else groups.groups[number].labels
+
     async def run(self) -> None:
         """Publish what has changed, once in a second, until cancelled."""
         while True:
@@ -85,6 +92,7 @@ class GroupReport:
                 # There is no `other` as long as nothing is beyond the limit, and a name may have come just now.
                 if name in self._sums:
                     await self._publish(name, await self._view(name, number, counts, stale))
+            await lateness.note(context, self.views)
 
     def _begin(self) -> None:
         """Begin with a new configuration."""

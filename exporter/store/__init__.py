@@ -13,6 +13,7 @@ from exporter.store.group_sums import (
     show_group,
 )
 from exporter.store.job_filter import JobFilter
+from exporter.store.lapses import LATE, MISSED, note_late, note_missed
 from exporter.store.ledger import EVERYTHING, SKEW, Ledger, Rules
 from exporter.store.outbox import Outbox, Transition
 from exporter.store.record import Dimensions, Record, duration, status_label
@@ -23,6 +24,8 @@ from exporter.store.upkeep import maintain
 
 __all__ = [
     "EVERYTHING",
+    "LATE",
+    "MISSED",
     "SKEW",
     "Contents",
     "Database",
@@ -51,6 +54,8 @@ __all__ = [
     "group_sums",
     "keep_expectation",
     "maintain",
+    "note_late",
+    "note_missed",
     "read_expectation",
     "show_group",
     "status_label",

@@ -13,17 +13,18 @@ from exporter.store.transitions import COLUMNS
 
 
 class Transition(NamedTuple):
-    """A job that was created, has started, or has ended."""
+    """A job that was created, has started, is late or has ended; or a success that a group has missed."""
 
     number: int
     """Rises by one from each to the next; a gap is what `trim` dropped."""
     event: str
-    """`created`, `started`, or the final state."""
+    """`created`, `started`, `late`, `missed`, or the final state."""
     seen: float
     """When a poll has shown it, in seconds since 1970-01-01 UTC."""
     source: SourceKey
+    """Empty where it is about a group."""
     record: Record
-    """The job as it was then."""
+    """The job as it was then; if late or missed, `finished` is when it should have ended, started, or been."""
     group: str | None = None
     """The group that it was in."""
 

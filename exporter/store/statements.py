@@ -201,7 +201,7 @@ ON CONFLICT (n) DO UPDATE SET {_REPLACED},
     message = CASE WHEN excluded.reason = job.reason THEN coalesce(excluded.message, job.message)
         ELSE excluded.message END,
     code = CASE WHEN excluded.reason = job.reason THEN coalesce(excluded.code, job.code) ELSE excluded.code END,
-    attempts = NULL
+    attempts = NULL, told = CASE WHEN job.finished IS NULL THEN told ELSE 0 END
 """
 SEE = f"UPDATE job SET missed = 0 WHERE n IN (SELECT n FROM fresh WHERE what = {SEEN}) AND missed"
 END_LATE = f"DELETE FROM job WHERE n IN (SELECT n FROM fresh WHERE what IN ({STALE}, {LATE}))"

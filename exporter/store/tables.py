@@ -74,7 +74,8 @@ CREATE TABLE job (
     ended_before INTEGER,       -- the end of its last run, while it runs again
     total INTEGER, processed INTEGER, succeeded INTEGER, failed INTEGER,
     details TEXT, attempts INTEGER,
-    group_n INTEGER NOT NULL DEFAULT 0 -- the group, 0 where there is none
+    group_n INTEGER NOT NULL DEFAULT 0, -- the group, 0 where there is none
+    told INTEGER NOT NULL DEFAULT 0     -- whether the event log has it as late: 1 as running, 2 as waiting, 3 as both
 );
 CREATE UNIQUE INDEX job_id ON job (source, id, prefix);
 CREATE INDEX job_finished ON job (source, finished);
@@ -93,7 +94,8 @@ CREATE TABLE job_group (
     expect TEXT,                -- when successes are due
     since INTEGER,              -- since when that is so
     success INTEGER,            -- the last one
-    due INTEGER                 -- the moment by which the next one is
+    due INTEGER,                -- the moment by which the next one is
+    missed INTEGER              -- the last such moment that the event log has as missed
 );
 
 -- Jobs that were seen to end and are no longer held: they do not end again.
@@ -212,6 +214,7 @@ UPGRADES = {
     ALTER TABLE source ADD COLUMN has_starts INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE source ADD COLUMN grouping TEXT NOT NULL DEFAULT '';
     ALTER TABLE job ADD COLUMN group_n INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE job ADD COLUMN told INTEGER NOT NULL DEFAULT 0;
     {_definition("INDEX job_group_active")} {_definition("TABLE job_group")}
     """,
 }

@@ -18,7 +18,8 @@ COLUMNS = """event, seen, account_id, region, aws_service, kind, scope, id, name
 _RUNNING, _STOPPING = NUMBER[State.RUNNING], NUMBER[State.STOPPING]
 _ENDS = " ".join(f"WHEN {NUMBER[state]} THEN '{state}'" for state in sorted(FINAL))
 _END = f"CASE l.state {_ENDS} END"
-_SOURCE = "s.account_id, s.region, s.aws_service, s.kind, s.scope"
+SOURCE = "s.account_id, s.region, s.aws_service, s.kind, s.scope"
+"""The columns of `source` that a transition has."""
 _WAITS = f"(f.what = {ENDED} AND f.asked IN (1, 2))"
 
 # Nothing tells when a job that was seen for the first time began what it does but AWS's times.
@@ -31,7 +32,7 @@ _IS_STARTED = f"""(l.state = {_RUNNING} OR (l.started IS NOT NULL AND (f.is_coun
 
 NOTE = f"""
 INSERT INTO event ({COLUMNS})
-SELECT CASE step WHEN 0 THEN 'created' WHEN 1 THEN 'started' ELSE {_END} END, :now, {_SOURCE},
+SELECT CASE step WHEN 0 THEN 'created' WHEN 1 THEN 'started' ELSE {_END} END, :now, {SOURCE},
     prefix.text || l.id, l.name, status.text, l.state,
     l.created, l.started, l.ended, l.updated, f.finish, f.dated, f.reason, l.message, l.code, dims.text,
     (SELECT name FROM job_group WHERE n = l.group_n)
@@ -54,7 +55,7 @@ def _release(jobs: str) -> tuple[str, str]:
     return (
         f"""
         INSERT INTO event ({COLUMNS})
-        SELECT a.event, a.seen, {_SOURCE}, prefix.text || j.id, j.name, status.text, j.state, j.created, j.started,
+        SELECT a.event, a.seen, {SOURCE}, prefix.text || j.id, j.name, status.text, j.state, j.created, j.started,
             CASE WHEN j.reported THEN j.finished ELSE j.ended END, j.updated, coalesce(j.finished, j.ended_before),
             j.dated, CASE WHEN a.event = '{State.FAILED}' THEN coalesce(j.reason, 'unspecified') END,
             j.message, j.code, dims.text, (SELECT name FROM job_group WHERE n = j.group_n)

@@ -7,6 +7,7 @@ import pytest
 
 from exporter import app
 from exporter.app import Configuration
+from tests.support.faults import Fault
 from tests.support.harness import BEDROCK, CATALOG, CUSTOMIZATION, KEYS, NOW, REGION, configured, simulated
 from tests.support.patience import eventually
 
@@ -124,3 +125,55 @@ async def test_what_happens_while_it_is_stopped_becomes_lines_with_storage(expor
         await exporters.polled_again(exporter)
     expected = ["created", "started", *(["succeeded", "created"] if is_stored else [])]
     assert sorted(each["event"] for each in lines(path)) == sorted(expected)
+
+
+@pytest.mark.parametrize("is_stored", [True, False])
+async def test_what_is_late_is_told_once(exporters, path, clock, tmp_path, is_stored):
+    """Jobs that run or wait too long, and a success that did not come, with the owner; also over a restart."""
+    payroll = {"name": "payroll", "match": {"names": ["payroll-*"]}, "labels": {"owner": "ml-core"}}
+    groups = [{**payroll, "max_duration": "1h", "max_wait": "30m", "expect_every": "3h"}]
+    storage = {"path": str(tmp_path / "storage")} if is_stored else {}
+    sections = {"log": {"events": str(path)}, "groups": groups, "storage": storage}
+    async with exporters.run(**sections) as (exporter, _):
+        exporters.add(BEDROCK, (0, "InProgress"), (90_000, "Completed"), name="payroll-a")
+        exporters.add(BEDROCK, (0, "InProgress"), (3000, "Completed"), name="payroll-b")
+        exporters.add(BEDROCK, (0, "Submitted"), (9000, "Stopped"), name="payroll-c")
+        await exporters.until(exporter, lambda: len(lines(path)) == 10)
+    late = [
+        (each["event"], each.get("name"), each["time"][11:16])
+        for each in lines(path)
+        if each["event"] in {"late", "missed"}
+    ]
+    # All of them were created at 14:13; the success came at 15:03.
+    assert late == [("late", "payroll-c", "14:43"), ("late", "payroll-a", "15:13"), ("missed", None, "18:03")]
+    assert {each["group_labels"]["owner"] for each in lines(path)} == {"ml-core"}
+    *_, missed = lines(path)
+    assert missed.keys() == {"time", "event", "group", "group_labels", "seen", "log", "sequence"}
+    async with exporters.run(**sections) as (exporter, _):
+        await exporters.polled_again(exporter)
+        await exporters.polled_again(exporter)
+    assert len(lines(path)) == 10
+
+
+async def test_a_success_that_somebody_else_may_have_seen_is_not_called_missed(exporters, path, aws, clock):
+    """While a source is down, nobody knows."""
+    groups = [{"name": "payroll", "expect_every": "1h"}]
+    async with exporters.run(log={"events": str(path)}, groups=groups) as (exporter, _):
+        fault = aws.faults.add(Fault.access_denied(), operation="ListModelInvocationJobs")
+        exporters.add(CUSTOMIZATION, (0, "InProgress"))
+        await exporters.until(exporter, lambda: exporter.group_report.views["payroll"].due < clock.now - 600)
+        assert [each["event"] for each in lines(path)] == ["created", "started"]
+        aws.faults.remove(fault)
+        await exporters.until(exporter, lambda: len(lines(path)) == 3)
+    assert lines(path)[-1]["event"] == "missed"
+
+
+async def test_a_job_that_was_late_before_is_not_told(exporters, path, aws):
+    """Nor is anything else that the first listing shows; but a job that becomes late later is."""
+    for start, name in ((7200, "before"), (600, "after")):
+        aws.world.add_job(BEDROCK, created=NOW - start, name=name, path=[(0, "InProgress")])
+    groups = [{"name": "all", "max_duration": "1h"}]
+    async with exporters.run(log={"events": str(path)}, groups=groups) as (exporter, _):
+        await exporters.until(exporter, lambda: lines(path))
+        await exporters.polled_again(exporter)
+    assert [(each["event"], each["name"]) for each in lines(path)] == [("late", "after")]

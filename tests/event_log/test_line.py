@@ -60,6 +60,14 @@ def test_a_job_that_begins_has_no_end(event, time):
     assert found.keys().isdisjoint({"finished", "duration_seconds", "reason", "code", "message"})
 
 
+def test_a_line_says_whose_job_it_is():
+    """Whoever routes lines to owners needs nothing else."""
+    labels = {"owner": "ml-core"}
+    transition = Transition(7, "failed", NOW, KEY, RECORD, "payroll")
+    found = json.loads(line("00ff", transition, Configured(BEDROCK, labels=labels)))
+    assert (found["group"], found["group_labels"]) == ("payroll", labels)
+
+
 def test_what_is_not_known_is_left_out():
     """The time is then that of the poll."""
     record = Record(Job("x", "Failed", State.FAILED), NOW - 9, is_dated=False)

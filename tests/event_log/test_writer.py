@@ -50,7 +50,7 @@ class Noting:
 
     def __init__(self, database, **options):
         self.database, self.telemetry = database, Telemetry(process=False)
-        self.log = EventLog(database, self.telemetry, lambda _: Configured(), retry=0.01, **options)
+        self.log = EventLog(database, self.telemetry, lambda *_: Configured(), retry=0.01, **options)
         self._ledger = Ledger(database, KEY, str, Rules(7 * 86_400.0))
         self._times = count()
 
