@@ -56,6 +56,8 @@ class Exporters:
 
         async def holds():
             await self._clock.until_asleep(lambda: len(exporter.poller._tasks))
+            # At once, and not after a second of real time, in which hours may pass here.
+            await exporter.group_report.publish()
             if condition():
                 return True
             await self._clock.turn(60.0)
