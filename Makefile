@@ -23,6 +23,11 @@ CORES = $(shell $(PYTHON) -c 'import os; print(os.cpu_count())')
 PARALLEL = --dist=loadgroup --numprocesses=$(shell expr $(CORES) + 2)
 FAST = --dist=loadgroup --numprocesses=$(CORES) -m "not slow"
 
+# Only of the fast tests: the slow ones pass most lines, whether they check them or not.
+COVER = --cov --cov-report=term --cov-fail-under=$(COVERAGE)
+# `make test MEASURE=yes` does in one run what `make test` and `make coverage` do.
+MEASURE =
+
 READERS = build/readers
 GO = CGO_ENABLED=0 GOBIN=$(CURDIR)/$(READERS) go
 
@@ -47,11 +52,11 @@ check: lint ## Lint, then run the fast tests: the loop while you work
 	$(BIN)/pytest $(FAST)
 
 test: lint ## Lint, then run all tests
-	$(BIN)/pytest $(PARALLEL) --durations=25
+	$(BIN)/pytest $(PARALLEL) -m slow --durations=25
+	$(BIN)/pytest $(FAST) $(if $(MEASURE),$(COVER))
 
-# Only the fast tests: the slow ones pass most lines, whether they check them or not.
 coverage: lint ## Lint, then measure which branches the fast tests reach
-	$(BIN)/pytest $(FAST) --cov --cov-report=term --cov-fail-under=$(COVERAGE)
+	$(BIN)/pytest $(FAST) $(COVER)
 
 test-busy: $(DEV) ## Run the tests next to eight endless loops, to find those that need a fast machine
 	$(BIN)/python tools/busy.py --loops 8 -- $(BIN)/pytest $(PARALLEL) --numprocesses=8

@@ -30,6 +30,8 @@ class JobFilter:
     """Reasons of failures; only a failed job has one."""
     text: str = ""
     """A part of the job's id or name, in lower case."""
+    group: str = ""
+    """The group that a job must be in."""
     created_since: float | None = None
     created_until: float | None = None
     finished_since: float | None = None
@@ -57,7 +59,7 @@ class JobFilter:
     def is_summed(self) -> bool:
         """Whether the sums tell how many jobs match: nothing depends on the single job."""
         is_by_time = self.is_by_creation or self.is_by_end or self.longer_than_usual_at is not None
-        return not (self.text or is_by_time)
+        return not (self.text or self.group or is_by_time)
 
     def conditions(self) -> Iterator[str]:
         """Yield what a row of `job` must match, in SQL; where `is_summed`, a row of `tally` as well."""
@@ -70,22 +72,28 @@ class JobFilter:
             yield f"CASE state WHEN {_UNKNOWN} THEN {is_odd} ELSE {known} END"
         if self.reasons:
             yield f"state = {_FAILED} AND reason IN (SELECT value FROM json_each(:reasons))"
+        yield from self._of_times()
+        if self.longer_than_usual_at is not None:
+            yield IS_LONGER
+        if self.group:
+            yield "group_n = (SELECT job_group.n FROM job_group WHERE job_group.name = :group)"
+        if self.text:
+            yield _contains(self.text)
+
+    def _of_times(self) -> Iterator[str]:
         if self.is_by_end:
             yield "dated"
         for name in ("created", "finished"):
             for bound, comparison in (("since", ">="), ("until", "<")):
                 if getattr(self, f"{name}_{bound}") is not None:
                     yield f"{name} {comparison} :{name}_{bound}"
-        if self.longer_than_usual_at is not None:
-            yield IS_LONGER
-        if self.text:
-            yield _contains(self.text)
 
     def values(self) -> Mapping[str, Any]:
         """Return the values of the parameters in `conditions`."""
         values: dict[str, Any] = {
             "statuses": json.dumps(sorted(self.statuses)),
             "reasons": json.dumps(sorted(self.reasons)),
+            "group": self.group,
             "now": (self.longer_than_usual_at or 0) * 1000,
             **_patterns(self.text),
         }

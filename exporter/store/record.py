@@ -23,13 +23,15 @@ class Record(NamedTuple):
     """Why it failed; None if it did not fail, or if AWS has yet to be asked."""
     is_dated: bool = True
     """Whether `finished` is known; False if AWS gives no time and the job had ended before it was first seen."""
+    group: str = ""
+    """The group that the job is in, if any."""
 
 
 SELECT = """
 SELECT (SELECT text FROM word WHERE n = prefix) || id, (SELECT text FROM word WHERE n = status), state, name,
     created, started, CASE WHEN reported THEN finished ELSE ended END, updated, deadline, message, code,
     total, processed, succeeded, failed, (SELECT text FROM word WHERE n = dims), details,
-    finished, reason, dated, source, n, attempts
+    finished, reason, dated, (SELECT job_group.name FROM job_group WHERE job_group.n = group_n), source, n, attempts
 """
 """The columns of a `job` that make a record, then its source, its number and how often AWS was asked for its reason."""
 
@@ -39,7 +41,7 @@ COUNTS = ("total", "processed", "succeeded", "failed")
 def record(row: tuple[Any, ...]) -> Record:
     """Return the record that a row of `SELECT` holds."""
     identifier, status, state, name, created, started, ended, updated, deadline, message, code = row[:11]
-    counts, (dims, details, finished, reason, dated) = row[11:15], row[15:20]
+    counts, (dims, details, finished, reason, dated, group) = row[11:15], row[15:21]
     job = Job(
         id=identifier,
         status=status,
@@ -56,7 +58,7 @@ def record(row: tuple[Any, ...]) -> Record:
         dimensions=dimensions(dims),
         details=None if details is None else json.loads(details),
     )
-    return Record(job, seconds(finished), reason, bool(dated))
+    return Record(job, seconds(finished), reason, bool(dated), group or "")
 
 
 def dimensions(word: str) -> Dimensions:

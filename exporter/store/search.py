@@ -127,7 +127,8 @@ class Search:
         Where most of them may not match, reading all jobs is faster than finding each through an index.
         """
         job_filter = self._filter
-        return not (self._order.sort or job_filter.text or job_filter.statuses or job_filter.is_by_creation)
+        is_odd = job_filter.text or job_filter.statuses or job_filter.group or job_filter.is_by_creation
+        return not (self._order.sort or is_odd)
 
     def _in_one(self, after: Position | None) -> str:
         """Return the page from one look at all jobs, or at those of a few sources."""

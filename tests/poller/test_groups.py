@@ -298,6 +298,32 @@ async def test_the_pages_show_what_is_published(aws, clock, tmp_path):
         assert (group["name"], group["jobs"]) == ("payroll", {"running": 1})
 
 
+async def test_the_pages_show_the_jobs_of_a_group(aws, clock, tmp_path):
+    """An owner asks for theirs, wherever they run, and in any order; a job says whose it is."""
+    config = Configured(tmp_path / "exporter.yml", aws)
+    config.write(groups=[PAYROLL, {"name": "audit", "match": {"names": ["audit-*"]}}])
+    for name in ("payroll-a", "payroll-b", "audit-a", "mine"):
+        aws.world.add_job(BEDROCK, created=NOW, name=name, path=RUNS)
+    async with reloading(config, clock) as exporter, aiohttp.ClientSession() as session:
+        ((host, port),) = exporter.exporter.addresses
+
+        async def jobs(query):
+            async with session.get(f"http://{host}:{port}/api/v1/jobs?{query}") as response:
+                data = (await response.json())["data"]
+            assert data["total"] is None or "group" not in query
+            return {each["name"]: each["group"] for each in data["jobs"]}
+
+        assert await jobs("group=payroll") == {"payroll-a": "payroll", "payroll-b": "payroll"}
+        assert list(await jobs("group=payroll&sort=-name&state=running")) == ["payroll-b", "payroll-a"]
+        assert await jobs("group=nobody") == {}
+        assert (await jobs(""))["mine"] == ""
+        async with session.get(f"http://{host}:{port}/jobs?group=payroll") as response:
+            page = await response.text()
+        assert '<option value="audit"' in page
+        assert "payroll-b" in page
+        assert "audit-a" not in page
+
+
 async def test_a_restart_loses_nothing_of_a_group(aws, clock, tmp_path):
     """Counters, last ends, what is due, and the names that were found, before AWS has been read again."""
     aws.world.add_job(BEDROCK, created=NOW - 10, name="payroll-a", path=RUNS)

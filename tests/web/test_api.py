@@ -67,6 +67,7 @@ async def test_a_job_is_returned_with_everything_known(shown):
             "scope_name": "",
             "id": FAILED.id,
             "name": "broken",
+            "group": "",
             "status": "Failed",
             "state": "failed",
             "created": "2026-09-21T13:13:20.000Z",

@@ -243,7 +243,7 @@ async def _jobs(inside: Inside, parameters: JobParameters) -> Context:
         "sort": parameters.sort or "",
         "orders": _ORDERS,
         "health": await inside.health(),
-        "choices": _choices(inside.inventory.labels()),
+        "choices": {**_choices(inside.inventory.labels()), "group": sorted(inside.groups())},
     }
 
 

@@ -185,6 +185,8 @@ class JobParameters(PlaceParameters):
     reason: tuple[Reason, ...] = ()
     name: str = ""
     """Part of the name or the id, in any case."""
+    group: str = ""
+    """The group that they are in."""
     created_since: Time = None
     created_until: Time = None
     finished_since: Time = None
@@ -207,6 +209,7 @@ class JobParameters(PlaceParameters):
             statuses=frozenset(self.status),
             reasons=frozenset(self.reason),
             text=self.name.strip().lower(),
+            group=self.group,
             created_since=self.created_since,
             created_until=self.created_until,
             finished_since=self.finished_since,

@@ -22,6 +22,8 @@ class JobRow(NamedTuple):
     scope_name: str
     id: str
     name: str
+    group: str
+    """The group of the configuration that it is in; empty if in none."""
     status: str
     state: State
     created: float | None
@@ -52,6 +54,7 @@ class JobRow(NamedTuple):
             scope_name=status.scope_name,
             id=job.id,
             name=job.name,
+            group=found.record.group,
             status=job.status,
             state=job.state,
             created=job.created,
