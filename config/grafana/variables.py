@@ -21,10 +21,12 @@ ENDED_IN_TIME = "finished_since=${__from:date:seconds}&finished_until=${__to:dat
 """Makes the exporter's page of jobs show those that ended in the selected time."""
 
 ACCOUNTS, OVERVIEW, KIND, HEALTH = "aws-job-accounts", "aws-job-overview", "aws-job-kind", "aws-job-exporter-health"
+GROUPS = "aws-job-groups"
 """The dashboards' uids, which are part of their addresses."""
 
 TITLES = {
     ACCOUNTS: "AWS jobs: accounts",
+    GROUPS: "AWS jobs: groups",
     OVERVIEW: "AWS jobs: overview",
     KIND: "AWS jobs: one kind",
     HEALTH: "AWS jobs: exporter health",
@@ -32,7 +34,7 @@ TITLES = {
 
 _ACROSS = ("datasource", "job", "account_id", "aws_service", "kind")
 _EACH = ("datasource", "job", "instance", "account_id", "region")
-_CARRIED = {ACCOUNTS: _ACROSS, OVERVIEW: _ACROSS, KIND: _EACH, HEALTH: _EACH}
+_CARRIED = {ACCOUNTS: _ACROSS, GROUPS: ("datasource", "job"), OVERVIEW: _ACROSS, KIND: _EACH, HEALTH: _EACH}
 """What each dashboard passes on and takes; not the kinds, where the other one takes a single one or has others."""
 
 

@@ -31,6 +31,9 @@ KINDS = {
 ACCOUNTS = ({"regions": [REGION]}, {"role_arn": "arn:aws:iam::444455556666:role/exporter", "regions": [REGION]})
 """One that can be read, and one whose role cannot be assumed."""
 
+GROUPS = ({"name": "batch", "match": {"services": ["bedrock"]}, "labels": {"owner": "ml-core"}, "expect_every": "1m"},)
+"""One that is late between two of its jobs, and whose jobs stay known."""
+
 HOUR, DAY = 3600, 86400
 
 EMPTY = {
@@ -128,7 +131,7 @@ async def stand(folder: Path, prometheus: str) -> AsyncIterator[Stand]:
         refusals = Refusals({("sagemaker", "Describe"), ("sts", "AssumeRole")})
         aws.hooks.append(refusals)
         for command in (
-            exporter_command(folder, aws.endpoint_url, exporter, services, accounts=ACCOUNTS),
+            exporter_command(folder, aws.endpoint_url, exporter, services, accounts=[*ACCOUNTS], groups=[*GROUPS]),
             prometheus_command(folder, prometheus, port, rules, exporters=instances, alertmanagers=[]),
         ):
             await stack.enter_async_context(process(folder, *command))

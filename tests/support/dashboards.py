@@ -20,6 +20,7 @@ EVERYTHING = {
     "aws_service": ".+",
     "kind": ".+",
     "scope": ".*",
+    "group": ".+",
     "__interval": "1m",
     "__rate_interval": "2m",
     "__range": "6h",

@@ -6,7 +6,7 @@ import os
 import re
 import socket
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
@@ -40,11 +40,11 @@ def exporter_command(
     services: Mapping[str, Any],
     *,
     poll: Mapping[str, Any] = MappingProxyType({}),
-    accounts: Sequence[Mapping[str, Any]] = (),
+    **sections: Any,
 ) -> list[str]:
     """Return the command of an exporter that polls at every beat, unless `poll` says otherwise.
 
-    Without `accounts`, it reads the account of its credentials.
+    `sections` are further ones of the configuration: without `accounts`, it reads the account of its credentials.
     """
     settings: dict[str, Any] = {
         "web": {"listen_address": f"127.0.0.1:{port}"},
@@ -57,7 +57,7 @@ def exporter_command(
             "max_attempts": 1,
         },
         "services": services,
-        **({"accounts": list(accounts)} if accounts else {}),
+        **sections,
     }
     (folder / "exporter.yml").write_text(yaml.safe_dump(settings))
     return [sys.executable, "-m", "exporter", "--config.file", str(folder / "exporter.yml")]
