@@ -77,7 +77,7 @@ async def test_a_soak_shows_what_is_held() -> None:
 
 def test_notifications_are_counted() -> None:
     """Jobs that fail in a few hours are told, and Alertmanager puts them together."""
-    values = {row.name: row.value for row in bench_notifications.rows(0.25, ["cleanrooms"], learning=0)}
+    values = {row.name: row.value for row in bench_notifications.rows(0.125, ["cleanrooms"], learning=0)}
     assert 0 < values["messages of a day"] < values["of these AwsJobFailed"]
 
 
