@@ -54,6 +54,10 @@ class SourceKey(NamedTuple):
     scope: str
 
 
+Tags = tuple[str, ...]
+"""Values of the AWS tags that the user asked for, in the user's order; empty for a tag that a resource lacks."""
+
+
 class Job(NamedTuple):
     """One job as AWS listed it; times are in seconds since 1970-01-01 UTC, or None if AWS gives none.
 
@@ -76,6 +80,8 @@ class Job(NamedTuple):
     """Values of the labels that the user chose, in the user's order."""
     details: Mapping[str, object] | None = None
     """Arguments of the operation that tells of this finished job what the list leaves out."""
+    tags: Tags | None = None
+    """None where nobody asked for any, and while AWS has not told them."""
 
 
 class Query(NamedTuple):

@@ -31,8 +31,11 @@ class Operation(NamedTuple):
 RECEIVING = (Operation("sqs", "ReceiveMessage"), Operation("sqs", "DeleteMessageBatch"))
 """What reading a queue takes."""
 
-_ALLOWED_BY = {"sqs:DeleteMessageBatch": "sqs:DeleteMessage"}
-"""Operations that IAM has no action for, and the action that allows each."""
+TAGS = Operation("resourcegroupstaggingapi", "GetResources", ("ResourceARNList",))
+"""What tells the tags of jobs and scopes."""
+
+_ALLOWED_BY = {"sqs:DeleteMessageBatch": "sqs:DeleteMessage", "tagging:GetResources": "tag:GetResources"}
+"""Operations that IAM has no action for by their name, and the action that allows each."""
 
 QUEUE_ACTIONS = ("sqs:DeleteMessage", "sqs:ReceiveMessage")
 """What IAM calls that."""
@@ -60,6 +63,8 @@ def calls(kind: Kind, settings: ServiceSettings) -> Iterator[Operation]:
         yield Operation(kind.service, kind.describe.operation, (kind.describe.ids,))
     if kind.details:
         yield Operation(kind.service, kind.details.operation, tuple(kind.details.arguments))
+    if settings.tags_of(kind):
+        yield TAGS
 
 
 def action(call: Operation, catalog: Catalog) -> str:

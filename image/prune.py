@@ -14,7 +14,7 @@ from exporter.catalog import Catalog
 from exporter.catalog.models import LEFT_OUT
 
 OWN = {"sqs", "sts", *(service for service, _ in LANDSCAPE)}
-"""What the exporter uses beyond the catalog's services: to find its identity, accounts and regions; to read queues."""
+"""What the exporter uses beyond the catalog's services: for identity, accounts, regions and tags; to read queues."""
 
 BOTOCORE = ("signin", "sso", "sso-oidc")
 """What botocore itself uses to get credentials."""

@@ -14,6 +14,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "catalog.md"
 DOUBTS = ("kind", "what is not clear")
 LISTS = ("kind", "newest first by", "retention", "restarts", "details")
 QUOTAS = ("operation", "requests per second, by AWS", "at once", "of the exporter, by default", "at once")
+TAGS = ("kind", "whose tags")
 EVENTS = ("kind", "`source`", "`detail-type`", "scope")
 
 
@@ -24,6 +25,7 @@ def written(document: str) -> str:
         "kinds": markdown(HEADER, rows(catalog)),
         "lists": markdown(LISTS, lists(catalog)),
         "quotas": markdown(QUOTAS, quotas(catalog)),
+        "tags": markdown(TAGS, tags(catalog)),
         "events": markdown(EVENTS, events(catalog)),
         "doubts": markdown(DOUBTS, doubts(catalog)),
     }
@@ -61,6 +63,14 @@ def quotas(catalog: Catalog) -> Iterator[Row]:
             per_second, burst = (min(numbers) for numbers in zip(*filter(None, limits), strict=True))
             documented = f"[{quota.per_second:g}]({quota.source})"
             yield f"{service.service} {operation}", documented, str(quota.burst or ""), f"{per_second:g}", str(burst)
+
+
+def tags(catalog: Catalog) -> Iterator[Row]:
+    """Yield a row for each kind whose jobs have tags that can be read, of their own or of their scope."""
+    for kind in catalog.kinds():
+        of_scope = [name for name, scope in kind.scopes[:1] if scope.arn]
+        if kind.has_tags:
+            yield str(kind), ", else ".join([*(["job"] if kind.arn else []), *of_scope])
 
 
 def events(catalog: Catalog) -> Iterator[Row]:

@@ -14,7 +14,7 @@ from exporter.clock import Clock
 from exporter.event_log import Configured, EventLog
 from exporter.exposition import Exposition
 from exporter.jobs import SourceKey
-from exporter.poller import Budget, Context, GroupReport, Groups, Poller, QueueProbe, Source, queues, roots
+from exporter.poller import Budget, Context, GroupReport, Groups, Poller, QueueProbe, Source, Tagging, queues, roots
 from exporter.reasons import Classifier
 from exporter.settings import ConfigurationError, Rates, Settings
 from exporter.store import Database, StorageError
@@ -115,9 +115,8 @@ class Parts:
     def _configured(self, key: SourceKey, group: str | None) -> Configured:
         catalog, settings = self.configuration.catalog, self.configuration.settings.services.get(key.aws_service)
         kind = catalog[key.aws_service].kinds.get(key.kind) if key.aws_service in catalog else None
-        chosen = settings.dimensions if settings else ()
-        dimensions = [name for name in chosen if kind and name in kind.dimensions]
-        return Configured(kind, dimensions, self.group_report.labels(group))
+        labels = settings.labels_of(kind) if settings and kind else ()
+        return Configured(kind, labels, self.group_report.labels(group))
 
     def _announce(self, counter: Hashable, show: Show) -> None:
         self.exposition.newborns.publish(counter, show)
@@ -139,6 +138,7 @@ class Parts:
             budget=self._budget,
             database=self.database,
             groups=Groups(settings, self.database.groups),
+            tagging=Tagging(self._connection.reader, self.telemetry, self.clock, settings.poll),
             is_scraped=self._is_scraped,
         )
 

@@ -9,14 +9,16 @@ from exporter.aws.messages import Messages
 from exporter.aws.poll import PollRun
 from exporter.aws.poll_error import PollError, poll_error
 from exporter.aws.rate import Allowance, Limiters
-from exporter.aws.reader import Reader, Scoped
+from exporter.aws.reader import GET_RESOURCES, MOST_ARNS, Reader, Scoped
 from exporter.aws.session import Credentials, default_region
 from exporter.aws.tape import Tape, Taped
 from exporter.aws.variables import problems
 from exporter.telemetry import PollErrorReason
 
 __all__ = [
+    "GET_RESOURCES",
     "LONGEST_WAIT",
+    "MOST_ARNS",
     "Allowance",
     "Clients",
     "Credentials",

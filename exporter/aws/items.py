@@ -190,7 +190,7 @@ def job_reader(kind: Kind, dimensions: Iterable[str] = (), longest: int = sys.ma
             *(ids, statuses, meant, name(items), created, started, ended, updated, deadline),
             *(messages, code(items), counts),
             zip(*(label(items) for label in labels), strict=True) if labels else repeat((), len(items)),
-            repeat(None, len(items)),
+            *(repeat(None, len(items)), repeat(None, len(items))),
         )
         jobs = list(map(Job._make, zip(*columns, strict=True)))
         if took:

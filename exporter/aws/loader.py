@@ -99,8 +99,13 @@ LANDSCAPE = {
     ("organizations", "ListAccountsForParent"): ("Accounts.Id",),
     ("organizations", "ListOrganizationalUnitsForParent"): ("OrganizationalUnits.Id",),
     ("ec2", "DescribeRegions"): ("Regions.RegionName",),
+    ("resourcegroupstaggingapi", "GetResources"): (
+        "ResourceTagMappingList.ResourceARN",
+        "ResourceTagMappingList.Tags.Key",
+        "ResourceTagMappingList.Tags.Value",
+    ),
 }
-"""What is read to find accounts and regions. Worth cutting: EC2's model is the largest of all."""
+"""What is read to find accounts, regions and tags. Worth cutting: EC2's model is the largest of all."""
 
 
 def _of_kind(kind: Kind) -> Iterator[Read]:

@@ -21,6 +21,8 @@ class PollRun:
         """By service and operation, retries included."""
         self.is_denied_details = False
         """Whether AWS refused to say why a job failed."""
+        self.is_denied_tags = False
+        """Whether AWS refused to tell tags."""
         self._released = released
         self._note = note
         self._seconds = 0.0
@@ -38,6 +40,12 @@ class PollRun:
                 yield
         finally:
             self._timeout = None
+
+    def beside(self) -> PollRun:
+        """Return a run with a time limit of its own, for requests that are counted here and cannot fail the poll."""
+        run = PollRun()
+        run.requests = self.requests
+        return run
 
     def progressed(self, items: int) -> None:
         """Note a page with so many items: the time limit starts anew."""

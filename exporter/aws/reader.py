@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from exporter.aws.clients import Clients, Place
 from exporter.aws.described import Described
-from exporter.aws.items import Item, JobReader, at, completed, job_reader, put, resolve, scope_of
+from exporter.aws.items import Item, JobReader, at, completed, cut, job_reader, put, resolve, scope_of, text
 from exporter.aws.last_page import last_page
 from exporter.aws.poll import PollRun
 from exporter.aws.poll_error import BadResponseError, poll_error
@@ -37,11 +37,20 @@ _SLICE = 250
 """Items that are read at once: about a millisecond of work."""
 
 
+GET_RESOURCES = ("resourcegroupstaggingapi", "GetResources")
+"""The operation that tells the tags of resources of nearly all services."""
+
+MOST_ARNS = 100
+"""Resources that one request may ask about."""
+
+
 class Scoped(NamedTuple):
     """One scope: its id and those of the scopes around it, by their names, and `account_id`."""
 
     ids: Mapping[str, str]
     name: str = ""
+    tags: Mapping[str, str] | None = None
+    """Its tags by their labels; None where nobody asked for any, or AWS has not told them yet."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +168,18 @@ class Reader:
             return job
         response = await self.clients.call(poll, place, kind.service, details.operation, job.details)
         return completed(job, details, response, self.limits.message_length)
+
+    async def tags(self, poll: PollRun, place: Place, arns: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+        """Return the tags of at most `MOST_ARNS` resources by their ARNs, without those that AWS knows no tags of."""
+        response = await self.clients.call(poll, place, *GET_RESOURCES, {"ResourceARNList": list(arns)})
+        listed = _listed(response, "ResourceTagMappingList", GET_RESOURCES[1])
+        return {
+            text(at(resource, "ResourceARN")): {
+                text(at(tag, "Key")): cut(text(at(tag, "Value")), self.limits.message_length)
+                for tag in _listed(resource, "Tags", GET_RESOURCES[1])
+            }
+            for resource in listed
+        }
 
     async def pages(
         self, poll: PollRun, place: Place, service: str, operation: str, arguments: Mapping[str, Any], items: str

@@ -61,6 +61,21 @@ Arn = Annotated[str, StringConstraints(pattern=r"^arn:[^{}]*\{id\}[^{}]*$")]
 """An ARN with a place for a scope's id: `arn:*:cleanrooms:*:*:membership/{id}`."""
 
 
+_ARN_FIELDS = ("partition", "region", "account_id", "id")
+
+
+def _arn_template(template: str) -> str:
+    """Check that an ARN can be made of a template; raises ValueError."""
+    fields = {part[1] for part in Formatter().parse(template) if part[1] is not None}
+    if "id" not in fields or not fields <= set(_ARN_FIELDS):
+        raise ValueError(f"{template!r} takes {{id}}, and of other fields {{partition}}, {{region}} and {{account_id}}")
+    return template
+
+
+ArnTemplate = Annotated[str, AfterValidator(_arn_template)]
+"""How the ARN of a job or a scope is made: `{id}` where its id is one."""
+
+
 def _as_url(url: str) -> str:
     """Check that a text starts with https; raises ValueError."""
     if not url.startswith("https://"):
@@ -282,6 +297,8 @@ class Scope(Entry):
     resource: Resource | None = None
     made_with_job: bool = False
     """Whether a scope comes with its first job, so that inner ones are looked for at each poll."""
+    arn: ArnTemplate | None = None
+    """Its ARN, where the Resource Groups Tagging API knows its tags by that."""
     ended: Ended | None = None
     """None where a scope that is gone is not listed any more, or takes its jobs with it."""
 
@@ -366,6 +383,8 @@ class Kind(Entry):
     after the last slash), `{name}` and, if several fields are the id, those (`{JobName}`)."""
     events: Events | None = None
     """None where AWS's event reference has none."""
+    arn: ArnTemplate | None = None
+    """The ARN of a job, where the Resource Groups Tagging API knows its tags by that."""
     opt_in: bool = False
     """Costly, noisy or covered by another kind: polled only if a configuration names the kind."""
     permissions: Mapping[str, tuple[Action, ...]] = Field(default_factory=dict)
@@ -519,6 +538,11 @@ class Kind(Entry):
     def outer_scope(self) -> str:
         """The name of the outermost scope; empty if there is none."""
         return self.scopes[0][0] if self.scopes else ""
+
+    @property
+    def has_tags(self) -> bool:
+        """Whether the tags of its jobs, or of the outermost scope that they are in, can be read."""
+        return self.arn is not None or any(scope.arn for _, scope in self.scopes[:1])
 
     def paths(self) -> Iterator[tuple[str, str]]:
         """Yield every path into a listed item with the key that it stands under."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -101,6 +102,13 @@ def regions() -> frozenset[str]:
     partitions = botocore.loaders.Loader().load_data("partitions")["partitions"]
     # Without pseudo regions such as `aws-global`, which stand for services that have no regions.
     return frozenset(region for partition in partitions for region in partition["regions"] if "global" not in region)
+
+
+@cache
+def partition(region: str) -> str:
+    """Return the partition that a region is in, such as `aws-cn`; `aws` for a region that botocore does not know."""
+    partitions = botocore.loaders.Loader().load_data("partitions")["partitions"]
+    return next((each["id"] for each in partitions if re.match(each["regionRegex"], region)), "aws")
 
 
 def shape_at(shape: Shape, path: str) -> Shape:

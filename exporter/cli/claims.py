@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from itertools import combinations, product
 
@@ -12,6 +12,8 @@ from exporter.settings import Group, Settings
 from exporter.settings.groups import Match
 from exporter.text.durations import format_duration
 from exporter.text.printable import printable
+
+_Patterns = Sequence[str] | Mapping[str, Sequence[str]] | None
 
 _FIELDS = tuple(Match.model_fields)
 
@@ -50,13 +52,17 @@ def _named(group: Group) -> str:
 def _covers(earlier: Group, later: Group, field: str) -> bool:
     """Return whether the earlier of two groups takes whatever the later one does, as far as one key goes."""
     wide, narrow = getattr(earlier.match, field), getattr(later.match, field)
+    if isinstance(wide, Mapping) and isinstance(narrow, Mapping):
+        return all(set(narrow.get(key, ())) <= set(globs) and key in narrow for key, globs in wide.items())
     return wide is None or (narrow is not None and set(narrow) <= set(wide))
 
 
-def _meet(some: Sequence[str] | None, others: Sequence[str] | None) -> bool:
-    """Return whether something may match one of these patterns and one of those."""
+def _meet(some: _Patterns, others: _Patterns) -> bool:
+    """Return whether something may match one of these patterns and one of those; of tags, by each key."""
     if some is None or others is None:
         return True
+    if isinstance(some, Mapping) and isinstance(others, Mapping):
+        return all(_meet(some[key], others[key]) for key in some.keys() & others.keys())
     return any(_may_match(one, other) for one, other in product(some, others))
 
 

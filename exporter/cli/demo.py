@@ -18,7 +18,7 @@ async def demo(invocation: Invocation) -> int:
     forget_aws()
     catalog = invocation.catalog
     defaults = {
-        "services": dict.fromkeys(catalog.names),
+        "services": {**dict.fromkeys(catalog.names), **{name: {"tags": ["team"]} for name in _TAGGED}},
         # Whoever watches it wants to see a job as it starts.
         "poll": {"interval": "10s", "idle_interval": "10s", "discovery_interval": "1m"},
         # The simulator has no quota, and whoever tries the demo wants to see results at once.
@@ -43,6 +43,9 @@ async def demo(invocation: Invocation) -> int:
         )
     return 0
 
+
+_TAGGED = ("batch", "bedrock", "glue")
+"""Services whose jobs are counted by the tag that says whose they are."""
 
 _DEMO = """
 The demo runs against a simulated AWS with a week of jobs behind it.

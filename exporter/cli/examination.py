@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from exporter import permissions
+from exporter.aws import PollRun
 from exporter.catalog import Catalog, Kind
 from exporter.cli import pace
 from exporter.cli.advice import cause_advice
@@ -72,7 +73,7 @@ class Examination:
             each, rate = await self._list(source, first.requests)
         else:
             each, rate = first.requests.total(), _parent(source, first.requests)
-        missing, error = self._missing(source, is_denied_details=first.is_denied_details)
+        missing, error = self._missing(source, first)
         self.findings.append(Diagnosis(status, each, rate, missing, error))
         self._last = " ".join(filter(None, status.key))
         await self.examine(children or ())
@@ -120,12 +121,14 @@ class Examination:
         ended = sum(requests[operation] for requests in read) + ledger.unexplained
         return ended * HOUR / kind.listed_for(poll.lookback) + ledger.refused * HOUR / poll.resync
 
-    def _missing(self, source: Source, *, is_denied_details: bool) -> tuple[str, str]:
+    def _missing(self, source: Source, poll: PollRun) -> tuple[str, str]:
         """Return the action that is not allowed, empty if there is none, and what AWS says."""
         status = source.status
         error = _PREAMBLE.sub(r"\1: ", status.error)
         details = source.kind.details if isinstance(source, JobSource) else None
-        if details and is_denied_details:
+        if poll.is_denied_tags:
+            return permissions.action(permissions.TAGS, self.catalog), "refuses to tell tags"
+        if details and poll.is_denied_details:
             action = permissions.action(Operation(status.key.aws_service, details.operation), self.catalog)
             return action, "refuses to say why jobs failed"
         if status.reason is not PollErrorReason.ACCESS_DENIED:

@@ -19,15 +19,24 @@ def _gauge(
     return Family(PREFIX + name, "gauge", text, (), lambda status: optional(value(status)), is_detail=is_detail)
 
 
-# What is 0 for most sources is absent then: each would have some more series.
-SOURCE_FAMILIES: tuple[Family[SourceStatus], ...] = (
-    Family(
+def _scope_info(tags: tuple[str, ...]) -> Family[SourceStatus]:
+    """Return the family that describes scopes, with the labels of their AWS tags."""
+    return Family(
         "aws_job_scope_info",
         "gauge",
-        "The kind and the name of the source's scope; always 1.",
-        ("scope_kind", "scope_name"),
-        lambda status: [((status.scope_kind, status.scope_name), 1)] if status.scope_kind else [],
-    ),
+        "The kind, the name and the AWS tags of the source's scope; always 1.",
+        ("scope_kind", "scope_name", *tags),
+        lambda status: (
+            [((status.scope_kind, status.scope_name, *(status.scope_tags or {}).values()), 1)]
+            if status.scope_kind
+            else []
+        ),
+    )
+
+
+# What is 0 for most sources is absent then: each would have some more series.
+SOURCE_FAMILIES: tuple[Family[SourceStatus], ...] = (
+    _scope_info(()),
     _gauge(
         "source_up",
         "Whether the last poll of the source succeeded.",
@@ -107,7 +116,8 @@ SOURCE_FAMILIES: tuple[Family[SourceStatus], ...] = (
 
 
 @lru_cache
-def source_families(settings: Metrics) -> tuple[Family[SourceStatus], ...]:
-    """Return the families of a configuration."""
-    told = (family for family in SOURCE_FAMILIES if settings.exporter_details or not family.is_detail)
+def source_families(settings: Metrics, tags: tuple[str, ...] = ()) -> tuple[Family[SourceStatus], ...]:
+    """Return the families of a configuration, for a source whose scope has the labels `tags`."""
+    families = (_scope_info(tags), *SOURCE_FAMILIES[1:])
+    told = (family for family in families if settings.exporter_details or not family.is_detail)
     return tuple(family for family in told if settings.families.takes(family.name))

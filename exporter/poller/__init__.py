@@ -11,6 +11,7 @@ from exporter.poller.organization import OrganizationSource, RegionsSource, root
 from exporter.poller.pacing import idle, mean_pause
 from exporter.poller.queue import QueueProbe, QueueSource, queues
 from exporter.poller.scopes import ScopeSource
+from exporter.poller.tagging import Tagging
 
 __all__ = [
     "AccountSource",
@@ -26,6 +27,7 @@ __all__ = [
     "RegionsSource",
     "ScopeSource",
     "Source",
+    "Tagging",
     "idle",
     "mean_pause",
     "queues",

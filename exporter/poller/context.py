@@ -12,6 +12,7 @@ from exporter.exposition import Exposition
 from exporter.jobs import SourceKey
 from exporter.poller.budget import Budget
 from exporter.poller.grouping import Groups
+from exporter.poller.tagging import Tagging
 from exporter.reasons import Classifier
 from exporter.settings import Settings
 from exporter.store import Database
@@ -33,6 +34,7 @@ class Context:
     budget: Budget
     database: Database
     groups: Groups
+    tagging: Tagging
     is_scraped: bool = False
     """Whether somebody comes again and again, so that counters can be seen to begin at 0."""
 

@@ -1,4 +1,4 @@
-"""Which group takes a job: the first whose declaration fits, by the job's source and its name."""
+"""Which group takes a job: the first whose declaration fits, by the job's source, its name and its tags."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from functools import lru_cache, partial
 from hashlib import blake2b
 from typing import NamedTuple
 
-from exporter.jobs import SourceKey
+from exporter.jobs import SourceKey, Tags
 from exporter.settings import OTHER, Settings
 from exporter.store import Grouping, GroupRow
 
 _REMEMBERED = 20_000
-"""Names of jobs whose group is remembered: lists show the same ones again and again, and a pattern takes 20 µs."""
+"""Names and tags of jobs whose group is remembered: lists show the same ones again, and a pattern takes 20 µs."""
 
 
 class SourceGroups(NamedTuple):
@@ -30,6 +30,7 @@ class Groups:
         """Go on with the groups that are `known` from before, as far as the configuration still has their patterns."""
         self.groups = settings.groups
         self._most = settings.limits.groups
+        self._keys = {name: each.tags for name, each in settings.services.items() if each}
         places = list(enumerate(self.groups))
         self._declared = {group.name: number for number, group in places if group.name is not None}
         # Of two with the same pattern, the first one.
@@ -56,13 +57,19 @@ class Groups:
         # These decide what becomes of a name that a pattern finds.
         rest = (self._most, *self._declared) if any(group.name_from for group in groups) else ()
         identity = blake2b(repr((declared, rest)).encode(), digest_size=16).hexdigest()
-        return SourceGroups(numbers, Grouping(identity, partial(self._taken, numbers)))
+        return SourceGroups(
+            numbers, Grouping(identity, partial(self._taken, numbers, self._keys.get(key.aws_service, ())))
+        )
 
-    def _of_job(self, numbers: tuple[int, ...], job: str) -> tuple[str, str]:
-        """Return the name of the group of a job with this name, and the pattern that the name comes from."""
+    def _of_job(self, numbers: tuple[int, ...], keys: tuple[str, ...], job: str, tags: Tags | None) -> tuple[str, str]:
+        """Return the name of the group of a job with this name, and the pattern that the name comes from.
+
+        Its tags are the values of these keys.
+        """
+        values = {} if tags is None else dict(zip(keys, tags, strict=True))
         for number in numbers:
             group = self.groups[number]
-            if name := group.name_of(job):
+            if name := group.name_of(job, values):
                 return (name, "") if group.name_from is None else self._few(name, number)
         return "", ""
 

@@ -22,6 +22,7 @@ from exporter.poller.dimensions import FewValues
 from exporter.poller.inner_scopes import InnerScopes
 from exporter.poller.pacing import idle
 from exporter.poller.planner import Plan, full, incremental, missing
+from exporter.poller.tags import JobTags
 from exporter.reasons import Classifier
 from exporter.settings import ServiceSettings
 from exporter.store import Ledger, Listing, Newborn, Rules, StorageLostError
@@ -96,7 +97,7 @@ class JobSource:
     ) -> None:
         """Read a kind in one scope; if it is new, what has ended since a time is counted."""
         interval = settings.interval or context.settings.poll.interval
-        self.status = SourceStatus(key, interval, kind.outer_scope, scope.name)
+        self.status = SourceStatus(key, interval, kind.outer_scope, scope.name, scope_tags=scope.tags)
         self.kind = kind
         self._since = since
         self._published: Holdings | None = None
@@ -109,8 +110,11 @@ class JobSource:
         self._context = context
         self._place = place
         self._inner = InnerScopes(context, place, kind, scope, settings)
-        self.dimensions = tuple(name for name in settings.dimensions if name in kind.dimensions)
-        """The labels that the user asked for, among those that the kind has."""
+        self._listed = settings.dimensions_of(kind)
+        self.dimensions = settings.labels_of(kind)
+        """The labels that the user asked for, among those that the kind has: dimensions, then AWS tags."""
+        keys = settings.tags_of(kind)
+        self._tags = JobTags(context, place, kind, keys)
         limits = context.settings.limits
         # Few enough combinations that the counts and counters of all of them fit: the budget never drops those
         # families.
@@ -118,7 +122,8 @@ class JobSource:
         # What makes it the same list of jobs. Where this differs, nothing that is known applies.
         # Without dimensions, these limits change nothing, and a reload that changes them must not cost what is known.
         bounds = (limits.dimension_values, limits.series_per_source) if self.dimensions else None
-        self.identity = (kind.reading, sorted(scope.ids.items()), self.dimensions, bounds)
+        chosen = (*self._listed, *(f"tag {key}" for key in keys))
+        self.identity = (kind.reading, sorted(scope.ids.items()), chosen, bounds)
         self.groups, self._grouping = context.groups.of(key)
         """The places in the settings of the groups that its jobs may be in."""
         self.memory = Memory(self._new_ledger())
@@ -157,6 +162,7 @@ class JobSource:
             is_full, plan = await self._plan(scopes)
         if is_full or memory.described.is_full:
             memory.described.forget()
+        self._tags.begin()
         async with Listing.of(memory.ledger) as listing:
             complete_from = await self._read(poll, plan, scopes, listing)
             now, end = clock.time(), clock.monotonic()
@@ -311,16 +317,17 @@ class JobSource:
                 async with aclosing(self._pages(poll, query, scope)) as pages:
                     async for jobs in pages:
                         unknown.update((job.id, job.status) for job in jobs if job.state is State.UNKNOWN)
+                        tagged = await self._tags.put(poll, self.ledger, jobs, self.status.scope_tags)
                         # At once, so that there is never more than a page in memory.
                         with poll.paused():
-                            await listing.add(self._limited(jobs), self._context.clock.time())
+                            await listing.add(self._limited(tagged), self._context.clock.time())
         return unknown
 
     async def _pages(self, poll: PollRun, query: Query, scope: Scoped) -> AsyncGenerator[list[Job], None]:
         """Yield the jobs of one scope, page by page."""
         try:
             reader, described = self._context.reader, self.memory.described
-            async for jobs in reader.jobs(poll, self._place, self.kind, scope, query, self.dimensions, described):
+            async for jobs in reader.jobs(poll, self._place, self.kind, scope, query, self._listed, described):
                 yield jobs
         except Exception as error:
             # An inner scope that was deleted since it was discovered is no failure of the outer one.

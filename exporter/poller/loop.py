@@ -445,6 +445,7 @@ class Poller:
             # Someone may have renamed the scope in AWS, or it has ended. The next poll of the child publishes the name.
             status, found_status = self._sources[key].status, children[key].status
             status.scope_name, status.usual_interval = found_status.scope_name, found_status.usual_interval
+            status.scope_tags = found_status.scope_tags
             if key not in self._tasks:
                 self._start(self._sources[key])
         if others := children.keys() - before - {child.status.key for child in unknown}:

@@ -1,6 +1,6 @@
 """How polls went: into the status of the source, its block, the log and the metrics.
 
-Of a status, the poll loop writes only when the next poll is due, and what people call the scope.
+Of a status, the poll loop writes only when the next poll is due, and the name and the tags of the scope.
 """
 
 from __future__ import annotations
@@ -155,8 +155,9 @@ class Outcomes:
         # Every shard reads the sources that find others, but one publishes each: together they export what one would.
         if not owns(self._context.settings.shard, status.key):
             return
-        families = metrics(source_families(self._context.settings.metrics), SourceKey._fields, [(status.key, status)])
-        self._context.exposition.publish(("source", status.key), families)
+        families = source_families(self._context.settings.metrics, tuple(status.scope_tags or ()))
+        rendered = metrics(families, SourceKey._fields, [(status.key, status)])
+        self._context.exposition.publish(("source", status.key), rendered)
 
 
 def _hold(status: SourceStatus, holdings: Holdings) -> None:

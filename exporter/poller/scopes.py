@@ -11,6 +11,7 @@ from exporter.jobs import SourceKey
 from exporter.poller.context import Context, Restored, Source, parent_status
 from exporter.poller.listing import JobSource
 from exporter.poller.sharding import owns
+from exporter.poller.tags import ScopeTags
 from exporter.settings import Selection
 from exporter.store import Finding
 
@@ -37,7 +38,9 @@ class ScopeSource:
         self.found_at: float | None = None
         key = SourceKey(account.ids["account_id"], place.region, self._service.service, self._scope, "")
         self.status = parent_status(key, context)
-        self._finding = Finding(context.database, key, repr((self.scope, sorted(account.ids.items()))))
+        self.tags = selection.settings.tags
+        self._tags = ScopeTags(context, place, self.tags)
+        self._finding = Finding(context.database, key, repr((self.scope, sorted(account.ids.items()), self.tags)))
 
     async def poll(self, poll: PollRun) -> None:
         """List the scopes."""
@@ -47,8 +50,9 @@ class ScopeSource:
         found = {**self._kept(now), **ended, **active} if scope.ended else active
         self._note_new(list(found))
         self.ended = {scope: self.ended.get(scope, now) for scope in found if scope not in active}
-        self.found, self.found_at = list(found.values()), self._context.clock.time()
-        kept = [[dict(ids), name, self.ended.get(ids[self._scope])] for ids, name in self.found]
+        tagged = await self._tags.put(poll, self._scope, scope, list(found.values()), self.found)
+        self.found, self.found_at = tagged, self._context.clock.time()
+        kept = [[dict(ids), name, self.ended.get(ids[self._scope]), tags] for ids, name, tags in self.found]
         with poll.paused():
             await self._finding.keep(kept, self.found_at)
 
@@ -57,9 +61,10 @@ class ScopeSource:
         kept = await self._finding.read()
         if kept is None:
             return None
-        # Before, no scope was kept that had ended, and none had a third value.
-        self.found, self.found_at = [Scoped(ids, name) for ids, name, *_ in kept.value], kept.time
-        self.ended = {ids[self._scope]: since[0] for ids, _, *since in kept.value if since and since[0] is not None}
+        # Before, no scope was kept that had ended, none had a third value, and none had tags.
+        scopes = [(*each, None, None)[:4] for each in kept.value]
+        self.found, self.found_at = [Scoped(ids, name, tags) for ids, name, _, tags in scopes], kept.time
+        self.ended = {ids[self._scope]: since for ids, _, since, _ in scopes if since is not None}
         return Restored(kept.time)
 
     def children(self) -> Iterable[Source]:
@@ -118,7 +123,9 @@ class ScopeSource:
         if isinstance(before, ScopeSource) and before.scope == self.scope:
             self.found, self.found_at, self.since = before.found, before.found_at, before.since
             self.ended = before.ended
-            return False
+            if before.tags == self.tags:
+                return False
+            self.found = [scoped._replace(tags=None) for scoped in self.found]
         return True
 
     def withdraw(self) -> None:

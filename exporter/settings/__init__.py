@@ -5,10 +5,10 @@ from exporter.settings.errors import ConfigurationError
 from exporter.settings.flags import add_flags, given
 from exporter.settings.groups import OTHER, Group
 from exporter.settings.loading import load
-from exporter.settings.model import ENVIRONMENT_PREFIX, Selection, ServiceSettings, Settings
+from exporter.settings.model import ENVIRONMENT_PREFIX, Selection, ServiceSettings, Settings, tag_label
 from exporter.settings.queues import EventQueue
 from exporter.settings.rates import Rate, Rates, above_quotas
-from exporter.settings.sections import DEFAULT_PORT, Aws, Limits, Log, Metrics, Shard, Storage, Web
+from exporter.settings.sections import DEFAULT_PORT, Aws, Limits, Log, Metrics, Poll, Shard, Storage, Web
 from exporter.settings.shown import without_secrets
 from exporter.text.durations import format_duration, parse_duration
 
@@ -26,6 +26,7 @@ __all__ = [
     "Log",
     "Metrics",
     "Organization",
+    "Poll",
     "Rate",
     "Rates",
     "Selection",
@@ -41,6 +42,7 @@ __all__ = [
     "given",
     "load",
     "parse_duration",
+    "tag_label",
     "takes_region",
     "without_secrets",
 ]

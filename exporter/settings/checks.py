@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -83,10 +83,26 @@ def _groups(settings: Settings, catalog: Catalog) -> Iterator[Problem]:
         for service in match.services or ():
             if service not in read:
                 yield f"{place}.match.services", f"{service!r} is not read{did_you_mean(service, read)}"
+        tags = {key: None for service in match.services or read for key in _tags_read(settings, service)}
+        for key in match.tags or {}:
+            if key not in tags:
+                yield f"{place}.match.tags", f"no service that is meant reads the tag {key!r}{_readable(key, tags)}"
         kinds = {kind for service in match.services or read for kind in read.get(service, ())}
         for kind in match.kinds or () if kinds else ():
             if kind not in kinds:
                 yield f"{place}.match.kinds", f"no kind {kind!r} of these services is read{did_you_mean(kind, kinds)}"
+
+
+def _tags_read(settings: Settings, service: str) -> tuple[str, ...]:
+    own = settings.services.get(service)
+    return own.tags if own else ()
+
+
+def _readable(key: str, tags: Collection[str]) -> str:
+    """Return which tags a group can match."""
+    if not tags:
+        return ": services.SERVICE.tags has the keys to read, and is not set"
+    return f": services.SERVICE.tags has {', '.join(tags)}{did_you_mean(key, tags)}"
 
 
 def _families(choice: FamilyChoice) -> Iterator[Problem]:
@@ -109,6 +125,11 @@ def _service(service: Service, settings: ServiceSettings) -> Iterator[Problem]:
     for name in settings.dimensions:
         if name not in known:
             yield "dimensions", f"{service.service} has no dimension {name!r}{did_you_mean(name, known)}"
+    kinds = [service.kinds[kind] for kind in settings.kinds or service.kinds if kind in service.kinds]
+    if settings.tags and kinds and not any(kind.has_tags for kind in kinds):
+        tagged = [kind.key for kind in service.kinds.values() if kind.has_tags]
+        which = f"only of {', '.join(tagged)}" if tagged else "of none of the service's kinds"
+        yield "tags", f"nobody can read the tags of {', '.join(kind.key for kind in kinds)}: {which}"
     for key, value in settings.extra.items():
         yield from _scope(service, key, value)
 

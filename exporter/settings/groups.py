@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Annotated, Any, Self
 
 import re2
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from exporter.catalog.models import regions
 from exporter.jobs import SourceKey
@@ -78,6 +78,12 @@ def _label(label: str) -> str:
 
 
 Globs = Annotated[tuple[str, ...], AfterValidator(not_empty)]
+TagGlobs = Annotated[Globs, BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
+
+
+def _some(tags: Mapping[str, Any]) -> Mapping[str, Any]:
+    not_empty(tuple(tags))
+    return tags
 
 
 _REGIONAL, _EVERYWHERE = {"sts"}, {"organizations", "ec2"}
@@ -100,6 +106,11 @@ class Match(Section):
     scopes: Globs | None = None
     """Patterns on the ids of the outermost scopes that jobs are listed in, such as `*:stateMachine:payroll-*`."""
 
+    tags: Annotated[Mapping[str, TagGlobs], AfterValidator(_some)] | None = None
+    """AWS tags of the jobs, or of the scopes that they are in, with patterns on their values, such as `team: payroll`:
+    all of them apply. `services.SERVICE.tags` has the keys that are read.
+    """
+
     def takes_source(self, key: SourceKey) -> bool:
         """Return whether jobs of a source can be meant."""
         return (
@@ -120,9 +131,13 @@ class Match(Section):
             is_meant = _takes(self.services, key.aws_service) and _takes(self.regions, key.region)
         return is_meant and (not key.account_id or _takes(self.accounts, key.account_id))
 
-    def takes_job(self, name: str) -> bool:
-        """Return whether a job with this name is meant, if one of its source can be."""
-        return self.names is None or _any_of(self.names).match(name) is not None
+    def takes_job(self, name: str, tags: Mapping[str, str]) -> bool:
+        """Return whether a job with this name and these tags is meant, if one of its source can be.
+
+        Of a job whose tags AWS has not told, there are none: it is not meant by them.
+        """
+        is_tagged = all(key in tags and _any_of(globs).match(tags[key]) for key, globs in (self.tags or {}).items())
+        return is_tagged and (self.names is None or _any_of(self.names).match(name) is not None)
 
 
 @lru_cache(maxsize=1000)
@@ -171,9 +186,12 @@ class Group(Section):
         """When a success is due by the calendar."""
         return parse_schedule(self.expect) if self.expect else None
 
-    def name_of(self, job: str) -> str:
-        """Return the name of the group that takes a job with this name, if any; a job of a source that can be meant."""
-        if not self.match.takes_job(job):
+    def name_of(self, job: str, tags: Mapping[str, str]) -> str:
+        """Return the name of the group that takes a job with this name and these tags, if any.
+
+        It is a job of a source that can be meant.
+        """
+        if not self.match.takes_job(job, tags):
             return ""
         if self.name_from is None:
             return self.name or ""

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from exporter.catalog import Catalog, Kind, Service
@@ -43,6 +53,19 @@ from exporter.text.problems import tag
 ENVIRONMENT_PREFIX = "AWS_JOB_EXPORTER_"
 
 
+def tag_label(key: str) -> str:
+    """Return the label that has the values of an AWS tag: `tag_cost_center` of `cost-center`."""
+    return "tag_" + re.sub(r"[^a-zA-Z0-9_]", "_", key)
+
+
+def _tags(keys: tuple[str, ...]) -> tuple[str, ...]:
+    labels = [tag_label(key) for key in keys]
+    for number, label in enumerate(labels):
+        if (first := labels.index(label)) != number:
+            raise ValueError(f"{keys[first]!r} and {keys[number]!r} would be one label, {label}")
+    return keys
+
+
 class ServiceSettings(BaseModel):
     """What to read of one service. All other keys name scopes, by the plural of their name in the catalog.
 
@@ -66,6 +89,25 @@ class ServiceSettings(BaseModel):
     """Regions to read the service in, among those of the account: names, or patterns such as `eu-*`. If unset, all."""
     dimensions: tuple[Word, ...] = ()
     """Additional labels of the job metrics, such as `model_id`: some of those that the catalog has for the kinds."""
+
+    tags: Annotated[
+        tuple[Annotated[str, StringConstraints(min_length=1, max_length=128)], ...], AfterValidator(_tags)
+    ] = ()
+    """Keys of AWS tags to read of the jobs and of the scopes that they are in, such as `team`: further labels of the
+    job metrics (`tag_team`), and what `groups[].match.tags` can match. They take the permission `tag:GetResources`.
+    """
+
+    def dimensions_of(self, kind: Kind) -> tuple[str, ...]:
+        """Return the dimensions that a kind has among those that are configured."""
+        return tuple(name for name in self.dimensions if name in kind.dimensions)
+
+    def tags_of(self, kind: Kind) -> tuple[str, ...]:
+        """Return the keys of the tags to read of a kind's jobs."""
+        return self.tags if kind.has_tags else ()
+
+    def labels_of(self, kind: Kind) -> tuple[str, ...]:
+        """Return the further labels of a kind's jobs, in the order of their values."""
+        return *self.dimensions_of(kind), *map(tag_label, self.tags_of(kind))
 
     def named(self, scope: str) -> Sequence[str] | None:
         """Return the ids that are configured for a scope, None if they are to be discovered."""

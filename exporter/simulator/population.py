@@ -31,6 +31,7 @@ def populate(
     Where the catalog passes over some scopes, one of those is added too, without jobs. Jobs keep arriving while the
     clock advances. The same seed and times give the same world, however often and whenever it is looked at.
     """
+    world.tags = partial(_tags, seed)
     kinds = list(kinds.kinds() if isinstance(kinds, Catalog) else kinds)
     scopes = _Scopes(world, _rng(f"{seed}/scopes"))
     sources: defaultdict[tuple[str, str], list[_List]] = defaultdict(list)
@@ -39,6 +40,13 @@ def populate(
             sources[str(kind), scope.ids[kind.outer_scope] if scope else ""].append((kind, scope))
     if sources:
         world.feed(_arrivals(world, seed, list(sources.values()), now - history))
+
+
+def _tags(seed: int, arn: str) -> Mapping[str, str]:
+    """Return the tags of a resource: those of most; a few have none."""
+    rng = _rng(f"{seed}/tags/{arn}")
+    tags = {"team": rng.choice(DATA["teams"]), "env": rng.choice(("prod", "prod", "staging"))}
+    return tags if rng.random() < _TAGGED else {}
 
 
 _List = tuple[Kind, SimulatedScope | None]
@@ -197,6 +205,9 @@ _WEIGHTS = {
     State.DELETING: 0.02,
 }
 """How often jobs end in a state; how often they fail depends on the kind."""
+
+_TAGGED = 0.9
+"""The share of resources that have tags."""
 
 _REFINED = 0.1
 """How often a refinement applies, among the jobs to which one can."""

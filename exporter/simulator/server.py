@@ -16,7 +16,7 @@ from typing import Self
 from aiohttp import web
 from botocore.model import OperationModel
 
-from exporter.simulator import sts
+from exporter.simulator import resource_tags, sts
 from exporter.simulator.aws_error import AwsError
 from exporter.simulator.operations import Hook, Operation, RequestContext
 from exporter.simulator.requests import Request
@@ -47,7 +47,11 @@ class Simulator:
         """How many requests each (service, operation) received."""
         self.hooks: list[Hook] = []
         """Each sees every request before it is answered; the first that returns a response decides."""
-        given = {"sts": sts.operations(world), **operations}
+        given = {
+            "sts": sts.operations(world),
+            "resourcegroupstaggingapi": resource_tags.operations(world),
+            **operations,
+        }
         self._services = Services(world, given, page_size)
         self._paging = cache(world.models.paging)
         self._clock = clock

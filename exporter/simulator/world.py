@@ -37,6 +37,8 @@ class World:
         self.accounts: dict[str, str] = {}
         self.quirks: frozenset[Quirk] = frozenset()
         """What holds for every kind, beyond what is known of some."""
+        self.tags: Callable[[str], Mapping[str, str]] = lambda _: {}
+        """Returns the tags of the resource with an ARN."""
         self._locations: dict[tuple[str, str], Location] = {}
         self._job_items: dict[str, JobItemBuilder] = {}
         self._scope_items: dict[str, ScopeItemBuilder] = {}

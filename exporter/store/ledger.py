@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from exporter.jobs import Job, SourceKey, State
+from exporter.jobs import Job, SourceKey, State, Tags
 from exporter.store import quantiles, sums, transitions
 from exporter.store import statements as sql
 from exporter.store.database import Database
-from exporter.store.record import SELECT, Dimensions, Record, milliseconds, or_else, record, seconds, split
+from exporter.store.record import (
+    SELECT,
+    Dimensions,
+    Record,
+    dimensions,
+    milliseconds,
+    or_else,
+    record,
+    seconds,
+    split,
+)
 from exporter.store.regrouping import Grouping, regroup, ungroup
 from exporter.store.tables import STATES
 from exporter.store.upkeep import empty, forget
@@ -343,6 +353,30 @@ class Ledger:
             ).fetchall()
         return [(record(row).job, row[-1] or 0) for row in rows]
 
+    async def untagged(self, jobs: Iterable[Job], now: float) -> tuple[dict[str, Tags], set[str]]:
+        """Return the tags of those jobs whose tags are known, and the ids of others that will be held or counted."""
+        known: dict[str, Tags] = {}
+        unknown = set()
+        async with self.database.exclusive() as connection:
+            for job in jobs:
+                place = (self.number, *split(job.id))
+                if found := connection.execute(sql.TAGS, place).fetchone():
+                    known[job.id] = dimensions(found[0])
+                elif self._counts(job, now) and not (
+                    job.state.is_final and _end(job) is None and connection.execute(sql.IS_GONE, place).fetchone()[0]
+                ):
+                    unknown.add(job.id)
+        return known, unknown
+
+    def _counts(self, job: Job, now: float) -> bool:
+        """Return whether a job that is not held may be held or counted from now on."""
+        end = _end(job) if job.state.is_final else None
+        if end is None or end >= now - self.rules.lookback:
+            return True
+        # What ended while nobody looked, for longer than the lookback, is counted, too.
+        passed = seconds(self.row["passed"])
+        return self.since is not None and end >= self.since - SKEW and (passed is None or end > passed)
+
     async def newest(self, finished: int, active: int = -1) -> list[Record]:
         """Return the `active` oldest of the active jobs and the `finished` last ones of those whose end is known.
 
@@ -435,6 +469,10 @@ class Ledger:
             await quantiles.settle(database, connection, number, held)
             connection.execute(sql.NOTE_RULES, (self._rules, self.rules.has_starts, number))
         self.row.update(rules=self._rules, has_starts=self.rules.has_starts, limit_start=None, read_in_full=None)
+
+
+def _end(job: Job) -> float | None:
+    return job.updated if job.ended is None else job.ended
 
 
 def failed(status: str, message: str | None, code: str | None) -> Job:

@@ -30,7 +30,8 @@ class Record(NamedTuple):
 SELECT = """
 SELECT (SELECT text FROM word WHERE n = prefix) || id, (SELECT text FROM word WHERE n = status), state, name,
     created, started, CASE WHEN reported THEN finished ELSE ended END, updated, deadline, message, code,
-    total, processed, succeeded, failed, (SELECT text FROM word WHERE n = dims), details,
+    total, processed, succeeded, failed, (SELECT text FROM word WHERE n = dims),
+    details, (SELECT text FROM word WHERE n = tags),
     finished, reason, dated, (SELECT job_group.name FROM job_group WHERE job_group.n = group_n), source, n, attempts
 """
 """The columns of a `job` that make a record, then its source, its number and how often AWS was asked for its reason."""
@@ -41,7 +42,7 @@ COUNTS = ("total", "processed", "succeeded", "failed")
 def record(row: tuple[Any, ...]) -> Record:
     """Return the record that a row of `SELECT` holds."""
     identifier, status, state, name, created, started, ended, updated, deadline, message, code = row[:11]
-    counts, (dims, details, finished, reason, dated, group) = row[11:15], row[15:21]
+    counts, (dims, details, tags, finished, reason, dated, group) = row[11:15], row[15:22]
     job = Job(
         id=identifier,
         status=status,
@@ -57,6 +58,7 @@ def record(row: tuple[Any, ...]) -> Record:
         records={result: value for result, value in zip(COUNTS, counts, strict=True) if value is not None},
         dimensions=dimensions(dims),
         details=None if details is None else json.loads(details),
+        tags=None if tags is None else dimensions(tags),
     )
     return Record(job, seconds(finished), reason, bool(dated), group or "")
 

@@ -12,13 +12,15 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from exporter.jobs import Tags
 from exporter.store import quantiles
 from exporter.store import statements as sql
 from exporter.store.database import Database
+from exporter.store.record import dimensions
 from exporter.turns import in_turns
 
 
-def _no_group(_: str) -> tuple[str, str]:
+def _no_group(_name: str, _tags: Tags | None) -> tuple[str, str]:
     return "", ""
 
 
@@ -28,21 +30,26 @@ class Grouping:
 
     identity: str = ""
     """What differs where another group may take a job; empty where no job of the source can be in any."""
-    group: Callable[[str], tuple[str, str]] = field(default=_no_group, compare=False)
-    """Returns the group of a job with this name, and the pattern that took it from that name; both may be empty."""
+    group: Callable[[str, Tags | None], tuple[str, str]] = field(default=_no_group, compare=False)
+    """Returns the group of a job with this name and these tags, and the pattern that took it from that name; both may
+    be empty."""
 
     def __bool__(self) -> bool:
         return bool(self.identity)
 
-    async def numbers(self, database: Database, names: Sequence[str], ids: Sequence[str]) -> Sequence[int]:
-        """Return the number of the group of each job, by the jobs' names; 0 for none. Within `exclusive`.
+    async def numbers(
+        self, database: Database, names: Sequence[str], ids: Sequence[str], tags: Sequence[Tags | None]
+    ) -> Sequence[int]:
+        """Return the number of the group of each job, by the jobs' names and tags; 0 for none. Within `exclusive`.
 
         Where AWS tells no name, people know a job by the last part of its id.
         """
         if not self:
             return [0] * len(names)
         # In turns, because each job may be tried against hundreds of groups.
-        groups = await in_turns(self.group(name or identifier) for name, identifier in zip(names, ids, strict=True))
+        groups = await in_turns(
+            self.group(name or identifier, values) for name, identifier, values in zip(names, ids, tags, strict=True)
+        )
         number = await database.group_numbers({name: pattern for name, pattern in groups if name})
         return [number[name] if name else 0 for name, _ in groups]
 
@@ -56,8 +63,9 @@ async def regroup(database: Database, source: int, grouping: Grouping) -> None:
     changed: dict[int, int] = {}
     last: dict[str, int | str] = {"source": source, "id": "", "prefix": -1}
     while rows := connection.execute(sql.NAMES, last).fetchall():
-        numbers, before, names, prefixes, ids = zip(*rows, strict=True)
-        groups = zip(numbers, before, await grouping.numbers(database, names, ids), strict=True)
+        numbers, before, names, prefixes, ids, words = zip(*rows, strict=True)
+        tags = [None if word is None else dimensions(word) for word in words]
+        groups = zip(numbers, before, await grouping.numbers(database, names, ids, tags), strict=True)
         changed |= {number: group for number, was, group in groups if group != was}
         last |= {"id": ids[-1], "prefix": prefixes[-1]}
         await asyncio.sleep(0)

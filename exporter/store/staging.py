@@ -94,11 +94,12 @@ class Listing:
     async def _stage(self, connection: sqlite3.Connection, jobs: Sequence[Job]) -> None:
         # Column by column: for a hundred thousand jobs, a function call for each value takes longer than the database.
         (ids, statuses, states, names, created, started, ended, updated, deadlines, messages, codes, records, dims,
-         details) = zip(*jobs, strict=True)  # fmt: skip
+         details, tags) = zip(*jobs, strict=True)  # fmt: skip
         prefixes, suffixes = zip(*map(split, ids), strict=True)
         combinations = [dimensions_word(each) for each in dims]
-        number = await self._database.numbers({*prefixes, *combinations, *statuses})
-        groups = await self._ledger.rules.grouping.numbers(self._database, names, suffixes)
+        told = [None if each is None else dimensions_word(each) for each in tags]
+        number = await self._database.numbers({*prefixes, *combinations, *statuses, *filter(None, told)})
+        groups = await self._ledger.rules.grouping.numbers(self._database, names, suffixes, tags)
         first, poll = self._database.next_rows(len(jobs)), self._staged.poll
         columns: list[Iterable[Any]] = [
             *(range(first, first + len(jobs)), repeat(poll, len(jobs))),
@@ -109,11 +110,11 @@ class Listing:
         ]
         # Few kinds have more, and each column costs. Once a job has ended, its deadline means nothing.
         waits = any(deadline and not state.is_final for deadline, state in zip(deadlines, states, strict=True))
-        has_more = waits or any(codes) or any(records) or details.count(None) < len(jobs)
+        has_more = waits or any(codes) or any(records) or details.count(None) < len(jobs) or any(told)
         if has_more:
             columns += [in_milliseconds(deadlines), [code or None for code in codes]]
             columns += [[counts.get(name) for counts in records] for name in COUNTS]
-            columns += [map(details_text, details)]
+            columns += [map(details_text, details), [number[word] if word else None for word in told]]
         # One transaction, because without it each row would be one.
         connection.execute("BEGIN")
         try:

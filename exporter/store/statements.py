@@ -69,6 +69,9 @@ _IS_AFTERWARD = f"""(j.finished IS NOT NULL AND j.state IN {_SUCCESS} AND l.stat
 
 _HIGHEST = "SELECT coalesce(max(n), 0) FROM job"
 
+_IS_TAGGED = "(j.tags IS NULL AND l.tags IS NOT NULL)"
+"""Whether AWS has told the tags of a known job only now."""
+
 _VAGUE = f"""(:since IS NULL AND j.n IS NULL AND p.n IS NULL AND l.state > {_UNKNOWN}
     AND l.ended IS NULL AND l.updated IS NULL
     AND (coalesce(l.started, l.created) IS NULL OR (l.details IS NOT NULL
@@ -131,7 +134,7 @@ FROM (
                 j.finished AS old_finish, j.reported AS old_reported, j.dated AS old_dated, j.ended AS old_ended,
                 j.updated AS old_updated, j.ended_before AS old_ended_before, coalesce(j.asked, 0) AS old_asked,
                 j.reason AS old_reason,
-                (l.status <> j.status OR l.state <> j.state) AND NOT {_IS_AFTERWARD} AS is_status_new,
+                (l.status <> j.status OR l.state <> j.state OR {_IS_TAGGED}) AND NOT {_IS_AFTERWARD} AS is_status_new,
                 l.state > {_UNKNOWN} AND CASE
                     WHEN j.finished IS NOT NULL
                         THEN coalesce(l.state <> {_DELETING} AND l.ended <= :now AND l.ended > {_ENDED}, 0)
@@ -152,7 +155,7 @@ FROM (
             WHERE l.poll = :poll AND l.r > :after AND l.r <= :until AND (
                 j.n IS NULL
                 OR j.missed
-                OR ((l.status <> j.status OR l.state <> j.state) AND NOT {_IS_AFTERWARD})
+                OR ((l.status <> j.status OR l.state <> j.state OR {_IS_TAGGED}) AND NOT {_IS_AFTERWARD})
                 OR (j.finished IS NOT NULL AND (l.ended > {_ENDED} OR l.created > j.created))
                 OR (j.finished IS NULL AND
                     (l.name, l.created, l.started, l.ended, l.updated, l.deadline, l.dims,
@@ -183,7 +186,8 @@ ORDER BY k LIMIT 250
 EXPLAIN = "UPDATE fresh SET reason = ? WHERE k = ?"
 
 _VALUES = """prefix, id, name, status, state, created, started, finished, reported, dated, reason, asked, missed, dims,
-    group_n, message, code, ended, updated, deadline, ended_before, total, processed, succeeded, failed, details"""
+    group_n, message, code, ended, updated, deadline, ended_before, total, processed, succeeded, failed, details,
+    tags"""
 _REPLACED = ", ".join(
     f"{name} = excluded.{name}"
     for name in _VALUES.replace("\n", " ").replace(" ", "").split(",")
@@ -194,7 +198,8 @@ INSERT INTO job (n, source, {_VALUES})
 SELECT f.n, :source, l.prefix, l.id, l.name, l.status, l.state, l.created, l.started, f.finish, f.reported, f.dated,
     f.reason, f.asked, 0, l.dims, l.group_n, l.message, l.code, f.ended, f.updated,
     CASE WHEN f.what = {ACTIVE} THEN l.deadline END,
-    f.ended_before, l.total, l.processed, l.succeeded, l.failed, CASE WHEN f.asked > 0 THEN l.details END
+    f.ended_before, l.total, l.processed, l.succeeded, l.failed, CASE WHEN f.asked > 0 THEN l.details END,
+    l.tags
 FROM fresh AS f CROSS JOIN listed AS l ON l.r = f.r
 WHERE f.what IN ({ACTIVE}, {ENDED}, {CHANGED})
 ON CONFLICT (n) DO UPDATE SET {_REPLACED},
@@ -525,9 +530,9 @@ SELECT min(created) FROM job AS j INDEXED BY job_finished WHERE source = :source
 
 UNSTAGE = "DELETE FROM listed WHERE r > :after AND r <= :until AND poll = :poll"
 _STAGED = "r, poll, prefix, id, name, status, state, created, started, ended, updated, message, dims, group_n"
-_FURTHER = "deadline, code, total, processed, succeeded, failed, details"
+_FURTHER = "deadline, code, total, processed, succeeded, failed, details, tags"
 STAGE = f"INSERT OR REPLACE INTO listed ({_STAGED}) VALUES ({', '.join('?' * 14)})"
-STAGE_FURTHER = f"INSERT OR REPLACE INTO listed ({_STAGED}, {_FURTHER}) VALUES ({', '.join('?' * 21)})"
+STAGE_FURTHER = f"INSERT OR REPLACE INTO listed ({_STAGED}, {_FURTHER}) VALUES ({', '.join('?' * 22)})"
 
 SUMMARY = """
 SELECT min(created), count(*) - count(created), count(*),
@@ -558,9 +563,19 @@ HAS_JOBS = "SELECT EXISTS (SELECT 1 FROM job INDEXED BY job_finished WHERE sourc
 CONTINUE = "UPDATE source SET gone = NULL, longest_run = ? WHERE n = ?"
 NOTE_RULES = "UPDATE source SET rules = ?, has_starts = ?, limit_start = NULL, read_in_full = NULL WHERE n = ?"
 
+# What is known of the tags of one job, and whether it has ended and is no longer held.
+TAGS = """
+SELECT word.text FROM job INDEXED BY job_id CROSS JOIN word ON word.n = tags
+WHERE source = ? AND prefix = (SELECT n FROM word WHERE text = ?) AND id = ?
+"""
+IS_GONE = """
+SELECT EXISTS (SELECT 1 FROM past INDEXED BY past_id
+    WHERE source = ? AND prefix = (SELECT n FROM word WHERE text = ?) AND id = ?)
+"""
+
 # The groups of jobs that are known already.
 NAMES = """
-SELECT n, group_n, name, prefix, id FROM job INDEXED BY job_id
+SELECT n, group_n, name, prefix, id, (SELECT text FROM word WHERE n = tags) FROM job INDEXED BY job_id
 WHERE source = :source AND (id, prefix) > (:id, :prefix) ORDER BY id, prefix LIMIT 250
 """
 REGROUPED = "INSERT INTO regrouped SELECT CAST(key AS INTEGER), value FROM json_each(?)"

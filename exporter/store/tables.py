@@ -74,6 +74,7 @@ CREATE TABLE job (
     ended_before INTEGER,       -- the end of its last run, while it runs again
     total INTEGER, processed INTEGER, succeeded INTEGER, failed INTEGER,
     details TEXT, attempts INTEGER,
+    tags INTEGER,               -- NULL where nobody asked for any, or AWS has not told them yet
     group_n INTEGER NOT NULL DEFAULT 0, -- the group, 0 where there is none
     told INTEGER NOT NULL DEFAULT 0     -- whether the event log has it as late: 1 as running, 2 as waiting, 3 as both
 );
@@ -215,6 +216,7 @@ UPGRADES = {
     ALTER TABLE source ADD COLUMN grouping TEXT NOT NULL DEFAULT '';
     ALTER TABLE job ADD COLUMN group_n INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE job ADD COLUMN told INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE job ADD COLUMN tags INTEGER;
     {_definition("INDEX job_group_active")} {_definition("TABLE job_group")}
     """,
 }
@@ -232,7 +234,8 @@ CREATE TEMP TABLE listed (
     r INTEGER PRIMARY KEY, poll INTEGER, prefix INTEGER, id TEXT, name TEXT,
     status INTEGER, state INTEGER, created INTEGER, started INTEGER, ended INTEGER, updated INTEGER,
     message TEXT, dims INTEGER, group_n INTEGER,
-    deadline INTEGER, code TEXT, total INTEGER, processed INTEGER, succeeded INTEGER, failed INTEGER, details TEXT
+    deadline INTEGER, code TEXT, total INTEGER, processed INTEGER, succeeded INTEGER, failed INTEGER, details TEXT,
+    tags INTEGER
 );
 CREATE UNIQUE INDEX temp.listed_id ON listed (poll, id, prefix);
 -- What the comparison found: the rows that are new or changed, and what they become.

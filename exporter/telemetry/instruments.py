@@ -160,6 +160,12 @@ class Telemetry:
             ("aws_service", "kind", "reason"),
         )
 
+        self.tag_errors = self._late_counter(
+            "tag_errors_total",
+            "Failed requests for the AWS tags of jobs and scopes; they are asked for again at poll.discovery_interval.",
+            ("account_id", "region", "reason"),
+        )
+
     def _watch_hints(self) -> None:
         """Create what is counted and timed of events that name a list to poll at once."""
         self.hints = self._counter(

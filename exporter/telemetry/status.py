@@ -70,6 +70,8 @@ class SourceStatus:
     """What `interval` never exceeds while nothing happens, jitter included; infinite while something does."""
     stretch: float = 1.0
     """By how much `interval` is longer so that all sources together keep to `aws.calls_per_hour`."""
+    scope_tags: Mapping[str, str] | None = None
+    """AWS tags of the scope by their labels; None where nobody asked for any, or AWS has not told them yet."""
     attempts: int = 0
     consecutive_failures: int = 0
     last_success: float | None = None
@@ -126,4 +128,5 @@ class SourceStatus:
         self.usual_interval = newer.usual_interval
         self.interval = self.usual_interval * self.stretch
         self.scope_kind, self.scope_name = newer.scope_kind, newer.scope_name
+        self.scope_tags = newer.scope_tags
         return self

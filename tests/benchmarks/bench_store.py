@@ -486,7 +486,7 @@ async def _found(roots: Iterable[Any], fleet: Fleet, now: float) -> Any:
             assert isinstance(scopes, ScopeSource)
             ids = [f"{number:08x}-0000-4000-8000-000000000000" for number in range(fleet.collaborations)]
             scopes.found = [Scoped({"account_id": account, INFERENCE.outer_scope: scope}, scope[:8]) for scope in ids]
-            await scopes._finding.keep([[dict(found), name] for found, name in scopes.found], now)
+            await scopes._finding.keep([[dict(found), name, None, None] for found, name, _ in scopes.found], now)
             for source in scopes.children():
                 assert isinstance(source, JobSource)
                 yield source

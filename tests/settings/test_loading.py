@@ -131,6 +131,7 @@ def test_groups_are_read():
             "accounts": ["1111*"],
             "regions": ["eu-*", "us-east-1"],
             "scopes": ["*"],
+            "tags": {"team": ["payroll"], "env": ["prod", "live-*"]},
         },
         "labels": {"owner": "ml-core", "severity": "page"},
         "expect_every": "1d",
@@ -138,8 +139,8 @@ def test_groups_are_read():
         "max_wait": "1h",
     }
     assert families.schedule == Schedule("0 6 * * 1,2,3,4,5", "Europe/Berlin")
-    assert families.name_of("nightly-import-20260921") == "nightly-import"
-    assert families.name_of("20260921") == ""
+    assert families.name_of("nightly-import-20260921", {}) == "nightly-import"
+    assert families.name_of("20260921", {}) == ""
 
 
 @pytest.mark.parametrize(
@@ -164,6 +165,13 @@ def test_groups_are_read():
             "{name: a, match: {services: [bedrock], kinds: [model_invocation]}}",
             "groups.0.match.kinds: no kind 'model_invocation' of these services is read; did you mean `model",
         ),
+        (
+            "{name: a, match: {tags: {team: b}}}",
+            "groups.0.match.tags: no service that is meant reads the tag 'team': services.SERVICE.tags has the",
+        ),
+        ("{name: a, match: {tags: {}}}", "groups.0.match.tags: must not be empty"),
+        ("{name: a, match: {tags: {team: []}}}", "groups.0.match.tags.team: must not be empty"),
+        ("{name: a, match: {tags: {team: 7}}}", "groups.0.match.tags.team"),
         ("{name: a, match: {accounts: [payroll]}}", "groups.0.match.accounts.0: 'payroll' is not the id of an account"),
         ("{name: a, match: {regions: [mars-*]}}", "groups.0.match.regions.0: AWS has no region that matches 'mars-*'"),
         ("{name_from: '(?P<name>a'}", "groups.0.name_from: '(?P<name>a' is not a regular expression as RE2 has it: "),
@@ -183,6 +191,27 @@ def test_a_wrong_group_is_an_error(problem, group, words):
     found = problem(f"services: {{bedrock: {{}}}}\ngroups: [{group}]")
     assert found.startswith("exporter.yml: groups.")
     assert words in found
+
+
+@pytest.mark.parametrize(
+    ("services", "words"),
+    [
+        (
+            "{bedrock: {tags: [team, cost-center]}}",
+            "reads the tag 'taem': services.SERVICE.tags has team, cost-center; did you mean `team`",
+        ),
+        ("{bedrock: {tags: [taem, 'cost center', cost-center]}}", "would be one label, tag_cost_center"),
+        ("{bedrock: {tags: ['']}}", "services.bedrock.tags.0: "),
+        (
+            "{bedrock: {kinds: [model_import_job], tags: [taem]}}",
+            "services.bedrock.tags: nobody can read the tags of model_import_job: only of model_invocation_job, ",
+        ),
+        ("{backup: {tags: [taem]}}", "of none of the service's kinds"),
+    ],
+)
+def test_a_wrong_tag_is_an_error(problem, services, words):
+    """One that no service reads, two that would be one label, one of a kind that has none."""
+    assert words in problem(f"services: {services}\ngroups: [{{name: a, match: {{tags: {{taem: payroll}}}}}}]")
 
 
 def test_queues_are_read():
