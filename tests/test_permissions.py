@@ -215,6 +215,13 @@ def test_statements_are_grouped_by_service_and_resource():
     ]
 
 
+def test_tags_need_one_permission_for_all_services():
+    """It is asked for where the configuration names tags of a kind that has some, and nowhere else."""
+    assert reading({"bedrock": {"tags": ["team"]}})["tag:GetResources"] == permissions.ANY
+    assert "tag:GetResources" not in reading({"bedrock": {}})
+    assert "tag:GetResources" in reading({"glue": {"kinds": ["job_run"], "tags": ["team"], "jobs": ["etl"]}})
+
+
 def test_sids_are_unique():
     """IAM rejects a policy with a duplicate Sid."""
     services = dict.fromkeys(CATALOG.names) | {

@@ -171,14 +171,15 @@ class Reader:
 
     async def tags(self, poll: PollRun, place: Place, arns: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
         """Return the tags of at most `MOST_ARNS` resources by their ARNs, without those that AWS knows no tags of."""
-        response = await self.clients.call(poll, place, *GET_RESOURCES, {"ResourceARNList": list(arns)})
-        listed = _listed(response, "ResourceTagMappingList", GET_RESOURCES[1])
+        asked, longest = {"ResourceARNList": list(arns)}, self.limits.message_length
+        # A page token is not expected here, but one that is overlooked would make resources look as if without tags.
         return {
             text(at(resource, "ResourceARN")): {
-                text(at(tag, "Key")): cut(text(at(tag, "Value")), self.limits.message_length)
+                text(at(tag, "Key")): cut(text(at(tag, "Value")), longest)
                 for tag in _listed(resource, "Tags", GET_RESOURCES[1])
             }
-            for resource in listed
+            async for resources in self.pages(poll, place, *GET_RESOURCES, asked, "ResourceTagMappingList")
+            for resource in resources
         }
 
     async def pages(

@@ -6,12 +6,15 @@ import sys
 
 from exporter.cli.claims import claimed_twice, shadowed, unremembered
 from exporter.cli.environment import check_environment
-from exporter.cli.forecast import forecast, forgetful, stretched, unfed, unread
+from exporter.cli.forecast import forecast, forgetful, stretched, unfed, unread, untagged
 from exporter.cli.invocation import Invocation
 from exporter.reasons import Classifier
 from exporter.settings import ConfigurationError, above_quotas, given, load
 from exporter.text.printable import printable
 from exporter.web import WebConfigFile
+
+_ALWAYS = (forgetful, above_quotas, stretched, untagged, unfed, unread, shadowed, unremembered)
+"""What is told of a configuration that is valid."""
 
 
 async def check_config(invocation: Invocation) -> int:
@@ -31,8 +34,8 @@ async def check_config(invocation: Invocation) -> int:
         else:
             catalog = settings.catalog(invocation.catalog)
             print(f"{file}: valid: {forecast(settings, catalog)}")
-            told = (claimed_twice,) if invocation.options.verbose else ()
-            for warnings in (forgetful, above_quotas, stretched, unfed, unread, shadowed, unremembered, *told):
+            told = (*_ALWAYS, claimed_twice) if invocation.options.verbose else _ALWAYS
+            for warnings in told:
                 for sentence in warnings(settings, catalog):
                     print(f"{file}: {sentence}")
     if problems:

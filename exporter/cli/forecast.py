@@ -63,6 +63,17 @@ def forgetful(settings: Settings, catalog: Catalog) -> Iterator[str]:
             )
 
 
+def untagged(settings: Settings, catalog: Catalog) -> Iterator[str]:
+    """Yield a sentence for each service whose tags are to be read and cannot be of all of its kinds."""
+    for service, kinds, own in settings.selections(catalog):
+        without = [kind.key for kind in kinds if not kind.has_tags]
+        if own.tags and without:
+            yield (
+                f"services.{service.service}.tags: not of {', '.join(without)}, whose tags cannot be read: "
+                "they have no such labels, and are in no group that goes by tags"
+            )
+
+
 def stretched(settings: Settings, catalog: Catalog) -> Iterator[str]:
     """Yield a sentence if the requests that can be foreseen are more than `aws.calls_per_hour`."""
     selections, most = settings.selections(catalog), settings.aws.calls_per_hour

@@ -162,7 +162,6 @@ class JobSource:
             is_full, plan = await self._plan(scopes)
         if is_full or memory.described.is_full:
             memory.described.forget()
-        self._tags.begin()
         async with Listing.of(memory.ledger) as listing:
             complete_from = await self._read(poll, plan, scopes, listing)
             now, end = clock.time(), clock.monotonic()
@@ -170,6 +169,7 @@ class JobSource:
                 await listing.take_in(
                     now, complete_from, is_full=is_full, scopes=_text(scopes), retention=self.kind.retention
                 )
+        self._tags.taken_in()
         self._pace(now)
         # Before `read_at` is replaced: the lifetime follows from the time between the last read and this one.
         expires = end + self._lifetime(end, took=end - start)

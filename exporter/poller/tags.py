@@ -29,10 +29,10 @@ class JobTags:
         self._keys = keys
         self._has_scope_tags = any(scope.arn for _, scope in kind.scopes[:1])
         self._new: dict[str, Tags] = {}
-        """Those of jobs that the poll under way has listed for the first time."""
+        """Those of jobs that were listed for the first time, until they are in the ledger."""
 
-    def begin(self) -> None:
-        """Note that a poll begins: the last one's jobs are in the ledger, or its listing was dropped."""
+    def taken_in(self) -> None:
+        """Note that the ledger has what was listed. What a list that breaks off again and again shows is kept here."""
         self._new.clear()
 
     async def put(self, poll: PollRun, ledger: Ledger, jobs: list[Job], around: Mapping[str, str] | None) -> list[Job]:

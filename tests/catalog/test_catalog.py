@@ -26,6 +26,13 @@ MODELS = Models()
 KINDS = list(CATALOG.kinds())
 DOCUMENT = Path(__file__).parents[2] / "docs" / "catalog.md"
 
+SCOPES = [(service, *each) for service in CATALOG.names for each in CATALOG[service].scopes.items()]
+TAGGED = [
+    *(pytest.param(kind.arn, *kind.id, id=str(kind)) for kind in KINDS if kind.arn),
+    *(pytest.param(scope.arn, scope.id, id=f"{service}: {name}") for service, name, scope in SCOPES if scope.arn),
+]
+"""How ARNs are made, and of which ids."""
+
 FIRST = {
     "bedrock/model_invocation_job",
     "bedrock/model_customization_job",
@@ -354,3 +361,10 @@ def test_unknown_service_is_not_a_member():
 def test_entry_survives_a_round_trip(kind):
     """A kind that is written in the catalog's language and read back is the same kind."""
     assert Kind.model_validate(kind.model_dump(mode="json")) == kind
+
+
+@pytest.mark.parametrize(("template", "path"), TAGGED)
+def test_an_arn_is_made_of_an_id_or_is_one(template, path):
+    """What AWS does not recognize as an ARN has no tags, and nobody would notice."""
+    made = r"arn:\{partition\}:[a-z0-9-]+:\{region\}:\{account_id\}:/?[A-Za-z-]+(/[a-z]+)?/\{id\}"
+    assert re.fullmatch(made, template) if not path.lower().endswith("arn") else template == "{id}"

@@ -14,7 +14,8 @@ def check(tmp_path, capsys, monkeypatch):
     file = tmp_path / "exporter.yml"
 
     def checked(*groups, flags=(), **sections):
-        file.write_text(yaml.safe_dump({"services": {"bedrock": {}, "glue": {}}, "groups": list(groups), **sections}))
+        services = {"bedrock": {"tags": ["team", "env"]}, "glue": {}}
+        file.write_text(yaml.safe_dump({"services": services, "groups": list(groups), **sections}))
         assert main(["check-config", str(file), *flags]) == 0
         lines = capsys.readouterr().out.splitlines()
         return [line.partition(": ")[2] for line in lines if ": groups." in line]
@@ -35,6 +36,10 @@ def group(name, **match):
         ({"kinds": [BEDROCK.key]}, {"services": ["bedrock"]}, True),
         ({"kinds": [BEDROCK.key]}, {"kinds": [CUSTOMIZATION.key]}, False),
         ({"names": ["payroll-*"]}, {"names": ["audit-*"]}, False),
+        ({"tags": {"team": "payroll"}}, {"tags": {"team": "audit"}}, False),
+        ({"tags": {"team": "payroll"}}, {"tags": {"team": ["audit", "pay*"]}}, True),
+        ({"tags": {"team": "payroll"}}, {"tags": {"env": "prod"}}, True),
+        ({"tags": {"team": "payroll"}}, {"names": ["audit-*"]}, True),
         ({"names": ["payroll-*"]}, {"names": ["payroll-audit-*"]}, True),
         ({"names": ["payroll-*"]}, {"names": ["pay"]}, False),
         ({"names": ["payroll-*"]}, {"names": ["payroll-2026"]}, True),
@@ -62,6 +67,9 @@ def test_groups_that_may_take_the_same_jobs_are_told_if_asked(check, first, seco
         (group("one", names=["b"]), group("two", names=["a", "b"]), False),
         (group("one", names=["b"]), group("two"), False),
         ({"name_from": "(?P<name>a)"}, group("two"), False),
+        (group("one", tags={"team": ["a", "b"]}), group("two", tags={"team": "b", "env": "prod"}), True),
+        (group("one", tags={"team": "b", "env": "prod"}), group("two", tags={"team": "b"}), False),
+        (group("one", tags={"team": "b"}), group("two", names=["a"]), False),
     ],
 )
 def test_a_group_that_is_left_with_no_job_is_always_told(check, first, second, is_told):

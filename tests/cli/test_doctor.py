@@ -211,6 +211,17 @@ async def test_refused_details_do_not_fail_the_source(aws, doctor):
     assert "why jobs failed" in row["WHAT AWS SAYS"]
 
 
+async def test_refused_tags_do_not_fail_the_source(aws, doctor):
+    """The jobs are counted without their tags; the action that would tell them is named."""
+    aws.world.add_job(BEDROCK, created=NOW - 60, path=[(0, "InProgress")])
+    refuse(aws, "GetResources")
+    code, found, *_ = await doctor({"bedrock": {"kinds": [BEDROCK.key], "tags": ["team"]}}, "--poll.lookback=50y")
+    row = found[BEDROCK.key, ""]
+    assert code == 0
+    assert (row["RESULT"], row["MISSING ACTION"]) == ("ok", "tag:GetResources")
+    assert "tags" in row["WHAT AWS SAYS"]
+
+
 async def test_a_role_that_cannot_be_assumed_lacks_an_action_of_the_base(aws, doctor):
     """The missing permission is one of the base identity."""
     role = f"arn:aws:iam::{ACCOUNT}:role/aws-job-exporter"

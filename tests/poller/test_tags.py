@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.faults import Fault
-from tests.support.harness import BEDROCK, CATALOG, NOW, configured, running
+from tests.support.faults import LATER, Fault
+from tests.support.harness import BEDROCK, CATALOG, NOW, configured, running, simulated
 
 HOUR, DAY = 3_600.0, 86_400.0
 RUNS = [(0, "InProgress"), (600, "Completed")]
@@ -226,3 +226,32 @@ async def test_values_beyond_the_limit_are_one(aws, clock, tags):
         assert found["other"] == 3
         assert len(found) == 3
         assert exporter.value("aws_job_group_jobs", group="last", state="running") == 1
+
+
+async def test_a_list_that_breaks_off_costs_its_tags_once(clock):
+    """However often it does: a long list may fail on its last page for hours."""
+    async with simulated(clock, page_size=10) as aws:
+        aws.world.tags = lambda _: {"team": "payroll"}
+        for _ in range(20):
+            aws.world.add_job(BEDROCK, created=NOW, path=RUNS)
+        aws.faults.add(Fault.access_denied(), operation=BEDROCK.operation, page=LATER, until=NOW + HOUR)
+        async with running(configured(aws.endpoint_url, SERVICES), clock) as exporter:
+            assert exporter.up(kind=BEDROCK.key) == 0
+            assert aws.requests[GET] == 1
+            await exporter.turn(2 * HOUR)
+            assert exporter.up(kind=BEDROCK.key) == 1
+            assert teams(exporter, state="succeeded") == {"payroll": 20}
+            assert aws.requests[GET] == 2
+
+
+async def test_old_jobs_without_times_are_asked_about_once(aws, clock, tags):
+    """The list of DataSync does not tell when they ended, and has them forever."""
+    kind = CATALOG["datasync"].kinds["task_execution"]
+    for _ in range(3):
+        aws.world.add_job(kind, created=NOW - 20 * DAY, path=[(0, "QUEUED"), (50, "SUCCESS")])
+    services = {"datasync": {"tags": ["team"]}}
+    async with running(configured(aws.endpoint_url, services), clock) as exporter:
+        for _ in range(5):
+            await exporter.turn(HOUR)
+        assert exporter.value("aws_jobs", status="SUCCESS") in {None, 0}
+        assert aws.requests[GET] == 1
