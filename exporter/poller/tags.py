@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -46,6 +47,8 @@ class JobTags:
             known, unknown = await ledger.untagged(jobs, self._context.clock.time())
         if new := unknown - self._new.keys():
             self._new |= await self._read(poll, new, around if self._has_scope_tags else {})
+        # Looking them up took a millisecond or two, and so will what follows.
+        await asyncio.sleep(0)
         known = self._new | known
         unread = (UNREAD,) * len(self._keys)
         return [

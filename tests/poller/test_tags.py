@@ -255,3 +255,17 @@ async def test_old_jobs_without_times_are_asked_about_once(aws, clock, tags):
             await exporter.turn(HOUR)
         assert exporter.value("aws_jobs", status="SUCCESS") in {None, 0}
         assert aws.requests[GET] == 1
+
+
+async def test_what_ended_while_nobody_looked_counts_for_its_team(aws, clock, tags, tmp_path):
+    """After a stop that was longer than the lookback: the counter has the job, which nothing else does any more."""
+    stored = {"storage": {"path": str(tmp_path)}}
+    add(aws, tags, team="search")
+    async with running(configured(aws.endpoint_url, SERVICES, **stored), clock) as exporter:
+        await exporter.turn(610)
+    add(aws, tags, created=clock.now + 60, team="payroll")
+    await clock.turn(7.5 * DAY)
+    async with running(configured(aws.endpoint_url, SERVICES, **stored), clock) as exporter:
+        await exporter.turn(HOUR)
+        finished = teams(exporter, "aws_jobs_finished_total", state="succeeded")
+        assert finished == {"search": 1, "payroll": 1}
