@@ -176,9 +176,9 @@ DROP TABLE event_log;
 ALTER TABLE source DROP COLUMN has_starts;
 ALTER TABLE source DROP COLUMN grouping;
 DROP INDEX job_group_active;
+ALTER TABLE job DROP COLUMN tags;
 ALTER TABLE job DROP COLUMN group_n;
 ALTER TABLE job DROP COLUMN told;
-ALTER TABLE job DROP COLUMN tags;
 DROP TABLE job_group;
 PRAGMA user_version = 3;
 """
