@@ -171,9 +171,7 @@ class GroupReport:
                 yield from ((number, state) for number in source.groups)
             elif source.status.consecutive_failures and not isinstance(source, QueueSource):
                 # What it would find, nobody knows.
-                key = source.status.key
-                groups = enumerate(self._context.groups.groups)
-                yield from ((number, state) for number, group in groups if group.match.takes_parent(key))
+                yield from ((number, state) for number in self._context.groups.below(source.status.key))
 
     async def _publish(self, name: str, view: GroupView) -> None:
         """Render the block of a group, unless it is as before."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache, partial
 from hashlib import blake2b
 from typing import NamedTuple
@@ -47,9 +47,9 @@ class Groups:
         other = {OTHER: None} if self._patterns else {}
         return {**self._declared, **self._found, **other}
 
-    def of(self, key: SourceKey) -> SourceGroups:
-        """Return which groups the jobs of a source may be in, and how to tell which."""
-        numbers = tuple(number for number, group in enumerate(self.groups) if group.match.takes_source(key))
+    def of(self, key: SourceKey, keys: tuple[str, ...]) -> SourceGroups:
+        """Return which groups the jobs of a source may be in, and how to tell which; `keys` are those of their tags."""
+        numbers = tuple(number for number, group in enumerate(self.groups) if group.match.takes_source(key, keys))
         if not numbers:
             return SourceGroups()
         groups = [self.groups[number] for number in numbers]
@@ -57,9 +57,12 @@ class Groups:
         # These decide what becomes of a name that a pattern finds.
         rest = (self._most, *self._declared) if any(group.name_from for group in groups) else ()
         identity = blake2b(repr((declared, rest)).encode(), digest_size=16).hexdigest()
-        return SourceGroups(
-            numbers, Grouping(identity, partial(self._taken, numbers, self._keys.get(key.aws_service, ())))
-        )
+        return SourceGroups(numbers, Grouping(identity, partial(self._taken, numbers, keys)))
+
+    def below(self, key: SourceKey) -> Iterator[int]:
+        """Yield the places of the groups that may have jobs below a source that finds others."""
+        keys = self._keys.get(key.aws_service, ())
+        yield from (number for number, group in enumerate(self.groups) if group.match.takes_parent(key, keys))
 
     def _of_job(self, numbers: tuple[int, ...], keys: tuple[str, ...], job: str, tags: Tags | None) -> tuple[str, str]:
         """Return the name of the group of a job with this name, and the pattern that the name comes from.

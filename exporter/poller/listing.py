@@ -124,7 +124,7 @@ class JobSource:
         bounds = (limits.dimension_values, limits.series_per_source) if self.dimensions else None
         chosen = (*self._listed, *(f"tag {key}" for key in keys))
         self.identity = (kind.reading, sorted(scope.ids.items()), chosen, bounds)
-        self.groups, self._grouping = context.groups.of(key)
+        self.groups, self._grouping = context.groups.of(key, keys)
         """The places in the settings of the groups that its jobs may be in."""
         self.memory = Memory(self._new_ledger())
         # What decides, besides AWS, which numbers are published.

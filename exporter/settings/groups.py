@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatchcase, translate
 from functools import lru_cache
 from typing import Annotated, Any, Self
@@ -111,25 +111,30 @@ class Match(Section):
     all of them apply. `services.SERVICE.tags` has the keys that are read.
     """
 
-    def takes_source(self, key: SourceKey) -> bool:
-        """Return whether jobs of a source can be meant."""
+    def takes_source(self, key: SourceKey, tags: Collection[str]) -> bool:
+        """Return whether jobs of a source, of which tags with these keys are read, can be meant."""
         return (
-            _takes(self.services, key.aws_service)
+            self._goes_by(tags)
+            and _takes(self.services, key.aws_service)
             and _takes(self.kinds, key.kind)
             and _takes(self.accounts, key.account_id)
             and _takes(self.regions, key.region)
             and _takes(self.scopes, key.scope)
         )
 
-    def takes_parent(self, key: SourceKey) -> bool:
-        """Return whether jobs that are meant may be below a source that finds others."""
+    def takes_parent(self, key: SourceKey, tags: Collection[str]) -> bool:
+        """Return whether jobs that are meant may be below a source that finds others, whose service has these tags."""
         if key.aws_service in _REGIONAL:
             is_meant = _takes(self.regions, key.region)
         elif key.aws_service in _EVERYWHERE:
             is_meant = True
         else:
             is_meant = _takes(self.services, key.aws_service) and _takes(self.regions, key.region)
+            is_meant = is_meant and self._goes_by(tags)
         return is_meant and (not key.account_id or _takes(self.accounts, key.account_id))
+
+    def _goes_by(self, tags: Collection[str]) -> bool:
+        return self.tags is None or set(self.tags) <= set(tags)
 
     def takes_job(self, name: str, tags: Mapping[str, str]) -> bool:
         """Return whether a job with this name and these tags is meant, if one of its source can be.

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from exporter.aws import Place
+from exporter.poller.tags import arn
+from exporter.settings import Account
 from tests.support.faults import LATER, Fault
 from tests.support.harness import BEDROCK, CATALOG, NOW, configured, running, simulated
 
@@ -269,3 +272,37 @@ async def test_what_ended_while_nobody_looked_counts_for_its_team(aws, clock, ta
         await exporter.turn(HOUR)
         finished = teams(exporter, "aws_jobs_finished_total", state="succeeded")
         assert finished == {"search": 1, "payroll": 1}
+
+
+async def test_what_reads_no_tags_concerns_no_group_that_goes_by_them(aws, clock, tags):
+    """Its outage says nothing of the group, which would count as unknown all the same."""
+    services = {**SERVICES, "comprehend": {"kinds": ["entity_recognizer"]}, "glue": {"kinds": ["job_run"]}}
+    groups = [{"name": "payroll", "match": {"tags": {"team": ["payroll"]}}}]
+    for operation in ("ListEntityRecognizers", "ListJobs"):
+        aws.faults.add(Fault.access_denied(), operation=operation)
+    async with running(configured(aws.endpoint_url, services, groups=groups), clock) as exporter:
+        assert exporter.up(kind="entity_recognizer") == 0
+        assert exporter.by("state", "aws_job_group_sources", group="payroll") == {"up": 1, "down": 0}
+
+
+@pytest.mark.parametrize(
+    ("template", "region", "identifier", "made"),
+    [
+        ("{id}", "eu-west-1", "arn:aws:iot:eu-west-1:111122223333:job/a", "arn:aws:iot:eu-west-1:111122223333:job/a"),
+        (
+            "arn:{partition}:glue:{region}:{account_id}:job/{id}",
+            "cn-north-1",
+            "etl {x}",
+            "arn:aws-cn:glue:cn-north-1:111122223333:job/etl {x}",
+        ),
+        (
+            "arn:{partition}:glue:{region}:{account_id}:job/{id}",
+            "us-gov-west-1",
+            "etl",
+            "arn:aws-us-gov:glue:us-gov-west-1:111122223333:job/etl",
+        ),
+    ],
+)
+def test_arns_of_every_partition(template, region, identifier, made):
+    """An id may hold what a template means something by."""
+    assert arn(template, Place(Account(), region, "111122223333"), identifier) == made
