@@ -8,9 +8,10 @@ from typing import NamedTuple
 from exporter.catalog import Catalog, Kind
 from exporter.cli.kinds import retention
 from exporter.cli.readers import exceeded
-from exporter.families import job_families, job_views, metrics, source_families
+from exporter.families import GroupView, group_families, job_families, job_views, metrics, source_families
 from exporter.jobs import SourceKey
 from exporter.settings import Account, Selection, Settings, readership, takes_region
+from exporter.store import Sums
 from exporter.telemetry import SourceStatus
 from exporter.text.durations import format_duration
 
@@ -45,7 +46,7 @@ def forecast(settings: Settings, catalog: Catalog) -> str:
         return f"{what}; at least {each}, for {where}"
     if settings.finds_regions:
         return f"{what}; at least {_of_region(settings, selections, '')}, for each account and region"
-    total = Forecast()
+    total = Forecast(series=_of_groups(settings))
     for region in _regions(settings.named_accounts):
         total = total.plus(_of_region(settings, selections, region))
     places = sum(1 for _ in _regions(settings.named_accounts))
@@ -114,7 +115,20 @@ def _series(settings: Settings, catalog: Catalog) -> int:
     """Return how many series can be foreseen: in one account and region, where it is not known how many there are."""
     selections = settings.selections(catalog)
     regions = list(_regions(settings.named_accounts)) or [""]
-    return sum(_of_region(settings, selections, region).series for region in regions)
+    return _of_groups(settings) + sum(_of_region(settings, selections, region).series for region in regions)
+
+
+def _of_groups(settings: Settings) -> int:
+    """Return how many series the declared groups have before their first jobs."""
+    labels = tuple(sorted({label for group in settings.groups for label in group.labels}))
+    families = group_families(settings.metrics, labels)
+    series = 0
+    for group in settings.groups:
+        if group.name is not None:
+            due = 0.0 if group.expect or group.expect_every else None
+            view = GroupView(group, Sums(), {"up": 0, "down": 0}, due, settings.metrics)
+            series += sum(len(family.samples) for family in metrics(families, ("group",), [((group.name,), view)]))
+    return series
 
 
 def _regions(accounts: tuple[Account, ...]) -> Iterator[str]:

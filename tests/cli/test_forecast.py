@@ -42,6 +42,23 @@ async def test_it_is_what_an_exporter_without_jobs_does(services, accounts):
         assert series == len(about)
 
 
+async def test_groups_have_series_before_their_first_jobs():
+    """What is declared is exported from the start."""
+    groups = [
+        {"name": "payroll", "labels": {"owner": "ml-core"}, "expect_every": "1d", "max_duration": "6h"},
+        {"name": "audit"},
+        {"name_from": "^(?P<name>[a-z]+)-"},
+    ]
+    clock = HandClock()
+    async with simulated(clock) as aws:
+        services = {"bedrock": {"kinds": [BEDROCK.key]}}
+        plain, owned = (configured(aws.endpoint_url, services, groups=each) for each in ([], groups))
+        without, said = (int(re.findall(r"(\d+) series", forecast(each, CATALOG))[0]) for each in (plain, owned))
+        async with running(owned, clock) as exporter:
+            of_groups = [line for line in exporter.read().lines if re.match(r"aws_job_group_.*group=", line)]
+    assert said - without == len(of_groups) > 60
+
+
 def test_what_is_still_to_be_found_is_said(tmp_path, capsys):
     """Nobody knows how many accounts an organization has before AWS is asked."""
     file = tmp_path / "exporter.yml"
