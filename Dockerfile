@@ -26,6 +26,7 @@ RUN /venv/bin/pip install --no-cache-dir --no-index --no-build-isolation --no-de
     && rm -r /opt/aws-job-exporter/bin \
     && PYTHONPATH=/opt/aws-job-exporter /venv/bin/python image/prune.py "${MODELS}" \
     && find /opt/aws-job-exporter -name __pycache__ -prune -exec rm -r {} + \
+    && find /opt/aws-job-exporter -type f \( -name "*.c" -o -name "*.h" -o -name "*.p[xy][xdi]" \) -delete \
     && /venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/aws-job-exporter
 
 

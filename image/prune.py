@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import shutil
 from pathlib import Path
@@ -48,6 +49,13 @@ def prune(data: Path, services: set[str]) -> None:
             if not file.name.startswith(FILES):
                 file.unlink()
     (data / f"{LEFT_OUT}.json").write_text(json.dumps(left_out))
+    compress(data / "endpoints.json")
+
+
+def compress(file: Path) -> None:
+    """Replace a file by its compressed form, which botocore reads as well: its models come in it."""
+    file.with_name(f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes(), mtime=0))
+    file.unlink()
 
 
 def main() -> None:

@@ -44,21 +44,14 @@ UNNEEDED = (
 """What makes a base image smaller, and sooner."""
 
 OWN_KIND = {
-    "service": "ssm",
-    "title": "Command",
-    "operation": "ListCommands",
-    "items": "Commands",
-    "id": "CommandId",
+    "service": "mediapackage",
+    "title": "Harvest job",
+    "operation": "ListHarvestJobs",
+    "items": "HarvestJobs",
+    "id": "Arn",
     "status": "Status",
-    "states": {
-        "pending": ["Pending"],
-        "running": ["InProgress"],
-        "stopping": ["Cancelling"],
-        "succeeded": ["Success"],
-        "failed": ["Failed", "TimedOut"],
-        "stopped": ["Cancelled"],
-    },
-    "times": {"created": "RequestedDateTime"},
+    "states": {"running": ["IN_PROGRESS"], "succeeded": ["SUCCEEDED"], "failed": ["FAILED"]},
+    "times": {"created": "CreatedAt"},
 }
 """A user's own kind, of a service that the catalog does not have."""
 
@@ -334,9 +327,9 @@ async def test_a_container_serves(image: Image) -> None:
 
 def test_a_service_missing_from_the_image_is_reported_in_one_line(image: Image) -> None:
     """A user's own kind whose model was left out is reported, with the remedy."""
-    refused = image.run("once", f"--kinds={json.dumps({'command': OWN_KIND})}")
+    refused = image.run("once", f"--kinds={json.dumps({'harvest_job': OWN_KIND})}")
     (line,) = refused.stderr.splitlines()
     assert refused.returncode == 2
-    assert "kinds.command.service" in line
-    assert "no model of 'ssm'" in line
+    assert "kinds.harvest_job.service" in line
+    assert "no model of 'mediapackage'" in line
     assert "--build-arg MODELS=all" in line

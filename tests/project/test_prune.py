@@ -52,7 +52,11 @@ def test_only_the_newest_models_of_needed_services_stay(data: Path) -> None:
     prune(data, {"bedrock", "sts", "cloudfront"})
     assert [folder.name for folder in (data / "cloudfront").iterdir()] == versions[-1:]
     assert {file.name.split("-")[0] for file in data.glob("bedrock/*/*")} == {"service", "paginators", "endpoint"}
-    assert {file.name for file in WHOLE.glob("*.json")} < {file.name for file in data.glob("*.json")}
+    kept = {file.name.removesuffix(".gz") for file in data.glob("*.json*")}
+    assert {file.name for file in WHOLE.glob("*.json")} < kept
+    loader = Loader(extra_search_paths=[str(data)], include_default_search_paths=False)
+    assert loader.load_data("endpoints") == Loader().load_data("endpoints")
+    assert (data / "endpoints.json.gz").stat().st_size < (WHOLE / "endpoints.json").stat().st_size / 5
     assert json.loads((data / "left-out.json").read_text()) == ["ec2"]
     assert models(data).operation("bedrock", "ListModelInvocationJobs")
     assert models(data).paging("bedrock", "ListModelInvocationJobs").page_size == 1000
