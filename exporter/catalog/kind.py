@@ -8,7 +8,6 @@ from datetime import date, datetime
 from functools import cached_property
 from string import Formatter
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import quote
 
 from pydantic import (
     AfterValidator,
@@ -21,7 +20,8 @@ from pydantic import (
     model_validator,
 )
 
-from exporter.jobs import Job, State
+from exporter.catalog import links
+from exporter.jobs import Job, SourceKey, State
 from exporter.text.durations import Duration, format_duration, parse_duration
 
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -96,6 +96,10 @@ def _with_names(pattern: str) -> str:
     if not all(part[1] for part in Formatter().parse(pattern) if part[1] is not None):
         raise ValueError(f"{pattern!r} has a pair of braces without a name")
     return pattern
+
+
+Pattern = Annotated[str, StringConstraints(min_length=1), AfterValidator(_with_names)]
+"""A text with placeholders: `/aws/codebuild/{scope}`."""
 
 
 def _as_run(value: object) -> float:
@@ -221,6 +225,16 @@ class Quota(Entry):
     """The lowest where regions or sources differ."""
     burst: Annotated[int, Field(ge=1)] | None = None
     """Requests at once after a pause; where AWS does not say, a second's worth."""
+    source: Url
+
+
+class Logs(Entry):
+    """Where CloudWatch Logs has the log of a job; the names take what `console` takes."""
+
+    group: Pattern
+    """The name of the log group, where nobody chose another one."""
+    stream: Pattern | None = None
+    """How the names of the job's streams begin."""
     source: Url
 
 
@@ -379,8 +393,14 @@ class Kind(Entry):
     retention: Retention | None = None
     """After which time AWS no longer lists a job that has ended; None where no source says."""
     console: Annotated[Url, AfterValidator(_with_names)] | None = None
-    """The job's page in the AWS console, or the list of jobs; takes `{region}`, `{id}`, `{suffix}` (the part of the id
-    after the last slash), `{name}` and, if several fields are the id, those (`{JobName}`)."""
+    """The job's page in the AWS console, or the nearest one that leads to it.
+
+    Takes `{region}`, `{account_id}`, `{name}`, `{scope}` (the outermost scope's id, after its last slash), `{id}`,
+    `{suffix}` (the id after its last slash), `{within}` (`t-1` of an id that ends with `task/t-1/execution/e-2`) or, if
+    several fields are the id, those (`{JobName}`).
+    """
+    logs: Logs | None = None
+    """None where the name of the log group does not follow from the job."""
     events: Events | None = None
     """None where AWS's event reference has none."""
     arn: ArnTemplate | None = None
@@ -415,10 +435,8 @@ class Kind(Entry):
             raise ValueError(f"order.{problem}")
         if twice := sorted(set(self.sweep) & set(self.arguments)):
             raise ValueError(f"sweep: also given as an argument: {', '.join(twice)}")
-        known = dict.fromkeys(("region", "name", *(self.id if len(self.id) > 1 else ("id", "suffix"))))
-        for _, field, _, _ in Formatter().parse(self.console or ""):
-            if field and field not in known:
-                raise ValueError(f"console: {{{field}}} is not one of {', '.join(f'{{{name}}}' for name in known)}")
+        if problem := self._placeholder_problem():
+            raise ValueError(problem)
         return self
 
     @model_validator(mode="after")
@@ -442,6 +460,14 @@ class Kind(Entry):
             if not is_exception and not is_correction:
                 raise ValueError(f"refine.{number}: cannot turn {rule.from_.value!r} into {rule.to.value!r}")
         return self
+
+    def _placeholder_problem(self) -> str | None:
+        """Return which placeholder of a link nobody can fill; None if there is none."""
+        logs = {"logs.group": self.logs.group, "logs.stream": self.logs.stream or ""} if self.logs else {}
+        for key, pattern in {"console": self.console or "", **logs}.items():
+            for unknown in sorted(links.placeholders(pattern) - set(self._placeholders)):
+                return f"{key}: {{{unknown}}} is not one of {', '.join(f'{{{name}}}' for name in self._placeholders)}"
+        return None
 
     def _order_problem(self) -> str | None:
         """Return why nobody can go by the order; None if it names what the list has."""
@@ -556,16 +582,32 @@ class Kind(Entry):
             yield from ((f"records.{key}.{number}", path) for number, path in enumerate(others, 1))
         yield from ((f"refine.{number}.when", rule.when) for number, rule in enumerate(self.refine))
 
-    def console_url(self, region: str, job: Job) -> str | None:
-        """Return the job's page in the AWS console; None if the catalog, or the host of the console, is not known."""
-        parts = job.id.split("/") if len(self.id) > 1 else []
-        if self.console is None or len(parts) not in {0, len(self.id)}:
+    def console_url(self, source: SourceKey, job: Job) -> str | None:
+        """Return the job's page in the AWS console; None if the catalog, the host or what it takes is not known."""
+        return links.console_url(self.console, source.region, self._linked(source, job)) if self.console else None
+
+    def log_url(self, source: SourceKey, job: Job) -> str | None:
+        """Return where CloudWatch's console has the job's log; None as for `console_url`."""
+        if self.logs is None:
             return None
-        values = {"region": region, "name": job.name, "id": job.id, "suffix": job.id.rpartition("/")[2]}
-        values |= dict(zip(self.id, parts, strict=False))
-        url = self.console.format_map({field: quote(value, safe=":/") for field, value in values.items()})
-        domain = next((domain for prefix, domain in _CONSOLES.items() if region.startswith(prefix)), _CONSOLE)
-        return url.replace(_CONSOLE, domain, 1) if domain or _CONSOLE not in url else None
+        return links.log_url(self.logs.group, self.logs.stream, source.region, self._linked(source, job))
+
+    @property
+    def _placeholders(self) -> tuple[str, ...]:
+        """What `console` and `logs` may take."""
+        scope = ("scope",) if self.scopes else ()
+        fields = self.id if len(self.id) > 1 else ("id", "suffix", "within")
+        return tuple(dict.fromkeys(("region", "account_id", *scope, "name", *fields)))
+
+    def _linked(self, source: SourceKey, job: Job) -> Mapping[str, str]:
+        """Return the values of the placeholders; an id that lacks its parts gives none of them."""
+        values = {"region": source.region, "account_id": source.account_id, "name": job.name}
+        values["scope"] = source.scope.rpartition("/")[2]
+        if len(self.id) > 1:
+            parts = job.id.split("/")
+            return values | (dict(zip(self.id, parts, strict=True)) if len(parts) == len(self.id) else {})
+        parts = ["", "", *job.id.split("/")]
+        return values | {"id": job.id, "suffix": parts[-1], "within": parts[-3]}
 
 
 def _phase(state: State) -> tuple[bool, bool]:
@@ -577,15 +619,3 @@ def plural(scope: str) -> str:
     if scope.endswith("y"):
         return f"{scope[:-1]}ies"
     return f"{scope}es" if scope.endswith("x") else f"{scope}s"
-
-
-_CONSOLE = "console.aws.amazon.com"
-_CONSOLES = {
-    "cn-": "console.amazonaws.cn",
-    "eusc-": "console.amazonaws-eusc.eu",
-    "us-gov-": "console.amazonaws-us-gov.com",
-    # Partitions whose consoles are not public.
-    "eu-iso": "",
-    "us-iso": "",
-}
-"""Hosts of the console in the partitions that have their own, by the start of a region's name; empty if unknown."""

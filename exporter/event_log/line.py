@@ -51,7 +51,8 @@ def line(log: str, transition: Transition, configured: Configured) -> bytes:
         **{name: _moment(time) for name, time in times.items() if name in {"created", "started"}},
         "dimensions": dict(zip(configured.dimensions, job.dimensions, strict=False)),
         **(_end(transition, kind) if is_end else {}),
-        "console_url": _link(kind, transition),
+        "console_url": _link(kind.console_url(transition.source, transition.record.job) if kind else None),
+        "log_url": _link(kind.log_url(transition.source, transition.record.job) if kind else None),
         "seen": _moment(transition.seen),
         "log": log,
         "sequence": transition.number,
@@ -81,9 +82,8 @@ def _end(transition: Transition, kind: Kind | None) -> dict[str, Any]:
     }
 
 
-def _link(kind: Kind | None, transition: Transition) -> str | None:
-    """Return the page of a job; None if there is none, or if it would have to be cut."""
-    link = kind.console_url(transition.source.region, transition.record.job) if kind else None
+def _link(link: str | None) -> str | None:
+    """Return an address; None if it would have to be cut."""
     return link if link and len(link) <= _LONGEST else None
 
 

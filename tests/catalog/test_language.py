@@ -96,8 +96,16 @@ def kind_of(**changes: Any) -> Kind:
         ({"console": "console.aws.amazon.com"}, "does not start with https://"),
         ({"console": "https://console/{"}, "kinds.job.console"),
         ({"console": "https://console/{}"}, "a pair of braces without a name"),
-        ({"console": "https://console/{runId}"}, "{runId} is not one of {region}, {name}, {id}, {suffix}"),
-        ({"id": ["name", "run"], "console": "https://console/{id}"}, "{id} is not one of {region}, {name}, {run}"),
+        ({"console": "https://console/{runId}"}, "{runId} is not one of {region}, {account_id}, {name}, {id}, "),
+        (
+            {"id": ["name", "run"], "console": "https://console/{id}"},
+            "{id} is not one of {region}, {account_id}, {name}, {run}",
+        ),
+        ({"console": "https://console/{scope}"}, "{scope} is not one of {region}"),
+        ({"logs": {"group": "/a/{x}", "source": "https://docs"}}, "logs.group: {x} is not one of {region}"),
+        ({"logs": {"group": "/a", "stream": "{x}", "source": "https://docs"}}, "logs.stream: {x} is not one of"),
+        ({"logs": {"group": "", "source": "https://docs"}}, "kinds.job.logs.group"),
+        ({"logs": {"group": "/a", "source": "docs"}}, "does not start with https://"),
         ({"opt_in": "perhaps"}, "kinds.job.opt_in"),
     ],
 )

@@ -45,7 +45,7 @@ def test_a_line_has_everything_that_is_known():
         "duration_seconds": 3540.0,
         "reason": "throttling",
         "message": "too much",
-        "console_url": BEDROCK.console_url("us-east-1", JOB),
+        "console_url": BEDROCK.console_url(KEY, JOB),
         "seen": "2026-09-21T14:13:20.000Z",
         "log": "00ff",
         "sequence": 7,
@@ -66,6 +66,13 @@ def test_a_line_says_whose_job_it_is():
     transition = Transition(7, "failed", NOW, KEY, RECORD, "payroll")
     found = json.loads(line("00ff", transition, Configured(BEDROCK, labels=labels)))
     assert (found["group"], found["group_labels"]) == ("payroll", labels)
+
+
+def test_the_log_is_told_where_its_group_follows_from_the_job():
+    """A reader of the line gets to the job's streams in CloudWatch."""
+    configured, record = Configured(COMPILATION), Record(JOB, NOW - 60)
+    assert told("failed", configured, record)["log_url"] == COMPILATION.log_url(KEY, JOB)
+    assert "log_url" not in told("failed", configured, Record(JOB._replace(name=""), NOW - 60))
 
 
 def test_what_is_not_known_is_left_out():

@@ -81,6 +81,7 @@ async def test_a_job_is_returned_with_everything_known(shown):
             "records": {"total": 3},
             "dimensions": {},
             "console_url": "https://us-east-1.console.aws.amazon.com/bedrock/home?region=us-east-1#/batch-inference",
+            "log_url": None,
             "as_of": "2026-09-21T14:13:20.000Z",
         }
     ]

@@ -68,6 +68,7 @@ async def test_all_that_is_known_of_a_job_is_shown(shown):
     assert "no such\nbucket" in page
     assert '<h1 class="name">nightly</h1>' in page
     assert "https://us-east-1.console.aws.amazon.com/sagemaker/home" in page
+    assert "log-group/$252Faws$252Fsagemaker$252FTrainingJobs$3FlogStreamNameFilter$3Dnightly$252F" in page
     assert "/training_job in orders" in plain(page)
 
 

@@ -42,6 +42,8 @@ class JobRow(NamedTuple):
     dimensions: Mapping[str, str]
     """The labels that the user asked for."""
     console_url: str | None
+    log_url: str | None
+    """Its log in CloudWatch, where the name of the log group follows from the job and nobody chose another one."""
     as_of: float | None
     """When its source was last polled successfully."""
 
@@ -68,7 +70,8 @@ class JobRow(NamedTuple):
             records=dict(job.records),
             # Those of a reload count from the next poll on.
             dimensions=dict(zip(found.source.dimensions, job.dimensions, strict=False)),
-            console_url=kind.console_url(status.key.region, job),
+            console_url=kind.console_url(status.key, job),
+            log_url=kind.log_url(status.key, job),
             as_of=status.last_success,
         )
 
