@@ -82,6 +82,24 @@ class Job(NamedTuple):
     """Arguments of the operation that tells of this finished job what the list leaves out."""
     tags: Tags | None = None
     """None where nobody asked for any, and while AWS has not told them."""
+    used: Mapping[str, float] = MappingProxyType({})
+    """How much of each resource it used once it has ended: `dpu/G.1X` or `vcpu` in seconds, `bytes` as they are."""
+    lacks_only_usage: bool = False
+    """Whether `details` would tell nothing but what it used: of no interest where the job does not count."""
+
+
+def duration(job: Job, *, has_starts: bool) -> float | None:
+    """Return the run time of a finished job in seconds; None if AWS does not give both its start and its end.
+
+    Its start is its creation, unless the list `has_starts`: then a job without one never ran.
+    """
+    start = job.created if job.started is None and not has_starts else job.started
+    end = job.updated if job.ended is None else job.ended
+    # The update time of a job that is being deleted is that of the deletion.
+    if start is None or end is None or job.state in {State.DELETING, State.EXPIRED}:
+        return None
+    # Both are whole milliseconds; their difference as a float is not.
+    return max(0.0, round(end - start, 3))
 
 
 class Query(NamedTuple):

@@ -15,6 +15,7 @@ DOUBTS = ("kind", "what is not clear")
 LISTS = ("kind", "newest first by", "retention", "restarts", "details")
 QUOTAS = ("operation", "requests per second, by AWS", "at once", "of the exporter, by default", "at once")
 TAGS = ("kind", "whose tags")
+USAGE = ("kind", "`resource`", "`type` from", "told by")
 EVENTS = ("kind", "`source`", "`detail-type`", "scope")
 
 
@@ -26,6 +27,7 @@ def written(document: str) -> str:
         "lists": markdown(LISTS, lists(catalog)),
         "quotas": markdown(QUOTAS, quotas(catalog)),
         "tags": markdown(TAGS, tags(catalog)),
+        "usage": markdown(USAGE, usage(catalog)),
         "events": markdown(EVENTS, events(catalog)),
         "doubts": markdown(DOUBTS, doubts(catalog)),
     }
@@ -71,6 +73,15 @@ def tags(catalog: Catalog) -> Iterator[Row]:
         of_scope = [name for name, scope in kind.scopes[:1] if scope.arn]
         if kind.has_tags:
             yield str(kind), ", else ".join([*(["job"] if kind.arn else []), *of_scope])
+
+
+def usage(catalog: Catalog) -> Iterator[Row]:
+    """Yield a row for each resource that a kind tells the use of, and who tells."""
+    for kind in catalog.kinds():
+        told = [("list", kind.used), (kind.details.operation, kind.details.used) if kind.details else ("", {})]
+        for operation, used in told:
+            for resource, use in used.items():
+                yield str(kind), f"`{resource}`", f"`{use.type}`" if use.type else "", operation
 
 
 def events(catalog: Catalog) -> Iterator[Row]:

@@ -164,6 +164,11 @@ def queue_time(share: float) -> str:
     return quantile(share, "aws_job_queue_duration_seconds")
 
 
+def used(name: str) -> str:
+    """Return what was used in each interval, by a counter of the jobs that ended."""
+    return f"increase({select(name)}[$__interval])"
+
+
 EXPLAINED = select("aws_jobs", 'state="failed"', 'reason!=""')
 
 NAMED = latest(select("aws_job_scope_info"), *HERE, "scope_name")
@@ -292,6 +297,26 @@ ROWS: Rows = {
         .override_by_name("failed", painted("red"))
         .override_by_name("succeeded", painted("green"))
         .override_by_name("remaining", painted("#8e8e8e")),
+    ],
+    "Usage": [
+        bars(
+            About(
+                "Resources used",
+                "Seconds of DPUs, vCPUs, gigabytes and instances that the jobs used that ended, where AWS tells. If "
+                "more is used while as many jobs end, look at the input, the code or the workers that somebody chose.",
+                12,
+            ),
+            {"{{resource}} {{type}}": f"{total(used('aws_job_resource_seconds_total'), 'resource', 'type')} > 0"},
+        ),
+        bars(
+            About(
+                "Processed",
+                "Records, bytes, characters or tokens that the jobs processed that ended, where AWS tells. If less is "
+                "processed while as many jobs end, something is missing from their input.",
+                12,
+            ),
+            {"{{unit}}": f"{total(used('aws_job_processed_total'), 'unit')} > 0"},
+        ),
     ],
     "Places": [
         rows(

@@ -149,7 +149,8 @@ class Parts:
         # limits, and `poll.concurrency` is the size of each pool of connections.
         own = {name: (each.requests_per_second, each.burst) for name, each in settings.services.items() if each}
         rates = (settings.aws, {name: rate for name, rate in own.items() if any(rate)})
-        sections = (rates, settings.accounts, settings.kinds, settings.limits, settings.poll.concurrency)
+        reading = (settings.limits, settings.poll.usage_details)
+        sections = (rates, settings.accounts, settings.kinds, reading, settings.poll.concurrency)
         if before and before.sections == sections:
             return before
         if before and before.sections[0] == rates:
@@ -162,7 +163,7 @@ class Parts:
         clients = Clients(settings, self.telemetry, limiters, loader, self._credentials)
         # Clients are made when they are first needed, so there is nothing to enter here, only something to close later.
         stack.push_async_exit(clients)
-        return _Connection(sections, limiters, Reader(clients, Models(loader), settings.limits), stack)
+        return _Connection(sections, limiters, Reader(clients, Models(loader), *reading), stack)
 
 
 def _database(settings: Settings) -> Database:

@@ -6,18 +6,18 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
 from hashlib import sha256
 from itertools import repeat
 from types import MappingProxyType, NoneType
 from typing import Any
 
+from exporter.aws.paths import Item, getter
 from exporter.aws.poll_error import BadResponseError
+from exporter.aws.usage import UsageReader, usage
 from exporter.catalog import Kind, Scope
 from exporter.catalog.kind import ANY, BARE, Arguments, Details, Times
 from exporter.jobs import FINAL, Job, State
 
-Item = Mapping[str, Any]
 _Column = list[float | None]
 """Times of a page's items."""
 
@@ -51,41 +51,12 @@ _MOST = 1 << 40
 _SUCCESS = {State.SUCCEEDED, State.PARTIAL}
 """What a job is not if all of its records failed."""
 
-_NO_RECORDS: Mapping[str, int] = MappingProxyType({})
+_NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
 def at(item: Any, path: str) -> Any:
     """Return the value at a path of the catalog; None if the item has none there."""
     return getter(path)(item) if isinstance(item, dict) else None
-
-
-@cache
-def getter(path: str) -> Callable[[Item], Any]:
-    """Return a function that finds the value at a path."""
-    if path.isalnum():  # most paths; called for every item
-        return lambda item: item.get(path)
-    steps = [_step(step) for step in path.split(".")]
-
-    def get(item: Any) -> Any:
-        for step in steps:
-            item = step(item)
-        return item
-
-    return get
-
-
-def _step(step: str) -> Callable[[Any], Any]:
-    """Return a function that takes one step of a path: to a member, or to the first element of a list."""
-    name, bracket, _ = step.partition("[")
-
-    def member(item: Any) -> Any:
-        return item.get(name) if isinstance(item, dict) else None
-
-    def first(item: Any) -> Any:
-        found = member(item)
-        return found[0] if isinstance(found, list) and found else None
-
-    return first if bracket else member
 
 
 def resolve(arguments: Arguments, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -163,10 +134,13 @@ def cut(words: str, longest: int) -> str:
     return words[:head] + mark + words[head + len(mark) - longest :]
 
 
-def job_reader(kind: Kind, dimensions: Iterable[str] = (), longest: int = sys.maxsize) -> JobReader:
+def job_reader(
+    kind: Kind, dimensions: Iterable[str] = (), longest: int = sys.maxsize, *, with_usage: bool = False
+) -> JobReader:
     """Return a function that reads a page of items of a kind, listed in the given scopes, with these of its dimensions.
 
-    Messages, names and dimensions are cut to `longest` characters. The function raises BadResponseError for an item
+    Messages, names and dimensions are cut to `longest` characters. With `with_usage`, finished jobs lack details also
+    where only those tell what they used. The function raises BadResponseError for an item
     that is not a structure or has no id.
     """
     # A poll reads a hundred thousand items. A page is read column by column, which takes half as long as one item after
@@ -178,6 +152,9 @@ def job_reader(kind: Kind, dimensions: Iterable[str] = (), longest: int = sys.ma
     times = [_times(path) for path in paths]
     labels = [_labels(kind.dimensions[dimension], longest) for dimension in dimensions]
     lacks, took = kind.details and _lacks(kind.details), _took(kind.times)
+    used = usage(kind.used, has_starts=kind.has_starts) if kind.used else None
+    asks_usage = with_usage and kind.details is not None and bool(kind.details.used)
+    asked_of = FINAL - {State.DELETING} if asks_usage else frozenset()
 
     def read(items: Page, scopes: Mapping[str, str]) -> list[Job]:
         ids, statuses, messages, counts = identities(items), status(items), reason(items), records(items)
@@ -191,23 +168,27 @@ def job_reader(kind: Kind, dimensions: Iterable[str] = (), longest: int = sys.ma
             *(messages, code(items), counts),
             zip(*(label(items) for label in labels), strict=True) if labels else repeat((), len(items)),
             *(repeat(None, len(items)), repeat(None, len(items))),
+            *(repeat(_NOTHING, len(items)), [False] * len(items)),
         )
         jobs = list(map(Job._make, zip(*columns, strict=True)))
         if took:
             jobs = list(map(took, jobs, items))
         if kind.details and lacks:
             for n, (job, item) in enumerate(zip(jobs, items, strict=True)):
-                if job.state in FINAL and lacks(job):
-                    jobs[n] = job._replace(details=resolve(kind.details.arguments, {**scopes, **item}))
-        return jobs
+                if job.state in FINAL and ((is_lacking := lacks(job)) or job.state in asked_of):
+                    arguments = resolve(kind.details.arguments, {**scopes, **item})
+                    jobs[n] = job._replace(details=arguments, lacks_only_usage=not is_lacking)
+        return jobs if used is None else [_using(job, used(job, item)) for job, item in zip(jobs, items, strict=True)]
 
     return read
 
 
-def completed(job: Job, details: Details, response: Item, longest: int = sys.maxsize) -> Job:
+def completed(
+    job: Job, details: Details, response: Item, longest: int = sys.maxsize, used: UsageReader | None = None
+) -> Job:
     """Return a finished job with what its list left out and the response of its details operation tells.
 
-    Messages are cut to `longest` characters.
+    Messages are cut to `longest` characters. What it used is told by `used`.
     """
     message, code = (text(at(response, path)) if path else "" for path in (details.reason, details.code))
     times: dict[str, Any] = {
@@ -220,7 +201,12 @@ def completed(job: Job, details: Details, response: Item, longest: int = sys.max
     if took:
         job = took(job, response)
     (started,), (ended,), (updated,) = _possible([job.created], [job.started], [job.ended], [job.updated])
-    return job._replace(started=started, ended=ended, updated=updated)
+    job = job._replace(started=started, ended=ended, updated=updated)
+    return _using(job, used(job, response)) if used else job
+
+
+def _using(job: Job, used: Mapping[str, float]) -> Job:
+    return job._replace(used=used) if used else job
 
 
 def _lacks(details: Details) -> Callable[[Job], bool]:
@@ -448,4 +434,4 @@ def _records(kind: Kind) -> Callable[[Page], Sequence[Mapping[str, int]]]:
         ]
 
     # One mapping for all jobs: most kinds have no counts.
-    return records if names else lambda items: [_NO_RECORDS] * len(items)
+    return records if names else lambda items: [_NOTHING] * len(items)

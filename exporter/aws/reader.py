@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 
 from exporter.aws.clients import Clients, Place
 from exporter.aws.described import Described
-from exporter.aws.items import Item, JobReader, at, completed, cut, job_reader, put, resolve, scope_of, text
+from exporter.aws.items import JobReader, at, completed, cut, job_reader, put, resolve, scope_of, text
 from exporter.aws.last_page import last_page
+from exporter.aws.paths import Item
 from exporter.aws.poll import PollRun
 from exporter.aws.poll_error import BadResponseError, poll_error
+from exporter.aws.usage import usage
 from exporter.catalog import Kind, Scope
 from exporter.catalog.models import Models, shape_at
 from exporter.jobs import ALL, Job, Query
@@ -63,6 +65,8 @@ class Reader:
     clients: Clients
     models: Models
     limits: Limits = field(default_factory=Limits)
+    with_usage: bool = False
+    """Whether the details of each finished job are requested where only they tell what it used."""
 
     async def scopes(
         self, poll: PollRun, place: Place, service: str, name: str, scope: Scope, outer: Scoped
@@ -93,7 +97,8 @@ class Reader:
         A list that changes while it is read may have a job on two pages; the later one counts. Where the list has bare
         ids, those that `described` has are not asked about.
         """
-        read, is_last = job_reader(kind, dimensions, self.limits.message_length), last_page(kind, query)
+        read = job_reader(kind, dimensions, self.limits.message_length, with_usage=self.with_usage)
+        is_last = last_page(kind, query)
         known = Described() if described is None else described
         arguments = self._filtered(resolve(kind.arguments, scope.ids), kind, query)
         # Without a sweep, the product consists of one empty tuple: one list.
@@ -167,7 +172,9 @@ class Reader:
         if details is None or job.details is None:
             return job
         response = await self.clients.call(poll, place, kind.service, details.operation, job.details)
-        return completed(job, details, response, self.limits.message_length)
+        # Otherwise, only failures would be asked about, and what they used alone would be counted.
+        used = usage(details.used, has_starts=kind.has_starts) if self.with_usage else None
+        return completed(job, details, response, self.limits.message_length, used)
 
     async def tags(self, poll: PollRun, place: Place, arns: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
         """Return the tags of at most `MOST_ARNS` resources by their ARNs, without those that AWS knows no tags of."""

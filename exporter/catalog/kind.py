@@ -36,6 +36,16 @@ NamedFilter = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]+\[[A-Z_]+\
 EventPath = Annotated[str, StringConstraints(pattern=r"^detail(\.[A-Za-z0-9_-]+)+$")]
 """Where a value stands in an event of EventBridge: `detail.jobQueue`."""
 
+RUN_TIME = "$duration"
+"""How long a job ran, in seconds, among the numbers that are multiplied."""
+
+Factor = Path | Literal["$duration"]
+
+Measure = Literal["instance", "dpu", "vcpu", "memory_gb", "storage_gb", "records", "bytes", "characters", "tokens"]
+"""What a job uses: for so many seconds, or so much of it where it is among `PROCESSED`."""
+
+PROCESSED = frozenset({"records", "bytes", "characters", "tokens"})
+
 BARE = "@"
 """The id of a scope whose operation lists bare ids instead of structures."""
 
@@ -163,8 +173,34 @@ class Filters(Entry):
         yield from ((key, path) for key, path in named.items() if path)
 
 
+class Use(Entry):
+    """How much of a resource a job used: numbers that AWS tells, multiplied."""
+
+    amount: Annotated[tuple[Factor, ...], BeforeValidator(_as_list), Field(min_length=1)]
+    otherwise: Annotated[tuple[Factor, ...], BeforeValidator(_as_list)] = ()
+    """What to multiply where AWS does not tell all of `amount`."""
+    times: Annotated[float, Field(gt=0)] = 1
+    """What makes AWS's unit seconds: 3600 of hours."""
+    type: Path | None = None
+    """Where the type of the resource stands, of an instance or a worker."""
+
+    def paths(self) -> Iterator[tuple[str, str]]:
+        """Yield every path with the key that it stands under."""
+        for key, factors in (("amount", self.amount), ("otherwise", self.otherwise)):
+            yield from ((f"{key}.{n}", path) for n, path in enumerate(factors) if path != RUN_TIME)
+        if self.type:
+            yield "type", self.type
+
+
+Used = Mapping[Measure, Use]
+
+
+def _used_paths(used: Used) -> Iterator[tuple[str, str]]:
+    yield from ((f"used.{resource}.{key}", path) for resource, use in used.items() for key, path in use.paths())
+
+
 class Details(Entry):
-    """The operation that tells of one finished job what the list leaves out: why it failed, and its times."""
+    """The operation that tells of one finished job what the list leaves out: why it failed, its times, its usage."""
 
     operation: str
     arguments: Arguments
@@ -172,6 +208,8 @@ class Details(Entry):
     code: Path | None = None
     times: Times = Times()
     """Asked for only where the list gives no creation, or neither an end nor an update: a request for each job."""
+    used: Used = Field(default_factory=dict)
+    """Asked for only where the configuration says so: a request for each job."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -183,6 +221,7 @@ class Details(Entry):
         """Yield every path into a response with the key that it stands under."""
         yield from ((key, path) for key, path in (("reason", self.reason), ("code", self.code)) if path)
         yield from ((f"times.{key}", path) for key, path in self.times.named())
+        yield from _used_paths(self.used)
 
 
 class ListOrder(Entry):
@@ -378,6 +417,8 @@ class Kind(Entry):
 
     A job that succeeded is partial if some of its records failed, and failed if all of them did.
     """
+    used: Used = Field(default_factory=dict)
+    """What a job used, where the list tells."""
     refine: tuple[Refinement, ...] = ()
     """Corrections of the state, of which the first that holds counts: a limit reported as a stop, a cancellation
     reported as a failure."""
@@ -549,7 +590,11 @@ class Kind(Entry):
         }
         # A key that most kinds lack must not make other lists of theirs: what is stored of them would not apply.
         described = {"describe"} if self.describe else set()
-        return self.model_dump_json(include=fields | described | {"details", "dimensions", "records"})
+        return self.model_dump_json(
+            include=fields | described | {"details", "dimensions", "records"},
+            # What jobs used makes no other jobs of them: the counters go on.
+            exclude={"details": {"used"}},
+        )
 
     def listed_for(self, lookback: float) -> float:
         """Return for how many seconds AWS lists a job that has ended, at most `lookback`."""
@@ -581,6 +626,7 @@ class Kind(Entry):
             yield f"records.{key}", first
             yield from ((f"records.{key}.{number}", path) for number, path in enumerate(others, 1))
         yield from ((f"refine.{number}.when", rule.when) for number, rule in enumerate(self.refine))
+        yield from _used_paths(self.used)
 
     def console_url(self, source: SourceKey, job: Job) -> str | None:
         """Return the job's page in the AWS console; None if the catalog, the host or what it takes is not known."""

@@ -275,7 +275,8 @@ def _refinement(rule: Refinement, shape: Shape | None, key: str) -> Iterator[str
 def _types(shape: Shape, paths: Iterable[tuple[str, str]], group: str = "") -> Iterator[str]:
     """Check that what an entry reads has a suitable type."""
     for key, path in paths:
-        found, allowed = _found(shape, path), _TYPES.get(key, _TYPES.get(key.partition(".")[0]))
+        group_of = "used.type" if key.startswith("used.") and key.endswith(".type") else key.partition(".")[0]
+        found, allowed = _found(shape, path), _TYPES.get(key, _TYPES.get(group_of))
         if found and allowed and found.type_name not in allowed:
             yield f"{group}{key}: {path!r} is a {found.type_name}, not one of: {', '.join(allowed)}"
 
@@ -389,6 +390,8 @@ _TYPES: Mapping[str, tuple[str, ...]] = {
     "dimensions": ("string", "boolean", *_NUMBERS),
     "records": _NUMBERS,
     "refine": ("boolean", "string", *_NUMBERS),
+    "used": _NUMBERS,
+    "used.type": ("string",),
 }
 """The types that each group of an entry's keys, or one key, may read."""
 

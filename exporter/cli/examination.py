@@ -119,6 +119,9 @@ class Examination:
             return 0.0
         operation = kind.service, kind.details.operation
         ended = sum(requests[operation] for requests in read) + ledger.unexplained
+        if poll.usage_details and kind.details.used:
+            # What had ended before is not asked for what it used; what ends from now on is.
+            ended = max(ended, ledger.held)
         return ended * HOUR / kind.listed_for(poll.lookback) + ledger.refused * HOUR / poll.resync
 
     def _missing(self, source: Source, poll: PollRun) -> tuple[str, str]:

@@ -9,8 +9,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from exporter.catalog import Kind
-from exporter.jobs import FINAL, State
-from exporter.store import LATE, MISSED, Transition, duration
+from exporter.jobs import FINAL, State, duration
+from exporter.store import LATE, MISSED, Transition
 from exporter.text.redaction import redacted
 
 _LONGEST = 1_000

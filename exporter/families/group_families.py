@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from exporter.families.family import Family, Sample, Type, optional
+from exporter.families.job_families import processed, resources
 from exporter.jobs import FINAL, State
 from exporter.reasons import Reason
 from exporter.settings import Group, Metrics
@@ -107,6 +108,21 @@ GROUP_FAMILIES: tuple[Family[GroupView], ...] = (
         "Jobs of the group seen to fail since the exporter started, or with storage.path since it was first started.",
         ("reason",),
         _failed_total,
+    ),
+    _family(
+        "resource_seconds_total",
+        "counter",
+        "Seconds for which jobs of the group that were seen to finish used a resource, times how much of it, where AWS "
+        "tells.",
+        ("resource", "type"),
+        lambda view: resources(view.sums.used_total),
+    ),
+    _family(
+        "processed_total",
+        "counter",
+        "What jobs of the group that were seen to finish have processed, in this unit, where AWS tells.",
+        ("unit",),
+        lambda view: processed(view.sums.used_total),
     ),
     _family(
         "duration_seconds",

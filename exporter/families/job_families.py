@@ -10,6 +10,7 @@ from functools import lru_cache
 from prometheus_client import Metric
 
 from exporter.catalog import Kind
+from exporter.catalog.kind import PROCESSED
 from exporter.families.family import Family, Sample, Type, optional
 from exporter.jobs import State
 from exporter.reasons import Reason
@@ -103,6 +104,19 @@ def _records(view: JobView) -> Iterable[Sample]:
         yield ("failed",), failed
     if "total" in told:
         yield ("remaining",), max(0, counts["total"] - succeeded - failed)
+
+
+def resources(used: Mapping[str, float]) -> Iterable[Sample]:
+    """Yield for how long resources were used, of what jobs used."""
+    for what, amount in used.items():
+        resource, _, type_ = what.partition("/")
+        if resource not in PROCESSED:
+            yield (resource, type_), amount
+
+
+def processed(used: Mapping[str, float]) -> Iterable[Sample]:
+    """Yield how much was processed, of what jobs used."""
+    return [((what,), amount) for what, amount in used.items() if what in PROCESSED]
 
 
 def _job_info(view: JobView) -> Iterable[Sample]:
@@ -201,6 +215,20 @@ JOB_FAMILIES: tuple[Family[JobView], ...] = (
         _failed_total,
     ),
     _family(
+        "aws_job_resource_seconds_total",
+        "counter",
+        "Seconds for which jobs that were seen to finish used a resource, times how much of it, where AWS tells.",
+        ("resource", "type"),
+        lambda view: resources(view.sums.used_total),
+    ),
+    _family(
+        "aws_job_processed_total",
+        "counter",
+        "What jobs that were seen to finish have processed, in this unit, where AWS tells.",
+        ("unit",),
+        lambda view: processed(view.sums.used_total),
+    ),
+    _family(
         "aws_job_info",
         "gauge",
         "A job's status, its state and why it failed; always 1.",
@@ -231,13 +259,16 @@ OPTIONAL = (
     "aws_job_queue_duration_seconds",
     "aws_job_duration_seconds",
     "aws_job_records",
+    "aws_job_processed_total",
+    "aws_job_resource_seconds_total",
     "aws_job_last_duration_seconds",
     "aws_job_last_created_timestamp_seconds",
     "aws_job_next_deadline_timestamp_seconds",
     "aws_job_last_finished_timestamp_seconds",
     "aws_job_oldest_active_timestamp_seconds",
 )
-"""The families that a source over its limit goes without, first to last; its counts and its counters always stay.
+"""The families that a source over its limit goes without, first to last; its counts, and the counters of jobs, always
+stay.
 
 Series of single jobs go first, since there may be many of them, then what few alerts rest on.
 """

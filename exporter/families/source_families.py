@@ -86,7 +86,7 @@ SOURCE_FAMILIES: tuple[Family[SourceStatus], ...] = (
     ),
     _gauge(
         "details_pending",
-        "Finished jobs of the source whose reason or times, which its list lacks, AWS has not told yet.",
+        "Finished jobs of the source whose reason, times or usage, which its list lacks, AWS has not told yet.",
         lambda status: status.details_pending or None,
     ),
     _gauge(

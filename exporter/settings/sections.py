@@ -195,7 +195,9 @@ class Poll(Section):
     """Maximum number of sources to poll at the same time."""
     # Twenty seconds' worth of the default rate.
     details_budget: Count = 20
-    """Maximum number of finished jobs whose reason and times, which its list lacks, one poll of a source requests."""
+    """Maximum number of finished jobs whose details, which its list lacks, one poll of a source requests."""
+    usage_details: bool = False
+    """Request the details of each job that finishes, where only they tell what it used: one request for each job."""
 
 
 class FamilyChoice(Patterns):

@@ -167,7 +167,7 @@ class JobItemBuilder(ItemBuilder):
             return round(fact * 1000) if shape.type_name == "long" else iso(fact)
         elif group == "refine":
             fact = _refining(self._kind.refine[int(key.split(".")[1])], shape, holds=bool(fact))
-        elif group == "dimensions" and fact is None:
+        elif group in {"dimensions", "used"} and fact is None:
             # One of three values: grouping jobs by a value that each has alone would show nothing.
             fact = shapes.example(shape, member, replace(seed, token=_one_of("012", seed.token)))
         elif group in ("reason", "code") and not fact and shape.metadata.get("min"):

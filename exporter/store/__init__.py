@@ -16,7 +16,7 @@ from exporter.store.job_filter import JobFilter
 from exporter.store.lapses import LATE, MISSED, note_late, note_missed
 from exporter.store.ledger import EVERYTHING, SKEW, Ledger, Rules
 from exporter.store.outbox import Outbox, Transition
-from exporter.store.record import Dimensions, Record, duration, status_label
+from exporter.store.record import Dimensions, Record, status_label
 from exporter.store.regrouping import Grouping
 from exporter.store.staging import Listing
 from exporter.store.sums import Newborn, RunTimes, Sums
@@ -50,7 +50,6 @@ __all__ = [
     "Sums",
     "Transition",
     "contents",
-    "duration",
     "group_sums",
     "keep_expectation",
     "maintain",

@@ -316,6 +316,7 @@ DELETE FROM word WHERE n > 0 AND n NOT IN (
     UNION SELECT dims FROM span UNION SELECT dims FROM last UNION SELECT dims FROM combination
     UNION SELECT dims FROM finished_total UNION SELECT dims FROM failed_total UNION SELECT dims FROM duration_total
     UNION SELECT tags FROM job WHERE tags IS NOT NULL UNION SELECT tags FROM listed WHERE tags IS NOT NULL
+    UNION SELECT dims FROM used_total
     UNION SELECT prefix FROM listed UNION SELECT status FROM listed UNION SELECT dims FROM listed
 )
 """

@@ -22,6 +22,7 @@ from exporter.store.record import (
     record,
     seconds,
     split,
+    used_text,
 )
 from exporter.store.regrouping import Grouping, regroup, ungroup
 from exporter.store.tables import STATES
@@ -78,6 +79,8 @@ class Asked(NamedTuple):
     finished: int
     reported: int
     dated: int
+    is_used: int
+    """Whether it is known what it used."""
 
     def end(self, job: Job, now: int, start: int) -> tuple[int, int | None, bool]:
         """Return when it ended, AWS's end where the list does not tell it, and whether any is known.
@@ -287,6 +290,8 @@ class Ledger:
                     connection.execute(statement, {**parameters, "sign": 1})
                 for statement in () if was_timed else durations:
                     connection.execute(statement, parameters)
+                for statement in sql.COUNT_USED_EXPLAINED if job.used and not asked.is_used else ():
+                    connection.execute(statement, parameters)
                 await quantiles.shift(self.database, connection)
                 for statement in (*sql.LAST_EXPLAINED, *sql.FORGET_UNEXPLAINED, *transitions.RELEASE_LEAVING):
                     connection.execute(statement, parameters)
@@ -314,6 +319,7 @@ class Ledger:
             "started": milliseconds(job.started),
             "updated": None if asked.reported else milliseconds(job.updated),
             "asked": _REFUSED if is_refused else 0,
+            "used": used_text(job.used),
         }
         start = now - round(self.rules.lookback * 1000)
         unchanged = asked.finished, milliseconds(job.ended) if not asked.reported else None, bool(asked.dated)

@@ -31,7 +31,7 @@ SELECT = """
 SELECT (SELECT text FROM word WHERE n = prefix) || id, (SELECT text FROM word WHERE n = status), state, name,
     created, started, CASE WHEN reported THEN finished ELSE ended END, updated, deadline, message, code,
     total, processed, succeeded, failed, (SELECT text FROM word WHERE n = dims),
-    details, (SELECT text FROM word WHERE n = tags),
+    details, (SELECT text FROM word WHERE n = tags), used,
     finished, reason, dated, (SELECT job_group.name FROM job_group WHERE job_group.n = group_n), source, n, attempts
 """
 """The columns of a `job` that make a record, then its source, its number and how often AWS was asked for its reason."""
@@ -42,7 +42,7 @@ COUNTS = ("total", "processed", "succeeded", "failed")
 def record(row: tuple[Any, ...]) -> Record:
     """Return the record that a row of `SELECT` holds."""
     identifier, status, state, name, created, started, ended, updated, deadline, message, code = row[:11]
-    counts, (dims, details, tags, finished, reason, dated, group) = row[11:15], row[15:22]
+    counts, (dims, details, tags, used, finished, reason, dated, group) = row[11:15], row[15:23]
     job = Job(
         id=identifier,
         status=status,
@@ -59,6 +59,7 @@ def record(row: tuple[Any, ...]) -> Record:
         dimensions=dimensions(dims),
         details=None if details is None else json.loads(details),
         tags=None if tags is None else dimensions(tags),
+        used={what: amount / 1000 for what, amount in json.loads(used or "{}").items()},
     )
     return Record(job, seconds(finished), reason, bool(dated), group or "")
 
@@ -76,6 +77,11 @@ def dimensions_word(values: Dimensions) -> str:
 def details_text(details: Mapping[str, object] | None) -> str | None:
     """Return the arguments of the operation that says why a job failed, as text."""
     return None if details is None else json.dumps(details)
+
+
+def used_text(used: Mapping[str, float]) -> str | None:
+    """Return what a job used as the database has it, in thousandths; None if that is not known."""
+    return json.dumps({what: round(amount * 1000) for what, amount in used.items()}) if used else None
 
 
 def split(identifier: str) -> tuple[str, str]:
@@ -110,20 +116,6 @@ def in_milliseconds(times: Iterable[float | None]) -> list[int | None]:
 def seconds(time: int | None) -> float | None:
     """Return a time of the database in seconds."""
     return None if time is None else time / 1000
-
-
-def duration(job: Job, *, has_starts: bool) -> float | None:
-    """Return the run time of a finished job in seconds; None if AWS does not give both its start and its end.
-
-    Its start is its creation, unless the list `has_starts`: then a job without one never ran.
-    """
-    start = job.created if job.started is None and not has_starts else job.started
-    end = job.updated if job.ended is None else job.ended
-    # The update time of a job that is being deleted is that of the deletion.
-    if start is None or end is None or job.state in {State.DELETING, State.EXPIRED}:
-        return None
-    # Both are whole milliseconds; their difference as a float is not.
-    return max(0.0, round(end - start, 3))
 
 
 def status_label(status: str, state: State) -> str:

@@ -14,7 +14,7 @@ from exporter.jobs import Job
 from exporter.store import statements as sql
 from exporter.store.database import StorageLostError
 from exporter.store.ledger import EVERYTHING, Ledger
-from exporter.store.record import COUNTS, details_text, dimensions_word, in_milliseconds, seconds, split
+from exporter.store.record import COUNTS, details_text, dimensions_word, in_milliseconds, seconds, split, used_text
 from exporter.store.tables import NUMBER
 from exporter.store.taking_in import Staged, TakingIn
 
@@ -94,7 +94,7 @@ class Listing:
     async def _stage(self, connection: sqlite3.Connection, jobs: Sequence[Job]) -> None:
         # Column by column: for a hundred thousand jobs, a function call for each value takes longer than the database.
         (ids, statuses, states, names, created, started, ended, updated, deadlines, messages, codes, records, dims,
-         details, tags) = zip(*jobs, strict=True)  # fmt: skip
+         details, tags, used, lacks_only_usage) = zip(*jobs, strict=True)  # fmt: skip
         prefixes, suffixes = zip(*map(split, ids), strict=True)
         combinations = [dimensions_word(each) for each in dims]
         told = [None if each is None else dimensions_word(each) for each in tags]
@@ -110,11 +110,12 @@ class Listing:
         ]
         # Few kinds have more, and each column costs. Once a job has ended, its deadline means nothing.
         waits = any(deadline and not state.is_final for deadline, state in zip(deadlines, states, strict=True))
-        has_more = waits or any(codes) or any(records) or details.count(None) < len(jobs) or any(told)
+        has_more = waits or any(codes) or any(records) or details.count(None) < len(jobs) or any(told) or any(used)
         if has_more:
             columns += [in_milliseconds(deadlines), [code or None for code in codes]]
             columns += [[counts.get(name) for counts in records] for name in COUNTS]
             columns += [map(details_text, details), [number[word] if word else None for word in told]]
+            columns += [map(used_text, used), lacks_only_usage]
         # One transaction, because without it each row would be one.
         connection.execute("BEGIN")
         try:
@@ -122,3 +123,4 @@ class Listing:
         finally:
             connection.execute("COMMIT")
         self._staged.add(first, created, started)
+        self._staged.has_usage |= any(used)

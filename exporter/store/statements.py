@@ -88,6 +88,7 @@ SELECT r, coalesce(n, r - :after + ({_HIGHEST})), past, what, finish, reported, 
     is_owed AND state = {_FAILED},
     CASE WHEN what = {ACTIVE} THEN asked
          WHEN details IS NULL OR what = {LATE} THEN 0
+         WHEN lacks_only_usage AND NOT (is_counted OR asked IN (1, 2)) THEN 0
          WHEN state = {_FAILED} AND reason IS NULL AND message IS NULL THEN 1 + is_owed
          ELSE 1 END,
     reason
@@ -129,7 +130,7 @@ FROM (
             END AS is_counted
         FROM (
             SELECT l.r, l.state, l.created, l.started, l.ended AS new_ended, l.updated AS new_updated, l.details,
-                l.message, {_VAGUE} AS is_vague,
+                l.message, l.lacks_only_usage, {_VAGUE} AS is_vague,
                 j.n, p.n AS past, p.finished AS past_finish,
                 j.finished AS old_finish, j.reported AS old_reported, j.dated AS old_dated, j.ended AS old_ended,
                 j.updated AS old_updated, j.ended_before AS old_ended_before, coalesce(j.asked, 0) AS old_asked,
@@ -187,7 +188,7 @@ EXPLAIN = "UPDATE fresh SET reason = ? WHERE k = ?"
 
 _VALUES = """prefix, id, name, status, state, created, started, finished, reported, dated, reason, asked, missed, dims,
     group_n, message, code, ended, updated, deadline, ended_before, total, processed, succeeded, failed, details,
-    tags"""
+    tags, used, counted"""
 _REPLACED = ", ".join(
     f"{name} = excluded.{name}"
     for name in _VALUES.replace("\n", " ").replace(" ", "").split(",")
@@ -199,7 +200,9 @@ SELECT f.n, :source, l.prefix, l.id, l.name, l.status, l.state, l.created, l.sta
     f.reason, f.asked, 0, l.dims, l.group_n, l.message, l.code, f.ended, f.updated,
     CASE WHEN f.what = {ACTIVE} THEN l.deadline END,
     f.ended_before, l.total, l.processed, l.succeeded, l.failed, CASE WHEN f.asked > 0 THEN l.details END,
-    l.tags
+    l.tags,
+    CASE f.what WHEN {ENDED} THEN l.used WHEN {CHANGED} THEN coalesce(l.used, (SELECT used FROM job WHERE n = f.n)) END,
+    CASE f.what WHEN {CHANGED} THEN (SELECT counted FROM job WHERE n = f.n) ELSE f.is_counted END
 FROM fresh AS f CROSS JOIN listed AS l ON l.r = f.r
 WHERE f.what IN ({ACTIVE}, {ENDED}, {CHANGED})
 ON CONFLICT (n) DO UPDATE SET {_REPLACED},
@@ -239,6 +242,29 @@ COUNT_FAILED = tuple(
     ON CONFLICT (source, dims, reason) DO UPDATE SET jobs = jobs + excluded.jobs
     """
     for owner in _OWNERS
+)
+
+
+def _count_used(rows: str) -> tuple[str, ...]:
+    return tuple(
+        f"""
+        INSERT INTO used_total (source, dims, what, amount, shown)
+        SELECT {owner.source}, {owner.dims}, used.key, sum(used.value), :shown FROM {rows} AND {owner.only}
+        GROUP BY 1, 2, 3
+        ON CONFLICT (source, dims, what) DO UPDATE SET amount = amount + excluded.amount
+        """
+        for owner in _OWNERS
+    )
+
+
+COUNT_USED = _count_used(
+    """fresh AS f CROSS JOIN listed AS l ON l.r = f.r CROSS JOIN json_each(l.used) AS used
+    WHERE f.is_counted"""
+)
+# Of a leaving row, whose details told: once, however often they are asked for.
+COUNT_USED_EXPLAINED = _count_used(
+    """leaving CROSS JOIN job ON job.n = leaving.n CROSS JOIN json_each(job.used) AS used
+    WHERE job.counted"""
 )
 
 
@@ -530,9 +556,9 @@ SELECT min(created) FROM job AS j INDEXED BY job_finished WHERE source = :source
 
 UNSTAGE = "DELETE FROM listed WHERE r > :after AND r <= :until AND poll = :poll"
 _STAGED = "r, poll, prefix, id, name, status, state, created, started, ended, updated, message, dims, group_n"
-_FURTHER = "deadline, code, total, processed, succeeded, failed, details, tags"
+_FURTHER = "deadline, code, total, processed, succeeded, failed, details, tags, used, lacks_only_usage"
 STAGE = f"INSERT OR REPLACE INTO listed ({_STAGED}) VALUES ({', '.join('?' * 14)})"
-STAGE_FURTHER = f"INSERT OR REPLACE INTO listed ({_STAGED}, {_FURTHER}) VALUES ({', '.join('?' * 22)})"
+STAGE_FURTHER = f"INSERT OR REPLACE INTO listed ({_STAGED}, {_FURTHER}) VALUES ({', '.join('?' * 24)})"
 
 SUMMARY = """
 SELECT min(created), count(*) - count(created), count(*),
@@ -590,13 +616,13 @@ NOTE_GROUPING = "UPDATE source SET grouping = ? WHERE n = ?"
 
 # The details of one finished job.
 ASKED = """
-SELECT n, asked, dims, group_n, state, finished, reported, dated FROM job INDEXED BY job_id
+SELECT n, asked, dims, group_n, state, finished, reported, dated, used IS NOT NULL FROM job INDEXED BY job_id
 WHERE source = ? AND prefix = (SELECT n FROM word WHERE text = ?) AND id = ? AND asked > 0 AND finished IS NOT NULL
 """
 NOTE_DETAILS = """
 UPDATE job SET reason = :reason, message = :message, code = :code, created = :created, started = :started,
     finished = :finished, ended = :ended, dated = :dated, updated = :updated,
-    asked = :asked, details = CASE WHEN :asked THEN details END,
+    asked = :asked, details = CASE WHEN :asked THEN details END, used = coalesce(used, :used),
     attempts = CASE WHEN :asked THEN coalesce(attempts, 0) + 1 END
 WHERE n = :n
 """

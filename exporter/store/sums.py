@@ -64,6 +64,8 @@ class Sums:
     next_deadline: float | None = None
     finished_total: Counter[State] = field(default_factory=Counter)
     failed_total: Counter[str] = field(default_factory=Counter)
+    used_total: dict[str, float] = field(default_factory=dict)
+    """What the counted jobs used, by the resource, with its type after a slash: in seconds, or by its own unit."""
 
 
 _RESULTS = ("total", "processed", "succeeded", "failed")
@@ -79,6 +81,7 @@ _LAST = "SELECT dims, state, reason, finished, duration FROM last WHERE source =
 _CREATED = "SELECT dims, text, newest_created FROM combination JOIN word ON n = dims WHERE source = ?"
 _FINISHED_TOTAL = "SELECT dims, state, jobs, shown FROM finished_total WHERE source = ?"
 _FAILED_TOTAL = "SELECT dims, reason, jobs, shown FROM failed_total WHERE source = ?"
+_USED_TOTAL = "SELECT dims, what, amount, shown FROM used_total WHERE source = ?"
 _ACTIVE = """
 SELECT dims, text, state, count(*), min(created), min(coalesce(started, created)), min(deadline),
     sum(total), sum(processed), sum(succeeded), sum(failed)
@@ -97,7 +100,7 @@ def add_active(counted: Sums, state: State, jobs: int, created: int | None, star
 class Newborn(NamedTuple):
     """A series of a counter that nobody has seen yet, by the row of the database that it comes from."""
 
-    table: Literal["finished_total", "failed_total", "duration_total"]
+    table: Literal["finished_total", "failed_total", "duration_total", "used_total"]
     dims: int
     key: int | str
 
@@ -129,7 +132,7 @@ def read(connection: sqlite3.Connection, source: int) -> tuple[Mapping[Dimension
     return {words.get(dims, ()): each for dims, each in sums.items()}, newborn
 
 
-_KEYS = {"finished_total": "state", "failed_total": "reason", "duration_total": "state"}
+_KEYS = {"finished_total": "state", "failed_total": "reason", "duration_total": "state", "used_total": "what"}
 
 
 def show(connection: sqlite3.Connection, source: int, newborn: Collection[Newborn]) -> None:
@@ -161,6 +164,10 @@ def _read_counters(connection: sqlite3.Connection, source: int, sums: Mapping[in
         sums[dims].failed_total[reason] = jobs * shown
         if not shown:
             newborn.add(Newborn("failed_total", dims, reason))
+    for dims, what, amount, shown in connection.execute(_USED_TOTAL, of):
+        sums[dims].used_total[what] = amount * shown / 1000
+        if not shown:
+            newborn.add(Newborn("used_total", dims, what))
     return newborn
 
 

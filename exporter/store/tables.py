@@ -9,7 +9,7 @@ from exporter.jobs import State
 APPLICATION = 0x4157534A
 """Marks a file as ours (`PRAGMA application_id`): the letters AWSJ."""
 
-VERSION = 4
+VERSION = 5
 """Of the tables below (`PRAGMA user_version`)."""
 
 STATES = (
@@ -75,6 +75,8 @@ CREATE TABLE job (
     total INTEGER, processed INTEGER, succeeded INTEGER, failed INTEGER,
     details TEXT, attempts INTEGER,
     tags INTEGER,               -- NULL where nobody asked for any, or AWS has not told them yet
+    used TEXT,                  -- what it used, in thousandths, by the resource; NULL while nobody told
+    counted INTEGER NOT NULL DEFAULT 0, -- whether its last end counts: then what it used does, too, once it is told
     group_n INTEGER NOT NULL DEFAULT 0, -- the group, 0 where there is none
     told INTEGER NOT NULL DEFAULT 0     -- whether the event log has it as late: 1 as running, 2 as waiting, 3 as both
 );
@@ -154,6 +156,12 @@ CREATE TABLE duration_total (
     PRIMARY KEY (source, dims, state, bound)
 ) WITHOUT ROWID;
 
+-- What the jobs used that were counted, in thousandths; `what` is the resource, with its type after a slash.
+CREATE TABLE used_total (
+    source INTEGER, dims INTEGER, what TEXT, amount REAL NOT NULL, shown INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (source, dims, what)
+) WITHOUT ROWID;
+
 -- Sources that AWS denied in their last poll, and when they are polled again.
 CREATE TABLE denied (
     account_id TEXT, region TEXT, aws_service TEXT, kind TEXT, scope TEXT,
@@ -219,12 +227,17 @@ UPGRADES = {
     ALTER TABLE job ADD COLUMN tags INTEGER;
     {_definition("INDEX job_group_active")} {_definition("TABLE job_group")}
     """,
+    4: f"""
+    {_definition("TABLE used_total")}
+    ALTER TABLE job ADD COLUMN used TEXT;
+    ALTER TABLE job ADD COLUMN counted INTEGER NOT NULL DEFAULT 0;
+    """,
 }
 """What makes the tables of each version those of the next one."""
 
 OF_A_SOURCE = (
     *("job", "past", "tally", "span", "pivot", "last", "combination", "dropped"),
-    *("finished_total", "failed_total", "duration_total", "awaited"),
+    *("finished_total", "failed_total", "duration_total", "used_total", "awaited"),
 )
 """The tables whose rows belong to one source."""
 
@@ -235,7 +248,8 @@ CREATE TEMP TABLE listed (
     status INTEGER, state INTEGER, created INTEGER, started INTEGER, ended INTEGER, updated INTEGER,
     message TEXT, dims INTEGER, group_n INTEGER,
     deadline INTEGER, code TEXT, total INTEGER, processed INTEGER, succeeded INTEGER, failed INTEGER, details TEXT,
-    tags INTEGER
+    tags INTEGER,
+    used TEXT, lacks_only_usage INTEGER
 );
 CREATE UNIQUE INDEX temp.listed_id ON listed (poll, id, prefix);
 -- What the comparison found: the rows that are new or changed, and what they become.

@@ -49,6 +49,8 @@ class Staged:
     """Jobs that were staged and are not taken in yet."""
     has_started: bool = False
     """Whether any of them has a start, and so a time from creation to start."""
+    has_usage: bool = False
+    """Whether the list told of any of them what it used."""
     newest: float | None = None
     """When the newest of them was created."""
 
@@ -212,7 +214,8 @@ class TakingIn:
         of_groups = sql.count_group_durations(bounds) if self._has_groups else ()
         for statement in (*sql.count_durations(bounds)[:without_waits], *of_groups):
             await self._run(statement)
-        for statements in (sql.COUNT_FINISHED, sql.COUNT_FAILED, sql.LAST):
+        usage = [sql.COUNT_USED] if self._staged.has_usage else []
+        for statements in (sql.COUNT_FINISHED, sql.COUNT_FAILED, *usage, sql.LAST):
             await self._each(statements)
 
     async def _note(self, statements: Iterable[str]) -> None:

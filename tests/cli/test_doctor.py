@@ -3,12 +3,24 @@
 import asyncio
 import json
 import re
+import time
 
 import pytest
 
 from exporter.cli import main
 from exporter.simulator import AwsError
-from tests.support.harness import ACCOUNT, BEDROCK, CUSTOMIZATION, LOOKOUT, NOW, REGION, TRAINED, HandClock, simulated
+from tests.support.harness import (
+    ACCOUNT,
+    BEDROCK,
+    CATALOG,
+    CUSTOMIZATION,
+    LOOKOUT,
+    NOW,
+    REGION,
+    TRAINED,
+    HandClock,
+    simulated,
+)
 from tests.support.patience import UNHURRIED_FLAGS, eventually
 
 pytestmark = pytest.mark.slow
@@ -220,6 +232,19 @@ async def test_refused_tags_do_not_fail_the_source(aws, doctor):
     assert code == 0
     assert (row["RESULT"], row["MISSING ACTION"]) == ("ok", "tag:GetResources")
     assert "tags" in row["WHAT AWS SAYS"]
+
+
+async def test_usage_costs_a_request_for_each_job(aws, doctor):
+    """What had ended is not asked about, but what ends from now on is: as often as within the lookback."""
+    training, now = CATALOG["sagemaker"].kinds["training_job"], time.time()
+    aws._clock = time.time
+    for minutes in range(1, 31):
+        aws.world.add_job(training, created=now - 60 * minutes, path=[(0, "InProgress"), (10, "Completed")])
+    services, lookback, hourly = {"sagemaker": {"kinds": [training.key]}}, "--poll.lookback=1h", []
+    for flags in ([lookback], [lookback, "--poll.usage-details=true"]):
+        _, found, *_ = await doctor(services, *flags)
+        hourly.append(int(found[training.key, ""]["REQUESTS/HOUR"]))
+    assert hourly[1] == hourly[0] + 30
 
 
 async def test_a_role_that_cannot_be_assumed_lacks_an_action_of_the_base(aws, doctor):

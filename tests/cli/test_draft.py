@@ -93,9 +93,9 @@ def test_golden():
     assert draft(MODELS, "bedrock", "ListModelImportJobs") == GOLDEN
     entry = next(kind for kind in KINDS if str(kind) == "bedrock/model_import_job")
     made = drafted("bedrock", "ListModelImportJobs")
-    # Whether one request takes both filters, and in which order it lists, is nowhere in the model.
+    # The model does not say if one request takes both filters, in which order it lists, or where the console has it.
     both = made.filters.model_copy(update={"combined": True})
-    assert made.model_copy(update={"filters": both, "order": entry.order}) == entry
+    assert made.model_copy(update={"filters": both, "order": entry.order, "console": entry.console}) == entry
 
 
 @pytest.mark.slow

@@ -46,7 +46,15 @@ SINGLE = DEFAULT.model_copy(update={"per_job": True, "per_job_finished": 2})
 JOBS = [
     Job(id="w", name="waits", status="Waiting", state=State.PENDING, created=19_000.0, deadline=29_000.0),
     Job(id="r", status="Running", state=State.RUNNING, created=18_000.0, started=18_030.0, records={"total": 7}),
-    Job(id="d", status="Done", state=State.SUCCEEDED, created=11_000.0, started=11_060.0, ended=11_120.0),
+    Job(
+        id="d",
+        status="Done",
+        state=State.SUCCEEDED,
+        created=11_000.0,
+        started=11_060.0,
+        ended=11_120.0,
+        used={"dpu/G.1X": 1200.5, "vcpu": 60.0, "bytes": 1e12},
+    ),
     Job(id="e", status="Done", state=State.SUCCEEDED, created=11_000.0, started=12_000.0, ended=19_000.0),
     Job(
         id="b",
@@ -151,6 +159,13 @@ aws_jobs_finished_total{state="deleting"} 1.0
 """,
     "aws_jobs_failed_total": """
 aws_jobs_failed_total{reason="capacity"} 1.0
+""",
+    "aws_job_resource_seconds_total": """
+aws_job_resource_seconds_total{resource="dpu",type="G.1X"} 1200.5
+aws_job_resource_seconds_total{resource="vcpu",type=""} 60.0
+""",
+    "aws_job_processed_total": """
+aws_job_processed_total{unit="bytes"} 1e+12
 """,
     "aws_job_info": """
 aws_job_info{job_id="r",job_name="",reason="",state="running",status="Running"} 1.0

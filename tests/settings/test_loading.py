@@ -89,6 +89,7 @@ def test_every_key_of_every_section_is_read():
         "timeout": "50s",
         "concurrency": 8,
         "details_budget": 1,
+        "usage_details": True,
     }
     assert (settings.metrics.per_job, settings.metrics.per_job_finished) == (True, 10)
     assert settings.metrics.per_job_active == 20

@@ -169,7 +169,14 @@ def test_what_cannot_be_trusted_is_set_aside(directory, spoil):
     assert "jobs.sqlite" in names
 
 
-VERSION_3 = """
+VERSION_4 = """
+DROP TABLE used_total;
+ALTER TABLE job DROP COLUMN used;
+ALTER TABLE job DROP COLUMN counted;
+PRAGMA user_version = 4;
+"""
+VERSION_3 = f"""
+{VERSION_4}
 DROP TABLE event;
 DROP TABLE awaited;
 DROP TABLE event_log;
@@ -222,7 +229,7 @@ PRAGMA user_version = 1;
 """What makes a database one of an older version, whose sums are in the columns that it had."""
 
 
-@pytest.mark.parametrize("version", [VERSION_1, VERSION_2, VERSION_3], ids=["1", "2", "3"])
+@pytest.mark.parametrize("version", [VERSION_1, VERSION_2, VERSION_3, VERSION_4], ids=["1", "2", "3", "4"])
 def test_a_file_of_an_older_version_is_gone_on_with(directory, version):
     """An upgrade of the exporter loses neither jobs nor counters."""
     with stored(directory) as database:

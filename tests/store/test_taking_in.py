@@ -96,7 +96,8 @@ def bystander():
     is_odd = active(updated=NOW - 6.99 * DAY)._replace(id="odd", status="ODD", state=State.UNKNOWN)
     ends = [updated(at)._replace(id=f"{at}") for at in (OLD + 3 * DAY, OLD + 4 * DAY)]
     ledger.take([active(), runs, is_odd], NOW - 3 * HOUR)
-    ledger.take([ended(), updated(OLD)._replace(id="old"), runs, is_odd], NOW - 2 * HOUR)
+    used = ended()._replace(used={"dpu/G.1X": 2.0})
+    ledger.take([used, updated(OLD)._replace(id="old"), runs, is_odd], NOW - 2 * HOUR)
     ledger.take([*ends, fails, ended(), is_odd], NOW - HOUR)
     return ledger
 

@@ -79,6 +79,7 @@ async def test_a_job_is_returned_with_everything_known(shown):
             "code": "not_found",
             "message": "no such bucket",
             "records": {"total": 3},
+            "used": {},
             "dimensions": {},
             "console_url": "https://us-east-1.console.aws.amazon.com/bedrock/home?region=us-east-1#/batch-inference",
             "log_url": None,

@@ -41,6 +41,7 @@ async def test_all_that_is_known_of_a_job_is_shown(shown):
     """With the name of its scope, the labels that the user asked for, and ways to AWS and to programs."""
     broken = run(
         1, State.FAILED, 30, code="Bad.Input", message="no such\nbucket", records={"total": 12_345, "failed": 1},
+        used={"instance/ml.m5.xlarge": 3600.0},
         deadline=NOW + HOUR, dimensions=("blue", ""),
     )  # fmt: skip
     source = listed([broken], TRAINING, dimensions=("team", "tier"), scope=SCOPE, scope_name="orders")
@@ -56,6 +57,7 @@ async def test_all_that_is_known_of_a_job_is_shown(shown):
         "Reason": "Bad.Input",
         "Code": "Bad.Input",
         "Records": "12,345 total, 1 failed",
+        "Used": "3,600 instance-seconds (ml.m5.xlarge)",
         "team": "blue",
         "tier": DASH,
         "Id": broken.id,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.web.views.words import ago, moment, span
+from exporter.web.views.words import ago, moment, span, usage
 from tests.support.inside import DAY, HOUR, MINUTE, NOW
 
 
@@ -32,6 +32,13 @@ def test_a_duration_has_two_units_at_most(seconds, words):
 def test_a_time_is_relative_to_now(passed, words):
     """People want to know how long ago, not when."""
     assert ago(NOW - passed, NOW) == words
+
+
+def test_what_a_job_used_has_its_unit():
+    """Fractions of much are of no interest; a resource has the type that AWS gives it."""
+    used = {"dpu/G.1X": 1200.5, "vcpu": 0.25, "instance/ml.m5.xlarge": 60.0, "bytes": 3.0}
+    words = "1,200 DPU-seconds (G.1X), 0.25 vCPU-seconds, 60 instance-seconds (ml.m5.xlarge), 3 bytes"
+    assert (usage(used), usage({})) == (words, "")
 
 
 def test_a_missing_time_is_never():

@@ -38,7 +38,7 @@ from exporter.web.views.parameters import (
 from exporter.web.views.renderer import Renderer
 from exporter.web.views.rows import JobRow
 from exporter.web.views.survey import Survey
-from exporter.web.views.words import ago, moment, span
+from exporter.web.views.words import ago, moment, span, usage
 
 _HERE = Path(__file__).parent
 _FEW = 5
@@ -128,7 +128,7 @@ _TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_TEMPLATES.filters.update(ago=ago, moment=moment, span=span)
+_TEMPLATES.filters.update(ago=ago, moment=moment, span=span, usage=usage)
 _TEMPLATES.globals.update(
     many=_MANY,
     link=_link,

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from exporter.jobs import SourceKey, State
-from exporter.store import duration
+from exporter.jobs import SourceKey, State, duration
 from exporter.store.inventory import Found
 from exporter.telemetry import SourceStatus
 
@@ -39,6 +38,8 @@ class JobRow(NamedTuple):
     message: str
     """The same in AWS's words."""
     records: Mapping[str, int]
+    used: Mapping[str, float]
+    """How much of each resource, with its type after a slash: in seconds, or bytes and the like as they are."""
     dimensions: Mapping[str, str]
     """The labels that the user asked for."""
     console_url: str | None
@@ -68,6 +69,7 @@ class JobRow(NamedTuple):
             code=job.code,
             message=job.message,
             records=dict(job.records),
+            used=dict(job.used),
             # Those of a reload count from the next poll on.
             dimensions=dict(zip(found.source.dimensions, job.dimensions, strict=False)),
             console_url=kind.console_url(status.key, job),

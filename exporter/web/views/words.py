@@ -1,7 +1,8 @@
-"""Times and durations as people read them."""
+"""Times, durations and amounts as people read them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
@@ -30,6 +31,29 @@ def span(seconds: float | None) -> str:
         if number or parts:
             parts.append(f"{number} {unit}" if number else "")
     return " ".join(filter(None, parts[:2]))
+
+
+_USED = {
+    "instance": "instance-seconds",
+    "dpu": "DPU-seconds",
+    "vcpu": "vCPU-seconds",
+    "memory_gb": "GB-seconds of memory",
+    "storage_gb": "GB-seconds of storage",
+}
+
+
+def usage(used: Mapping[str, float]) -> str:
+    """Return what a job used: `1,200 DPU-seconds (G.1X), 3 bytes`."""
+    return ", ".join(_amount(*what.partition("/")[::2], amount) for what, amount in used.items())
+
+
+def _amount(resource: str, type_: str, amount: float) -> str:
+    number = f"{amount:,.0f}" if amount >= _EXACT or amount == int(amount) else f"{amount:.3g}"
+    return f"{number} {_USED.get(resource, resource)}{f' ({type_})' if type_ else ''}"
+
+
+_EXACT = 100
+"""From which on nobody cares for fractions."""
 
 
 def ago(seconds: float | None, now: float) -> str:
