@@ -403,6 +403,30 @@ def read_as(service, key, item):
             ("FAILED", {"isCancelled": True, "statusReason": "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - Every one"}),
             *("failed", "capacity"),
         ),
+        (
+            *("batch", "job"),
+            (
+                "FAILED",
+                {
+                    "isCancelled": True,
+                    "statusReason": "Canceled by JobStateTimeLimit action due to reason: "
+                    "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",
+                },
+            ),
+            *("failed", "capacity"),
+        ),
+        (
+            *("batch", "service_job"),
+            (
+                "FAILED",
+                {
+                    "isTerminated": True,
+                    "statusReason": "Terminated by JobStateTimeLimit action due to reason: "
+                    "MISCONFIGURATION:QUOTA_MANAGEMENT_LIMIT_EXCEEDED",
+                },
+            ),
+            *("failed", "quota_exceeded"),
+        ),
         # The parent of an array.
         ("batch", "job", ("PENDING", {"arrayProperties": {"statusSummary": {"RUNNING": 2}}}), "running", None),
         ("batch", "job", ("PENDING", {"arrayProperties": {"statusSummary": {"RUNNING": 0}}}), "pending", None),

@@ -79,6 +79,9 @@ def test_labeled_messages():
         # Message formats of particular services.
         ("capacity", "Canceled by JobStateTimeLimit action due to reason: CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"),
         ("access_denied", "MISCONFIGURATION:SERVICE_ROLE_PERMISSIONS"),
+        ("quota_exceeded", "Terminated by JobStateTimeLimit action: MISCONFIGURATION:QUOTA_MANAGEMENT_LIMIT_EXCEEDED"),
+        ("invalid_input", "MISCONFIGURATION:SERVICE_ENVIRONMENT_MAX_RESOURCE - The capacity cannot be met"),
+        ("invalid_input", "ACTION_REQUIRED - CE(s) of the queue are invalid."),
         ("throttled", '["Encountered error: Too many requests. Call to Embedding model did not succeed."]'),
         ("resource_exhausted", "Job failed, see the logs. ExitCode: 1. Last few exceptions: No space left on device"),
         ("invalid_input", "JobName:a and JobRunId:jr_1 failed to execute with exception GlueVersion is not valid"),
