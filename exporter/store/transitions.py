@@ -20,7 +20,8 @@ _ENDS = " ".join(f"WHEN {NUMBER[state]} THEN '{state}'" for state in sorted(FINA
 _END = f"CASE l.state {_ENDS} END"
 SOURCE = "s.account_id, s.region, s.aws_service, s.kind, s.scope"
 """The columns of `source` that a transition has."""
-_WAITS = f"(f.what = {ENDED} AND f.asked IN (1, 2))"
+# What a job used is in no line.
+_WAITS = f"(f.what = {ENDED} AND f.asked IN (1, 2) AND NOT coalesce(l.lacks_only_usage, 0))"
 
 # Nothing tells when a job that was seen for the first time began what it does but AWS's times.
 _IS_CREATED = f"""j.n IS NULL AND f.past IS NULL AND (f.what = {ACTIVE} OR f.is_counted)

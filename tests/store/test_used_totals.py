@@ -119,6 +119,18 @@ def test_a_question_that_is_open_stays_open(ledger):
     assert used(ledger) == USED
 
 
+@pytest.mark.parametrize(("lacks_only_usage", "lines"), [(True, ["succeeded"]), (False, [])])
+def test_the_event_log_does_not_wait_for_what_a_job_used(ledger, lacks_only_usage, lines):
+    """A line has no usage, and whoever reads it wants to know at once; of other details there is something in it."""
+    ledger.database.keeps_events = True
+    ledger.take([ASKED._replace(lacks_only_usage=lacks_only_usage)], NOW + 60)
+    rows = ledger.database.connection.execute("SELECT event FROM event").fetchall()
+    assert [event for (event,) in rows] == lines
+    ledger.complete(ledger.waiting()[0]._replace(used=USED), NOW + 61)
+    rows = ledger.database.connection.execute("SELECT event FROM event").fetchall()
+    assert [event for (event,) in rows] == ["succeeded"]
+
+
 def test_usage_is_born_at_zero():
     """Each resource and type is a counter of its own, whose first step nobody would see."""
     ledger = LedgerOfATest(WEEK, str, born_at_zero=True)
