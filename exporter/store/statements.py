@@ -160,9 +160,9 @@ FROM (
                 OR (j.finished IS NOT NULL AND (l.ended > {_ENDED} OR l.created > j.created))
                 OR (j.finished IS NULL AND
                     (l.name, l.created, l.started, l.ended, l.updated, l.deadline, l.dims,
-                     l.total, l.processed, l.succeeded, l.failed) IS NOT
+                     l.total, l.processed, l.succeeded, l.failed, l.message) IS NOT
                     (j.name, j.created, j.started, j.ended, j.updated, j.deadline, j.dims,
-                     j.total, j.processed, j.succeeded, j.failed))
+                     j.total, j.processed, j.succeeded, j.failed, j.message))
             )
             LIMIT -1 -- or SQLite would compute each of these again wherever it is used above
         )

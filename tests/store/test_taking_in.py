@@ -170,6 +170,7 @@ def test_a_list_that_says_the_same_again_changes_nothing(ledger):
         {"updated": NOW - 30},
         {"deadline": NOW + DAY},
         {"dimensions": ("new",)},
+        {"message": "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"},
         {"records": {"total": 7}},
         {"records": {"processed": 7}},
         {"records": {"succeeded": 7}},
