@@ -148,12 +148,12 @@ class JobItemBuilder(ItemBuilder):
         """The members that have a meaning, as (key, path, shape).
 
         A later one replaces an earlier one at the same path. So ids come first, because a name or a time that is also
-        an id must be that name or time; and refinements come before counts, which they are often about.
+        an id must be that name or time; and refinements and usage come before counts, which they are often about.
         """
         kind, details = self._kind, self._kind.details
         asked = shapes.references(details.arguments, {}) if details else {}
         ids = [(f"id.{name}", name) for name in asked if name in self.members and name not in dict(kind.scopes)]
-        paths = sorted(kind.paths(), key=lambda path: not path[0].startswith("refine."))
+        paths = sorted(kind.paths(), key=lambda path: not path[0].startswith(("refine.", "used.")))
         return [(key, path, shape_at(self.shape, path)) for key, path in [*ids, *paths]]
 
     def value(self, job: SimulatedJob, seed: Seed, key: str, path: str, shape: Shape, fact: Any) -> Any:

@@ -37,6 +37,7 @@ GROUPS = ({"name": "batch", "match": {"services": ["bedrock"]}, "labels": {"owne
 HOUR, DAY = 3600, 86400
 
 EMPTY = {
+    "kind: Resources used A": "of none of these kinds AWS tells seconds",
     "health: Rate limit B": "nothing is throttled",
     "health: Requests waiting for the rate limit B": "nothing is throttled",
     "health: Left out because of limits A": "no limit is met",

@@ -38,7 +38,7 @@ def swept(kind: Kind, scope: Any) -> list[dict[str, Any]]:
 
 def shared_paths(kind: Kind) -> list[tuple[str, str]]:
     """Return the paths to values that a job of the world holds under the same key, and no dimension has instead."""
-    of_job = [(key, path) for key, path in kind.paths() if not key.startswith(("dimensions.", "refine."))]
+    of_job = [(key, path) for key, path in kind.paths() if not key.startswith(("dimensions.", "refine.", "used."))]
     return [(key, path) for key, path in of_job if path not in kind.dimensions.values()]
 
 
