@@ -31,6 +31,24 @@ MEASURE =
 READERS = build/readers
 GO = CGO_ENABLED=0 GOBIN=$(CURDIR)/$(READERS) go
 
+KUBERNETES = build/kubernetes
+# The release of tools/kubernetes/go.mod: what is built must say its version, or Helm takes it for an older one than the chart needs.
+KUBERNETES_VERSION = $(shell sed -n 's/^require k8s.io\/kubernetes v//p' tools/kubernetes/go.mod)
+KUBERNETES_STAMP = $(foreach package,component-base/version client-go/pkg/version,\
+	-X k8s.io/$(package).gitVersion=v$(KUBERNETES_VERSION) \
+	-X k8s.io/$(package).gitMajor=$(word 1,$(subst ., ,$(KUBERNETES_VERSION))) \
+	-X k8s.io/$(package).gitMinor=$(word 2,$(subst ., ,$(KUBERNETES_VERSION))))
+# The definitions of what the chart makes beside Kubernetes' own, as their authors publish them.
+PROMETHEUS_OPERATOR = github.com/prometheus-operator/prometheus-operator@v0.94.0
+GATEWAY_API = sigs.k8s.io/gateway-api@v1.4.1
+GRAFANA_OPERATOR = github.com/grafana/grafana-operator/v5@v5.18.0
+AUTOSCALER = k8s.io/autoscaler/vertical-pod-autoscaler@v1.8.1
+CRDS = $(foreach kind,podmonitors prometheusrules servicemonitors,\
+	$(PROMETHEUS_OPERATOR)/example/prometheus-operator-crd/monitoring.coreos.com_$(kind).yaml) \
+	$(GATEWAY_API)/config/crd/standard/gateway.networking.k8s.io_httproutes.yaml \
+	$(GRAFANA_OPERATOR)/config/crd/bases/grafana.integreatly.org_grafanadashboards.yaml \
+	$(AUTOSCALER)/deploy/vpa-v1-crd-gen.yaml
+
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	--no-emit-index-url --no-emit-find-links $(UPGRADE)
 
@@ -40,10 +58,10 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo check test coverage test-busy lint mutants bench arm dashboards promtool readers rules screenshots dist sbom docs catalog-news chart lock clean
+.PHONY: help demo check test coverage test-busy lint mutants bench arm dashboards promtool readers rules crds kubernetes test-kubernetes screenshots dist sbom docs catalog-news chart lock clean
 
 help: ## Print the targets
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
 
 demo: $(RUNTIME) ## Serve against the embedded simulator: no AWS account needed
 	$(BIN)/aws-job-exporter demo
@@ -116,6 +134,21 @@ rules: ## Check and test the rules with each promtool there is: that of the PATH
 		$$promtool check rules config/prometheus/rules/*.yml; \
 		$$promtool test rules config/prometheus/tests/*.yml; \
 	done; test -n "$$found" || { echo 'error: there is no promtool: install prometheus, or run make promtool' >&2; exit 1; }
+
+crds: ## Fetch the definitions of the custom resources into build/kubernetes/crds, for tests/helm: needs Go and the network
+	mkdir -p $(KUBERNETES)/crds
+	go mod download $(PROMETHEUS_OPERATOR) $(GATEWAY_API) $(GRAFANA_OPERATOR) $(AUTOSCALER)
+	cd "$$(go env GOMODCACHE)" && install -m 644 $(CRDS) $(CURDIR)/$(KUBERNETES)/crds
+
+kubernetes: crds ## Build etcd and Kubernetes' own servers into build/kubernetes, for tests/helm: needs Go, takes long
+	cp tools/kubernetes/go.mod $(KUBERNETES) # the rest of it is written beside the copy
+	cd $(KUBERNETES) && $(foreach program,\
+		k8s.io/kubernetes/cmd/kube-apiserver k8s.io/kubernetes/cmd/kube-controller-manager go.etcd.io/etcd/server/v3,\
+		CGO_ENABLED=0 go build -mod=mod -ldflags '-s -w $(strip $(KUBERNETES_STAMP))' \
+		-o $(if $(findstring etcd,$(program)),etcd,$(notdir $(program))) $(program) &&) true
+
+test-kubernetes: $(DEV) ## Install the chart through a real Kubernetes API: needs `make kubernetes`, or its programs on the PATH and `make crds`
+	$(BIN)/pytest tests/helm/test_custom_resources.py tests/helm/test_kubernetes.py
 
 screenshots: $(DEV) ## Take screenshots of the demo's pages: needs Debian's chromium
 	$(BIN)/python -m tools.screenshots docs/images
