@@ -13,6 +13,7 @@ from exporter.text.durations import parse_duration
 from exporter.web.views.parameters import JobParameters, Parameters, SourceParameters
 from tests.support.dashboards import targets
 from tests.support.recorded import FILE, GROUPS, RECORDED, labels
+from tests.support.replaced_pod import with_another_pod
 from tools.exported import series
 
 ROOT = Path(__file__).parents[2]
@@ -73,6 +74,47 @@ def test_alerts_hold_when_what_they_read_was_recorded_an_evaluation_ago(tool, tm
     command = [tool("promtool"), "test", "rules", tmp_path / "alerts.yml"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def of_one_exporter(tests):
+    """Return the shortest test of each alert about one exporter's jobs, unless a test replaces the pod itself."""
+    shortest = {}
+    for test in sorted(tests, key=length, reverse=True):
+        alert = test["name"].partition(":")[0]
+        cases = [each for case in test["alert_rule_test"] for each in case.get("exp_alerts", ())]
+        series = " ".join(each["series"] for each in test["input_series"])
+        is_one = {*re.findall(r'instance="(.*?)"', series)} == {"exporter:10058"}
+        if is_one and not any("instance" in case["exp_labels"] for case in cases):
+            shortest[alert] = test
+    own = {test["name"].partition(":")[0] for test in UNIT_TESTS if "pod" in test["name"]}
+    return {alert: test for alert, test in shortest.items() if alert not in own}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["alerts", "days", "weeks"])
+def test_alerts_hold_when_the_pod_is_replaced(tool, tmp_path, name):
+    """An alert about jobs goes on, ends and begins as if nothing had happened, however far back it looks."""
+    file = yaml.safe_load((PROMETHEUS / "tests" / f"{name}.yml").read_text())
+    tests = [with_another_pod(test) for test in of_one_exporter(file["tests"]).values()]
+    rules = yaml.safe_load(FILE.read_text())
+    expected = [alert for test in tests for case in test["alert_rule_test"] for alert in case.get("exp_alerts", ())]
+    changed = [alert["exp_annotations"] for alert in expected]
+    changed += [rule["annotations"] for group in rules["groups"] for rule in group["rules"] if "alert" in rule]
+    for annotations in changed:
+        for link in ("groups_url", "jobs_url", "sources_url"):  # they lead to the new instance
+            annotations.pop(link, None)
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump(rules))
+    (tmp_path / "tests.yml").write_text(yaml.safe_dump({**file, "rule_files": ["rules.yml"], "tests": tests}))
+    command = [tool("promtool"), "test", "rules", tmp_path / "tests.yml"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_each_alert_that_compares_with_the_past_is_tested_with_another_pod():
+    """None is left out by the choice of tests."""
+    looking = {alert for alert, rule in ALERTS.items() if re.search(r"offset|\[\w+\]", rule["expr"])}
+    own = {test["name"].partition(":")[0] for test in TESTS if re.search("pod|replaced|restart", test["name"])}
+    assert looking - own - {"AwsJobExporterDown"} <= of_one_exporter(TESTS).keys()
 
 
 def test_alerts_and_pages_mean_the_same_by_longer_than_usual():
