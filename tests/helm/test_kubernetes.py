@@ -134,7 +134,8 @@ async def test_every_manifest_is_accepted(kubernetes, render, namespace, name):
 
 async def test_a_pod_that_is_not_restricted_is_refused(kubernetes, render, namespace):
     """The standard is enforced here: otherwise the tests before would tell nothing."""
-    pod = {"metadata": {"name": "pod"}, "spec": {**render({}).pod, "hostNetwork": True}}
+    specification = {**render({}).pod, "serviceAccountName": "default", "hostNetwork": True}
+    pod = {"metadata": {"name": "pod"}, "spec": specification}
     status, answer, _ = await kubernetes.request("POST", f"/api/v1/namespaces/{namespace}/pods", pod, dryRun="All")
     assert status == 403
     assert "violates PodSecurity" in answer["message"]

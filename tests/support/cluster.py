@@ -104,8 +104,10 @@ async def cluster(folder: Path, programs: Mapping[str, str]) -> AsyncIterator[Cl
     kubeconfig.write_text(yaml.safe_dump(configuration(url, folder / "tls.crt")))
     trusted = ssl.create_default_context(cadata=certificate.decode())
     async with AsyncExitStack() as stack:
-        session = aiohttp.ClientSession(
-            headers={"Authorization": f"Bearer {TOKEN}"}, connector=aiohttp.TCPConnector(ssl=trusted)
+        session = await stack.enter_async_context(
+            aiohttp.ClientSession(
+                headers={"Authorization": f"Bearer {TOKEN}"}, connector=aiohttp.TCPConnector(ssl=trusted)
+            )
         )
         for command in (
             [
@@ -133,7 +135,6 @@ async def cluster(folder: Path, programs: Mapping[str, str]) -> AsyncIterator[Cl
             ],
         ):
             await stack.enter_async_context(process(folder, *command))
-        await stack.enter_async_context(session)
         found = Cluster(url, kubeconfig, session)
         await eventually(lambda: answers(found))
         command = [programs["kube-controller-manager"], f"--kubeconfig={kubeconfig}", "--leader-elect=false"]
