@@ -12,7 +12,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -288,6 +288,14 @@ def test_the_root_is_read_only_here(image: Image) -> None:
         assert "Read-only file system" in refused.stderr
     whoami = image.run("-c", "import os; print(os.getuid(), os.getgid(), os.getgroups())", entrypoint=["python3"])
     assert whoami.stdout.strip() == f"{NOBODY} {NOBODY} []"
+
+
+def test_a_cluster_may_choose_the_user(image: Image) -> None:
+    """Nothing in the image is its own user's alone: OpenShift runs it under a number of its own, in root's group."""
+    other = replace(image, config={**image.config, "User": "1000680000:0"})
+    with serving(other, "--aws.endpoint-url=http://127.0.0.1:9") as container:
+        assert "aws_job_exporter_build_info" in container.get("/metrics")
+        assert "Uid:\t1000680000" in Path(f"/proc/{container.pid}/status").read_text()
 
 
 def test_every_kind_is_read_with_the_remaining_models(image: Image) -> None:
