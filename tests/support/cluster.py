@@ -54,10 +54,15 @@ class Cluster:
         found = {}
         for version in versions:
             root = "/api/v1" if version == "v1" else f"/apis/{version}"
-            for each in (await self.get(root))["resources"]:
+            for each in await self._resources(root):
                 if each["namespaced"] and {"list", "create"} <= set(each["verbs"]):
                     found[version, each["kind"]] = f"{root}/namespaces/%s/{each['name']}"
         return found
+
+    async def _resources(self, root: str) -> list[Any]:
+        """Return what a version has; nothing while it is listed already, but not served yet."""
+        async with self.session.get(f"{self.url}{root}") as response:
+            return (await response.json())["resources"] if response.ok else []
 
     async def create_namespace(self, name: str, standard: str) -> None:
         """Create a namespace whose pods must meet a Pod Security Standard; what would not is warned of."""
