@@ -4,6 +4,7 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,18 @@ class Cluster:
         """Return the status, the object and the warnings of a response."""
         merged = method == "PATCH"
         headers = {"Content-Type": f"application/{'strategic-merge-patch+' if merged else ''}json"}
-        request = self.session.request(method, f"{self.url}{path}", json=body, params=parameters, headers=headers)
-        async with request as response:
-            return response.status, await response.json(), response.headers.getall("Warning", [])
+        answer: tuple[int, Any, list[str]] = (0, None, [])
+
+        async def is_answered() -> bool:
+            nonlocal answer
+            request = self.session.request(method, f"{self.url}{path}", json=body, params=parameters, headers=headers)
+            async with request as response:
+                answer = response.status, await response.json(), response.headers.getall("Warning", [])
+            # Come again later: a definition that has just been created is not stored everywhere yet.
+            return answer[0] != HTTPStatus.TOO_MANY_REQUESTS
+
+        await eventually(is_answered)
+        return answer
 
     async def get(self, path: str, **parameters: str) -> Any:
         """Return an object or a list of them."""
