@@ -1,5 +1,6 @@
 """What we ship for Prometheus: scrape configuration, recording rules, alerts with their unit tests and runbooks."""
 
+import copy
 import re
 import subprocess
 from pathlib import Path
@@ -12,6 +13,7 @@ from exporter.store import usual
 from exporter.text.durations import parse_duration
 from exporter.web.views.parameters import JobParameters, Parameters, SourceParameters
 from tests.support.dashboards import targets
+from tests.support.promtool import failures
 from tests.support.recorded import FILE, GROUPS, RECORDED, labels
 from tests.support.replaced_pod import with_another_pod
 from tools.exported import series
@@ -22,7 +24,8 @@ RUNBOOKS = ROOT / "docs" / "runbooks"
 
 ALERTS = {rule["alert"]: rule for group in GROUPS for rule in group["rules"] if "alert" in rule}
 
-UNIT_TESTS = [test for file in PROMETHEUS.glob("tests/*.yml") for test in yaml.safe_load(file.read_text())["tests"]]
+FILES = {file.stem: yaml.safe_load(file.read_text()) for file in PROMETHEUS.glob("tests/*.yml")}
+UNIT_TESTS = [test for file in FILES.values() for test in file["tests"]]
 TESTS = [test for test in UNIT_TESTS if "alert_rule_test" in test]
 CASES = [case for test in TESTS for case in test["alert_rule_test"]]
 
@@ -38,42 +41,45 @@ def minutes(time):
     [
         ("check", "config", "prometheus.yml"),
         ("check", "rules", "--lint=all", "--lint-fatal", "rules/aws-job-exporter.yml"),
-        ("test", "rules", "tests/alerts.yml"),
-        ("test", "rules", "tests/days.yml"),
-        ("test", "rules", "tests/weeks.yml"),
         ("test", "rules", "tests/recorded.yml"),
     ],
     ids=" ".join,
 )
-def test_promtool_accepts_the_rules(tool, arguments):
-    """Prometheus's own tool reads the files, and the unit tests of the alerts hold."""
+def test_promtool_accepts_the_files(tool, arguments):
+    """Prometheus's own tool reads them as they are."""
     done = subprocess.run([tool("promtool"), *arguments], cwd=PROMETHEUS, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FILES)
+def test_the_unit_tests_of_the_alerts_hold(tool, tmp_path, name):
+    """`make rules` runs the same, with all rules in each."""
+    assert (PROMETHEUS / "tests" / FILES[name]["rule_files"][0]).samefile(FILE)
+    assert failures(tool("promtool"), tmp_path, FILES[name], FILES[name]["tests"]) == ""
+
+
+@pytest.mark.slow
+def test_a_unit_test_that_does_not_hold_is_found(tool, tmp_path):
+    """An alert that fires where nothing should."""
+    (test,) = (test for test in FILES["alerts"]["tests"] if test["name"].startswith("AwsJobExpired"))
+    silent = {**test, "alert_rule_test": [{**case, "exp_alerts": []} for case in test["alert_rule_test"]]}
+    assert "AwsJobExpired" in failures(tool("promtool"), tmp_path, FILES["alerts"], [silent])
+
+
 def length(test):
     """Return how many seconds a unit test of promtool covers."""
-    asked = [*test.get("alert_rule_test", ()), *test.get("promql_expr_test", ())]
-    return max(parse_duration(each["eval_time"]) for each in asked)
+    return max(parse_duration(each["eval_time"]) for each in test["alert_rule_test"])
 
 
 @pytest.mark.slow
 def test_alerts_hold_when_what_they_read_was_recorded_an_evaluation_ago(tool, tmp_path):
-    """Prometheus evaluates groups independently; the unit tests hold with the groups of alerts evaluated first, too.
-
-    Of each alert, the shortest one, if it is about two hours at most: together they take a fifth of the time.
-    """
+    """Prometheus evaluates groups independently; the unit tests hold with the groups of alerts evaluated first, too."""
     first = [group["name"] for group in GROUPS if "alert" in group["rules"][0]]
     groups = [*first, *(group["name"] for group in GROUPS if group["name"] not in first)]
-    # Not with the tests over days: they take twice as long, and an evaluation is nothing to them.
-    test = yaml.safe_load((PROMETHEUS / "tests" / "alerts.yml").read_text())
-    short = sorted((each for each in test["tests"] if length(each) <= 7200), key=length, reverse=True)
-    by_alert = {each["name"].partition(":")[0]: each for each in short}
-    late = {**test, "rule_files": [str(FILE)], "group_eval_order": groups, "tests": list(by_alert.values())}
-    (tmp_path / "alerts.yml").write_text(yaml.safe_dump(late))
-    command = [tool("promtool"), "test", "rules", tmp_path / "alerts.yml"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    # Not with the tests over days: to them, an evaluation is nothing.
+    file = {**FILES["alerts"], "group_eval_order": groups}
+    assert failures(tool("promtool"), tmp_path, file, file["tests"]) == ""
 
 
 def of_one_exporter(tests):
@@ -94,20 +100,15 @@ def of_one_exporter(tests):
 @pytest.mark.parametrize("name", ["alerts", "days", "weeks"])
 def test_alerts_hold_when_the_pod_is_replaced(tool, tmp_path, name):
     """An alert about jobs goes on, ends and begins as if nothing had happened, however far back it looks."""
-    file = yaml.safe_load((PROMETHEUS / "tests" / f"{name}.yml").read_text())
-    tests = [with_another_pod(test) for test in of_one_exporter(file["tests"]).values()]
-    rules = yaml.safe_load(FILE.read_text())
+    tests = [with_another_pod(test) for test in of_one_exporter(FILES[name]["tests"]).values()]
+    groups = copy.deepcopy(GROUPS)
     expected = [alert for test in tests for case in test["alert_rule_test"] for alert in case.get("exp_alerts", ())]
     changed = [alert["exp_annotations"] for alert in expected]
-    changed += [rule["annotations"] for group in rules["groups"] for rule in group["rules"] if "alert" in rule]
+    changed += [rule["annotations"] for group in groups for rule in group["rules"] if "alert" in rule]
     for annotations in changed:
         for link in ("groups_url", "jobs_url", "sources_url"):  # they lead to the new instance
             annotations.pop(link, None)
-    (tmp_path / "rules.yml").write_text(yaml.safe_dump(rules))
-    (tmp_path / "tests.yml").write_text(yaml.safe_dump({**file, "rule_files": ["rules.yml"], "tests": tests}))
-    command = [tool("promtool"), "test", "rules", tmp_path / "tests.yml"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert failures(tool("promtool"), tmp_path, FILES[name], tests, groups) == ""
 
 
 def test_each_alert_that_compares_with_the_past_is_tested_with_another_pod():
