@@ -38,9 +38,12 @@ ISOLATED = {
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave files of slow tests unread where those are not wanted: importing what they need takes seconds."""
-    is_unwanted = config.option.markexpr == "not slow" and collection_path.suffix == ".py"
-    return True if is_unwanted and SLOW.search(collection_path.read_text()) else None
+    """Leave files unread in which no test is wanted: importing what they need takes each worker many seconds."""
+    if collection_path.suffix != ".py" or config.option.markexpr not in {"slow", "not slow"}:
+        return None
+    text = collection_path.read_text()
+    is_wanted = "mark.slow" in text if config.option.markexpr == "slow" else not SLOW.search(text)
+    return None if is_wanted else True
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

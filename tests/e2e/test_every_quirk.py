@@ -86,7 +86,8 @@ def read(quirk: Quirk) -> Read:
 
 async def _read(quirk: Quirk) -> Read:
     clock = HandClock()
-    async with simulated(clock, page_size=4) as aws:
+    # Short lists have several pages, too, where a page's token matters.
+    async with simulated(clock, page_size=4 if quirk is Quirk.REPEATED_TOKEN else 8) as aws:
         aws.world.quirks = frozenset({quirk})
         services: dict[str, dict[str, list[str]]] = defaultdict(lambda: {"kinds": []})
         for kind in KINDS:

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from jsonschema import Draft7Validator
 
 from tests.support.cluster import CRDS
 
@@ -29,6 +28,8 @@ def strict(schema):
 @pytest.fixture(scope="module")
 def validators():
     """Return a validator for each version of each kind."""
+    from jsonschema import Draft7Validator  # noqa: PLC0415 - takes three seconds, which each worker would spend
+
     definitions = [each for file in CRDS.glob("*") for each in yaml.load_all(file.read_text(), yaml.CSafeLoader)]
     if not definitions:
         pytest.skip("there are no definitions in build/kubernetes/crds, where `make crds` puts them")

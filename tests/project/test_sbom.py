@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
-from jsonschema.validators import Draft7Validator
 
 pytestmark = pytest.mark.slow
 
@@ -21,7 +20,6 @@ PINNED = {
     for name, version, hashes in re.findall(r"^(\S+)==([^\s;]+)(.*)$", LOCK, re.MULTILINE)
 }
 """The hashes of each package and version of the lock."""
-FORMATS = Draft7Validator.FORMAT_CHECKER.checkers
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +34,11 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def test_the_bill_is_valid(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It matches the schema of the version that it names, and refers to packages by plain purls."""
+    from jsonschema import Draft7Validator  # noqa: PLC0415 - takes three seconds, which each worker would spend
+
     # The checker's own grammar of addresses takes half a second for each; ours are of one form, which it would take.
-    monkeypatch.setitem(FORMATS, "iri-reference", (re.compile(r"https://[\w.-]+/[\w./#-]*").fullmatch, ()))
+    checkers = Draft7Validator.FORMAT_CHECKER.checkers
+    monkeypatch.setitem(checkers, "iri-reference", (re.compile(r"https://[\w.-]+/[\w./#-]*").fullmatch, ()))
     version = SchemaVersion.from_version(json.loads(text)["specVersion"])
     assert JsonStrictValidator(version).validate_str(text) is None
 
