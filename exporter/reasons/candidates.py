@@ -10,6 +10,9 @@ from re import _parser
 from typing import Any
 
 _REMEMBERED = 4096
+_EXPRESSIONS = 1024
+"""Expressions that are remembered from one reload to the next: the built-in ones, and as many of the user's."""
+
 _LONGEST = 40
 """Words up to this length are remembered: those of a language, and not encoded data."""
 
@@ -57,9 +60,10 @@ class Candidates:
         return bits
 
 
-def required(expression: str) -> list[Words]:
+@lru_cache(_EXPRESSIONS)
+def required(expression: str) -> tuple[Words, ...]:
     """Return what each text has that an expression matches: of each set, at least one word. The rarest come first."""
-    return sorted(_of_sequence(_parser.parse(expression)), key=_rareness, reverse=True)
+    return tuple(sorted(_of_sequence(_parser.parse(expression)), key=_rareness, reverse=True))
 
 
 def _of_sequence(parts: Iterable[tuple[Any, Any]]) -> list[Words]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from enum import StrEnum
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self
@@ -136,8 +136,7 @@ class Classifier:
     @classmethod
     def built_in(cls, extra: Iterable[Rule] = ()) -> Self:
         """Return a classifier with the built-in rules, after `extra` ones."""
-        rules = yaml.load(_BUILT_IN.read_text(), FastLoader)  # noqa: S506 - a safe loader
-        return cls([*extra, *TypeAdapter(list[Rule]).validate_python(rules)])
+        return cls([*extra, *_built_in()])
 
     def classify(self, message: str, *, status: str = "", code: str = "", service: str = "") -> Classification:
         """Return why a job failed and the rule that says so; `other` if no rule matches."""
@@ -153,6 +152,13 @@ class Classifier:
     def _of_rules_for(self, status: str, service: str) -> int:
         """Return a bit for each of the tries whose rule is for a service and a status."""
         return sum(1 << number for number, (rule, _) in enumerate(self._tries) if rule.applies(status, service))
+
+
+@cache
+def _built_in() -> list[Rule]:
+    """Return the built-in rules: read once, because each reload needs them."""
+    rules = yaml.load(_BUILT_IN.read_text(), FastLoader)  # noqa: S506 - a safe loader
+    return TypeAdapter(list[Rule]).validate_python(rules)
 
 
 def _normal(message: str, code: str) -> str:
