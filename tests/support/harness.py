@@ -8,9 +8,11 @@ import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from exporter import app
 from exporter.aws import Credentials
@@ -90,6 +92,15 @@ class HandClock(Clock):
                 await self._changed.wait()
 
 
+# Most lines are read many times over: they stay the same from poll to poll.
+@lru_cache(20_000)
+def _sample(line: str) -> Sample:
+    """Return the sample of a line."""
+    (family,) = text_string_to_metric_families(f"{line}\n")
+    (sample,) = family.samples
+    return sample
+
+
 @dataclass(frozen=True)
 class Reading:
     """What /metrics shows at one moment."""
@@ -101,8 +112,7 @@ class Reading:
 
         Of several with the same values, the last one stands; counts of jobs add up, since a status has several states.
         """
-        text = "".join(f"{line}\n" for line in self.lines if line.startswith((f"{name}{{", f"{name} ")))
-        samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
+        samples = [_sample(line) for line in self.lines if line.startswith((f"{name}{{", f"{name} "))]
         found: dict[tuple[str, ...], float] = {}
         for sample in samples:
             if labels.items() <= sample.labels.items():
