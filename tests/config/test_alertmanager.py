@@ -75,6 +75,7 @@ def test_consequences_of_a_cause_are_silenced():
         "AwsJobAccountDown": {*of_sources, "AwsJobOrganizationDown"},
         **dict.fromkeys(of_sources, jobs),
         "AwsJobFailureRatioHigh": {"AwsJobFailed"},
+        "AwsJobGroupFailureRatioHigh": {"AwsJobGroupFailed"},
         "AwsJobGroupLate": {"AwsJobGroupNotSubmitted"},
     }
     assert {alert: silenced(alert) for alert in ALERTS if silenced(alert)} == expected
