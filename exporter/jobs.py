@@ -1,4 +1,4 @@
-"""The plain values that every room uses: a source, a job and its state."""
+"""The plain values that every room uses: a source, a job, its state, and why it is in that."""
 
 from __future__ import annotations
 
@@ -38,6 +38,34 @@ class State(StrEnum):
 
 ACTIVE = frozenset({State.PENDING, State.RUNNING, State.STOPPING})
 FINAL = frozenset(State) - ACTIVE - {State.UNKNOWN}
+
+
+class Reason(StrEnum):
+    """Why a job failed, in one vocabulary for all services."""
+
+    ACCESS_DENIED = "access_denied"
+    NOT_FOUND = "not_found"
+    INVALID_INPUT = "invalid_input"
+    QUOTA_EXCEEDED = "quota_exceeded"
+    THROTTLED = "throttled"
+    CAPACITY = "capacity"
+    TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out_of_memory"
+    RESOURCE_EXHAUSTED = "resource_exhausted"
+    """A disk or the addresses of a subnet."""
+    CODE_ERROR = "code_error"
+    """The user's algorithm, script or container."""
+    NETWORK = "network"
+    DEPENDENCY = "dependency"
+    """Another service, or a step before this one."""
+    RECORDS_FAILED = "records_failed"
+    """Every record of the job, whose status is a success; its output says why."""
+    CANCELLED = "cancelled"
+    INTERNAL_ERROR = "internal_error"
+    UNSPECIFIED = "unspecified"
+    """AWS named no cause: the message is empty, or only says where the logs are."""
+    OTHER = "other"
+    """A cause that matches no rule."""
 
 
 class SourceKey(NamedTuple):

@@ -15,7 +15,8 @@ from typing import Any
 from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
 
 from exporter.catalog import Kind
-from exporter.reasons import Classifier, Reason
+from exporter.jobs import Reason
+from exporter.reasons import Classifier
 from exporter.simulator import shapes
 from exporter.simulator.world import ACCOUNT, REGION
 

@@ -8,8 +8,7 @@ from functools import lru_cache
 
 from exporter.families.family import Family, Sample, Type, optional
 from exporter.families.job_families import processed, resources
-from exporter.jobs import FINAL, State
-from exporter.reasons import Reason
+from exporter.jobs import FINAL, Reason, State
 from exporter.settings import Group, Metrics
 from exporter.store import Sums
 

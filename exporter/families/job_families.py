@@ -12,8 +12,7 @@ from prometheus_client import Metric
 from exporter.catalog import Kind
 from exporter.catalog.kind import PROCESSED
 from exporter.families.family import Family, Sample, Type, optional
-from exporter.jobs import State
-from exporter.reasons import Reason
+from exporter.jobs import Reason, State
 from exporter.settings import Metrics
 from exporter.store import Dimensions, Record, Sums, status_label
 

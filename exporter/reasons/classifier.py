@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from enum import StrEnum
 from functools import cache, cached_property, lru_cache
 from hashlib import blake2b
 from pathlib import Path
@@ -22,40 +21,13 @@ from pydantic import (
 )
 
 from exporter.catalog import FastLoader
+from exporter.jobs import Reason
 from exporter.reasons.candidates import Candidates
 
 _BUILT_IN = Path(__file__).with_name("rules.yaml")
 
 LONGEST = 4096
 """Characters of a message that are searched: AWS puts the cause first, and the cost of a message stays bounded."""
-
-
-class Reason(StrEnum):
-    """Why a job failed, in one vocabulary for all services."""
-
-    ACCESS_DENIED = "access_denied"
-    NOT_FOUND = "not_found"
-    INVALID_INPUT = "invalid_input"
-    QUOTA_EXCEEDED = "quota_exceeded"
-    THROTTLED = "throttled"
-    CAPACITY = "capacity"
-    TIMEOUT = "timeout"
-    OUT_OF_MEMORY = "out_of_memory"
-    RESOURCE_EXHAUSTED = "resource_exhausted"
-    """A disk or the addresses of a subnet."""
-    CODE_ERROR = "code_error"
-    """The user's algorithm, script or container."""
-    NETWORK = "network"
-    DEPENDENCY = "dependency"
-    """Another service, or a step before this one."""
-    RECORDS_FAILED = "records_failed"
-    """Every record of the job, whose status is a success; its output says why."""
-    CANCELLED = "cancelled"
-    INTERNAL_ERROR = "internal_error"
-    UNSPECIFIED = "unspecified"
-    """AWS named no cause: the message is empty, or only says where the logs are."""
-    OTHER = "other"
-    """A cause that matches no rule."""
 
 
 def _compile(value: Any, info: ValidationInfo) -> tuple[re.Pattern[str], ...]:

@@ -12,8 +12,7 @@ from typing import Any
 from exporter.catalog import Catalog, Kind
 from exporter.exposition.format import rendered
 from exporter.families import JOB_FAMILIES, SOURCE_FAMILIES, Family, JobView, metrics
-from exporter.jobs import SourceKey, State
-from exporter.reasons import Reason
+from exporter.jobs import Reason, SourceKey, State
 from exporter.settings import Metrics
 from exporter.store import RunTimes, Sums
 from exporter.telemetry import PollErrorReason, SourceStatus

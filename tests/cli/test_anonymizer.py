@@ -10,7 +10,8 @@ from botocore.model import ListShape, MapShape, OperationModel, Shape, Structure
 from exporter.catalog import Kind
 from exporter.catalog.models import Models
 from exporter.cli.anonymizer import SENTENCES, Anonymizer
-from exporter.reasons import Classifier, Reason
+from exporter.jobs import Reason
+from exporter.reasons import Classifier
 from tests.support.harness import BEDROCK, CATALOG
 
 MODELS = Models()

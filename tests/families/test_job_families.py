@@ -10,8 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from exporter.catalog import Kind
 from exporter.exposition import Exposition, Format
 from exporter.families import AS_OF, JOB_FAMILIES, Family, job_families, job_views, metrics
-from exporter.jobs import Job, SourceKey, State
-from exporter.reasons import Reason
+from exporter.jobs import Job, Reason, SourceKey, State
 from exporter.settings import Metrics
 from tests.support.ledgers import LedgerOfATest as Ledger
 

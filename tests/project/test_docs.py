@@ -20,8 +20,7 @@ from exporter.aws import PollErrorReason
 from exporter.catalog import Catalog, Kind
 from exporter.cli.commands import argument_parser
 from exporter.exposition import Exposition
-from exporter.jobs import SourceKey, State
-from exporter.reasons import Reason
+from exporter.jobs import Reason, SourceKey, State
 from exporter.settings import (
     ENVIRONMENT_PREFIX,
     Account,

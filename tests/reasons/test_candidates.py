@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.reasons import Classifier, Reason, Rule
+from exporter.jobs import Reason
+from exporter.reasons import Classifier, Rule
 from exporter.reasons.candidates import Candidates, required
 
 PATTERNS = [pattern for rule in Classifier.built_in().rules for pattern in rule.text]

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from exporter.reasons import LONGEST, Classifier, Reason, Rule
+from exporter.jobs import Reason
+from exporter.reasons import LONGEST, Classifier, Rule
 
 MESSAGES = [
     json.loads(line)

@@ -16,8 +16,7 @@ from schemathesis import GenerationMode
 
 from exporter import __version__
 from exporter.exposition import Exposition
-from exporter.jobs import State
-from exporter.reasons import Reason
+from exporter.jobs import Reason, State
 from exporter.store.search import Position
 from exporter.telemetry import PollErrorReason
 from exporter.web import Site, create_app

@@ -15,8 +15,7 @@ from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from exporter import __version__, permissions
-from exporter.jobs import ACTIVE, State
-from exporter.reasons import Reason
+from exporter.jobs import ACTIVE, Reason, State
 from exporter.settings import ServiceSettings, Settings, without_secrets
 from exporter.store import JobFilter
 from exporter.store.inventory import HOUR, Found, Places

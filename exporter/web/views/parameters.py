@@ -11,8 +11,7 @@ from typing import Annotated, Any, Literal, Self, cast
 from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, ValidationInfo
 
-from exporter.jobs import SourceKey, State
-from exporter.reasons import Reason
+from exporter.jobs import Reason, SourceKey, State
 from exporter.store import JobFilter
 from exporter.store.inventory import Places
 from exporter.store.search import USUAL, Order, Position, Sort
