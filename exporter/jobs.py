@@ -41,7 +41,7 @@ FINAL = frozenset(State) - ACTIVE - {State.UNKNOWN}
 
 
 class Reason(StrEnum):
-    """Why a job failed, in one vocabulary for all services."""
+    """Why a job failed, or why it waits, in one vocabulary for all services."""
 
     ACCESS_DENIED = "access_denied"
     NOT_FOUND = "not_found"
@@ -57,7 +57,7 @@ class Reason(StrEnum):
     """The user's algorithm, script or container."""
     NETWORK = "network"
     DEPENDENCY = "dependency"
-    """Another service, or a step before this one."""
+    """Another service, or a step or a job before this one."""
     RECORDS_FAILED = "records_failed"
     """Every record of the job, whose status is a success; its output says why."""
     CANCELLED = "cancelled"
@@ -66,6 +66,16 @@ class Reason(StrEnum):
     """AWS named no cause: the message is empty, or only says where the logs are."""
     OTHER = "other"
     """A cause that matches no rule."""
+    QUEUE = "queue"
+    """Only a job that waits: others are before it."""
+    SCHEDULE = "schedule"
+    """Only a job that waits: for its time."""
+    APPROVAL = "approval"
+    """Only a job that waits: for somebody who approves, confirms or resumes it."""
+
+
+FAILURES = tuple(reason for reason in Reason if reason not in {Reason.QUEUE, Reason.SCHEDULE, Reason.APPROVAL})
+"""Those for which a job can fail."""
 
 
 class SourceKey(NamedTuple):
@@ -114,6 +124,8 @@ class Job(NamedTuple):
     """How much of each resource it used once it has ended: `dpu/G.1X` or `vcpu` in seconds, `bytes` as they are."""
     lacks_only_usage: bool = False
     """Whether `details` would tell nothing but what it used: of no interest where the job does not count."""
+    waits: str = ""
+    """The reason for which a pending job waits; empty where AWS does not tell."""
 
 
 def duration(job: Job, *, has_starts: bool) -> float | None:

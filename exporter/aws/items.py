@@ -16,7 +16,7 @@ from exporter.aws.poll_error import BadResponseError
 from exporter.aws.usage import UsageReader, usage
 from exporter.catalog import Kind, Scope
 from exporter.catalog.kind import ANY, BARE, Arguments, Details, Times
-from exporter.jobs import FINAL, Job, State
+from exporter.jobs import FINAL, Job, Reason, State
 
 _Column = list[float | None]
 """Times of a page's items."""
@@ -134,8 +134,17 @@ def cut(words: str, longest: int) -> str:
     return words[:head] + mark + words[head + len(mark) - longest :]
 
 
+Explain = Callable[[str], Reason]
+"""Returns what a text says of why a job waits."""
+
+
 def job_reader(
-    kind: Kind, dimensions: Iterable[str] = (), longest: int = sys.maxsize, *, with_usage: bool = False
+    kind: Kind,
+    dimensions: Iterable[str] = (),
+    longest: int = sys.maxsize,
+    *,
+    with_usage: bool = False,
+    explain: Explain = lambda _: Reason.OTHER,
 ) -> JobReader:
     """Return a function that reads a page of items of a kind, listed in the given scopes, with these of its dimensions.
 
@@ -153,6 +162,7 @@ def job_reader(
     labels = [_labels(kind.dimensions[dimension], longest) for dimension in dimensions]
     lacks, took = kind.details and _lacks(kind.details), _took(kind.times)
     used = usage(kind.used, has_starts=kind.has_starts) if kind.used else None
+    waiting = _waits(kind, explain) if kind.waits else None
     asks_usage = with_usage and kind.details is not None and bool(kind.details.used)
     asked_of = FINAL - {State.DELETING} if asks_usage else frozenset()
 
@@ -161,6 +171,7 @@ def job_reader(
         meant, explained = states(statuses, items, counts)
         for n, why in explained.items():
             messages[n] = messages[n] or why
+        waits = waiting(meant, items, messages) if waiting else repeat("", len(items))
         created, started, ended, updated, deadline = (time(items) for time in times)
         started, ended, updated = _possible(created, started, ended, updated)
         columns = (
@@ -168,7 +179,7 @@ def job_reader(
             *(messages, code(items), counts),
             zip(*(label(items) for label in labels), strict=True) if labels else repeat((), len(items)),
             *(repeat(None, len(items)), repeat(None, len(items))),
-            *(repeat(_NOTHING, len(items)), [False] * len(items)),
+            *(repeat(_NOTHING, len(items)), [False] * len(items), waits),
         )
         jobs = list(map(Job._make, zip(*columns, strict=True)))
         if took:
@@ -404,6 +415,35 @@ def _refinement(kind: Kind) -> Callable[[list[State], Page], Iterator[tuple[int,
                     break
 
     return refine
+
+
+def _waits(kind: Kind, explain: Explain) -> Callable[[Sequence[State], Page, list[str]], list[str]]:
+    """Return a function that finds why the pending jobs of a page wait; a text that tells becomes their message."""
+    rules = [(rule, getter(rule.when)) for rule in kind.waits]
+
+    def why(item: Item, n: int, messages: list[str]) -> str:
+        for rule, when in rules:
+            value = when(item)
+            if not isinstance(value, str) or not value:
+                continue
+            if rule.reason and value.startswith(rule.is_):
+                return rule.reason
+            if not rule.is_:
+                messages[n] = messages[n] or text(value)
+                if (reason := explain(value)) not in _TELLS_NOTHING:
+                    return reason
+        return ""
+
+    def waits(meant: Sequence[State], items: Page, messages: list[str]) -> list[str]:
+        return [
+            why(item, n, messages) if state is State.PENDING else ""
+            for n, (state, item) in enumerate(zip(meant, items, strict=True))
+        ]
+
+    return waits
+
+
+_TELLS_NOTHING = {Reason.UNSPECIFIED, Reason.OTHER}
 
 
 def _judge(meant: list[State], counts: Sequence[Mapping[str, int]]) -> Iterator[tuple[int, str]]:

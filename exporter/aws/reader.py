@@ -20,6 +20,7 @@ from exporter.aws.usage import usage
 from exporter.catalog import Kind, Scope
 from exporter.catalog.models import Models, shape_at
 from exporter.jobs import ALL, Job, Query
+from exporter.reasons import Classifier
 from exporter.settings import Limits
 from exporter.telemetry import PollErrorReason
 
@@ -67,6 +68,8 @@ class Reader:
     limits: Limits = field(default_factory=Limits)
     with_usage: bool = False
     """Whether the details of each finished job are requested where only they tell what it used."""
+    classifier: Classifier = field(default_factory=Classifier.built_in)
+    """Tells by AWS's words why a job waits."""
 
     async def scopes(
         self, poll: PollRun, place: Place, service: str, name: str, scope: Scope, outer: Scoped
@@ -97,7 +100,13 @@ class Reader:
         A list that changes while it is read may have a job on two pages; the later one counts. Where the list has bare
         ids, those that `described` has are not asked about.
         """
-        read = job_reader(kind, dimensions, self.limits.message_length, with_usage=self.with_usage)
+        read = job_reader(
+            kind,
+            dimensions,
+            self.limits.message_length,
+            with_usage=self.with_usage,
+            explain=lambda text: self.classifier.classify(text, service=kind.service).reason,
+        )
         is_last = last_page(kind, query)
         known = Described() if described is None else described
         arguments = self._filtered(resolve(kind.arguments, scope.ids), kind, query)

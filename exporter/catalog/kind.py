@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from exporter.catalog import links
-from exporter.jobs import Job, SourceKey, State
+from exporter.jobs import Job, Reason, SourceKey, State
 from exporter.text.durations import Duration, format_duration, parse_duration
 
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -313,6 +313,23 @@ class Refinement(Entry):
         return value > 0 if isinstance(value, bool | int | float) else isinstance(value, str) and value != ""
 
 
+class Wait(Entry):
+    """A field that tells why a pending job waits: by one of some words, or by a text."""
+
+    when: Path
+    is_: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = Field(default=(), alias="is")
+    """Words: it tells where it is, or begins with, one of them."""
+    reason: Reason | None = None
+    """What the words mean; None of a text, which is classified as the message of a failure is."""
+    source: Url
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if bool(self.is_) is (self.reason is None):
+            raise ValueError("takes both `is` and `reason`, or neither for a text")
+        return self
+
+
 class Resource(Entry):
     """What IAM checks some actions against where a configuration names the scopes."""
 
@@ -422,6 +439,8 @@ class Kind(Entry):
     refine: tuple[Refinement, ...] = ()
     """Corrections of the state, of which the first that holds counts: a limit reported as a stop, a cancellation
     reported as a failure."""
+    waits: tuple[Wait, ...] = ()
+    """Why a pending job waits: the first that tells counts."""
     longest_run: LongestRun = _DAY
     """The longest usual run, in seconds: how far before the lookback a first listing by creation time reaches.
 
@@ -500,6 +519,13 @@ class Kind(Entry):
             is_correction = rule.to is not rule.from_ and _phase(rule.to) == _phase(rule.from_)
             if not is_exception and not is_correction:
                 raise ValueError(f"refine.{number}: cannot turn {rule.from_.value!r} into {rule.to.value!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_waits(self) -> Self:
+        """Check that a job of the kind can wait."""
+        if self.waits and State.PENDING not in {state for _, state in self.meanings}:
+            raise ValueError("waits: no status is mapped to 'pending'")
         return self
 
     def _placeholder_problem(self) -> str | None:
@@ -626,6 +652,8 @@ class Kind(Entry):
             yield f"records.{key}", first
             yield from ((f"records.{key}.{number}", path) for number, path in enumerate(others, 1))
         yield from ((f"refine.{number}.when", rule.when) for number, rule in enumerate(self.refine))
+        for number, wait in enumerate(self.waits):
+            yield f"waits.{number}.{'when' if wait.is_ else 'text'}", wait.when
         yield from _used_paths(self.used)
 
     def console_url(self, source: SourceKey, job: Job) -> str | None:

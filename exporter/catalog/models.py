@@ -257,6 +257,8 @@ def _item(item: Shape, kind: Kind) -> Iterator[str]:
     yield from _types(item, kind.paths())
     for number, rule in enumerate(kind.refine):
         yield from _refinement(rule, _found(item, rule.when), f"refine.{number}")
+    for number, wait in enumerate(kind.waits):
+        yield from _known(wait.is_, wait.when, _words(_found(item, wait.when)), f"waits.{number}")
 
 
 def _refinement(rule: Refinement, shape: Shape | None, key: str) -> Iterator[str]:
@@ -265,11 +267,16 @@ def _refinement(rule: Refinement, shape: Shape | None, key: str) -> Iterator[str
     if shape and expected and shape.type_name != "string":
         yield f"{key}: {rule.when!r} is a {shape.type_name}, not a string"
     elif words := _words(shape):
-        for word in expected:
-            if word not in words:
-                yield f"{key}: {word!r} is not a value of {rule.when!r}{did_you_mean(word, words)}"
+        yield from _known(expected, rule.when, words, key)
         if not expected:
             yield f"{key}: {rule.when!r} is always one of {', '.join(sorted(words))}: say `is` or `is_not`"
+
+
+def _known(expected: Iterable[str], path: str, words: Collection[str], key: str) -> Iterator[str]:
+    """Check that words are of the model's enumeration, if there is one."""
+    for word in expected if words else ():
+        if word not in words:
+            yield f"{key}: {word!r} is not a value of {path!r}{did_you_mean(word, words)}"
 
 
 def _types(shape: Shape, paths: Iterable[tuple[str, str]], group: str = "") -> Iterator[str]:
@@ -390,6 +397,7 @@ _TYPES: Mapping[str, tuple[str, ...]] = {
     "dimensions": ("string", "boolean", *_NUMBERS),
     "records": _NUMBERS,
     "refine": ("boolean", "string", *_NUMBERS),
+    "waits": ("string",),
     "used": _NUMBERS,
     "used.type": ("string",),
 }

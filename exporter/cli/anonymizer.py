@@ -39,7 +39,9 @@ class Anonymizer:
         """Read the responses to the listing of a kind; the account is the simulated one afterward."""
         self._service = kind.service
         self._roles = _roles(kind)
-        self._rules = [(_path(kind.described[1], rule.when), rule) for rule in kind.refine]
+        rules = [(rule.when, rule.is_, rule.is_not) for rule in kind.refine]
+        rules += [(rule.when, rule.is_, ()) for rule in kind.waits]
+        self._rules = [(_path(kind.described[1], path), begin, whole) for path, begin, whole in rules]
         self._classifier = Classifier.built_in(())
         # Where a request names its own account, the one of the replay has to be named.
         self._replacements = {account_id: ACCOUNT} if account_id else {}
@@ -89,9 +91,9 @@ class Anonymizer:
 
     def _known(self, path: _Path, value: str) -> str:
         """Return the catalog's own word for a text that decides about a state, empty if it has none."""
-        rules = [rule for where, rule in self._rules if where == path]
-        words = [word for rule in rules for word in rule.is_ if value.startswith(word)]
-        return next(iter([*words, *(value for rule in rules if value in rule.is_not)]), "")
+        rules = [(begin, whole) for where, begin, whole in self._rules if where == path]
+        words = [word for begin, _ in rules for word in begin if value.startswith(word)]
+        return next(iter([*words, *(value for _, whole in rules if value in whole)]), "")
 
     def _replaced(self, shape: Shape, value: str, path: _Path) -> str:
         """Return what stands for a text: plausible for the member that it was first seen in."""
@@ -118,6 +120,8 @@ def _role(key: str) -> _Role | None:
     """Return what stands at the path that has a key of the catalog."""
     if key.startswith("times."):
         return None if key == "times.duration" else _Role.TIME
+    if key.startswith("waits.") and key.endswith(".text"):
+        return _Role.MESSAGE
     return {"status": _Role.WORD, "code": _Role.WORD, "reason": _Role.MESSAGE}.get(key)
 
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from exporter.families.family import Family, Sample, Type, optional
 from exporter.families.job_families import processed, resources
-from exporter.jobs import FINAL, Reason, State
+from exporter.jobs import FAILURES, FINAL, State
 from exporter.settings import Group, Metrics
 from exporter.store import Sums
 
@@ -51,7 +51,7 @@ def _finished_total(view: GroupView) -> Iterable[Sample]:
 
 def _failed_total(view: GroupView) -> Iterable[Sample]:
     # A reason that the user's rules have is none of the built-in ones.
-    reasons = dict.fromkeys((*map(str, Reason), *view.sums.failed_total))
+    reasons = dict.fromkeys((*map(str, FAILURES), *view.sums.failed_total))
     return [((reason,), view.sums.failed_total[reason]) for reason in reasons]
 
 

@@ -12,7 +12,7 @@ from prometheus_client import Metric
 from exporter.catalog import Kind
 from exporter.catalog.kind import PROCESSED
 from exporter.families.family import Family, Sample, Type, optional
-from exporter.jobs import Reason, State
+from exporter.jobs import FAILURES, State
 from exporter.settings import Metrics
 from exporter.store import Dimensions, Record, Sums, status_label
 
@@ -83,7 +83,7 @@ def _finished_total(view: JobView) -> Iterable[Sample]:
 
 def _failed_total(view: JobView) -> Iterable[Sample]:
     totals = view.sums.failed_total
-    return [((str(reason),), totals[reason]) for reason in (Reason if view.is_zero_filled else totals)]
+    return [((str(reason),), totals[reason]) for reason in (FAILURES if view.is_zero_filled else totals)]
 
 
 def _records(view: JobView) -> Iterable[Sample]:
@@ -145,7 +145,7 @@ JOB_FAMILIES: tuple[Family[JobView], ...] = (
     _family(
         "aws_jobs",
         "gauge",
-        "Jobs that are active or finished within the lookback, by status and by why they failed.",
+        "Jobs that are active or finished within the lookback, by status and by why they failed or wait.",
         ("status", "state", "reason"),
         _jobs,
     ),
@@ -291,4 +291,4 @@ def essential(kind: Kind) -> int:
     """Return the least number of series that one combination of the dimensions' values has."""
     # One more than the catalog has, for `unknown`; each reason of a failure may come with each failed status.
     failed = sum(state is State.FAILED for _, state in kind.meanings)
-    return len(kind.meanings) + 1 + failed * len(Reason) + len(kind.final_states) + len(Reason)
+    return len(kind.meanings) + 1 + failed * len(FAILURES) + len(kind.final_states) + len(FAILURES)

@@ -11,7 +11,7 @@ from zlib import crc32
 from botocore.model import Shape, StringShape, StructureShape
 
 from exporter.catalog import Kind, Scope
-from exporter.catalog.kind import ANY, BARE, Refinement
+from exporter.catalog.kind import ANY, BARE, Refinement, Wait
 from exporter.catalog.models import Models, shape_at
 from exporter.simulator import shapes
 from exporter.simulator.resources import Location, SimulatedJob, SimulatedScope
@@ -169,7 +169,8 @@ class JobItemBuilder(ItemBuilder):
             fact = _refining(self._kind.refine[int(key.split(".")[1])], shape, holds=bool(fact))
         elif group in {"dimensions", "used"} and fact is None:
             # One of three values: grouping jobs by a value that each has alone would show nothing.
-            fact = shapes.example(shape, member, replace(seed, token=_one_of("012", seed.token)))
+            fact = self._meaningless(path, shape, seed)
+            fact = fact or shapes.example(shape, member, replace(seed, token=_one_of("012", seed.token)))
         elif group in ("reason", "code") and not fact and shape.metadata.get("min"):
             return None
         if fact is None and key == "times.duration" and path in self.shape.required_members:
@@ -181,6 +182,13 @@ class JobItemBuilder(ItemBuilder):
             return int(fact) if str(fact).isdigit() else crc32(str(fact).encode()) % 10_000
         convert = {"string": str, "boolean": bool}.get(shape.type_name)
         return convert(fact) if convert else fact
+
+    def _meaningless(self, path: str, shape: Shape, seed: Seed) -> str | None:
+        """Return a word that no rule of the kind knows; None where none looks at the path."""
+        rules: tuple[Refinement | Wait, ...] = (*self._kind.refine, *self._kind.waits)
+        known = [word for rule in rules if rule.when == path for word in rule.is_]
+        others = [word for word in getattr(shape, "enum", ()) if not word.startswith(tuple(known))]
+        return _one_of(others, seed.token) if known and others else None
 
     def _id(self, job: SimulatedJob, seed: Seed, path: str, shape: Shape) -> Any:
         """Return a part of the job's id: of several parts, all but the last may be about the scope."""

@@ -141,7 +141,10 @@ class _Habits:
         failed = int(total * lost)
         records = {"total": total, "processed": total, "succeeded": total - failed, "failed": failed}
         failure = self._failure(rng) if state is State.FAILED and refined is None else {}
-        return {"path": path, "records": records, "refined": refined, **failure}
+        # Where the status tells, it does so of every job.
+        telling = [n for n, rule in enumerate(kind.waits) if rule.when != kind.status]
+        waits = rng.choice(telling) if telling and rng.random() < _WAITING else None
+        return {"path": path, "records": records, "refined": refined, "waits": waits, **failure}
 
     def _first_jobs(self) -> list[tuple[list[str], int | None, float | None]]:
         """Return the statuses, the refinement and the share of failed records of the first jobs.
@@ -208,6 +211,9 @@ _WEIGHTS = {
 
 _TAGGED = 0.9
 """The share of resources that have tags."""
+
+_WAITING = 0.3
+"""How often AWS says why a job waits, where it may."""
 
 _REFINED = 0.1
 """How often a refinement applies, among the jobs to which one can."""

@@ -130,6 +130,8 @@ class SimulatedJob:
     """Members of the item, whatever the catalog reads from them; None leaves one out."""
     refined: int | None = None
     """The number of the kind's refinement that applies wherever a status means the state that it corrects."""
+    waits: int | None = None
+    """The number of the kind's rule that tells why it waits, while it is pending."""
     as_scope: SimulatedScope | None = None
     """The scope that the job is at the same time, where one operation lists both."""
     removed: bool = False
@@ -209,6 +211,7 @@ class SimulatedJob:
             **{f"times.{key}": time for key, time in self.times(phase).items()},
             **{f"records.{key}": count if is_last or key == "total" else 0 for key, count in self.records.items()},
             f"refine.{self.refined}.when": self.is_refined(phase),
+            **self._why_it_waits(phase),
             **{f"dimensions.{key}": value for key, value in self.dimensions.items()},
         }
 
@@ -216,11 +219,21 @@ class SimulatedJob:
         """Return whether the refinement applies in a phase."""
         return self.refined is not None and self.kind.refine[self.refined].from_ is self._states[phase]
 
+    def _why_it_waits(self, phase: int) -> dict[str, str]:
+        """Return what the list says in a phase of why it waits."""
+        if self.waits is None or self._states[phase] is not State.PENDING:
+            return {}
+        rule = self.kind.waits[self.waits]
+        return {f"waits.{self.waits}.when": rule.is_[0]} if rule.is_ else {f"waits.{self.waits}.text": _LACKS}
+
     @property
     def _states(self) -> list[State]:
         """What the statuses mean, before the kind's refinements."""
         return [self.kind.state_of.get(status, State.UNKNOWN) for status in self.statuses]
 
+
+_LACKS = "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - There is no capacity"
+"""What a waiting job's text says."""
 
 _DEADLINE = 24 * 3600.0
 """Seconds from its creation to a job's deadline."""

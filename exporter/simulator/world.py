@@ -127,14 +127,15 @@ class World:
         account: str | None = None,
         region: str | None = None,
         refined: int | None = None,
+        waits: int | None = None,
         token: str | None = None,
     ) -> SimulatedJob:
         """Add a job with its creation time and its whole life, a path of (seconds after creation, status).
 
         `message` and `code` appear once its status is final; `records` are the counts at the end of the path; `fields`
         are members of the item, None for one that is left out; `refined` is the number of the kind's refinement that
-        applies. The job's ids are derived from `token`, 32 hexadecimal digits. Raises ValueError where
-        `scope` is not the innermost one of the kind.
+        applies, `waits` that of the rule that tells why it waits. The job's ids are derived from `token`, 32
+        hexadecimal digits. Raises ValueError where `scope` is not the innermost one of the kind.
         """
         parent = scope or self.location(account, region)
         self._check_parent(parent, kind.service, kind.scope, str(kind))
@@ -156,6 +157,7 @@ class World:
             dimensions=dimensions or {},
             fields=fields or {},
             refined=refined,
+            waits=waits,
         )
         parent.add(str(kind), job)
         parent.root.added[str(kind)].append(job)

@@ -12,7 +12,7 @@ from exporter.jobs import ACTIVE, State
 from exporter.store.tables import NUMBER
 from exporter.store.usual import IS_LONGER
 
-_FAILED, _UNKNOWN = NUMBER[State.FAILED], NUMBER[State.UNKNOWN]
+_FAILED, _PENDING, _UNKNOWN = NUMBER[State.FAILED], NUMBER[State.PENDING], NUMBER[State.UNKNOWN]
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class JobFilter:
             is_odd = "'unknown' IN (SELECT value FROM json_each(:statuses))"
             yield f"CASE state WHEN {_UNKNOWN} THEN {is_odd} ELSE {known} END"
         if self.reasons:
-            yield f"state = {_FAILED} AND reason IN (SELECT value FROM json_each(:reasons))"
+            yield f"state IN ({_FAILED}, {_PENDING}) AND reason IN (SELECT value FROM json_each(:reasons))"
         yield from self._of_times()
         if self.longer_than_usual_at is not None:
             yield IS_LONGER

@@ -63,14 +63,14 @@ class Among(NamedTuple):
         return {"sources": json.dumps(self.numbers), "starting": json.dumps(self.starting)}
 
 
-_FAILED, _UNKNOWN = NUMBER[State.FAILED], NUMBER[State.UNKNOWN]
+_FAILED, _PENDING, _UNKNOWN = NUMBER[State.FAILED], NUMBER[State.PENDING], NUMBER[State.UNKNOWN]
 
 _ACTIVE, _DATED, _UNDATED = range(3)
 _RANKED = {_ACTIVE: [], _DATED: ["dated"], _UNDATED: ["finished IS NOT NULL", "NOT dated"]}
 _TIME = "coalesce(finished, created, 0)"
 _ENDED = "CASE WHEN dated THEN finished END"
 _DURATION = duration("source IN (SELECT value FROM json_each(:starting))")
-_REASON = f"CASE state WHEN {_FAILED} THEN reason END"
+_REASON = f"CASE WHEN state IN ({_FAILED}, {_PENDING}) THEN reason END"
 _ORDERS: Mapping[str, tuple[str, str]] = {
     "": (f"CASE WHEN finished IS NULL THEN {_ACTIVE} WHEN dated THEN {_DATED} ELSE {_UNDATED} END", _TIME),
     "name": ("name = ''", "name"),

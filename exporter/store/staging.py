@@ -94,7 +94,7 @@ class Listing:
     async def _stage(self, connection: sqlite3.Connection, jobs: Sequence[Job]) -> None:
         # Column by column: for a hundred thousand jobs, a function call for each value takes longer than the database.
         (ids, statuses, states, names, created, started, ended, updated, deadlines, messages, codes, records, dims,
-         details, tags, used, lacks_only_usage) = zip(*jobs, strict=True)  # fmt: skip
+         details, tags, used, lacks_only_usage, waiting) = zip(*jobs, strict=True)  # fmt: skip
         prefixes, suffixes = zip(*map(split, ids), strict=True)
         combinations = [dimensions_word(each) for each in dims]
         told = [None if each is None else dimensions_word(each) for each in tags]
@@ -109,13 +109,14 @@ class Listing:
             *([message or None for message in messages], [number[word] for word in combinations], groups),
         ]
         # Few kinds have more, and each column costs. Once a job has ended, its deadline means nothing.
-        waits = any(deadline and not state.is_final for deadline, state in zip(deadlines, states, strict=True))
-        has_more = waits or any(codes) or any(records) or details.count(None) < len(jobs) or any(told) or any(used)
+        has_deadline = any(deadline and not state.is_final for deadline, state in zip(deadlines, states, strict=True))
+        has_more = has_deadline or any(codes) or any(records) or details.count(None) < len(jobs)
+        has_more = has_more or any(told) or any(used) or any(waiting)
         if has_more:
             columns += [in_milliseconds(deadlines), [code or None for code in codes]]
             columns += [[counts.get(name) for counts in records] for name in COUNTS]
             columns += [map(details_text, details), [number[word] if word else None for word in told]]
-            columns += [map(used_text, used), lacks_only_usage]
+            columns += [map(used_text, used), lacks_only_usage, [reason or None for reason in waiting]]
         # One transaction, because without it each row would be one.
         connection.execute("BEGIN")
         try:

@@ -107,7 +107,7 @@ FROM (
         CASE what WHEN {ACTIVE} THEN coalesce(old_finish, old_ended_before, past_finish)
             WHEN {CHANGED} THEN old_ended_before END AS ended_before,
         CASE what WHEN {CHANGED} THEN old_asked = 2 ELSE is_counted OR old_asked = 2 END AS is_owed,
-        CASE WHEN what = {CHANGED} THEN old_reason END AS reason,
+        CASE what WHEN {CHANGED} THEN old_reason WHEN {ACTIVE} THEN waits END AS reason,
         old_asked AS asked
     FROM (
         SELECT *,
@@ -130,7 +130,7 @@ FROM (
             END AS is_counted
         FROM (
             SELECT l.r, l.state, l.created, l.started, l.ended AS new_ended, l.updated AS new_updated, l.details,
-                l.message, l.lacks_only_usage, {_VAGUE} AS is_vague,
+                l.message, l.lacks_only_usage, l.waits, {_VAGUE} AS is_vague,
                 j.n, p.n AS past, p.finished AS past_finish,
                 j.finished AS old_finish, j.reported AS old_reported, j.dated AS old_dated, j.ended AS old_ended,
                 j.updated AS old_updated, j.ended_before AS old_ended_before, coalesce(j.asked, 0) AS old_asked,
@@ -160,9 +160,9 @@ FROM (
                 OR (j.finished IS NOT NULL AND (l.ended > {_ENDED} OR l.created > j.created))
                 OR (j.finished IS NULL AND
                     (l.name, l.created, l.started, l.ended, l.updated, l.deadline, l.dims,
-                     l.total, l.processed, l.succeeded, l.failed, l.message) IS NOT
+                     l.total, l.processed, l.succeeded, l.failed, l.message, l.waits) IS NOT
                     (j.name, j.created, j.started, j.ended, j.updated, j.deadline, j.dims,
-                     j.total, j.processed, j.succeeded, j.failed, j.message))
+                     j.total, j.processed, j.succeeded, j.failed, j.message, j.reason))
             )
             LIMIT -1 -- or SQLite would compute each of these again wherever it is used above
         )
@@ -556,9 +556,9 @@ SELECT min(created) FROM job AS j INDEXED BY job_finished WHERE source = :source
 
 UNSTAGE = "DELETE FROM listed WHERE r > :after AND r <= :until AND poll = :poll"
 _STAGED = "r, poll, prefix, id, name, status, state, created, started, ended, updated, message, dims, group_n"
-_FURTHER = "deadline, code, total, processed, succeeded, failed, details, tags, used, lacks_only_usage"
+_FURTHER = "deadline, code, total, processed, succeeded, failed, details, tags, used, lacks_only_usage, waits"
 STAGE = f"INSERT OR REPLACE INTO listed ({_STAGED}) VALUES ({', '.join('?' * 14)})"
-STAGE_FURTHER = f"INSERT OR REPLACE INTO listed ({_STAGED}, {_FURTHER}) VALUES ({', '.join('?' * 24)})"
+STAGE_FURTHER = f"INSERT OR REPLACE INTO listed ({_STAGED}, {_FURTHER}) VALUES ({', '.join('?' * 25)})"
 
 SUMMARY = """
 SELECT min(created), count(*) - count(created), count(*),

@@ -49,7 +49,7 @@ class Sums:
     """
 
     statuses: Counter[tuple[str, State, str]] = field(default_factory=Counter)
-    """By status, state, and the reason of a failure; a reason that was seen once stays, at 0."""
+    """By status, state, and why a job failed or waits; a reason of a failure that was seen once stays, at 0."""
     records: Counter[str] = field(default_factory=Counter)
     durations: defaultdict[State, RunTimes] = field(default_factory=lambda: defaultdict(RunTimes))
     waits: RunTimes = field(default_factory=RunTimes)
@@ -83,9 +83,9 @@ _FINISHED_TOTAL = "SELECT dims, state, jobs, shown FROM finished_total WHERE sou
 _FAILED_TOTAL = "SELECT dims, reason, jobs, shown FROM failed_total WHERE source = ?"
 _USED_TOTAL = "SELECT dims, what, amount, shown FROM used_total WHERE source = ?"
 _ACTIVE = """
-SELECT dims, text, state, count(*), min(created), min(coalesce(started, created)), min(deadline),
+SELECT dims, text, state, coalesce(reason, ''), count(*), min(created), min(coalesce(started, created)), min(deadline),
     sum(total), sum(processed), sum(succeeded), sum(failed)
-FROM job INDEXED BY job_finished JOIN word ON word.n = status WHERE source = ? AND finished IS NULL GROUP BY 1, 2, 3
+FROM job INDEXED BY job_finished JOIN word ON word.n = status WHERE source = ? AND finished IS NULL GROUP BY 1, 2, 3, 4
 """
 
 
@@ -172,16 +172,17 @@ def _read_counters(connection: sqlite3.Connection, source: int, sums: Mapping[in
 
 
 def _read_active(connection: sqlite3.Connection, source: int, sums: Mapping[int, Sums]) -> None:
-    for dims, status, number, jobs, created, started, deadline, *records in connection.execute(_ACTIVE, (source,)):
+    rows = connection.execute(_ACTIVE, (source,))
+    for dims, status, number, reason, jobs, created, started, deadline, *records in rows:
         state, counted = STATES[number], sums[dims]
         label = status_label(status, state)
-        counted.statuses[label, state, ""] += jobs
+        counted.statuses[label, state, reason] += jobs
         counted.records.update({result: count or 0 for result, count in zip(_RESULTS, records, strict=True)})
         if not state.is_active:
             continue
         since = started if state in _RUNNING else created
         if since is not None:
-            # Several unknown statuses share a label.
+            # Several reasons share a status, and several unknown statuses a label.
             oldest = counted.oldest_active.get((label, state), math.inf)
             counted.oldest_active[label, state] = min(since / 1000, oldest)
         if deadline is not None:

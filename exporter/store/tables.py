@@ -249,7 +249,8 @@ CREATE TEMP TABLE listed (
     message TEXT, dims INTEGER, group_n INTEGER,
     deadline INTEGER, code TEXT, total INTEGER, processed INTEGER, succeeded INTEGER, failed INTEGER, details TEXT,
     tags INTEGER,
-    used TEXT, lacks_only_usage INTEGER
+    used TEXT, lacks_only_usage INTEGER,
+    waits TEXT
 );
 CREATE UNIQUE INDEX temp.listed_id ON listed (poll, id, prefix);
 -- What the comparison found: the rows that are new or changed, and what they become.

@@ -222,8 +222,8 @@ def test_an_item_becomes_a_job():
 
 def test_optional_fields_may_be_missing():
     """An id and a status are enough for a job."""
-    job = job_of(BEDROCK, {"jobArn": "arn:1", "status": "Submitted"})
-    assert job == Job(id="arn:1", status="Submitted", state=State.PENDING)
+    job = job_of(BEDROCK, {"jobArn": "arn:1", "status": "Validating"})
+    assert job == Job(id="arn:1", status="Validating", state=State.PENDING)
 
 
 def test_several_fields_identify_a_job_together():

@@ -10,7 +10,7 @@ from botocore.model import ListShape, MapShape, OperationModel, Shape, Structure
 from exporter.catalog import Kind
 from exporter.catalog.models import Models
 from exporter.cli.anonymizer import SENTENCES, Anonymizer
-from exporter.jobs import Reason
+from exporter.jobs import FAILURES, Reason
 from exporter.reasons import Classifier
 from tests.support.harness import BEDROCK, CATALOG
 
@@ -101,7 +101,7 @@ def test_equal_texts_have_equal_replacements() -> None:
     assert first != second
 
 
-@pytest.mark.parametrize("reason", [*Reason])
+@pytest.mark.parametrize("reason", FAILURES)
 def test_a_message_keeps_its_reason(reason: Reason) -> None:
     """The sentence that stands for a message is classified as the message was."""
     assert Classifier.built_in(()).classify(SENTENCES[reason]).reason is reason

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from exporter.catalog import Kind
 from exporter.exposition import Exposition, Format
 from exporter.families import AS_OF, JOB_FAMILIES, Family, job_families, job_views, metrics
-from exporter.jobs import Job, Reason, SourceKey, State
+from exporter.jobs import FAILURES, Job, SourceKey, State
 from exporter.settings import Metrics
 from tests.support.ledgers import LedgerOfATest as Ledger
 
@@ -286,7 +286,7 @@ def test_everything_can_be_shown_from_the_start():
     text = exposed(Ledger(86_400.0, classify=str), FILLED)
     # Its statuses, what the counts of records can make of `Done`, and `unknown`.
     assert samples(text, "aws_jobs").count(" 0.0") == 5 + 2 + 1
-    assert samples(text, "aws_jobs_failed_total").count(" 0.0") == len(Reason)
+    assert samples(text, "aws_jobs_failed_total").count(" 0.0") == len(FAILURES)
     assert samples(text, "aws_jobs_finished_total").count(" 0.0") == 4
 
 

@@ -20,7 +20,8 @@ from exporter.aws import PollErrorReason
 from exporter.catalog import Catalog, Kind
 from exporter.cli.commands import argument_parser
 from exporter.exposition import Exposition
-from exporter.jobs import Reason, SourceKey, State
+from exporter.jobs import FAILURES, Reason, SourceKey, State
+from exporter.reasons import REMEDIES
 from exporter.settings import (
     ENVIRONMENT_PREFIX,
     Account,
@@ -245,7 +246,8 @@ def test_every_state_and_reason_is_explained() -> None:
     """The tables of states and of reasons list every value in the code, and no other."""
     states = [word for row in table(CONCEPTS, "state", "meaning") for word in re.findall(r"\w+", row[0])]
     assert states == [*State]
-    assert [row[0] for row in table(CONCEPTS, "reason", "meaning")] == [*Reason]
+    reasons = table(CONCEPTS, "reason", "meaning", "what helps")
+    assert [(row[0], row[-1]) for row in reasons] == [(reason, REMEDIES[reason]) for reason in Reason]
 
 
 def test_every_reason_of_a_failed_poll_is_explained() -> None:
@@ -530,7 +532,7 @@ COUNTS: dict[str, Callable[[], int]] = {
     f"has {NUMBER} alerts": lambda: len(table(ALERTS, "alert", "severity")),
     f"{NUMBER} dashboards for Grafana": lambda: len(list(DASHBOARDS.glob("*.json"))),
     f"one of {NUMBER} reasons": lambda: len(PollErrorReason),
-    f"one of {NUMBER} words": lambda: len(Reason),
+    f"one of {NUMBER} words": lambda: len(FAILURES),
     f"The first {NUMBER} are the labels": lambda: len(SourceKey._fields),
     f"{NUMBER} ways to set something": lambda: len(table(CONFIGURATION, "where", "how")),
     f"{NUMBER} blocks:": lambda: len(table(ARCHITECTURE, "block", "holds")),

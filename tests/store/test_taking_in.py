@@ -186,6 +186,21 @@ def test_what_changes_of_an_active_job_is_shown(ledger, change):
     assert record.job == active()._replace(**change)
 
 
+def test_why_a_job_waits_is_shown_while_it_does(ledger):
+    """It comes, changes and goes with what AWS says, and is nobody's reason of a failure."""
+    waiting = active()._replace(status="RUNNABLE", state=State.PENDING)
+    for minute, reason in enumerate(("", "capacity", "quota_exceeded", "")):
+        ledger.take([waiting._replace(waits=reason)], NOW - 300 + 60 * minute)
+        (record,) = ledger.newest(9)
+        assert record.reason == (reason or None)
+        assert +ledger.sums[()].statuses == {("RUNNABLE", State.PENDING, reason): 1}
+    ledger.take([waiting._replace(waits="capacity")], NOW - 30)
+    ledger.take([ended()], NOW)
+    (record,) = ledger.newest(9)
+    assert record.reason == "cause"
+    assert +ledger.sums[()].statuses == {("failed", State.FAILED, "cause"): 1}
+
+
 def test_another_status_of_a_finished_job_is_shown(ledger):
     """With the same state, the same end and no further count."""
     ledger.take([active()], NOW - 120)

@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from exporter import __version__, permissions
 from exporter.jobs import ACTIVE, Reason, State
+from exporter.reasons import REMEDIES
 from exporter.settings import ServiceSettings, Settings, without_secrets
 from exporter.store import JobFilter
 from exporter.store.inventory import HOUR, Found, Places
@@ -135,6 +136,7 @@ _TEMPLATES.globals.update(
     assets=_VERSION,
     State=State,
     Reason=Reason,
+    remedies=REMEDIES,
     PollErrorReason=PollErrorReason,
 )
 

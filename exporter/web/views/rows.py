@@ -65,7 +65,7 @@ class JobRow(NamedTuple):
             finished=found.record.finished if found.record.is_dated else None,
             deadline=job.deadline,
             duration_seconds=(duration(job, has_starts=kind.has_starts) if job.state.is_final else None),
-            reason=found.record.reason if job.state is State.FAILED else None,
+            reason=found.record.reason if job.state in {State.FAILED, State.PENDING} else None,
             code=job.code,
             message=job.message,
             records=dict(job.records),
