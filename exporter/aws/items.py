@@ -419,12 +419,12 @@ def _refinement(kind: Kind) -> Callable[[list[State], Page], Iterator[tuple[int,
 
 def _waits(kind: Kind, explain: Explain) -> Callable[[Sequence[State], Page, list[str]], list[str]]:
     """Return a function that finds why the pending jobs of a page wait; a text that tells becomes their message."""
-    rules = [(rule, getter(rule.when)) for rule in kind.waits]
+    rules = [(rule, getter(rule.when), getter(rule.unless) if rule.unless else None) for rule in kind.waits]
 
     def why(item: Item, n: int, messages: list[str]) -> str:
-        for rule, when in rules:
+        for rule, when, unless in rules:
             value = when(item)
-            if not isinstance(value, str) or not value:
+            if not isinstance(value, str) or not value or (unless and unless(item)):
                 continue
             if rule.reason and value.startswith(rule.is_):
                 return rule.reason

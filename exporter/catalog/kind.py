@@ -321,6 +321,8 @@ class Wait(Entry):
     """Words: it tells where it is, or begins with, one of them."""
     reason: Reason | None = None
     """What the words mean; None of a text, which is classified as the message of a failure is."""
+    unless: Path | None = None
+    """A field that only jobs have of which it tells something else."""
     source: Url
 
     @model_validator(mode="after")
@@ -654,6 +656,8 @@ class Kind(Entry):
         yield from ((f"refine.{number}.when", rule.when) for number, rule in enumerate(self.refine))
         for number, wait in enumerate(self.waits):
             yield f"waits.{number}.{'when' if wait.is_ else 'text'}", wait.when
+            if wait.unless:
+                yield f"waits.{number}.unless", wait.unless
         yield from _used_paths(self.used)
 
     def console_url(self, source: SourceKey, job: Job) -> str | None:

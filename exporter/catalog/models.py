@@ -282,8 +282,8 @@ def _known(expected: Iterable[str], path: str, words: Collection[str], key: str)
 def _types(shape: Shape, paths: Iterable[tuple[str, str]], group: str = "") -> Iterator[str]:
     """Check that what an entry reads has a suitable type."""
     for key, path in paths:
-        group_of = "used.type" if key.startswith("used.") and key.endswith(".type") else key.partition(".")[0]
-        found, allowed = _found(shape, path), _TYPES.get(key, _TYPES.get(group_of))
+        first, last = key.partition(".")[0], key.rpartition(".")[2]
+        found, allowed = _found(shape, path), _TYPES.get(f"{first}.{last}", _TYPES.get(first))
         if found and allowed and found.type_name not in allowed:
             yield f"{group}{key}: {path!r} is a {found.type_name}, not one of: {', '.join(allowed)}"
 
@@ -398,6 +398,7 @@ _TYPES: Mapping[str, tuple[str, ...]] = {
     "records": _NUMBERS,
     "refine": ("boolean", "string", *_NUMBERS),
     "waits": ("string",),
+    "waits.unless": ("boolean", "string", *_NUMBERS),
     "used": _NUMBERS,
     "used.type": ("string",),
 }

@@ -87,3 +87,14 @@ async def test_a_status_alone_may_tell(aws, clock):
         assert pending(exporter) == {("Submitted", "queue"): 1, ("Validating", ""): 1, ("Scheduled", "queue"): 1}
         assert sorted(exporter.samples("aws_job_info", "status", "reason")) == sorted(pending(exporter))
         assert {*exporter.by("reason", "aws_jobs_failed_total")}.isdisjoint({"queue", "schedule", "approval"})
+
+
+async def test_an_array_that_runs_is_no_dependency(aws, clock):
+    """Batch calls the parent of an array pending until its children have ended: of it, the word tells nothing."""
+    queue = aws.world.add_scope("batch", "job_queue", name="gpu")
+    for array in (None, {"size": 100}):
+        fields = {"arrayProperties": array}
+        aws.world.add_job(BATCH, scope=queue, created=NOW - 60, path=[(0, "PENDING")], fields=fields)
+    settings = configured(aws.endpoint_url, {"batch": {"kinds": [BATCH.key]}})
+    async with running(settings, clock) as exporter:
+        assert pending(exporter) == {("PENDING", "dependency"): 1, ("PENDING", ""): 1}
