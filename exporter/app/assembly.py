@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Hashable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from exporter.aws import Allowance, Clients, Credentials, Endpoints, Limiters, Reader, Tape, catalog_loader
@@ -127,15 +126,14 @@ class Parts:
         self.telemetry.configure(is_detailed=settings.metrics.exporter_details, takes=settings.metrics.families.takes)
         self._budget.limits = settings.limits
         self.allowance.allow((settings.aws.calls_per_hour or math.inf) / settings.shard.count)
-        classifier = Classifier.built_in(settings.reasons)
         return Context(
             settings=settings,
-            reader=replace(self._connection.reader, classifier=classifier),
+            reader=self._connection.reader,
             allowance=self.allowance,
             endpoints=Endpoints(self.clock, ask=settings.aws.endpoint_url is None),
             exposition=self.exposition,
             telemetry=self.telemetry,
-            classifier=classifier,
+            classifier=Classifier.built_in(settings.reasons),
             clock=self.clock,
             budget=self._budget,
             database=self.database,

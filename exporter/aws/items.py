@@ -138,13 +138,18 @@ Explain = Callable[[str], Reason]
 """Returns what a text says of why a job waits."""
 
 
+def unexplained(_: str) -> Reason:
+    """Return that no rule matches."""
+    return Reason.OTHER
+
+
 def job_reader(
     kind: Kind,
     dimensions: Iterable[str] = (),
     longest: int = sys.maxsize,
     *,
     with_usage: bool = False,
-    explain: Explain = lambda _: Reason.OTHER,
+    explain: Explain = unexplained,
 ) -> JobReader:
     """Return a function that reads a page of items of a kind, listed in the given scopes, with these of its dimensions.
 

@@ -11,7 +11,19 @@ from typing import Any, NamedTuple
 
 from exporter.aws.clients import Clients, Place
 from exporter.aws.described import Described
-from exporter.aws.items import JobReader, at, completed, cut, job_reader, put, resolve, scope_of, text
+from exporter.aws.items import (
+    Explain,
+    JobReader,
+    at,
+    completed,
+    cut,
+    job_reader,
+    put,
+    resolve,
+    scope_of,
+    text,
+    unexplained,
+)
 from exporter.aws.last_page import last_page
 from exporter.aws.paths import Item
 from exporter.aws.poll import PollRun
@@ -20,7 +32,6 @@ from exporter.aws.usage import usage
 from exporter.catalog import Kind, Scope
 from exporter.catalog.models import Models, shape_at
 from exporter.jobs import ALL, Job, Query
-from exporter.reasons import Classifier
 from exporter.settings import Limits
 from exporter.telemetry import PollErrorReason
 
@@ -68,8 +79,6 @@ class Reader:
     limits: Limits = field(default_factory=Limits)
     with_usage: bool = False
     """Whether the details of each finished job are requested where only they tell what it used."""
-    classifier: Classifier = field(default_factory=Classifier.built_in)
-    """Tells by AWS's words why a job waits."""
 
     async def scopes(
         self, poll: PollRun, place: Place, service: str, name: str, scope: Scope, outer: Scoped
@@ -94,18 +103,19 @@ class Reader:
         query: Query = ALL,
         dimensions: Sequence[str] = (),
         described: Described | None = None,
+        explain: Explain = unexplained,
     ) -> AsyncIterator[list[Job]]:
         """Yield the jobs of a kind in one innermost scope that a query selects, at most 250 of a page at once.
 
         A list that changes while it is read may have a job on two pages; the later one counts. Where the list has bare
-        ids, those that `described` has are not asked about.
+        ids, those that `described` has are not asked about. What AWS writes of why a job waits, `explain` classifies.
         """
         read = job_reader(
             kind,
             dimensions,
             self.limits.message_length,
             with_usage=self.with_usage,
-            explain=lambda text: self.classifier.classify(text, service=kind.service).reason,
+            explain=explain,
         )
         is_last = last_page(kind, query)
         known = Described() if described is None else described

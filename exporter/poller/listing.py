@@ -16,7 +16,7 @@ import structlog
 from exporter.aws import Described, Place, PollErrorReason, PollRun, Scoped, poll_error
 from exporter.catalog import Kind
 from exporter.families import SINGLE_JOBS, essential, job_families, job_views, metrics
-from exporter.jobs import Job, Query, SourceKey, State
+from exporter.jobs import Job, Query, Reason, SourceKey, State
 from exporter.poller.context import Context, Holdings, Restored, Source
 from exporter.poller.dimensions import FewValues
 from exporter.poller.inner_scopes import InnerScopes
@@ -327,7 +327,8 @@ class JobSource:
         """Yield the jobs of one scope, page by page."""
         try:
             reader, described = self._context.reader, self.memory.described
-            async for jobs in reader.jobs(poll, self._place, self.kind, scope, query, self._listed, described):
+            which = (self.kind, scope, query, self._listed, described)
+            async for jobs in reader.jobs(poll, self._place, *which, explain=self._explain):
                 yield jobs
         except Exception as error:
             # An inner scope that was deleted since it was discovered is no failure of the outer one.
@@ -335,6 +336,10 @@ class JobSource:
             if not is_inner or poll_error(error).reason is not PollErrorReason.NOT_FOUND:
                 raise
             self._inner.expire()
+
+    def _explain(self, text: str) -> Reason:
+        """Return what a text says of why a job waits."""
+        return self._context.classifier.classify(text, service=self.kind.service).reason
 
     def _limited(self, jobs: list[Job]) -> list[Job]:
         """Return jobs with few values of the dimensions."""

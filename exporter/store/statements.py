@@ -194,6 +194,8 @@ _REPLACED = ", ".join(
     for name in _VALUES.replace("\n", " ").replace(" ", "").split(",")
     if name not in ("prefix", "id", "message", "code")
 )
+_IS_SAME_FAILURE = "excluded.finished IS NOT NULL AND excluded.reason = job.reason"
+"""What the details told of it stays; of a waiting job, what the list tells now."""
 PUT = f"""
 INSERT INTO job (n, source, {_VALUES})
 SELECT f.n, :source, l.prefix, l.id, l.name, l.status, l.state, l.created, l.started, f.finish, f.reported, f.dated,
@@ -206,9 +208,8 @@ SELECT f.n, :source, l.prefix, l.id, l.name, l.status, l.state, l.created, l.sta
 FROM fresh AS f CROSS JOIN listed AS l ON l.r = f.r
 WHERE f.what IN ({ACTIVE}, {ENDED}, {CHANGED})
 ON CONFLICT (n) DO UPDATE SET {_REPLACED},
-    message = CASE WHEN excluded.reason = job.reason THEN coalesce(excluded.message, job.message)
-        ELSE excluded.message END,
-    code = CASE WHEN excluded.reason = job.reason THEN coalesce(excluded.code, job.code) ELSE excluded.code END,
+    message = CASE WHEN {_IS_SAME_FAILURE} THEN coalesce(excluded.message, job.message) ELSE excluded.message END,
+    code = CASE WHEN {_IS_SAME_FAILURE} THEN coalesce(excluded.code, job.code) ELSE excluded.code END,
     attempts = NULL, told = CASE WHEN job.finished IS NULL THEN told ELSE 0 END
 """
 SEE = f"UPDATE job SET missed = 0 WHERE n IN (SELECT n FROM fresh WHERE what = {SEEN}) AND missed"

@@ -73,8 +73,9 @@ async def test_a_polled_job_is_served(aws, clock):
         assert (await get(exporter, "/-/ready"))[0] == 200
         status, text = await get(exporter, "/metrics")
     assert status == 200
-    (line,) = (line for line in text.splitlines() if line.startswith("aws_jobs{") and 'status="Submitted"' in line)
-    assert line.endswith(" 1.0")
+    lines = [line for line in text.splitlines() if line.startswith("aws_jobs{") and 'status="Submitted"' in line]
+    reasons = {line.partition('reason="')[2].partition('"')[0]: line.rpartition(" ")[2] for line in lines}
+    assert reasons == {"": "0.0", "queue": "1.0"}
 
 
 async def test_a_polled_job_is_shown(aws, clock):

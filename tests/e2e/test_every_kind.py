@@ -52,7 +52,7 @@ def silent() -> Everything:
 async def read_everything(kinds: list[Kind], *quirks: Quirk) -> Everything:
     """Return what AWS holds and what the exporter shows after its first polls."""
     clock = HandClock()
-    async with simulated(clock, page_size=3) as aws:
+    async with simulated(clock, page_size=7) as aws:
         aws.world.quirks = frozenset(quirks)
         jobs = {}
         for kind in kinds:

@@ -194,7 +194,9 @@ def test_why_a_job_waits_is_shown_while_it_does(ledger):
         (record,) = ledger.newest(9)
         assert record.reason == (reason or None)
         assert +ledger.sums[()].statuses == {("RUNNABLE", State.PENDING, reason): 1}
+    ledger.take([waiting._replace(waits="capacity", message="CAPACITY:NONE")], NOW - 45)
     ledger.take([waiting._replace(waits="capacity")], NOW - 30)
+    assert [(each.reason, each.job.message) for each in ledger.newest(9)] == [("capacity", "")]
     ledger.take([ended()], NOW)
     (record,) = ledger.newest(9)
     assert record.reason == "cause"
