@@ -46,6 +46,22 @@ def test_labeled_messages():
 @pytest.mark.parametrize(
     ("expected", "message"),
     [
+        # Said in public, and unknown to the rules until then.
+        ("timeout", "the inspection of the container timed out after 30s"),
+        ("timeout", "On the master instance (i-1), bootstrap action 1 timed out executing"),
+        ("internal_error", "On the master instance (i-1), after bootstrap Hadoop failed to launch"),
+        ("invalid_input", "YAML_FILE_ERROR: did not find expected ',' or ']' at line 19"),
+        ("out_of_memory", "Query exhausted resources at this scale factor"),
+        ("invalid_input", "the storage URI is not in ACTIVE state"),
+        ("dependency", "States.TaskFailed: An attempt was made to invoke a function, with what result is unknown"),
+        ("quota_exceeded", "Max concurrent runs exceed"),
+        ("dependency", "HEALTH_CONSTRAINTS: too many individual instances failed deployment"),
+        ("dependency", "Constraint 'default' requires a minimum of 1 healthy hosts"),
+        ("records_failed", "Too many users have failed or been skipped"),
+        ("invalid_input", "Subnet is required : type m4.large can only be used in a VPC."),
+        ("invalid_input", "the subnet configuration was invalid: subnet-1 does not exist"),
+        ("invalid_input", "The zones for subnets [subnet-1] are currently not supported."),
+        ("dependency", "The following resource(s) failed to create: [Role]. Rollback requested by user."),
         # SageMaker's prefix names a side, not a cause.
         ("access_denied", "ClientError: ClientError: Data download failed: S3 said AccessDenied"),
         ("network", "ClientError: Data download failed: is there a route from the subnet to S3?"),
